@@ -1,0 +1,180 @@
+package compile
+
+import (
+	"fmt"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
+)
+
+var autodiff = &Pass{
+	Name: "autodiff",
+	Doc: "Replaces every grad by the nodes that compute it, in reverse mode. " +
+		"It stands after stabilize, since the gradient of an unstable formula is worse than the formula: " +
+		"the gradient of log(softmax(x)) taken naively is NaN where softmax underflows.",
+	After: []string{"stabilize"},
+	Run: func(c *Context, m *graph.Module) error {
+		return eachFunc(m, func(f *graph.Func) error { return expandGrads(c, f) })
+	},
+	Check: func(m *graph.Module) error {
+		return eachFunc(m, func(f *graph.Func) error {
+			for _, n := range f.Nodes() {
+				if n.Op().Name == "grad" {
+					return fmt.Errorf("%s: a grad is left", n.Pos())
+				}
+			}
+			return nil
+		})
+	},
+}
+
+// expandGrads replaces the grads of f in order, so that an inner grad has become ordinary nodes when an
+// outer one differentiates them.
+func expandGrads(c *Context, f *graph.Func) error {
+	w := newRewriter(f)
+	for _, n := range w.take() {
+		w.rewire(n)
+		if n.Op().Name != "grad" {
+			f.Append(n)
+			continue
+		}
+		c.count("grad")
+		in := n.Operands()
+		var dxs []graph.Value
+		var err error
+		f.Module().AtNode(n, func() { dxs, err = Gradients(f, in[0], in[1:]) })
+		if err != nil {
+			return err
+		}
+		w.replace(n, dxs)
+	}
+	w.finish()
+	return nil
+}
+
+// Gradients emits into f, after its present nodes, the gradients of the scalar y with respect to xs and
+// returns them: reverse mode over the nodes on a path from an x to y.
+func Gradients(f *graph.Func, y graph.Value, xs []graph.Value) ([]graph.Value, error) {
+	d := &differ{f: f, adjoint: map[graph.Value]graph.Value{}, active: map[graph.Value]bool{}}
+	for _, x := range xs {
+		d.active[x] = true
+	}
+	nodes := append([]*graph.Node(nil), f.Nodes()...)
+	d.activate(nodes)
+	d.adjoint[y] = f.Scalar(y.DType(), 1.0)
+	if err := d.backward(nodes); err != nil {
+		return nil, err
+	}
+	dxs := make([]graph.Value, len(xs))
+	for i, x := range xs {
+		dxs[i] = d.adjoint[x]
+		if !dxs[i].Valid() {
+			dxs[i] = ops.ZerosLike(x)
+		}
+	}
+	return dxs, nil
+}
+
+type differ struct {
+	f       *graph.Func
+	adjoint map[graph.Value]graph.Value // the gradient of the objective so far
+	active  map[graph.Value]bool        // values that depend on an x
+}
+
+// activate marks the results of nodes that depend on an active value.
+func (d *differ) activate(nodes []*graph.Node) {
+	for _, n := range nodes {
+		for _, v := range n.Operands() {
+			if !d.active[v] {
+				continue
+			}
+			for i, t := range n.Types() {
+				if tt, ok := t.(graph.TensorType); ok && tt.DType.IsFloat() {
+					d.active[n.Result(i)] = true
+				}
+			}
+			break
+		}
+	}
+}
+
+// backward walks nodes from last to first and adds each one's contribution to its operands' adjoints.
+func (d *differ) backward(nodes []*graph.Node) error {
+	for i := len(nodes) - 1; i >= 0; i-- {
+		n := nodes[i]
+		dy := make([]graph.Value, n.NumResults())
+		reached := false
+		for k := range dy {
+			if r := n.Result(k); d.active[r] {
+				dy[k] = d.adjoint[r]
+				reached = reached || dy[k].Valid()
+			}
+		}
+		if !reached {
+			continue
+		}
+		var err error
+		d.f.Module().AtNode(n, func() { err = d.node(n, dy) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *differ) node(n *graph.Node, dy []graph.Value) error {
+	op := n.Op()
+	switch {
+	case op.Grad != nil:
+		dxs := op.Grad(graph.NewGradCtx(d.f, n, dy))
+		if len(dxs) != len(n.Operands()) {
+			return fmt.Errorf("BUG: %s: the gradient rule of %s gives %d gradients for %d operands", n.Pos(), op.Name, len(dxs), len(n.Operands()))
+		}
+		for i, v := range n.Operands() {
+			if err := d.add(n, v, dxs[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	case op.NoGrad != "":
+		return nil
+	}
+	// No rule of its own: differentiate what the op stands for. The forward nodes are emitted once more;
+	// cse merges them with the original's if that is decomposed too.
+	start := len(d.f.Nodes())
+	var outs []graph.Value
+	switch {
+	case op.IsComposite():
+		outs = n.InlineBody(d.f)
+	case op.Name == "call":
+		callee := d.f.Module().LookupFunc(string(n.Attrs().Symbol("func")))
+		outs = d.f.Splice(callee, n.Operands())
+	default:
+		return fmt.Errorf("%s: %s has no gradient", n.Pos(), op.Name)
+	}
+	body := append([]*graph.Node(nil), d.f.Nodes()[start:]...)
+	d.activate(body)
+	for i, v := range outs {
+		if dy[i].Valid() {
+			if err := d.add(n, v, dy[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return d.backward(body)
+}
+
+// add adds dx to the adjoint of v, if v is one that depends on an x.
+func (d *differ) add(n *graph.Node, v, dx graph.Value) error {
+	if !dx.Valid() || !d.active[v] {
+		return nil
+	}
+	if !graph.EqualTypes(dx.Type(), v.Type()) {
+		return fmt.Errorf("BUG: %s: the gradient rule of %s gives %s for an operand of %s", n.Pos(), n.Op().Name, dx.Type(), v.Type())
+	}
+	if have := d.adjoint[v]; have.Valid() {
+		dx = ops.Add(have, dx)
+	}
+	d.adjoint[v] = dx
+	return nil
+}

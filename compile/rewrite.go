@@ -1,0 +1,89 @@
+package compile
+
+import "github.com/graphrun/graphrun/graph"
+
+// rewriter rebuilds one function node by node: a pass takes the nodes, puts each back or replaces its
+// results, and operands follow the replacements.
+type rewriter struct {
+	f  *graph.Func
+	to map[graph.Value]graph.Value
+}
+
+func newRewriter(f *graph.Func) *rewriter {
+	return &rewriter{f: f, to: map[graph.Value]graph.Value{}}
+}
+
+func (w *rewriter) take() []*graph.Node { return w.f.TakeNodes() }
+
+// resolve follows replacements to the value that stands for v now.
+func (w *rewriter) resolve(v graph.Value) graph.Value {
+	if len(w.to) == 0 {
+		return v
+	}
+	for {
+		r, ok := w.to[v]
+		if !ok {
+			return v
+		}
+		v = r
+	}
+}
+
+// rewire makes n's operands follow the replacements made so far.
+func (w *rewriter) rewire(n *graph.Node) {
+	if len(w.to) == 0 {
+		return
+	}
+	for i, v := range n.Operands() {
+		if r := w.resolve(v); r != v {
+			n.SetOperand(i, r)
+		}
+	}
+}
+
+// replace lets values stand for the results of n, which is not put back; the user's names move along.
+func (w *rewriter) replace(n *graph.Node, values []graph.Value) {
+	for i, v := range values {
+		w.to[n.Result(i)] = v
+	}
+	w.f.Rename(n, values)
+}
+
+// finish makes results and updates follow the replacements.
+func (w *rewriter) finish() {
+	for i, r := range w.f.Results() {
+		w.f.SetResult(i, w.resolve(r.Value))
+	}
+	for i, u := range w.f.Updates() {
+		w.f.SetUpdate(i, w.resolve(u.Value))
+	}
+	w.f.Forget()
+}
+
+// eachFunc visits the regions of every function before the function, initializers included.
+func eachFunc(m *graph.Module, visit func(f *graph.Func) error) error {
+	var walk func(f *graph.Func) error
+	walk = func(f *graph.Func) error {
+		for _, n := range f.Nodes() {
+			for _, r := range n.Regions() {
+				if err := walk(r); err != nil {
+					return err
+				}
+			}
+		}
+		return visit(f)
+	}
+	for _, v := range m.Variables() {
+		if v.Init() != nil {
+			if err := walk(v.Init()); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range m.Funcs() {
+		if err := walk(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,281 @@
+package graph
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// InferCtx is what an op's Infer sees.
+type InferCtx struct {
+	Attrs
+	In      []Type
+	Op      *Op
+	Regions []*Func
+	Module  *Module // nil when a node is bound to sizes outside a module
+}
+
+// failure carries the message of Failf up to the caller of a rule.
+type failure string
+
+// Failf refuses the node. The message says what was wanted and what came: "inner dimensions differ: x is
+// f32[N,784], w is f32[512,256]". It does not return.
+func (c *InferCtx) Failf(format string, args ...any) {
+	panic(failure(fmt.Sprintf(format, args...)))
+}
+
+// Tensor returns the type of operand i, which the op's Args have made sure is a tensor.
+func (c *InferCtx) Tensor(i int) TensorType {
+	t, ok := c.In[i].(TensorType)
+	if !ok {
+		c.Failf("%s: want a tensor, have %s", c.Op.Arg(i).Name, c.In[i])
+	}
+	return t
+}
+
+// SameDType fails unless all tensor operands have one dtype, and returns it.
+func (c *InferCtx) SameDType() DType {
+	first := c.Tensor(0)
+	for i := 1; i < len(c.In); i++ {
+		if t := c.Tensor(i); t.DType != first.DType {
+			c.Failf("dtypes differ: %s is %s, %s is %s", c.Op.Arg(0).Name, first, c.Op.Arg(i).Name, t)
+		}
+	}
+	return first.DType
+}
+
+// Axis returns the attribute as an axis of a tensor of the rank; negative values count from the end.
+func (c *InferCtx) Axis(attr string, rank int) int {
+	axis := c.Int(attr)
+	if axis < -rank || axis >= rank {
+		c.Failf("%s %d is out of range for rank %d", attr, axis, rank)
+	}
+	if axis < 0 {
+		axis += rank
+	}
+	return axis
+}
+
+// MustEqual fails if two dims are known to differ; dims that may still be equal are checked again when
+// their sizes are known.
+func (c *InferCtx) MustEqual(a, b Dim, format string, args ...any) {
+	if a.Equal(b) {
+		return
+	}
+	if dim.ProvablyDifferent(a, b) || (a.IsConst() && b.IsConst()) {
+		c.Failf(format, args...)
+	}
+}
+
+// infer runs the op's type rule and turns a failure into an error.
+func (op *Op) infer(c *InferCtx) (types []Type, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case failure:
+			err = fmt.Errorf("%s", string(p))
+		default:
+			err = fmt.Errorf("BUG: the type rule of %s panicked: %v\n%s", op.Name, p, debug.Stack())
+		}
+	}()
+	if err := op.checkOperands(c.In); err != nil {
+		return nil, err
+	}
+	if op.IsComposite() {
+		types, err = op.inferBody(c)
+	} else {
+		types = op.Infer(c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if want := op.NumResultsFor(c.Attrs, len(c.In)); len(types) != want {
+		return nil, fmt.Errorf("BUG: the type rule of %s gives %d results, not %d", op.Name, len(types), want)
+	}
+	for _, t := range types {
+		if tt, ok := t.(TensorType); ok {
+			for i, d := range tt.Shape {
+				if n, ok := d.Int(); ok && n < 0 {
+					return nil, fmt.Errorf("the result would be %s: axis %d is negative", tt, i)
+				}
+			}
+		}
+	}
+	return types, nil
+}
+
+// InferTypes returns the result types of an op on operands of the given types; attrs must be normalized,
+// as those of a Node are.
+func InferTypes(op *Op, in []Type, attrs Attrs, regions []*Func, m *Module) ([]Type, error) {
+	return op.infer(&InferCtx{Attrs: attrs, In: in, Op: op, Regions: regions, Module: m})
+}
+
+func (op *Op) inferBody(c *InferCtx) ([]Type, error) {
+	body, err := op.bodyFunc(c.In, c.Attrs, c.Regions)
+	if err != nil {
+		return nil, err
+	}
+	types := make([]Type, len(body.results))
+	for i, r := range body.results {
+		types[i] = r.Value.Type()
+	}
+	return types, nil
+}
+
+// BodyCtx is what a composite's Body sees.
+type BodyCtx struct {
+	Attrs
+	In []Value
+	// Func receives the body's nodes; ops without operands, such as constants, are declared on it.
+	Func *Func
+	// Regions are the closed functions that the node carries; see Func.Splice.
+	Regions []*Func
+}
+
+// Tensor returns the type of operand i.
+func (b *BodyCtx) Tensor(i int) TensorType {
+	t, _ := b.In[i].Type().(TensorType)
+	return t
+}
+
+// bodyFunc builds a composite's body as a function of its own, for type inference and evaluation.
+func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
+	m := NewModule("body")
+	m.site = &site{pos: Pos{File: op.Name, Line: 1}}
+	f := m.Func(op.Name)
+	args := make([]Value, len(in))
+	for i, t := range in {
+		args[i] = f.param(op.Arg(i).Name+fmt.Sprint(i), t)
+	}
+	outs := op.Body(&BodyCtx{Attrs: attrs, In: args, Func: f, Regions: regions})
+	for i, v := range outs {
+		f.Return(op.ResultName(i), v)
+	}
+	if len(m.diags) > 0 {
+		d := m.diags[0]
+		return nil, fmt.Errorf("%s: %s", d.Op, d.Msg)
+	}
+	return f, nil
+}
+
+// InlineBody emits the body of a composite node into f, where the node's operands are, and returns the
+// body's results. It is for passes.
+func (n *Node) InlineBody(f *Func) []Value {
+	return n.op.Body(&BodyCtx{Attrs: n.attrs, In: n.in, Func: f, Regions: n.regions})
+}
+
+// Splice emits a copy of the nodes of g into f, with args for g's parameters, and returns the values of g's
+// results. Symbols of g's parameter types become the dims of the arguments.
+func (f *Func) Splice(g *Func, args []Value) []Value {
+	env := map[string]Dim{}
+	to := make(map[Value]Value, len(g.nodes)+len(g.params))
+	for i, p := range g.params {
+		if i >= len(args) {
+			f.module.Report(Pos{}, g.name, "want %d operands, have %d", len(g.params), len(args))
+			return nil
+		}
+		if err := Unify(p.types[0], args[i].Type(), env); err != nil && args[i].OK() {
+			f.module.Report(Pos{}, g.name, "operand %d: %v", i, err)
+			return nil
+		}
+		to[Value{p, 0}] = args[i]
+	}
+	for _, n := range g.nodes {
+		in := make([]Value, len(n.in))
+		for i, v := range n.in {
+			in[i] = to[v]
+		}
+		attrs, err := n.attrs.Bind(env)
+		if err != nil {
+			f.module.Report(n.pos, n.op.Name, "%v", err)
+			return nil
+		}
+		var regions []*Func
+		for _, r := range n.regions {
+			regions = append(regions, r.cloneInto(f.module, f))
+		}
+		var outs []Value
+		if n.op == readOp {
+			outs = []Value{f.module.varByName[string(attrs.Symbol("var"))].Read(f)}
+		} else {
+			f.module.AtNode(n, func() { outs = f.Emit(n.op, in, attrs, regions...) })
+		}
+		for i, v := range outs {
+			to[Value{n, i}] = v
+		}
+	}
+	outs := make([]Value, len(g.results))
+	for i, r := range g.results {
+		outs[i] = to[r.Value]
+	}
+	return outs
+}
+
+// GradCtx is what an op's Grad sees: the node's operands, results and attributes, and the gradient of
+// the objective with respect to each result.
+type GradCtx struct {
+	Attrs
+	In   []Value
+	Out  []Value
+	Node *Node
+	// Func receives the gradient's nodes.
+	Func *Func
+
+	dy []Value
+}
+
+// NewGradCtx is for passes: dy holds one gradient per result, the zero Value where it is zero; f is the
+// function that receives the nodes.
+func NewGradCtx(f *Func, n *Node, dy []Value) *GradCtx {
+	outs := make([]Value, n.NumResults())
+	for i := range outs {
+		outs[i] = n.Result(i)
+	}
+	return &GradCtx{Attrs: n.attrs, In: n.in, Out: outs, Node: n, Func: f, dy: dy}
+}
+
+// Dy returns the gradient with respect to result i; HasDy reports whether it is other than zero, and
+// only then may Dy be called.
+func (g *GradCtx) Dy(i int) Value { return g.dy[i] }
+
+// HasDy reports whether result i contributes to the objective.
+func (g *GradCtx) HasDy(i int) bool { return g.dy[i].Valid() }
+
+// RefCtx is what an op's Ref sees: operands in exact domains and results to be filled in. Results whose
+// sizes are known are allocated; Ref sets the others.
+type RefCtx struct {
+	Attrs
+	In  []*value.Exact
+	Out []*value.Exact
+	// OutTypes are the inferred result types; their dims are constant unless they depend on data.
+	OutTypes []Type
+	Node     *Node
+
+	eval *evaluator
+}
+
+// Failf refuses the operands' values, such as an index out of range. It does not return.
+func (c *RefCtx) Failf(format string, args ...any) { panic(failure(fmt.Sprintf(format, args...))) }
+
+// Region evaluates region i of the node.
+func (c *RefCtx) Region(i int, in []*value.Exact) []*value.Exact {
+	vals := make([]value.Value, len(in))
+	for i, x := range in {
+		vals[i] = x.Tensor()
+	}
+	outs, err := c.eval.run(c.Node.regions[i], vals)
+	if err != nil {
+		c.Failf("%v", err)
+	}
+	ex := make([]*value.Exact, len(outs))
+	for i, o := range outs {
+		t, ok := o.(*value.Tensor)
+		if !ok {
+			c.Failf("a region result is a %s, not a tensor", TypeOf(o))
+		}
+		ex[i] = t.Exact()
+	}
+	return ex
+}

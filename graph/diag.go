@@ -1,0 +1,67 @@
+package graph
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Diagnostic is one fault of a model: where it was made, the op or the declaration at fault, and what
+// was wanted and what came.
+type Diagnostic struct {
+	Pos Pos
+	Op  string
+	Msg string
+}
+
+// Error returns "file:line: op: message".
+func (d *Diagnostic) Error() string {
+	msg := d.Msg
+	if d.Op != "" {
+		msg = d.Op + ": " + msg
+	}
+	if d.Pos.IsKnown() {
+		msg = d.Pos.String() + ": " + msg
+	}
+	return msg
+}
+
+// Diagnostics are all faults found in a module, in the order in which they were made.
+type Diagnostics []*Diagnostic
+
+// Error returns one fault per line.
+func (ds Diagnostics) Error() string {
+	lines := make([]string, len(ds))
+	for i, d := range ds {
+		lines[i] = d.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives errors.As and errors.Is access to each fault.
+func (ds Diagnostics) Unwrap() []error {
+	errs := make([]error, len(ds))
+	for i, d := range ds {
+		errs[i] = d
+	}
+	return errs
+}
+
+// Report records a fault of the declaration called op; Err and Compile return it. A zero position stands
+// for the caller's.
+func (m *Module) Report(pos Pos, op, format string, args ...any) {
+	if !pos.IsKnown() {
+		pos = m.here()
+	}
+	m.diags = append(m.diags, &Diagnostic{Pos: pos, Op: op, Msg: fmt.Sprintf(format, args...)})
+}
+
+// Err returns every fault recorded so far as Diagnostics, or nil.
+func (m *Module) Err() error {
+	if len(m.diags) == 0 {
+		return nil
+	}
+	return m.diags
+}
+
+func sameBits(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }

@@ -1,0 +1,495 @@
+package graph
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// Func is a function of a module, or a region: a closed function that a node carries. It has parameters,
+// nodes in an order in which every operand comes before its use, named results, and, if it is a
+// function of the module, updates of variables.
+type Func struct {
+	name     string
+	module   *Module
+	parent   *Func // the function whose node carries this region
+	detached bool  // an initializer or a region: closed, without reads and updates
+	params   []*Node
+	nodes    []*Node
+	results  []Result
+	updates  []Update
+	pos      Pos
+
+	names    map[string]Value
+	reads    map[string]Value
+	captures []Value         // values of parent that became the last parameters
+	captured map[Value]Value // from captures to parameters
+}
+
+// Result is a named result of a function.
+type Result struct {
+	Name  string
+	Value Value
+}
+
+// Update maps a variable to its next value, which is committed when the call has succeeded.
+type Update struct {
+	Var   *Variable
+	Value Value
+}
+
+// Name returns the function's name; regions have one for messages only.
+func (f *Func) Name() string { return f.name }
+
+// Module returns the module that f belongs to.
+func (f *Func) Module() *Module { return f.module }
+
+// Pos returns the place of the declaration.
+func (f *Func) Pos() Pos { return f.pos }
+
+// IsRegion reports whether f is closed: a region of a node or a variable's initializer.
+func (f *Func) IsRegion() bool { return f.detached }
+
+// Root returns the function of the module that f is nested in, f itself if it is not a region.
+func (f *Func) Root() *Func {
+	for f.parent != nil {
+		f = f.parent
+	}
+	return f
+}
+
+// Params returns the parameters' values.
+func (f *Func) Params() []Value {
+	out := make([]Value, len(f.params))
+	for i, p := range f.params {
+		out[i] = Value{p, 0}
+	}
+	return out
+}
+
+// Nodes returns the nodes in order; the slice must not be modified.
+func (f *Func) Nodes() []*Node { return f.nodes }
+
+// Results returns the results; the slice must not be modified.
+func (f *Func) Results() []Result { return f.results }
+
+// Updates returns the updates; the slice must not be modified.
+func (f *Func) Updates() []Update { return f.updates }
+
+// Lookup returns the value with a user's name, a parameter's included.
+func (f *Func) Lookup(name string) (Value, bool) {
+	v, ok := f.names[name]
+	return v, ok
+}
+
+// Input declares a tensor parameter. Dims are ints, symbol names such as "N", or Dims; a symbol stands
+// for one size in all inputs of a call.
+func (f *Func) Input(name string, dt DType, dims ...any) Value {
+	t, err := Tensor(dt, dims...)
+	if err != nil {
+		f.module.Report(Pos{}, "input", "%%%s: %v", name, err)
+		return Poison(f)
+	}
+	return f.InputOf(name, t)
+}
+
+// InputOf declares a parameter of any type.
+func (f *Func) InputOf(name string, t Type) Value {
+	if !isIdent(name) {
+		f.module.Report(Pos{}, "input", "%q is not a name: want letters, digits, '_' and '.', not starting with a digit", name)
+		return Poison(f)
+	}
+	if old, taken := f.names[name]; taken {
+		f.module.Report(Pos{}, "input", "%%%s is already the name of a value of @%s (declared at %s)", name, f.name, old.node.pos)
+		return Poison(f)
+	}
+	return f.param(name, t)
+}
+
+func (f *Func) param(name string, t Type) Value {
+	n := &Node{op: paramOp, types: []Type{t}, fn: f, pos: f.module.here(), scope: f.module.Scope()}
+	f.params = append(f.params, n)
+	v := Value{n, 0}
+	if isIdent(name) {
+		f.claimName(name, v)
+	}
+	return v
+}
+
+
+// Const declares a constant with the given value, which must not be modified afterwards.
+func (f *Func) Const(t *value.Tensor) Value {
+	if t == nil {
+		f.module.Report(Pos{}, "constant", "want a tensor, have nil")
+		return Value{}
+	}
+	return f.Emit(constantOp, nil, Attrs{{"value", t}})[0]
+}
+
+// Scalar declares a constant of rank 0. Integers and booleans are exact; a float rounds to dt.
+func (f *Func) Scalar(dt DType, x any) Value {
+	e, err := scalarExact(x)
+	if err == nil && !dt.Valid() {
+		err = fmt.Errorf("unknown dtype %v", dt)
+	}
+	if err == nil && e.DType != dt {
+		e, err = value.Convert(e, dt)
+	}
+	if err != nil {
+		f.module.Report(Pos{}, "constant", "%v", err)
+		return Value{}
+	}
+	return f.Const(e.Tensor())
+}
+
+func scalarExact(x any) (*value.Exact, error) {
+	e := &value.Exact{Shape: []int{}}
+	switch x := x.(type) {
+	case bool:
+		e.DType, e.B = Bool, []bool{x}
+	case int:
+		e.DType, e.I = I64, []int64{int64(x)}
+	case int64:
+		e.DType, e.I = I64, []int64{x}
+	case int32:
+		e.DType, e.I = I64, []int64{int64(x)}
+	case uint64:
+		e.DType, e.U = U64, []uint64{x}
+	case float32:
+		e.DType, e.F = F64, []float64{float64(x)}
+	case float64:
+		e.DType, e.F = F64, []float64{x}
+	case string:
+		e.DType, e.S = String, []string{x}
+	default:
+		return nil, fmt.Errorf("want a number, a bool or a string, have %T", x)
+	}
+	return e, nil
+}
+
+// Return declares a named result. A function needs at least one result or update.
+func (f *Func) Return(name string, v Value) {
+	m := f.module
+	switch {
+	case !isSymbol(name):
+		m.Report(Pos{}, "return", "%q is not a name: want letters, digits, '_' and '.'", name)
+		return
+	case slices.ContainsFunc(f.results, func(r Result) bool { return r.Name == name }):
+		m.Report(Pos{}, "return", "%q is already a result of @%s", name, f.name)
+		return
+	}
+	if v, ok := f.use("return "+name, v); ok {
+		f.results = append(f.results, Result{name, v})
+	}
+}
+
+// Update declares that the variable takes the value v when the call has succeeded.
+func (f *Func) Update(vr *Variable, v Value) {
+	m := f.module
+	if vr == nil {
+		m.Report(Pos{}, "update", "want a variable, have nil")
+		return
+	}
+	switch {
+	case f.detached:
+		m.Report(Pos{}, "update", "@%s: a region cannot update variables", vr.name)
+		return
+	case vr.module != m:
+		m.Report(Pos{}, "update", "@%s belongs to another module", vr.name)
+		return
+	case slices.ContainsFunc(f.updates, func(u Update) bool { return u.Var == vr }):
+		m.Report(Pos{}, "update", "@%s is updated twice in @%s", vr.name, f.name)
+		return
+	}
+	v, ok := f.use("update @"+vr.name, v)
+	if !ok {
+		return
+	}
+	if v.OK() && !EqualTypes(v.Type(), vr.typ) {
+		m.Report(Pos{}, "update", "@%s: want %s, have %s", vr.name, vr.typ, v.Type())
+		return
+	}
+	f.updates = append(f.updates, Update{vr, v})
+}
+
+// use checks that v can be used in f and captures it if it belongs to an enclosing function.
+func (f *Func) use(what string, v Value) (Value, bool) {
+	if v.node == nil {
+		f.module.Report(Pos{}, what, "the value is missing (a zero graph.Value)")
+		return v, false
+	}
+	if v.node.fn == f {
+		return v, true
+	}
+	for p := f.parent; p != nil; p = p.parent {
+		if p == v.node.fn {
+			return f.capture(v), true
+		}
+	}
+	f.module.Report(Pos{}, what, "%s belongs to @%s, not to @%s", describe(v), v.node.fn.name, f.name)
+	return v, false
+}
+
+func (f *Func) capture(v Value) Value {
+	if v.node.fn != f.parent {
+		v = f.parent.capture(v)
+	}
+	if p, ok := f.captured[v]; ok {
+		return p
+	}
+	p := f.param("", v.Type())
+	if f.captured == nil {
+		f.captured = map[Value]Value{}
+	}
+	f.captured[v] = p
+	f.captures = append(f.captures, v)
+	return p
+}
+
+// Region builds a closed function with parameters of the given types, to be carried by a node of f.
+// Values of f that build uses become further parameters; see UnifyCaptures.
+func (f *Func) Region(name string, params []Type, build func(r *Func, in []Value) []Value) *Func {
+	r := &Func{name: name, module: f.module, parent: f, detached: true, pos: f.module.here()}
+	in := make([]Value, len(params))
+	for i, t := range params {
+		in[i] = r.param("", t)
+	}
+	for i, v := range build(r, in) {
+		if v, ok := r.use(name, v); ok {
+			r.results = append(r.results, Result{strconv.Itoa(i), v})
+		}
+	}
+	return r
+}
+
+// UnifyCaptures gives all regions the same captured values as their last parameters, in one order, and
+// returns those values: the node that carries the regions takes them as its last operands.
+func UnifyCaptures(regions ...*Func) []Value {
+	var all []Value
+	for _, r := range regions {
+		for _, v := range r.captures {
+			if !slices.Contains(all, v) {
+				all = append(all, v)
+			}
+		}
+	}
+	for _, r := range regions {
+		own := r.params[:len(r.params)-len(r.captures)]
+		params := slices.Clone(own)
+		for _, v := range all {
+			params = append(params, r.capture(v).node)
+		}
+		r.params, r.captures = params, all
+	}
+	return all
+}
+
+func describe(v Value) string {
+	if name := v.node.ResultName(v.index); name != "" {
+		return fmt.Sprintf("%%%s (%s)", name, v.Type())
+	}
+	return fmt.Sprintf("the %s of %s", v.node.op.Name, v.node.pos)
+}
+
+// Emit appends a node to f and returns its results. A node that its op refuses is reported with the
+// caller's position, and its results have an invalid type; nodes that use them are refused silently, so
+// that one fault gives one message.
+func (f *Func) Emit(op *Op, in []Value, attrs Attrs, regions ...*Func) []Value {
+	m := f.module
+	n := &Node{op: op, fn: f, pos: m.here(), scope: m.Scope(), regions: regions}
+	if len(in) > 0 {
+		n.in = make([]Value, len(in))
+	}
+	for i, v := range in {
+		if v.node == nil {
+			name := strconv.Itoa(i)
+			if a := op.Arg(i); a != nil {
+				name = a.Name
+			}
+			m.Report(n.pos, op.Name, "operand %s is missing (a zero graph.Value)", name)
+			return n.poison(attrs)
+		}
+		if IsInvalid(v.Type()) {
+			return n.poison(attrs)
+		}
+		v, ok := f.use(op.Name, v)
+		if !ok {
+			return n.poison(attrs)
+		}
+		n.in[i] = v
+	}
+	var err error
+	if n.attrs, err = op.normalizeAttrs(attrs); err == nil {
+		n.types, err = InferTypes(op, n.OperandTypes(), n.attrs, regions, m)
+	}
+	if err != nil {
+		m.Report(n.pos, op.Name, "%v", err)
+		return n.poison(attrs)
+	}
+	f.nodes = append(f.nodes, n)
+	return n.Results()
+}
+
+func (n *Node) poison(attrs Attrs) []Value {
+	count := len(n.op.Results)
+	if n.op.NumResults != nil {
+		if a, err := n.op.normalizeAttrs(attrs); err == nil {
+			count = n.op.NumResults(a, len(n.in))
+		}
+	}
+	n.types = make([]Type, max(count, 1))
+	for i := range n.types {
+		n.types[i] = invalidType{}
+	}
+	return n.Results()
+}
+
+// Apply emits a node into the innermost function among those of its operands. It is what the functions
+// of package ops are made of. Without operands there is no function to emit into: use Emit.
+func Apply(op *Op, in []Value, attrs Attrs, regions ...*Func) []Value {
+	f := Innermost(in...)
+	if f == nil { // nothing to report on: the fault comes out where the result is used
+		return make([]Value, max(len(op.Results), 1))
+	}
+	return f.Emit(op, in, attrs, regions...)
+}
+
+// Innermost returns the most deeply nested function among those of the values, nil if none is valid.
+func Innermost(vs ...Value) *Func {
+	var f *Func
+	depth := -1
+	for _, v := range vs {
+		if v.node == nil {
+			continue
+		}
+		d := 0
+		for p := v.node.fn.parent; p != nil; p = p.parent {
+			d++
+		}
+		if d > depth {
+			f, depth = v.node.fn, d
+		}
+	}
+	return f
+}
+
+// TakeNodes removes and returns all nodes, so that a pass can put them back one by one with Append
+// between the nodes that it emits. It is for passes.
+func (f *Func) TakeNodes() []*Node {
+	nodes := f.nodes
+	f.nodes = make([]*Node, 0, len(nodes))
+	f.reads = nil // a read that comes later must not be used before
+	return nodes
+}
+
+// Append puts a node back after those already there. It is for passes.
+func (f *Func) Append(n *Node) { f.nodes = append(f.nodes, n) }
+
+// SetNodes replaces all nodes. It is for passes.
+func (f *Func) SetNodes(nodes []*Node) { f.nodes = nodes }
+
+// Forget drops the record of nodes and names that passes have removed. It is for passes.
+func (f *Func) Forget() {
+	f.reads = nil
+	live := make(map[*Node]bool, len(f.nodes))
+	for _, n := range f.nodes {
+		live[n] = true
+		if n.op == readOp {
+			if f.reads == nil {
+				f.reads = map[string]Value{}
+			}
+			f.reads[string(n.attrs.Symbol("var"))] = Value{n, 0}
+		}
+	}
+	maps.DeleteFunc(f.names, func(_ string, v Value) bool { return v.node.op != paramOp && !live[v.node] })
+}
+
+// SetResult replaces the value of result i. It is for passes.
+func (f *Func) SetResult(i int, v Value) { f.results[i].Value = v }
+
+// SetUpdate replaces the value of update i. It is for passes.
+func (f *Func) SetUpdate(i int, v Value) { f.updates[i].Value = v }
+
+// Rename moves the user's names from the results of one node to values that replace them, where those
+// have no name yet. It is for passes.
+func (f *Func) Rename(from *Node, to []Value) {
+	for i, v := range to {
+		name := from.ResultName(i)
+		if name == "" || v.node == nil || v.node.fn != f || v.node.ResultName(v.index) != "" || v.node.op == paramOp {
+			continue
+		}
+		from.setName(i, "")
+		v.node.setName(v.index, name)
+		f.names[name] = v
+	}
+}
+
+// cloneInto copies f into the module c.
+func (f *Func) cloneInto(c *Module, parent *Func) *Func {
+	g := &Func{name: f.name, module: c, parent: parent, detached: f.detached, pos: f.pos}
+	at := make(map[*Node]*Node, len(f.nodes)+len(f.params))
+	copyNode := func(n *Node) *Node {
+		k := &Node{op: n.op, attrs: n.attrs, types: n.types, names: slices.Clone(n.names), fn: g, pos: n.pos, scope: n.scope}
+		if len(n.in) > 0 {
+			k.in = make([]Value, len(n.in))
+			for i, v := range n.in {
+				k.in[i] = Value{at[v.node], v.index}
+			}
+		}
+		for _, r := range n.regions {
+			k.regions = append(k.regions, r.cloneInto(c, g))
+		}
+		at[n] = k
+		return k
+	}
+	g.params = make([]*Node, len(f.params))
+	for i, p := range f.params {
+		g.params[i] = copyNode(p)
+	}
+	g.nodes = make([]*Node, len(f.nodes))
+	for i, n := range f.nodes {
+		g.nodes[i] = copyNode(n)
+	}
+	move := func(v Value) Value { return Value{at[v.node], v.index} }
+	for _, r := range f.results {
+		g.results = append(g.results, Result{r.Name, move(r.Value)})
+	}
+	for _, u := range f.updates {
+		g.updates = append(g.updates, Update{c.varByName[u.Var.name], move(u.Value)})
+	}
+	moveAll := func(m map[string]Value) map[string]Value {
+		out := make(map[string]Value, len(m))
+		for k, v := range m {
+			if at[v.node] != nil {
+				out[k] = move(v)
+			}
+		}
+		return out
+	}
+	g.names, g.reads = moveAll(f.names), moveAll(f.reads)
+	return g
+}
+
+// Symbols returns the symbolic dims of the parameters, sorted.
+func (f *Func) Symbols() []string {
+	set := map[string]bool{}
+	for _, p := range f.params {
+		if t, ok := p.types[0].(TensorType); ok {
+			for _, d := range t.Shape {
+				for _, s := range d.Symbols() {
+					set[s] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// Poison returns a value of f that stands for one that was refused: nodes that use it are refused
+// silently. Functions that report a fault return it.
+func Poison(f *Func) Value {
+	return Value{&Node{op: paramOp, types: []Type{invalidType{}}, fn: f, pos: f.module.here()}, 0}
+}

@@ -1,0 +1,166 @@
+package graph
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// Interpreter evaluates functions node by node with each op's Ref: slow, exact, and the oracle of
+// everything faster.
+type Interpreter struct {
+	// Read returns the value of a variable; nil refuses reads.
+	Read func(name string) (*value.Tensor, error)
+	// Visit, if set, is called with the results of every node.
+	Visit func(n *Node, results []value.Value) error
+}
+
+// Run evaluates f on its parameters' values and returns the values of its results, then of its updates.
+func (ip *Interpreter) Run(f *Func, in []value.Value) ([]value.Value, error) {
+	return (&evaluator{ip: ip}).run(f, in)
+}
+
+// EvalNode evaluates one node on operand values by its op's Ref. Symbols in its attributes must be
+// bound by env.
+func EvalNode(n *Node, in []value.Value, env map[string]Dim) ([]value.Value, error) {
+	return (&evaluator{ip: &Interpreter{}}).node(n, in, env)
+}
+
+// Evaluate evaluates an op on operand values without a graph; attrs are completed with defaults.
+func Evaluate(op *Op, in []value.Value, attrs Attrs) ([]value.Value, error) {
+	attrs, err := op.normalizeAttrs(attrs)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op.Name, err)
+	}
+	return EvalNode(&Node{op: op, attrs: attrs, fn: &Func{module: &Module{}}}, in, nil)
+}
+
+type evaluator struct {
+	ip    *Interpreter
+	depth int
+}
+
+// maxDepth bounds calls within calls and regions within regions.
+const maxDepth = 100
+
+func (e *evaluator) run(f *Func, in []value.Value) ([]value.Value, error) {
+	if e.depth++; e.depth > maxDepth {
+		return nil, fmt.Errorf("@%s: calls are nested more than %d deep", f.name, maxDepth)
+	}
+	defer func() { e.depth-- }()
+	if len(in) != len(f.params) {
+		return nil, fmt.Errorf("@%s takes %d parameters, have %d", f.name, len(f.params), len(in))
+	}
+	env := map[string]Dim{}
+	vals := make(map[Value]value.Value, len(f.params)+len(f.nodes))
+	for i, p := range f.params {
+		if err := Unify(p.types[0], TypeOf(in[i]), env); err != nil {
+			return nil, fmt.Errorf("@%s: %s: %w", f.name, describe(Value{p, 0}), err)
+		}
+		vals[Value{p, 0}] = in[i]
+	}
+	for _, n := range f.nodes {
+		args := make([]value.Value, len(n.in))
+		for i, v := range n.in {
+			args[i] = vals[v]
+		}
+		outs, err := e.node(n, args, env)
+		if err != nil {
+			return nil, err
+		}
+		for i, o := range outs {
+			vals[Value{n, i}] = o
+		}
+		if e.ip.Visit != nil {
+			if err := e.ip.Visit(n, outs); err != nil {
+				return nil, err
+			}
+		}
+	}
+	outs := make([]value.Value, 0, len(f.results)+len(f.updates))
+	for _, r := range f.results {
+		outs = append(outs, vals[r.Value])
+	}
+	for _, u := range f.updates {
+		outs = append(outs, vals[u.Value])
+	}
+	return outs, nil
+}
+
+func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []value.Value, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case failure:
+			err = fmt.Errorf("%s", string(p))
+		default:
+			err = fmt.Errorf("BUG: the reference of %s panicked: %v\n%s", n.op.Name, p, debug.Stack())
+		}
+		if _, placed := err.(*Diagnostic); err != nil && !placed {
+			err = &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: err.Error()}
+		}
+	}()
+	switch n.op {
+	case constantOp:
+		return []value.Value{n.attrs.Tensor("value")}, nil
+	case readOp:
+		if e.ip.Read == nil {
+			return nil, fmt.Errorf("there are no variables to read @%s from", n.attrs.Symbol("var"))
+		}
+		t, err := e.ip.Read(string(n.attrs.Symbol("var")))
+		return []value.Value{t}, err
+	case callOp:
+		callee := n.fn.module.LookupFunc(string(n.attrs.Symbol("func")))
+		if callee == nil {
+			return nil, fmt.Errorf("@%s is not a function of the module", n.attrs.Symbol("func"))
+		}
+		return e.run(callee, in)
+	case gradOp:
+		return nil, fmt.Errorf("grad has no meaning of its own: run the pass autodiff first")
+	}
+	types := make([]Type, len(in))
+	for i, v := range in {
+		types[i] = TypeOf(v)
+	}
+	attrs, err := n.attrs.Bind(env)
+	if err != nil {
+		return nil, err
+	}
+	if n.op.IsComposite() {
+		body, err := n.op.bodyFunc(types, attrs, n.regions)
+		if err != nil {
+			return nil, err
+		}
+		return e.run(body, in)
+	}
+	outTypes, err := InferTypes(n.op, types, attrs, n.regions, n.fn.module)
+	if err != nil {
+		return nil, err
+	}
+	c := &RefCtx{Attrs: attrs, OutTypes: outTypes, Node: n, eval: e}
+	for i, v := range in {
+		t, ok := v.(*value.Tensor)
+		if !ok {
+			return nil, fmt.Errorf("operand %d is a %s: its reference takes tensors", i, types[i])
+		}
+		c.In = append(c.In, t.Exact())
+	}
+	c.Out = make([]*value.Exact, len(outTypes))
+	for i, t := range outTypes {
+		if tt, ok := t.(TensorType); ok {
+			if shape, ok := tt.ConstShape(); ok {
+				c.Out[i] = value.NewExact(tt.DType, shape)
+			}
+		}
+	}
+	n.op.Ref(c)
+	outs = make([]value.Value, len(c.Out))
+	for i, x := range c.Out {
+		if x == nil {
+			return nil, fmt.Errorf("BUG: the reference of %s leaves result %d unset", n.op.Name, i)
+		}
+		outs[i] = x.Tensor()
+	}
+	return outs, nil
+}

@@ -1,0 +1,209 @@
+package graph
+
+import (
+	"slices"
+
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// Node is one application of an op: operands, attributes, regions, and one type per result.
+// Passes change nodes; everyone else treats them as read-only.
+type Node struct {
+	op      *Op
+	in      []Value
+	attrs   Attrs
+	regions []*Func
+	types   []Type
+	names   []string // the user's names of results; "" or missing where there is none
+	fn      *Func
+	pos     Pos
+	scope   string
+}
+
+// Op returns the node's op.
+func (n *Node) Op() *Op { return n.op }
+
+// Func returns the function that holds the node.
+func (n *Node) Func() *Func { return n.fn }
+
+// Pos returns the user's call that made the node. Gradients and rewritten nodes keep the position of
+// the node they come from.
+func (n *Node) Pos() Pos { return n.pos }
+
+// Scope returns the path of the layer that made the node, such as "features.0"; "" outside layers.
+func (n *Node) Scope() string { return n.scope }
+
+// Attrs returns the attributes; they must not be modified.
+func (n *Node) Attrs() Attrs { return n.attrs }
+
+// Operands returns the operands; the slice must not be modified.
+func (n *Node) Operands() []Value { return n.in }
+
+// Regions returns the closed functions that the node carries.
+func (n *Node) Regions() []*Func { return n.regions }
+
+// NumResults returns the number of results.
+func (n *Node) NumResults() int { return len(n.types) }
+
+// Result returns result i.
+func (n *Node) Result(i int) Value { return Value{n, i} }
+
+// Results returns all results.
+func (n *Node) Results() []Value {
+	out := make([]Value, len(n.types))
+	for i := range out {
+		out[i] = Value{n, i}
+	}
+	return out
+}
+
+// Types returns the result types; the slice must not be modified.
+func (n *Node) Types() []Type { return n.types }
+
+// OperandTypes returns the types of the operands.
+func (n *Node) OperandTypes() []Type {
+	types := make([]Type, len(n.in))
+	for i, v := range n.in {
+		types[i] = v.Type()
+	}
+	return types
+}
+
+// ResultName returns the user's name of result i, "" if it has none.
+func (n *Node) ResultName(i int) string {
+	if i < len(n.names) {
+		return n.names[i]
+	}
+	return ""
+}
+
+// SetOperand replaces operand i. It is for passes.
+func (n *Node) SetOperand(i int, v Value) { n.in[i] = v }
+
+func (n *Node) setName(i int, name string) {
+	for len(n.names) <= i {
+		n.names = append(n.names, "")
+	}
+	n.names[i] = name
+}
+
+// Value is one result of a node: the handle with which models are declared. The zero Value is no value;
+// every function that builds nodes accepts it and reports it with the caller's position.
+type Value struct {
+	node  *Node
+	index int
+}
+
+// Valid reports whether v is a value at all; the value of a refused node is.
+func (v Value) Valid() bool { return v.node != nil }
+
+// OK reports whether v is a value whose node was accepted.
+func (v Value) OK() bool { return v.node != nil && !IsInvalid(v.Type()) }
+
+// Node returns the node that computes v, nil for the zero Value.
+func (v Value) Node() *Node { return v.node }
+
+// Index returns which result of its node v is.
+func (v Value) Index() int { return v.index }
+
+// Func returns the function that holds v, nil for the zero Value.
+func (v Value) Func() *Func {
+	if v.node == nil {
+		return nil
+	}
+	return v.node.fn
+}
+
+// Type returns the type of v. The zero Value and values of refused nodes have an invalid type.
+func (v Value) Type() Type {
+	if v.node == nil || v.index >= len(v.node.types) {
+		return invalidType{}
+	}
+	return v.node.types[v.index]
+}
+
+// TensorType returns the type of v if it is a tensor.
+func (v Value) TensorType() (TensorType, bool) {
+	t, ok := v.Type().(TensorType)
+	return t, ok
+}
+
+// DType returns the dtype of a tensor value, value.Invalid for others.
+func (v Value) DType() DType {
+	t, _ := v.TensorType()
+	return t.DType
+}
+
+// Shape returns the dims of a tensor value, nil for others; the slice must not be modified.
+func (v Value) Shape() []Dim {
+	t, _ := v.TensorType()
+	return t.Shape
+}
+
+// Rank returns the number of axes of a tensor value, 0 for others.
+func (v Value) Rank() int { return len(v.Shape()) }
+
+// Named gives v a name, which text, messages, DOT and `--fetch` use, and returns v. Names are unique
+// within a function.
+func (v Value) Named(name string) Value {
+	if v.node == nil {
+		return v
+	}
+	f := v.node.fn
+	if !isIdent(name) {
+		f.module.Report(Pos{}, "name", "%q is not a name: want letters, digits, '_' and '.', not starting with a digit", name)
+		return v
+	}
+	f.claimName(name, v)
+	return v
+}
+
+// OpName returns the name of the op that computes v.
+func (v Value) OpName() string {
+	if v.node == nil {
+		return ""
+	}
+	return v.node.op.Name
+}
+
+// Constant returns the tensor of a constant node.
+func (v Value) Constant() (t *value.Tensor, ok bool) {
+	if v.node == nil || v.node.op != constantOp {
+		return nil, false
+	}
+	return v.node.attrs.Tensor("value"), true
+}
+
+// Is reports whether v is a result of the named op.
+func (v Value) Is(op string) bool { return v.node != nil && v.node.op.Name == op }
+
+func (f *Func) claimName(name string, v Value) {
+	if f.names == nil {
+		f.names = map[string]Value{}
+	}
+	if old, taken := f.names[name]; taken && old != v {
+		f.module.Report(Pos{}, "name", "%%%s is already the name of a value of @%s (declared at %s)", name, f.name, old.node.pos)
+		return
+	}
+	if old := v.node.ResultName(v.index); old != "" {
+		delete(f.names, old)
+	}
+	f.names[name] = v
+	v.node.setName(v.index, name)
+}
+
+// isIdent accepts the names of values, functions and variables: letters, digits, '_' and '.'; not
+// starting with a digit for values, so that %0 stays free for values without a name.
+func isIdent(s string) bool {
+	return isSymbol(s) && !(s[0] >= '0' && s[0] <= '9')
+}
+
+// isSymbol accepts what may follow an @: as isIdent, but "0.weight" is fine.
+func isSymbol(s string) bool {
+	if s == "" || len(s) > 256 || s[0] == '.' {
+		return false
+	}
+	return !slices.ContainsFunc([]byte(s), func(c byte) bool {
+		return !(c == '_' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z')
+	})
+}

@@ -1,0 +1,405 @@
+package graph
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// Op declares an operation once: what it takes, what it means, how it is differentiated and how exactly
+// a kernel must compute it. A composite has a Body over other ops instead of Infer and Ref.
+//
+// Register validates the declaration; one test ranges over all registered ops and checks each against
+// its own declaration (see ops.TestAll).
+type Op struct {
+	// Name is the op's name in text and messages, in snake case: "matmul".
+	Name string
+	// Doc says what the op computes, with shapes and dtypes, and the source it follows. Its first
+	// sentence is what `graphrun ops` lists.
+	Doc string
+	// Version counts incompatible changes of meaning; 0 stands for 1.
+	Version int
+
+	// Args declares the operands in order, Attrs the attributes, Results the names of the results. An op
+	// whose number of results varies has Results nil and NumResults set.
+	Args       []Arg
+	Attrs      []AttrSpec
+	Results    []string
+	NumResults func(attrs Attrs, operands int) int
+	// NumRegions is how many regions (closed functions) a node carries.
+	NumRegions int
+
+	// Infer returns the result types, or calls c.Failf. It runs when a node is declared, in the verifier,
+	// and again with constant dims whenever a program is bound to new sizes, so what it refuses is
+	// refused with the user's position at whichever time the sizes are known.
+	Infer func(c *InferCtx) []Type
+	// Grad returns one gradient per operand, the zero Value where there is none. The rule builds ordinary
+	// nodes with the functions of package ops, so gradients have gradients. A composite without Grad is
+	// differentiated through its body.
+	Grad func(g *GradCtx) []Value
+	// NoGrad says why an op without Grad has none: its gradient is zero everywhere or undefined.
+	NoGrad string
+	// Ref computes the results in exact domains. It is the op's meaning; kernels are measured against it.
+	Ref func(c *RefCtx)
+	// Body computes a composite from its operands, with the functions of package ops.
+	Body func(b *BodyCtx) []Value
+
+	Props Props
+	// InPlace lists the operands whose storage the first result may take, when sizes agree.
+	InPlace []int
+	// Tol bounds how far a kernel may be from Ref.
+	Tol Tol
+	// Sample lists inputs on which the op's test runs; all dims of a sample differ, so that a swapped
+	// axis shows.
+	Sample []Sample
+}
+
+// Arg declares an operand.
+type Arg struct {
+	Name  string
+	Doc   string
+	Types DTypeSet // the dtypes admitted; AnyType admits other types than tensors too
+	// Variadic admits any number of operands, none included; only the last Arg may be variadic.
+	Variadic bool
+}
+
+// AttrSpec declares an attribute. One without a Default must be given.
+type AttrSpec struct {
+	Name    string
+	Kind    AttrKind
+	Default any
+	Doc     string
+}
+
+// Props are facts on which passes rely.
+type Props struct {
+	Elementwise bool // each result element depends on the operand elements that broadcast to its place
+	Commutative bool // the two operands may be swapped without changing a bit of the result
+	Random      bool // two equal nodes are two draws: never merged
+	Structural  bool // handled by the compiler and the executor themselves (constant, read, call, grad)
+}
+
+// Tol bounds the distance of a kernel from Ref, in the result's dtype.
+type Tol struct {
+	// ULP bounds element-wise ops, in units in the last place; 0 means equal bits.
+	ULP float64
+	// Terms, when set, makes the bound 2*Terms*eps*sum|a||b|: Terms is the number of terms summed into
+	// one result element, given the operand types with constant dims.
+	Terms func(in []TensorType, attrs Attrs) int
+	// Why justifies a bound above 4 ULP.
+	Why string
+}
+
+// Sample is one set of inputs for the op's test.
+type Sample struct {
+	In    []Feed
+	Attrs Attrs
+	// NoGrad leaves this sample out of the gradient check, for inputs at kinks; Why says so.
+	NoGrad string
+	// Regions builds the node's regions; only for ops that carry them.
+	Build func(f *Func, in []Value) []Value
+}
+
+// Feed describes one sample operand.
+type Feed struct {
+	Type string // such as "f64[2,3]"
+	// Lo and Hi bound the values drawn, integers inclusively; both zero means [-2, 2] for floats and
+	// [0, 3] for integers.
+	Lo, Hi float64
+	// Values, when set, are the elements themselves, as the text form spells them: "[1, 2.5, nan]".
+	Values string
+	// Spread makes all elements differ by at least 0.02 from each other and from the integers, for ops
+	// with kinks at ties or at round numbers.
+	Spread bool
+}
+
+// DTypeSet is a set of dtypes.
+type DTypeSet uint64
+
+// The dtype sets that ops use.
+var (
+	Floats   = setOf(DType.IsFloat)
+	Integers = setOf(DType.IsInteger)
+	Numeric  = Floats | Integers
+	Bools    = DTypes(Bool)
+	Texts    = DTypes(String)
+	Indices  = DTypes(I32, I64)
+	AnyDType = Numeric | Bools | Texts
+	// AnyType admits every dtype and the types that are not tensors.
+	AnyType = AnyDType | 1
+)
+
+func setOf(in func(DType) bool) DTypeSet {
+	var s DTypeSet
+	for _, d := range allDTypes {
+		if in(d) {
+			s |= DTypes(d)
+		}
+	}
+	return s
+}
+
+// DTypes returns the set of the given dtypes.
+func DTypes(ds ...DType) DTypeSet {
+	var s DTypeSet
+	for _, d := range ds {
+		s |= 1 << d
+	}
+	return s
+}
+
+// Has reports whether the set holds d.
+func (s DTypeSet) Has(d DType) bool { return s&(1<<d) != 0 }
+
+// String names the set as documentation and messages do.
+func (s DTypeSet) String() string {
+	switch s {
+	case Floats:
+		return "float"
+	case Integers:
+		return "integer"
+	case Numeric:
+		return "numeric"
+	case AnyDType:
+		return "any tensor"
+	case AnyType:
+		return "any type"
+	}
+	var names []string
+	for _, d := range allDTypes {
+		if s.Has(d) {
+			names = append(names, d.String())
+		}
+	}
+	return strings.Join(names, "|")
+}
+
+// IsComposite reports whether the op is defined by a body over other ops.
+func (op *Op) IsComposite() bool { return op.Body != nil }
+
+// NumResultsFor returns the number of results of a node with these attributes and that many operands.
+func (op *Op) NumResultsFor(a Attrs, operands int) int {
+	if op.NumResults != nil {
+		return op.NumResults(a, operands)
+	}
+	return len(op.Results)
+}
+
+// ResultName returns the declared name of result i, "out" if the op names none.
+func (op *Op) ResultName(i int) string {
+	if i < len(op.Results) {
+		return op.Results[i]
+	}
+	return fmt.Sprintf("out%d", i)
+}
+
+// Arg returns the declaration of operand i, nil if there is none.
+func (op *Op) Arg(i int) *Arg {
+	if n := len(op.Args); i >= n && n > 0 && op.Args[n-1].Variadic {
+		i = n - 1
+	}
+	if i < len(op.Args) {
+		return &op.Args[i]
+	}
+	return nil
+}
+
+// Attr returns the declaration of an attribute, nil if there is none.
+func (op *Op) Attr(name string) *AttrSpec {
+	for i := range op.Attrs {
+		if op.Attrs[i].Name == name {
+			return &op.Attrs[i]
+		}
+	}
+	return nil
+}
+
+var registry struct {
+	sync.RWMutex
+	ops map[string]*Op
+}
+
+// Register adds an op to the registry after checking its declaration: a name in snake case that is free,
+// a doc, results, either Body or both Infer and Ref, either Grad or NoGrad (a composite may leave out
+// both), samples, and a reason for a tolerance above 4 ulp. Modules outside this one may register ops.
+func Register(op *Op) error {
+	if err := validate(op); err != nil {
+		return fmt.Errorf("register op %q: %w", op.Name, err)
+	}
+	registry.Lock()
+	defer registry.Unlock()
+	if registry.ops == nil {
+		registry.ops = map[string]*Op{}
+	}
+	if registry.ops[op.Name] != nil {
+		return fmt.Errorf("register op %q: the name is taken", op.Name)
+	}
+	registry.ops[op.Name] = op
+	return nil
+}
+
+// MustRegister registers an op and returns it; it panics on a faulty declaration, so that one stops the
+// program at start-up and not when the op is first used. It is for package-level variables.
+func MustRegister(op *Op) *Op {
+	if err := Register(op); err != nil {
+		panic(err)
+	}
+	return op
+}
+
+// LookupOp returns the registered op of a name, nil if there is none.
+func LookupOp(name string) *Op {
+	registry.RLock()
+	defer registry.RUnlock()
+	return registry.ops[name]
+}
+
+// Ops returns all registered ops, sorted by name.
+func Ops() []*Op {
+	registry.RLock()
+	defer registry.RUnlock()
+	all := make([]*Op, 0, len(registry.ops))
+	for _, op := range registry.ops {
+		all = append(all, op)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all
+}
+
+var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+
+func validate(op *Op) error {
+	type check struct {
+		bad bool
+		msg string
+	}
+	checks := []check{
+		{!snakeCase.MatchString(op.Name), "the name is not in snake case"},
+		{op.Doc == "", "Doc is missing"},
+		{len(op.Results) == 0 && op.NumResults == nil, "Results are missing"},
+		{op.Body == nil && op.Infer == nil, "Infer is missing"},
+		{op.Body != nil && op.Infer != nil, "a composite's types follow from its Body: drop Infer"},
+		{op.Body == nil && op.Ref == nil && !op.Props.Structural, "Ref is missing"},
+		{op.Body != nil && op.Ref != nil, "a composite's meaning is its Body: drop Ref"},
+		{op.Grad != nil && op.NoGrad != "", "it has both Grad and NoGrad"},
+		{op.Body == nil && op.Grad == nil && op.NoGrad == "" && !op.Props.Structural, "Grad is missing; an op without one says why in NoGrad"},
+		{len(op.Sample) == 0 && !op.Props.Structural, "Sample is missing"},
+		{op.Tol.ULP > 4 && op.Tol.Why == "", "Tol is above 4 ulp and gives no reason in Why"},
+		{op.Tol.ULP < 0, "Tol is negative"},
+		{op.Props.Commutative && len(op.Args) != 2, "Commutative is a property of two operands"},
+	}
+	for _, c := range checks {
+		if c.bad {
+			return fmt.Errorf("%s", c.msg)
+		}
+	}
+	names := map[string]bool{}
+	for i, a := range op.Args {
+		if a.Name == "" || names[a.Name] || a.Types == 0 {
+			return fmt.Errorf("operand %d needs a name of its own and Types", i)
+		}
+		if a.Variadic && i != len(op.Args)-1 {
+			return fmt.Errorf("operand %q is variadic but not last", a.Name)
+		}
+		names[a.Name] = true
+	}
+	for _, a := range op.Attrs {
+		if a.Name == "" || names[a.Name] || a.Kind == 0 || a.Doc == "" {
+			return fmt.Errorf("attribute %q needs a name of its own, a Kind and a Doc", a.Name)
+		}
+		if a.Default != nil && kindOf(a.Default) != a.Kind {
+			return fmt.Errorf("attribute %q: the default is a %T, not of kind %v", a.Name, a.Default, a.Kind)
+		}
+		names[a.Name] = true
+	}
+	for _, i := range op.InPlace {
+		if i < 0 || i >= len(op.Args) {
+			return fmt.Errorf("InPlace names operand %d of %d", i, len(op.Args))
+		}
+	}
+	for i, s := range op.Sample {
+		for _, f := range s.In {
+			t, err := ParseType(f.Type)
+			if err != nil {
+				return fmt.Errorf("sample %d: %w", i, err)
+			}
+			if tt, ok := t.(TensorType); ok {
+				if _, ok := tt.ConstShape(); !ok {
+					return fmt.Errorf("sample %d: %s has a symbolic dim", i, f.Type)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// normalizeAttrs checks attributes against the op's declaration and fills in defaults.
+func (op *Op) normalizeAttrs(attrs Attrs) (Attrs, error) {
+	if len(op.Attrs) == 0 && len(attrs) == 0 {
+		return nil, nil
+	}
+	out := make(Attrs, 0, len(op.Attrs))
+	for _, a := range attrs {
+		spec := op.Attr(a.Name)
+		if spec == nil {
+			return nil, fmt.Errorf("there is no attribute %q: want %s", a.Name, op.attrNames())
+		}
+		if out.Get(a.Name) != nil {
+			return nil, fmt.Errorf("attribute %q is given twice", a.Name)
+		}
+		if k := kindOf(a.Value); k != spec.Kind {
+			return nil, fmt.Errorf("attribute %q: want %v, have %T", a.Name, spec.Kind, a.Value)
+		}
+		out = append(out, a)
+	}
+	for _, spec := range op.Attrs {
+		if slices.ContainsFunc(out, func(a Attr) bool { return a.Name == spec.Name }) {
+			continue
+		}
+		if spec.Default == nil {
+			return nil, fmt.Errorf("attribute %q (%v) is missing", spec.Name, spec.Kind)
+		}
+		out = append(out, Attr{spec.Name, spec.Default})
+	}
+	return sortAttrs(out), nil
+}
+
+func (op *Op) attrNames() string {
+	if len(op.Attrs) == 0 {
+		return "none"
+	}
+	names := make([]string, len(op.Attrs))
+	for i, a := range op.Attrs {
+		names[i] = a.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkOperands checks the number and the dtypes of operands.
+func (op *Op) checkOperands(types []Type) error {
+	want := len(op.Args)
+	variadic := want > 0 && op.Args[want-1].Variadic
+	least := want
+	if variadic {
+		least--
+	}
+	if len(types) < least || (len(types) > want && !variadic) {
+		more := ""
+		if variadic {
+			more = " or more"
+		}
+		return fmt.Errorf("want %d%s operands, have %d", least, more, len(types))
+	}
+	for i, t := range types {
+		arg := op.Arg(i)
+		tt, ok := t.(TensorType)
+		if ok && arg.Types.Has(tt.DType) || !ok && arg.Types&1 != 0 {
+			continue
+		}
+		return fmt.Errorf("%s: want %v, have %s", arg.Name, arg.Types, t)
+	}
+	return nil
+}

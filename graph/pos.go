@@ -1,0 +1,94 @@
+package graph
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// Pos is the place in a program or a .graph file that made a node. The zero Pos is unknown.
+type Pos struct {
+	File string // a path as the Go runtime or the parser's caller gave it
+	Line int    // from 1
+}
+
+// IsKnown reports whether p names a place.
+func (p Pos) IsKnown() bool { return p.Line > 0 }
+
+// String returns "file:line", the file relative to the working directory when it lies below it and
+// by its last element otherwise.
+func (p Pos) String() string {
+	if !p.IsKnown() {
+		return "unknown position"
+	}
+	return fmt.Sprintf("%s:%d", shortPath(p.File), p.Line)
+}
+
+var workingDir = sync.OnceValue(func() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	return filepath.ToSlash(dir)
+})
+
+func shortPath(file string) string {
+	file = filepath.ToSlash(file)
+	if dir := workingDir(); dir != "" && dir != "/" {
+		if rel, ok := strings.CutPrefix(file, dir+"/"); ok {
+			return rel
+		}
+	}
+	return file[strings.LastIndexByte(file, '/')+1:]
+}
+
+// library holds the packages whose frames are never "the user's call".
+var library = map[string]bool{}
+
+// MarkLibrary declares the calling package to be one that builds nodes for its callers: Caller and the
+// positions of nodes pass over its frames. Call it from an init function or a package-level variable;
+// test files are never passed over.
+func MarkLibrary() struct{} {
+	var pc [1]uintptr
+	if runtime.Callers(2, pc[:]) == 1 {
+		f, _ := runtime.CallersFrames(pc[:]).Next()
+		library[packageOf(f.Function)] = true
+	}
+	return struct{}{}
+}
+
+var _ = MarkLibrary()
+
+// packageOf cuts the package path off a function name such as "example.com/a/b.(*T).M.func1".
+func packageOf(function string) string {
+	slash := strings.LastIndexByte(function, '/') + 1
+	if dot := strings.IndexByte(function[slash:], '.'); dot >= 0 {
+		return function[:slash+dot]
+	}
+	return function
+}
+
+// Caller returns the position of the innermost frame outside the packages marked by MarkLibrary.
+func Caller() Pos {
+	var pcs [16]uintptr
+	for skip := 2; ; {
+		n := runtime.Callers(skip, pcs[:])
+		frames := runtime.CallersFrames(pcs[:n])
+		for {
+			f, more := frames.Next()
+			if f.Function != "" && (!library[packageOf(f.Function)] || strings.HasSuffix(f.File, "_test.go")) {
+				return Pos{File: f.File, Line: f.Line}
+			}
+			if !more {
+				break
+			}
+		}
+		if n < len(pcs) {
+			return Pos{}
+		}
+		skip += n
+	}
+}

@@ -1,0 +1,116 @@
+package graph
+
+// The structural ops: what the compiler and the executors handle themselves.
+
+// paramOp is a function's parameter; its nodes stand in Func.params, never among the nodes.
+var paramOp = &Op{Name: "param", Doc: "A parameter of a function.", Results: []string{"out"}, Props: Props{Structural: true}}
+
+var constantOp = MustRegister(&Op{
+	Name:    "constant",
+	Doc:     "A tensor known at compile time.",
+	Attrs:   []AttrSpec{{Name: "value", Kind: TensorAttr, Doc: "the tensor"}},
+	Results: []string{"out"},
+	Infer: func(c *InferCtx) []Type {
+		return []Type{TypeOf(c.Attrs.Tensor("value"))}
+	},
+	Props: Props{Structural: true},
+})
+
+var readOp = MustRegister(&Op{
+	Name:    "read",
+	Doc:     "The value of a variable before the call.",
+	Attrs:   []AttrSpec{{Name: "var", Kind: SymbolAttr, Doc: "the variable"}},
+	Results: []string{"out"},
+	Infer: func(c *InferCtx) []Type {
+		name := string(c.Symbol("var"))
+		if c.Module == nil {
+			c.Failf("there is no module to read @%s from", name)
+		}
+		v := c.Module.LookupVariable(name)
+		if v == nil {
+			c.Failf("@%s is not a variable of the module", name)
+		}
+		return []Type{v.typ}
+	},
+	Props: Props{Structural: true},
+})
+
+var callOp = MustRegister(&Op{
+	Name:       "call",
+	Doc:        "Calls a function of the module. The callee may read variables but not update them, and functions do not call themselves.",
+	Args:       []Arg{{Name: "args", Types: AnyType, Variadic: true, Doc: "the callee's parameters"}},
+	Attrs:      []AttrSpec{{Name: "func", Kind: SymbolAttr, Doc: "the callee"}, {Name: "results", Kind: IntAttr, Doc: "the number of the callee's results"}},
+	NumResults: func(a Attrs, _ int) int { return min(max(a.Int("results"), 0), 1<<16) },
+	Infer: func(c *InferCtx) []Type {
+		name := string(c.Symbol("func"))
+		var f *Func
+		if c.Module != nil {
+			f = c.Module.LookupFunc(name)
+		}
+		if f == nil {
+			c.Failf("@%s is not a function of the module", name)
+		}
+		if len(f.params) != len(c.In) {
+			c.Failf("@%s takes %d operands, have %d", name, len(f.params), len(c.In))
+		}
+		if len(f.updates) > 0 {
+			c.Failf("@%s updates variables: only a function run by the session may", name)
+		}
+		env := map[string]Dim{}
+		for i, p := range f.params {
+			if err := Unify(p.types[0], c.In[i], env); err != nil {
+				c.Failf("operand %d of @%s: %v", i, name, err)
+			}
+		}
+		types := make([]Type, len(f.results))
+		for i, r := range f.results {
+			t, err := SubstType(r.Value.Type(), env)
+			if err != nil {
+				c.Failf("result %q of @%s: %v", r.Name, name, err)
+			}
+			types[i] = t
+		}
+		if len(types) != c.Int("results") {
+			c.Failf("@%s has %d results, not %d", name, len(types), c.Int("results"))
+		}
+		return types
+	},
+	Props: Props{Structural: true},
+})
+
+var gradOp = MustRegister(&Op{
+	Name: "grad",
+	Doc:  "The gradients of a scalar with respect to values of the same function; zero for a value that the scalar does not depend on. The pass autodiff replaces it by ordinary nodes.",
+	Args: []Arg{
+		{Name: "y", Types: Floats, Doc: "the scalar, of rank 0"},
+		{Name: "xs", Types: Floats, Variadic: true, Doc: "the values to differentiate with respect to"},
+	},
+	NumResults: func(_ Attrs, operands int) int { return max(operands-1, 0) },
+	Infer: func(c *InferCtx) []Type {
+		y := c.Tensor(0)
+		if y.Rank() != 0 {
+			c.Failf("only a scalar has a gradient: want rank 0, have %s", y)
+		}
+		types := make([]Type, len(c.In)-1)
+		for i := range types {
+			types[i] = c.Tensor(i + 1)
+		}
+		return types
+	},
+	Props: Props{Structural: true},
+})
+
+// Call calls a function of the module that v's function belongs to.
+func (f *Func) Call(callee *Func, args ...Value) []Value {
+	return f.Emit(callOp, args, Attrs{{"func", Symbol(callee.name)}, {"results", int64(len(callee.results))}})
+}
+
+// Grad declares the gradients of the scalar y with respect to xs, which may be any values of y's
+// function, y's own operands included. Gradients are ordinary values: they can be differentiated again.
+func Grad(y Value, xs ...Value) []Value {
+	f := Innermost(append([]Value{y}, xs...)...)
+	if f == nil {
+		return make([]Value, len(xs))
+	}
+	return f.Emit(gradOp, append([]Value{y}, xs...), nil)
+}

@@ -1,0 +1,152 @@
+package digits
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+const (
+	side = 28 // an image is side x side pixels
+
+	// The elastic distortion of Simard, Steinkraus and Platt (2003): uniform displacements in [-1, 1], smoothed by a Gaussian
+	// of deviation 4 pixels and multiplied by a strength, 34 in the paper and 0 to maxElastic here.
+	smoothRadius = 12
+	maxElastic   = 34.0
+
+	maxTurn  = 0.20 // rotation in radians, either way
+	maxShear = 0.25 // either way
+	minScale = 0.85 // of width and height, drawn apart
+	maxScale = 1.08
+	maxShift = 1.5  // pixels, either way
+	maxBold  = 0.35 // change of stroke width, as a part of it, either way
+	plainly  = 0.5  // how often a zero is drawn without its slash
+)
+
+// smooth holds the Gaussian of deviation 4 at 0 ... smoothRadius, with a sum of one over both sides. It is made of
+// products only: exp(-i*i/32) = q^(i*i) for q = exp(-1/32).
+var smooth = func() (w [smoothRadius + 1]float64) {
+	const q = 0.96923323447634408
+	sum := 0.0
+	for i := range w {
+		w[i] = 1
+		for range i * i {
+			w[i] *= q
+		}
+		sum += w[i]
+		if i > 0 {
+			sum += w[i]
+		}
+	}
+	for i := range w {
+		w[i] /= sum
+	}
+	return w
+}()
+
+// artist draws digits; it owns the buffers that takes. It is used by one goroutine at a time.
+type artist struct {
+	rng     rand.PCG
+	dx, dy  [side * side]float64 // displacement fields, in pixels
+	scratch [side * side]float64
+}
+
+// uniform returns a number in [lo, hi).
+func (a *artist) uniform(lo, hi float64) float64 {
+	return lo + float64((hi-lo)*(float64(a.rng.Uint64()>>11)*0x1p-53))
+}
+
+// draw sets pix, side*side bytes, to one distorted digit. The result depends on the arguments alone.
+func (a *artist) draw(pix []uint8, f *face, label int, seed, index uint64) {
+	a.rng.Seed(seed, mix(index))
+
+	g := &f.digit[label]
+	if plain := a.uniform(0, 1) < plainly; plain && label == 0 {
+		g = &f.plainZero
+	}
+
+	// A point p of the image shows the point m*(p-shift) + displacement(p) of the digit.
+	sin, cos := sinCos(a.uniform(-maxTurn, maxTurn))
+	shear := a.uniform(-maxShear, maxShear)
+	sx, sy := a.uniform(minScale, maxScale), a.uniform(minScale, maxScale)
+	shift := point{a.uniform(-maxShift, maxShift), a.uniform(-maxShift, maxShift)}
+	bold := a.uniform(-maxBold, maxBold) * g.half
+	edge := a.uniform(0.8, 1.6)     // width in pixels over which ink fades out
+	ink := 255 * a.uniform(0.75, 1) // how bright the stroke is
+	grain := a.uniform(0, 0.15)     // how much of it noise may take away
+	elastic := a.uniform(0, maxElastic)
+	a.field(&a.dx, elastic)
+	a.field(&a.dy, elastic)
+
+	// Rotation, then shear, then scale.
+	xx, xy := cos, sin
+	yx, yy := -sin, cos
+	xx, xy = xx+float64(shear*yx), xy+float64(shear*yy)
+	xx, xy, yx, yy = xx/sx, xy/sx, yx/sy, yy/sy
+
+	const middle = float64(side-1) / 2
+	for row := range side {
+		for col := range side {
+			covered := 0.0
+			for s := range 4 { // the centres of the pixel's quarters
+				x := float64(col) + float64(s%2)/2 - 0.25
+				y := float64(row) + float64(s/2)/2 - 0.25
+				fx, fy := min(max(x, 0), side-1), min(max(y, 0), side-1)
+				ux, uy := x-middle-shift.x, y-middle-shift.y
+				d := g.at(point{
+					float64(xx*ux) + float64(xy*uy) + bilinear(a.dx[:], side, fx, fy),
+					float64(yx*ux) + float64(yy*uy) + bilinear(a.dy[:], side, fx, fy),
+				})
+				covered += min(max(0.5+(d+bold)/edge, 0), 1)
+			}
+			v := 0.0
+			if covered > 0 {
+				v = covered / 4 * ink * (1 - float64(grain*a.uniform(0, 1)))
+			}
+			pix[row*side+col] = uint8(math.Floor(v + 0.5))
+		}
+	}
+}
+
+// field fills f with uniform displacements, smoothed and multiplied by strength.
+func (a *artist) field(f *[side * side]float64, strength float64) {
+	for i := range f {
+		f[i] = a.uniform(-strength, strength)
+	}
+	// Along rows, then along columns; what lies outside the image is zero.
+	for _, pass := range [2]struct {
+		dst, src  *[side * side]float64
+		step, row int
+	}{{&a.scratch, f, 1, side}, {f, &a.scratch, side, 1}} {
+		for r := range side {
+			for c := range side {
+				sum := 0.0
+				for k := max(0, c-smoothRadius); k <= min(side-1, c+smoothRadius); k++ {
+					sum += float64(pass.src[r*pass.row+k*pass.step] * smooth[max(k-c, c-k)])
+				}
+				pass.dst[r*pass.row+c*pass.step] = sum
+			}
+		}
+	}
+}
+
+// sinCos returns sine and cosine of a small angle, |x| <= 0.5, to about 1e-12, with the same bits on every machine.
+func sinCos(x float64) (sin, cos float64) {
+	z := float64(x * x)
+	poly := func(c ...float64) float64 {
+		sum := 0.0
+		for _, c := range c {
+			sum = c + float64(z*sum)
+		}
+		return sum
+	}
+	return x * poly(-1.0/39916800, 1.0/362880, -1.0/5040, 1.0/120, -1.0/6, 1),
+		poly(-1.0/3628800, 1.0/40320, -1.0/720, 1.0/24, -1.0/2, 1)
+}
+
+// mix scatters the bits of x (the finalizer of SplitMix64), so that neighbouring indices seed unrelated streams.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,260 @@
+package portable
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func randSlice[T Float](r *rand.Rand, n int) []T {
+	x := make([]T, n)
+	for i := range x {
+		x[i] = T(r.NormFloat64())
+	}
+	return x
+}
+
+func filled[T any](n int, v T) []T {
+	x := make([]T, n)
+	for i := range x {
+		x[i] = v
+	}
+	return x
+}
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
+
+// eps is the unit roundoff of T, doubled.
+func eps[T Float]() float64 {
+	if is32[T]() {
+		return 0x1p-23
+	}
+	return 0x1p-52
+}
+
+func sameBits[T Float](t *testing.T, what string, got, want []T) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
+	}
+	for i := range got {
+		g, w := float64(got[i]), float64(want[i])
+		if math.IsNaN(g) && math.IsNaN(w) {
+			continue
+		}
+		if math.Float64bits(g) != math.Float64bits(w) {
+			t.Fatalf("%s: element %d is %v, want %v", what, i, g, w)
+		}
+	}
+}
+
+func near[T Float](t *testing.T, what string, got []T, want, tol []float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
+	}
+	for i := range got {
+		g := float64(got[i])
+		if math.IsNaN(g) && math.IsNaN(want[i]) || g == want[i] {
+			continue
+		}
+		if !(math.Abs(g-want[i]) <= tol[i]) {
+			t.Fatalf("%s: element %d is %v, want %v within %v", what, i, g, want[i], tol[i])
+		}
+	}
+}
+
+// withThreads runs f under 1, 2, 3 and 8 threads and checks that the results
+// have the same bits.
+func withThreads[T Float](t *testing.T, what string, f func() []T) []T {
+	t.Helper()
+	defer SetThreads(0)
+	var want []T
+	for _, n := range []int{1, 2, 3, 8} {
+		SetThreads(n)
+		got := f()
+		if want == nil {
+			want = got
+		}
+		sameBits(t, fmt.Sprintf("%s, %d threads", what, n), got, want)
+	}
+	return want
+}
+
+func naiveGemm[T Float](transA, transB bool, m, n, k int, a, b []T) (c, tol []float64) {
+	c, tol = make([]float64, m*n), make([]float64, m*n)
+	for i := range m {
+		for j := range n {
+			var s, abs float64
+			for p := range k {
+				x, y := i*k+p, p*n+j
+				if transA {
+					x = p*m + i
+				}
+				if transB {
+					y = j*k + p
+				}
+				v := float64(a[x]) * float64(b[y])
+				s += v
+				abs += math.Abs(v)
+			}
+			c[i*n+j], tol[i*n+j] = s, 2*float64(k)*eps[T]()*abs
+		}
+	}
+	return c, tol
+}
+
+func testGemm[T Float](t *testing.T) {
+	r := newRand(1)
+	sizes := [][3]int{
+		{0, 3, 3}, {3, 0, 3}, {3, 3, 0}, {1, 1, 1}, {1, 1, 600}, {1, 300, 300}, {300, 1, 300}, {2, 70, 33}, {70, 2, 33},
+		{3, 3, 3}, {7, 7, 7}, {17, 33, 7}, {33, 17, 257}, {3, 65, 513}, {129, 66, 259}, {260, 131, 70}, {5, 4, 1}, {64, 10, 84},
+	}
+	for _, s := range sizes {
+		m, n, k := s[0], s[1], s[2]
+		for v := range 4 {
+			ta, tb := v&1 != 0, v&2 != 0
+			what := fmt.Sprintf("%dx%dx%d transA=%v transB=%v", m, n, k, ta, tb)
+			a, b := randSlice[T](r, m*k), randSlice[T](r, k*n)
+			run := func() []T {
+				c := filled(m*n, T(math.NaN()))
+				Gemm(ta, tb, m, n, k, a, b, c, make([]T, GemmScratchLen(ta, tb, m, n, k, Threads())))
+				return c
+			}
+			got := withThreads(t, what, run)
+			want, tol := naiveGemm(ta, tb, m, n, k, a, b)
+			near(t, what, got, want, tol)
+			// A row has the same bits alone, a column too.
+			if m > 0 && n > 0 && !ta {
+				c := make([]T, n)
+				i := m - 1
+				Gemm(ta, tb, 1, n, k, a[i*k:], b, c, nil)
+				sameBits(t, what+" last row", c, got[i*n:])
+			}
+			if m > 0 && n > 0 && tb {
+				c := make([]T, m)
+				j := n - 1
+				Gemm(ta, tb, m, 1, k, a, b[j*k:], c, nil)
+				for i := range m {
+					sameBits(t, what+" last column", c[i:i+1], got[i*n+j:][:1])
+				}
+			}
+			// All four layouts give the same bits.
+			at, bt := a, b
+			if ta {
+				at = make([]T, m*k)
+				transposeInto(at, a, m, k, m)
+			}
+			if tb {
+				bt = make([]T, k*n)
+				transposeInto(bt, b, k, n, k)
+			}
+			c := make([]T, m*n)
+			Gemm(false, false, m, n, k, at, bt, c, nil)
+			sameBits(t, what+" layouts", c, got)
+		}
+	}
+}
+
+func TestGemm(t *testing.T) {
+	t.Run("f32", testGemm[float32])
+	t.Run("f64", testGemm[float64])
+}
+
+func TestGemmStrided(t *testing.T) {
+	r := newRand(2)
+	m, n, k := 5, 6, 300
+	a, b := randSlice[float32](r, m*k), randSlice[float32](r, k*n)
+	c := randSlice[float32](r, m*(n+3))
+	was := append([]float32(nil), c...)
+	GemmStrided(false, false, m, n, k, a, k, b, n, c, n+3, true, nil)
+	want, tol := naiveGemm(false, false, m, n, k, a, b)
+	for i := range m {
+		w := want[i*n : (i+1)*n]
+		for j := range w {
+			w[j] += float64(was[i*(n+3)+j])
+			tol[i*n+j] += 1e-6 * math.Abs(w[j])
+		}
+		near(t, "accumulate", c[i*(n+3):][:n], w, tol[i*n:(i+1)*n])
+		if i < m-1 {
+			sameBits(t, "between rows", c[i*(n+3)+n:(i+1)*(n+3)], was[i*(n+3)+n:(i+1)*(n+3)])
+		}
+	}
+}
+
+func TestGemmSpecials(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	for _, m := range []int{1, 2, 3, 5} {
+		for _, n := range []int{1, 2, 4, 5} {
+			a, b := filled(m*3, 0.0), filled(3*n, 0.0)
+			b[0], b[n] = inf, 1
+			c := make([]float64, m*n)
+			Gemm(false, false, m, n, 3, a, b, c, nil)
+			for i := range m {
+				if !math.IsNaN(c[i*n]) {
+					t.Errorf("0*Inf gave %v", c[i*n])
+				}
+			}
+			b[0] = nan
+			Gemm(false, false, m, n, 3, a, b, c, nil)
+			if !math.IsNaN(c[0]) {
+				t.Errorf("0*NaN gave %v", c[0])
+			}
+		}
+	}
+}
+
+func TestBatchGemm(t *testing.T) {
+	r := newRand(3)
+	const m, n, k = 17, 33, 40
+	a, b := randSlice[float32](r, 3*m*k), randSlice[float32](r, 2*k*n)
+	got := withThreads(t, "batch", func() []float32 {
+		c := make([]float32, 3*2*m*n)
+		BatchGemm(false, true, []int{3, 2}, m, n, k, a, []int{m * k, 0}, b, []int{0, k * n}, c, nil)
+		return c
+	})
+	for i := range 3 {
+		for j := range 2 {
+			c := make([]float32, m*n)
+			Gemm(false, true, m, n, k, a[i*m*k:], b[j*k*n:], c, nil)
+			sameBits(t, "one of the batch", got[(i*2+j)*m*n:][:m*n], c)
+		}
+	}
+}
+
+func TestGemmPanicsOnShortSlice(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	Gemm(false, false, 2, 2, 2, make([]float32, 3), make([]float32, 4), make([]float32, 4), nil)
+}
+
+func benchGemm[T Float](b *testing.B, threads, m, n, k int, ta, tb bool) {
+	SetThreads(threads)
+	defer SetThreads(0)
+	r := newRand(1)
+	x, y, z := randSlice[T](r, m*k), randSlice[T](r, k*n), make([]T, m*n)
+	s := make([]T, GemmScratchLen(ta, tb, m, n, k, Threads()))
+	b.ReportAllocs()
+	for b.Loop() {
+		Gemm(ta, tb, m, n, k, x, y, z, s)
+	}
+	b.ReportMetric(float64(b.N)*2*float64(m)*float64(n)*float64(k)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+func BenchmarkGemm(b *testing.B) {
+	for _, s := range [][3]int{{512, 512, 512}, {64, 120, 400}, {64, 84, 120}, {64, 10, 84}, {64, 512, 784}, {1, 512, 784}} {
+		for v := range 4 {
+			ta, tb := v&1 != 0, v&2 != 0
+			for _, th := range []int{1, 2} {
+				b.Run(fmt.Sprintf("f32/%dx%dx%d/ta=%v/tb=%v/threads=%d", s[0], s[1], s[2], ta, tb, th), func(b *testing.B) {
+					benchGemm[float32](b, th, s[0], s[1], s[2], ta, tb)
+				})
+			}
+		}
+	}
+	b.Run("f64/512x512x512/threads=1", func(b *testing.B) { benchGemm[float64](b, 1, 512, 512, 512, false, false) })
+}
