@@ -10,7 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"math/bits"
-	"unsafe"
+	"slices"
 
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -18,15 +18,15 @@ import (
 // maxIDXRank is the highest number of dimensions that is read. Files in use have one to four.
 const maxIDXRank = 8
 
-// The element types of IDX files.
-const (
-	idxU8  = 0x08
-	idxI8  = 0x09
-	idxI16 = 0x0B
-	idxI32 = 0x0C
-	idxF32 = 0x0D
-	idxF64 = 0x0E
-)
+// idxTypes gives the dtype of each element type of IDX files.
+var idxTypes = map[byte]value.DType{
+	0x08: value.U8,
+	0x09: value.I8,
+	0x0B: value.I16,
+	0x0C: value.I32,
+	0x0D: value.F32,
+	0x0E: value.F64,
+}
 
 // ReadIDX reads one tensor in the IDX format that MNIST comes in (Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database
 // of handwritten digits"): two zero bytes, a byte for the element type, a byte for the rank, the sizes as big-endian 32-bit
@@ -34,7 +34,7 @@ const (
 // rank is 1 to 8. Gzip compression is recognized by content.
 //
 // The input need not be trusted. It must hold exactly what its header declares: a missing byte and a byte too many are
-// errors. Memory grows with the bytes that really come, never by what the header promises, and no more is unpacked than
+// errors, as is a wrong gzip checksum. Memory grows with the bytes that really come, never by what the header promises, and no more is unpacked than
 // the header declares.
 func ReadIDX(r io.Reader) (*value.Tensor, error) {
 	t, err := readIDX(r)
@@ -70,122 +70,99 @@ func readIDX(r io.Reader) (*value.Tensor, error) {
 
 	var magic [4]byte
 	if n, err := io.ReadFull(in, magic[:]); err != nil {
-		return nil, short("the magic number", uint64(len(magic)), uint64(n), err)
+		return nil, short("the magic number", len(magic), n, err)
 	}
 	if magic[0] != 0 || magic[1] != 0 {
-		return nil, fmt.Errorf("magic number is %#08x: want 0x0000 in its first two bytes", magic)
+		return nil, fmt.Errorf("magic number is %#x: want 0x0000 in its first two bytes", magic)
 	}
 	rank := int(magic[3])
 	if rank < 1 || rank > maxIDXRank {
 		return nil, fmt.Errorf("rank is %d: want 1 to %d", rank, maxIDXRank)
 	}
-	switch magic[2] {
-	case idxU8:
-		return readElems(in, rank, func(dst []uint8, src []byte) { copy(dst, src) })
-	case idxI8:
-		return readElems(in, rank, func(dst []int8, src []byte) {
-			for i := range dst {
-				dst[i] = int8(src[i])
-			}
-		})
-	case idxI16:
-		return readElems(in, rank, func(dst []int16, src []byte) {
-			for i := range dst {
-				dst[i] = int16(binary.BigEndian.Uint16(src[2*i:]))
-			}
-		})
-	case idxI32:
-		return readElems(in, rank, func(dst []int32, src []byte) {
-			for i := range dst {
-				dst[i] = int32(binary.BigEndian.Uint32(src[4*i:]))
-			}
-		})
-	case idxF32:
-		return readElems(in, rank, func(dst []float32, src []byte) {
-			for i := range dst {
-				dst[i] = math.Float32frombits(binary.BigEndian.Uint32(src[4*i:]))
-			}
-		})
-	case idxF64:
-		return readElems(in, rank, func(dst []float64, src []byte) {
-			for i := range dst {
-				dst[i] = math.Float64frombits(binary.BigEndian.Uint64(src[8*i:]))
-			}
-		})
+	dt, ok := idxTypes[magic[2]]
+	if !ok {
+		return nil, fmt.Errorf("element type is %#02x: want 0x08 (u8), 0x09 (i8), 0x0b (i16), 0x0c (i32), 0x0d (f32) or 0x0e (f64)", magic[2])
 	}
-	return nil, fmt.Errorf("element type is %#02x: want 0x08 (u8), 0x09 (i8), 0x0b (i16), 0x0c (i32), 0x0d (f32) or 0x0e (f64)", magic[2])
-}
 
-// element is a Go type for the elements of an IDX file.
-type element interface {
-	uint8 | int8 | int16 | int32 | float32 | float64
-}
-
-// readElems reads sizes, elements and the end of the file. decode turns big-endian bytes into len(dst) elements.
-func readElems[T element](in io.Reader, rank int, decode func(dst []T, src []byte)) (*value.Tensor, error) {
-	sizes := make([]byte, 4*rank)
-	if n, err := io.ReadFull(in, sizes); err != nil {
-		return nil, short(fmt.Sprintf("the sizes of %d dimensions", rank), uint64(len(sizes)), uint64(n), err)
+	head := make([]byte, 4*rank)
+	if n, err := io.ReadFull(in, head); err != nil {
+		return nil, short(fmt.Sprintf("the sizes of %d dimensions", rank), len(head), n, err)
 	}
 	dims := make([]uint32, rank)
 	for i := range dims {
-		dims[i] = binary.BigEndian.Uint32(sizes[4*i:])
+		dims[i] = binary.BigEndian.Uint32(head[4*i:])
 	}
-	var zero T
-	width := int(unsafe.Sizeof(zero))
-	shape, total, err := elemCount(dims, width)
+	width := dt.Bits() / 8
+	shape, size, err := idxSize(dims, width)
 	if err != nil {
 		return nil, err
 	}
+	elems, err := readExactly(in, size, fmt.Sprintf("elements of shape %v", dims))
+	if err != nil {
+		return nil, err
+	}
+	swap(elems, width)
+	return value.FromBytes(dt, elems, shape...)
+}
 
+// readExactly reads size bytes and the end of the input. Memory grows with what comes: to twice as much, never beyond size.
+func readExactly(in io.Reader, size int, what string) ([]byte, error) {
 	const chunk = 1 << 16
-	var data []T
-	buf := make([]byte, min(chunk, total*width))
-	for len(data) < total {
-		n := min(chunk/width, total-len(data))
-		got, err := io.ReadFull(in, buf[:n*width])
-		if err != nil {
-			return nil, short(fmt.Sprintf("the elements of shape %v", dims), uint64(total*width), uint64(len(data)*width+got), err)
-		}
-		if len(data)+n > cap(data) { // twice as much as came so far, and not more than declared
-			grown := make([]T, len(data), min(total, max(2*cap(data), n)))
+	var data []byte
+	for len(data) < size {
+		if len(data) == cap(data) {
+			grown := make([]byte, len(data), min(size, max(2*cap(data), chunk)))
 			copy(grown, data)
 			data = grown
 		}
+		n, err := io.ReadFull(in, data[len(data):cap(data)])
 		data = data[:len(data)+n]
-		decode(data[len(data)-n:], buf)
+		if err != nil {
+			return nil, short(what, size, len(data), err)
+		}
 	}
-
 	switch n, err := io.ReadFull(in, make([]byte, 1)); {
 	case n > 0:
-		return nil, fmt.Errorf("trailing bytes: want %d bytes of elements of shape %v and then the end, more came", total*width, dims)
+		return nil, fmt.Errorf("trailing bytes: want %d bytes for %s and then the end, more came", size, what)
 	case errors.Is(err, gzip.ErrHeader):
-		return nil, fmt.Errorf("trailing bytes after the gzip stream: want %d bytes of elements of shape %v and then the end", total*width, dims)
+		return nil, fmt.Errorf("trailing bytes after the gzip stream of %d bytes for %s: %w", size, what, err)
 	case !errors.Is(err, io.EOF):
-		return nil, fmt.Errorf("at the end, after %d bytes of elements: %w", total*width, err)
+		return nil, fmt.Errorf("at the end, after %d bytes for %s: %w", size, what, err)
 	}
-	return value.FromSlice(data, shape...)
+	return data, nil
 }
 
-// elemCount returns the dimensions as ints and their product; all of it, in bytes of the given element width, fits an int.
-// The dimensions other than zero must do so too: [0, 2^32-1, 2^32-1, 2^32-1] is no shape that a program can compute with.
-func elemCount(dims []uint32, width int) (shape []int, total int, err error) {
-	total = 1
-	size := uint64(width)
-	for _, d := range dims {
-		hi, lo := bits.Mul64(size, uint64(max(d, 1)))
-		if hi != 0 || lo > math.MaxInt {
-			return nil, 0, fmt.Errorf("shape %v is too large: its size in bytes, at %d an element, overflows", dims, width)
-		}
-		size = lo
-		shape = append(shape, int(d))
-		total *= int(d)
+// swap reverses the bytes of every element.
+func swap(data []byte, width int) {
+	if width == 1 {
+		return
 	}
-	return shape, total, nil
+	for e := range slices.Chunk(data, width) {
+		slices.Reverse(e)
+	}
+}
+
+// idxSize returns the dimensions as ints and the size in bytes of that many elements, which fits an int. The dimensions other
+// than zero must do so too: [0, 2^32-1, 2^32-1, 2^32-1] is no shape that a program can compute with.
+func idxSize(dims []uint32, width int) (shape []int, size int, err error) {
+	n, empty := uint64(width), false
+	for _, d := range dims {
+		hi, lo := bits.Mul64(n, uint64(max(d, 1)))
+		if hi != 0 || lo > math.MaxInt {
+			return nil, 0, fmt.Errorf("shape %v is too large: its size, at %d bytes an element, overflows", dims, width)
+		}
+		n = lo
+		empty = empty || d == 0
+		shape = append(shape, int(d))
+	}
+	if empty {
+		n = 0
+	}
+	return shape, int(n), nil
 }
 
 // short explains an error of io.ReadFull: what was wanted and what came.
-func short(what string, want, got uint64, err error) error {
+func short(what string, want, got int, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("truncated: want %d bytes for %s, %d came: %w", want, what, got, io.ErrUnexpectedEOF)
 	}
@@ -202,51 +179,42 @@ func noEOF(err error) error {
 
 // WriteIDX writes t, of rank 1 to 8 and dtype u8, i8, i16, i32, f32 or f64, in the format that ReadIDX reads, unpacked.
 func WriteIDX(w io.Writer, t *value.Tensor) error {
-	var err error
-	switch t.DType() {
-	case value.U8:
-		err = writeElems[uint8](w, t, idxU8)
-	case value.I8:
-		err = writeElems[int8](w, t, idxI8)
-	case value.I16:
-		err = writeElems[int16](w, t, idxI16)
-	case value.I32:
-		err = writeElems[int32](w, t, idxI32)
-	case value.F32:
-		err = writeElems[float32](w, t, idxF32)
-	case value.F64:
-		err = writeElems[float64](w, t, idxF64)
-	default:
-		err = fmt.Errorf("dtype is %v: want u8, i8, i16, i32, f32 or f64", t.DType())
-	}
-	if err != nil {
+	if err := writeIDX(w, t); err != nil {
 		return fmt.Errorf("idx: %w", err)
 	}
 	return nil
 }
 
-func writeElems[T element](w io.Writer, t *value.Tensor, kind byte) error {
-	shape := t.Shape()
-	if len(shape) < 1 || len(shape) > maxIDXRank {
-		return fmt.Errorf("rank is %d: want 1 to %d", len(shape), maxIDXRank)
+func writeIDX(w io.Writer, t *value.Tensor) error {
+	var kind byte
+	for k, dt := range idxTypes {
+		if dt == t.DType() {
+			kind = k
+		}
 	}
-	head := []byte{0, 0, kind, byte(len(shape))}
-	for _, d := range shape {
+	if kind == 0 {
+		return fmt.Errorf("dtype is %v: want u8, i8, i16, i32, f32 or f64", t.DType())
+	}
+	if t.Rank() < 1 || t.Rank() > maxIDXRank {
+		return fmt.Errorf("rank is %d: want 1 to %d", t.Rank(), maxIDXRank)
+	}
+	head := []byte{0, 0, kind, byte(t.Rank())}
+	for _, d := range t.Shape() {
 		if uint64(d) > math.MaxUint32 {
-			return fmt.Errorf("shape %v: a dimension does not fit 32 bits", shape)
+			return fmt.Errorf("shape %v: a dimension does not fit 32 bits", t.Shape())
 		}
 		head = binary.BigEndian.AppendUint32(head, uint32(d))
 	}
-	data, err := value.Data[T](t)
-	if err != nil {
+	if _, err := w.Write(head); err != nil {
 		return err
 	}
-	out := bufio.NewWriter(w)
-	if _, err := out.Write(head); err != nil {
-		return err
+	buf := make([]byte, 0, 1<<16)
+	for part := range slices.Chunk(t.Bytes(), cap(buf)) {
+		buf = append(buf[:0], part...)
+		swap(buf, t.DType().Bits()/8)
+		if _, err := w.Write(buf); err != nil {
+			return err
+		}
 	}
-	if err := binary.Write(out, binary.BigEndian, data); err != nil {
-		return err
-	}
-	return out.Flush()
+	return nil
 }

@@ -131,8 +131,8 @@ func DecodeFloat(dt DType, code uint64) float64 {
 //
 // Beyond the largest finite number, f64, f32, f16 and bf16 give infinity. The 8-bit floats and f4e2m1
 // saturate: they give the largest finite number with the sign of x, for infinite x too, except that
-// f8e5m2, which has infinities, keeps them. A NaN stays one; f4e2m1 has none and gives 6, as ONNX defines
-// it. FNUZ formats have no negative zero.
+// f8e5m2, which has infinities, keeps them. A NaN stays one; f4e2m1 has none and gives -0, as
+// ONNX's reference does. FNUZ formats have no negative zero.
 //
 // f8e8m0 holds only the powers of two from 2^-127 to 2^127, without sign: x rounds to the nearest of
 // them, ties up, zero to 2^-127 and +Inf to 2^127; negative numbers give NaN.
@@ -143,7 +143,7 @@ func EncodeFloat(dt DType, x float64) uint64 {
 	case F32:
 		return uint64(math.Float32bits(narrow(x)))
 	case F8E8M0:
-		return uint64(encodeE8M0(x))
+		return uint64(encodeE8M0(x, CastMode{}))
 	}
 	if dt < numDTypes && smallFormats[dt] != nil {
 		f := smallFormats[dt]
@@ -203,8 +203,7 @@ func (f *floatFormat) encode(x float64, saturate bool) uint64 {
 	if b>>63 != 0 {
 		sign = signBit
 	}
-	e, man := int(b>>f64Man&0x7ff), b&(1<<f64Man-1)
-	if e == 0x7ff {
+	if e, man := b>>f64Man&0x7ff, b&(1<<f64Man-1); e == 0x7ff {
 		switch {
 		case man != 0:
 			return f.encodeNaN(sign, man)
@@ -213,25 +212,7 @@ func (f *floatFormat) encode(x float64, saturate bool) uint64 {
 		}
 		return f.overflow(sign, saturate)
 	}
-	// The unit of the result is 2^(-shift) of x's: a subnormal result loses more bits. Numbers that are
-	// subnormal in float64 lie far below every unit.
-	exp := e - f64Bias + f.bias // biased exponent in the format
-	shift := uint(f64Man) - f.man
-	if exp < 1 {
-		shift += uint(1 - exp)
-	}
-	var mag uint64
-	if e != 0 && shift <= f64Man+1 {
-		man |= 1 << f64Man
-		mag = man >> shift
-		rest, half := man&(1<<shift-1), uint64(1)<<(shift-1)
-		if rest > half || rest == half && mag&1 != 0 {
-			mag++ // a carry moves on into the exponent, which is right
-		}
-		if exp > 1 {
-			mag += uint64(exp-1) << f.man // mag holds the implicit bit, which counts one exponent
-		}
-	}
+	mag := f.magnitude(b)
 	if mag > f.max {
 		return f.overflow(sign, saturate)
 	}
@@ -239,6 +220,32 @@ func (f *floatFormat) encode(x float64, saturate bool) uint64 {
 		return 0
 	}
 	return sign | mag
+}
+
+// magnitude rounds the absolute value of the finite float64 with bits b to a code, which is beyond f.max if
+// the number is.
+func (f *floatFormat) magnitude(b uint64) uint64 {
+	e, man := int(b>>f64Man&0x7ff), b&(1<<f64Man-1)
+	// A unit of the result is 2^shift units of x: a subnormal result loses more bits. Numbers that are
+	// subnormal in float64 lie far below every unit.
+	exp := e - f64Bias + f.bias // biased exponent in the format
+	shift := uint(f64Man) - f.man
+	if exp < 1 {
+		shift += uint(1 - exp)
+	}
+	if e == 0 || shift > f64Man+1 {
+		return 0
+	}
+	man |= 1 << f64Man
+	mag := man >> shift
+	rest, half := man&(1<<shift-1), uint64(1)<<(shift-1)
+	if rest > half || rest == half && mag&1 != 0 {
+		mag++ // a carry moves on into the exponent, which is right
+	}
+	if exp > 1 {
+		mag += uint64(exp-1) << f.man // mag holds the implicit bit, which counts one exponent
+	}
+	return mag
 }
 
 func (f *floatFormat) overflow(sign uint64, saturate bool) uint64 {
@@ -256,11 +263,11 @@ func (f *floatFormat) encodeNaN(sign, payload uint64) uint64 {
 	signBit := uint64(1) << (f.width - 1)
 	switch f.nan {
 	case nanFN:
-		return sign | signBit - 1
+		return sign | (signBit - 1)
 	case nanUZ:
 		return signBit
 	case nanNone:
-		return f.max
+		return signBit
 	}
 	top := payload >> (f64Man - f.man)
 	if top == 0 {
@@ -276,18 +283,49 @@ func decodeE8M0(code uint8) float64 {
 	return math.Float64frombits((uint64(code) + f64Bias - 127) << f64Man)
 }
 
-func encodeE8M0(x float64) uint8 {
+func encodeE8M0(x float64, mode CastMode) uint8 {
+	const nan, lowest, highest = 0xff, 0, 0xfe
 	switch {
 	case x != x || x < 0:
-		return 0xff
-	case x >= 0x1p127:
-		return 0xfe
-	case x <= 0x1p-127:
-		return 0
+		return nan
+	case x == 0 || x < 0x1p-1022 || math.IsInf(x, 1):
+		if mode.NoSaturate {
+			return nan
+		}
+		if x > 1 {
+			return highest
+		}
+		return lowest
 	}
 	b := math.Float64bits(x)
-	b += 1 << (f64Man - 1) // carries into the exponent from 1.5 on
-	return uint8(b>>f64Man - f64Bias + 127)
+	switch mode.E8M0 {
+	case E8M0Nearest:
+		b += 1 << (f64Man - 1) // carries into the exponent from 1.5 on
+	case E8M0Up:
+		b += 1<<f64Man - 1
+	case E8M0Down:
+	}
+	code := int(b>>f64Man) - f64Bias + 127
+	if code < lowest || code > highest {
+		if mode.NoSaturate {
+			return nan
+		}
+		code = min(max(code, lowest), highest)
+	}
+	return uint8(code)
+}
+
+// encodeMode is EncodeFloat as a mode of ConvertMode asks for.
+func encodeMode(dt DType, x float64, mode CastMode) uint64 {
+	switch {
+	case dt == F8E8M0:
+		return uint64(encodeE8M0(x, mode))
+	case dt == F8E5M2 && !mode.NoSaturate && math.IsInf(x, 0):
+		return fmtF8E5M2.encode(math.Copysign(math.MaxFloat64, x), true)
+	case dt != F4E2M1 && dt < numDTypes && smallFormats[dt] != nil && smallFormats[dt].saturate:
+		return smallFormats[dt].encode(x, !mode.NoSaturate)
+	}
+	return EncodeFloat(dt, x)
 }
 
 // widen is float64(x), which would make a signalling NaN quiet.

@@ -22,20 +22,17 @@ const (
 	plainly  = 0.5  // how often a zero is drawn without its slash
 )
 
-// smooth holds the Gaussian of deviation 4 at 0 ... smoothRadius, with a sum of one over both sides. It is made of
-// products only: exp(-i*i/32) = q^(i*i) for q = exp(-1/32).
-var smooth = func() (w [smoothRadius + 1]float64) {
+// smooth holds the Gaussian of deviation 4 at -smoothRadius ... smoothRadius, with a sum of one. It is made of products
+// only: exp(-i*i/32) = q^(i*i) for q = exp(-1/32).
+var smooth = func() (w [2*smoothRadius + 1]float64) {
 	const q = 0.96923323447634408
 	sum := 0.0
 	for i := range w {
 		w[i] = 1
-		for range i * i {
+		for range (i - smoothRadius) * (i - smoothRadius) {
 			w[i] *= q
 		}
 		sum += w[i]
-		if i > 0 {
-			sum += w[i]
-		}
 	}
 	for i := range w {
 		w[i] /= sum
@@ -69,10 +66,10 @@ func (a *artist) draw(pix []uint8, f *face, label int, seed, index uint64) {
 	shear := a.uniform(-maxShear, maxShear)
 	sx, sy := a.uniform(minScale, maxScale), a.uniform(minScale, maxScale)
 	shift := point{a.uniform(-maxShift, maxShift), a.uniform(-maxShift, maxShift)}
-	bold := a.uniform(-maxBold, maxBold) * g.half
-	edge := a.uniform(0.8, 1.6)     // width in pixels over which ink fades out
-	ink := 255 * a.uniform(0.75, 1) // how bright the stroke is
-	grain := a.uniform(0, 0.15)     // how much of it noise may take away
+	bold := float64(a.uniform(-maxBold, maxBold) * g.half)
+	edge := a.uniform(0.8, 1.6) // width in pixels over which ink fades out
+	ink := a.uniform(190, 255)  // how bright the stroke is
+	grain := a.uniform(0, 0.15) // how much of it noise may take away
 	elastic := a.uniform(0, maxElastic)
 	a.field(&a.dx, elastic)
 	a.field(&a.dy, elastic)
@@ -88,19 +85,19 @@ func (a *artist) draw(pix []uint8, f *face, label int, seed, index uint64) {
 		for col := range side {
 			covered := 0.0
 			for s := range 4 { // the centres of the pixel's quarters
-				x := float64(col) + float64(s%2)/2 - 0.25
-				y := float64(row) + float64(s/2)/2 - 0.25
+				x := float64(col) + float64(float64(s%2)/2) - 0.25
+				y := float64(row) + float64(float64(s/2)/2) - 0.25
 				fx, fy := min(max(x, 0), side-1), min(max(y, 0), side-1)
 				ux, uy := x-middle-shift.x, y-middle-shift.y
 				d := g.at(point{
 					float64(xx*ux) + float64(xy*uy) + bilinear(a.dx[:], side, fx, fy),
 					float64(yx*ux) + float64(yy*uy) + bilinear(a.dy[:], side, fx, fy),
 				})
-				covered += min(max(0.5+(d+bold)/edge, 0), 1)
+				covered += min(max(0.5+float64((d+bold)/edge), 0), 1)
 			}
 			v := 0.0
 			if covered > 0 {
-				v = covered / 4 * ink * (1 - float64(grain*a.uniform(0, 1)))
+				v = float64(covered / 4 * ink * (1 - float64(grain*a.uniform(0, 1))))
 			}
 			pix[row*side+col] = uint8(math.Floor(v + 0.5))
 		}
@@ -112,18 +109,18 @@ func (a *artist) field(f *[side * side]float64, strength float64) {
 	for i := range f {
 		f[i] = a.uniform(-strength, strength)
 	}
-	// Along rows, then along columns; what lies outside the image is zero.
-	for _, pass := range [2]struct {
-		dst, src  *[side * side]float64
-		step, row int
-	}{{&a.scratch, f, 1, side}, {f, &a.scratch, side, 1}} {
+	// Smooth along rows and transpose, twice. What lies outside the image is zero.
+	for _, pass := range [2]struct{ dst, src *[side * side]float64 }{{&a.scratch, f}, {f, &a.scratch}} {
 		for r := range side {
+			row := pass.src[r*side : (r+1)*side]
 			for c := range side {
+				lo, hi := max(0, c-smoothRadius), min(side, c+smoothRadius+1)
+				weights := smooth[lo-c+smoothRadius:]
 				sum := 0.0
-				for k := max(0, c-smoothRadius); k <= min(side-1, c+smoothRadius); k++ {
-					sum += float64(pass.src[r*pass.row+k*pass.step] * smooth[max(k-c, c-k)])
+				for k, v := range row[lo:hi] {
+					sum += float64(v * weights[k])
 				}
-				pass.dst[r*pass.row+c*pass.step] = sum
+				pass.dst[c*side+r] = sum
 			}
 		}
 	}
@@ -139,7 +136,7 @@ func sinCos(x float64) (sin, cos float64) {
 		}
 		return sum
 	}
-	return x * poly(-1.0/39916800, 1.0/362880, -1.0/5040, 1.0/120, -1.0/6, 1),
+	return float64(x * poly(-1.0/39916800, 1.0/362880, -1.0/5040, 1.0/120, -1.0/6, 1)),
 		poly(-1.0/3628800, 1.0/40320, -1.0/720, 1.0/24, -1.0/2, 1)
 }
 

@@ -244,8 +244,10 @@ type glyph struct {
 func newGlyph(outline []segment) glyph {
 	lo, hi := bounds(outline)
 	scale := boxSide / max(hi.x-lo.x, hi.y-lo.y)
-	centre := point{(lo.x + hi.x) / 2, (lo.y + hi.y) / 2}
-	place := func(p point) point { return point{(p.x - centre.x) * scale, (p.y - centre.y) * scale} }
+	centre := point{float64((lo.x + hi.x) / 2), float64((lo.y + hi.y) / 2)}
+	place := func(p point) point {
+		return point{float64((p.x - centre.x) * scale), float64((p.y - centre.y) * scale)}
+	}
 	segs := make([]segment, len(outline))
 	for i, s := range outline {
 		segs[i] = segment{place(s.a), place(s.b)}

@@ -32,6 +32,10 @@ func outSize(in, k, stride, dil int) int {
 	return (in-span)/max(stride, 1) + 1
 }
 
+// convFew is the number of output channels (per group) up to which patches are
+// better laid out a tap per row, and few taps walked along those rows.
+const convFew = 8
+
 // conv is a Conv2DParams with defaults filled in and derived sizes.
 //
 // The convolutions are implicit GEMMs, in the dot-product form of dotTile: the
@@ -123,7 +127,7 @@ func Conv2DScratchLen(p Conv2DParams, workers int) int {
 }
 
 // Conv2D computes the convolution y of x with w. A sample of y has the same bits
-// for any N.
+// for any N. Padding is zeros that take part: with an infinite weight it is NaN.
 func Conv2D[T Float](p Conv2DParams, y, x, w, scratch []T) {
 	q := newConv("Conv2D", p)
 	q.check("Conv2D", len(x), len(y), len(w))
@@ -180,6 +184,13 @@ func convForward[T Float](q *conv, i, lo, hi int, y, planes, w, pack []T) {
 	w = w[i%q.Groups*q.ocg*q.taps:]
 	for p0 := lo; p0 < hi; p0 += tileN {
 		np := min(tileN, hi-p0)
+		if q.ocg <= convFew && q.taps <= tileK {
+			patches[T]{q, planes, pack}.columns(p0, np, q.cg)
+			for oc := range q.ocg {
+				axpyTile(np, q.taps, w[oc*q.taps:], 1, pack, np, y[oc*q.out+p0:], 1, false)
+			}
+			continue
+		}
 		for k0 := 0; k0 < q.taps; k0 += tileK {
 			kc := min(tileK, q.taps-k0)
 			if q.pointwise {
@@ -333,7 +344,10 @@ func convInputGrad[T Float](q *conv, i int, dx, dy, w, scratch []T) {
 	}
 	clear(planes)
 	rows := channels * q.kk
-	for p0 := 0; p0 < q.out; p0 += tileN {
+	if q.ocg == 1 {
+		scatter(q, 0, q.out, channels, planes, dy[job*q.out:], w[job%q.Groups*q.taps+c0*q.kk:])
+	}
+	for p0 := 0; p0 < q.out && q.ocg > 1; p0 += tileN {
 		np := min(tileN, q.out-p0)
 		g := gemm[T]{
 			transA: true, m: rows, n: np, k: q.ocg,
@@ -344,7 +358,7 @@ func convInputGrad[T Float](q *conv, i int, dx, dy, w, scratch []T) {
 		for t := range g.tiles() {
 			g.tile(t, free)
 		}
-		scatter(q, p0, np, channels, planes, sums)
+		scatter(q, p0, np, channels, planes, sums, nil)
 	}
 	if q.padded {
 		for c := range channels {
@@ -356,13 +370,19 @@ func convInputGrad[T Float](q *conv, i int, dx, dy, w, scratch []T) {
 }
 
 // scatter is the adjoint of patches.columns: it adds rows of np pixels, a tap
-// each, onto the planes.
-func scatter[T Float](q *conv, p0, np, channels int, planes, sums []T) {
+// each, onto the planes. With w, one row in sums serves all taps, times w[tap].
+func scatter[T Float](q *conv, p0, np, channels int, planes, sums, w []T) {
 	row := 0
 	for c := range channels {
 		for kh := range q.KH {
 			for kw := range q.KW {
-				src := sums[row*np : (row+1)*np]
+				src, f := sums, T(1)
+				if w == nil {
+					src = sums[row*np:]
+				} else {
+					f = w[row]
+				}
+				src = src[:np]
 				row++
 				oh, ow := p0/q.ow, p0%q.ow
 				for len(src) > 0 {
@@ -371,11 +391,11 @@ func scatter[T Float](q *conv, p0, np, channels int, planes, sums []T) {
 					if q.StrideW == 1 {
 						d := dst[:run]
 						for j, v := range src[:run] {
-							d[j] += v
+							d[j] += f * v
 						}
 					} else {
 						for j, v := range src[:run] {
-							dst[j*q.StrideW] += v
+							dst[j*q.StrideW] += f * v
 						}
 					}
 					src = src[run:]

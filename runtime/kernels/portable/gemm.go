@@ -17,8 +17,12 @@ const (
 )
 
 // gemmSmall is the number of rows (columns) up to which transposing an operand
-// costs more than walking it along its rows.
-const gemmSmall = 2
+// costs more than walking it along its rows, and gemmShort the K up to which dot
+// products do.
+const (
+	gemmSmall = 2
+	gemmShort = 8
+)
 
 // GemmScratchLen returns the length of the scratch that Gemm, GemmStrided and
 // BatchGemm need for that many workers.
@@ -204,7 +208,7 @@ func (g *gemm[T]) tile(t int, scratch []T) {
 	for k0 := 0; k0 < g.k; k0 += tileK {
 		kc := min(tileK, g.k-k0)
 		add := g.accumulate || k0 > 0
-		if !g.transB && mb <= gemmSmall {
+		if !g.transB && (mb <= gemmSmall || g.k <= gemmShort) {
 			ai, astep, arow := i0*g.lda+k0, 1, g.lda
 			if g.transA {
 				ai, astep, arow = k0*g.lda+i0, g.lda, 1
@@ -336,6 +340,17 @@ func dotTile[T Float](mb, nb, kc int, a []T, lda int, b []T, ldb int, c []T, ldc
 	}
 }
 
+// mulAdd returns c + x*y. Every path of the GEMM goes through it, because the
+// compiler may fuse the two operations in one place and not in another, and a
+// row would then depend on its neighbours. The conversion forbids fusion; where
+// the compiler always fuses (see fuse_arm64.go) it is left out, for speed.
+func mulAdd[T Float](c, x, y T) T {
+	if fused {
+		return c + x*y
+	}
+	return c + T(x*y)
+}
+
 // dot2x4 returns the dot products of two rows with four, of equal length.
 func dot2x4[T Float](a0, a1, b0, b1, b2, b3 []T) (c00, c01, c02, c03, c10, c11, c12, c13 T) {
 	a1 = a1[:len(a0)]
@@ -346,14 +361,14 @@ func dot2x4[T Float](a0, a1, b0, b1, b2, b3 []T) (c00, c01, c02, c03, c10, c11, 
 	for p, x0 := range a0 {
 		x1 := a1[p]
 		y0, y1, y2, y3 := b0[p], b1[p], b2[p], b3[p]
-		c00 += x0 * y0
-		c01 += x0 * y1
-		c02 += x0 * y2
-		c03 += x0 * y3
-		c10 += x1 * y0
-		c11 += x1 * y1
-		c12 += x1 * y2
-		c13 += x1 * y3
+		c00 = mulAdd(c00, x0, y0)
+		c01 = mulAdd(c01, x0, y1)
+		c02 = mulAdd(c02, x0, y2)
+		c03 = mulAdd(c03, x0, y3)
+		c10 = mulAdd(c10, x1, y0)
+		c11 = mulAdd(c11, x1, y1)
+		c12 = mulAdd(c12, x1, y2)
+		c13 = mulAdd(c13, x1, y3)
 	}
 	return
 }
@@ -365,10 +380,10 @@ func dot1x4[T Float](a0, b0, b1, b2, b3 []T) (c0, c1, c2, c3 T) {
 	b2 = b2[:len(a0)]
 	b3 = b3[:len(a0)]
 	for p, x := range a0 {
-		c0 += x * b0[p]
-		c1 += x * b1[p]
-		c2 += x * b2[p]
-		c3 += x * b3[p]
+		c0 = mulAdd(c0, x, b0[p])
+		c1 = mulAdd(c1, x, b1[p])
+		c2 = mulAdd(c2, x, b2[p])
+		c3 = mulAdd(c3, x, b3[p])
 	}
 	return
 }
@@ -377,7 +392,7 @@ func dot1x4[T Float](a0, b0, b1, b2, b3 []T) (c0, c1, c2, c3 T) {
 func dot1x1[T Float](a, b []T) (c T) {
 	b = b[:len(a)]
 	for p, x := range a {
-		c += x * b[p]
+		c = mulAdd(c, x, b[p])
 	}
 	return
 }
@@ -396,10 +411,10 @@ func axpyTile[T Float](n, kc int, x []T, xs int, b []T, ldb int, c []T, cs int, 
 		b2 := b[(p+2)*ldb:][:len(t)]
 		b3 := b[(p+3)*ldb:][:len(t)]
 		for j, v := range t {
-			v += x0 * b0[j]
-			v += x1 * b1[j]
-			v += x2 * b2[j]
-			v += x3 * b3[j]
+			v = mulAdd(v, x0, b0[j])
+			v = mulAdd(v, x1, b1[j])
+			v = mulAdd(v, x2, b2[j])
+			v = mulAdd(v, x3, b3[j])
 			t[j] = v
 		}
 	}
@@ -407,7 +422,7 @@ func axpyTile[T Float](n, kc int, x []T, xs int, b []T, ldb int, c []T, cs int, 
 		x0 := x[p*xs]
 		b0 := b[p*ldb:][:len(t)]
 		for j := range t {
-			t[j] += x0 * b0[j]
+			t[j] = mulAdd(t[j], x0, b0[j])
 		}
 	}
 	for j, v := range t {

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The one command that says whether a change is good: format, vet, staticcheck, generated files, builds for every
+# platform, tests with the race detector and without assembly, and last the plain tests.
+#
+#   ./check.sh          everything
+#   ./check.sh --quick  without the race detector, the noasm tests and the other platforms
+set -euo pipefail
+cd "$(dirname "$0")"
+
+quick=false
+case "${1:-}" in
+"") ;;
+--quick) quick=true ;;
+*)
+	echo "usage: ./check.sh [--quick]" >&2
+	exit 2
+	;;
+esac
+
+step() { printf '\n== %s\n' "$*"; }
+tool() { go tool -modfile=.ci/tools/go.mod "$@"; }
+
+step "gofumpt"
+unformatted=$(tool gofumpt -l .)
+if [ -n "$unformatted" ]; then
+	printf 'not formatted (run gofumpt -w):\n%s\n' "$unformatted" >&2
+	exit 1
+fi
+
+step "go mod tidy changes nothing"
+go mod tidy -diff
+
+step "go vet"
+go vet ./...
+
+step "staticcheck"
+tool staticcheck ./...
+
+step "generated files are current"
+before=$(git status --porcelain 2>/dev/null || true)
+go generate ./...
+after=$(git status --porcelain 2>/dev/null || true)
+if [ "$before" != "$after" ]; then
+	printf 'go generate changes files:\n%s\n' "$after" >&2
+	exit 1
+fi
+
+if ! $quick; then
+	for platform in linux/amd64 linux/arm64 darwin/arm64 windows/amd64 js/wasm; do
+		step "CGO_ENABLED=0 build for $platform"
+		CGO_ENABLED=0 GOOS=${platform%/*} GOARCH=${platform#*/} go build ./...
+	done
+
+	step "tests with -tags noasm"
+	CGO_ENABLED=0 go test -short -tags noasm ./...
+
+	if [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
+		step "tests with the race detector"
+		go test -short -race ./...
+	else
+		step "tests with the race detector: skipped, there is no C compiler"
+	fi
+fi
+
+step "tests"
+go test ./...

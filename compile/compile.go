@@ -1,0 +1,204 @@
+// Package compile turns a module into a program: an ordered table of passes over the graph, each
+// verified, each visible, then a flat list of instructions.
+package compile
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/program"
+)
+
+// Option changes how a module is compiled.
+type Option func(*Context)
+
+// PassLimit stops optional rewrites after n of them, counted over all passes: with it a miscompile is
+// bisected to one rewrite. Rewrites that a program needs (autodiff, decompose) are always made.
+func PassLimit(n int) Option { return func(c *Context) { c.limit = n } }
+
+// Only runs only the rows of the table with the given names, in the table's order.
+func Only(names ...string) Option {
+	return func(c *Context) {
+		c.passes = nil
+		for _, p := range Passes {
+			if slices.Contains(names, p.Name) {
+				c.passes = append(c.passes, p)
+			}
+		}
+		for _, n := range names {
+			if LookupPass(n) == nil {
+				c.err = fmt.Errorf("there is no pass %q: want one of %v", n, PassNames())
+			}
+		}
+	}
+}
+
+// Through runs the given passes in the given order, which the table's After rules need not allow: it is for
+// tests that look at one pass alone.
+func Through(names ...string) Option {
+	return func(c *Context) {
+		c.passes = nil
+		for _, n := range names {
+			p := LookupPass(n)
+			if p == nil {
+				c.err = fmt.Errorf("there is no pass %q: want one of %v", n, PassNames())
+				return
+			}
+			c.passes = append(c.passes, p)
+		}
+	}
+}
+
+// Dump writes the module's text before and after each of the named passes to w; without names, around
+// all passes.
+func Dump(w io.Writer, names ...string) Option {
+	return func(c *Context) { c.dump, c.dumped = w, names }
+}
+
+// Stats fills s with what each row did.
+func Stats(s *[]RowStats) Option { return func(c *Context) { c.stats = s } }
+
+// RowStats says what one row of the pass table did.
+type RowStats struct {
+	Pass     string
+	Rewrites map[string]int // by rule
+	Nodes    int            // in all functions after the pass
+	Time     time.Duration
+}
+
+// Context is what passes share.
+type Context struct {
+	passes []*Pass
+	limit  int // optional rewrites allowed; negative: any number
+	steps  int
+	counts map[string]int
+	dump   io.Writer
+	dumped []string
+	stats  *[]RowStats
+	err    error
+}
+
+// allow reports whether one more optional rewrite may be made, and counts it.
+func (c *Context) allow(rule string) bool {
+	if c.limit >= 0 && c.steps >= c.limit {
+		return false
+	}
+	c.steps++
+	c.counts[rule]++
+	return true
+}
+
+// count counts a rewrite that the program needs.
+func (c *Context) count(rule string) { c.counts[rule]++ }
+
+// LookupPass returns the pass of a name, nil if there is none.
+func LookupPass(name string) *Pass {
+	for _, p := range Passes {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// PassNames returns the names of all passes, each once, in the order of the table.
+func PassNames() []string {
+	var names []string
+	for _, p := range Passes {
+		if !slices.Contains(names, p.Name) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// Compile checks a module and turns it into a program. The module is not changed. Faults of the model
+// come back all at once as graph.Diagnostics.
+func Compile(m *graph.Module, opts ...Option) (*program.Program, error) {
+	o, err := Optimize(m, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return emit(o)
+}
+
+// Optimize runs the passes on a copy of the module and returns the copy. The verifier runs before the
+// first pass and after every one; what it finds after a pass is a fault of the compiler, and the error
+// says so and holds the module's text.
+func Optimize(m *graph.Module, opts ...Option) (*graph.Module, error) {
+	c := &Context{passes: Passes, limit: -1}
+	for _, o := range opts {
+		o(c)
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	if err := m.Err(); err != nil {
+		return nil, err
+	}
+	if err := graph.Verify(m); err != nil {
+		return nil, err
+	}
+	m = m.Clone()
+	var checks []*Pass
+	for _, p := range c.passes {
+		start := time.Now()
+		c.counts = map[string]int{}
+		c.print(m, p, "before")
+		if err := run(c, p, m); err != nil {
+			return nil, err
+		}
+		c.print(m, p, "after")
+		if err := graph.Verify(m); err != nil {
+			return nil, bug(p, m, err)
+		}
+		if p.Check != nil && !slices.Contains(checks, p) {
+			checks = append(checks, p)
+		}
+		for _, q := range checks {
+			if err := q.Check(m); err != nil {
+				return nil, bug(p, m, fmt.Errorf("the invariant of %s is broken: %w", q.Name, err))
+			}
+		}
+		if c.stats != nil {
+			nodes := 0
+			for _, f := range m.Funcs() {
+				nodes += len(f.Nodes())
+			}
+			*c.stats = append(*c.stats, RowStats{p.Name, maps.Clone(c.counts), nodes, time.Since(start)})
+		}
+	}
+	return m, nil
+}
+
+// run runs one pass; a panic in it names the pass and shows the module.
+func run(c *Context, p *Pass, m *graph.Module) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = bug(p, m, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	if err := p.Run(c, m); err != nil {
+		return err
+	}
+	if err := m.Err(); err != nil {
+		return bug(p, m, err)
+	}
+	return nil
+}
+
+func bug(p *Pass, m *graph.Module, err error) error {
+	return fmt.Errorf("BUG: after %s: %w\n%s", p.Name, err, m)
+}
+
+func (c *Context) print(m *graph.Module, p *Pass, when string) {
+	if c.dump == nil || len(c.dumped) > 0 && !slices.Contains(c.dumped, p.Name) {
+		return
+	}
+	fmt.Fprintf(c.dump, "// %s %s\n%s\n", when, p.Name, m)
+}

@@ -1,0 +1,66 @@
+package compile
+
+import (
+	"fmt"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
+)
+
+var decompose = &Pass{
+	Name: "decompose",
+	Doc: "Replaces composites and calls by their bodies, except composites that a kernel computes whole: those never have to be found again by pattern. " +
+		"It stands after autodiff, so that gradient rules of composites apply, and before a second round of simplify, fold, cse and dce over the bodies.",
+	Run: func(c *Context, m *graph.Module) error {
+		return eachFunc(m, func(f *graph.Func) error { return inlineBodies(c, f) })
+	},
+	After: []string{"autodiff"},
+	Check: func(m *graph.Module) error {
+		return eachFunc(m, func(f *graph.Func) error {
+			for _, n := range f.Nodes() {
+				if inlined(n) {
+					return fmt.Errorf("%s: %s is left", n.Pos(), n.Op().Name)
+				}
+			}
+			return nil
+		})
+	},
+}
+
+func inlined(n *graph.Node) bool {
+	if n.Op().Name == "call" {
+		return true
+	}
+	return n.Op().IsComposite() && !kernels.Claims(n)
+}
+
+// inlineBodies replaces bodies until none is left; bodies may hold composites and calls themselves.
+func inlineBodies(c *Context, f *graph.Func) error {
+	for found := true; found; {
+		found = false
+		w := newRewriter(f)
+		for _, n := range w.take() {
+			w.rewire(n)
+			if !inlined(n) {
+				f.Append(n)
+				continue
+			}
+			found = true
+			c.count(n.Op().Name)
+			var outs []graph.Value
+			f.Module().AtNode(n, func() {
+				if n.Op().IsComposite() {
+					outs = n.InlineBody(f)
+				} else {
+					outs = f.Splice(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))), n.Operands())
+				}
+			})
+			if len(outs) != n.NumResults() {
+				return fmt.Errorf("BUG: %s: the body of %s gives %d results for %d", n.Pos(), n.Op().Name, len(outs), n.NumResults())
+			}
+			w.replace(n, outs)
+		}
+		w.finish()
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package compile
+
+import (
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+var fold = &Pass{
+	Name: "fold",
+	Doc: "Evaluates nodes whose operands are constants by their ops' references. " +
+		"A node whose result is much larger than its operands, such as an expand, stays: a constant costs memory for the life of the program.",
+	Run: func(c *Context, m *graph.Module) error {
+		return eachFunc(m, func(f *graph.Func) error { foldFunc(c, f); return nil })
+	},
+	After: []string{"autodiff"},
+}
+
+// smallConstant is how many elements a folded result may have even if its operands have fewer.
+const smallConstant = 64
+
+func foldFunc(c *Context, f *graph.Func) {
+	w := newRewriter(f)
+	for _, n := range w.take() {
+		w.rewire(n)
+		if outs := foldNode(n); outs != nil && c.allow(n.Op().Name) {
+			consts := make([]graph.Value, len(outs))
+			f.Module().AtNode(n, func() {
+				for i, t := range outs {
+					consts[i] = f.Const(t)
+				}
+			})
+			w.replace(n, consts)
+			continue
+		}
+		f.Append(n)
+	}
+	w.finish()
+}
+
+// foldNode returns the results of a node that can be evaluated now, nil for others. A node that its
+// reference refuses, such as an integer division by zero, stays and fails when it runs.
+func foldNode(n *graph.Node) []*value.Tensor {
+	op := n.Op()
+	if op.Props.Random || op.Props.Structural || len(n.Regions()) > 0 {
+		return nil
+	}
+	if op.Name == "dim_size" {
+		return foldDimSize(n)
+	}
+	if len(n.Operands()) == 0 {
+		return nil
+	}
+	budget := 0
+	in := make([]value.Value, len(n.Operands()))
+	for i, v := range n.Operands() {
+		t, ok := v.Constant()
+		if !ok {
+			return nil
+		}
+		in[i] = t
+		budget += t.Len()
+	}
+	size := 0
+	for _, t := range n.Types() {
+		tt, ok := t.(graph.TensorType)
+		if !ok {
+			return nil
+		}
+		k, ok := tt.NumElements().Int()
+		if !ok {
+			return nil
+		}
+		size += int(k)
+	}
+	if size > max(budget, smallConstant) {
+		return nil
+	}
+	vals, err := graph.EvalNode(n, in, nil)
+	if err != nil {
+		return nil
+	}
+	outs := make([]*value.Tensor, len(vals))
+	for i, v := range vals {
+		outs[i] = v.(*value.Tensor)
+	}
+	return outs
+}
+
+// foldDimSize knows the size of an axis without knowing the tensor.
+func foldDimSize(n *graph.Node) []*value.Tensor {
+	shape := n.Operands()[0].Shape()
+	axis := n.Attrs().Int("axis")
+	if axis < 0 {
+		axis += len(shape)
+	}
+	size, ok := shape[axis].Int()
+	if !ok {
+		return nil
+	}
+	return []*value.Tensor{value.Scalar(size)}
+}

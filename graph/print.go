@@ -1,0 +1,380 @@
+package graph
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// PrintOptions change what Print writes. The zero value prints a text that is complete by itself and
+// leaves positions out, so that it does not change when code moves.
+type PrintOptions struct {
+	// Locations adds the position and the layer of every declaration as loc("model.go":42, "features.0").
+	// Files are named by their last element: a stored model does not tell where it was built.
+	Locations bool
+	// External offers a constant of more than 64 elements under a name made from its contents. If it
+	// returns true, the caller keeps the tensor under that name and the text holds name and sha256
+	// only. Equal tensors have equal names and may be offered again.
+	External func(name string, t *value.Tensor) bool
+}
+
+// Print writes the text form of m. Parse reads it back as an equal module, or reports the faults that
+// Verify finds in m.
+func Print(w io.Writer, m *Module, opt PrintOptions) error {
+	p := &printer{w: bufio.NewWriter(w), opt: opt}
+	p.module(m)
+	return p.w.Flush() // the first error of all writes
+}
+
+// String returns the text form without positions, all constants included.
+func (m *Module) String() string {
+	return printed(PrintOptions{}, func(p *printer) { p.module(m) })
+}
+
+// String returns the text form of one function without positions, all constants included.
+func (f *Func) String() string {
+	return printed(PrintOptions{}, func(p *printer) {
+		if f.detached {
+			p.put("region")
+		} else {
+			p.put("func @", f.name)
+		}
+		p.function(f, nameValues(f), "", "")
+		p.put("\n")
+	})
+}
+
+// String returns the node's statement on one line, for messages: regions and long constants are left
+// out. Values are called as in the text of the whole function.
+func (n *Node) String() string {
+	return printed(PrintOptions{}, func(p *printer) {
+		p.brief = true
+		p.node(n, nameValues(n.fn), "")
+	})
+}
+
+func printed(opt PrintOptions, write func(*printer)) string {
+	var b strings.Builder
+	p := &printer{w: bufio.NewWriter(&b), opt: opt}
+	write(p)
+	p.w.Flush() // a strings.Builder does not fail
+	return b.String()
+}
+
+type printer struct {
+	w       *bufio.Writer // keeps the first error
+	opt     PrintOptions
+	brief   bool
+	scratch []byte
+}
+
+// put writes strings one after the other.
+func (p *printer) put(parts ...string) {
+	for _, s := range parts {
+		p.w.WriteString(s)
+	}
+}
+
+// nameValues names every value of f: the user's name, or a number in the order of the text. Regions are
+// closed, so each has numbers of its own.
+func nameValues(f *Func) map[Value]string {
+	names := make(map[Value]string, len(f.params)+len(f.nodes))
+	next := 0
+	add := func(n *Node) {
+		for i := range n.types {
+			name := n.ResultName(i)
+			if name == "" {
+				name = strconv.Itoa(next)
+				next++
+			}
+			names[Value{n, i}] = name
+		}
+	}
+	for _, n := range f.params {
+		add(n)
+	}
+	for _, n := range f.nodes {
+		add(n)
+	}
+	return names
+}
+
+func (p *printer) module(m *Module) {
+	p.put("graphrun ", strconv.Itoa(FormatVersion), "\nmodule @", m.name, "\n")
+	for _, k := range m.MetaKeys() {
+		p.put("meta ", strconv.Quote(k), " = ", strconv.Quote(m.meta[k]), "\n")
+	}
+	for i, v := range m.vars {
+		if i == 0 {
+			p.put("\n")
+		}
+		p.variable(v)
+	}
+	for _, f := range m.funcs {
+		p.put("\nfunc @", f.name)
+		p.function(f, nameValues(f), "", "")
+		p.put("\n")
+	}
+}
+
+func (p *printer) variable(v *Variable) {
+	p.put("var @", v.name, ": ", v.typ.String())
+	if !v.trainable {
+		p.put(" {trainable=false}")
+	}
+	p.loc(v.pos, "")
+	if v.init != nil {
+		p.put(" = init")
+		p.functionAt(v.init, v.pos, nameValues(v.init), "", "")
+	}
+	p.put("\n")
+}
+
+// function prints all that follows the name of f. The scope is that of the node that carries f.
+func (p *printer) function(f *Func, names map[Value]string, indent, scope string) {
+	p.functionAt(f, Pos{Line: -1}, names, indent, scope)
+}
+
+// functionAt leaves out the positions that are those of the declaration that f is part of, which Parse
+// assumes for what has none.
+func (p *printer) functionAt(f *Func, decl Pos, names map[Value]string, indent, scope string) {
+	p.put("(")
+	for i, n := range f.params {
+		if i > 0 {
+			p.put(", ")
+		}
+		p.put("%", names[Value{n, 0}], ": ", Value{n, 0}.Type().String())
+		if n.pos != f.pos || n.scope != scope {
+			p.loc(n.pos, n.scope)
+		}
+	}
+	p.put(")")
+	if f.pos != decl {
+		p.loc(f.pos, "")
+	}
+	p.put(" {\n")
+	inner := indent + "  "
+	for _, n := range f.nodes {
+		p.put(inner)
+		p.node(n, names, inner)
+		p.put("\n")
+	}
+	for _, u := range f.updates {
+		p.put(inner, "update @", u.Var.name, " = ", operand(u.Value, names), "\n")
+	}
+	for i, r := range f.results {
+		if i == 0 {
+			p.put(inner, "return ")
+		} else {
+			p.put(", ")
+		}
+		p.put(r.Name, ": ", operand(r.Value, names))
+	}
+	if len(f.results) > 0 {
+		p.put("\n")
+	}
+	p.put(indent, "}")
+}
+
+// operand names a value; one that is not of the function, which the verifier refuses, is %?.
+func operand(v Value, names map[Value]string) string {
+	if name, ok := names[v]; ok {
+		return "%" + name
+	}
+	return "%?"
+}
+
+func (p *printer) node(n *Node, names map[Value]string, indent string) {
+	for i := range n.types {
+		if i > 0 {
+			p.put(", ")
+		}
+		p.put(operand(Value{n, i}, names))
+	}
+	if len(n.types) > 0 {
+		p.put(" = ")
+	}
+	p.put(n.op.Name)
+	for i, v := range n.in {
+		if i > 0 {
+			p.put(",")
+		}
+		p.put(" ", operand(v, names))
+	}
+	for _, r := range n.regions {
+		p.put(" region")
+		if p.brief {
+			p.put("(...)")
+			continue
+		}
+		p.functionAt(r, n.pos, nameValues(r), indent, n.scope)
+	}
+	for i, a := range n.attrs {
+		if i == 0 {
+			p.put(" {")
+		} else {
+			p.put(", ")
+		}
+		p.put(a.Name, "=")
+		p.attr(a.Value)
+	}
+	if len(n.attrs) > 0 {
+		p.put("}")
+	}
+	for i, t := range n.types {
+		if i == 0 {
+			p.put(" : ")
+		} else {
+			p.put(", ")
+		}
+		if t == nil {
+			t = invalidType{}
+		}
+		p.put(t.String())
+	}
+	p.loc(n.pos, n.scope)
+}
+
+// loc prints a position and a layer, " loc(unknown)" where there is neither: a text with locations says
+// something about every declaration, because Parse takes the text's own line otherwise.
+func (p *printer) loc(pos Pos, scope string) {
+	if !p.opt.Locations {
+		return
+	}
+	p.put(" loc(")
+	if pos.IsKnown() {
+		file := filepath.ToSlash(pos.File)
+		file = file[strings.LastIndexByte(file, '/')+1:]
+		p.put(strconv.Quote(file), ":", strconv.Itoa(pos.Line))
+	} else {
+		p.put("unknown")
+	}
+	if scope != "" {
+		p.put(", ", strconv.Quote(scope))
+	}
+	p.put(")")
+}
+
+func (p *printer) attr(v any) {
+	switch v := v.(type) {
+	case int64:
+		p.put(strconv.FormatInt(v, 10))
+	case float64:
+		p.put(formatFloat(v))
+	case bool:
+		p.put(strconv.FormatBool(v))
+	case string:
+		p.put(strconv.Quote(v))
+	case []int64:
+		printList(p, v, func(x int64) string { return strconv.FormatInt(x, 10) })
+	case []float64:
+		printList(p, v, formatFloat)
+	case DType:
+		p.put(v.String())
+	case []Dim:
+		printList(p, v, Dim.String)
+	case *value.Tensor:
+		p.tensor(v)
+	case Type:
+		p.put(v.String())
+	case Symbol:
+		p.put("@", string(v))
+	default:
+		p.put("?")
+	}
+}
+
+func printList[T any](p *printer, list []T, text func(T) string) {
+	p.put("[")
+	for i, x := range list {
+		if i > 0 {
+			p.put(",")
+		}
+		p.put(text(x))
+	}
+	p.put("]")
+}
+
+// formatFloat writes the shortest text that reads back as the same bits.
+func formatFloat(x float64) string {
+	switch {
+	case math.IsInf(x, 1):
+		return "inf"
+	case math.IsInf(x, -1):
+		return "-inf"
+	case math.IsNaN(x) && !sameBits(x, math.NaN()):
+		return "nan:0x" + strconv.FormatUint(math.Float64bits(x), 16)
+	case math.IsNaN(x):
+		return "nan"
+	case x == math.Trunc(x) && math.Abs(x) < 1e7:
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(x, 'g', -1, 64)
+}
+
+// maxInline is the number of elements up to which a constant is printed element by element.
+const maxInline = 64
+
+func (p *printer) tensor(t *value.Tensor) {
+	if t == nil {
+		p.put("?")
+		return
+	}
+	p.put(TypeOf(t).String(), " ")
+	switch {
+	case t.Len() > maxInline && p.brief:
+		p.put("...")
+	case t.Len() <= maxInline || t.DType() == String:
+		p.scratch = t.AppendText(p.scratch[:0])
+		p.w.Write(p.scratch)
+	case p.opt.External != nil && p.external(t):
+	default:
+		p.put(`base64 "`)
+		enc := base64.NewEncoder(base64.StdEncoding, p.w)
+		enc.Write(t.Bytes())
+		enc.Close() // errors stick to p.w
+		p.put(`"`)
+	}
+}
+
+func (p *printer) external(t *value.Tensor) bool {
+	sum := sha256Hex(t)
+	name := ExternalName(t, sum)
+	if !p.opt.External(name, t) {
+		return false
+	}
+	p.put("external ", strconv.Quote(name), " sha256 ", strconv.Quote(sum))
+	return true
+}
+
+// ExternalPrefix starts the names of constants that are stored outside the text, beside the variables.
+const ExternalPrefix = "const."
+
+// ExternalName returns the name under which Print offers a constant: made from the sha256 of its bytes in
+// hexadecimal, and from its type, so that equal names mean equal tensors.
+func ExternalName(t *value.Tensor, sum string) string {
+	name := ExternalPrefix + sum[:16] + "." + t.DType().String()
+	for i, d := range t.Shape() {
+		if i == 0 {
+			name += "."
+		} else {
+			name += "x"
+		}
+		name += strconv.Itoa(d)
+	}
+	return name
+}
+
+// sha256Hex is the checksum of a tensor's bytes, little-endian and row-major.
+func sha256Hex(t *value.Tensor) string {
+	sum := sha256.Sum256(t.Bytes())
+	return hex.EncodeToString(sum[:])
+}

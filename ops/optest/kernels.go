@@ -1,0 +1,271 @@
+package optest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/kernels"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// checkKernels runs every kernel of the op on the sample, in each float dtype that it takes, and on variants with special
+// values, and compares with the reference.
+func (s *sample) checkKernels(in []value.Value) error {
+	if s.Build != nil || len(kernels.Rows(s.op.Name)) == 0 {
+		return nil
+	}
+	variants := [][]value.Value{in}
+	for _, to := range []graph.DType{graph.F32, graph.F64} {
+		if v := converted(in, to); v != nil {
+			variants = append(variants, v)
+			if s.op.Props.Elementwise {
+				variants = append(variants, special(v))
+			}
+		}
+	}
+	for _, v := range variants {
+		if err := s.checkKernel(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// converted turns the float operands to another dtype; nil if there are none.
+func converted(in []value.Value, to graph.DType) []value.Value {
+	out := make([]value.Value, len(in))
+	found := false
+	for i, v := range in {
+		out[i] = v
+		t := v.(*value.Tensor)
+		if !t.DType().IsFloat() {
+			continue
+		}
+		if e, err := value.Convert(t.Exact(), to); err == nil {
+			out[i], found = e.Tensor(), true
+		}
+	}
+	if !found {
+		return nil
+	}
+	return out
+}
+
+// special puts NaN, infinities and both zeros among the elements.
+func special(in []value.Value) []value.Value {
+	points := []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 1e30, -1e-30, 1}
+	out := make([]value.Value, len(in))
+	for k, v := range in {
+		out[k] = v
+		t := v.(*value.Tensor)
+		if t.DType().IsFloat() {
+			e := t.Exact()
+			for i := range e.F {
+				e.F[i] = points[(i*(k+1)+i/len(points)+k)%len(points)]
+			}
+			out[k] = e.Tensor()
+		}
+	}
+	return out
+}
+
+func (s *sample) checkKernel(in []value.Value) error {
+	types := make([]graph.Type, len(in))
+	tensors := make([]*value.Tensor, len(in))
+	for i, v := range in {
+		types[i], tensors[i] = graph.TypeOf(v), v.(*value.Tensor)
+	}
+	m, outs := s.declare(types)
+	if m.Err() != nil {
+		return nil // not an op on this dtype
+	}
+	n := outs[0].Node()
+	k := kernels.Lookup(s.op.Name, types, n.Attrs())
+	if k == nil || k.Alias {
+		return nil
+	}
+	want, err := graph.EvalNode(n, in, nil)
+	if err != nil {
+		return nil // refused by the reference: nothing to compare with
+	}
+	c := &kernels.Call{Attrs: n.Attrs(), In: tensors}
+	var guards []func() error
+	for _, w := range want {
+		t, guard, err := guarded(w.(*value.Tensor))
+		if err != nil {
+			return err
+		}
+		c.Out = append(c.Out, t)
+		guards = append(guards, guard)
+	}
+	before := make([]*value.Tensor, len(tensors))
+	for i, t := range tensors {
+		before[i] = t.Clone()
+	}
+	if err := k.Run(c); err != nil {
+		return fmt.Errorf("kernel on %v: %w", types, err)
+	}
+	for i, t := range tensors {
+		if !t.Equal(before[i]) {
+			return fmt.Errorf("kernel on %v: operand %d has been written to", types, i)
+		}
+	}
+	for i, w := range want {
+		if err := guards[i](); err != nil {
+			return fmt.Errorf("kernel on %v: result %d: %w", types, i, err)
+		}
+		if err := s.compare(n, in, c.Out[i], w.(*value.Tensor)); err != nil {
+			return fmt.Errorf("kernel on %v: result %d: %w", types, i, err)
+		}
+	}
+	return nil
+}
+
+// guarded returns storage like w's between guard bytes, aligned no better than its elements need, and filled with garbage.
+func guarded(w *value.Tensor) (*value.Tensor, func() error, error) {
+	const guard = 64
+	size := len(w.Bytes())
+	elem := max(w.DType().Bits()/8, 1)
+	buf := make([]byte, guard+elem+size+guard+64)
+	for i := range buf {
+		buf[i] = 0xA5
+	}
+	off := guard + elem
+	t, err := value.FromBytes(w.DType(), buf[off:off+size:off+size], w.Shape()...)
+	if err != nil {
+		return nil, nil, err
+	}
+	shared := size == 0 || &t.Bytes()[0] == &buf[off]
+	return t, func() error {
+		if !shared {
+			return fmt.Errorf("BUG: the guarded storage is not shared")
+		}
+		pattern := bytes.Repeat([]byte{0xA5}, guard)
+		if !bytes.Equal(buf[off-guard:off], pattern) || !bytes.Equal(buf[off+size:off+size+guard], pattern) {
+			return fmt.Errorf("the kernel writes outside its result")
+		}
+		return nil
+	}, nil
+}
+
+// compare holds got against the op's tolerance.
+func (s *sample) compare(n *graph.Node, in []value.Value, got, want *value.Tensor) error {
+	if !want.DType().IsFloat() {
+		if !got.Equal(want) {
+			return fmt.Errorf("%v, want %v", got, want)
+		}
+		return nil
+	}
+	tol := s.op.Tol
+	g, w := got.Float64s(), want.Float64s()
+	var magnitude []float64
+	terms := 0
+	if tol.Terms != nil {
+		abs := make([]value.Value, len(in))
+		var types []graph.TensorType
+		for i, v := range in {
+			e := v.(*value.Tensor).Exact()
+			for k := range e.F {
+				e.F[k] = math.Abs(e.F[k])
+			}
+			abs[i] = e.Tensor()
+			types = append(types, graph.TypeOf(v).(graph.TensorType))
+		}
+		terms = tol.Terms(types, n.Attrs())
+		outs, err := graph.EvalNode(n, abs, nil)
+		if err != nil {
+			return err
+		}
+		magnitude = outs[0].(*value.Tensor).Float64s()
+	}
+	for i := range w {
+		if same(g[i], w[i]) {
+			continue
+		}
+		bound := tol.ULP * ulp(want.DType(), w[i])
+		if magnitude != nil && i < len(magnitude) {
+			bound = max(bound, 2*float64(terms)*epsilon(want.DType())*magnitude[i])
+		}
+		if !(math.Abs(g[i]-w[i]) <= bound) {
+			return fmt.Errorf("element %d is %.9g, want %.9g within %.3g", i, g[i], w[i], bound)
+		}
+	}
+	return nil
+}
+
+func same(a, b float64) bool {
+	return math.IsNaN(a) && math.IsNaN(b) || a == b && math.Signbit(a) == math.Signbit(b)
+}
+
+func epsilon(d graph.DType) float64 {
+	switch d {
+	case graph.F32:
+		return 0x1p-24
+	case graph.F64:
+		return 0x1p-53
+	case graph.F16:
+		return 0x1p-11
+	}
+	return 0x1p-8
+}
+
+// ulp is the distance of the floats round x in the dtype.
+func ulp(d graph.DType, x float64) float64 {
+	x = math.Abs(x)
+	switch d {
+	case graph.F32:
+		f := float32(x)
+		return float64(math.Nextafter32(f, float32(math.Inf(1))) - f)
+	case graph.F64:
+		return math.Nextafter(x, math.Inf(1)) - x
+	}
+	return 2 * epsilon(d) * x
+}
+
+// checkCompiled runs the sample through the whole compiler and a session.
+func (s *sample) checkCompiled(m *graph.Module, in, want []value.Value) error {
+	prog, err := compile.Compile(m)
+	if err != nil {
+		return fmt.Errorf("compiled: %w", err)
+	}
+	sess, err := runtime.NewSession(prog)
+	if err != nil {
+		return fmt.Errorf("compiled: %w", err)
+	}
+	feeds := map[string]value.Value{}
+	for i, v := range in {
+		feeds[fmt.Sprintf("x%d", i)] = v
+	}
+	got, err := sess.Run(context.Background(), "f", feeds)
+	if err != nil {
+		return fmt.Errorf("compiled: %w", err)
+	}
+	for i, w := range want {
+		g := got[fmt.Sprintf("y%d", i)]
+		wt, ok := w.(*value.Tensor)
+		if !ok || !wt.DType().IsFloat() {
+			if !value.Equal(g, w) {
+				return fmt.Errorf("compiled: result %d is %v, want %v", i, g, w)
+			}
+			continue
+		}
+		// kernels have been held against their tolerance; this is about the passes
+		rtol := 1e-12
+		switch wt.DType() {
+		case graph.F64:
+		case graph.F32:
+			rtol = 1e-5
+		default:
+			rtol = 0.05 // composites round after every op of the body
+		}
+		if err := value.AllClose(g.(*value.Tensor), wt, rtol, rtol); err != nil {
+			return fmt.Errorf("compiled: result %d: %w", i, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+// Package kernels is the table of fast implementations of ops: which op, on which dtypes, by which Go code.
+// An op that has no row here is computed by its reference, slower but right.
+package kernels
+
+import (
+	"fmt"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// Call is one application of a kernel. Out is allocated with the inferred types and holds arbitrary data,
+// all of which the kernel overwrites; In is read only.
+type Call struct {
+	graph.Attrs
+	In  []*value.Tensor
+	Out []*value.Tensor
+}
+
+// Kernel is one row of the table.
+type Kernel struct {
+	// Op is the op that the kernel computes. If it is a composite, the compiler keeps it whole.
+	Op string
+	// DTypes are the dtypes of the first operand that the kernel takes.
+	DTypes graph.DTypeSet
+	// Match, if set, narrows the kernel down to operand types and attributes that it takes.
+	Match func(in []graph.TensorType, attrs graph.Attrs) bool
+	// Alias marks a kernel that moves no data: the first result is the first operand's storage with another shape, and
+	// Run is not called.
+	Alias bool
+	// Run computes the results. An error, such as an index out of range, ends the run.
+	Run func(c *Call) error
+}
+
+var table = map[string][]*Kernel{}
+
+func register(k *Kernel) {
+	if k.Op == "" || k.DTypes == 0 || k.Run == nil && !k.Alias {
+		panic(fmt.Sprintf("kernels: the row of %q needs Op, DTypes and Run", k.Op))
+	}
+	table[k.Op] = append(table[k.Op], k)
+}
+
+// Lookup returns the kernel for an op on operands of the given types, nil if the reference computes it.
+func Lookup(op string, in []graph.Type, attrs graph.Attrs) *Kernel {
+	rows := table[op]
+	if len(rows) == 0 {
+		return nil
+	}
+	types := make([]graph.TensorType, len(in))
+	for i, t := range in {
+		tt, ok := t.(graph.TensorType)
+		if !ok {
+			return nil
+		}
+		types[i] = tt
+	}
+	for _, k := range rows {
+		if len(types) > 0 && !k.DTypes.Has(types[0].DType) {
+			continue
+		}
+		if k.Match == nil || k.Match(types, attrs) {
+			return k
+		}
+	}
+	return nil
+}
+
+// Claims reports whether a kernel computes the node whole.
+func Claims(n *graph.Node) bool {
+	return Lookup(n.Op().Name, n.OperandTypes(), n.Attrs()) != nil
+}
+
+// Rows returns all kernels of an op.
+func Rows(op string) []*Kernel { return table[op] }

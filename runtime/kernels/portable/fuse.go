@@ -1,0 +1,5 @@
+//go:build !arm64
+
+package portable
+
+const fused = false

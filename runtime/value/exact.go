@@ -1,0 +1,425 @@
+package value
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// Exact is a tensor in the exact domain of its dtype, where the reference meaning of ops is computed:
+// float64, int64, uint64, bool or string, as DType.Domain says. Exactly the slice of that domain is used,
+// and it holds the elements in row-major order.
+//
+// Between Tensor.Exact and Exact.Tensor the elements may take any value of the domain; Round brings them
+// back to values of the dtype.
+type Exact struct {
+	DType DType
+	Shape []int
+	F     []float64 // Floats
+	I     []int64   // Ints
+	U     []uint64  // Uints
+	B     []bool    // Bools
+	S     []string  // Strings
+}
+
+// NewExact returns zeros of a dtype and shape. It panics where New gives an error: a dtype and a shape
+// that come from outside are checked by New first.
+func NewExact(dt DType, shape []int) *Exact {
+	n, err := checkShape(dt, shape)
+	if err != nil {
+		panic("value.NewExact: " + err.Error())
+	}
+	e := &Exact{DType: dt, Shape: slices.Clone(shape)}
+	switch dt.Domain() {
+	case Floats:
+		e.F = make([]float64, n)
+	case Ints:
+		e.I = make([]int64, n)
+	case Uints:
+		e.U = make([]uint64, n)
+	case Bools:
+		e.B = make([]bool, n)
+	case Strings:
+		e.S = make([]string, n)
+	}
+	return e
+}
+
+// Len returns the number of elements.
+func (e *Exact) Len() int {
+	switch e.DType.Domain() {
+	case Floats:
+		return len(e.F)
+	case Ints:
+		return len(e.I)
+	case Uints:
+		return len(e.U)
+	case Bools:
+		return len(e.B)
+	case Strings:
+		return len(e.S)
+	}
+	return 0
+}
+
+// Exact returns the elements of t in their exact domain, copied. Exact then Tensor gives the same bits.
+func (t *Tensor) Exact() *Exact {
+	e := NewExact(t.dt, t.shape)
+	switch t.dt.Domain() {
+	case Bools:
+		copy(e.B, elems[bool](t))
+	case Strings:
+		copy(e.S, t.strs)
+	case Floats:
+		switch t.dt {
+		case F64:
+			copy(e.F, elems[float64](t))
+		case F32:
+			for i, x := range elems[float32](t) {
+				e.F[i] = widen(x)
+			}
+		default:
+			for i := range e.F {
+				e.F[i] = DecodeFloat(t.dt, t.code(i))
+			}
+		}
+	case Ints:
+		for i := range e.I {
+			e.I[i] = wrapInt(t.code(i), t.dt)
+		}
+	case Uints:
+		for i := range e.U {
+			e.U[i] = t.code(i)
+		}
+	}
+	return e
+}
+
+// Tensor returns a tensor of the elements: floats are rounded to nearest even (EncodeFloat) and integers
+// wrap modulo 2^bits. It panics if the slice in use is not as long as the shape says.
+func (e *Exact) Tensor() *Tensor {
+	n, err := checkShape(e.DType, e.Shape)
+	if err == nil && n != e.Len() {
+		err = fmt.Errorf("%s has %d elements, have %d", typeString(e.DType, e.Shape), n, e.Len())
+	}
+	if err != nil {
+		panic("value.Exact: " + err.Error())
+	}
+	t := alloc(e.DType, n, e.Shape)
+	switch e.DType.Domain() {
+	case Bools:
+		copy(elems[bool](t), e.B)
+	case Strings:
+		copy(t.strs, e.S)
+	case Floats:
+		switch e.DType {
+		case F64:
+			copy(elems[float64](t), e.F)
+		case F32:
+			out := elems[float32](t)
+			for i, x := range e.F {
+				out[i] = narrow(x)
+			}
+		default:
+			for i, x := range e.F {
+				t.setCode(i, EncodeFloat(e.DType, x))
+			}
+		}
+	case Ints:
+		for i, x := range e.I {
+			t.setCode(i, uint64(x))
+		}
+	case Uints:
+		for i, x := range e.U {
+			t.setCode(i, x)
+		}
+	}
+	return t
+}
+
+// Round rounds floats (RoundFloat) and wraps integers in place, to what the dtype can hold.
+func (e *Exact) Round() {
+	switch e.DType.Domain() {
+	case Floats:
+		if e.DType == F64 {
+			return
+		}
+		for i, x := range e.F {
+			e.F[i] = RoundFloat(e.DType, x)
+		}
+	case Ints:
+		for i, x := range e.I {
+			e.I[i] = wrapInt(uint64(x), e.DType)
+		}
+	case Uints:
+		for i, x := range e.U {
+			e.U[i] = x & mask(e.DType)
+		}
+	}
+}
+
+// Clone returns a copy that shares nothing with e.
+func (e *Exact) Clone() *Exact {
+	return &Exact{
+		DType: e.DType, Shape: slices.Clone(e.Shape), F: slices.Clone(e.F), I: slices.Clone(e.I),
+		U: slices.Clone(e.U), B: slices.Clone(e.B), S: slices.Clone(e.S),
+	}
+}
+
+// Convert casts e to another dtype; the shape stays, and the result is new and rounded.
+//
+//   - To floats: rounded once, to nearest even (EncodeFloat); 64-bit integers are rounded to float64
+//     first. An 8-bit float saturates, infinities too, as ONNX's Cast does by default.
+//   - Float to integer: truncated toward zero, then wrapped modulo 2^bits. NaN gives 0; below -2^63 counts
+//     as -2^63, and 2^63 and more as 2^63-1, but for u64, which is exact up to 2^64-1 and saturates there.
+//   - Integer to integer: wrapped modulo 2^bits.
+//   - To bool: x != 0, so NaN gives true. From bool: 0 or 1.
+//   - To string: integers in decimal, floats in the shortest form that reads back to the same value of
+//     e's dtype, bools "true" and "false".
+//   - From string: by strconv after cutting surrounding white space. Text that is no number or does not
+//     fit an integer dtype is an error that names the element; fractions are truncated. Floats out of
+//     range overflow as numbers do. Bools are what strconv.ParseBool accepts.
+//
+// Values must be in the range of e's dtype (Round). An invalid dtype is an error.
+func Convert(e *Exact, to DType) (*Exact, error) { return ConvertMode(e, to, CastMode{}) }
+
+// CastMode holds what ONNX's Cast lets one choose about conversions to 8-bit floats. The zero CastMode is
+// what Convert does.
+type CastMode struct {
+	// NoSaturate makes numbers and infinities beyond the range of an 8-bit float infinite where the
+	// format has infinities, and NaN elsewhere; for F8E8M0 that includes zero and what is below 2^-127.
+	NoSaturate bool
+	// E8M0 says how to round to F8E8M0.
+	E8M0 E8M0Rounding
+}
+
+// E8M0Rounding says how a number between two powers of two is rounded to F8E8M0.
+type E8M0Rounding uint8
+
+// The roundings.
+const (
+	E8M0Nearest E8M0Rounding = iota // to the nearest, ties up
+	E8M0Up                          // to the larger
+	E8M0Down                        // to the smaller
+)
+
+// ConvertMode is Convert with a choice of the conversion to 8-bit floats. Elements that stay in their
+// dtype are not changed by it.
+func ConvertMode(e *Exact, to DType, mode CastMode) (*Exact, error) {
+	if !e.DType.Valid() || !to.Valid() {
+		return nil, fmt.Errorf("cannot convert %s to %s: not a dtype of tensors", e.DType, to)
+	}
+	n := e.Len()
+	if m, err := checkShape(to, e.Shape); err != nil {
+		return nil, err
+	} else if m != n {
+		return nil, fmt.Errorf("%s has %d elements, have %d", typeString(e.DType, e.Shape), m, n)
+	}
+	if e.DType == to {
+		out := e.Clone()
+		out.Round()
+		return out, nil
+	}
+	if e.DType == String {
+		return convertStrings(e, to, mode)
+	}
+	out := NewExact(to, e.Shape)
+	for i := range n {
+		switch to.Domain() {
+		case Floats:
+			out.F[i] = roundMode(to, e.float64At(i), mode)
+		case Ints:
+			out.I[i] = wrapInt(e.bitsAt(i, to), to)
+		case Uints:
+			out.U[i] = e.bitsAt(i, to) & mask(to)
+		case Bools:
+			out.B[i] = e.boolAt(i)
+		case Strings:
+			out.S[i] = e.stringAt(i)
+		}
+	}
+	return out, nil
+}
+
+func convertStrings(e *Exact, to DType, mode CastMode) (*Exact, error) {
+	out := NewExact(to, e.Shape)
+	for i, s := range e.S {
+		s = trimSpace(s)
+		var err error
+		switch to.Domain() {
+		case Floats:
+			var x float64
+			x, err = parseFloat(to, s)
+			if errors.Is(err, strconv.ErrRange) {
+				err = nil // x is infinite or zero
+			}
+			out.F[i] = roundMode(to, x, mode)
+		case Ints:
+			out.I[i], err = strconv.ParseInt(s, 10, to.Bits())
+			if errors.Is(err, strconv.ErrSyntax) {
+				var x float64
+				if x, err = strconv.ParseFloat(s, 64); err == nil {
+					out.I[i] = int64(floatBits(x, to))
+					if x = math.Trunc(x); float64(wrapInt(uint64(out.I[i]), to)) != x {
+						err = strconv.ErrRange
+					}
+				}
+			}
+		case Uints:
+			out.U[i], err = strconv.ParseUint(s, 10, to.Bits())
+			if errors.Is(err, strconv.ErrSyntax) {
+				var x float64
+				if x, err = strconv.ParseFloat(s, 64); err == nil {
+					out.U[i] = floatBits(x, to)
+					if x = math.Trunc(x); float64(out.U[i]&mask(to)) != x {
+						err = strconv.ErrRange
+					}
+				}
+			}
+		case Bools:
+			out.B[i], err = strconv.ParseBool(s)
+		}
+		if err != nil {
+			if ne := (*strconv.NumError)(nil); errors.As(err, &ne) {
+				err = ne.Err
+			}
+			return nil, fmt.Errorf("cannot convert string element %d, %s, to %s: %w", i, quoteShort(e.S[i]), to, err)
+		}
+	}
+	return out, nil
+}
+
+func roundMode(to DType, x float64, mode CastMode) float64 {
+	if to.Bits() > 8 {
+		return RoundFloat(to, x)
+	}
+	return DecodeFloat(to, encodeMode(to, x, mode))
+}
+
+func (e *Exact) float64At(i int) float64 {
+	switch e.DType.Domain() {
+	case Floats:
+		return e.F[i]
+	case Ints:
+		return float64(e.I[i])
+	case Uints:
+		return float64(e.U[i])
+	case Bools:
+		if e.B[i] {
+			return 1
+		}
+	}
+	return 0
+}
+
+// bitsAt returns element i as an integer modulo 2^64.
+func (e *Exact) bitsAt(i int, to DType) uint64 {
+	switch e.DType.Domain() {
+	case Floats:
+		return floatBits(e.F[i], to)
+	case Ints:
+		return uint64(e.I[i])
+	case Uints:
+		return e.U[i]
+	case Bools:
+		if e.B[i] {
+			return 1
+		}
+	}
+	return 0
+}
+
+func floatBits(x float64, to DType) uint64 {
+	switch {
+	case x != x:
+		return 0
+	case x <= math.MinInt64:
+		return 1 << 63
+	case x < 1<<63:
+		return uint64(int64(x))
+	case to != U64:
+		return math.MaxInt64
+	case x < 1<<64:
+		return uint64(x)
+	}
+	return math.MaxUint64
+}
+
+func (e *Exact) boolAt(i int) bool {
+	switch e.DType.Domain() {
+	case Floats:
+		return e.F[i] != 0
+	case Ints:
+		return e.I[i] != 0
+	case Uints:
+		return e.U[i] != 0
+	case Bools:
+		return e.B[i]
+	}
+	return false
+}
+
+func (e *Exact) stringAt(i int) string {
+	switch e.DType.Domain() {
+	case Floats:
+		if math.IsNaN(e.F[i]) {
+			return "nan"
+		}
+		return string(appendFloat(nil, e.DType, e.F[i]))
+	case Ints:
+		return strconv.FormatInt(e.I[i], 10)
+	case Uints:
+		return strconv.FormatUint(e.U[i], 10)
+	case Bools:
+		return strconv.FormatBool(e.B[i])
+	}
+	return e.S[i]
+}
+
+// mask has the bits of an integer or narrower dtype set.
+func mask(dt DType) uint64 { return 1<<dt.Bits() - 1 }
+
+// wrapInt takes the low bits of x as a signed integer of dtype dt.
+func wrapInt(x uint64, dt DType) int64 {
+	unused := 64 - dt.Bits()
+	return int64(x<<unused) >> unused
+}
+
+// code returns the bits of element i of a numeric or bool tensor.
+func (t *Tensor) code(i int) uint64 {
+	switch w := t.dt.Bits(); w {
+	case 64:
+		return binary.LittleEndian.Uint64(t.data[i*8:])
+	case 32:
+		return uint64(binary.LittleEndian.Uint32(t.data[i*4:]))
+	case 16:
+		return uint64(binary.LittleEndian.Uint16(t.data[i*2:]))
+	case 8:
+		return uint64(t.data[i])
+	default:
+		per := 8 / w
+		return uint64(t.data[i/per]>>(i%per*w)) & mask(t.dt)
+	}
+}
+
+// setCode stores the low bits of c in element i of a numeric or bool tensor.
+func (t *Tensor) setCode(i int, c uint64) {
+	switch w := t.dt.Bits(); w {
+	case 64:
+		binary.LittleEndian.PutUint64(t.data[i*8:], c)
+	case 32:
+		binary.LittleEndian.PutUint32(t.data[i*4:], uint32(c))
+	case 16:
+		binary.LittleEndian.PutUint16(t.data[i*2:], uint16(c))
+	case 8:
+		t.data[i] = byte(c)
+	default:
+		per := 8 / w
+		shift := i % per * w
+		m := byte(mask(t.dt))
+		t.data[i/per] = t.data[i/per]&^(m<<shift) | byte(c)&m<<shift
+	}
+}
