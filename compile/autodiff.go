@@ -136,7 +136,7 @@ func (d *differ) node(n *graph.Node, dy []graph.Value) error {
 			}
 		}
 		return nil
-	case op.NoGrad != "":
+	case op.NoGrad != "" || len(n.Operands()) == 0:
 		return nil
 	}
 	// No rule of its own: differentiate what the op stands for. The forward nodes are emitted once more;

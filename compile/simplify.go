@@ -173,7 +173,7 @@ var SimplifyRules = []*Rule{
 		},
 	},
 	{
-		Name: "select_constant", Op: "select", Law: "select(true, a, b) = a, select(false, a, b) = b",
+		Name: "where_constant", Op: "where", Law: "where(true, a, b) = a, where(false, a, b) = b",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 			cond, ok := n.Operands()[0].Constant()
 			if !ok || cond.Len() == 0 {
@@ -205,6 +205,9 @@ var SimplifyRules = []*Rule{
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 			x := n.Operands()[0]
 			for _, a := range n.Attrs().Ints("axes") {
+				if a < 0 {
+					a += x.Rank()
+				}
 				if d, ok := x.Shape()[a].Int(); !ok || d != 1 {
 					return nil
 				}

@@ -119,7 +119,6 @@ func (f *Func) param(name string, t Type) Value {
 	return v
 }
 
-
 // Const declares a constant with the given value, which must not be modified afterwards.
 func (f *Func) Const(t *value.Tensor) Value {
 	if t == nil {

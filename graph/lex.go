@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/runtime/value"
@@ -95,7 +96,8 @@ func (l *lexer) found() string {
 	case isWordByte(c):
 		return quoteShort(l.src[l.pos:l.wordEnd()])
 	default:
-		return quoteShort(string([]rune(l.src[l.pos:min(len(l.src), l.pos+4)])[:1]))
+		r, _ := utf8.DecodeRuneInString(l.src[l.pos:])
+		return strconv.QuoteRune(r)
 	}
 }
 
@@ -228,6 +230,10 @@ func (l *lexer) endStatement() {
 // sync skips the rest of a faulty statement: up to the end of its last line, including the braces that it
 // opens, but never past the start of another declaration.
 func (l *lexer) sync() {
+	if l.atDeclaration() {
+		l.parens, l.attrs = 0, false
+		return
+	}
 	depth := 0
 	for l.pos < len(l.src) {
 		switch c := l.src[l.pos]; {
@@ -269,6 +275,11 @@ func (l *lexer) declarationAt(i int) bool {
 		}
 	}
 	return false
+}
+
+// atDeclaration reports whether a line starts here that cannot be part of a function.
+func (l *lexer) atDeclaration() bool {
+	return l.pos > 0 && l.pos < len(l.src) && l.src[l.pos-1] == '\n' && l.src[l.pos] != '}' && l.declarationAt(l.pos)
 }
 
 // maxNesting bounds types within types and regions within regions, as they recur on the stack.

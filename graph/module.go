@@ -3,7 +3,6 @@ package graph
 import (
 	"maps"
 	"slices"
-
 )
 
 // FormatVersion is the version of the text form that this package prints. Every version up to it parses.
@@ -277,4 +276,3 @@ func (m *Module) Clone() *Module {
 	}
 	return c
 }
-

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"encoding/base64"
 	"runtime/debug"
 	"slices"
@@ -164,7 +165,7 @@ func (p *parser) skipDeclaration() {
 		}
 		p.pos += i + 1
 		p.line++
-		if p.declarationAt(p.pos) && p.src[p.pos] != '}' {
+		if p.atDeclaration() {
 			return
 		}
 	}
@@ -220,9 +221,10 @@ func (p *parser) variable() {
 		ok = p.signature(b, "var")
 	}
 	p.finishSignature(b, v.pos, "")
-	if p.bodyFollows(b, ok, "var") {
-		p.body(b)
-		p.try("var", p.endStatement)
+	if !p.bodyFollows(b, ok, "var") {
+		p.skipDeclaration()
+	} else if p.body(b) {
+		p.declaration("var", p.endStatement)
 	}
 	if len(p.m.diags) > before {
 		p.broken[Symbol(v.name)] = true
@@ -257,10 +259,12 @@ func (p *parser) function() {
 	p.finishSignature(b, b.f.pos, "")
 	if !p.bodyFollows(b, ok, "func") {
 		p.broken[Symbol(name)] = true
+		p.skipDeclaration()
 		return
 	}
-	p.body(b)
-	p.try("func", p.endStatement)
+	if p.body(b) {
+		p.declaration("func", p.endStatement)
+	}
 	if len(p.m.diags) == before && len(b.f.results) == 0 && len(b.f.updates) == 0 {
 		p.reportAt(line, "func", "@%s has neither a result nor an update", name)
 	}
@@ -330,13 +334,13 @@ func (p *parser) bodyFollows(b *block, ok bool, op string) bool {
 	if i := strings.IndexByte(p.src[p.pos:], '\n'); i >= 0 {
 		end = p.pos + i
 	}
-	open := strings.HasSuffix(strings.TrimRight(p.src[p.pos:end], " \t\r"), "{")
+	rest, _, _ := strings.Cut(p.src[p.pos:end], "//")
 	p.pos = end
-	return open
+	return strings.HasSuffix(strings.TrimRight(rest, " \t\r"), "{")
 }
 
-// body reads statements up to the closing brace.
-func (p *parser) body(b *block) {
+// body reads statements up to the closing brace and reports whether there is one.
+func (p *parser) body(b *block) bool {
 	for !p.full() {
 		p.blank()
 		if p.pos == len(p.src) || p.atDeclaration() {
@@ -344,18 +348,14 @@ func (p *parser) body(b *block) {
 				p.report("", "the function has no closing '}': %s comes first", p.found())
 			}
 			p.unclosed = p.pos
-			return
+			return false
 		}
 		if p.accept('}') {
-			return
+			return true
 		}
 		p.statement(b)
 	}
-}
-
-// atDeclaration reports whether a line starts here that cannot be part of a function.
-func (p *parser) atDeclaration() bool {
-	return p.pos > 0 && p.src[p.pos-1] == '\n' && p.src[p.pos] != '}' && p.declarationAt(p.pos)
+	return false
 }
 
 // resultName is a name on the left of a statement.
@@ -485,10 +485,14 @@ func (p *parser) update(b *block) {
 
 func (p *parser) operation(b *block, opName string, lhs []resultName, line int) {
 	before := len(p.m.diags)
+	opName, version, _ := strings.Cut(opName, ".")
 	op := LookupOp(opName)
-	if op == nil {
+	switch {
+	case op == nil:
 		p.report(opName, "there is no such operation%s", suggestOp(opName))
 		op = &Op{Name: opName}
+	case version == "" && op.Version > 1, version != "" && version != strconv.Itoa(max(op.Version, 1)):
+		p.report(opName, "the text means version %s of the operation, this program has version %d", cmp.Or(version, "1"), max(op.Version, 1))
 	}
 	known := len(p.m.diags) == before
 	var in []Value
@@ -524,7 +528,7 @@ func (p *parser) operation(b *block, opName string, lhs []resultName, line int) 
 	p.at(line)
 	var n *Node
 	if len(p.m.diags) == before && !p.usesBroken(attrs) {
-		n = p.emit(b, op, in, attrs, funcs, len(lhs))
+		n = p.emit(b, op, in, attrs, funcs, len(lhs), line)
 	}
 	if n == nil {
 		p.define(b, lhs, p.standIns(b, types, len(lhs)))
@@ -557,39 +561,39 @@ func (p *parser) usesBroken(attrs Attrs) bool {
 }
 
 // emit makes the node, or reports why not and returns nil.
-func (p *parser) emit(b *block, op *Op, in []Value, attrs Attrs, regions []*Func, results int) (n *Node) {
+func (p *parser) emit(b *block, op *Op, in []Value, attrs Attrs, regions []*Func, results, line int) (n *Node) {
 	defer func() { // the rules of ops from outside this module run here
 		if r := recover(); r != nil {
-			p.report(op.Name, "BUG: the declaration panicked: %v\n%s", r, debug.Stack())
+			p.reportAt(line, op.Name, "BUG: the declaration panicked: %v\n%s", r, debug.Stack())
 			n = nil
 		}
 	}()
 	attrs, err := op.normalizeAttrs(attrs)
 	if err != nil {
-		p.report(op.Name, "%v", err)
+		p.reportAt(line, op.Name, "%v", err)
 		return nil
 	}
 	if want := op.NumResultsFor(attrs, len(in)); want != results {
-		p.report(op.Name, "want %d results, have %d", want, results)
+		p.reportAt(line, op.Name, "want %d results, have %d", want, results)
 		return nil
 	}
 	if len(regions) != op.NumRegions {
-		p.report(op.Name, "want %d regions, have %d", op.NumRegions, len(regions))
+		p.reportAt(line, op.Name, "want %d regions, have %d", op.NumRegions, len(regions))
 		return nil
 	}
 	if op == readOp && b.f.detached {
-		p.report(op.Name, "@%s: a region or an initializer cannot read variables", attrs.Symbol("var"))
+		p.reportAt(line, op.Name, "@%s: a region or an initializer cannot read variables", attrs.Symbol("var"))
 		return nil
 	}
 	if name := string(attrs.Symbol("func")); op == callOp {
 		if callee := p.m.LookupFunc(name); callee == nil || callee == b.f.Root() {
-			p.report(op.Name, "@%s is not a function that comes before this one", name)
+			p.reportAt(line, op.Name, "@%s is not a function that comes before this one", name)
 			return nil
 		}
 	}
 	if stream, ok := attrs.Get("stream").(int64); ok {
 		if stream >= maxStream {
-			p.report(op.Name, "attribute \"stream\": want less than 2^62, have %d", stream)
+			p.reportAt(line, op.Name, "attribute \"stream\": want less than 2^62, have %d", stream)
 			return nil
 		}
 		p.m.streams = max(p.m.streams, stream+1)
@@ -628,7 +632,9 @@ func (p *parser) region(outer *block, opName string) *block {
 	if !p.bodyFollows(b, ok, opName) {
 		p.failf("") // reported
 	}
-	p.body(b)
+	if !p.body(b) {
+		p.failf("")
+	}
 	return b
 }
 
@@ -701,7 +707,7 @@ func (p *parser) skipAttr() {
 		case c == '\n' && depth > 0 && !p.declarationAt(p.pos+1):
 			p.line++
 		case c == 0 || c == '\n':
-			p.failf("the attributes have no '}'")
+			p.failf("") // why the rest is skipped is reported
 		case c == '"':
 			p.quotedToken()
 			p.pos--

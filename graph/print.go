@@ -203,6 +203,9 @@ func (p *printer) node(n *Node, names map[Value]string, indent string) {
 		p.put(" = ")
 	}
 	p.put(n.op.Name)
+	if n.op.Version > 1 {
+		p.put(".", strconv.Itoa(n.op.Version))
+	}
 	for i, v := range n.in {
 		if i > 0 {
 			p.put(",")

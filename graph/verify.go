@@ -530,8 +530,9 @@ func (v *verifier) symbols() {
 		bound[b.f] = own
 	}
 	v.each(func(b *body, n *Node) {
+		reported := false
 		check := func(d Dim) {
-			if d.IsConst() {
+			if d.IsConst() || reported {
 				return
 			}
 		symbols:
@@ -542,6 +543,8 @@ func (v *verifier) symbols() {
 					}
 				}
 				v.node(n, "the symbol %s of the dim %s is in no parameter's type", s, d)
+				reported = true
+				return
 			}
 		}
 		for _, t := range n.types {

@@ -1,7 +1,7 @@
 package ops_test
 
 import (
-	"strings"
+	"slices"
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
@@ -29,31 +29,28 @@ func TestSignFlip(t *testing.T) {
 			continue
 		}
 		t.Run(op.Name, func(t *testing.T) {
-			t.Parallel()
-			flipped, noticed := 0, 0
+			right := op.Grad
+			defer func() { op.Grad = right }()
+			flipped := 0
 			for i := range op.Args {
 				used := false
-				wrong := *op
-				wrong.Grad = func(g *graph.GradCtx) []graph.Value {
-					dxs := op.Grad(g)
-					out := append([]graph.Value(nil), dxs...)
-					if i < len(out) && out[i].Valid() {
-						out[i], used = ops.Neg(out[i]), true
+				op.Grad = func(g *graph.GradCtx) []graph.Value {
+					dxs := slices.Clone(right(g))
+					if i < len(dxs) && dxs[i].Valid() {
+						dxs[i], used = ops.Neg(dxs[i]), true
 					}
-					return out
+					return dxs
 				}
-				err := optest.Check(&wrong)
+				err := optest.CheckGradients(op)
 				if used {
 					flipped++
-				}
-				if err != nil && strings.Contains(err.Error(), "gradient") {
-					noticed++
-				} else if used {
-					t.Errorf("the sign of the gradient of operand %q can be turned unnoticed (%v)", op.Args[i].Name, err)
+					if err == nil {
+						t.Errorf("the sign of the gradient of operand %q can be turned unnoticed", op.Args[i].Name)
+					}
 				}
 			}
-			if flipped == 0 || noticed == 0 {
-				t.Errorf("no sample reaches the gradient rule")
+			if flipped == 0 {
+				t.Error("no sample reaches the gradient rule")
 			}
 		})
 	}

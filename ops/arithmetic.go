@@ -1,7 +1,11 @@
 package ops
 
 import (
+	"math"
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // binaryArgs declares the two operands of an element-wise op.
@@ -12,7 +16,8 @@ func binaryArgs(types graph.DTypeSet) []graph.Arg {
 	}
 }
 
-// binarySamples covers equal shapes, either side broadcast, rank 0, and every dtype family.
+// binarySamples covers equal shapes, either side broadcast, rank 0, and every dtype family. Elements of the
+// f64 samples lie in [lo, hi] and apart from each other and from the integers.
 func binarySamples(lo, hi float64, types ...string) []graph.Sample {
 	feed := func(t string) graph.Feed { return graph.Feed{Type: t, Lo: lo, Hi: hi, Spread: true} }
 	s := []graph.Sample{
@@ -49,6 +54,352 @@ var _ = graph.MustRegister(&graph.Op{
 // Add returns a+b, broadcast; dtypes are promoted as PyTorch's are.
 func Add(a, b Operand) Value { return binary("add", a, b) }
 
+var _ = graph.MustRegister(&graph.Op{
+	Name:    "sub",
+	Doc:     "The element-wise difference a-b with broadcasting (ONNX Sub, torch.sub). Integers wrap.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		return []Value{SumTo(g.Dy(0), g.In[0].Shape()), Neg(SumTo(g.Dy(0), g.In[1].Shape()))}
+	},
+	Ref: arith{
+		f: func(a, b float64) float64 { return a - b },
+		i: func(a, b int64) int64 { return a - b },
+		u: func(a, b uint64) uint64 { return a - b },
+	}.ref,
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0, 1},
+	Sample:  binarySamples(0, 0, "i8", "u8", "i64", "f16"),
+})
+
+// Sub returns a-b, broadcast; dtypes are promoted as PyTorch's are.
+func Sub(a, b Operand) Value { return binary("sub", a, b) }
+
+var _ = graph.MustRegister(&graph.Op{
+	Name:    "mul",
+	Doc:     "The element-wise product a*b with broadcasting (ONNX Mul, torch.mul). Integers wrap.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b, dy := g.In[0], g.In[1], g.Dy(0)
+		return []Value{SumTo(Mul(dy, b), a.Shape()), SumTo(Mul(dy, a), b.Shape())}
+	},
+	Ref: arith{
+		f: func(a, b float64) float64 { return a * b },
+		i: func(a, b int64) int64 { return a * b },
+		u: func(a, b uint64) uint64 { return a * b },
+	}.ref,
+	Props:   graph.Props{Elementwise: true, Commutative: true},
+	InPlace: []int{0, 1},
+	Sample:  binarySamples(0, 0, "i8", "u8", "i64", "f16"),
+})
+
+// Mul returns a*b, broadcast; dtypes are promoted as PyTorch's are.
+func Mul(a, b Operand) Value { return binary("mul", a, b) }
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "div",
+	Doc: "The element-wise quotient a/b with broadcasting (ONNX Div, torch.true_divide on floats). Floats follow IEEE 754; " +
+		"integers truncate toward zero and wrap, and an integer division by zero fails.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b, y := g.In[0], g.In[1], g.Out[0]
+		da := Div(g.Dy(0), b)
+		return []Value{SumTo(da, a.Shape()), Neg(SumTo(Mul(da, y), b.Shape()))}
+	},
+	Ref: refuseZeroDivisor(arith{
+		f: func(a, b float64) float64 { return a / b },
+		i: func(a, b int64) int64 { return a / b },
+		u: func(a, b uint64) uint64 { return a / b },
+	}),
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0, 1},
+	Sample: append(binarySamples(0.5, 3, "i8", "u8", "i64", "f16"),
+		graph.Sample{In: []graph.Feed{{Type: "i8[4]", Values: "[-7, 7, -128, -9]"}, {Type: "i8[4]", Values: "[2, -2, -1, -4]"}}}),
+})
+
+// Div returns a/b, broadcast, as torch.true_divide does: integer and bool operands are cast to f32. See
+// TruncDiv and FloorDiv for integer quotients.
+func Div(a, b Operand) Value { return floatBinary("div", a, b) }
+
+// TruncDiv returns a/b rounded toward zero, broadcast, in the promoted dtype of the operands. An integer
+// division by zero fails when it is run.
+func TruncDiv(a, b Operand) Value {
+	y := binary("div", a, b)
+	if y.DType().IsFloat() {
+		return Trunc(y)
+	}
+	return y
+}
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "floor_div",
+	Doc: "The element-wise quotient a/b rounded down, with broadcasting (torch.floor_divide, Python's //). Integers wrap, and an " +
+		"integer division by zero fails; floats divided by zero give what a/b gives.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	NoGrad:  "the quotient is piecewise constant",
+	Ref: refuseZeroDivisor(arith{
+		f: floorDiv,
+		i: func(a, b int64) int64 {
+			q := a / b
+			if a%b != 0 && (a < 0) != (b < 0) {
+				q--
+			}
+			return q
+		},
+		u: func(a, b uint64) uint64 { return a / b },
+	}),
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0, 1},
+	Sample: append(binarySamples(0.5, 3, "i64", "u8", "f32"),
+		graph.Sample{In: []graph.Feed{{Type: "i8[4]", Values: "[-7, 7, -128, -8]"}, {Type: "i8[4]", Values: "[2, -2, 3, -4]"}}},
+		graph.Sample{In: []graph.Feed{{Type: "f32[5]", Values: "[-7, 7, -0.5, 1, 0]"}, {Type: "f32[5]", Values: "[2, -2, 3, 0, -4]"}}}),
+})
+
+// floorDiv corrects the quotient by the exact remainder: the floor of a rounded quotient can be one too large.
+func floorDiv(a, b float64) float64 {
+	if b == 0 {
+		return a / b
+	}
+	r := math.Mod(a, b)
+	q := (a - r) / b
+	if r != 0 && (r < 0) != (b < 0) {
+		q--
+	}
+	if q == 0 {
+		return math.Copysign(0, a/b)
+	}
+	return math.RoundToEven(q)
+}
+
+// FloorDiv returns a/b rounded down, broadcast, in the promoted dtype of the operands.
+func FloorDiv(a, b Operand) Value { return binary("floor_div", a, b) }
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "remainder",
+	Doc: "The element-wise remainder of a/b with the sign of b, with broadcasting (torch.remainder, Python's %, ONNX Mod with " +
+		"fmod 0). An integer division by zero fails; a float one gives NaN.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b, dy := g.In[0], g.In[1], g.Dy(0)
+		return []Value{SumTo(dy, a.Shape()), Neg(SumTo(Mul(dy, FloorDiv(a, b)), b.Shape()))}
+	},
+	Ref: refuseZeroDivisor(arith{
+		f: func(a, b float64) float64 {
+			r := math.Mod(a, b)
+			if r != 0 && (r < 0) != (b < 0) {
+				r += b
+			}
+			return r
+		},
+		i: func(a, b int64) int64 {
+			r := a % b
+			if r != 0 && (r < 0) != (b < 0) {
+				r += b
+			}
+			return r
+		},
+		u: func(a, b uint64) uint64 { return a % b },
+	}),
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0, 1},
+	Sample:  remainderSamples,
+})
+
+// Remainder returns a - b*floor(a/b), broadcast: the remainder with the sign of b.
+func Remainder(a, b Operand) Value { return binary("remainder", a, b) }
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "fmod",
+	Doc: "The element-wise remainder of a/b with the sign of a, with broadcasting (torch.fmod, C's %, ONNX Mod with fmod 1). " +
+		"An integer division by zero fails; a float one gives NaN.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b, dy := g.In[0], g.In[1], g.Dy(0)
+		return []Value{SumTo(dy, a.Shape()), Neg(SumTo(Mul(dy, Trunc(Div(a, b))), b.Shape()))}
+	},
+	Ref: refuseZeroDivisor(arith{
+		f: math.Mod,
+		i: func(a, b int64) int64 { return a % b },
+		u: func(a, b uint64) uint64 { return a % b },
+	}),
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0, 1},
+	Sample:  remainderSamples,
+})
+
+// Fmod returns a - b*trunc(a/b), broadcast: the remainder with the sign of a.
+func Fmod(a, b Operand) Value { return binary("fmod", a, b) }
+
+// remainderSamples keep f64 quotients away from the integers, where remainders jump.
+var remainderSamples = []graph.Sample{
+	{In: []graph.Feed{{Type: "f64[2,3]", Lo: 2.2, Hi: 2.8, Spread: true}, {Type: "f64[2,3]", Lo: -2.05, Hi: -1.7, Spread: true}}},
+	{In: []graph.Feed{{Type: "f64[2,3]", Lo: -2.8, Hi: -2.2, Spread: true}, {Type: "f64[3]", Lo: 1.7, Hi: 2.05, Spread: true}}},
+	{In: []graph.Feed{{Type: "i64[2,3]", Lo: -9, Hi: 9}, {Type: "i64[3]", Values: "[-4, 3, 5]"}}},
+	{In: []graph.Feed{{Type: "i8[4]", Values: "[-128, -7, 7, -128]"}, {Type: "i8[4]", Values: "[-1, 2, -2, 3]"}}},
+	{In: []graph.Feed{{Type: "u8[2,3]", Lo: 0, Hi: 255}, {Type: "u8[]", Lo: 7, Hi: 7}}},
+	{In: []graph.Feed{{Type: "f32[5]", Values: "[-7.5, 7.5, inf, 1, -0]"}, {Type: "f32[5]", Values: "[2, -2, 3, 0, 4]"}}, NoGrad: "infinities and a zero divisor"},
+}
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "pow",
+	Doc: "The element-wise power a^b with broadcasting (ONNX Pow, torch.pow). 0^0 is 1. Integers wrap; an integer to a negative " +
+		"power is truncated: 0 unless the base is 1 or -1.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b, y, dy := g.In[0], g.In[1], g.Out[0], g.Dy(0)
+		// Where a is 0, poles that the zero factor or the power itself cancels are taken out: b*a^(b-1) at b = 0
+		// and a^b*log(a) at b >= 0, both with the limit 0.
+		zero := Equal(a, 0.0)
+		da := Mul(Mul(dy, b), Pow(Where(And(zero, Equal(b, 0.0)), 1.0, a), Sub(b, 1.0)))
+		dx := []Value{SumTo(da, a.Shape()), {}}
+		if _, fixed := b.Constant(); !fixed {
+			dx[1] = SumTo(Mul(Mul(dy, y), Log(Where(And(zero, GreaterEqual(b, 0.0)), 1.0, a))), b.Shape())
+		}
+		return dx
+	},
+	Ref:     arith{f: math.Pow, i: powInt, u: powUint}.ref,
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0, 1},
+	Tol:     graph.Tol{ULP: 4},
+	Sample: append(binarySamples(0.3, 2.7, "f32", "u8", "f16"),
+		graph.Sample{In: []graph.Feed{{Type: "i64[2,3]", Lo: -3, Hi: 3}, {Type: "i64[3]", Values: "[0, 3, -1]"}}},
+		graph.Sample{
+			In:     []graph.Feed{{Type: "f64[7]", Values: "[0, 0, 2, -2, -2, 0, -0.5]"}, {Type: "f64[7]", Values: "[0, 2, 0, 2, 3, 1, 0.5]"}},
+			NoGrad: "bases of 0 and below have no derivative by the exponent",
+		}),
+})
+
+// powInt is exact modulo 2^64 for b >= 0.
+func powInt(a, b int64) int64 {
+	if b >= 0 {
+		return int64(powUint(uint64(a), uint64(b)))
+	}
+	switch {
+	case a == 1, a == -1 && b%2 == 0:
+		return 1
+	case a == -1:
+		return -1
+	}
+	return 0
+}
+
+func powUint(a, b uint64) uint64 {
+	y := uint64(1)
+	for ; b > 0; b >>= 1 {
+		if b&1 == 1 {
+			y *= a
+		}
+		a *= a
+	}
+	return y
+}
+
+// Pow returns a^b, broadcast; dtypes are promoted as PyTorch's are. For a constant exponent it has a
+// derivative by a everywhere that a^b has one, at a <= 0 too.
+func Pow(a, b Operand) Value { return binary("pow", a, b) }
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "maximum",
+	Doc: "The element-wise larger of a and b with broadcasting (ONNX Max, torch.maximum). NaN wins, and +0 is larger than -0, so the " +
+		"order of the operands never shows. The gradient is shared evenly where they are equal.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b, dy := g.In[0], g.In[1], g.Dy(0)
+		return []Value{SumTo(unlessBeaten(Less(a, b), a, b, dy), a.Shape()), SumTo(unlessBeaten(Less(b, a), a, b, dy), b.Shape())}
+	},
+	Ref: arith{
+		f: func(a, b float64) float64 { return max(a, b) },
+		i: func(a, b int64) int64 { return max(a, b) },
+		u: func(a, b uint64) uint64 { return max(a, b) },
+	}.ref,
+	Props:   graph.Props{Elementwise: true, Commutative: true},
+	InPlace: []int{0, 1},
+	Sample:  extremumSamples,
+})
+
+// Maximum returns the larger of a and b, broadcast; dtypes are promoted as PyTorch's are.
+func Maximum(a, b Operand) Value { return binary("maximum", a, b) }
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "minimum",
+	Doc: "The element-wise smaller of a and b with broadcasting (ONNX Min, torch.minimum). NaN wins, and -0 is smaller than +0, so " +
+		"the order of the operands never shows. The gradient is shared evenly where they are equal.",
+	Args:    binaryArgs(graph.Numeric),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b, dy := g.In[0], g.In[1], g.Dy(0)
+		return []Value{SumTo(unlessBeaten(Less(b, a), a, b, dy), a.Shape()), SumTo(unlessBeaten(Less(a, b), a, b, dy), b.Shape())}
+	},
+	Ref: arith{
+		f: func(a, b float64) float64 { return min(a, b) },
+		i: func(a, b int64) int64 { return min(a, b) },
+		u: func(a, b uint64) uint64 { return min(a, b) },
+	}.ref,
+	Props:   graph.Props{Elementwise: true, Commutative: true},
+	InPlace: []int{0, 1},
+	Sample:  extremumSamples,
+})
+
+// unlessBeaten is the gradient for one side of an extremum of a and b: nothing where the other side has
+// won, half of dy at ties, and dy elsewhere, NaN included.
+func unlessBeaten(beaten, a, b, dy Value) Value {
+	return Where(beaten, 0.0, Where(Equal(a, b), Mul(dy, 0.5), dy))
+}
+
+var extremumSamples = []graph.Sample{
+	{In: []graph.Feed{{Type: "f64[2,3]", Lo: -3, Hi: -1, Spread: true}, {Type: "f64[3]", Lo: -3.01, Hi: -0.99, Spread: true}}, NoGrad: "ties may occur"},
+	{In: []graph.Feed{{Type: "f64[2,3]", Values: "[1.5, -2, 0.25, 3, -1, 0]"}, {Type: "f64[3]", Values: "[2, -1.5, 0.125]"}}},
+	{In: []graph.Feed{{Type: "f64[2,1]", Values: "[0.5, -0.5]"}, {Type: "f64[3]", Values: "[1.25, -1.25, 0.125]"}}},
+	{In: []graph.Feed{{Type: "f64[]", Values: "[0.5]"}, {Type: "f64[3]", Values: "[1.25, -1.25, 0.125]"}}},
+	{In: []graph.Feed{{Type: "i8[2,3]", Lo: -9, Hi: 9}, {Type: "i8[3]", Lo: -9, Hi: 9}}},
+	{In: []graph.Feed{{Type: "u64[2]", Values: "[18446744073709551615, 1]"}, {Type: "u64[2]", Values: "[18446744073709551614, 2]"}}},
+	{In: []graph.Feed{{Type: "i64[2]", Values: "[9223372036854775807, -9223372036854775808]"}, {Type: "i64[2]", Values: "[9223372036854775806, -9223372036854775807]"}}},
+	{In: []graph.Feed{{Type: "f32[6]", Values: "[nan, 1, -0, 0, inf, nan]"}, {Type: "f32[6]", Values: "[1, nan, 0, -0, nan, -inf]"}}, NoGrad: "ties and NaN"},
+	{In: []graph.Feed{{Type: "f16[2,3]"}, {Type: "f16[3]"}}, NoGrad: "ties may occur"},
+}
+
+// Minimum returns the smaller of a and b, broadcast; dtypes are promoted as PyTorch's are.
+func Minimum(a, b Operand) Value { return binary("minimum", a, b) }
+
+var _ = graph.MustRegister(&graph.Op{
+	Name:    "atan2",
+	Doc:     "The angle of the point (b, a) from the positive x axis, in (-pi, pi], element-wise with broadcasting (torch.atan2, math.Atan2).",
+	Args:    binaryArgs(graph.Floats),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b := g.In[0], g.In[1]
+		d := Div(g.Dy(0), Add(Square(a), Square(b)))
+		return []Value{SumTo(Mul(d, b), a.Shape()), Neg(SumTo(Mul(d, a), b.Shape()))}
+	},
+	Ref:     arith{f: math.Atan2}.ref,
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0, 1},
+	Tol:     graph.Tol{ULP: 4},
+	Sample: append(binarySamples(0.5, 3, "f32", "f16"),
+		graph.Sample{In: []graph.Feed{{Type: "f64[4]", Values: "[1, -1, 0.5, -2]"}, {Type: "f64[4]", Values: "[-2, -0.5, 1, 2]"}}},
+		graph.Sample{In: []graph.Feed{{Type: "f32[5]", Values: "[0, -0, 0, inf, nan]"}, {Type: "f32[5]", Values: "[-1, -1, 0, -inf, 1]"}}, NoGrad: "the cut and the origin"}),
+})
+
+// Atan2 returns the angle of the point (b, a), broadcast; integers are cast to f32.
+func Atan2(a, b Operand) Value { return floatBinary("atan2", a, b) }
+
 // binary emits an element-wise op of two operands after promotion.
 func binary(name string, a, b Operand) Value {
 	in, ok := operands(name, a, b)
@@ -56,4 +407,32 @@ func binary(name string, a, b Operand) Value {
 		return in[0]
 	}
 	return emit1(name, in)
+}
+
+// floatBinary is binary with integers and bools cast to f32.
+func floatBinary(name string, a, b Operand) Value {
+	in, ok := operands(name, a, b)
+	if !ok {
+		return in[0]
+	}
+	return emit1(name, []Value{toFloat(in[0]), toFloat(in[1])})
+}
+
+// toFloat casts integers and bools to f32, as PyTorch does where only floats have a meaning.
+func toFloat(x Value) Value {
+	switch x.DType().Domain() {
+	case value.Ints, value.Uints, value.Bools:
+		return Cast(x, graph.F32)
+	}
+	return x
+}
+
+// refuseZeroDivisor is the reference of a division: op's, but integers divided by zero fail.
+func refuseZeroDivisor(op arith) func(c *graph.RefCtx) {
+	return func(c *graph.RefCtx) {
+		if c.Out[0].Len() > 0 && (slices.Contains(c.In[1].I, 0) || slices.Contains(c.In[1].U, 0)) {
+			c.Failf("an integer is divided by zero")
+		}
+		op.ref(c)
+	}
 }

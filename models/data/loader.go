@@ -35,8 +35,9 @@ type Normalization struct {
 
 // check looks for numbers that make no sense.
 func (n *Normalization) check() error {
-	if len(n.Mean) == 0 || len(n.Std) == 0 {
-		return fmt.Errorf("normalization: %d means and %d deviations: want one of each, or one of each for a channel", len(n.Mean), len(n.Std))
+	m, s := len(n.Mean), len(n.Std)
+	if m == 0 || s == 0 || m != s && m != 1 && s != 1 {
+		return fmt.Errorf("normalization: %d means and %d deviations: want one of each, or one for every channel", m, s)
 	}
 	for i, m := range n.Mean {
 		if math.IsNaN(float64(m)) || math.IsInf(float64(m), 0) {
@@ -78,9 +79,6 @@ func (n *Normalization) Apply(x *value.Tensor) error {
 	}
 	if plane == 0 {
 		return nil
-	}
-	if !(len(n.Mean) == channels || len(n.Mean) == 1) || !(len(n.Std) == channels || len(n.Std) == 1) {
-		return fmt.Errorf("normalization: %d means and %d deviations do not go together", len(n.Mean), len(n.Std))
 	}
 	for i := 0; i*plane < len(data); i++ {
 		mean, std := n.Mean[i%channels%len(n.Mean)], n.Std[i%channels%len(n.Std)]
@@ -164,12 +162,14 @@ func (l *Loader) Epoch(epoch int) iter.Seq2[Batch, error] {
 		for b := range l.Len() {
 			lo := b * l.opts.BatchSize
 			hi := min(lo+l.opts.BatchSize, l.n)
-			var fresh Batch
-			batch := &fresh
-			if l.opts.Reuse {
-				if batch = &bufs.full; hi-lo < l.opts.BatchSize {
-					batch = &bufs.last
-				}
+			var batch *Batch
+			switch {
+			case !l.opts.Reuse:
+				batch = new(Batch)
+			case hi-lo == l.opts.BatchSize:
+				batch = &bufs.full
+			default:
+				batch = &bufs.last
 			}
 			batch.Index = append(batch.Index[:0], bufs.order[lo:hi]...)
 			err := fill(l.data, batch, batch.Index)

@@ -16,7 +16,7 @@ func reuse(t **value.Tensor, dt value.DType, shape ...int) error {
 	if *t != nil && (*t).DType() == dt && slices.Equal((*t).Shape(), shape) {
 		return nil
 	}
-	fresh, err := value.New(dt, shape...)
+	fresh, err := value.New(dt, slices.Clone(shape)...) // the clone keeps shape off the heap where nothing is made
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func reuse(t **value.Tensor, dt value.DType, shape ...int) error {
 
 // gather sets *dst to the rows of src with the given numbers, which are in range.
 func gather(dst **value.Tensor, src *value.Tensor, index []int) error {
-	var dims [8]int // keeps the shape off the heap
+	var dims [8]int
 	shape := append(append(dims[:0], len(index)), src.Shape()[1:]...)
 	if err := reuse(dst, src.DType(), shape...); err != nil {
 		return err

@@ -136,6 +136,11 @@ func guarded(w *value.Tensor) (*value.Tensor, func() error, error) {
 		buf[i] = 0xA5
 	}
 	off := guard + elem
+	if w.DType() == graph.Bool { // storage of bools holds 0 and 1 only
+		for i := range size {
+			buf[off+i] = byte(i & 1)
+		}
+	}
 	t, err := value.FromBytes(w.DType(), buf[off:off+size:off+size], w.Shape()...)
 	if err != nil {
 		return nil, nil, err

@@ -27,7 +27,7 @@ import (
 
 // The size and the seeds of the set that Load returns.
 const (
-	TrainSize = 12000
+	TrainSize = 20000
 	TestSize  = 2000
 
 	trainSeed = 1

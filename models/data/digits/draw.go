@@ -11,14 +11,14 @@ const (
 	// The elastic distortion of Simard, Steinkraus and Platt (2003): uniform displacements in [-1, 1], smoothed by a Gaussian
 	// of deviation 4 pixels and multiplied by a strength, 34 in the paper and 0 to maxElastic here.
 	smoothRadius = 12
-	maxElastic   = 34.0
+	maxElastic   = 26.0
 
-	maxTurn  = 0.20 // rotation in radians, either way
-	maxShear = 0.25 // either way
+	maxTurn  = 0.16 // rotation in radians, either way
+	maxShear = 0.20 // either way
 	minScale = 0.85 // of width and height, drawn apart
 	maxScale = 1.08
-	maxShift = 1.5  // pixels, either way
-	maxBold  = 0.35 // change of stroke width, as a part of it, either way
+	maxShift = 1.0  // pixels, either way
+	maxBold  = 0.25 // change of stroke width, as a part of it, either way
 	plainly  = 0.5  // how often a zero is drawn without its slash
 )
 
@@ -39,6 +39,8 @@ var smooth = func() (w [2*smoothRadius + 1]float64) {
 	}
 	return w
 }()
+
+var quarter = [4]point{{-0.25, -0.25}, {0.25, -0.25}, {-0.25, 0.25}, {0.25, 0.25}}
 
 // artist draws digits; it owns the buffers that takes. It is used by one goroutine at a time.
 type artist struct {
@@ -81,26 +83,32 @@ func (a *artist) draw(pix []uint8, f *face, label int, seed, index uint64) {
 	xx, xy, yx, yy = xx/sx, xy/sx, yx/sy, yy/sy
 
 	const middle = float64(side-1) / 2
-	for row := range side {
-		for col := range side {
-			covered := 0.0
-			for s := range 4 { // the centres of the pixel's quarters
-				x := float64(col) + float64(float64(s%2)/2) - 0.25
-				y := float64(row) + float64(float64(s/2)/2) - 0.25
-				fx, fy := min(max(x, 0), side-1), min(max(y, 0), side-1)
-				ux, uy := x-middle-shift.x, y-middle-shift.y
-				d := g.at(point{
-					float64(xx*ux) + float64(xy*uy) + bilinear(a.dx[:], side, fx, fy),
-					float64(yx*ux) + float64(yy*uy) + bilinear(a.dy[:], side, fx, fy),
-				})
-				covered += min(max(0.5+float64((d+bold)/edge), 0), 1)
+	// inked returns how deep the point x, y of the image, displaced by dx, dy, lies in the ink, as a part of the edge's width.
+	inked := func(x, y, dx, dy float64) float64 {
+		x, y = x-middle-shift.x, y-middle-shift.y
+		d := g.at(point{float64(xx*x) + float64(xy*y) + dx, float64(yx*x) + float64(yy*y) + dy})
+		return float64((d + bold) / edge)
+	}
+	for i := range pix {
+		x, y := float64(i%side), float64(i/side)
+		covered := 0.0
+		// A pixel's quarters are less than a pixel from its middle, so most pixels are settled there.
+		switch d := inked(x, y, a.dx[i], a.dy[i]); {
+		case d < -0.5-1/edge:
+			pix[i] = 0
+			continue
+		case d > 0.5+1/edge:
+			covered = 1
+		default:
+			for q := range 4 { // the middles of the quarters
+				x, y := x+quarter[q].x, y+quarter[q].y
+				cx, cy := min(max(x, 0), side-1), min(max(y, 0), side-1)
+				d := inked(x, y, bilinear(a.dx[:], side, cx, cy), bilinear(a.dy[:], side, cx, cy))
+				covered += float64(min(max(0.5+d, 0), 1) / 4)
 			}
-			v := 0.0
-			if covered > 0 {
-				v = float64(covered / 4 * ink * (1 - float64(grain*a.uniform(0, 1))))
-			}
-			pix[row*side+col] = uint8(math.Floor(v + 0.5))
 		}
+		v := float64(covered * ink * (1 - float64(grain*a.uniform(0, 1))))
+		pix[i] = uint8(math.Floor(v + 0.5))
 	}
 }
 

@@ -123,26 +123,16 @@ func unary[T Float](op UnaryOp, y, x []T) {
 			y[i] = max(v, 0)
 		}
 	case Exp:
-		if is32[T]() {
-			for i, v := range x {
-				y[i] = T(exp32(float64(v)))
-			}
-		} else {
-			each(y, x, math.Exp)
-		}
+		each(y, x, expFunc[T]())
 	case Tanh:
 		if is32[T]() {
-			for i, v := range x {
-				y[i] = T(tanh32(float64(v)))
-			}
+			each(y, x, tanh32)
 		} else {
 			each(y, x, math.Tanh)
 		}
 	case Sigmoid:
 		if is32[T]() {
-			for i, v := range x {
-				y[i] = T(1 / (1 + exp32(-float64(v))))
-			}
+			each(y, x, sigmoid32)
 		} else {
 			each(y, x, sigmoid)
 		}
@@ -191,12 +181,36 @@ func unary[T Float](op UnaryOp, y, x []T) {
 	}
 }
 
+// each applies f through a strip of float64. Converting and calling in one loop
+// takes twice as long: on amd64 a conversion waits for what its destination
+// register held, here the result for the element before.
 func each[T Float](y, x []T, f func(float64) float64) {
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] = T(f(float64(v)))
+	var buf [64]float64
+	for len(x) > 0 {
+		strip := buf[:min(len(buf), len(x))]
+		for i, v := range x[:len(strip)] {
+			strip[i] = float64(v)
+		}
+		for i, v := range strip {
+			strip[i] = f(v)
+		}
+		d := y[:len(strip)]
+		for i, v := range strip {
+			d[i] = T(v)
+		}
+		x, y = x[len(strip):], y[len(strip):]
 	}
 }
+
+// expFunc returns the exp that each needs for T.
+func expFunc[T Float]() func(float64) float64 {
+	if is32[T]() {
+		return exp32
+	}
+	return math.Exp
+}
+
+func sigmoid32(x float64) float64 { return 1 / (1 + exp32(-x)) }
 
 func sigmoid(x float64) float64 {
 	if x < 0 {

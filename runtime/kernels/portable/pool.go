@@ -37,6 +37,9 @@ func (p Pool2DParams) serial() (grain int, ok bool) {
 // window returns the taps [lo, hi) of a window starting at start (which may be
 // negative) that fall into [0, size).
 func window(start, taps, dil, size int) (lo, hi int) {
+	if start >= 0 && start+(taps-1)*dil < size {
+		return 0, taps
+	}
 	if start < 0 {
 		lo = (-start + dil - 1) / dil
 	}

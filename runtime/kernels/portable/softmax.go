@@ -10,12 +10,21 @@ func needRows(kernel string, want int, lens ...int) {
 	}
 }
 
-// exp1 is exp for an argument of type T.
-func exp1[T Float](single bool, x T) float64 {
-	if single {
-		return exp32(float64(x))
+// sumExp returns the sum of exp(x-m), in float64, in order.
+func sumExp[T Float](x []T, m T) (sum float64) {
+	exp := expFunc[T]()
+	var buf [64]float64
+	for len(x) > 0 {
+		strip := buf[:min(len(buf), len(x))]
+		for i, v := range x[:len(strip)] {
+			strip[i] = float64(v - m)
+		}
+		for _, v := range strip {
+			sum += exp(v)
+		}
+		x = x[len(strip):]
 	}
-	return math.Exp(float64(x))
+	return sum
 }
 
 // Softmax computes y = exp(x-max) / sum(exp(x-max)) for each of rows rows of n
@@ -33,13 +42,14 @@ func Softmax[T Float](y, x []T, rows, n int) {
 }
 
 func softmaxRows[T Float](y, x []T, lo, hi, n int) {
-	single := is32[T]()
+	exp := expFunc[T]()
 	for i := lo; i < hi; i++ {
 		r, d := x[i*n:(i+1)*n], y[i*n:(i+1)*n]
 		m := maxOf(r)
 		for j, v := range r {
-			d[j] = T(exp1(single, v-m))
+			d[j] = v - m
 		}
+		each(d, d, exp)
 		s := reduceRow(Sum, d)
 		for j := range d {
 			d[j] /= s
@@ -62,15 +72,10 @@ func LogSoftmax[T Float](y, x []T, rows, n int) {
 }
 
 func logSoftmaxRows[T Float](y, x []T, lo, hi, n int) {
-	single := is32[T]()
 	for i := lo; i < hi; i++ {
 		r, d := x[i*n:(i+1)*n], y[i*n:(i+1)*n]
 		m := maxOf(r)
-		s := 0.0
-		for _, v := range r {
-			s += exp1(single, v-m)
-		}
-		s = math.Log(s)
+		s := math.Log(sumExp(r, m))
 		for j, v := range r {
 			d[j] = T(float64(v-m) - s)
 		}
@@ -115,7 +120,7 @@ func LogSoftmaxGrad[T Float](dx, y, dy []T, rows, n int) {
 }
 
 func logSoftmaxGradRows[T Float](dx, y, dy []T, lo, hi, n int) {
-	single := is32[T]()
+	exp := expFunc[T]()
 	for i := lo; i < hi; i++ {
 		p, g, d := y[i*n:(i+1)*n], dy[i*n:(i+1)*n], dx[i*n:(i+1)*n]
 		s := 0.0
@@ -123,7 +128,7 @@ func logSoftmaxGradRows[T Float](dx, y, dy []T, lo, hi, n int) {
 			s += float64(v)
 		}
 		for j, v := range p {
-			d[j] = T(float64(g[j]) - exp1(single, v)*s)
+			d[j] = T(float64(g[j]) - exp(float64(v))*s)
 		}
 	}
 }

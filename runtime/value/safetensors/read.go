@@ -106,7 +106,7 @@ func (in *input) read(n int) ([]byte, error) {
 	for have := 0; have < n; {
 		size := n
 		if !in.sized {
-			size = min(n, max(chunk, in.done))
+			size = min(n, max(chunk, have+in.done))
 		}
 		t, err := value.New(value.U8, size)
 		if err != nil {
@@ -331,7 +331,7 @@ func dtypeOf(name string) (value.DType, error) {
 
 // checkPadding refuses elements that do not fill whole bytes. The shape has passed value.SizeBytes.
 func checkPadding(dt value.DType, shape []int) error {
-	bits := dt.Bits()
+	bits := dt.Bits() % 8
 	for _, d := range shape {
 		bits = bits * (d % 8) % 8
 	}

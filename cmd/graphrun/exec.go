@@ -1,0 +1,39 @@
+package main
+
+import (
+	goruntime "runtime"
+
+	"github.com/spf13/pflag"
+
+	"github.com/graphrun/graphrun/compile"
+)
+
+// execOptions are the flags of the commands that compile and execute.
+type execOptions struct {
+	set       *pflag.FlagSet
+	threads   int
+	passLimit int
+}
+
+func (o *execOptions) flags(f *pflag.FlagSet) {
+	o.set = f
+	f.IntVar(&o.threads, "threads", 0, "processors to use (default all)")
+	f.IntVar(&o.passLimit, "pass-limit", 0, "stop optional rewrites of the compiler after this many (default no limit)")
+}
+
+// apply sets the number of threads of the process and returns what to compile with.
+func (o *execOptions) apply() ([]compile.Option, error) {
+	if o.set.Changed("threads") {
+		if o.threads < 1 {
+			return nil, usagef("--threads %d: want at least 1", o.threads)
+		}
+		goruntime.GOMAXPROCS(o.threads)
+	}
+	if o.set.Changed("pass-limit") {
+		if o.passLimit < 0 {
+			return nil, usagef("--pass-limit %d: want 0 or more", o.passLimit)
+		}
+		return []compile.Option{compile.PassLimit(o.passLimit)}, nil
+	}
+	return nil, nil
+}

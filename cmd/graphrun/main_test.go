@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/sbinet/npyio"
+
+	"github.com/graphrun/graphrun/models/data"
+	"github.com/graphrun/graphrun/models/data/digits"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"graphrun": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "../../testdata/scripts",
+		UpdateScripts: os.Getenv("UPDATE") != "",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"mkmnist": mkmnist, "mkpng": mkpng, "mknpy": mknpy, "hugegif": hugegif,
+			"exits": exits, "capture": capture,
+		},
+		RequireUniqueNames: true,
+	})
+}
+
+// mkmnist DIR TRAIN TEST writes some of the built-in digits in the files of MNIST.
+func mkmnist(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o777))
+	for i, prefix := range []string{"train", "t10k"} {
+		n, err := strconv.Atoi(args[i+1])
+		ts.Check(err)
+		set, err := digits.Generate(digits.Options{N: n, Seed: uint64(i)})
+		ts.Check(err)
+		s := set.Pixels().Shape()
+		pixels, err := set.Pixels().Reshape(s[0], s[2], s[3])
+		ts.Check(err)
+		labels, err := castExactly(set.Labels(), pixels.DType())
+		ts.Check(err)
+		for _, f := range []struct {
+			name string
+			t    *value.Tensor
+		}{{prefix + "-images-idx3-ubyte", pixels}, {prefix + "-labels-idx1-ubyte", labels}} {
+			w, err := os.Create(filepath.Join(dir, f.name))
+			ts.Check(err)
+			ts.Check(data.WriteIDX(w, f.t))
+			ts.Check(w.Close())
+		}
+	}
+}
+
+// mkpng FILE WIDTH HEIGHT writes a colour picture.
+func mkpng(ts *testscript.TestScript, _ bool, args []string) {
+	w, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	h, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			img.Set(x, y, color.RGBA{R: uint8(x), G: uint8(y), B: uint8(x * y), A: 255})
+		}
+	}
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(png.Encode(f, img))
+	ts.Check(f.Close())
+}
+
+// mknpy FILE NUMBER... writes an f8 vector.
+func mknpy(ts *testscript.TestScript, _ bool, args []string) {
+	var xs []float64
+	for _, a := range args[1:] {
+		x, err := strconv.ParseFloat(a, 64)
+		ts.Check(err)
+		xs = append(xs, x)
+	}
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(npyio.Write(f, xs))
+	ts.Check(f.Close())
+}
+
+// hugegif FILE writes the header of a picture that is too large to decode.
+func hugegif(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("GIF89a\xff\xff\xff\xff\x00\x00\x00"), 0o666))
+}
+
+// exits CODE COMMAND... runs a command that must end with an exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	have := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		have = exit.ExitCode()
+	}
+	if have != want {
+		ts.Fatalf("exit code %d, want %d", have, want)
+	}
+}
+
+// capture NAME REGEXP sets a variable to what the first group matches in the last command's standard output.
+func capture(ts *testscript.TestScript, _ bool, args []string) {
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if m == nil {
+		ts.Fatalf("no match for %s", args[1])
+	}
+	ts.Setenv(args[0], m[1])
+}

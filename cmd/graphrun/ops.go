@@ -1,0 +1,310 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+func init() { commands = append(commands, opsCommand) }
+
+func opsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ops [NAME...]",
+		Short: "List the operations, or print their declarations",
+		Long: `ops lists all operations of the graph language with the first sentence of their documentation and how far a
+kernel's result may be from the reference.
+
+With names it prints the declarations in full: operands, attributes, results, gradient, tolerance and kernels.`,
+		Example: `  graphrun ops
+  graphrun ops softmax conv2d`,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return opNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return listOps(cmd.OutOrStdout())
+			}
+			for i, name := range args {
+				op := graph.LookupOp(name)
+				if op == nil {
+					return usagef("ops: there is no operation %q%s", name, didYouMean(name, opNames()))
+				}
+				if i > 0 {
+					fmt.Fprintln(cmd.OutOrStdout())
+				}
+				if err := printOp(cmd.OutOrStdout(), op); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func opNames() []string {
+	var names []string
+	for _, op := range graph.Ops() {
+		names = append(names, op.Name)
+	}
+	return names
+}
+
+func listOps(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tTOLERANCE\tMEANING")
+	for _, op := range graph.Ops() {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", op.Name, tolerance(op), firstSentence(op.Doc))
+	}
+	return w.Flush()
+}
+
+func firstSentence(doc string) string {
+	doc = strings.Join(strings.Fields(doc), " ")
+	if i := strings.Index(doc, ". "); i >= 0 {
+		doc = doc[:i+1]
+	}
+	return doc
+}
+
+func tolerance(op *graph.Op) string {
+	switch {
+	case op.Props.Structural:
+		return "-"
+	case op.Tol.Terms != nil:
+		return "sum"
+	case op.Tol.ULP == 0 && op.IsComposite():
+		return "body"
+	case op.Tol.ULP == 0:
+		return "exact"
+	}
+	return strconv.FormatFloat(op.Tol.ULP, 'g', -1, 64) + " ulp"
+}
+
+func printOp(out io.Writer, op *graph.Op) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s (version %d)\n\n%s\n", op.Name, max(op.Version, 1), wrap(op.Doc, "  "))
+
+	section := func(name string, n int) {
+		if n > 0 {
+			fmt.Fprintf(w, "\n%s\n", name)
+		}
+	}
+	section("operands", len(op.Args))
+	for _, a := range op.Args {
+		name := a.Name
+		if a.Variadic {
+			name += "..."
+		}
+		fmt.Fprintf(w, "  %s\t%v\t%s\n", name, a.Types, a.Doc)
+	}
+	section("attributes", len(op.Attrs))
+	for _, a := range op.Attrs {
+		def := "must be given"
+		if a.Default != nil {
+			def = "default " + attrText(a.Default)
+		}
+		fmt.Fprintf(w, "  %s\t%v\t%s\t%s\n", a.Name, a.Kind, def, a.Doc)
+	}
+	w.Flush()
+	results := strings.Join(op.Results, ", ")
+	if op.NumResults != nil {
+		results = strings.TrimPrefix(results+", as many as operands and attributes say", ", ")
+	}
+	fact := func(name, format string, args ...any) {
+		fmt.Fprintf(out, "\n%s\n%s\n", name, wrap(fmt.Sprintf(format, args...), "  "))
+	}
+	fact("results", "%s", results)
+	if op.NumRegions > 0 {
+		fact("regions", "%d", op.NumRegions)
+	}
+	switch {
+	case op.IsComposite():
+		fact("kind", "composite: its body over other operations gives its types and its meaning; it is decomposed unless a kernel computes it whole")
+	case op.Props.Structural:
+		fact("kind", "structural: the compiler and the executor handle it themselves")
+	default:
+		fact("kind", "%s", strings.Join(kinds(op), ", "))
+	}
+	switch {
+	case op.Grad != nil:
+		fact("gradient", "yes, a rule of its own")
+	case op.NoGrad != "":
+		fact("gradient", "none: %s", op.NoGrad)
+	case op.IsComposite():
+		fact("gradient", "yes, through its body")
+	default:
+		fact("gradient", "handled by the compiler")
+	}
+	if !op.Props.Structural {
+		fact("tolerance", "%s", toleranceText(op))
+	}
+	if len(op.InPlace) > 0 {
+		names := make([]string, len(op.InPlace))
+		for i, k := range op.InPlace {
+			names[i] = op.Args[k].Name
+		}
+		fact("in place", "the first result may take the storage of %s", strings.Join(names, " or "))
+	}
+	fmt.Fprintf(out, "\nkernels\n")
+	rows := kernels.Rows(op.Name)
+	for _, k := range rows {
+		_, err := fmt.Fprintf(out, "  %s\n", kernelText(k))
+		if err != nil {
+			return err
+		}
+	}
+	if len(rows) == 0 {
+		text := "none: the reference computes it"
+		switch {
+		case op.IsComposite():
+			text = "none: it is decomposed"
+		case op.Props.Structural:
+			text = "none: it needs none"
+		}
+		_, err := fmt.Fprintf(out, "  %s\n", text)
+		return err
+	}
+	return nil
+}
+
+func kinds(op *graph.Op) []string {
+	var k []string
+	if op.Props.Elementwise {
+		k = append(k, "element-wise")
+	}
+	if op.Props.Commutative {
+		k = append(k, "commutative")
+	}
+	if op.Props.Random {
+		k = append(k, "random: two equal nodes are two draws")
+	}
+	if len(k) == 0 {
+		k = append(k, "core")
+	}
+	return k
+}
+
+func toleranceText(op *graph.Op) string {
+	var text string
+	switch {
+	case op.Tol.Terms != nil:
+		text = "2*K*eps*sum|a||b| from the reference, K being the number of terms of a result's sum"
+		if op.Tol.ULP > 0 {
+			text += fmt.Sprintf(", and %g ulp", op.Tol.ULP)
+		}
+	case op.Tol.ULP == 0 && op.IsComposite():
+		text = "that of its body"
+	case op.Tol.ULP == 0:
+		text = "none: every bit as the reference computes it"
+	default:
+		text = fmt.Sprintf("%g ulp from the reference", op.Tol.ULP)
+	}
+	if op.Tol.Why != "" {
+		text += "; " + op.Tol.Why
+	}
+	return text
+}
+
+func kernelText(k *kernels.Kernel) string {
+	text := k.DTypes.String()
+	if k.Match != nil {
+		text += ", for some shapes and attributes"
+	}
+	if k.Alias {
+		text += ", moves no data"
+	}
+	return text
+}
+
+// attrText is the text form of an attribute's default.
+func attrText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return strconv.Quote(v)
+	case graph.Symbol:
+		return "@" + string(v)
+	case *value.Tensor:
+		return v.String()
+	case []graph.Dim:
+		parts := make([]string, len(v))
+		for i, d := range v {
+			parts[i] = d.String()
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	}
+	return fmt.Sprint(v)
+}
+
+// wrap breaks text into lines of about 100 characters, each after the indent. Paragraphs stay apart.
+func wrap(text, indent string) string {
+	const width = 100
+	var b strings.Builder
+	for i, par := range strings.Split(strings.TrimSpace(text), "\n\n") {
+		if i > 0 {
+			b.WriteString("\n\n")
+		}
+		b.WriteString(indent)
+		col := 0
+		for j, word := range strings.Fields(par) {
+			switch {
+			case j > 0 && col+1+len(word) > width:
+				b.WriteString("\n" + indent)
+				col = 0
+			case j > 0:
+				b.WriteByte(' ')
+				col++
+			}
+			b.WriteString(word)
+			col += len(word)
+		}
+	}
+	return b.String()
+}
+
+// didYouMean lists the names that are nearly like the one that was not found; all of them if they are few.
+func didYouMean(name string, all []string) string {
+	const few = 12
+	var near []string
+	for _, n := range all {
+		if strings.Contains(n, name) || name != "" && strings.Contains(name, n) || distance(name, n) <= 2 {
+			near = append(near, n)
+		}
+	}
+	switch {
+	case len(near) > 0:
+		return ": did you mean " + strings.Join(near[:min(len(near), few)], ", ") + "?"
+	case len(all) > 0 && len(all) <= few:
+		return ": want one of " + strings.Join(all, ", ")
+	}
+	return ""
+}
+
+// distance is the Levenshtein distance of two names.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1) // row[j] is the distance of a[:i] and b[:j]
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diag
+			if a[i] != b[j] {
+				change++
+			}
+			diag = row[j+1]
+			row[j+1] = min(change, row[j]+1, diag+1)
+		}
+	}
+	return row[len(b)]
+}

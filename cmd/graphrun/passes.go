@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/graphrun/graphrun/compile"
+)
+
+func init() { commands = append(commands, passesCommand) }
+
+func passesCommand() *cobra.Command {
+	var dump []string
+	var stats bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "passes [MODEL|DIR|FILE.graph]",
+		Short: "Show the compiler's passes, or what each does to a model",
+		Long: `passes prints the compiler's table of passes in their order.
+
+With a model it runs them and prints for each how many rewrites each rule made, how many nodes there are afterwards
+and how long it took. With --dump it prints the model's text before and after the passes named; "all" names every
+pass. --pass-limit N stops optional rewrites after N of them, which bisects a wrong result down to one rewrite.
+
+` + modelHelp,
+		Example: `  graphrun passes
+  graphrun passes lenet5
+  graphrun passes mlp --dump autodiff
+  graphrun passes model.graph --dump all --stats --pass-limit 10`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			out := cmd.OutOrStdout()
+			if len(args) == 0 {
+				for _, name := range []string{"dump", "stats", "pass-limit"} {
+					if cmd.Flags().Changed(name) {
+						return usagef("passes: --%s: a model is missing", name)
+					}
+				}
+				return printPasses(out)
+			}
+			var opts []compile.Option
+			if cmd.Flags().Changed("pass-limit") {
+				if limit < 0 {
+					return usagef("passes: --pass-limit %d: want 0 or more", limit)
+				}
+				opts = append(opts, compile.PassLimit(limit))
+			}
+			switch {
+			case slices.Contains(dump, "all"):
+				opts = append(opts, compile.Dump(out))
+			case len(dump) > 0:
+				for _, name := range dump {
+					if compile.LookupPass(name) == nil {
+						return usagef("passes: --dump %s: there is no such pass: want all or some of %s", name, strings.Join(compile.PassNames(), ", "))
+					}
+				}
+				opts = append(opts, compile.Dump(out, dump...))
+			default:
+				stats = true
+			}
+			m, err := loadModule(args[0])
+			if err != nil {
+				return err
+			}
+			var rows []compile.RowStats
+			opts = append(opts, compile.Stats(&rows))
+			if _, err := compile.Optimize(m, opts...); err != nil {
+				return err
+			}
+			if stats {
+				return printStats(out, rows)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&dump, "dump", nil, `print the model's text before and after these passes ("all" for every pass)`)
+	cmd.Flags().BoolVar(&stats, "stats", false, "print what each pass did (the default without --dump)")
+	cmd.Flags().IntVar(&limit, "pass-limit", 0, "stop optional rewrites after this many (default no limit)")
+	return cmd
+}
+
+func printPasses(out io.Writer) error {
+	for i, p := range compile.Passes {
+		after := ""
+		if len(p.After) > 0 {
+			after = " (after " + strings.Join(p.After, ", ") + ")"
+		}
+		doc := wrap(p.Doc, "      ")
+		if first := slices.Index(compile.Passes, p); first < i {
+			doc = fmt.Sprintf("      As in row %d.", first+1)
+		}
+		if _, err := fmt.Fprintf(out, "%3d   %s%s\n%s\n", i+1, p.Name, after, doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printStats(out io.Writer, rows []compile.RowStats) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PASS\tNODES\tTIME\tREWRITES")
+	for _, r := range rows {
+		rules := slices.SortedFunc(maps.Keys(r.Rewrites), func(a, b string) int {
+			if d := r.Rewrites[b] - r.Rewrites[a]; d != 0 {
+				return d
+			}
+			return strings.Compare(a, b)
+		})
+		parts := make([]string, len(rules))
+		for i, rule := range rules {
+			parts[i] = fmt.Sprintf("%s %d", rule, r.Rewrites[rule])
+		}
+		if len(parts) == 0 {
+			parts = []string{"-"}
+		}
+		fmt.Fprintf(w, "%s\t%d\t%v\t%s\n", r.Pass, r.Nodes, r.Time.Round(time.Microsecond), strings.Join(parts, ", "))
+	}
+	return w.Flush()
+}

@@ -1,0 +1,274 @@
+// Package nn holds layers and losses: functions on graph values that declare the variables they need.
+//
+// A layer is a value. Its constructor notes the caller's line, and every node the layer makes points there. Apply
+// declares the layer's variables when the layer is first used in a module and finds them again afterwards, so that all
+// functions of a module that apply a layer share its weights:
+//
+//	net := nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+//	logits := net.Apply(predict.Input("image", graph.F32, "N", 1, 28, 28))
+//
+// Variables have the names that PyTorch's state_dict gives them: the path of the layer and "weight", "bias" and so on;
+// here "1.weight", "1.bias", "3.weight" and "3.bias", in PyTorch's shapes. Their dtype is that of the first input.
+//
+// Apply computes what a layer computes when a model is used. Layers that behave otherwise while it is trained, such
+// as Dropout and BatchNorm, take the mode: net.Apply(x, nn.Training).
+//
+// Faults, such as a negative size, an option that a layer does not take or an input of the wrong shape, never panic:
+// they are recorded on the module with the constructor's line, and graph.Module.Err and compile.Compile return them.
+package nn
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/models/initializer"
+	"github.com/graphrun/graphrun/models/internal/own"
+	"github.com/graphrun/graphrun/ops"
+)
+
+var _ = graph.MarkLibrary()
+
+// Value is the handle of a node's result; see graph.Value.
+type Value = graph.Value
+
+// Layer is what a network is made of. A layer may be applied any number of times, in any function of any module;
+// within a module it has one set of variables.
+type Layer interface {
+	// Apply declares the layer's computation on x, for use unless the mode says Training, and returns the result.
+	Apply(x Value, mode ...Mode) Value
+}
+
+// Mode says what a layer is applied for.
+type Mode int
+
+// The modes.
+const (
+	Eval     Mode = iota // using the model: dropout passes everything, normalization uses running statistics
+	Training             // training it: dropout drops, normalization uses and updates the batch's statistics
+)
+
+func training(mode []Mode) bool { return slices.Contains(mode, Training) }
+
+// Func makes a layer without variables of its own from a function. The function may apply other layers; the mode is
+// passed on to it.
+func Func(apply func(x Value, mode ...Mode) Value) Layer { return funcLayer(apply) }
+
+type funcLayer func(x Value, mode ...Mode) Value
+
+func (f funcLayer) Apply(x Value, mode ...Mode) Value { return f(x, mode...) }
+
+// Sequential applies layers one after the other (torch.nn.Sequential). The variables of layer i are named below "i.",
+// those of a Named layer below its name.
+func Sequential(layers ...Layer) Layer { return &sequential{layers: layers, pos: graph.Caller()} }
+
+type sequential struct {
+	layers []Layer
+	pos    graph.Pos
+	own    own.Set
+}
+
+func (s *sequential) Apply(x Value, mode ...Mode) Value {
+	f := x.Func()
+	if f == nil {
+		return x
+	}
+	m := f.Module()
+	for i, l := range s.layers {
+		if l == nil {
+			if s.own.First(m, strconv.Itoa(i)) {
+				m.Report(s.pos, "sequential", "layer %d is nil", i)
+			}
+			return graph.Poison(f)
+		}
+		if _, named := l.(*named); named {
+			x = l.Apply(x, mode...)
+			continue
+		}
+		m.At(graph.Pos{}, strconv.Itoa(i), func() { x = l.Apply(x, mode...) })
+	}
+	return x
+}
+
+// Named applies a layer with its variables named below name, instead of below its place in a Sequential:
+// Named("conv1", Conv2d(1, 6, 5)) has "conv1.weight" and "conv1.bias".
+func Named(name string, l Layer) Layer { return &named{name: name, layer: l, pos: graph.Caller()} }
+
+type named struct {
+	name  string
+	layer Layer
+	pos   graph.Pos
+	own   own.Set
+}
+
+func (n *named) Apply(x Value, mode ...Mode) Value {
+	f := x.Func()
+	if f == nil {
+		return x
+	}
+	m := f.Module()
+	if n.layer == nil {
+		if n.own.First(m, "") {
+			m.Report(n.pos, "named", "the layer %q is nil", n.name)
+		}
+		return graph.Poison(f)
+	}
+	y := x
+	m.At(graph.Pos{}, n.name, func() { y = n.layer.Apply(x, mode...) })
+	return y
+}
+
+// layer is what the layers of this package have in common: their constructor's place, its faults, and the record of
+// which variables are theirs.
+type layer struct {
+	kind   string // the name in messages
+	pos    graph.Pos
+	faults []string
+	build  func(c *apply) Value
+	own    own.Set
+}
+
+// newLayer starts a layer; it must be called by the exported constructor, whose caller it notes.
+func newLayer(kind string) *layer { return &layer{kind: kind, pos: graph.Caller()} }
+
+// faultf records a fault of the constructor's arguments.
+func (l *layer) faultf(format string, args ...any) {
+	l.faults = append(l.faults, fmt.Sprintf(format, args...))
+}
+
+// wantPositive records a fault unless n is at least 1.
+func (l *layer) wantPositive(what string, n int) {
+	if n < 1 {
+		l.faultf("want %s of at least 1, have %d", what, n)
+	}
+}
+
+// Apply implements Layer.
+func (l *layer) Apply(x Value, mode ...Mode) Value { return l.applyTo([]Value{x}, mode) }
+
+// applyTo builds the layer on its inputs, at its constructor's place. Faults of the constructor are reported once per
+// module.
+func (l *layer) applyTo(in []Value, mode []Mode) Value {
+	f := graph.Innermost(in...)
+	if f == nil {
+		return Value{}
+	}
+	m := f.Module()
+	y := graph.Poison(f)
+	m.At(l.pos, "", func() {
+		if len(l.faults) > 0 {
+			if l.own.First(m, "") {
+				for _, fault := range l.faults {
+					m.Report(l.pos, l.kind, "%s", fault)
+				}
+			}
+			return
+		}
+		for i, x := range in {
+			if !x.Valid() {
+				m.Report(l.pos, l.kind, "input %d is missing (a zero graph.Value)", i)
+				return
+			}
+			if !x.OK() {
+				return
+			}
+		}
+		y = l.build(&apply{layer: l, f: f, m: m, x: in[0], in: in, training: training(mode)})
+	})
+	return y
+}
+
+// apply is one application of a layer.
+type apply struct {
+	*layer
+	f        *graph.Func
+	m        *graph.Module
+	x        Value // the first input
+	in       []Value
+	training bool
+}
+
+// refuse reports what is wrong with the input and returns a value that silences what depends on it.
+func (c *apply) refuse(format string, args ...any) Value {
+	c.m.Report(c.pos, c.kind, format, args...)
+	return graph.Poison(c.f)
+}
+
+// wantDim reports an input whose axis is known not to have the size n.
+func (c *apply) wantDim(x Value, axis, n int, what string) bool {
+	if x.Rank() == 0 || axis >= x.Rank() || -axis > x.Rank() {
+		c.refuse("want %s of %d on axis %d, have %s", what, n, axis, x.Type())
+		return false
+	}
+	if axis < 0 {
+		axis += x.Rank()
+	}
+	if have, ok := x.Shape()[axis].Int(); ok && int(have) != n {
+		c.refuse("want %s of %d on axis %d, have %s", what, n, axis, x.Type())
+		return false
+	}
+	return true
+}
+
+// wantFloat reports an input that is not of a float dtype, which weights take from it.
+func (c *apply) wantFloat(x Value) bool {
+	if !x.DType().IsFloat() {
+		c.refuse("want a float input, have %s", x.Type())
+		return false
+	}
+	return true
+}
+
+// variable returns the layer's variable of a local name such as "weight", declaring it on first use below the scope in
+// force, and its value.
+func (c *apply) variable(local string, dt graph.DType, dims []int, init initializer.Func, opts ...graph.VariableOption) (*graph.Variable, Value) {
+	v := c.own.Variable(c.m, local, func() string {
+		if s := c.m.Scope(); s != "" {
+			return s + "." + local
+		}
+		return local
+	}, func(name string) *graph.Variable {
+		return c.m.Variable(name, dt, dims, init.For(dt, dims...), opts...)
+	})
+	if v == nil { // its declaration was refused, and reported
+		return nil, graph.Poison(c.f)
+	}
+	return v, v.Read(c.f)
+}
+
+// param is variable for a weight: it returns the value only.
+func (c *apply) param(local string, dims []int, init initializer.Func) Value {
+	_, x := c.variable(local, c.x.DType(), dims, init)
+	return x
+}
+
+// pure makes a layer without variables from a function of one value.
+func pure(l *layer, f func(x Value) Value) Layer {
+	l.build = func(c *apply) Value { return f(c.x) }
+	return l
+}
+
+// addBias adds a vector along an axis.
+func addBias(y, bias Value, axis int) Value {
+	rank := y.Rank()
+	if axis < 0 {
+		axis += rank
+	}
+	if axis == rank-1 {
+		return ops.Add(y, bias)
+	}
+	return ops.Add(y, alongAxis(bias, axis, rank))
+}
+
+// alongAxis shapes a vector so that it broadcasts along one axis of a tensor of the rank.
+func alongAxis(v Value, axis, rank int) Value {
+	if rank-axis <= 1 || v.Rank() != 1 {
+		return v
+	}
+	dims := []any{v.Shape()[0]}
+	for range rank - axis - 1 {
+		dims = append(dims, 1)
+	}
+	return ops.Reshape(v, dims...)
+}

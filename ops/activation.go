@@ -1,0 +1,465 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// activation is a composite of one float operand: its body and, where a gradient by hand is better than that of the
+// body, its gradient.
+type activation struct {
+	name, doc string
+	attrs     []graph.AttrSpec
+	body      func(b *graph.BodyCtx, x Value) Value
+	grad      func(g *graph.GradCtx, x, dy Value) Value
+	noGrad    string
+	lo, hi    float64       // where the samples lie; [-2.5, 2.5] if both are zero
+	other     []graph.Attrs // attributes of further samples
+}
+
+// op completes the declaration.
+func (a activation) op() *graph.Op {
+	lo, hi := a.lo, a.hi
+	if lo == 0 && hi == 0 {
+		lo, hi = -2.5, 2.5
+	}
+	op := &graph.Op{
+		Name:    a.name,
+		Doc:     a.doc,
+		Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the operand"}},
+		Attrs:   a.attrs,
+		Results: out,
+		NoGrad:  a.noGrad,
+		Body:    func(b *graph.BodyCtx) []Value { return []Value{a.body(b, b.In[0])} },
+		Props:   graph.Props{Elementwise: true},
+		InPlace: []int{0},
+		Tol:     composed,
+		Sample: []graph.Sample{
+			{In: []graph.Feed{{Type: "f64[2,5]", Lo: lo, Hi: hi, Spread: true}}},
+			{In: []graph.Feed{{Type: "f32[3,5]", Lo: lo, Hi: hi, Spread: true}}},
+			{In: []graph.Feed{{Type: "f16[7]", Lo: lo, Hi: hi, Spread: true}}},
+			{In: []graph.Feed{{Type: "f32[17]", Values: edges}}, NoGrad: "kinks and infinities"},
+		},
+	}
+	for _, attrs := range a.other {
+		op.Sample = append(op.Sample, graph.Sample{In: []graph.Feed{{Type: "f64[3,4]", Lo: lo, Hi: hi, Spread: true}}, Attrs: attrs})
+	}
+	if a.grad != nil {
+		op.Grad = func(g *graph.GradCtx) []Value { return []Value{a.grad(g, g.In[0], g.Dy(0))} }
+	}
+	return op
+}
+
+func floatAttr(name string, def float64, doc string) graph.AttrSpec {
+	return graph.AttrSpec{Name: name, Kind: graph.FloatAttr, Default: def, Doc: doc}
+}
+
+// within says where x is strictly between two numbers.
+func within(x Value, low, high float64) Value { return And(Greater(x, low), Less(x, high)) }
+
+var _ = graph.MustRegister(activation{
+	name: "softplus",
+	doc: "log(1+e^(beta*x))/beta, and x itself where beta*x is above the threshold (torch.nn.Softplus; ONNX Softplus has beta 1). " +
+		"It does not overflow.",
+	attrs: []graph.AttrSpec{floatAttr("beta", 1, "the steepness"), floatAttr("threshold", 20, "where the result becomes x")},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		z := Mul(x, b.Float("beta"))
+		soft := Add(Maximum(z, 0.0), Log1p(Exp(Neg(Abs(z)))))
+		return Where(Greater(z, b.Float("threshold")), x, Div(soft, b.Float("beta")))
+	},
+	grad: func(g *graph.GradCtx, x, dy Value) Value {
+		z := Mul(x, g.Float("beta"))
+		return Where(Greater(z, g.Float("threshold")), dy, Mul(dy, Sigmoid(z)))
+	},
+	other: []graph.Attrs{{attr("beta", 2.5), attr("threshold", 3.3)}},
+}.op())
+
+// Softplus returns log(1+e^(beta*x))/beta, and x where beta*x > threshold; PyTorch's defaults are 1 and 20.
+func Softplus(x Value, beta, threshold float64) Value {
+	return emit1("softplus", []Value{toFloat(x)}, attr("beta", beta), attr("threshold", threshold))
+}
+
+var _ = graph.MustRegister(activation{
+	name: "log_sigmoid",
+	doc:  "The logarithm of sigmoid, -log(1+e^-x) (torch.nn.LogSigmoid); it does not overflow.",
+	body: func(_ *graph.BodyCtx, x Value) Value {
+		return Sub(Minimum(x, 0.0), Log1p(Exp(Neg(Abs(x)))))
+	},
+	grad: func(_ *graph.GradCtx, x, dy Value) Value { return Mul(dy, Sigmoid(Neg(x))) },
+}.op())
+
+// LogSigmoid returns log(sigmoid(x)).
+func LogSigmoid(x Value) Value { return floatUnary("log_sigmoid", x) }
+
+var _ = graph.MustRegister(func() *graph.Op {
+	op := activation{
+		name: "gelu",
+		doc: "x times the standard normal distribution function of x (ONNX Gelu, torch.nn.GELU): x/2*(1+erf(x/sqrt(2))), or with approximate " +
+			"\"tanh\" x/2*(1+tanh(sqrt(2/pi)*(x+0.044715*x^3))).",
+		attrs: []graph.AttrSpec{{Name: "approximate", Kind: graph.StringAttr, Default: "none", Doc: `the formula: "none" or "tanh"`}},
+		body: func(b *graph.BodyCtx, x Value) Value {
+			var s Value
+			switch mode := b.Str("approximate"); mode {
+			case "none":
+				s = Erf(Mul(x, math.Sqrt2/2))
+			case "tanh":
+				cube := Mul(Square(x), x)
+				s = Tanh(Mul(Add(x, Mul(cube, 0.044715)), math.Sqrt(2/math.Pi)))
+			default:
+				b.Func.Module().Report(graph.Pos{}, "gelu", `approximate is %q: want "none" or "tanh"`, mode)
+				return graph.Poison(b.Func)
+			}
+			return Mul(Mul(x, 0.5), Add(s, 1.0))
+		},
+		other: []graph.Attrs{{attr("approximate", "tanh")}},
+	}.op()
+	op.Tol = graph.Tol{ULP: 1 << 10, Why: "1+erf cancels where x is negative: the error is that of erf near -1, the result small"}
+	return op
+}())
+
+// GELU returns x times the standard normal distribution function of x; approximate is "none" or "tanh".
+func GELU(x Value, approximate string) Value {
+	return emit1("gelu", []Value{toFloat(x)}, attr("approximate", approximate))
+}
+
+var _ = graph.MustRegister(activation{
+	name: "silu",
+	doc:  "x*sigmoid(x) (torch.nn.SiLU; also called swish).",
+	body: func(_ *graph.BodyCtx, x Value) Value { return Mul(x, Sigmoid(x)) },
+}.op())
+
+// SiLU returns x*sigmoid(x).
+func SiLU(x Value) Value { return floatUnary("silu", x) }
+
+var _ = graph.MustRegister(activation{
+	name: "mish",
+	doc:  "x*tanh(softplus(x)) (ONNX Mish, torch.nn.Mish).",
+	body: func(_ *graph.BodyCtx, x Value) Value { return Mul(x, Tanh(Softplus(x, 1, 20))) },
+}.op())
+
+// Mish returns x*tanh(softplus(x)).
+func Mish(x Value) Value { return floatUnary("mish", x) }
+
+var _ = graph.MustRegister(activation{
+	name: "softsign",
+	doc:  "x/(1+|x|) (ONNX Softsign, torch.nn.Softsign).",
+	body: func(_ *graph.BodyCtx, x Value) Value { return Div(x, Add(Abs(x), 1.0)) },
+	grad: func(_ *graph.GradCtx, x, dy Value) Value { return Div(dy, Square(Add(Abs(x), 1.0))) },
+}.op())
+
+// Softsign returns x/(1+|x|).
+func Softsign(x Value) Value { return floatUnary("softsign", x) }
+
+var _ = graph.MustRegister(activation{
+	name:  "leaky_relu",
+	doc:   "x where it is positive, slope*x elsewhere (ONNX LeakyRelu, torch.nn.LeakyReLU). The gradient at 0 is the slope.",
+	attrs: []graph.AttrSpec{floatAttr("slope", 0.01, "the factor where x is not positive")},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		return Where(Greater(x, 0.0), x, Mul(x, b.Float("slope")))
+	},
+	grad: func(g *graph.GradCtx, x, dy Value) Value {
+		return Where(Greater(x, 0.0), dy, Mul(dy, g.Float("slope")))
+	},
+	other: []graph.Attrs{{attr("slope", 0.2)}},
+}.op())
+
+// LeakyReLU returns x where it is positive and slope*x elsewhere; PyTorch's default slope is 0.01.
+func LeakyReLU(x Value, slope float64) Value {
+	return emit1("leaky_relu", []Value{toFloat(x)}, attr("slope", slope))
+}
+
+// exponentialUnit returns high*x where x is positive and low*(e^(x*rate)-1) elsewhere. The exponential sees only what
+// it is selected for, so that it never overflows, in gradients neither.
+func exponentialUnit(x Value, high, low, rate float64) Value {
+	positive := Greater(x, 0.0)
+	negative := Where(positive, 0.0, x)
+	if rate != 1 {
+		negative = Mul(negative, rate)
+	}
+	if high != 1 {
+		x = Mul(x, high)
+	}
+	return Where(positive, x, Mul(Expm1(negative), low))
+}
+
+var alphaAttr = floatAttr("alpha", 1, "the factor of the exponential part")
+
+var _ = graph.MustRegister(activation{
+	name:  "elu",
+	doc:   "x where it is positive, alpha*(e^x-1) elsewhere (ONNX Elu, torch.nn.ELU). The gradient at 0 is alpha.",
+	attrs: []graph.AttrSpec{alphaAttr},
+	body:  func(b *graph.BodyCtx, x Value) Value { return exponentialUnit(x, 1, b.Float("alpha"), 1) },
+	other: []graph.Attrs{{attr("alpha", 0.7)}},
+}.op())
+
+// ELU returns x where it is positive and alpha*(e^x-1) elsewhere; PyTorch's default alpha is 1.
+func ELU(x Value, alpha float64) Value {
+	return emit1("elu", []Value{toFloat(x)}, attr("alpha", alpha))
+}
+
+var _ = graph.MustRegister(activation{
+	name: "selu",
+	doc:  "gamma*x where x is positive, gamma*alpha*(e^x-1) elsewhere (ONNX Selu, torch.nn.SELU). The gradient at 0 is gamma*alpha.",
+	attrs: []graph.AttrSpec{
+		floatAttr("alpha", 1.6732632423543772848170429916717, "the factor of the exponential part"),
+		floatAttr("gamma", 1.0507009873554804934193349852946, "the factor of both parts"),
+	},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		return exponentialUnit(x, b.Float("gamma"), b.Float("gamma")*b.Float("alpha"), 1)
+	},
+	other: []graph.Attrs{{attr("alpha", 0.7), attr("gamma", 2.0)}},
+}.op())
+
+// SELU returns the scaled ELU with the constants of self-normalizing networks.
+func SELU(x Value) Value { return floatUnary("selu", x) }
+
+var _ = graph.MustRegister(activation{
+	name:  "celu",
+	doc:   "x where it is positive, alpha*(e^(x/alpha)-1) elsewhere (ONNX Celu, torch.nn.CELU). The gradient at 0 is 1.",
+	attrs: []graph.AttrSpec{alphaAttr},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		return exponentialUnit(x, 1, b.Float("alpha"), 1/b.Float("alpha"))
+	},
+	other: []graph.Attrs{{attr("alpha", 1.5)}},
+}.op())
+
+// CELU returns x where it is positive and alpha*(e^(x/alpha)-1) elsewhere; PyTorch's default alpha is 1.
+func CELU(x Value, alpha float64) Value {
+	return emit1("celu", []Value{toFloat(x)}, attr("alpha", alpha))
+}
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "clamp",
+	Doc: "x limited to [low, high], all three broadcast (ONNX Clip, torch.clamp): min(max(x, low), high). NaN stays. The gradient passes to x at the " +
+		"bounds, too; beyond them it goes to the bound.",
+	Args: []graph.Arg{
+		{Name: "x", Types: graph.Numeric, Doc: "the operand"},
+		{Name: "low", Types: graph.Numeric, Doc: "the lower bound, of x's dtype"},
+		{Name: "high", Types: graph.Numeric, Doc: "the upper bound, of x's dtype; it wins over a larger lower bound"},
+	},
+	Results: out,
+	Body:    func(b *graph.BodyCtx) []Value { return []Value{Minimum(Maximum(b.In[0], b.In[1]), b.In[2])} },
+	Grad: func(g *graph.GradCtx) []Value {
+		x, low, high, dy := g.In[0], g.In[1], g.In[2], g.Dy(0)
+		to := func(cond, v Value) Value { return SumTo(Where(cond, dy, 0.0), v.Shape()) }
+		return []Value{
+			to(And(GreaterEqual(x, low), LessEqual(x, high)), x),
+			to(And(Less(x, low), LessEqual(low, high)), low),
+			to(Or(Greater(x, high), Greater(low, high)), high),
+		}
+	},
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0},
+	Sample: []graph.Sample{
+		{In: []graph.Feed{{Type: "f64[2,5]", Spread: true}, {Type: "f64[]", Values: "[-1]"}, {Type: "f64[]", Values: "[1]"}}},
+		{In: []graph.Feed{{Type: "f64[2,3]", Values: "[-0.5, 0.75, 2.5, 0.2, -1.5, 0.1]"}, {Type: "f64[3]", Values: "[0, -1, 2]"}, {Type: "f64[2,1]", Values: "[1, 1.5]"}}},
+		{In: []graph.Feed{{Type: "f32[17]", Values: edges}, {Type: "f32[]", Values: "[-1]"}, {Type: "f32[]", Values: "[0.5]"}}, NoGrad: "kinks"},
+		{In: []graph.Feed{{Type: "i64[3]", Values: "[9007199254740993, -5, 7]"}, {Type: "i64[]", Values: "[-4]"}, {Type: "i64[]", Values: "[9007199254740992]"}}},
+		{In: []graph.Feed{{Type: "u8[2,3]", Hi: 255}, {Type: "u8[]", Values: "[3]"}, {Type: "u8[3]", Values: "[9, 100, 200]"}}},
+	},
+})
+
+// Clamp returns x limited to [low, high], broadcast; a bound that is nil does not limit. The gradient passes at the
+// bounds.
+func Clamp(x Value, low, high Operand) Value {
+	args := []Operand{x}
+	for _, bound := range []Operand{low, high} {
+		if bound != nil {
+			args = append(args, bound)
+		}
+	}
+	in, ok := operands("clamp", args...)
+	if !ok {
+		return in[0]
+	}
+	dt := in[0].DType()
+	if !dt.IsNumeric() {
+		return report("clamp", in, "want numbers, have %s", x.Type())
+	}
+	bounds := in[1:]
+	bound := func(given Operand, limit func(y *value.Exact, i int)) Value {
+		if given != nil {
+			v := bounds[0]
+			bounds = bounds[1:]
+			return v
+		}
+		e := value.NewExact(dt, nil)
+		limit(e, 0)
+		return graph.Innermost(in...).Const(e.Tensor())
+	}
+	l := bound(low, lowest)
+	return emit1("clamp", []Value{in[0], l, bound(high, highest)})
+}
+
+var _ = graph.MustRegister(activation{
+	name:  "hardtanh",
+	doc:   "x limited to [min, max] (torch.nn.Hardtanh), with gradient 0 at the bounds.",
+	attrs: []graph.AttrSpec{floatAttr("min", -1, "the lower bound"), floatAttr("max", 1, "the upper bound")},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		return Minimum(Maximum(x, b.Float("min")), b.Float("max"))
+	},
+	grad: func(g *graph.GradCtx, x, dy Value) Value {
+		return Where(within(x, g.Float("min"), g.Float("max")), dy, 0.0)
+	},
+	other: []graph.Attrs{{attr("min", -0.5), attr("max", 2.0)}},
+}.op())
+
+// Hardtanh returns x limited to [low, high]; unlike Clamp it has gradient 0 at the bounds.
+func Hardtanh(x Value, low, high float64) Value {
+	return emit1("hardtanh", []Value{toFloat(x)}, attr("min", low), attr("max", high))
+}
+
+// ReLU6 returns x limited to [0, 6], with gradient 0 at the bounds.
+func ReLU6(x Value) Value { return Hardtanh(x, 0, 6) }
+
+var _ = graph.MustRegister(activation{
+	name: "hardsigmoid",
+	doc:  "alpha*x+beta limited to [0, 1] (ONNX HardSigmoid; torch.nn.Hardsigmoid has alpha 1/6), with gradient 0 at the bounds.",
+	attrs: []graph.AttrSpec{
+		floatAttr("alpha", 1.0/6, "the slope"),
+		floatAttr("beta", 0.5, "the value at 0"),
+	},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		return Hardtanh(Add(Mul(x, b.Float("alpha")), b.Float("beta")), 0, 1)
+	},
+	grad: func(g *graph.GradCtx, _, dy Value) Value {
+		return Where(within(g.Out[0], 0, 1), Mul(dy, g.Float("alpha")), 0.0)
+	},
+	lo: -5, hi: 5,
+	other: []graph.Attrs{{attr("alpha", 0.3), attr("beta", 0.4)}},
+}.op())
+
+// Hardsigmoid returns x/6+1/2 limited to [0, 1].
+func Hardsigmoid(x Value) Value { return floatUnary("hardsigmoid", x) }
+
+var _ = graph.MustRegister(activation{
+	name: "hardswish",
+	doc:  "x times x/6+1/2 limited to [0, 1] (ONNX HardSwish, torch.nn.Hardswish). The gradient at the bounds -3 and 3 is that of the middle part, -0.5 and 1.5.",
+	body: func(_ *graph.BodyCtx, x Value) Value {
+		return Mul(x, Div(Hardtanh(Add(x, 3.0), 0, 6), 6.0))
+	},
+	grad: func(_ *graph.GradCtx, x, dy Value) Value {
+		middle := Mul(dy, Add(Div(x, 3.0), 0.5))
+		return Where(Less(x, -3.0), 0.0, Where(LessEqual(x, 3.0), middle, dy))
+	},
+	lo: -5, hi: 5,
+}.op())
+
+// Hardswish returns x times Hardsigmoid(x).
+func Hardswish(x Value) Value { return floatUnary("hardswish", x) }
+
+var _ = graph.MustRegister(activation{
+	name:  "hardshrink",
+	doc:   "x where |x| is above lambda, 0 elsewhere (torch.nn.Hardshrink).",
+	attrs: []graph.AttrSpec{floatAttr("lambda", 0.5, "the bound")},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		return Where(LessEqual(Abs(x), b.Float("lambda")), 0.0, x)
+	},
+	other: []graph.Attrs{{attr("lambda", 1.0)}},
+}.op())
+
+// Hardshrink returns x where |x| > lambda and 0 elsewhere; PyTorch's default lambda is 0.5.
+func Hardshrink(x Value, lambda float64) Value {
+	return emit1("hardshrink", []Value{toFloat(x)}, attr("lambda", lambda))
+}
+
+var _ = graph.MustRegister(activation{
+	name:  "softshrink",
+	doc:   "x moved toward 0 by lambda, and 0 where |x| is at most lambda (torch.nn.Softshrink).",
+	attrs: []graph.AttrSpec{floatAttr("lambda", 0.5, "the distance")},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		l := b.Float("lambda")
+		return Where(Greater(x, l), Sub(x, l), Where(Less(x, -l), Add(x, l), Mul(x, 0.0)))
+	},
+	grad: func(g *graph.GradCtx, x, dy Value) Value {
+		return Where(LessEqual(Abs(x), g.Float("lambda")), 0.0, dy)
+	},
+	other: []graph.Attrs{{attr("lambda", 1.0)}},
+}.op())
+
+// Softshrink returns x moved toward 0 by lambda, 0 where |x| <= lambda; PyTorch's default lambda is 0.5.
+func Softshrink(x Value, lambda float64) Value {
+	return emit1("softshrink", []Value{toFloat(x)}, attr("lambda", lambda))
+}
+
+// Tanhshrink returns x - tanh(x).
+func Tanhshrink(x Value) Value { return Sub(x, Tanh(x)) }
+
+var _ = graph.MustRegister(activation{
+	name:  "threshold",
+	doc:   "x where it is above the threshold, value elsewhere (torch.nn.Threshold); NaN stays.",
+	attrs: []graph.AttrSpec{{Name: "threshold", Kind: graph.FloatAttr, Doc: "the bound"}, {Name: "value", Kind: graph.FloatAttr, Doc: "what replaces other elements"}},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		return Where(LessEqual(x, b.Float("threshold")), b.Float("value"), x)
+	},
+}.with(graph.Attrs{attr("threshold", 1.0), attr("value", 20.0)}))
+
+// with is op with the same attributes on all samples, for activations whose attributes have no default.
+func (a activation) with(attrs graph.Attrs) *graph.Op {
+	op := a.op()
+	for i := range op.Sample {
+		op.Sample[i].Attrs = attrs
+	}
+	return op
+}
+
+// Threshold returns x where it is above the threshold and val elsewhere.
+func Threshold(x Value, threshold, val float64) Value {
+	return emit1("threshold", []Value{toFloat(x)}, attr("threshold", threshold), attr("value", val))
+}
+
+var _ = graph.MustRegister(activation{
+	name:   "heaviside",
+	doc:    "The step function: 0 below 0, the attribute value at 0, 1 above (torch.heaviside); NaN stays.",
+	attrs:  []graph.AttrSpec{floatAttr("value", 1, "the result at 0")},
+	noGrad: piecewise,
+	body: func(b *graph.BodyCtx, x Value) Value {
+		y := Where(Greater(x, 0.0), 1.0, x)
+		return Where(Less(x, 0.0), 0.0, Where(Equal(x, 0.0), b.Float("value"), y))
+	},
+	other: []graph.Attrs{{attr("value", 0.5)}},
+}.op())
+
+// Heaviside returns 0 where x is below 0, atZero where it is 0, and 1 above.
+func Heaviside(x Value, atZero float64) Value {
+	return emit1("heaviside", []Value{toFloat(x)}, attr("value", atZero))
+}
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "prelu",
+	Doc:  "x where it is positive, slope*x elsewhere, with slope broadcast to x (ONNX PRelu, torch.nn.PReLU). The gradient at 0 is the slope.",
+	Args: []graph.Arg{
+		{Name: "x", Types: graph.Floats, Doc: "the operand"},
+		{Name: "slope", Types: graph.Floats, Doc: "the factors where x is not positive, of x's dtype"},
+	},
+	Results: out,
+	Body: func(b *graph.BodyCtx) []Value {
+		x, slope := b.In[0], b.In[1]
+		return []Value{Where(Greater(x, 0.0), x, Mul(x, slope))}
+	},
+	Props:   graph.Props{Elementwise: true},
+	InPlace: []int{0},
+	Tol:     composed,
+	Sample: []graph.Sample{
+		{In: []graph.Feed{{Type: "f64[2,3]", Spread: true}, {Type: "f64[3]"}}},
+		{In: []graph.Feed{{Type: "f64[2,3,5]", Spread: true}, {Type: "f64[3,1]"}}},
+		{In: []graph.Feed{{Type: "f64[4]", Spread: true}, {Type: "f64[]"}}},
+		{In: []graph.Feed{{Type: "f32[17]", Values: edges}, {Type: "f32[]"}}, NoGrad: "kinks and infinities"},
+	},
+})
+
+// PReLU returns x where it is positive and weight*x elsewhere. As in PyTorch, a weight of rank 1 has one element, or one
+// for each channel, which is axis 1 of x; any other weight is broadcast to x.
+func PReLU(x, weight Value) Value {
+	if x.Rank() > 2 && weight.Rank() == 1 && !isOne(weight.Shape()[0]) {
+		shape := graph.Ints(make([]int, x.Rank()-1)...)
+		for i := range shape {
+			shape[i] = graph.Ints(1)[0]
+		}
+		shape[0] = weight.Shape()[0]
+		weight = reshapeDims(weight, shape)
+	}
+	return emit1("prelu", []Value{x, weight})
+}

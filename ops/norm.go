@@ -1,0 +1,137 @@
+package ops
+
+import (
+	"github.com/graphrun/graphrun/graph"
+)
+
+var epsAttr = floatAttr("eps", 1e-5, "what is added to the variance before the root is taken")
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "standardize",
+	Doc: "(x-mean)/sqrt(var+eps) over axes, with the mean and the biased variance of x over those axes as further results, which keep the axes " +
+		"with size 1. It is the core of layer, group, instance and batch normalization.",
+	Args: []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the tensor"}},
+	Attrs: []graph.AttrSpec{
+		{Name: "axes", Kind: graph.IntsAttr, Doc: "the axes over which mean and variance are taken; negative ones count from the end"},
+		epsAttr,
+	},
+	Results: []string{"out", "mean", "var"},
+	Body: func(b *graph.BodyCtx) []Value {
+		x := b.In[0]
+		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
+		if err != nil {
+			b.Func.Module().Report(graph.Pos{}, "standardize", "%v: x is %s", err, b.Tensor(0))
+			return []Value{graph.Poison(b.Func), graph.Poison(b.Func), graph.Poison(b.Func)}
+		}
+		mean := ReduceMean(x, axes, true)
+		d := Sub(x, mean)
+		variance := ReduceMean(Square(d), axes, true)
+		return []Value{Mul(d, Rsqrt(Add(variance, b.Float("eps")))), mean, variance}
+	},
+	Grad: func(g *graph.GradCtx) []Value {
+		x, y, mean, variance := g.In[0], g.Out[0], g.Out[1], g.Out[2]
+		axes, _ := normAxes(g.Ints("axes"), x.Rank())
+		dx := ZerosLike(x)
+		if g.HasDy(0) {
+			// the parts of dy along the constant and along y vanish: mean and variance absorb them
+			dy := g.Dy(0)
+			along := Mul(y, ReduceMean(Mul(dy, y), axes, true))
+			dx = Mul(Sub(Sub(dy, ReduceMean(dy, axes, true)), along), Rsqrt(Add(variance, g.Float("eps"))))
+		}
+		n := count(x, axes)
+		if g.HasDy(1) {
+			dx = Add(dx, Div(g.Dy(1), n))
+		}
+		if g.HasDy(2) {
+			dx = Add(dx, Mul(Sub(x, mean), Div(Mul(g.Dy(2), 2.0), n)))
+		}
+		return []Value{dx}
+	},
+	Tol: composed,
+	Sample: []graph.Sample{
+		{In: []graph.Feed{{Type: "f64[3,5]"}}, Attrs: graph.Attrs{attr("axes", []int{1})}},
+		{In: []graph.Feed{{Type: "f64[2,3,5]"}}, Attrs: graph.Attrs{attr("axes", []int{0, -1}), attr("eps", 0.1)}},
+		{In: []graph.Feed{{Type: "f64[2,3,4]"}}, Attrs: graph.Attrs{attr("axes", []int{0, 1, 2})}},
+		{In: []graph.Feed{{Type: "f32[4,7]"}}, Attrs: graph.Attrs{attr("axes", []int{-1})}},
+	},
+})
+
+// Standardize returns (x-mean)/sqrt(variance+eps) and the mean and the biased variance of x over axes, which both keep
+// those axes with size 1.
+func Standardize(x Value, axes []int, eps float64) (y, mean, variance Value) {
+	x = toFloat(x)
+	norm := make([]int, len(axes))
+	for i, a := range axes {
+		norm[i] = normAxis(a, x)
+	}
+	outs := emit("standardize", []Value{x}, attr("axes", norm), attr("eps", eps))
+	if len(outs) < 3 {
+		return outs[0], outs[0], outs[0]
+	}
+	return outs[0], outs[1], outs[2]
+}
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "layer_norm",
+	Doc: "x standardized over its last axes, times weight, plus bias (Ba et al. 2016; torch.nn.LayerNorm, ONNX LayerNormalization): the variance is " +
+		"biased, eps stands inside the root.",
+	Args: []graph.Arg{
+		{Name: "x", Types: graph.Floats, Doc: "the tensor"},
+		{Name: "affine", Types: graph.Floats, Variadic: true, Doc: "none, weight, or weight and bias, each of x's dtype and of the shape of its last axes"},
+	},
+	Attrs: []graph.AttrSpec{
+		{Name: "axes", Kind: graph.IntAttr, Default: int64(1), Doc: "how many of the last axes to normalize over"},
+		epsAttr,
+	},
+	Results: out,
+	Body: func(b *graph.BodyCtx) []Value {
+		refuse := func(format string, args ...any) []Value {
+			b.Func.Module().Report(graph.Pos{}, "layer_norm", format, args...)
+			return []Value{graph.Poison(b.Func)}
+		}
+		x, k := b.Tensor(0), b.Int("axes")
+		if k < 1 || k > x.Rank() {
+			return refuse("want 1 to %d axes, have %d: x is %s", x.Rank(), k, x)
+		}
+		if len(b.In) > 3 {
+			return refuse("want weight and bias at most, have %d operands after x", len(b.In)-1)
+		}
+		last := graph.TensorType{DType: x.DType, Shape: x.Shape[x.Rank()-k:]}
+		for i, name := range []string{"weight", "bias"}[:len(b.In)-1] {
+			if have := b.Tensor(i + 1); !graph.EqualTypes(have, last) {
+				return refuse("%s: want %s for x of %s, have %s", name, last, x, have)
+			}
+		}
+		y, _, _ := Standardize(b.In[0], lastAxes(x.Rank(), k), b.Float("eps"))
+		if len(b.In) > 1 {
+			y = Mul(y, b.In[1])
+		}
+		if len(b.In) > 2 {
+			y = Add(y, b.In[2])
+		}
+		return []Value{y}
+	},
+	Tol: composed,
+	Sample: []graph.Sample{
+		{In: []graph.Feed{{Type: "f64[3,5]"}, {Type: "f64[5]"}, {Type: "f64[5]"}}},
+		{In: []graph.Feed{{Type: "f64[2,3,4]"}, {Type: "f64[3,4]"}, {Type: "f64[3,4]"}}, Attrs: graph.Attrs{attr("axes", 2), attr("eps", 0.01)}},
+		{In: []graph.Feed{{Type: "f64[2,3]"}, {Type: "f64[3]"}}},
+		{In: []graph.Feed{{Type: "f64[2,5]"}}},
+		{In: []graph.Feed{{Type: "f32[4,33]"}, {Type: "f32[33]"}, {Type: "f32[33]"}}},
+	},
+})
+
+// lastAxes returns the last k axes of a rank.
+func lastAxes(rank, k int) []int {
+	axes := make([]int, k)
+	for i := range axes {
+		axes[i] = rank - k + i
+	}
+	return axes
+}
+
+// LayerNorm standardizes x over its last axes and, if affine holds them, multiplies by a weight and adds a bias of the
+// shape of those axes.
+func LayerNorm(x Value, axes int, eps float64, affine ...Value) Value {
+	return emit1("layer_norm", append([]Value{x}, affine...), attr("axes", axes), attr("eps", eps))
+}
