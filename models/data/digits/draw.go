@@ -45,8 +45,8 @@ var quarter = [4]point{{-0.25, -0.25}, {0.25, -0.25}, {-0.25, 0.25}, {0.25, 0.25
 // artist draws digits; it owns the buffers that takes. It is used by one goroutine at a time.
 type artist struct {
 	rng     rand.PCG
-	dx, dy  [side * side]float64 // displacement fields, in pixels
-	scratch [side * side]float64
+	moved   [side * side]point // the displacement of each pixel, in pixels
+	scratch [side * side]point
 }
 
 // uniform returns a number in [lo, hi).
@@ -72,9 +72,7 @@ func (a *artist) draw(pix []uint8, f *face, label int, seed, index uint64) {
 	edge := a.uniform(0.8, 1.6) // width in pixels over which ink fades out
 	ink := a.uniform(190, 255)  // how bright the stroke is
 	grain := a.uniform(0, 0.15) // how much of it noise may take away
-	elastic := a.uniform(0, maxElastic)
-	a.field(&a.dx, elastic)
-	a.field(&a.dy, elastic)
+	a.displace(a.uniform(0, maxElastic))
 
 	// Rotation, then shear, then scale.
 	xx, xy := cos, sin
@@ -83,17 +81,17 @@ func (a *artist) draw(pix []uint8, f *face, label int, seed, index uint64) {
 	xx, xy, yx, yy = xx/sx, xy/sx, yx/sy, yy/sy
 
 	const middle = float64(side-1) / 2
-	// inked returns how deep the point x, y of the image, displaced by dx, dy, lies in the ink, as a part of the edge's width.
-	inked := func(x, y, dx, dy float64) float64 {
+	// inked returns how deep the point x, y of the image, displaced by by, lies in the ink, as a part of the edge's width.
+	inked := func(x, y float64, by point) float64 {
 		x, y = x-middle-shift.x, y-middle-shift.y
-		d := g.at(point{float64(xx*x) + float64(xy*y) + dx, float64(yx*x) + float64(yy*y) + dy})
+		d := g.at(point{float64(xx*x) + float64(xy*y) + by.x, float64(yx*x) + float64(yy*y) + by.y})
 		return float64((d + bold) / edge)
 	}
 	for i := range pix {
 		x, y := float64(i%side), float64(i/side)
 		covered := 0.0
 		// A pixel's quarters are less than a pixel from its middle, so most pixels are settled there.
-		switch d := inked(x, y, a.dx[i], a.dy[i]); {
+		switch d := inked(x, y, a.moved[i]); {
 		case d < -0.5-1/edge:
 			pix[i] = 0
 			continue
@@ -102,8 +100,7 @@ func (a *artist) draw(pix []uint8, f *face, label int, seed, index uint64) {
 		default:
 			for q := range 4 { // the middles of the quarters
 				x, y := x+quarter[q].x, y+quarter[q].y
-				cx, cy := min(max(x, 0), side-1), min(max(y, 0), side-1)
-				d := inked(x, y, bilinear(a.dx[:], side, cx, cy), bilinear(a.dy[:], side, cx, cy))
+				d := inked(x, y, a.displacement(x, y))
 				covered += float64(min(max(0.5+d, 0), 1) / 4)
 			}
 		}
@@ -112,26 +109,37 @@ func (a *artist) draw(pix []uint8, f *face, label int, seed, index uint64) {
 	}
 }
 
-// field fills f with uniform displacements, smoothed and multiplied by strength.
-func (a *artist) field(f *[side * side]float64, strength float64) {
-	for i := range f {
-		f[i] = a.uniform(-strength, strength)
+// displace fills a.moved with uniform displacements, smoothed and multiplied by strength.
+func (a *artist) displace(strength float64) {
+	for i := range a.moved {
+		a.moved[i] = point{a.uniform(-strength, strength), a.uniform(-strength, strength)}
 	}
 	// Smooth along rows and transpose, twice. What lies outside the image is zero.
-	for _, pass := range [2]struct{ dst, src *[side * side]float64 }{{&a.scratch, f}, {f, &a.scratch}} {
+	for _, pass := range [2]struct{ dst, src *[side * side]point }{{&a.scratch, &a.moved}, {&a.moved, &a.scratch}} {
 		for r := range side {
 			row := pass.src[r*side : (r+1)*side]
 			for c := range side {
 				lo, hi := max(0, c-smoothRadius), min(side, c+smoothRadius+1)
 				weights := smooth[lo-c+smoothRadius:]
-				sum := 0.0
+				var sum point
 				for k, v := range row[lo:hi] {
-					sum += float64(v * weights[k])
+					w := weights[k]
+					sum.x += float64(v.x * w)
+					sum.y += float64(v.y * w)
 				}
 				pass.dst[c*side+r] = sum
 			}
 		}
 	}
+}
+
+// displacement interpolates a.moved.
+func (a *artist) displacement(x, y float64) point {
+	x, y = min(max(x, 0), side-1), min(max(y, 0), side-1)
+	col, row := min(int(x), side-2), min(int(y), side-2)
+	fx, fy := x-float64(col), y-float64(row)
+	i := row*side + col
+	return lerp(lerp(a.moved[i], a.moved[i+1], fx), lerp(a.moved[i+side], a.moved[i+side+1], fx), fy)
 }
 
 // sinCos returns sine and cosine of a small angle, |x| <= 0.5, to about 1e-12, with the same bits on every machine.

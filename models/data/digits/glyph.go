@@ -289,21 +289,15 @@ func signedDistance(segs []segment, p point) float64 {
 	return d
 }
 
-// at returns the signed distance at p, in pixels from the digit's centre; points off the grid lie well outside.
+// at interpolates the signed distance at p, in pixels from the digit's centre; points off the grid lie well outside.
 func (g *glyph) at(p point) float64 {
-	const most = float64(gridSide - 1)
-	x := min(max(float64((p.x+gridHalf)*gridRes), 0), most)
-	y := min(max(float64((p.y+gridHalf)*gridRes), 0), most)
-	return bilinear(g.dist, gridSide, x, y)
-}
-
-// bilinear interpolates a square grid of the given side at column x and row y, 0 <= x, y <= side-1.
-func bilinear(grid []float64, side int, x, y float64) float64 {
-	col, row := min(int(x), side-2), min(int(y), side-2)
+	x := min(max(float64((p.x+gridHalf)*gridRes), 0), gridSide-1)
+	y := min(max(float64((p.y+gridHalf)*gridRes), 0), gridSide-1)
+	col, row := min(int(x), gridSide-2), min(int(y), gridSide-2)
 	fx, fy := x-float64(col), y-float64(row)
-	i := row*side + col
-	top := grid[i] + float64(fx*(grid[i+1]-grid[i]))
-	i += side
-	bottom := grid[i] + float64(fx*(grid[i+1]-grid[i]))
+	above := g.dist[row*gridSide+col:]
+	below := above[gridSide:]
+	top := above[0] + float64(fx*(above[1]-above[0]))
+	bottom := below[0] + float64(fx*(below[1]-below[0]))
 	return top + float64(fy*(bottom-top))
 }
