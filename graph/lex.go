@@ -421,13 +421,13 @@ func parseFloat(s string) (float64, error) {
 
 // suggestOp returns ": did you mean ..." if a registered op has nearly the name.
 func suggestOp(name string) string {
-	best, least := "", 3
+	best, least := "", min(2, len(name)/3)+1
 	for _, op := range Ops() {
 		if d := editDistance(name, op.Name); d < least {
 			best, least = op.Name, d
 		}
 	}
-	if best == "" || least >= len(best) {
+	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf(": did you mean %s?", best)

@@ -86,6 +86,9 @@ func (p *printer) put(parts ...string) {
 // nameValues names every value of f: the user's name, or a number in the order of the text. Regions are
 // closed, so each has numbers of its own.
 func nameValues(f *Func) map[Value]string {
+	if f == nil {
+		return nil
+	}
 	names := make(map[Value]string, len(f.params)+len(f.nodes))
 	next := 0
 	add := func(n *Node) {

@@ -325,7 +325,11 @@ var _ = graph.MustRegister(activation{
 		return Hardtanh(Add(Mul(x, b.Float("alpha")), b.Float("beta")), 0, 1)
 	},
 	grad: func(g *graph.GradCtx, _, dy Value) Value {
-		return Where(within(g.Out[0], 0, 1), Mul(dy, g.Float("alpha")), 0.0)
+		slope := g.Float("alpha")
+		if slope == 1.0/6 {
+			slope = float64(float32(slope)) // PyTorch's rule holds 1/6 in f32 for every dtype
+		}
+		return Where(within(g.Out[0], 0, 1), Mul(dy, slope), 0.0)
 	},
 	lo: -5, hi: 5,
 	other: []graph.Attrs{{attr("alpha", 0.3), attr("beta", 0.4)}},

@@ -29,9 +29,9 @@ import (
 
 const (
 	boxSide  = 20.0 // the longer side of an undistorted digit, in pixels
-	gridHalf = 16.0 // the distance grid spans [-gridHalf, gridHalf] pixels around the digit's centre
+	gridHalf = 16   // the distance grid spans [-gridHalf, gridHalf] pixels around the digit's centre
 	gridRes  = 3    // distance grid nodes per pixel
-	gridSide = 2*int(gridHalf)*gridRes + 1
+	gridSide = 2*gridHalf*gridRes + 1
 )
 
 // fontSource is one of the fonts that can be drawn with. Its outlines are prepared on first use.
