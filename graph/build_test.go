@@ -18,11 +18,11 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	f := m.Func("f")
 	x := f.Input("x", graph.F32, "N", 784)
 	w := f.Input("w", graph.F32, 512, 256)
-	h := ops.MatMul(x, w)               // line 25: inner dimensions
-	v := f.Input("v", graph.F32, 3, 4)  // used with a wrong rank below
-	p := ops.Transpose(v, 2, 0, 1)      // line 27: rank
-	y := f.Input("x", graph.F32, "N")   // line 28: duplicate name
-	z := f.Input("z", graph.DType(200)) // line 29: unknown dtype
+	h := ops.MatMul(x, w)               // line 21: inner dimensions
+	v := f.Input("v", graph.F32, 3, 4)  // of rank 2
+	p := ops.Transpose(v, 2, 0, 1)      // line 23: a permutation of rank 3
+	y := f.Input("x", graph.F32, "N")   // line 24: duplicate name
+	z := f.Input("z", graph.DType(200)) // line 25: unknown dtype
 	// What depends on a faulty value adds nothing.
 	sum := ops.Add(ops.ReLU(h), ops.Mul(p, ops.Add(y, z)))
 	f.Return("out", sum)
@@ -33,10 +33,10 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		t.Fatalf("want diagnostics, have %v", err)
 	}
 	want := []string{
-		"build_test.go:23: matmul: inner dimensions differ: a is f32[N,784], b is f32[512,256]",
-		"build_test.go:25: transpose: ",
-		"build_test.go:26: input: %x is already the name of a value of @f (declared at build_test.go:21)",
-		"build_test.go:27: input: %z: unknown dtype dtype(200)",
+		"build_test.go:21: matmul: inner dimensions differ: a is f32[N,784], b is f32[512,256]",
+		"build_test.go:23: transpose: want each axis from 0 to 1 once, have [2 0 1]: x is f32[3,4]",
+		"build_test.go:24: input: %x is already the name of a value of @f (declared at build_test.go:19)",
+		"build_test.go:25: input: %z: unknown dtype dtype(200)",
 	}
 	if len(ds) != len(want) {
 		t.Fatalf("want %d messages, have %d:\n%v", len(want), len(ds), err)
@@ -87,14 +87,14 @@ func TestPositions(t *testing.T) {
 	m := graph.NewModule("m")
 	f := m.Func("f")
 	x := f.Input("x", graph.F64, 3)
-	y := ops.ReduceSum(ops.Tanh(x), nil, false) // line 82
-	f.Return("dx", graph.Grad(y, x)[0])         // line 83
+	y := ops.ReduceSum(ops.Tanh(x), nil, false) // line 90
+	f.Return("dx", graph.Grad(y, x)[0])         // line 91
 	o, err := compile.Optimize(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range o.LookupFunc("f").Nodes() {
-		if got := n.Pos().String(); got != "build_test.go:80" && got != "build_test.go:81" {
+		if got := n.Pos().String(); got != "build_test.go:90" && got != "build_test.go:91" {
 			t.Errorf("%v comes from %s", n, got)
 		}
 	}

@@ -254,6 +254,7 @@ type RefCtx struct {
 	Node     *Node
 
 	eval *evaluator
+	env  map[string]Dim
 }
 
 // Failf refuses the operands' values, such as an index out of range. It does not return.
@@ -265,7 +266,7 @@ func (c *RefCtx) Region(i int, in []*value.Exact) []*value.Exact {
 	for i, x := range in {
 		vals[i] = x.Tensor()
 	}
-	outs, err := c.eval.run(c.Node.regions[i], vals)
+	outs, err := c.eval.run(c.Node.regions[i], vals, c.env)
 	if err != nil {
 		c.Failf("%v", err)
 	}

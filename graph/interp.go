@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"maps"
 	"runtime/debug"
 
 	"github.com/graphrun/graphrun/runtime/value"
@@ -18,7 +19,7 @@ type Interpreter struct {
 
 // Run evaluates f on its parameters' values and returns the values of its results, then of its updates.
 func (ip *Interpreter) Run(f *Func, in []value.Value) ([]value.Value, error) {
-	return (&evaluator{ip: ip}).run(f, in)
+	return (&evaluator{ip: ip}).run(f, in, nil)
 }
 
 // EvalNode evaluates one node on operand values by its op's Ref. Symbols in its attributes must be
@@ -44,7 +45,8 @@ type evaluator struct {
 // maxDepth bounds calls within calls and regions within regions.
 const maxDepth = 100
 
-func (e *evaluator) run(f *Func, in []value.Value) ([]value.Value, error) {
+// run evaluates f; outer binds the symbols of the function around a region.
+func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]value.Value, error) {
 	if e.depth++; e.depth > maxDepth {
 		return nil, fmt.Errorf("@%s: calls are nested more than %d deep", f.name, maxDepth)
 	}
@@ -52,7 +54,10 @@ func (e *evaluator) run(f *Func, in []value.Value) ([]value.Value, error) {
 	if len(in) != len(f.params) {
 		return nil, fmt.Errorf("@%s takes %d parameters, have %d", f.name, len(f.params), len(in))
 	}
-	env := map[string]Dim{}
+	env := maps.Clone(outer)
+	if env == nil {
+		env = map[string]Dim{}
+	}
 	vals := make(map[Value]value.Value, len(f.params)+len(f.nodes))
 	for i, p := range f.params {
 		if err := Unify(p.types[0], TypeOf(in[i]), env); err != nil {
@@ -115,7 +120,7 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		if callee == nil {
 			return nil, fmt.Errorf("@%s is not a function of the module", n.attrs.Symbol("func"))
 		}
-		return e.run(callee, in)
+		return e.run(callee, in, nil)
 	case gradOp:
 		return nil, fmt.Errorf("grad has no meaning of its own: run the pass autodiff first")
 	}
@@ -132,13 +137,13 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		if err != nil {
 			return nil, err
 		}
-		return e.run(body, in)
+		return e.run(body, in, env)
 	}
 	outTypes, err := InferTypes(n.op, types, attrs, n.regions, n.fn.module)
 	if err != nil {
 		return nil, err
 	}
-	c := &RefCtx{Attrs: attrs, OutTypes: outTypes, Node: n, eval: e}
+	c := &RefCtx{Attrs: attrs, OutTypes: outTypes, Node: n, eval: e, env: env}
 	for i, v := range in {
 		t, ok := v.(*value.Tensor)
 		if !ok {

@@ -40,7 +40,7 @@ func (a activation) op() *graph.Op {
 			{In: []graph.Feed{{Type: "f64[2,5]", Lo: lo, Hi: hi, Spread: true}}},
 			{In: []graph.Feed{{Type: "f32[3,5]", Lo: lo, Hi: hi, Spread: true}}},
 			{In: []graph.Feed{{Type: "f16[7]", Lo: lo, Hi: hi, Spread: true}}},
-			{In: []graph.Feed{{Type: "f32[17]", Values: edges}}, NoGrad: "kinks and infinities"},
+			{In: []graph.Feed{given("f32[17]", edges)}, NoGrad: "kinks and infinities"},
 		},
 	}
 	for _, attrs := range a.other {
@@ -96,7 +96,8 @@ func LogSigmoid(x Value) Value { return floatUnary("log_sigmoid", x) }
 var _ = graph.MustRegister(func() *graph.Op {
 	op := activation{
 		name: "gelu",
-		doc: "x times the standard normal distribution function of x (ONNX Gelu, torch.nn.GELU): x/2*(1+erf(x/sqrt(2))), or with approximate " +
+		doc: "x times the standard normal distribution function of x (ONNX Gelu, torch.nn.GELU): x/2*(1+erf(x/sqrt(2))), or " +
+			"with approximate " +
 			"\"tanh\" x/2*(1+tanh(sqrt(2/pi)*(x+0.044715*x^3))).",
 		attrs: []graph.AttrSpec{{Name: "approximate", Kind: graph.StringAttr, Default: "none", Doc: `the formula: "none" or "tanh"`}},
 		body: func(b *graph.BodyCtx, x Value) Value {
@@ -232,7 +233,8 @@ func CELU(x Value, alpha float64) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "clamp",
-	Doc: "x limited to [low, high], all three broadcast (ONNX Clip, torch.clamp): min(max(x, low), high). NaN stays. The gradient passes to x at the " +
+	Doc: "x limited to [low, high], all three broadcast (ONNX Clip, torch.clamp): min(max(x, low), high). NaN stays. The " +
+		"gradient passes to x at the " +
 		"bounds, too; beyond them it goes to the bound.",
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Numeric, Doc: "the operand"},
@@ -253,11 +255,11 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
 	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[2,5]", Spread: true}, {Type: "f64[]", Values: "[-1]"}, {Type: "f64[]", Values: "[1]"}}},
-		{In: []graph.Feed{{Type: "f64[2,3]", Values: "[-0.5, 0.75, 2.5, 0.2, -1.5, 0.1]"}, {Type: "f64[3]", Values: "[0, -1, 2]"}, {Type: "f64[2,1]", Values: "[1, 1.5]"}}},
-		{In: []graph.Feed{{Type: "f32[17]", Values: edges}, {Type: "f32[]", Values: "[-1]"}, {Type: "f32[]", Values: "[0.5]"}}, NoGrad: "kinks"},
-		{In: []graph.Feed{{Type: "i64[3]", Values: "[9007199254740993, -5, 7]"}, {Type: "i64[]", Values: "[-4]"}, {Type: "i64[]", Values: "[9007199254740992]"}}},
-		{In: []graph.Feed{{Type: "u8[2,3]", Hi: 255}, {Type: "u8[]", Values: "[3]"}, {Type: "u8[3]", Values: "[9, 100, 200]"}}},
+		{In: []graph.Feed{{Type: "f64[2,5]", Spread: true}, given("f64[]", "[-1]"), given("f64[]", "[1]")}},
+		{In: []graph.Feed{given("f64[2,3]", "[-0.5, 0.75, 2.5, 0.2, -1.5, 0.1]"), given("f64[3]", "[0, -1, 2]"), given("f64[2,1]", "[1, 1.5]")}},
+		{In: []graph.Feed{given("f32[17]", edges), given("f32[]", "[-1]"), given("f32[]", "[0.5]")}, NoGrad: "kinks"},
+		{In: []graph.Feed{given("i64[3]", "[9007199254740993, -5, 7]"), given("i64[]", "[-4]"), given("i64[]", "[9007199254740992]")}},
+		{In: []graph.Feed{{Type: "u8[2,3]", Hi: 255}, given("u8[]", "[3]"), given("u8[3]", "[9, 100, 200]")}},
 	},
 })
 
@@ -340,7 +342,8 @@ func Hardsigmoid(x Value) Value { return floatUnary("hardsigmoid", x) }
 
 var _ = graph.MustRegister(activation{
 	name: "hardswish",
-	doc:  "x times x/6+1/2 limited to [0, 1] (ONNX HardSwish, torch.nn.Hardswish). The gradient at the bounds -3 and 3 is that of the middle part, -0.5 and 1.5.",
+	doc: "x times x/6+1/2 limited to [0, 1] (ONNX HardSwish, torch.nn.Hardswish). The gradient at the bounds -3 and 3 is " +
+		"that of the middle part, -0.5 and 1.5.",
 	body: func(_ *graph.BodyCtx, x Value) Value {
 		return Mul(x, Div(Hardtanh(Add(x, 3.0), 0, 6), 6.0))
 	},
@@ -433,7 +436,8 @@ func Heaviside(x Value, atZero float64) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "prelu",
-	Doc:  "x where it is positive, slope*x elsewhere, with slope broadcast to x (ONNX PRelu, torch.nn.PReLU). The gradient at 0 is the slope.",
+	Doc: "x where it is positive, slope*x elsewhere, with slope broadcast to x (ONNX PRelu, torch.nn.PReLU). The gradient " +
+		"at 0 is the slope.",
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Floats, Doc: "the operand"},
 		{Name: "slope", Types: graph.Floats, Doc: "the factors where x is not positive, of x's dtype"},
@@ -450,7 +454,7 @@ var _ = graph.MustRegister(&graph.Op{
 		{In: []graph.Feed{{Type: "f64[2,3]", Spread: true}, {Type: "f64[3]"}}},
 		{In: []graph.Feed{{Type: "f64[2,3,5]", Spread: true}, {Type: "f64[3,1]"}}},
 		{In: []graph.Feed{{Type: "f64[4]", Spread: true}, {Type: "f64[]"}}},
-		{In: []graph.Feed{{Type: "f32[17]", Values: edges}, {Type: "f32[]"}}, NoGrad: "kinks and infinities"},
+		{In: []graph.Feed{given("f32[17]", edges), {Type: "f32[]"}}, NoGrad: "kinks and infinities"},
 	},
 })
 

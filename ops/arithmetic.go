@@ -119,7 +119,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
 	Sample: append(binarySamples(0.5, 3, "i8", "u8", "i64", "f16"),
-		graph.Sample{In: []graph.Feed{{Type: "i8[4]", Values: "[-7, 7, -128, -9]"}, {Type: "i8[4]", Values: "[2, -2, -1, -4]"}}}),
+		graph.Sample{In: []graph.Feed{given("i8[4]", "[-7, 7, -128, -9]"), given("i8[4]", "[2, -2, -1, -4]")}}),
 })
 
 // Div returns a/b, broadcast, as torch.true_divide does: integer and bool operands are cast to f32. See
@@ -158,8 +158,8 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
 	Sample: append(binarySamples(0.5, 3, "i64", "u8", "f32"),
-		graph.Sample{In: []graph.Feed{{Type: "i8[4]", Values: "[-7, 7, -128, -8]"}, {Type: "i8[4]", Values: "[2, -2, 3, -4]"}}},
-		graph.Sample{In: []graph.Feed{{Type: "f32[5]", Values: "[-7, 7, -0.5, 1, 0]"}, {Type: "f32[5]", Values: "[2, -2, 3, 0, -4]"}}}),
+		graph.Sample{In: []graph.Feed{given("i8[4]", "[-7, 7, -128, -8]"), given("i8[4]", "[2, -2, 3, -4]")}},
+		graph.Sample{In: []graph.Feed{given("f32[5]", "[-7, 7, -0.5, 1, 0]"), given("f32[5]", "[2, -2, 3, 0, -4]")}}),
 })
 
 // floorDiv corrects the quotient by the exact remainder: the floor of a rounded quotient can be one too large.
@@ -245,10 +245,10 @@ func Fmod(a, b Operand) Value { return binary("fmod", a, b) }
 var remainderSamples = []graph.Sample{
 	{In: []graph.Feed{{Type: "f64[2,3]", Lo: 2.2, Hi: 2.8, Spread: true}, {Type: "f64[2,3]", Lo: -2.05, Hi: -1.7, Spread: true}}},
 	{In: []graph.Feed{{Type: "f64[2,3]", Lo: -2.8, Hi: -2.2, Spread: true}, {Type: "f64[3]", Lo: 1.7, Hi: 2.05, Spread: true}}},
-	{In: []graph.Feed{{Type: "i64[2,3]", Lo: -9, Hi: 9}, {Type: "i64[3]", Values: "[-4, 3, 5]"}}},
-	{In: []graph.Feed{{Type: "i8[4]", Values: "[-128, -7, 7, -128]"}, {Type: "i8[4]", Values: "[-1, 2, -2, 3]"}}},
+	{In: []graph.Feed{{Type: "i64[2,3]", Lo: -9, Hi: 9}, given("i64[3]", "[-4, 3, 5]")}},
+	{In: []graph.Feed{given("i8[4]", "[-128, -7, 7, -128]"), given("i8[4]", "[-1, 2, -2, 3]")}},
 	{In: []graph.Feed{{Type: "u8[2,3]", Lo: 0, Hi: 255}, {Type: "u8[]", Lo: 7, Hi: 7}}},
-	{In: []graph.Feed{{Type: "f32[5]", Values: "[-7.5, 7.5, inf, 1, -0]"}, {Type: "f32[5]", Values: "[2, -2, 3, 0, 4]"}}, NoGrad: "infinities and a zero divisor"},
+	{In: []graph.Feed{given("f32[5]", "[-7.5, 7.5, inf, 1, -0]"), given("f32[5]", "[2, -2, 3, 0, 4]")}, NoGrad: "infinities and a zero divisor"},
 }
 
 var _ = graph.MustRegister(&graph.Op{
@@ -262,11 +262,15 @@ var _ = graph.MustRegister(&graph.Op{
 		a, b, y, dy := g.In[0], g.In[1], g.Out[0], g.Dy(0)
 		// Where a is 0, poles that the zero factor or the power itself cancels are taken out: b*a^(b-1) at b = 0
 		// and a^b*log(a) at b >= 0, both with the limit 0.
-		zero := Equal(a, 0.0)
-		da := Mul(Mul(dy, b), Pow(Where(And(zero, Equal(b, 0.0)), 1.0, a), Sub(b, 1.0)))
-		dx := []Value{SumTo(da, a.Shape()), {}}
-		if _, fixed := b.Constant(); !fixed {
-			dx[1] = SumTo(Mul(Mul(dy, y), Log(Where(And(zero, GreaterEqual(b, 0.0)), 1.0, a))), b.Shape())
+		exponent, fixed := b.Constant()
+		base := a
+		if !fixed || slices.Contains(exponent.Exact().F, 0) {
+			base = Where(And(Equal(a, 0.0), Equal(b, 0.0)), 1.0, a)
+		}
+		dx := []Value{SumTo(Mul(Mul(dy, b), Pow(base, Sub(b, 1.0))), a.Shape()), {}}
+		if !fixed {
+			base = Where(And(Equal(a, 0.0), GreaterEqual(b, 0.0)), 1.0, a)
+			dx[1] = SumTo(Mul(Mul(dy, y), Log(base)), b.Shape())
 		}
 		return dx
 	},
@@ -275,9 +279,9 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{0, 1},
 	Tol:     graph.Tol{ULP: 4},
 	Sample: append(binarySamples(0.3, 2.7, "f32", "u8", "f16"),
-		graph.Sample{In: []graph.Feed{{Type: "i64[2,3]", Lo: -3, Hi: 3}, {Type: "i64[3]", Values: "[0, 3, -1]"}}},
+		graph.Sample{In: []graph.Feed{{Type: "i64[2,3]", Lo: -3, Hi: 3}, given("i64[3]", "[0, 3, -1]")}},
 		graph.Sample{
-			In:     []graph.Feed{{Type: "f64[7]", Values: "[0, 0, 2, -2, -2, 0, -0.5]"}, {Type: "f64[7]", Values: "[0, 2, 0, 2, 3, 1, 0.5]"}},
+			In:     []graph.Feed{given("f64[7]", "[0, 0, 2, -2, -2, 0, -0.5]"), given("f64[7]", "[0, 2, 0, 2, 3, 1, 0.5]")},
 			NoGrad: "bases of 0 and below have no derivative by the exponent",
 		}),
 })
@@ -363,14 +367,13 @@ func unlessBeaten(beaten, a, b, dy Value) Value {
 }
 
 var extremumSamples = []graph.Sample{
-	{In: []graph.Feed{{Type: "f64[2,3]", Lo: -3, Hi: -1, Spread: true}, {Type: "f64[3]", Lo: -3.01, Hi: -0.99, Spread: true}}, NoGrad: "ties may occur"},
-	{In: []graph.Feed{{Type: "f64[2,3]", Values: "[1.5, -2, 0.25, 3, -1, 0]"}, {Type: "f64[3]", Values: "[2, -1.5, 0.125]"}}},
-	{In: []graph.Feed{{Type: "f64[2,1]", Values: "[0.5, -0.5]"}, {Type: "f64[3]", Values: "[1.25, -1.25, 0.125]"}}},
-	{In: []graph.Feed{{Type: "f64[]", Values: "[0.5]"}, {Type: "f64[3]", Values: "[1.25, -1.25, 0.125]"}}},
+	{In: []graph.Feed{given("f64[2,3]", "[1.5, -2, 0.25, 3, -1, 0]"), given("f64[3]", "[2, -1.5, 0.125]")}},
+	{In: []graph.Feed{given("f64[2,1]", "[0.5, -0.5]"), given("f64[3]", "[1.25, -1.25, 0.125]")}},
+	{In: []graph.Feed{given("f64[]", "[0.5]"), given("f64[3]", "[1.25, -1.25, 0.125]")}},
 	{In: []graph.Feed{{Type: "i8[2,3]", Lo: -9, Hi: 9}, {Type: "i8[3]", Lo: -9, Hi: 9}}},
-	{In: []graph.Feed{{Type: "u64[2]", Values: "[18446744073709551615, 1]"}, {Type: "u64[2]", Values: "[18446744073709551614, 2]"}}},
-	{In: []graph.Feed{{Type: "i64[2]", Values: "[9223372036854775807, -9223372036854775808]"}, {Type: "i64[2]", Values: "[9223372036854775806, -9223372036854775807]"}}},
-	{In: []graph.Feed{{Type: "f32[6]", Values: "[nan, 1, -0, 0, inf, nan]"}, {Type: "f32[6]", Values: "[1, nan, 0, -0, nan, -inf]"}}, NoGrad: "ties and NaN"},
+	{In: []graph.Feed{given("u64[2]", "[18446744073709551615, 1]"), given("u64[2]", "[18446744073709551614, 2]")}},
+	{In: []graph.Feed{given("i64[2]", "[9223372036854775807, -9223372036854775808]"), given("i64[2]", "[9223372036854775806, -9223372036854775807]")}},
+	{In: []graph.Feed{given("f32[6]", "[nan, 1, -0, 0, inf, nan]"), given("f32[6]", "[1, nan, 0, -0, nan, -inf]")}, NoGrad: "ties and NaN"},
 	{In: []graph.Feed{{Type: "f16[2,3]"}, {Type: "f16[3]"}}, NoGrad: "ties may occur"},
 }
 
@@ -378,8 +381,9 @@ var extremumSamples = []graph.Sample{
 func Minimum(a, b Operand) Value { return binary("minimum", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
-	Name:    "atan2",
-	Doc:     "The angle of the point (b, a) from the positive x axis, in (-pi, pi], element-wise with broadcasting (torch.atan2, math.Atan2).",
+	Name: "atan2",
+	Doc: "The angle of the point (b, a) from the positive x axis, in (-pi, pi], element-wise with broadcasting " +
+		"(torch.atan2, math.Atan2).",
 	Args:    binaryArgs(graph.Floats),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -393,8 +397,8 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{0, 1},
 	Tol:     graph.Tol{ULP: 4},
 	Sample: append(binarySamples(0.5, 3, "f32", "f16"),
-		graph.Sample{In: []graph.Feed{{Type: "f64[4]", Values: "[1, -1, 0.5, -2]"}, {Type: "f64[4]", Values: "[-2, -0.5, 1, 2]"}}},
-		graph.Sample{In: []graph.Feed{{Type: "f32[5]", Values: "[0, -0, 0, inf, nan]"}, {Type: "f32[5]", Values: "[-1, -1, 0, -inf, 1]"}}, NoGrad: "the cut and the origin"}),
+		graph.Sample{In: []graph.Feed{given("f64[4]", "[1, -1, 0.5, -2]"), given("f64[4]", "[-2, -0.5, 1, 2]")}},
+		graph.Sample{In: []graph.Feed{given("f32[5]", "[0, -0, 0, inf, nan]"), given("f32[5]", "[-1, -1, 0, -inf, 1]")}, NoGrad: "the cut and the origin"}),
 })
 
 // Atan2 returns the angle of the point (b, a), broadcast; integers are cast to f32.

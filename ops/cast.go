@@ -50,7 +50,7 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 func castSample(typ, values string, to graph.DType) graph.Sample {
-	return graph.Sample{In: []graph.Feed{{Type: typ, Values: values}}, Attrs: graph.Attrs{attr("to", to)}}
+	return graph.Sample{In: []graph.Feed{given(typ, values)}, Attrs: graph.Attrs{attr("to", to)}}
 }
 
 // Cast returns x with its elements converted to dt, x itself if it has that dtype.

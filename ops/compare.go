@@ -55,16 +55,16 @@ func comparison(name, doc string, types graph.DTypeSet, r relation) *graph.Op {
 		Sample: []graph.Sample{
 			{In: []graph.Feed{{Type: "f64[2,3]"}, {Type: "f64[3]"}}},
 			{In: []graph.Feed{{Type: "f32[4,1]"}, {Type: "f32[2,1,3]"}}},
-			{In: []graph.Feed{{Type: "f32[6]", Values: "[nan, 1, 0, inf, 2, nan]"}, {Type: "f32[6]", Values: "[1, nan, -0, inf, 3, nan]"}}},
+			{In: []graph.Feed{given("f32[6]", "[nan, 1, 0, inf, 2, nan]"), given("f32[6]", "[1, nan, -0, inf, 3, nan]")}},
 			{In: []graph.Feed{{Type: "f16[2,3]"}, {Type: "f16[]"}}},
 			{In: []graph.Feed{{Type: "i8[2,3]", Lo: -2, Hi: 2}, {Type: "i8[3]", Lo: -2, Hi: 2}}},
-			{In: []graph.Feed{{Type: "i64[2]", Values: "[9007199254740993, -1]"}, {Type: "i64[2]", Values: "[9007199254740992, -1]"}}},
-			{In: []graph.Feed{{Type: "u64[2]", Values: "[18446744073709551615, 1]"}, {Type: "u64[2]", Values: "[18446744073709551614, 1]"}}},
+			{In: []graph.Feed{given("i64[2]", "[9007199254740993, -1]"), given("i64[2]", "[9007199254740992, -1]")}},
+			{In: []graph.Feed{given("u64[2]", "[18446744073709551615, 1]"), given("u64[2]", "[18446744073709551614, 1]")}},
 		},
 	}
 	if types.Has(graph.Bool) {
 		op.Sample = append(op.Sample, graph.Sample{In: []graph.Feed{{Type: "bool[2,3]"}, {Type: "bool[3]"}}},
-			graph.Sample{In: []graph.Feed{{Type: "string[2]", Values: `["a", "b"]`}, {Type: "string[]", Values: `["a"]`}}})
+			graph.Sample{In: []graph.Feed{given("string[2]", `["a", "b"]`), given("string[]", `["a"]`)}})
 	}
 	return op
 }
@@ -124,7 +124,7 @@ func logic(name, doc string, f func(a, b bool) bool) *graph.Op {
 		Props:   graph.Props{Elementwise: true, Commutative: true},
 		InPlace: []int{0, 1},
 		Sample: []graph.Sample{
-			{In: []graph.Feed{{Type: "bool[4]", Values: "[true, true, false, false]"}, {Type: "bool[4]", Values: "[true, false, true, false]"}}},
+			{In: []graph.Feed{given("bool[4]", "[true, true, false, false]"), given("bool[4]", "[true, false, true, false]")}},
 			{In: []graph.Feed{{Type: "bool[2,1,3]"}, {Type: "bool[5,1]"}}},
 			{In: []graph.Feed{{Type: "bool[]"}, {Type: "bool[3]"}}},
 		},

@@ -92,9 +92,8 @@ var _ = graph.MustRegister(&graph.Op{
 			u: func(a, x uint64) uint64 { return a + x },
 		}, startAt(0))
 	},
-	InPlace: []int{0},
-	Tol:     graph.Tol{Terms: laneTerms},
-	Sample:  cumSamples(),
+	Tol:    graph.Tol{Terms: laneTerms},
+	Sample: cumSamples(),
 })
 
 // laneTerms is the size of the axis.
@@ -142,11 +141,10 @@ var _ = graph.MustRegister(&graph.Op{
 			u: func(a, x uint64) uint64 { return a * x },
 		}, startAt(1))
 	},
-	InPlace: []int{0},
-	Tol:     graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"},
+	Tol: graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"},
 	Sample: append(cumSamples(),
-		graph.Sample{In: []graph.Feed{{Type: "f64[2,4]", Values: "[1.5, 0, -2, 3, 0, 0.5, 0, 2]"}}, Attrs: graph.Attrs{attr("axis", 1)}},
-		graph.Sample{In: []graph.Feed{{Type: "f64[4]", Values: "[1.5, 0, -2, 3]"}}, Attrs: graph.Attrs{attr("axis", 0), attr("exclusive", true), attr("reverse", true)}}),
+		graph.Sample{In: []graph.Feed{given("f64[2,4]", "[1.5, 0, -2, 3, 0, 0.5, 0, 2]")}, Attrs: graph.Attrs{attr("axis", 1)}},
+		graph.Sample{In: []graph.Feed{given("f64[4]", "[1.5, 0, -2, 3]")}, Attrs: graph.Attrs{attr("axis", 0), attr("exclusive", true), attr("reverse", true)}}),
 })
 
 // CumProd returns the products of the elements so far along axis, of x's shape and dtype.
@@ -154,7 +152,8 @@ func CumProd(x Value, axis int, opts ...CumOption) Value { return cumulative("cu
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "recurrence",
-	Doc: "The linear recurrence h[t] = a[t]*h[t-1] + b[t] along an axis, from h = 0 before the first step; with lag, h[t] = a[t-1]*h[t-1] + " +
+	Doc: "The linear recurrence h[t] = a[t]*h[t-1] + b[t] along an axis, from h = 0 before the first step; with lag, h[t] = " +
+		"a[t-1]*h[t-1] + " +
 		"b[t]. It is the gradient of cumulative products and a filter of its own.",
 	Args: []graph.Arg{
 		{Name: "a", Types: graph.Floats, Doc: "the factors"},

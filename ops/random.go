@@ -30,7 +30,8 @@ func words(c *graph.RefCtx, block int) [4]uint32 {
 
 var keyArg = graph.Arg{Name: "key", Types: graph.DTypes(graph.U64), Doc: "u64[2]: the seed and the number of the call"}
 
-var streamAttr = graph.AttrSpec{Name: "stream", Kind: graph.IntAttr, Doc: "the number that tells the draws of one random node of a module from those of the others, below 2^32"}
+var streamAttr = graph.AttrSpec{Name: "stream", Kind: graph.IntAttr, Doc: "the number that tells the draws of one random " +
+	"node of a module from those of the others, below 2^32"}
 
 // drawAttrs declares the attributes of a random tensor, with those of the distribution.
 func drawAttrs(distribution ...graph.AttrSpec) []graph.AttrSpec {
@@ -63,7 +64,7 @@ func drawSamples(a, b string) []graph.Sample {
 	var s []graph.Sample
 	for i, dt := range []graph.DType{graph.F32, graph.F64, graph.F16, graph.BF16} {
 		s = append(s, graph.Sample{
-			In:    []graph.Feed{{Type: "u64[2]", Values: "[81985529216486895, 4294967303]"}},
+			In:    []graph.Feed{given("u64[2]", "[81985529216486895, 4294967303]")},
 			Attrs: graph.Attrs{attr("shape", graph.Ints([][]int{{2, 3, 5}, {7}, {}, {0, 2}}[i]...)), attr("dtype", dt), attr("stream", 7*i), attr(a, -1.5), attr(b, 2.0)},
 		})
 	}
@@ -74,8 +75,10 @@ const drawNoGrad = "the draws do not depend on anything that has a gradient"
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "random_uniform",
-	Doc: "Uniform random numbers from low up to but not including high, as a function of key, stream and position (torch.rand): low + u*(high-low), " +
-		"computed in f64 and rounded to the dtype, so that narrow dtypes may reach high. u is a multiple of 2^-53 for f64 and of 2^-24 otherwise. " +
+	Doc: "Uniform random numbers from low up to but not including high, as a function of key, stream and position " +
+		"(torch.rand): low + u*(high-low), " +
+		"computed in f64 and rounded to the dtype, so that narrow dtypes may reach high. u is a multiple of 2^-53 for f64 " +
+		"and of 2^-24 otherwise. " +
 		"The generator is Philox4x32-10.",
 	Args:    []graph.Arg{keyArg},
 	Attrs:   drawAttrs(floatAttr("low", 0, "the lower end"), floatAttr("high", 1, "the upper end")),
@@ -112,8 +115,10 @@ func RandomUniform(f *graph.Func, dt graph.DType, low, high float64, dims ...any
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "random_normal",
-	Doc: "Normal random numbers of a mean and a standard deviation, as a function of key, stream and position (torch.randn). Elements 2k and 2k+1 are " +
-		"sqrt(-2*log(u))*cos(2*pi*v) and the same with sin, by Box and Muller, in f64, for the words of the two elements: u = (word+1/2)/2^32, v = word/2^32. " +
+	Doc: "Normal random numbers of a mean and a standard deviation, as a function of key, stream and position " +
+		"(torch.randn). Elements 2k and 2k+1 are " +
+		"sqrt(-2*log(u))*cos(2*pi*v) and the same with sin, by Box and Muller, in f64, for the words of the two elements: u " +
+		"= (word+1/2)/2^32, v = word/2^32. " +
 		"The generator is Philox4x32-10.",
 	Args:    []graph.Arg{keyArg},
 	Attrs:   drawAttrs(floatAttr("mean", 0, "the mean"), floatAttr("std", 1, "the standard deviation")),
@@ -192,13 +197,16 @@ func Key(f *graph.Func) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "dropout",
-	Doc: "Zeroes elements with probability p and scales the others by 1/(1-p) (torch.nn.Dropout in training). An element survives where " +
-		"random_uniform in f32 with the same key and stream is at least p. Along shared axes one draw decides for all elements, as for the channels " +
+	Doc: "Zeroes elements with probability p and scales the others by 1/(1-p) (torch.nn.Dropout in training). An element " +
+		"survives where " +
+		"random_uniform in f32 with the same key and stream is at least p. Along shared axes one draw decides for all " +
+		"elements, as for the channels " +
 		"of Dropout2d. The gradient has the same mask.",
 	Args: []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the tensor"}, keyArg},
 	Attrs: []graph.AttrSpec{
 		{Name: "p", Kind: graph.FloatAttr, Doc: "the probability that an element is zeroed"},
-		{Name: "shared", Kind: graph.IntsAttr, Default: []int64{}, Doc: "axes along which elements share their draw; negative ones count from the end"},
+		{Name: "shared", Kind: graph.IntsAttr, Default: []int64{}, Doc: "axes along which elements share their draw; " +
+			"negative ones count from the end"},
 		streamAttr,
 	},
 	Results: out,
@@ -243,7 +251,7 @@ var _ = graph.MustRegister(&graph.Op{
 
 func dropoutSample(typ string, p float64, shared ...int) graph.Sample {
 	return graph.Sample{
-		In:    []graph.Feed{{Type: typ}, {Type: "u64[2]", Values: "[12345678901234567, 3]"}},
+		In:    []graph.Feed{{Type: typ}, given("u64[2]", "[12345678901234567, 3]")},
 		Attrs: graph.Attrs{attr("p", p), attr("shared", append([]int{}, shared...)), attr("stream", 5)},
 	}
 }

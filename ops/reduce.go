@@ -61,8 +61,8 @@ func inferReduce(c *graph.InferCtx) []graph.Type {
 	return tensors(graph.TensorType{DType: x.DType, Shape: reducedShape(x.Shape, axes, c.Bool("keepdims"))})
 }
 
-// reduction is the part that the reductions over any axes share. Samples cover every choice of axes; ints says that
-// integers are reduced too.
+// reduction is the part that the reductions over any axes share: all but the meaning and the gradient. Its samples cover
+// every choice of axes in f64, whose elements feed describes, and one in each of the other dtypes.
 func reduction(name, doc string, types graph.DTypeSet, feed graph.Feed, dtypes ...string) *graph.Op {
 	op := &graph.Op{
 		Name:    name,
@@ -96,7 +96,8 @@ func reduction(name, doc string, types graph.DTypeSet, feed graph.Feed, dtypes .
 }
 
 var reduceAttrs = []graph.AttrSpec{
-	{Name: "axes", Kind: graph.IntsAttr, Doc: "the axes to reduce; negative ones count from the end, and none means that x stays as it is"},
+	{Name: "axes", Kind: graph.IntsAttr, Doc: "the axes to reduce; negative ones count from the end, and none means that x " +
+		"stays as it is"},
 	{Name: "keepdims", Kind: graph.BoolAttr, Default: false, Doc: "whether reduced axes stay, with size 1"},
 }
 
@@ -207,7 +208,8 @@ func count(x Value, axes []int) Operand {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_sum", "The sum over axes (ONNX ReduceSum, torch.sum). Integers wrap; the dtype stays.", graph.Numeric, graph.Feed{}, "f32", "i8", "u8", "i64", "f16")
+	op := reduction("reduce_sum", "The sum over axes (ONNX ReduceSum, torch.sum). Integers wrap; the "+
+		"dtype stays.", graph.Numeric, graph.Feed{}, "f32", "i8", "u8", "i64", "f16")
 	op.Grad = func(g *graph.GradCtx) []Value { return []Value{spread(g, g.Dy(0))} }
 	op.Ref = func(c *graph.RefCtx) {
 		fold(c, arith{
@@ -244,7 +246,8 @@ func intsTo64(x Value) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_mean", "The mean over axes (ONNX ReduceMean, torch.mean); NaN over no elements.", graph.Floats, graph.Feed{}, "f32", "f16")
+	op := reduction("reduce_mean", "The mean over axes (ONNX ReduceMean, torch.mean); NaN over "+
+		"no elements.", graph.Floats, graph.Feed{}, "f32", "f16")
 	op.Grad = func(g *graph.GradCtx) []Value {
 		x := g.In[0]
 		return []Value{spread(g, Div(g.Dy(0), count(x, reducedAxes(g.Attrs, x.Rank()))))}
@@ -305,14 +308,15 @@ func highest(y *value.Exact, i int) {
 
 // tiedSamples are extrema at ties, with NaN and over negative zeros.
 var tiedSamples = []graph.Sample{
-	{In: []graph.Feed{{Type: "f64[2,3]", Values: "[1, 1, 1, -2, 3, 3]"}}, Attrs: graph.Attrs{attr("axes", []int{1})}, NoGrad: "ties"},
-	{In: []graph.Feed{{Type: "f32[3,2]", Values: "[1, nan, -0, 0, -inf, inf]"}}, Attrs: graph.Attrs{attr("axes", []int{1})}, NoGrad: "NaN and ties"},
+	{In: []graph.Feed{given("f64[2,3]", "[1, 1, 1, -2, 3, 3]")}, Attrs: graph.Attrs{attr("axes", []int{1})}, NoGrad: "ties"},
+	{In: []graph.Feed{given("f32[3,2]", "[1, nan, -0, 0, -inf, inf]")}, Attrs: graph.Attrs{attr("axes", []int{1})}, NoGrad: "NaN and ties"},
 	{In: []graph.Feed{{Type: "i8[2,0]"}}, Attrs: graph.Attrs{attr("axes", []int{1})}},
-	{In: []graph.Feed{{Type: "u64[2]", Values: "[18446744073709551615, 1]"}}, Attrs: graph.Attrs{attr("axes", []int{0})}},
+	{In: []graph.Feed{given("u64[2]", "[18446744073709551615, 1]")}, Attrs: graph.Attrs{attr("axes", []int{0})}},
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_max", "The maximum over axes (ONNX ReduceMax, torch.amax). NaN wins, +0 is above -0; over no elements it is -inf, for integers "+
+	op := reduction("reduce_max", "The maximum over axes (ONNX ReduceMax, torch.amax). NaN wins, +0 is above -0; over no "+
+		"elements it is -inf, for integers "+
 		"the least value. The gradient is shared evenly among ties.", graph.Numeric, graph.Feed{Spread: true}, "f32", "i8", "u8", "i64", "f16")
 	op.Grad = sharedEvenly
 	op.Ref = func(c *graph.RefCtx) {
@@ -332,8 +336,10 @@ func ReduceMax(x Value, axes []int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_min", "The minimum over axes (ONNX ReduceMin, torch.amin). NaN wins, -0 is below +0; over no elements it is inf, for integers "+
-		"the greatest value. The gradient is shared evenly among ties.", graph.Numeric, graph.Feed{Spread: true}, "f32", "i8", "u8", "i64", "f16")
+	op := reduction("reduce_min", "The minimum over axes (ONNX ReduceMin, torch.amin). NaN wins, -0 is below +0; over no "+
+		"elements it is inf, for integers "+
+		"the greatest value. The gradient is shared evenly "+
+		"among ties.", graph.Numeric, graph.Feed{Spread: true}, "f32", "i8", "u8", "i64", "f16")
 	op.Grad = sharedEvenly
 	op.Ref = func(c *graph.RefCtx) {
 		fold(c, arith{
@@ -352,7 +358,8 @@ func ReduceMin(x Value, axes []int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_prod", "The product over axes (ONNX ReduceProd, torch.prod), 1 over no elements. Integers wrap. The gradient is right where elements "+
+	op := reduction("reduce_prod", "The product over axes (ONNX ReduceProd, torch.prod), 1 over no elements. Integers wrap. "+
+		"The gradient is right where elements "+
 		"are zero, too.", graph.Numeric, graph.Feed{}, "f32", "i8", "u8", "i64", "f16")
 	op.Grad = func(g *graph.GradCtx) []Value {
 		// The product of the others is that of those before times that of those after, along one axis
@@ -396,7 +403,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 	}
 	op.Tol = graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"}
 	for _, v := range []string{"[1.5, 0, -2, 0.5, 3, 2]", "[0, 0, 2, 1.5, 0, 0]"} {
-		op.Sample = append(op.Sample, graph.Sample{In: []graph.Feed{{Type: "f64[2,3]", Values: v}}, Attrs: graph.Attrs{attr("axes", []int{1})}})
+		op.Sample = append(op.Sample, graph.Sample{In: []graph.Feed{given("f64[2,3]", v)}, Attrs: graph.Attrs{attr("axes", []int{1})}})
 	}
 	return op
 }())
@@ -410,7 +417,8 @@ func ReduceProd(x Value, axes []int, keepDims bool) Value {
 func Prod(x Value, axes ...int) Value { return ReduceProd(intsTo64(x), axesOrAll(axes), false) }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_any", "Whether any element along axes is true (torch.any); false over no elements.", graph.Bools, graph.Feed{}, "bool")
+	op := reduction("reduce_any", "Whether any element along axes is true (torch.any); false over "+
+		"no elements.", graph.Bools, graph.Feed{}, "bool")
 	op.NoGrad = "a truth value has no derivative"
 	op.Ref = func(c *graph.RefCtx) { fold(c, arith{b: func(a, x bool) bool { return a || x }}, startAt(0)) }
 	return op
@@ -422,7 +430,8 @@ func ReduceAny(x Value, axes []int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_all", "Whether all elements along axes are true (torch.all); true over no elements.", graph.Bools, graph.Feed{}, "bool")
+	op := reduction("reduce_all", "Whether all elements along axes are true (torch.all); true over "+
+		"no elements.", graph.Bools, graph.Feed{}, "bool")
 	op.NoGrad = "a truth value has no derivative"
 	op.Ref = func(c *graph.RefCtx) { fold(c, arith{b: func(a, x bool) bool { return a && x }}, startAt(1)) }
 	return op
@@ -436,7 +445,7 @@ func ReduceAll(x Value, axes []int, keepDims bool) Value {
 // arg is the part that argmax and argmin share; wins says whether x replaces the best so far.
 func arg(name, doc string, wins func(order int) bool) *graph.Op {
 	feed := func(typ, values string, axis int, keep bool) graph.Sample {
-		return graph.Sample{In: []graph.Feed{{Type: typ, Values: values}}, Attrs: graph.Attrs{attr("axis", axis), attr("keepdims", keep)}}
+		return graph.Sample{In: []graph.Feed{given(typ, values)}, Attrs: graph.Attrs{attr("axis", axis), attr("keepdims", keep)}}
 	}
 	return &graph.Op{
 		Name: name,
@@ -606,8 +615,10 @@ func statistic(name, doc string, feed graph.Feed, body func(b *graph.BodyCtx, x 
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := statistic("logsumexp", "The logarithm of the sum of exponentials over axes (ONNX ReduceLogSumExp, torch.logsumexp), which does not overflow: the maximum is "+
-		"taken out first. Over nothing but -inf it is -inf, with gradient 0.", graph.Feed{}, func(b *graph.BodyCtx, x Value, axes []int) Value {
+	op := statistic("logsumexp", "The logarithm of the sum of exponentials over axes (ONNX ReduceLogSumExp, "+
+		"torch.logsumexp), which does not overflow: the maximum is "+
+		"taken out first. Over nothing but -inf it is -inf, with "+
+		"gradient 0.", graph.Feed{}, func(b *graph.BodyCtx, x Value, axes []int) Value {
 		top := StopGradient(ReduceMax(x, axes, true))
 		top = Where(IsInf(top), 0.0, top) // inf-inf would be NaN
 		y := Add(Log(ReduceSum(Exp(Sub(x, top)), axes, true)), top)
@@ -622,7 +633,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 		return []Value{Mul(unreduce(g, g.Dy(0)), Exp(Sub(g.In[0], y)))}
 	}
 	op.Sample = append(op.Sample, graph.Sample{
-		In:     []graph.Feed{{Type: "f64[5,3]", Values: "[10000, 10000, -10000, -100000, -100000, -100000, -inf, 0, 1, -inf, -inf, -inf, inf, 0, 1]"}},
+		In:     []graph.Feed{given("f64[5,3]", "[10000, 10000, -10000, -100000, -100000, -100000, -inf, 0, 1, -inf, -inf, -inf, inf, 0, 1]")},
 		Attrs:  graph.Attrs{attr("axes", []int{1})},
 		NoGrad: "infinities",
 	})
@@ -635,7 +646,8 @@ func LogSumExp(x Value, axes []int, keepDims bool) Value {
 }
 
 // correctionAttr is what var and std subtract from the number of elements.
-var correctionAttr = graph.AttrSpec{Name: "correction", Kind: graph.IntAttr, Default: int64(1), Doc: "what is subtracted from the number of elements in the divisor: 1 gives the unbiased variance, 0 the biased one"}
+var correctionAttr = graph.AttrSpec{Name: "correction", Kind: graph.IntAttr, Default: int64(1), Doc: "what is subtracted " +
+	"from the number of elements in the divisor: 1 gives the unbiased variance, 0 the biased one"}
 
 // freedom returns max(0, n-correction) for the n elements of x along axes.
 func freedom(x Value, axes []int, correction int) Operand {
@@ -675,7 +687,8 @@ func correctedSamples(op *graph.Op) {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := statistic("var", "The variance over axes: the sum of squared distances from the mean divided by the number of elements minus correction (torch.var).",
+	op := statistic("var", "The variance over axes: the sum of squared distances from the mean divided by the number of "+
+		"elements minus correction (torch.var).",
 		graph.Feed{}, variance)
 	op.Attrs = append(op.Attrs, correctionAttr)
 	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, g.Dy(0)) }
@@ -709,11 +722,13 @@ func Std(x Value, axes []int, correction int, keepDims bool) Value {
 	return reduce("std", x, axes, keepDims, attr("correction", correction))
 }
 
-var _ = graph.MustRegister(statistic("reduce_l1", "The sum of absolute values over axes (ONNX ReduceL1, torch.norm with p 1).", graph.Feed{Spread: true},
+var _ = graph.MustRegister(statistic("reduce_l1", "The sum of absolute values over axes (ONNX ReduceL1, "+
+	"torch.norm with p 1).", graph.Feed{Spread: true},
 	func(b *graph.BodyCtx, x Value, axes []int) Value { return ReduceSum(Abs(x), axes, b.Bool("keepdims")) }))
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := statistic("reduce_l2", "The root of the sum of squares over axes (ONNX ReduceL2, torch.norm with p 2), with gradient 0 where it is 0.", graph.Feed{Spread: true},
+	op := statistic("reduce_l2", "The root of the sum of squares over axes (ONNX ReduceL2, torch.norm with p 2), with "+
+		"gradient 0 where it is 0.", graph.Feed{Spread: true},
 		func(b *graph.BodyCtx, x Value, axes []int) Value {
 			return Sqrt(ReduceSum(Square(x), axes, b.Bool("keepdims")))
 		})

@@ -42,13 +42,13 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{1, 2},
 	Sample: []graph.Sample{
 		{In: []graph.Feed{{Type: "bool[2,3]"}, {Type: "f64[2,3]"}, {Type: "f64[2,3]"}}},
-		{In: []graph.Feed{{Type: "bool[2,1]", Values: "[true, false]"}, {Type: "f64[3]"}, {Type: "f64[4,1,1]"}}},
-		{In: []graph.Feed{{Type: "bool[3]", Values: "[true, false, true]"}, {Type: "f64[2,3]"}, {Type: "f64[]"}}},
-		{In: []graph.Feed{{Type: "bool[]", Values: "[true]"}, {Type: "i64[2,3]"}, {Type: "i64[3]"}}},
+		{In: []graph.Feed{given("bool[2,1]", "[true, false]"), {Type: "f64[3]"}, {Type: "f64[4,1,1]"}}},
+		{In: []graph.Feed{given("bool[3]", "[true, false, true]"), {Type: "f64[2,3]"}, {Type: "f64[]"}}},
+		{In: []graph.Feed{given("bool[]", "[true]"), {Type: "i64[2,3]"}, {Type: "i64[3]"}}},
 		{In: []graph.Feed{{Type: "bool[3]"}, {Type: "u8[2,3]"}, {Type: "u8[3]"}}},
 		{In: []graph.Feed{{Type: "bool[3]"}, {Type: "bool[2,3]"}, {Type: "bool[3]"}}},
-		{In: []graph.Feed{{Type: "bool[2]", Values: "[true, false]"}, {Type: "string[2]", Values: `["a", "b"]`}, {Type: "string[2]", Values: `["c", "d"]`}}},
-		{In: []graph.Feed{{Type: "bool[4]", Values: "[true, false, true, false]"}, {Type: "f32[4]", Values: "[nan, nan, -0, inf]"}, {Type: "f32[4]", Values: "[1, -0, nan, 2]"}}, NoGrad: "NaN"},
+		{In: []graph.Feed{given("bool[2]", "[true, false]"), given("string[2]", `["a", "b"]`), given("string[2]", `["c", "d"]`)}},
+		{In: []graph.Feed{given("bool[4]", "[true, false, true, false]"), given("f32[4]", "[nan, nan, -0, inf]"), given("f32[4]", "[1, -0, nan, 2]")}, NoGrad: "NaN"},
 	},
 })
 
@@ -115,7 +115,8 @@ func StopGradient(x Value) Value { return emit1("stop_gradient", []Value{x}) }
 var _ = graph.MustRegister(&graph.Op{
 	Name: "custom_grad",
 	Doc: "Computes region 0 and is differentiated by region 1. Region 0 takes the inputs and the captured values. Region 1 takes the " +
-		"inputs, the results, the gradient of the objective by each result (zeros where there is none) and the captured values, and gives " +
+		"inputs, the results, the gradient of the objective by each result (zeros where there is none) and the captured " +
+		"values, and gives " +
 		"one gradient per input. Captured values get no gradient.",
 	Args: []graph.Arg{{Name: "xs", Types: graph.AnyDType, Variadic: true, Doc: "the inputs, then the captured values"}},
 	Attrs: []graph.AttrSpec{
@@ -192,7 +193,8 @@ var _ = graph.MustRegister(&graph.Op{
 func checkBackward(r *graph.Func, inputs, args []Value) string {
 	params := r.Params()
 	if len(params) != len(args) {
-		return fmt.Sprintf("region 1 has %d parameters, want %d: inputs, results, their gradients, captured values", len(params), len(args))
+		return fmt.Sprintf("region 1 has %d parameters, want %d: inputs, results, their gradients, "+
+			"captured values", len(params), len(args))
 	}
 	if len(r.Results()) != len(inputs) {
 		return fmt.Sprintf("region 1 gives %d gradients for %d inputs", len(r.Results()), len(inputs))

@@ -6,12 +6,13 @@ import (
 	"github.com/graphrun/graphrun/graph"
 )
 
-var axisAttr = graph.AttrSpec{Name: "axis", Kind: graph.IntAttr, Default: int64(-1), Doc: "the axis over which to normalize; a negative one counts from the end"}
+var axisAttr = graph.AttrSpec{Name: "axis", Kind: graph.IntAttr, Default: int64(-1), Doc: "the axis over which to " +
+	"normalize; a negative one counts from the end"}
 
 // softmaxSamples holds plain logits, one class, masked and huge ones.
 func softmaxSamples() []graph.Sample {
 	sample := func(typ, values, noGrad string, axis int) graph.Sample {
-		return graph.Sample{In: []graph.Feed{{Type: typ, Values: values}}, Attrs: graph.Attrs{attr("axis", axis)}, NoGrad: noGrad}
+		return graph.Sample{In: []graph.Feed{given(typ, values)}, Attrs: graph.Attrs{attr("axis", axis)}, NoGrad: noGrad}
 	}
 	return []graph.Sample{
 		sample("f64[2,3,5]", "", "", 1),
@@ -27,7 +28,8 @@ func softmaxSamples() []graph.Sample {
 }
 
 // softmaxTol is the tolerance of both ops.
-var softmaxTol = graph.Tol{ULP: 64, Why: "the rounding of x-max is magnified by |x-max| in the exponential, and the sum of n exponentials is rounded n times"}
+var softmaxTol = graph.Tol{ULP: 64, Why: "the rounding of x-max is magnified by |x-max| in the exponential, and the sum of " +
+	"n exponentials is rounded n times"}
 
 // expLane stores e^(x-max) of a lane in y, and returns the maximum and the sum of what it stored.
 func expLane(x, y []float64, at, stride, n int) (top, sum float64) {
@@ -45,7 +47,8 @@ func expLane(x, y []float64, at, stride, n int) (top, sum float64) {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "softmax",
-	Doc: "e^x divided by its sum along an axis (ONNX Softmax, torch.softmax). The maximum is taken out first, so that nothing overflows. " +
+	Doc: "e^x divided by its sum along an axis (ONNX Softmax, torch.softmax). The maximum is taken out first, so that " +
+		"nothing overflows. " +
 		"A lane of nothing but -inf gives NaN.",
 	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the logits"}},
 	Attrs:   []graph.AttrSpec{axisAttr},

@@ -20,6 +20,9 @@ type unary struct {
 	lo, hi    float64 // where the f64 samples lie; spread apart and off the integers
 }
 
+// given is a sample operand of certain elements, spelled as in text.
+func given(typ, values string) graph.Feed { return graph.Feed{Type: typ, Values: values} }
+
 // edges are the operands on which every function of floats is tried.
 const edges = "[nan, inf, -inf, 0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-40, -1e-40, 3e38, -100, 100]"
 
@@ -45,7 +48,7 @@ func (fn unary) op() *graph.Op {
 			{In: []graph.Feed{{Type: "f32[3,5]", Lo: fn.lo, Hi: fn.hi}}, NoGrad: "a kink may be near"},
 			{In: []graph.Feed{{Type: "f16[5]", Lo: fn.lo, Hi: fn.hi}}, NoGrad: "a kink may be near"},
 			{In: []graph.Feed{{Type: "f32[]", Lo: fn.lo, Hi: fn.hi, Spread: true}}},
-			{In: []graph.Feed{{Type: "f32[17]", Values: edges}}, NoGrad: "kinks, poles and infinities"},
+			{In: []graph.Feed{given("f32[17]", edges)}, NoGrad: "kinks, poles and infinities"},
 		},
 	}
 	if fn.grad != nil {
@@ -53,8 +56,8 @@ func (fn unary) op() *graph.Op {
 	}
 	if fn.i != nil {
 		op.Sample = append(op.Sample,
-			graph.Sample{In: []graph.Feed{{Type: "i8[5]", Values: "[-128, 127, 0, -1, 3]"}}},
-			graph.Sample{In: []graph.Feed{{Type: "i64[2]", Values: "[-9223372036854775808, 9007199254740993]"}}},
+			graph.Sample{In: []graph.Feed{given("i8[5]", "[-128, 127, 0, -1, 3]")}},
+			graph.Sample{In: []graph.Feed{given("i64[2]", "[-9223372036854775808, 9007199254740993]")}},
 			graph.Sample{In: []graph.Feed{{Type: "u8[2,3]", Hi: 255}}})
 	}
 	return op
@@ -463,7 +466,8 @@ func rounding(name string, x Value) Value {
 
 var _ = graph.MustRegister(unary{
 	name: "relu",
-	doc:  "x where it is positive and 0 where it is negative; zeros and NaN stay as they are (ONNX Relu, torch.relu). The gradient at 0 is 0.",
+	doc: "x where it is positive and 0 where it is negative; zeros and NaN stay as they are (ONNX Relu, torch.relu). The " +
+		"gradient at 0 is 0.",
 	f: func(x float64) float64 {
 		if x < 0 {
 			return 0
@@ -492,9 +496,9 @@ func classifier(name, doc string, f func(x float64) bool) *graph.Op {
 		Ref:    func(c *graph.RefCtx) { apply(c.Out[0].B, c.In[0].F, f) },
 		Props:  graph.Props{Elementwise: true},
 		Sample: []graph.Sample{
-			{In: []graph.Feed{{Type: "f32[17]", Values: edges}}},
-			{In: []graph.Feed{{Type: "f64[2,3]", Values: "[nan, inf, -inf, 1, 0, -1e308]"}}},
-			{In: []graph.Feed{{Type: "f16[3]", Values: "[nan, 65504, -inf]"}}},
+			{In: []graph.Feed{given("f32[17]", edges)}},
+			{In: []graph.Feed{given("f64[2,3]", "[nan, inf, -inf, 1, 0, -1e308]")}},
+			{In: []graph.Feed{given("f16[3]", "[nan, 65504, -inf]")}},
 		},
 	}
 }

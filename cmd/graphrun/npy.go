@@ -41,12 +41,14 @@ func readNPY(path string) (*value.Tensor, error) {
 	return t, nil
 }
 
+const npyMagic = "\x93NUMPY"
+
 // decodeNPY reads an array from r, of which size bytes can come: it allocates no more than in proportion to them.
 func decodeNPY(r *bufio.Reader, size int64) (*value.Tensor, error) {
 	// The header's length stands before it; npyio would believe it.
 	start, _ := r.Peek(12)
-	if len(start) < 12 {
-		return nil, errors.New("not an .npy file: it is too short")
+	if len(start) < 12 || string(start[:6]) != npyMagic {
+		return nil, errors.New("not an .npy file")
 	}
 	head := int64(binary.LittleEndian.Uint16(start[8:]))
 	if start[6] >= 2 {
@@ -91,12 +93,12 @@ func decodeNPY(r *bufio.Reader, size int64) (*value.Tensor, error) {
 func npyHeader(r io.Reader) (h npyio.Header, err error) {
 	defer func() {
 		if recover() != nil {
-			err = errors.New("not an .npy file: its header is damaged")
+			err = errors.New("the header of the .npy file is damaged")
 		}
 	}()
 	in, err := npyio.NewReader(r)
 	if err != nil {
-		return h, fmt.Errorf("not an .npy file: %w", err)
+		return h, fmt.Errorf("the header of the .npy file: %w", err)
 	}
 	for _, d := range in.Header.Descr.Shape {
 		if d < 0 {

@@ -23,9 +23,12 @@ func (init Func) For(dt graph.DType, dims ...int) func(f *graph.Func, key graph.
 	return func(f *graph.Func, key graph.Value) graph.Value { return init(f, key, dt, dims) }
 }
 
-// Constant fills with one number, rounded to the dtype (torch.nn.init.constant_).
+// Constant fills with one number (torch.nn.init.constant_), which a float dtype rounds and an integer dtype cuts off.
 func Constant(x float64) Func {
 	return func(f *graph.Func, _ graph.Value, dt graph.DType, dims []int) graph.Value {
+		if dt.IsInteger() {
+			return ops.Full(f, dt, int64(x), sizes(dims)...)
+		}
 		return ops.Full(f, dt, x, sizes(dims)...)
 	}
 }

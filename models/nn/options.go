@@ -26,8 +26,8 @@ type options struct {
 	ceilMode        bool
 	noPadCount      bool
 	divisor         int
-	noAffine        bool
-	noRunningStats  bool
+	affine          bool
+	runningStats    bool
 	eps             float64
 	momentum        float64
 	cumulative      bool
@@ -41,7 +41,7 @@ type options struct {
 
 // collect applies the options and records those that the layer does not take.
 func (l *layer) collect(opts []Option, takes ...string) *options {
-	o := &options{groups: 1, paddingMode: "zeros", eps: 1e-5, momentum: 0.1, given: map[string]bool{}}
+	o := &options{groups: 1, paddingMode: "zeros", eps: 1e-5, momentum: 0.1, affine: true, runningStats: true, given: map[string]bool{}}
 	for _, op := range opts {
 		known := false
 		for _, name := range takes {
@@ -154,8 +154,9 @@ func ExcludePadding() Option {
 // Divisor divides by n instead of by the window's size (divisor_override). For average pooling.
 func Divisor(n int) Option { return Option{"Divisor", func(o *options) { o.divisor = n }} }
 
-// NoAffine leaves out the learnt scale and shift. For normalization.
-func NoAffine() Option { return Option{"NoAffine", func(o *options) { o.noAffine = true }} }
+// Affine says whether there is a learnt scale and shift. All normalizations have them unless told otherwise, except
+// InstanceNorm.
+func Affine(on bool) Option { return Option{"Affine", func(o *options) { o.affine = on }} }
 
 // Eps sets what is added to the variance before the root is taken, 1e-5 unless given. For normalization.
 func Eps(eps float64) Option { return Option{"Eps", func(o *options) { o.eps = eps }} }
@@ -172,7 +173,7 @@ func CumulativeMomentum() Option {
 // RunningStats says whether running statistics are kept for use outside training. BatchNorm keeps them unless told
 // otherwise, InstanceNorm does not.
 func RunningStats(keep bool) Option {
-	return Option{"RunningStats", func(o *options) { o.noRunningStats = !keep }}
+	return Option{"RunningStats", func(o *options) { o.runningStats = keep }}
 }
 
 // WeightInit sets how the weight is initialized; without it, as PyTorch does.

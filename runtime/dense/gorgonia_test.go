@@ -29,7 +29,7 @@ func ours() engine[graph.Value] {
 		matmul: func(a, b v) v { return ops.MatMul(a, b) },
 		add:    func(a, b v) v { return ops.Add(a, b) },
 		mul:    func(a, b v) v { return ops.Mul(a, b) },
-		conv:   func(x, w v) v { return ops.Conv(x, w, ops.ConvOptions{Pads: []int{1, 1, 1, 1}}) },
+		conv:   func(x, w v) v { return ops.Conv(x, w, ops.ConvParams{Pads: []int{1, 1, 1, 1}}) },
 		tanh:   ops.Tanh,
 		relu:   ops.ReLU,
 		pool: func(x v) v {

@@ -160,6 +160,26 @@ func TestOptionErrors(t *testing.T) {
 	}
 }
 
+func TestLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws thousands of images")
+	}
+	train, test, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if train.Len() != TrainSize || test.Len() != TestSize {
+		t.Errorf("%d and %d images", train.Len(), test.Len())
+	}
+	first, err := train.Slice(0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !first.Pixels().Equal(generate(t, Options{N: 10, Seed: trainSeed, Fonts: TrainFonts()}).Pixels()) {
+		t.Error("the training images are not those of Generate in the training fonts")
+	}
+}
+
 func TestSample(t *testing.T) {
 	a, err := Sample(7, 1, "gomono")
 	if err != nil {
@@ -202,10 +222,10 @@ func TestSmoothIsGaussian(t *testing.T) {
 // worse has a fault.
 func TestHeldOutDigitsAreRecognizable(t *testing.T) {
 	if testing.Short() {
-		t.Skip("draws and compares thousands of images")
+		t.Skip("compares thousands of images")
 	}
-	train := generate(t, Options{N: 3000, Seed: 1})
-	test := generate(t, Options{N: 400, Seed: 2, Fonts: HeldOutFonts()})
+	train := generate(t, Options{N: 2000, Seed: 1})
+	test := generate(t, Options{N: 200, Seed: 2, Fonts: HeldOutFonts()})
 	const size = side * side
 	tp, sp := train.Pixels().Bytes(), test.Pixels().Bytes()
 	right := 0

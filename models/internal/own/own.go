@@ -60,3 +60,11 @@ func (s *Set) of(m *graph.Module) map[string]string {
 	}
 	return s.names[p]
 }
+
+// Has reports whether the owner has the key in m already.
+func (s *Set) Has(m *graph.Module, key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.of(m)[key]
+	return ok
+}

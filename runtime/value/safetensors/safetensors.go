@@ -123,6 +123,8 @@ func badf(format string, args ...any) error {
 // Write writes tensors and metadata. The bytes depend only on names, tensors and metadata, not on the
 // order of the arguments, and are those of the reference implementation's own serializer: tensors sorted
 // by falling alignment of the dtype, then by name; the header padded with spaces to a multiple of 8 bytes.
+// Metadata is sorted by key, where the reference has no fixed order; nil metadata is left out, empty
+// metadata is written.
 //
 // Errors, before anything is written: a nil tensor, two of one name, the reserved name "__metadata__",
 // names and metadata that are not UTF-8, a dtype that the format does not define (string, i2 ... u4), and

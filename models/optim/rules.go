@@ -1,0 +1,186 @@
+package optim
+
+import (
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
+)
+
+// SGD follows the gradient, with Momentum along an average of directions: buf = momentum*buf + (1-dampening)*g, where
+// the first buf is g itself; p -= lr*buf (torch.optim.SGD). State: momentum_buffer. Options: Momentum, Dampening,
+// Nesterov, WeightDecay, Maximize, ScheduleMomentum, Name.
+func SGD(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("sgd", lr, sgd, Optimizer{}, opts, "Momentum", "Dampening", "Nesterov", "Maximize", "ScheduleMomentum")
+}
+
+func sgd(s *step) {
+	g := s.g
+	if s.hasMomentum() {
+		const name = "momentum_buffer"
+		mu := s.in(s.mu())
+		buf := ops.Add(ops.Mul(s.state(name, 0), mu), ops.Mul(g, 1-s.dampening))
+		if s.dampening != 0 { // the first step takes the gradient undampened
+			buf = ops.Where(ops.Equal(s.steps(), 1.0), g, buf)
+		}
+		s.set(name, 0, buf)
+		if s.nesterov {
+			g = ops.Add(g, ops.Mul(buf, mu))
+		} else {
+			g = buf
+		}
+	}
+	s.descend(s.rate(), g)
+}
+
+// Adam divides an average of gradients by the root of an average of their squares, both corrected for their start at 0:
+// p -= lr/(1-beta1^t) * m / (sqrt(v)/sqrt(1-beta2^t) + eps) (Kingma and Ba 2015; torch.optim.Adam). State: exp_avg,
+// exp_avg_sq, and max_exp_avg_sq with AMSGrad. Options: Betas, Eps, WeightDecay, AMSGrad, Maximize, ScheduleMomentum, Name.
+func Adam(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("adam", lr, adam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8}, opts, "Betas", "Eps", "AMSGrad", "Maximize", "ScheduleMomentum")
+}
+
+// AdamW is Adam whose weight decay, 0.01 unless given, shrinks the weight before the step: p *= 1-lr*decay (Loshchilov
+// and Hutter 2019; torch.optim.AdamW). Options: as Adam.
+func AdamW(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("adamw", lr, adam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01}, opts,
+		"Betas", "Eps", "AMSGrad", "Maximize", "ScheduleMomentum")
+}
+
+func adam(s *step) {
+	if s.kind == "adamw" && s.weightDecay != 0 {
+		shrink := s.once("shrink", func() Value { return ops.Sub(1.0, ops.Mul(s.rate(), s.weightDecay)) })
+		s.p = ops.Mul(s.p, s.in(shrink))
+	}
+	m := s.average("exp_avg", s.mu(), s.g)
+	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
+	if s.amsgrad {
+		const name = "max_exp_avg_sq"
+		v = s.set(name, 0, ops.Maximum(s.state(name, 0), v))
+	}
+	root := s.once("root", func() Value { return ops.Sqrt(s.correction("correction2", s.beta2)) })
+	rate := s.once("rate", func() Value { return ops.Div(s.rate(), s.correction("correction1", s.mu())) })
+	s.descend(rate, ops.Div(m, ops.Add(ops.Div(ops.Sqrt(v), s.in(root)), s.eps)))
+}
+
+// RMSprop divides the gradient by the root of an average of its squares, eps added after the root (Hinton 2012;
+// torch.optim.RMSprop). State: square_avg, grad_avg if Centered, momentum_buffer with Momentum. Options: Alpha, Eps,
+// Momentum, Centered, WeightDecay, Maximize, ScheduleMomentum, Name.
+func RMSprop(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("rmsprop", lr, rmsprop, Optimizer{alpha: 0.99, eps: 1e-8}, opts, "Alpha", "Eps", "Momentum", "Centered", "Maximize", "ScheduleMomentum")
+}
+
+func rmsprop(s *step) {
+	v := s.average("square_avg", s.alpha, ops.Square(s.g))
+	if s.centered {
+		v = ops.Sub(v, ops.Square(s.average("grad_avg", s.alpha, s.g)))
+	}
+	d := ops.Div(s.g, ops.Add(ops.Sqrt(v), s.eps))
+	if s.hasMomentum() {
+		const name = "momentum_buffer"
+		d = s.set(name, 0, ops.Add(ops.Mul(s.state(name, 0), s.in(s.mu())), d))
+	}
+	s.descend(s.rate(), d)
+}
+
+// Adagrad divides the gradient by the root of the sum of its squares so far (Duchi et al. 2011; torch.optim.Adagrad).
+// State: sum. Options: LRDecay, InitialAccumulator, Eps, WeightDecay, Maximize, Name.
+func Adagrad(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("adagrad", lr, adagrad, Optimizer{eps: 1e-10}, opts, "LRDecay", "InitialAccumulator", "Eps", "Maximize")
+}
+
+func adagrad(s *step) {
+	rate := s.rate()
+	if s.lrDecay != 0 {
+		rate = s.once("rate", func() Value {
+			return ops.Div(s.rate(), ops.Add(ops.Mul(ops.Sub(s.steps(), 1.0), s.lrDecay), 1.0))
+		})
+	}
+	sum := s.set("sum", s.accumulator, ops.Add(s.state("sum", s.accumulator), ops.Square(s.g)))
+	s.descend(rate, ops.Div(s.g, ops.Add(ops.Sqrt(sum), s.eps)))
+}
+
+// Adadelta scales the gradient by the ratio of the root mean squares of past updates and of gradients (Zeiler 2012;
+// torch.optim.Adadelta, where lr is 1 unless given). State: square_avg, acc_delta. Options: Rho, Eps, WeightDecay,
+// Maximize, Name.
+func Adadelta(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("adadelta", lr, adadelta, Optimizer{rho: 0.9, eps: 1e-6}, opts, "Rho", "Eps", "Maximize")
+}
+
+func adadelta(s *step) {
+	v := s.average("square_avg", s.rho, ops.Square(s.g))
+	past := ops.Sqrt(ops.Add(s.state("acc_delta", 0), s.eps))
+	delta := ops.Mul(ops.Div(past, ops.Sqrt(ops.Add(v, s.eps))), s.g)
+	s.average("acc_delta", s.rho, ops.Square(delta))
+	s.descend(s.rate(), delta)
+}
+
+// Adamax is Adam with the largest gradient of late instead of the average of squares: u = max(beta2*u, |g|+eps);
+// p -= lr/(1-beta1^t) * m/u (Kingma and Ba 2015; torch.optim.Adamax). State: exp_avg, exp_inf. Options: Betas, Eps,
+// WeightDecay, Maximize, ScheduleMomentum, Name.
+func Adamax(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("adamax", lr, adamax, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8}, opts, "Betas", "Eps", "Maximize", "ScheduleMomentum")
+}
+
+func adamax(s *step) {
+	m := s.average("exp_avg", s.mu(), s.g)
+	u := s.set("exp_inf", 0, ops.Maximum(ops.Mul(s.state("exp_inf", 0), s.beta2), ops.Add(ops.Abs(s.g), s.eps)))
+	rate := s.once("rate", func() Value { return ops.Div(s.rate(), s.correction("correction1", s.mu())) })
+	s.descend(rate, ops.Div(m, u))
+}
+
+// NAdam is Adam that looks ahead along its momentum, which rises to beta1 (Dozat 2016; torch.optim.NAdam). State:
+// exp_avg, exp_avg_sq, and mu_product for all weights. Options: Betas, Eps, MomentumDecay, WeightDecay,
+// ScheduleMomentum, Name.
+func NAdam(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("nadam", lr, nadam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8, momentumDecay: 4e-3}, opts,
+		"Betas", "Eps", "MomentumDecay", "ScheduleMomentum")
+}
+
+func nadam(s *step) {
+	mu := func(name string, ahead float64) Value {
+		return s.once(name, func() Value {
+			power := ops.Pow(s.f64(0.96), ops.Mul(ops.Add(s.steps(), ahead), s.momentumDecay))
+			return ops.Mul(s.f64(s.mu()), ops.Sub(1.0, ops.Mul(power, 0.5)))
+		})
+	}
+	now, next := mu("mu", 0), mu("mu_next", 1)
+	product := s.scalar(s.prefix()+".mu_product", graph.F64, 1, func(p Value) Value { return ops.Mul(p, now) })
+	rateG := s.once("rate_g", func() Value {
+		return ops.Mul(s.rate(), ops.Div(ops.Sub(1.0, now), ops.Sub(1.0, product)))
+	})
+	rateM := s.once("rate_m", func() Value {
+		return ops.Mul(s.rate(), ops.Div(next, ops.Sub(1.0, ops.Mul(product, next))))
+	})
+	m := s.average("exp_avg", s.mu(), s.g)
+	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
+	d := ops.Add(ops.Sqrt(ops.Div(v, s.in(s.correction("correction2", s.beta2)))), s.eps)
+	s.p = ops.Sub(s.p, ops.Mul(ops.Div(s.g, d), s.in(rateG)))
+	s.descend(rateM, ops.Div(m, d))
+}
+
+// RAdam is Adam that leaves out the division while too few gradients have been seen to know their variance, and scales
+// it by what is known after that (Liu et al. 2020; torch.optim.RAdam). State: exp_avg, exp_avg_sq. Options: Betas, Eps,
+// WeightDecay, ScheduleMomentum, Name.
+func RAdam(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("radam", lr, radam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8}, opts, "Betas", "Eps", "ScheduleMomentum")
+}
+
+func radam(s *step) {
+	m := s.average("exp_avg", s.mu(), s.g)
+	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
+	correction2 := s.correction("correction2", s.beta2)
+	limit := 2/(1-s.beta2) - 1
+	length := s.once("length", func() Value {
+		t := s.steps()
+		return ops.Sub(limit, ops.Div(ops.Mul(ops.Mul(t, 2.0), ops.Pow(s.f64(s.beta2), t)), correction2))
+	})
+	known := s.once("known", func() Value { return ops.Greater(length, 5.0) })
+	factor := s.once("factor", func() Value {
+		r := ops.Div(
+			ops.Mul(ops.Mul(ops.Sub(length, 4.0), ops.Sub(length, 2.0)), limit),
+			ops.Mul(length, (limit-4)*(limit-2)))
+		return ops.Sqrt(ops.Mul(r, correction2))
+	})
+	rate := s.once("rate", func() Value { return ops.Div(s.rate(), s.correction("correction1", s.mu())) })
+	adapted := ops.Div(ops.Mul(m, s.in(factor)), ops.Add(ops.Sqrt(v), s.eps))
+	s.descend(rate, ops.Where(known, adapted, m))
+}

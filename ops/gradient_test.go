@@ -1,0 +1,123 @@
+package ops_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// gradientOf differentiates the sum of build's result at x, declared with the dims, and returns the gradient's elements.
+func gradientOf(t *testing.T, build func(x graph.Value) graph.Value, x *value.Tensor, dims ...any) []float64 {
+	t.Helper()
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	in := f.Input("x", graph.F64, dims...)
+	f.Return("dx", graph.Grad(ops.Sum(build(in)), in)[0])
+	prepared, err := compile.Optimize(m, compile.Through("autodiff"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outs, err := (&graph.Interpreter{}).Run(prepared.LookupFunc("f"), []value.Value{x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outs[0].(*value.Tensor).Float64s()
+}
+
+func f64s(t *testing.T, data []float64, shape ...int) *value.Tensor {
+	t.Helper()
+	x, err := value.FromSlice(data, shape...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// TestSymbolicSizes checks that gradients which divide by a size do so when it is known at run time only.
+func TestSymbolicSizes(t *testing.T) {
+	x := f64s(t, []float64{1, -2, 3.5, 0.25, 2, -1}, 3, 2)
+	for name, build := range map[string]func(x graph.Value) graph.Value{
+		"mean": func(x graph.Value) graph.Value { return ops.Square(ops.Mean(x)) },
+		"var":  func(x graph.Value) graph.Value { return ops.Var(x, []int{0}, 1, false) },
+		"std":  func(x graph.Value) graph.Value { return ops.Std(x, nil, 0, true) },
+		"prod": func(x graph.Value) graph.Value { return ops.Prod(x, 0) },
+		"amax": func(x graph.Value) graph.Value { return ops.ReduceMax(x, []int{0}, false) },
+	} {
+		want := gradientOf(t, build, x, 3, 2)
+		for _, dims := range [][]any{{"N", 2}, {"N", "M"}} {
+			got := gradientOf(t, build, x, dims...)
+			for i := range want {
+				if got[i] != want[i] {
+					t.Errorf("%s with %v: element %d is %v, want %v", name, dims, i, got[i], want[i])
+				}
+			}
+		}
+	}
+}
+
+// TestKinks holds the gradients at kinks against PyTorch's conventions.
+func TestKinks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		build func(x graph.Value) graph.Value
+		at    []float64
+		want  []float64
+	}{
+		{"relu", ops.ReLU, []float64{0, math.Copysign(0, -1), math.NaN()}, []float64{0, 0, 1}},
+		{"abs", ops.Abs, []float64{0}, []float64{0}},
+		{"leaky_relu", func(x graph.Value) graph.Value { return ops.LeakyReLU(x, 0.2) }, []float64{0}, []float64{0.2}},
+		{"prelu", func(x graph.Value) graph.Value { return ops.PReLU(x, x.Func().Scalar(graph.F64, 0.2)) }, []float64{0}, []float64{0.2}},
+		{"elu", func(x graph.Value) graph.Value { return ops.ELU(x, 0.7) }, []float64{0, 1e4}, []float64{0.7, 1}},
+		{"celu", func(x graph.Value) graph.Value { return ops.CELU(x, 0.7) }, []float64{0, 1e4}, []float64{1, 1}},
+		{"selu", ops.SELU, []float64{0}, []float64{1.7580993408473766}},
+		{"threshold", func(x graph.Value) graph.Value { return ops.Threshold(x, 0.5, 9) }, []float64{0.5}, []float64{0}},
+		{"hardtanh", func(x graph.Value) graph.Value { return ops.Hardtanh(x, -1, 1) }, []float64{-1, 1, 0}, []float64{0, 0, 1}},
+		{"relu6", ops.ReLU6, []float64{0, 6, 3}, []float64{0, 0, 1}},
+		{"hardsigmoid", ops.Hardsigmoid, []float64{-3, 3}, []float64{0, 0}},
+		{"hardswish", ops.Hardswish, []float64{-3, 3, 4, -4}, []float64{-0.5, 1.5, 1, 0}},
+		{"clamp", func(x graph.Value) graph.Value { return ops.Clamp(x, 0, 1) }, []float64{0, 1, 2}, []float64{1, 1, 0}},
+		{"clamp below", func(x graph.Value) graph.Value { return ops.Clamp(x, 0.0, nil) }, []float64{0, -1, 9}, []float64{1, 0, 1}},
+		{"maximum", func(x graph.Value) graph.Value { return ops.Maximum(x, 1.0) }, []float64{1, 2, 0}, []float64{0.5, 1, 0}},
+		{"amax", func(x graph.Value) graph.Value { return ops.ReduceMax(x, nil, false) }, []float64{2, 1, 2}, []float64{0.5, 0, 0.5}},
+		{"pow", func(x graph.Value) graph.Value { return ops.Pow(x, 2.0) }, []float64{0, -3}, []float64{0, -6}},
+		{"pow 0", func(x graph.Value) graph.Value { return ops.Pow(x, 0.0) }, []float64{0, 5}, []float64{0, 0}},
+		{"norm", func(x graph.Value) graph.Value { return ops.Norm(x, 2, nil, false) }, []float64{0, 0}, []float64{0, 0}},
+		{"std", func(x graph.Value) graph.Value { return ops.Std(x, nil, 1, false) }, []float64{2, 2}, []float64{0, 0}},
+		{"logsumexp", func(x graph.Value) graph.Value { return ops.LogSumExp(x, nil, false) }, []float64{math.Inf(-1), math.Inf(-1)}, []float64{0, 0}},
+		{"softplus", func(x graph.Value) graph.Value { return ops.Softplus(x, 1, 20) }, []float64{0, 1e4, -1e4}, []float64{0.5, 1, 0}},
+	} {
+		got := gradientOf(t, c.build, f64s(t, c.at, len(c.at)), len(c.at))
+		for i, want := range c.want {
+			if math.Abs(got[i]-want) > 1e-15 || math.IsNaN(got[i]) {
+				t.Errorf("%s: the gradient at %v is %v, want %v", c.name, c.at[i], got[i], want)
+			}
+		}
+	}
+}
+
+func TestCustomGrad(t *testing.T) {
+	triple := func(_ *graph.Func, x []graph.Value) []graph.Value { return []graph.Value{ops.Mul(x[0], 3.0)} }
+	flipped := func(x graph.Value) graph.Value {
+		return ops.CustomGrad(triple, func(_ *graph.Func, _, _, dy []graph.Value) []graph.Value {
+			return []graph.Value{ops.Neg(dy[0])}
+		}, x)[0]
+	}
+	if got := gradientOf(t, flipped, f64s(t, []float64{1, 2}, 2), "N"); got[0] != -1 || got[1] != -1 {
+		t.Errorf("the gradient is %v, want that of the backward function, -1", got)
+	}
+
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	y := ops.CustomGrad(triple, func(_ *graph.Func, _, _, dy []graph.Value) []graph.Value {
+		return []graph.Value{ops.Sum(dy[0])}
+	}, f.Input("x", graph.F64, "N"))
+	f.Return("y", y[0])
+	if err := m.Err(); err == nil || !strings.Contains(err.Error(), "gradient 0 is f64[], the input is f64[N]") {
+		t.Errorf("a gradient of a wrong type is reported as %v", err)
+	}
+}
