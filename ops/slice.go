@@ -200,15 +200,6 @@ func wholeSlice(x Value) (starts, limits []graph.Dim, steps []int) {
 	return starts, limits, steps
 }
 
-// crop cuts x to a shape, from the first position of each axis on; x itself if it has that shape.
-func crop(x Value, shape []graph.Dim) Value {
-	if !x.OK() || graph.EqualShapes(x.Shape(), shape) {
-		return x
-	}
-	starts, _, steps := wholeSlice(x)
-	return emit1("slice", []Value{x}, attr("starts", starts), attr("limits", shape), attr("steps", steps))
-}
-
 // piece returns length positions of x along axis from start on.
 func piece(x Value, axis int, start, length graph.Dim) Value {
 	starts, limits, steps := wholeSlice(x)

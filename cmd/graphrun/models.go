@@ -84,7 +84,9 @@ func loadSaved(dir string) (*savedModel, error) {
 // metaClasses is the key under which a module keeps the names of its classes, one per line.
 const metaClasses = "classes"
 
-func setClasses(m *graph.Module, classes []string) { m.SetMeta(metaClasses, strings.Join(classes, "\n")) }
+func setClasses(m *graph.Module, classes []string) {
+	m.SetMeta(metaClasses, strings.Join(classes, "\n"))
+}
 
 func classesOf(m *graph.Module) []string {
 	text := m.Meta(metaClasses)

@@ -25,7 +25,7 @@ kernel's result may be from the reference.
 
 With names it prints the declarations in full: operands, attributes, results, gradient, tolerance and kernels.`,
 		Example: `  graphrun ops
-  graphrun ops softmax conv2d`,
+  graphrun ops softmax conv`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return opNames(), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -33,15 +33,16 @@ With names it prints the declarations in full: operands, attributes, results, gr
 			if len(args) == 0 {
 				return listOps(cmd.OutOrStdout())
 			}
-			for i, name := range args {
-				op := graph.LookupOp(name)
-				if op == nil {
+			for _, name := range args {
+				if graph.LookupOp(name) == nil {
 					return usagef("ops: there is no operation %q%s", name, didYouMean(name, opNames()))
 				}
+			}
+			for i, name := range args {
 				if i > 0 {
 					fmt.Fprintln(cmd.OutOrStdout())
 				}
-				if err := printOp(cmd.OutOrStdout(), op); err != nil {
+				if err := printOp(cmd.OutOrStdout(), graph.LookupOp(name)); err != nil {
 					return err
 				}
 			}
@@ -67,10 +68,21 @@ func listOps(out io.Writer) error {
 	return w.Flush()
 }
 
+// firstSentence cuts a text at the first full stop that ends a sentence: one outside parentheses.
 func firstSentence(doc string) string {
 	doc = strings.Join(strings.Fields(doc), " ")
-	if i := strings.Index(doc, ". "); i >= 0 {
-		doc = doc[:i+1]
+	depth := 0
+	for i := range max(len(doc)-1, 0) {
+		switch doc[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '.':
+			if depth == 0 && doc[i+1] == ' ' {
+				return doc[:i+1]
+			}
+		}
 	}
 	return doc
 }

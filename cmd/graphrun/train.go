@@ -144,12 +144,12 @@ func runTrain(ctx context.Context, o trainOptions, stdout, stderr io.Writer) err
 	if fitErr != nil {
 		return fitErr
 	}
-	return trySaved(ctx, o, sess, testSet, &report)
+	return trySaved(ctx, o, compileOpts, sess, testSet, &report)
 }
 
 // save writes the model and the sample picture.
 func save(o trainOptions, m *graph.Module, sess *runtime.Session, testSet *data.Images, result train.Result) error {
-	m.SetMeta("train.data", o.data)
+	m.SetMeta("train.data", filepath.Base(o.data)) // a stored model does not tell where it was made
 	m.SetMeta("train.steps", strconv.Itoa(result.Steps))
 	if n := len(result.Epochs); n > 0 {
 		last := result.Epochs[n-1]
@@ -172,12 +172,12 @@ func save(o trainOptions, m *graph.Module, sess *runtime.Session, testSet *data.
 
 // trySaved loads what was saved and runs it on the sample picture: a demonstration, and the check that the saved
 // model is the trained one.
-func trySaved(ctx context.Context, o trainOptions, trained *runtime.Session, testSet *data.Images, report *trainReport) error {
+func trySaved(ctx context.Context, o trainOptions, opts []compile.Option, trained *runtime.Session, testSet *data.Images, report *trainReport) error {
 	saved, err := loadSaved(o.out)
 	if err != nil {
 		return err
 	}
-	prog, err := compile.Compile(saved.module)
+	prog, err := compile.Compile(saved.module, opts...)
 	if err != nil {
 		return err
 	}

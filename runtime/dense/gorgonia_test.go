@@ -33,7 +33,7 @@ func ours() engine[graph.Value] {
 		tanh:   ops.Tanh,
 		relu:   ops.ReLU,
 		pool: func(x v) v {
-			y, _ := ops.MaxPool(x, []int{2, 2}, ops.PoolOptions{})
+			y, _ := ops.MaxPool(x, ops.PoolParams{Kernel: []int{2, 2}})
 			return y
 		},
 		sum:     func(x v) v { return ops.ReduceSum(x, nil, false) },

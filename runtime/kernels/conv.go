@@ -11,12 +11,17 @@ func init() {
 	floatsIf("conv_weight_grad", planes, convWeightGrad[float32], convWeightGrad[float64])
 	floatsIf("max_pool", planes, maxPool[float32], maxPool[float64])
 	floatsIf("max_pool_grad", planes, maxPoolGrad[float32], maxPoolGrad[float64])
-	floatsIf("avg_pool", planes, avgPool[float32], avgPool[float64])
-	floatsIf("avg_pool_grad", planes, avgPoolGrad[float32], avgPoolGrad[float64])
+	floatsIf("avg_pool", averages, avgPool[float32], avgPool[float64])
+	floatsIf("avg_pool_grad", averages, avgPoolGrad[float32], avgPoolGrad[float64])
 }
 
 // planes matches two spatial axes.
 func planes(in []graph.TensorType, _ graph.Attrs) bool { return in[0].Rank() == 4 }
+
+// averages matches two spatial axes and windows that divide by their own number of cells.
+func averages(in []graph.TensorType, attrs graph.Attrs) bool {
+	return in[0].Rank() == 4 && attrs.Int("divisor") == 0
+}
 
 // convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW].
 func convParams(c *Call, x, w []int) portable.Conv2DParams {

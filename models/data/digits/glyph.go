@@ -46,17 +46,18 @@ type face struct {
 	plainZero glyph
 }
 
+// fonts holds the training fonts and then those held out.
 var fonts = []fontSource{
+	source("gomono", gomono.TTF),
+	source("gomonobold", gomonobold.TTF),
+	source("gomonoitalic", gomonoitalic.TTF),
+	source("gomonobolditalic", gomonobolditalic.TTF),
 	source("goregular", goregular.TTF),
 	source("gomedium", gomedium.TTF),
 	source("gobold", gobold.TTF),
 	source("goitalic", goitalic.TTF),
 	source("gomediumitalic", gomediumitalic.TTF),
 	source("gobolditalic", gobolditalic.TTF),
-	source("gomono", gomono.TTF),
-	source("gomonoitalic", gomonoitalic.TTF),
-	source("gomonobold", gomonobold.TTF),
-	source("gomonobolditalic", gomonobolditalic.TTF),
 }
 
 func source(name string, ttf []byte) fontSource {

@@ -1,0 +1,110 @@
+package kernels_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/graphrun/graphrun/graph"
+	_ "github.com/graphrun/graphrun/ops"
+	"github.com/graphrun/graphrun/runtime/kernels"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// TestAwkwardLengths runs the element-wise kernels over lengths round their blocks, on storage aligned no better than one
+// element, with special values among the ordinary ones, and compares with the references. Shapes of other ops
+// are the samples of their declarations; see package optest.
+func TestAwkwardLengths(t *testing.T) {
+	lengths := []int{0, 1, 3, 7, 17, 33, 1000, 40_003}
+	for _, op := range graph.Ops() {
+		if !op.Props.Elementwise || op.IsComposite() || len(kernels.Rows(op.Name)) == 0 || len(op.Attrs) > 0 {
+			continue
+		}
+		for _, dt := range []graph.DType{graph.F32, graph.F64} {
+			t.Run(op.Name+"/"+dt.String(), func(t *testing.T) {
+				for _, n := range lengths {
+					if err := compare(op, dt, n); err != nil {
+						t.Fatalf("length %d: %v", n, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func compare(op *graph.Op, dt graph.DType, n int) error {
+	rng := rand.New(rand.NewPCG(uint64(n), 5))
+	in := make([]value.Value, len(op.Args))
+	types := make([]graph.Type, len(op.Args))
+	tensors := make([]*value.Tensor, len(op.Args))
+	for i, a := range op.Args {
+		e := value.NewExact(dt, []int{n})
+		if !a.Types.Has(dt) {
+			e = value.NewExact(graph.Bool, []int{n})
+			for k := range e.B {
+				e.B[k] = rng.IntN(2) == 0
+			}
+		}
+		specials := []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 1e-40, 88, -104}
+		for k := range e.F {
+			if e.F[k] = rng.NormFloat64() * 3; rng.IntN(4) == 0 {
+				e.F[k] = specials[rng.IntN(len(specials))]
+			}
+		}
+		tensor, err := misaligned(e.Tensor())
+		if err != nil {
+			return err
+		}
+		in[i], tensors[i], types[i] = tensor, tensor, graph.TypeOf(tensor)
+	}
+	k := kernels.Lookup(op.Name, types, nil)
+	if k == nil {
+		return fmt.Errorf("there is no kernel for %v", types)
+	}
+	want, err := graph.Evaluate(op, in, nil)
+	if err != nil {
+		return err
+	}
+	w := want[0].(*value.Tensor)
+	out, err := misaligned(w.Clone())
+	if err != nil {
+		return err
+	}
+	if err := k.Run(&kernels.Call{In: tensors, Out: []*value.Tensor{out}}); err != nil {
+		return err
+	}
+	if !w.DType().IsFloat() {
+		if !out.Equal(w) {
+			return fmt.Errorf("%v, want %v", out, w)
+		}
+		return nil
+	}
+	got, ref := out.Float64s(), w.Float64s()
+	for i := range ref {
+		if got[i] == ref[i] || math.IsNaN(got[i]) && math.IsNaN(ref[i]) {
+			continue
+		}
+		ulp := math.Nextafter(math.Abs(ref[i]), math.Inf(1)) - math.Abs(ref[i])
+		if dt == graph.F32 {
+			x := float32(math.Abs(ref[i]))
+			ulp = float64(math.Nextafter32(x, float32(math.Inf(1))) - x)
+		}
+		if !(math.Abs(got[i]-ref[i]) <= op.Tol.ULP*ulp) {
+			return fmt.Errorf("element %d is %g, want %g within %g ulp", i, got[i], ref[i], op.Tol.ULP)
+		}
+	}
+	return nil
+}
+
+// misaligned copies a tensor to storage that starts one element behind an aligned place.
+func misaligned(t *value.Tensor) (*value.Tensor, error) {
+	size := t.DType().Bits() / 8
+	room, err := value.New(t.DType(), t.Len()+1)
+	if err != nil {
+		return nil, err
+	}
+	bytes := room.Bytes()[size:]
+	copy(bytes, t.Bytes())
+	return value.FromBytes(t.DType(), bytes, t.Shape()...)
+}
