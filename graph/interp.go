@@ -28,6 +28,18 @@ func EvalNode(n *Node, in []value.Value, env map[string]Dim) ([]value.Value, err
 	return (&evaluator{ip: &Interpreter{}}).node(n, in, env)
 }
 
+// BindUnknowns extends env with the sizes that were not known before n ran.
+func BindUnknowns(n *Node, results []value.Value, env map[string]Dim) error {
+	for i, t := range n.types {
+		if HasUnknown(t) {
+			if err := Unify(t, TypeOf(results[i]), env); err != nil {
+				return &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: err.Error()}
+			}
+		}
+	}
+	return nil
+}
+
 // Evaluate evaluates an op on operand values without a graph; attrs are completed with defaults.
 func Evaluate(op *Op, in []value.Value, attrs Attrs) ([]value.Value, error) {
 	attrs, err := op.normalizeAttrs(attrs)
@@ -76,6 +88,9 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 		}
 		for i, o := range outs {
 			vals[Value{n, i}] = o
+		}
+		if err := BindUnknowns(n, outs, env); err != nil {
+			return nil, err
 		}
 		if e.ip.Visit != nil {
 			if err := e.ip.Visit(n, outs); err != nil {

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph/dim"
@@ -159,6 +160,12 @@ func TypeOf(v value.Value) Type {
 	return invalidType{}
 }
 
+// HasUnknown reports whether the size of a value of type t depends on data.
+func HasUnknown(t Type) bool {
+	tt, ok := t.(TensorType)
+	return ok && slices.ContainsFunc(tt.Shape, func(d Dim) bool { return len(d.Unknowns()) > 0 })
+}
+
 // IsInvalid reports whether t is the type of a refused node.
 func IsInvalid(t Type) bool {
 	if t == nil {
@@ -259,8 +266,8 @@ func SubstShape(shape []Dim, env map[string]Dim) ([]Dim, error) {
 }
 
 // Unify matches a declared type against the type that came and extends env with what it learns: a dim
-// that is affine in one unbound symbol binds it, every other dim must then be equal. The error names
-// the axis, what was wanted and what came.
+// that is affine in one unbound symbol binds it, an unbound unknown dim binds "?" and its id, every other dim must
+// then be equal. The error names the axis, what was wanted and what came.
 func Unify(want, have Type, env map[string]Dim) error {
 	switch want := want.(type) {
 	case TensorType:
@@ -323,6 +330,11 @@ func unifyDim(want, have Dim, env map[string]Dim) error {
 					delete(env, sym)
 				}
 			}
+		}
+	}
+	if ids := want.Unknowns(); len(ids) == 1 && want.Equal(dim.Unknown(ids[0], want.Upper())) {
+		if _, bound := env["?"+ids[0]]; !bound {
+			env["?"+ids[0]] = have
 		}
 	}
 	got, err := want.Subst(env)

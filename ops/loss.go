@@ -154,6 +154,9 @@ func SoftmaxCrossEntropy(logits, target, weight Value, ignoreIndex int, smoothin
 	return outs[0], outs[1]
 }
 
+// bceEps bounds the divisor of the gradient of the binary cross-entropy: 1e-12, in PyTorch a float32 for every dtype.
+const bceEps = 9.999999960041972e-13
+
 var _ = graph.MustRegister(&graph.Op{
 	Name: "binary_cross_entropy",
 	Doc: "-(t*log(p) + (1-t)*log(1-p)), element-wise with broadcasting, each logarithm at least -100 (torch.nn.BCELoss without reduction). The " +
@@ -173,7 +176,7 @@ var _ = graph.MustRegister(&graph.Op{
 		rest := Sub(1.0, p)
 		log := func(x Value) Value { return Maximum(Log(x), -100.0) }
 		return []Value{
-			SumTo(Div(Mul(dy, Sub(p, t)), Maximum(Mul(p, rest), 1e-12)), p.Shape()),
+			SumTo(Div(Mul(dy, Sub(p, t)), Maximum(Mul(p, rest), bceEps)), p.Shape()),
 			SumTo(Mul(dy, Sub(log(rest), log(p))), t.Shape()),
 		}
 	},

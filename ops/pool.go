@@ -45,12 +45,12 @@ func pooledShape(c *graph.InferCtx, x graph.TensorType) []graph.Dim {
 		if exceeds(dim.Const(1), shape[2+i]) {
 			c.Failf("the window does not fit into spatial axis %d of size %s with pads %v: kernel %v: x is %s", i, size, pads, kernel, x)
 		}
-		count, known := shape[2+i].Int()
-		if m, ok := size.Int(); ok && known && d > 1 {
-			for k, w := range poolWindows(int(m), int(count), kernel[i], strides[i], pads[i], pads[n+i], d) {
-				if w.from >= w.to {
-					c.Failf("window %d of spatial axis %d has nothing but padding: kernel %v, dilation %d, pads %v: x is %s", k, i, kernel, d, pads, x)
-				}
+		// A window that starts in the padding misses the input if this is shorter than the dilation.
+		m, known := size.Int()
+		count, _ := shape[2+i].Int()
+		for k := 0; known && m < int64(d) && k < int(count) && k*strides[i] < pads[i]; k++ {
+			if first := ((k*strides[i]-pads[i])%d + d) % d; int64(first) >= m {
+				c.Failf("a window of spatial axis %d has nothing but padding: kernel %v, dilation %d, pads %v: x is %s", i, kernel, d, pads, x)
 			}
 		}
 	}
@@ -259,6 +259,7 @@ var _ = graph.MustRegister(&graph.Op{
 		{In: []graph.Feed{{Type: "f64[1,2,3,4]"}, {Type: "i64[1,2,3,4]", Hi: 29}}, Attrs: graph.Attrs{dims("size", 6, 5)}},
 		{In: []graph.Feed{{Type: "f32[1,2,1,3,4]"}, {Type: "i64[1,2,1,3,4]", Hi: 59}}, Attrs: graph.Attrs{dims("size", 2, 6, 5)}},
 		{In: []graph.Feed{{Type: "i8[1,2,3,4]"}, {Type: "i64[1,2,3,4]", Hi: 29}}, Attrs: graph.Attrs{dims("size", 6, 5)}},
+		{In: []graph.Feed{{Type: "f32[1,2,3,1]"}, {Type: "i64[1,2,3,1]", Lo: -30, Hi: 29}}, Attrs: graph.Attrs{dims("size", 6, 5)}},
 	},
 })
 
@@ -295,7 +296,7 @@ func eachMean(a graph.Attrs, sizes, pooled []int, visit func(i int, cells []int,
 	})
 }
 
-// meanInto computes y[N,C,pooled] from x[N,C,...]; spread is its adjoint, from y to x.
+// meanInto computes the means y[N,C,...] of x[N,C,...]; spreadMean is its adjoint, from y to x.
 func meanInto(y, x *value.Exact, each func(visit func(i int, cells []int, n float64))) {
 	plane, results := product(x.Shape[2:]), product(y.Shape[2:])
 	each(func(i int, cells []int, n float64) {

@@ -24,15 +24,6 @@ func moved(shape string, attrs ...graph.Attr) []graph.Sample {
 // dims pairs a name with an attribute of constant sizes, for samples.
 func dims(name string, sizes ...int) graph.Attr { return attr(name, graph.Ints(sizes...)) }
 
-// anyDims lists dims as the functions that take sizes of any kind want them.
-func anyDims(shape []graph.Dim) []any {
-	list := make([]any, len(shape))
-	for i, d := range shape {
-		list[i] = d
-	}
-	return list
-}
-
 // fit gives v a shape that is equal to its own at run time, where the two differ as expressions.
 func fit(v Value, shape []graph.Dim) Value {
 	if graph.EqualShapes(v.Shape(), shape) {
@@ -47,7 +38,7 @@ func exceeds(a, b graph.Dim) bool { return dim.Max(a, dim.Add(b, dim.Const(1))).
 // isZero reports whether d is the constant 0.
 func isZero(d graph.Dim) bool { n, ok := d.Int(); return ok && n == 0 }
 
-// ceilDiv and floorDiv of a dim by a positive constant have no error.
+// ceilDivBy and floorDivBy divide a dim by a positive constant, which has no error.
 func ceilDivBy(d graph.Dim, n int) graph.Dim {
 	q, _ := dim.CeilDiv(d, dim.Const(int64(n)))
 	return q
@@ -475,16 +466,14 @@ func triangle(name, doc string, keep func(d, diagonal int) bool) *graph.Op {
 			})
 		},
 		InPlace: []int{0},
-		Sample: slices.Concat(
-			[]graph.Sample{
-				{In: []graph.Feed{{Type: "f64[3,4]"}}},
-				{In: []graph.Feed{{Type: "f64[2,4,3]"}}, Attrs: graph.Attrs{attr("diagonal", 1)}},
-				{In: []graph.Feed{{Type: "f32[4,3]"}}, Attrs: graph.Attrs{attr("diagonal", -1)}},
-				{In: []graph.Feed{{Type: "i64[3,4]"}}, Attrs: graph.Attrs{attr("diagonal", 7)}},
-				{In: []graph.Feed{{Type: "u8[3,4]"}}, Attrs: graph.Attrs{attr("diagonal", -2)}},
-				{In: []graph.Feed{{Type: "bool[3,4]"}}},
-			},
-		),
+		Sample: []graph.Sample{
+			{In: []graph.Feed{{Type: "f64[3,4]"}}},
+			{In: []graph.Feed{{Type: "f64[2,4,3]"}}, Attrs: graph.Attrs{attr("diagonal", 1)}},
+			{In: []graph.Feed{{Type: "f32[4,3]"}}, Attrs: graph.Attrs{attr("diagonal", -1)}},
+			{In: []graph.Feed{{Type: "i64[3,4]"}}, Attrs: graph.Attrs{attr("diagonal", 7)}},
+			{In: []graph.Feed{{Type: "u8[3,4]"}}, Attrs: graph.Attrs{attr("diagonal", -2)}},
+			{In: []graph.Feed{{Type: "bool[3,4]"}}},
+		},
 	}
 }
 

@@ -283,7 +283,7 @@ func TestShapeFaults(t *testing.T) {
 			},
 		},
 		{
-			"max_pool: window 0 of spatial axis 0 has nothing but padding: kernel [2], dilation 3, pads [1 1]: x is f32[N,4,2]",
+			"max_pool: a window of spatial axis 0 has nothing but padding: kernel [2], dilation 3, pads [1 1]: x is f32[N,4,2]",
 			func(f *graph.Func, _ graph.Value) {
 				ops.MaxPool(f32(f, "image", "N", 4, 2), ops.PoolParams{Kernel: []int{2}, Pads: []int{1}, Dilations: []int{3}})
 			},

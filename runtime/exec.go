@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
@@ -15,8 +16,9 @@ import (
 // binding is a function bound to the sizes of its inputs: for every instruction the sizes of its results and the
 // kernel that computes it. It is made once per set of sizes.
 type binding struct {
-	env   map[string]graph.Dim
-	steps []step
+	env     map[string]graph.Dim
+	steps   []step
+	dynamic bool // sizes of some values depend on data, and env grows during a call
 }
 
 type step struct {
@@ -65,6 +67,7 @@ func (s *Session) bind(f *program.Func, in []value.Value) (*binding, error) {
 			types[slot] = st.types[i]
 		}
 		known = known && constant(st.types)
+		b.dynamic = !known
 		if known && !n.Op().Props.Structural {
 			st.kernel = kernels.Lookup(n.Op().Name, operands, st.attrs)
 		}
@@ -126,13 +129,17 @@ func (s *Session) call(ctx context.Context, f *program.Func, in []value.Value) (
 	for i, p := range f.Inputs {
 		slots[p.Slot].val = in[i]
 	}
+	env := b.env
+	if b.dynamic {
+		env = maps.Clone(env)
+	}
 	pool := map[int][][]byte{}
 	for i := range f.Instrs {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
 		ins := &f.Instrs[i]
-		if err := s.step(ins, &b.steps[i], b.env, slots, pool); err != nil {
+		if err := s.step(ins, &b.steps[i], env, slots, pool); err != nil {
 			return nil, nil, at(ins.Node, err)
 		}
 		for _, slot := range ins.Free {
@@ -188,6 +195,9 @@ func (s *Session) step(ins *program.Instr, st *step, env map[string]graph.Dim, s
 		}
 		outs, err := graph.EvalNode(n, in, env)
 		if err != nil {
+			return err
+		}
+		if err := graph.BindUnknowns(n, outs, env); err != nil {
 			return err
 		}
 		for i, v := range outs {

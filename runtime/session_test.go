@@ -316,3 +316,39 @@ func TestOtherTypes(t *testing.T) {
 		t.Error("a tensor is accepted for a sequence")
 	}
 }
+
+// TestSizesFromData computes with a size that is known only when the program runs, in several goroutines.
+func TestSizesFromData(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, "N")
+	at := ops.Reshape(ops.NonZero(x), -1)
+	picked := ops.Gather(x, 0, at)
+	f.Return("picked", ops.Mul(picked, ops.OnesLike(picked)))
+	f.Return("sum", ops.Sum(picked))
+	s := session(t, compiled(t, m))
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			x := make([]float32, 9)
+			want := make([]float64, 0, 9)
+			for i := range n {
+				x[(i*2)%9] = float32(i + 1)
+			}
+			for _, v := range x {
+				if v != 0 {
+					want = append(want, float64(v))
+				}
+			}
+			out, err := s.Run(context.Background(), "f", map[string]value.Value{"x": vec(t, x...)})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got := floats(out["picked"]); got != fmt.Sprint(want) {
+				t.Errorf("picked %s, want %v", got, want)
+			}
+		})
+	}
+	wg.Wait()
+}

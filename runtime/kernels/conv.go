@@ -1,6 +1,9 @@
 package kernels
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
@@ -76,11 +79,26 @@ func maxPool[T portable.Float](c *Call) error {
 	return nil
 }
 
-// maxPoolGrad scatters dy to the places that max_pool's indices name.
+// maxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool): negative ones
+// count from the end of the plane, and one out of range is an error.
 func maxPoolGrad[T portable.Float](c *Call) error {
 	x, y := c.Out[0].Shape(), c.In[0].Shape()
 	p := portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], KH: 1, KW: 1, OutH: y[2], OutW: y[3]}
-	portable.MaxPool2DGrad(p, floatData[T](c.Out[0]), floatData[T](c.In[0]), data[int64](c.In[1]))
+	plane := int64(x[2] * x[3])
+	indices := data[int64](c.In[1])
+	owned := false
+	for i, at := range indices {
+		if at < -plane || at >= plane {
+			return fmt.Errorf("index %d is out of range for a plane of %d cells", at, plane)
+		}
+		if at < 0 {
+			if !owned {
+				indices, owned = slices.Clone(indices), true
+			}
+			indices[i] += plane
+		}
+	}
+	portable.MaxPool2DGrad(p, floatData[T](c.Out[0]), floatData[T](c.In[0]), indices)
 	return nil
 }
 

@@ -1,0 +1,504 @@
+// Package models_test holds the models' packages against PyTorch.
+package models_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/sbinet/npyio"
+
+	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
+	"github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// TestGolden runs the cases that PyTorch computed, from the folder named by GRAPHRUN_GOLDEN: inputs, parameters and
+// attributes go through the public API, and every result, gradient and state must be within the case's tolerance. A
+// case whose operation has no builder is skipped and counted.
+func TestGolden(t *testing.T) {
+	dir := os.Getenv("GRAPHRUN_GOLDEN")
+	if dir == "" {
+		t.Skip("GRAPHRUN_GOLDEN is not set: PyTorch's reference values are not compared")
+	}
+	families, err := filepath.Glob(filepath.Join(dir, "*", "cases.json"))
+	if err != nil || len(families) == 0 {
+		t.Fatalf("no cases in %s (%v)", dir, err)
+	}
+	tally := map[string]int{}
+	byFamily := map[string][3]int{}
+	missing := map[string]int{}
+	for _, file := range families {
+		cases, err := loadFamily(filepath.Dir(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cases {
+			counts := byFamily[c.family]
+			run := builders[c.Op]
+			if run == nil {
+				missing[c.Op]++
+				tally["skipped"]++
+				counts[2]++
+				byFamily[c.family] = counts
+				continue
+			}
+			skipped := false
+			ok := t.Run(c.family+"/"+c.Name, func(t *testing.T) {
+				defer func() { skipped = t.Skipped() }()
+				c.check(t, run)
+			})
+			switch {
+			case !ok:
+				tally["failed"]++
+				counts[1]++
+			case skipped:
+				missing[c.Op]++
+				tally["skipped"]++
+				counts[2]++
+			default:
+				tally["passed"]++
+				counts[0]++
+			}
+			byFamily[c.family] = counts
+		}
+	}
+	var report strings.Builder
+	fmt.Fprintf(&report, "golden: %d passed, %d failed, %d skipped\n", tally["passed"], tally["failed"], tally["skipped"])
+	for _, name := range sortedKeys(byFamily) {
+		n := byFamily[name]
+		fmt.Fprintf(&report, "golden:   %-14s %3d passed, %d failed, %d skipped\n", name, n[0], n[1], n[2])
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(&report, "golden: skipped operations: %s\n", strings.Join(sortedKeys(missing), ", "))
+	}
+	fmt.Print(report.String())
+	t.Log("\n" + report.String())
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// golden is one case.
+type golden struct {
+	Name  string         `json:"name"`
+	Op    string         `json:"op"`
+	DType string         `json:"dtype"`
+	Attrs map[string]any `json:"attrs"`
+	RTol  float64        `json:"rtol"`
+	ATol  float64        `json:"atol"`
+
+	family string
+	roles  map[string]map[string]*value.Tensor
+}
+
+// roleNames are the fields of a case that map names to arrays.
+var roleNames = []string{
+	"inputs", "params", "const", "buffers", "outputs", "cotangents", "grads", "after", "directions", "gradgrads", "state", "first_grads", "printed", "demo",
+}
+
+func loadFamily(dir string) ([]*golden, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "cases.json"))
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Family string            `json:"family"`
+		Cases  []json.RawMessage `json:"cases"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, err
+	}
+	z, err := zip.OpenReader(filepath.Join(dir, "arrays.npz"))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	cases := make([]*golden, len(file.Cases))
+	for i, raw := range file.Cases {
+		c := &golden{family: file.Family, roles: map[string]map[string]*value.Tensor{}}
+		if err := json.Unmarshal(raw, c); err != nil {
+			return nil, err
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &fields); err != nil {
+			return nil, err
+		}
+		for _, role := range roleNames {
+			var keys map[string]string
+			if fields[role] == nil || json.Unmarshal(fields[role], &keys) != nil {
+				continue
+			}
+			c.roles[role] = map[string]*value.Tensor{}
+			for name, key := range keys {
+				if c.roles[role][name], err = readArray(z, key); err != nil {
+					return nil, fmt.Errorf("%s: %s: %w", c.Name, key, err)
+				}
+			}
+		}
+		cases[i] = c
+	}
+	return cases, nil
+}
+
+var npyTypes = map[string]graph.DType{
+	"<f8": graph.F64, "<f4": graph.F32, "<f2": graph.F16, "<i8": graph.I64, "<i4": graph.I32, "<i2": graph.I16, "|i1": graph.I8, "|u1": graph.U8,
+}
+
+func readArray(z *zip.ReadCloser, key string) (*value.Tensor, error) {
+	f, err := z.Open(key + ".npy")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	all, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	r, err := npyio.NewReader(bytes.NewReader(all))
+	if err != nil {
+		return nil, err
+	}
+	d := r.Header.Descr
+	dt, ok := npyTypes[d.Type]
+	if !ok || d.Fortran {
+		return nil, fmt.Errorf("unexpected array type %q", d.Type)
+	}
+	size, err := value.SizeBytes(dt, d.Shape...)
+	if err != nil {
+		return nil, err
+	}
+	return value.FromBytes(dt, all[len(all)-size:], d.Shape...)
+}
+
+// attributes
+
+func (c *golden) has(name string) bool { return c.Attrs[name] != nil }
+
+func (c *golden) num(name string, def float64) float64 {
+	if x, ok := c.Attrs[name].(float64); ok {
+		return x
+	}
+	return def
+}
+
+func (c *golden) int(name string, def int) int { return int(c.num(name, float64(def))) }
+
+func (c *golden) flag(name string, def bool) bool {
+	if x, ok := c.Attrs[name].(bool); ok {
+		return x
+	}
+	return def
+}
+
+func (c *golden) str(name string) string { s, _ := c.Attrs[name].(string); return s }
+
+// ints returns an attribute that is a number or a list of numbers; nil if it is neither.
+func (c *golden) ints(name string) []int {
+	switch x := c.Attrs[name].(type) {
+	case float64:
+		return []int{int(x)}
+	case []any:
+		out := make([]int, len(x))
+		for i, v := range x {
+			f, _ := v.(float64)
+			out[i] = int(f)
+		}
+		return out
+	}
+	return nil
+}
+
+// floats returns an attribute that is a list of numbers.
+func (c *golden) floats(name string) []float64 {
+	list, _ := c.Attrs[name].([]any)
+	out := make([]float64, len(list))
+	for i, v := range list {
+		out[i], _ = v.(float64)
+	}
+	return out
+}
+
+// build is a case under construction: a module with one function "f" whose inputs are fed with the case's arrays.
+type build struct {
+	*golden
+	t     *testing.T
+	m     *graph.Module
+	f     *graph.Func
+	in    map[string]graph.Value
+	feeds map[string]value.Value
+	vars  map[string]*value.Tensor // variables set before the run
+	want  map[string]*value.Tensor // results by name
+	state map[string]*value.Tensor // variables after the run
+}
+
+// values is what a builder returns: the outputs by name.
+type values map[string]graph.Value
+
+// builder declares an operation on the case's arrays. One that checks everything itself returns nil.
+type builder func(b *build) values
+
+// input declares a parameter of f that is fed with an array.
+func (b *build) input(name string, t *value.Tensor) graph.Value {
+	b.t.Helper()
+	if t == nil {
+		b.t.Fatalf("the case has no array for %s", name)
+	}
+	if v, ok := b.in[name]; ok {
+		return v
+	}
+	dims := make([]any, t.Rank())
+	for i, d := range t.Shape() {
+		dims[i] = d
+	}
+	v := b.f.Input(strings.ReplaceAll(name, "/", "_"), t.DType(), dims...)
+	b.in[name] = v
+	b.feeds[name] = t
+	return v
+}
+
+// x returns an input, parameter or constant of the case by name, as a parameter of f.
+func (b *build) x(name string) graph.Value {
+	b.t.Helper()
+	if v, ok := b.in[name]; ok {
+		return v
+	}
+	for _, role := range []string{"inputs", "params", "const", "buffers"} {
+		if t := b.roles[role][name]; t != nil {
+			return b.input(name, t)
+		}
+	}
+	b.t.Fatalf("the case has no array %q", name)
+	return graph.Value{}
+}
+
+// given reports whether the case has an array of the name.
+func (b *build) given(role, name string) bool { return b.roles[role][name] != nil }
+
+// check builds a case, runs it and compares.
+func (c *golden) check(t *testing.T, run builder) {
+	m := graph.NewModule("golden")
+	b := &build{
+		golden: c, t: t, m: m, f: m.Func("f"), in: map[string]graph.Value{}, feeds: map[string]value.Value{},
+		vars: map[string]*value.Tensor{}, want: map[string]*value.Tensor{}, state: map[string]*value.Tensor{},
+	}
+	outs := run(b)
+	if outs == nil {
+		return
+	}
+	// layers declare variables; they take the case's parameters and buffers
+	for _, role := range []string{"params", "buffers"} {
+		for name, array := range c.roles[role] {
+			if m.LookupVariable(name) != nil {
+				b.vars[name] = array
+			}
+		}
+	}
+	for name, array := range c.roles["after"] {
+		if m.LookupVariable(name) != nil {
+			b.state[name] = array
+		}
+	}
+	for _, name := range sortedKeys(c.roles["outputs"]) {
+		if _, ok := outs[name]; !ok && name != "s" {
+			t.Errorf("the builder has no output %q", name)
+		}
+	}
+	for _, name := range sortedKeys(outs) {
+		b.ret("out_"+name, outs[name], c.roles["outputs"][name])
+	}
+	if len(c.roles["cotangents"]) > 0 {
+		b.gradients(outs)
+	}
+	b.runAndCompare()
+}
+
+// ret makes v a result of f that must equal an array; nil for one that is not compared.
+func (b *build) ret(name string, v graph.Value, want *value.Tensor) {
+	b.f.Return(name, v)
+	if want != nil {
+		b.want[name] = want
+	}
+}
+
+// objective returns the sum over outputs of sum(output*cotangent), where cotangents are inputs.
+func (b *build) objective(outs values) graph.Value {
+	var s graph.Value
+	for _, name := range sortedKeys(b.roles["cotangents"]) {
+		term := ops.Mul(outs[name], b.input("cotangent_"+name, b.roles["cotangents"][name]))
+		term = ops.ReduceSum(term, nil, false)
+		if s.Valid() {
+			term = ops.Add(s, term)
+		}
+		s = term
+	}
+	return s
+}
+
+// wrt returns the value that a gradient's name stands for: an input or a variable of the module.
+func (b *build) wrt(name string) graph.Value {
+	b.t.Helper()
+	if v, ok := b.in[name]; ok {
+		return v
+	}
+	if v := b.m.LookupVariable(name); v != nil {
+		return v.Read(b.f)
+	}
+	b.t.Fatalf("nothing is called %q", name)
+	return graph.Value{}
+}
+
+// gradients adds the gradients of the objective, and of the second order where the case has directions.
+func (b *build) gradients(outs values) {
+	s := b.objective(outs)
+	names := sortedKeys(b.roles["grads"])
+	if len(names) == 0 {
+		return
+	}
+	xs := make([]graph.Value, len(names))
+	for i, name := range names {
+		xs[i] = b.wrt(name)
+	}
+	grads := graph.Grad(s, xs...)
+	for i, name := range names {
+		b.ret("grad_"+name, grads[i], b.roles["grads"][name])
+	}
+	if len(b.roles["directions"]) == 0 {
+		return
+	}
+	var d graph.Value
+	for i, name := range names {
+		term := ops.ReduceSum(ops.Mul(grads[i], b.input("direction_"+name, b.roles["directions"][name])), nil, false)
+		if d.Valid() {
+			term = ops.Add(d, term)
+		}
+		d = term
+	}
+	b.ret("s", d, b.roles["outputs"]["s"])
+	names = sortedKeys(b.roles["gradgrads"])
+	xs = xs[:0]
+	for _, name := range names {
+		if name == "cotangent" {
+			xs = append(xs, b.in["cotangent_"+sortedKeys(b.roles["cotangents"])[0]])
+			continue
+		}
+		xs = append(xs, b.wrt(name))
+	}
+	for i, g := range graph.Grad(d, xs...) {
+		b.ret("gradgrad_"+names[i], g, b.roles["gradgrads"][names[i]])
+	}
+}
+
+// session compiles the module and starts a session with the case's weights.
+func (b *build) session() *runtime.Session {
+	b.t.Helper()
+	prog, err := compile.Compile(b.m)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	sess, err := runtime.NewSession(prog, runtime.Seed(1), runtime.Weights(b.vars))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return sess
+}
+
+func (b *build) runAndCompare() {
+	b.t.Helper()
+	sess := b.session()
+	feeds := map[string]value.Value{}
+	for name, v := range b.feeds {
+		feeds[strings.ReplaceAll(name, "/", "_")] = v
+	}
+	got, err := sess.Run(context.Background(), "f", feeds)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, name := range sortedKeys(b.want) {
+		b.compare(name, got[name], b.want[name])
+	}
+	for _, name := range sortedKeys(b.state) {
+		b.compare("@"+name, sess.Variable(name), b.state[name])
+	}
+}
+
+// compare demands that got is within the case's tolerance of want. Arrays hold bools as u8.
+func (b *build) compare(name string, got value.Value, want *value.Tensor) {
+	b.t.Helper()
+	if err := close(got, want, b.RTol, b.ATol); err != nil {
+		b.t.Errorf("%s: %v", name, err)
+	}
+}
+
+func close(got value.Value, want *value.Tensor, rtol, atol float64) error {
+	t, ok := got.(*value.Tensor)
+	if !ok || t == nil {
+		return errors.New("there is no tensor")
+	}
+	if t.DType() == graph.Bool && want.DType() == graph.U8 {
+		e, err := value.Convert(t.Exact(), graph.U8)
+		if err != nil {
+			return err
+		}
+		t = e.Tensor()
+	}
+	return value.AllClose(t, want, rtol, atol)
+}
+
+// run is Session.Run of a function with plain tensors.
+func (b *build) run(sess *runtime.Session, fn string, feeds map[string]*value.Tensor) map[string]value.Value {
+	b.t.Helper()
+	in := map[string]value.Value{}
+	for k, v := range feeds {
+		in[k] = v
+	}
+	out, err := sess.Run(context.Background(), fn, in)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+// rows returns the rows of t that the indices name.
+func (b *build) rows(t *value.Tensor, index []int) *value.Tensor {
+	b.t.Helper()
+	shape := slices.Clone(t.Shape())
+	size := len(t.Bytes()) / shape[0]
+	shape[0] = len(index)
+	out, err := value.New(t.DType(), shape...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i, k := range index {
+		copy(out.Bytes()[i*size:(i+1)*size], t.Bytes()[k*size:(k+1)*size])
+	}
+	return out
+}
+
+// row returns row i of t without its first axis.
+func (b *build) row(t *value.Tensor, i int) *value.Tensor {
+	b.t.Helper()
+	r, err := b.rows(t, []int{i}).Reshape(t.Shape()[1:]...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
