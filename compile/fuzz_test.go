@@ -1,0 +1,82 @@
+package compile_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph"
+)
+
+// FuzzCompile parses text with all ops registered. Nothing panics; what parses prints to text that parses to the same
+// text; and what parses compiles or is refused, never through a fault of the compiler's own.
+func FuzzCompile(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.txtar")
+	for _, file := range files {
+		a, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, part := range a.Files {
+			if part.Name != "rewrites" {
+				f.Add(string(part.Data))
+			}
+		}
+	}
+	for _, op := range graph.Ops() { // every op once, on its first sample
+		if m := sampleModule(op); m != nil {
+			f.Add(m.String())
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<14 {
+			return
+		}
+		m, err := graph.Parse("fuzz.graph", []byte(text), graph.ParseOptions{})
+		if err != nil {
+			if strings.Contains(err.Error(), "BUG") {
+				t.Fatal(err)
+			}
+			return
+		}
+		printed := m.String()
+		again, err := graph.Parse("again.graph", []byte(printed), graph.ParseOptions{})
+		if err != nil {
+			t.Fatalf("its text does not parse: %v\n%s", err, printed)
+		}
+		if got := again.String(); got != printed {
+			t.Fatalf("print, parse, print changes\n%s\nto\n%s", printed, got)
+		}
+		if _, err := compile.Compile(m); err != nil && strings.Contains(err.Error(), "BUG") {
+			t.Fatal(err)
+		}
+	})
+}
+
+// sampleModule applies an op to its first sample, nil if that takes more than attributes.
+func sampleModule(op *graph.Op) *graph.Module {
+	if len(op.Sample) == 0 || op.Sample[0].Build != nil {
+		return nil
+	}
+	m := graph.NewModule("sample")
+	f := m.Func("f")
+	var in []graph.Value
+	for i, feed := range op.Sample[0].In {
+		t, err := graph.ParseType(feed.Type)
+		if err != nil {
+			return nil
+		}
+		in = append(in, f.InputOf("x"+string(rune('a'+i)), t))
+	}
+	outs := f.Emit(op, in, op.Sample[0].Attrs)
+	for i, v := range outs {
+		f.Return("y"+string(rune('a'+i)), v)
+	}
+	if m.Err() != nil {
+		return nil
+	}
+	return m
+}

@@ -1,0 +1,114 @@
+// Package schedule holds learning rates as functions of the step. A training loop sets the optimizer's variable before
+// each step:
+//
+//	rate := schedule.Cosine(0.1, 1000, 0)
+//	for step := range 1000 {
+//		err := sess.SetVariable("lr", value.Scalar(rate(step)))
+//		...
+//
+// The formulas are those of torch.optim.lr_scheduler where the scheduler is stepped after the optimizer. A step before
+// the first counts as the first.
+package schedule
+
+import (
+	"math"
+	"slices"
+)
+
+// Func returns the rate of a step, from 0.
+type Func func(step int) float64
+
+// Constant is one rate for all steps.
+func Constant(lr float64) Func { return func(int) float64 { return lr } }
+
+// Step multiplies the rate by gamma every size steps (StepLR). A size below 1 counts as 1.
+func Step(lr float64, size int, gamma float64) Func {
+	size = max(size, 1)
+	return func(step int) float64 { return lr * math.Pow(gamma, float64(max(step, 0)/size)) }
+}
+
+// MultiStep multiplies the rate by gamma at each milestone (MultiStepLR); one that stands twice counts twice.
+func MultiStep(lr float64, milestones []int, gamma float64) Func {
+	at := slices.Clone(milestones)
+	return func(step int) float64 {
+		passed := 0
+		for _, m := range at {
+			if step >= m {
+				passed++
+			}
+		}
+		return lr * math.Pow(gamma, float64(passed))
+	}
+}
+
+// Exponential multiplies the rate by gamma at each step (ExponentialLR).
+func Exponential(lr, gamma float64) Func {
+	return func(step int) float64 { return lr * math.Pow(gamma, float64(max(step, 0))) }
+}
+
+// Cosine lets the rate fall from lr to least along half a cosine of the given steps, and rise and fall further with twice
+// that period (Loshchilov and Hutter 2017; CosineAnnealingLR). Steps below 1 count as 1.
+func Cosine(lr float64, steps int, least float64) Func {
+	steps = max(steps, 1)
+	return func(step int) float64 {
+		return least + (lr-least)*(1+math.Cos(math.Pi*float64(max(step, 0))/float64(steps)))/2
+	}
+}
+
+// Linear lets the rate go from lr*first to lr*last in the given steps and stay there (LinearLR).
+func Linear(lr, first, last float64, steps int) Func {
+	return func(step int) float64 {
+		if step >= steps {
+			return lr * last
+		}
+		return lr * (first + (last-first)*float64(max(step, 0))/float64(steps))
+	}
+}
+
+// OneCycle is a rise of the rate from Max/Div to Max and a fall to Max/Div/FinalDiv, each along half a cosine, while the
+// momentum does the opposite between MaxMomentum and BaseMomentum (Smith and Topin 2018; OneCycleLR). A field that is 0
+// stands for PyTorch's default.
+type OneCycle struct {
+	Max          float64 // the highest rate
+	Steps        int     // of the whole cycle
+	Start        float64 // the share of the rise, 0.3
+	Div          float64 // 25
+	FinalDiv     float64 // 1e4
+	BaseMomentum float64 // 0.85
+	MaxMomentum  float64 // 0.95
+}
+
+func (c OneCycle) withDefaults() OneCycle {
+	for _, f := range []struct {
+		field *float64
+		def   float64
+	}{{&c.Start, 0.3}, {&c.Div, 25}, {&c.FinalDiv, 1e4}, {&c.BaseMomentum, 0.85}, {&c.MaxMomentum, 0.95}} {
+		if *f.field == 0 {
+			*f.field = f.def
+		}
+	}
+	return c
+}
+
+// Rate returns the learning rate.
+func (c OneCycle) Rate() Func {
+	c = c.withDefaults()
+	low := c.Max / c.Div
+	return func(step int) float64 { return c.at(step, low, c.Max, low/c.FinalDiv) }
+}
+
+// Momentum returns the momentum, which an optimizer takes as a variable with optim.ScheduleMomentum.
+func (c OneCycle) Momentum() Func {
+	c = c.withDefaults()
+	return func(step int) float64 { return c.at(step, c.MaxMomentum, c.BaseMomentum, c.MaxMomentum) }
+}
+
+// at goes from first to middle in the rise and on to last in the fall.
+func (c OneCycle) at(step int, first, middle, last float64) float64 {
+	s, peak, end := float64(max(step, 0)), c.Start*float64(c.Steps)-1, float64(c.Steps-1)
+	from, to, done := first, middle, s/peak
+	if s > peak {
+		from, to, done = middle, last, min((s-peak)/(end-peak), 1)
+	}
+	return to + (from-to)*(1+math.Cos(math.Pi*done))/2
+}
