@@ -59,8 +59,10 @@ var _ = register(map[string]builder{
 	"GradGradCrossEntropy": y(func(b *build) graph.Value {
 		return nn.CrossEntropy(b.x("x"), b.x("target"), b.reduction()...)
 	}),
-	"GradGradMSE":       y(func(b *build) graph.Value { return nn.MSE(b.x("x"), b.x("y"), b.reduction()...) }),
-	"GradGradLayerNorm": y(func(b *build) graph.Value { return ops.LayerNorm(b.x("x"), 1, b.num("eps", 1e-5), b.x("weight"), b.x("bias")) }),
+	"GradGradMSE": y(func(b *build) graph.Value { return nn.MSE(b.x("x"), b.x("y"), b.reduction()...) }),
+	"GradGradLayerNorm": y(func(b *build) graph.Value {
+		return ops.LayerNorm(b.x("x"), 1, b.num("eps", 1e-5), b.x("weight"), b.x("bias"))
+	}),
 	"GradGradBatchNorm2d": y(func(b *build) graph.Value {
 		y, _, _ := ops.Standardize(b.x("x"), []int{0, 2, 3}, b.num("eps", 1e-5))
 		return ops.Add(ops.Mul(y, channels(b.x("weight"))), channels(b.x("bias")))
@@ -70,7 +72,8 @@ var _ = register(map[string]builder{
 		return y
 	}),
 	"GradGradAvgPool2d": y(func(b *build) graph.Value {
-		return ops.AvgPool(b.x("x"), ops.PoolParams{Kernel: b.ints("kernel_size"), Strides: b.ints("stride"), Pads: b.ints("padding")})
+		x := b.x("x") // the case pools x cubed: of x itself there is no second derivative
+		return ops.AvgPool(ops.Mul(ops.Square(x), x), ops.PoolParams{Kernel: b.ints("kernel_size"), Strides: b.ints("stride"), Pads: b.ints("padding")})
 	}),
 	"GradGradRNN": y(func(b *build) graph.Value {
 		x, h := b.x("x"), b.x("h0")

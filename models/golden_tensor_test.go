@@ -1,7 +1,6 @@
 package models_test
 
 import (
-
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
 )
@@ -212,4 +211,3 @@ func integerArithmetic(b *build) values {
 		"max": ops.Maximum(a, c), "less": ops.Less(a, c), "sum": ops.Sum(a),
 	}
 }
-

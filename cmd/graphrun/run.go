@@ -280,7 +280,7 @@ func (c classification) text() string {
 	for _, x := range c.Logits {
 		fmt.Fprintf(&b, " %.3f", float64(x))
 	}
-	fmt.Fprintf(&b, "\nclass: %s (probability %.4f)\n", c.Name, float64(c.Probability))
+	fmt.Fprintf(&b, "\nclass: %s (probability %.5f)\n", c.Name, float64(c.Probability))
 	return b.String()
 }
 

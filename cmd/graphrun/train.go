@@ -52,7 +52,9 @@ func trainCommand() *cobra.Command {
 		Long: `train declares a model, compiles it, trains it and saves it. Then it loads what it saved, and classifies a
 picture that the model has not seen.
 
-MODEL is one of ` + strings.Join(modelNames(), ", ") + ` (default ` + defaultModel + `).
+The models are (default ` + defaultModel + `):
+
+` + modelList() + `
 
 The directory of the saved model (--out, by default the model's name) gets model.graph, the graph as text;
 model.safetensors, the variables; and ` + samplePicture + `, the picture. Ctrl-C stops the training and saves what is trained

@@ -82,7 +82,7 @@ func conv(l *layer, in, out int, kernel []int, opts []Option) Layer {
 	}
 	l.build = func(c *apply) Value {
 		x, p := c.x, p
-		if !c.wantFloat(x) || !c.wantChannels(in, axes+2) {
+		if !c.wantFloat(x) || !c.wantChannels(in, axes+2) || !c.wantRoom(kernel, p.Dilations, p.Pads) {
 			return graph.Poison(c.f)
 		}
 		if padded {
@@ -168,6 +168,26 @@ func (l *layer) wantKernel(kernel []int) {
 			return
 		}
 	}
+}
+
+// wantRoom reports an input that is known to be too small for a single window.
+func (c *apply) wantRoom(kernel, dilations, pads []int) bool {
+	for i, k := range kernel {
+		reach := k
+		if len(dilations) > 0 {
+			reach = dilations[i]*(k-1) + 1
+		}
+		padding := pads[i] + pads[len(kernel)+i]
+		if size, ok := c.x.Shape()[2+i].Int(); ok && int(size)+padding < reach {
+			with := ""
+			if padding > 0 {
+				with = ", padding included"
+			}
+			c.refuse("the kernel reaches over %d of the %d places of axis %d%s, have %s", reach, int(size)+padding, 2+i, with, c.x.Type())
+			return false
+		}
+	}
+	return true
 }
 
 func product(xs []int) int {

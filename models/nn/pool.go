@@ -28,7 +28,7 @@ func maxPool(l *layer, kernel []int, opts []Option) Layer {
 	p := l.pooling(kernel, o)
 	p.Dilations = l.perAxis("dilation", o.dilation, len(kernel), 1, 1)
 	l.build = func(c *apply) Value {
-		if !c.wantPlanes(len(kernel)) {
+		if !c.wantPlanes(len(kernel)) || !c.wantRoom(kernel, p.Dilations, p.Pads) {
 			return graph.Poison(c.f)
 		}
 		y, _ := ops.MaxPool(c.x, p)
@@ -62,7 +62,7 @@ func avgPool(l *layer, kernel []int, opts []Option) Layer {
 		l.wantPositive("divisor", o.divisor)
 	}
 	l.build = func(c *apply) Value {
-		if !c.wantFloat(c.x) || !c.wantPlanes(len(kernel)) {
+		if !c.wantFloat(c.x) || !c.wantPlanes(len(kernel)) || !c.wantRoom(kernel, nil, p.Pads) {
 			return graph.Poison(c.f)
 		}
 		return ops.AvgPool(c.x, p)

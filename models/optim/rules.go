@@ -127,8 +127,9 @@ func adamax(s *step) {
 	s.descend(rate, ops.Div(m, u))
 }
 
-// NAdam is Adam that looks ahead along its momentum, which rises to beta1 (Dozat 2016; torch.optim.NAdam). State:
-// exp_avg, exp_avg_sq, and mu_product for all weights. Options: Betas, Eps, MomentumDecay, WeightDecay,
+// NAdam is Adam that looks ahead along its momentum, which rises to beta1 (Dozat 2016; torch.optim.NAdam of PyTorch
+// 1.13, which multiplies the product of the momenta for the look-ahead by the momentum of the step once more). State:
+// exp_avg, exp_avg_sq, and mu_product, an f32 for all weights. Options: Betas, Eps, MomentumDecay, WeightDecay,
 // ScheduleMomentum, Name.
 func NAdam(lr float64, opts ...Option) *Optimizer {
 	return newOptimizer("nadam", lr, nadam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8, momentumDecay: 4e-3}, opts,
@@ -143,13 +144,14 @@ func nadam(s *step) {
 		})
 	}
 	now, next := mu("mu", 0), mu("mu_next", 1)
-	product := s.scalar(s.prefix()+".mu_product", graph.F64, 1, func(p Value) Value { return ops.Mul(p, now) })
-	rateG := s.once("rate_g", func() Value {
-		return ops.Mul(s.rate(), ops.Div(ops.Sub(1.0, now), ops.Sub(1.0, product)))
-	})
-	rateM := s.once("rate_m", func() Value {
-		return ops.Mul(s.rate(), ops.Div(next, ops.Sub(1.0, ops.Mul(product, next))))
-	})
+	f32 := func(x Value) Value { return ops.Cast(x, graph.F32) }
+	product := s.scalar(s.prefix()+".mu_product", graph.F32, 1, func(p Value) Value { return ops.Mul(p, f32(now)) })
+	// share is rate*x/(1-product)
+	share := func(x, product Value) Value {
+		return ops.Mul(s.rate(), ops.Div(x, ops.Sub(1.0, ops.Cast(product, graph.F64))))
+	}
+	rateG := s.once("rate_g", func() Value { return share(ops.Sub(1.0, now), product) })
+	rateM := s.once("rate_m", func() Value { return share(next, ops.Mul(ops.Mul(product, f32(now)), f32(next))) })
 	m := s.average("exp_avg", s.mu(), s.g)
 	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
 	d := ops.Add(ops.Sqrt(ops.Div(v, s.in(s.correction("correction2", s.beta2)))), s.eps)

@@ -32,13 +32,9 @@ var bump = graph.MustRegister(&graph.Op{
 // Bump returns exp(-x*x).
 func Bump(x graph.Value) graph.Value { return graph.Apply(bump, []graph.Value{x}, nil)[0] }
 
-type bumpLayer struct{}
-
-func (bumpLayer) Apply(x graph.Value) graph.Value { return Bump(x) }
-
 func main() {
 	m := graph.NewModule("xor")
-	net := nn.Sequential(nn.Linear(2, 8), bumpLayer{}, nn.Linear(8, 1))
+	net := nn.Sequential(nn.Linear(2, 8), nn.Func(func(x graph.Value, _ ...nn.Mode) graph.Value { return Bump(x) }), nn.Linear(8, 1))
 	train := m.Func("train")
 	x := train.Input("x", graph.F32, "N", 2)
 	y := train.Input("y", graph.F32, "N", 1)

@@ -1,0 +1,321 @@
+package nn_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/models/initializer"
+	"github.com/graphrun/graphrun/models/nn"
+	"github.com/graphrun/graphrun/ops"
+	session "github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+func names(m *graph.Module) []string {
+	var out []string
+	for _, v := range m.Variables() {
+		out = append(out, fmt.Sprintf("%s %s", v.Name(), v.Type()))
+	}
+	return out
+}
+
+// TestNames holds the variables' names, shapes and order against those of PyTorch's state_dict.
+func TestNames(t *testing.T) {
+	m := graph.NewModule("m")
+	net := nn.Sequential(
+		nn.Conv2d(1, 6, [2]int{3, 5}, nn.Groups(1)), nn.BatchNorm2d(6), nn.ReLU(),
+		nn.Named("body", nn.Sequential(nn.Linear(4, 2), nn.PReLU(1))),
+		nn.LayerNorm([]int{2}), nn.ConvTranspose2d(6, 4, 2, nn.NoBias(), nn.Groups(2)))
+	predict, train := m.Func("predict"), m.Func("train")
+	predict.Return("y", net.Apply(predict.Input("x", graph.F64, "N", 1, 7, 8)))
+	train.Return("y", net.Apply(train.Input("x", graph.F64, "N", 1, 7, 8), nn.Training))
+	if err := m.Err(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"0.weight f64[6,1,3,5]", "0.bias f64[6]",
+		"1.running_mean f64[6]", "1.running_var f64[6]", "1.num_batches_tracked i64[]", "1.weight f64[6]", "1.bias f64[6]",
+		"body.0.weight f64[2,4]", "body.0.bias f64[2]", "body.1.weight f64[1]",
+		"4.weight f64[2]", "4.bias f64[2]", "5.weight f64[6,2,2,2]",
+	}
+	if d := cmp.Diff(want, names(m)); d != "" {
+		t.Error(d)
+	}
+	if n := len(train.Updates()); n != 3 {
+		t.Errorf("training updates %d variables, want the 3 running statistics", n)
+	}
+	if n := len(predict.Updates()); n != 0 {
+		t.Errorf("predicting updates %d variables", n)
+	}
+}
+
+// TestSharing applies one layer twice, in one function and in two modules: a module has one set of its variables.
+func TestSharing(t *testing.T) {
+	l := nn.Linear(3, 3)
+	for i := range 2 {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		f.Return("y", nn.Sequential(l, nn.ReLU(), l).Apply(f.Input("x", graph.F32, 3)))
+		if err := m.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]string{"0.weight f32[3,3]", "0.bias f32[3]"}, names(m)); d != "" {
+			t.Errorf("module %d: %s", i, d)
+		}
+	}
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := nn.Linear(3, 3).Apply(f.Input("x", graph.F32, 3))
+	f.Return("y", nn.Linear(3, 3).Apply(x)) // another layer of the same name
+	if err := m.Err(); err == nil || !strings.Contains(err.Error(), "@weight is already a variable") {
+		t.Errorf("two layers share a name: %v", err)
+	}
+}
+
+// line returns the caller's position.
+func line(offset int) string {
+	_, file, n, _ := runtime.Caller(1)
+	return fmt.Sprintf("%s:%d", file[strings.LastIndexByte(file, '/')+1:], n+offset)
+}
+
+// TestFaults declares layers with bad arguments and inputs: each is reported once, at the constructor's line, and
+// nothing panics.
+func TestFaults(t *testing.T) {
+	x := func(f *graph.Func) graph.Value { return f.Input("x", graph.F32, "N", 3, 8, 8) }
+	cases := []struct {
+		layer nn.Layer
+		at    string
+		want  string
+	}{
+		{nn.Linear(-1, 2), line(0), "linear: want input features of at least 1, have -1"},
+		{nn.Linear(7, 2), line(0), "linear: want input features of 7 on axis 3, have f32[N,3,8,8]"},
+		{nn.Linear(8, 2, nn.Stride(2)), line(0), "linear: it does not take the option Stride: want one of NoBias, WeightInit, BiasInit"},
+		{nn.Linear(8, 2, nn.Option{}), line(0), "linear: an option is empty"},
+		{nn.Dropout(1.5), line(0), "dropout: want a probability between 0 and 1, have 1.5"},
+		{nn.Dropout(math.NaN()), line(0), "dropout: want a probability between 0 and 1, have NaN"},
+		{nn.Dropout3d(0.5), line(0), "dropout3d: want 5 axes, have f32[N,3,8,8]"},
+		{nn.Conv2d(3, 4, 0), line(0), "conv2d: want a kernel of at least 1 along each axis, have [0 0]"},
+		{nn.Conv2d(3, 4, 3, nn.Groups(2)), line(0), "conv2d: 2 groups do not divide 3 input and 4 output channels"},
+		{nn.Conv2d(3, 4, 3, nn.Padding(1, 2, 3)), line(0), "conv2d: padding: want 1, 2 or 4 numbers, have [1 2 3]"},
+		{nn.Conv2d(3, 4, 3, nn.Stride(0)), line(0), "conv2d: stride: want at least 1, have [0]"},
+		{nn.Conv2d(3, 4, 3, nn.Stride(2), nn.PaddingSame()), line(0), "conv2d: PaddingSame wants stride 1, have [2]"},
+		{nn.Conv2d(3, 4, 3, nn.PaddingMode("mirror")), line(0), `conv2d: want a padding mode zeros, reflect, replicate or circular, have "mirror"`},
+		{nn.Conv2d(5, 4, 3), line(0), "conv2d: want channels of 5 on axis 1, have f32[N,3,8,8]"},
+		{nn.Conv1d(3, 4, 3), line(0), "conv1d: want 3 axes, have f32[N,3,8,8]"},
+		{nn.Conv2d(3, 4, [2]int{1, 9}), line(0), "conv2d: the kernel reaches over 9 of the 8 places of axis 3, have f32[N,3,8,8]"},
+		{nn.MaxPool2d(3, nn.Dilation(5), nn.Padding(1)), line(0), "max_pool2d: the kernel reaches over 11 of the 10 places of axis 2, padding included, have f32[N,3,8,8]"},
+		{nn.MaxPool2d(2, nn.Padding(2)), line(0), "max_pool2d: want a padding of at most half the kernel, [2 2], have [2]"},
+		{nn.AvgPool2d(2, nn.Divisor(0)), line(0), "avg_pool2d: want divisor of at least 1, have 0"},
+		{nn.BatchNorm2d(4), line(0), "batch_norm2d: want channels of 4 on axis 1, have f32[N,3,8,8]"},
+		{nn.BatchNorm2d(3, nn.Momentum(2)), line(0), "batch_norm2d: want a momentum between 0 and 1, have 2"},
+		{nn.GroupNorm(2, 3), line(0), "group_norm: 3 channels do not divide into 2 groups"},
+		{nn.LayerNorm(nil), line(0), "layer_norm: want the sizes of the axes to normalize over, have none"},
+		{nn.Softmax(4), line(0), "softmax: "},
+		{nn.Softplus(0, 20), line(0), "softplus: beta is 0"},
+		{nn.Embedding(graph.F32, 5, 2), line(0), "embedding: want indices of i32 or i64, have f32[N,3,8,8]"},
+		{nn.MaxoutChannels(2), line(0), "maxout_channels: the channels of f32[N,3,8,8] do not divide into groups of 2"},
+		{nn.Sequential(nn.ReLU(), nil), line(0), "sequential: layer 1 is nil"},
+		{nn.Named("a", nil), line(0), `named: the layer "a" is nil`},
+	}
+	for _, c := range cases {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		y := c.layer.Apply(x(f), nn.Training)
+		y = ops.Add(ops.Mul(y, 2.0), 1.0) // what depends on a fault is silent
+		f.Return("y", y)
+		err := m.Err()
+		if err == nil {
+			t.Errorf("%s: no fault, want %q", c.at, c.want)
+			continue
+		}
+		got := err.Error()
+		if !strings.HasPrefix(got, c.at+": "+c.want) || strings.Count(got, "\n") != 0 {
+			t.Errorf("got  %s\nwant %s: %s", got, c.at, c.want)
+		}
+		c.layer.Apply(graph.Value{}) // no value, nothing to report on, no panic
+	}
+}
+
+// TestRepeatedFault applies a faulty layer in two functions: one constructor, one message.
+func TestRepeatedFault(t *testing.T) {
+	m := graph.NewModule("m")
+	l := nn.Dropout(-1)
+	for _, name := range []string{"a", "b"} {
+		f := m.Func(name)
+		f.Return("y", l.Apply(f.Input("x", graph.F32, 2)))
+	}
+	if err := m.Err(); err == nil || strings.Count(err.Error(), "\n") != 0 {
+		t.Errorf("want one message, have %v", err)
+	}
+}
+
+// TestPositions finds the layer's line and path on its nodes, and the loss's line on its own.
+func TestPositions(t *testing.T) {
+	l, at := nn.Linear(3, 2), line(0)
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	y := nn.Sequential(nn.ReLU(), nn.Named("fc", l)).Apply(f.Input("x", graph.F32, 4, 3))
+	if n := y.Node(); n.Pos().String() != at || n.Scope() != "fc" {
+		t.Errorf("the layer's node stands at %s, scope %q; want %s, fc", n.Pos(), n.Scope(), at)
+	}
+	loss, at := nn.MSE(y, f.Input("t", graph.F32, 4, 2)), line(0)
+	if n := loss.Node(); n.Pos().String() != at {
+		t.Errorf("the loss's node stands at %s, want %s", n.Pos(), at)
+	}
+}
+
+// TestLossFaults gives losses bad options and shapes.
+func TestLossFaults(t *testing.T) {
+	build := map[string]func(x, c, p graph.Value) graph.Value{
+		"mse: it does not take the option Margin":          func(x, _, p graph.Value) graph.Value { return nn.MSE(x, p, nn.Margin(1)) },
+		"mse: it does not take the reduction nn.BatchMean": func(x, _, p graph.Value) graph.Value { return nn.MSE(x, p, nn.BatchMean) },
+		"mse: an option is nil":                            func(x, _, p graph.Value) graph.Value { return nn.MSE(x, p, nil) },
+		"mse: input 1 is missing":                          func(x, _, _ graph.Value) graph.Value { return nn.MSE(x, graph.Value{}) },
+		"cross_entropy: want a label smoothing":            func(x, c, _ graph.Value) graph.Value { return nn.CrossEntropy(x, c, nn.LabelSmoothing(2)) },
+		"softmax_cross_entropy: the target must have":      func(x, c, _ graph.Value) graph.Value { return nn.CrossEntropy(ops.Transpose(x, 1, 0), c) },
+		"cross_entropy: probabilities must have":           func(x, _, p graph.Value) graph.Value { return nn.CrossEntropy(x, ops.Transpose(p, 1, 0)) },
+		"nll: want float[N,C,...] and classes":             func(x, _, p graph.Value) graph.Value { return nn.NLL(x, p) },
+		"huber: want delta above 0":                        func(x, _, p graph.Value) graph.Value { return nn.Huber(x, p, nn.Delta(0)) },
+		"multi_margin: want a power of 1 or 2":             func(x, c, _ graph.Value) graph.Value { return nn.MultiMargin(x, c, nn.Power(3)) },
+	}
+	for want, make := range build {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		f.Return("y", make(f.Input("x", graph.F32, 4, 3), f.Input("c", graph.I64, 4), f.Input("p", graph.F32, 4, 3)))
+		err := m.Err()
+		if err == nil || !strings.Contains(err.Error(), ": "+want) || !strings.HasPrefix(err.Error(), "nn_test.go:") {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// run evaluates f of the module.
+func run(t *testing.T, m *graph.Module, feeds map[string]value.Value, opts ...session.Option) (*session.Session, map[string]value.Value) {
+	t.Helper()
+	prog, err := compile.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sess, err := session.NewSession(prog, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := sess.Run(context.Background(), "f", feeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sess, out
+}
+
+// TestDropout drops the right share, scales the rest, and drops others in the next call.
+func TestDropout(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, "N")
+	l := nn.Dropout(0.25)
+	f.Return("train", l.Apply(x, nn.Training))
+	f.Return("eval", l.Apply(x))
+	ones := make([]float32, 10000)
+	for i := range ones {
+		ones[i] = 1
+	}
+	in, _ := value.FromSlice(ones, len(ones))
+	feeds := map[string]value.Value{"x": in}
+	sess, out := run(t, m, feeds, session.Seed(3))
+	if !out["eval"].(*value.Tensor).Equal(in) {
+		t.Error("dropout changes its input outside training")
+	}
+	first := out["train"].(*value.Tensor)
+	zeros := 0
+	for _, y := range first.Float64s() {
+		switch {
+		case y == 0:
+			zeros++
+		case math.Abs(y-1/0.75) > 1e-6:
+			t.Fatalf("a survivor is %v, want 1/(1-p)", y)
+		}
+	}
+	if zeros < 2350 || zeros > 2650 {
+		t.Errorf("%d of 10000 are dropped, want about 2500", zeros)
+	}
+	again, err := sess.Run(context.Background(), "f", feeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again["train"].(*value.Tensor).Equal(first) {
+		t.Error("two calls drop the same elements")
+	}
+}
+
+// TestSymbolicStatistics holds BatchNorm with a symbolic batch against the same with a known one.
+func TestSymbolicStatistics(t *testing.T) {
+	data := make([]float64, 5*3*2)
+	for i := range data {
+		data[i] = math.Sin(float64(i) * 1.7)
+	}
+	in, _ := value.FromSlice(data, 5, 3, 2)
+	var want map[string]*value.Tensor
+	for _, batch := range []any{5, "N"} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		f.Return("y", nn.BatchNorm1d(3).Apply(f.Input("x", graph.F64, batch, 3, 2), nn.Training))
+		sess, _ := run(t, m, map[string]value.Value{"x": in})
+		if want == nil {
+			want = sess.Variables()
+			continue
+		}
+		for name, v := range want {
+			if err := value.AllClose(sess.Variable(name), v, 1e-14, 0); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// TestInitializers looks at the first weights: PyTorch's range for Linear, and what options ask for.
+func TestInitializers(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, 100)
+	net := nn.Sequential(nn.Linear(100, 50), nn.Linear(50, 40, nn.WeightInit(initializer.KaimingNormal(initializer.FanIn, math.Sqrt2)), nn.BiasInit(initializer.Constant(0.5))))
+	f.Return("y", net.Apply(x))
+	in, _ := value.New(graph.F32, 100)
+	sess, _ := run(t, m, map[string]value.Value{"x": in}, session.Seed(7))
+	spread := func(name string) (low, high, std float64) {
+		xs := sess.Variable(name).Float64s()
+		low, high = xs[0], xs[0]
+		for _, x := range xs {
+			low, high, std = min(low, x), max(high, x), std+x*x
+		}
+		return low, high, math.Sqrt(std / float64(len(xs)))
+	}
+	low, high, _ := spread("0.weight")
+	if low < -0.1 || high > 0.1 || low > -0.09 || high < 0.09 {
+		t.Errorf("Linear(100, ...) starts in [%v, %v], want to fill [-0.1, 0.1]", low, high)
+	}
+	if low, high, _ := spread("0.bias"); low < -0.1 || high > 0.1 || high-low < 0.1 {
+		t.Errorf("its bias starts in [%v, %v], want to fill [-0.1, 0.1]", low, high)
+	}
+	if _, _, std := spread("1.weight"); math.Abs(std-0.2) > 0.02 {
+		t.Errorf("KaimingNormal has std %v, want sqrt(2/50)", std)
+	}
+	if low, high, _ := spread("1.bias"); low != 0.5 || high != 0.5 {
+		t.Errorf("the constant bias is in [%v, %v]", low, high)
+	}
+	again, _ := run(t, m, map[string]value.Value{"x": in}, session.Seed(7))
+	if !again.Variable("0.weight").Equal(sess.Variable("0.weight")) {
+		t.Error("one seed gives two initial weights")
+	}
+	other, _ := run(t, m, map[string]value.Value{"x": in}, session.Seed(8))
+	if other.Variable("0.weight").Equal(sess.Variable("0.weight")) {
+		t.Error("two seeds give one initial weight")
+	}
+}

@@ -1,0 +1,41 @@
+package optim
+
+import (
+	"fmt"
+	"strings"
+)
+
+// named are the optimizers that New knows, the usual choices first.
+var named = []struct {
+	name string
+	make func(lr float64, opts ...Option) *Optimizer
+}{
+	{"adam", Adam},
+	{"sgd", SGD},
+	{"adamw", AdamW},
+	{"rmsprop", RMSprop},
+	{"adagrad", Adagrad},
+	{"adadelta", Adadelta},
+	{"adamax", Adamax},
+	{"nadam", NAdam},
+	{"radam", RAdam},
+}
+
+// Names returns the names that New takes, the usual choices first.
+func Names() []string {
+	names := make([]string, len(named))
+	for i, n := range named {
+		names[i] = n.name
+	}
+	return names
+}
+
+// New returns the optimizer of a name, such as "adam"; it is for names that come from a command line or a file.
+func New(name string, lr float64, opts ...Option) (*Optimizer, error) {
+	for _, n := range named {
+		if n.name == name {
+			return n.make(lr, opts...), nil
+		}
+	}
+	return nil, fmt.Errorf("there is no optimizer %q: want one of %s", name, strings.Join(Names(), ", "))
+}

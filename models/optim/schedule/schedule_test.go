@@ -1,0 +1,35 @@
+package schedule_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/graphrun/graphrun/models/optim/schedule"
+)
+
+// TestEnds looks at the first, the highest and the last rates, and beyond both ends.
+func TestEnds(t *testing.T) {
+	cycle := schedule.OneCycle{Max: 1, Steps: 100}
+	cases := []struct {
+		name string
+		f    schedule.Func
+		want map[int]float64
+	}{
+		{"constant", schedule.Constant(0.3), map[int]float64{-1: 0.3, 5: 0.3}},
+		{"step", schedule.Step(1, 3, 0.5), map[int]float64{-1: 1, 2: 1, 3: 0.5, 6: 0.25}},
+		{"step of 0", schedule.Step(1, 0, 0.5), map[int]float64{2: 0.25}},
+		{"multi", schedule.MultiStep(1, []int{2, 4, 4}, 0.1), map[int]float64{1: 1, 2: 0.1, 4: 0.001}},
+		{"exponential", schedule.Exponential(2, 0.5), map[int]float64{0: 2, 2: 0.5}},
+		{"cosine", schedule.Cosine(1, 10, 0.2), map[int]float64{0: 1, 5: 0.6, 10: 0.2, 20: 1}},
+		{"linear", schedule.Linear(1, 0.5, 1, 4), map[int]float64{-3: 0.5, 0: 0.5, 2: 0.75, 4: 1, 9: 1}},
+		{"one cycle", cycle.Rate(), map[int]float64{0: 1.0 / 25, 29: 1, 99: 1.0 / 25e4, 200: 1.0 / 25e4}},
+		{"momentum", cycle.Momentum(), map[int]float64{0: 0.95, 29: 0.85, 99: 0.95}},
+	}
+	for _, c := range cases {
+		for step, want := range c.want {
+			if got := c.f(step); math.Abs(got-want) > 1e-12 {
+				t.Errorf("%s: step %d has %v, want %v", c.name, step, got, want)
+			}
+		}
+	}
+}
