@@ -95,12 +95,8 @@ func (op *Op) infer(c *InferCtx) (types []Type, err error) {
 		return nil, fmt.Errorf("BUG: the type rule of %s gives %d results, not %d", op.Name, len(types), want)
 	}
 	for _, t := range types {
-		if tt, ok := t.(TensorType); ok {
-			for i, d := range tt.Shape {
-				if n, ok := d.Int(); ok && n < 0 {
-					return nil, fmt.Errorf("the result would be %s: axis %d is negative", tt, i)
-				}
-			}
+		if fault := typeFault(t); fault != "" {
+			return nil, fmt.Errorf("the result would be %s: %s", typeText(t), fault)
 		}
 	}
 	return types, nil

@@ -353,6 +353,9 @@ func (op *Op) normalizeAttrs(attrs Attrs) (Attrs, error) {
 		if k := kindOf(a.Value); k != spec.Kind {
 			return nil, fmt.Errorf("attribute %q: want %v, have %T", a.Name, spec.Kind, a.Value)
 		}
+		if fault := attrFault(a.Value); fault != "" {
+			return nil, fmt.Errorf("attribute %q: %s", a.Name, fault)
+		}
 		out = append(out, a)
 	}
 	for _, spec := range op.Attrs {

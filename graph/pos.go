@@ -45,8 +45,9 @@ func shortPath(file string) string {
 	return file[strings.LastIndexByte(file, '/')+1:]
 }
 
-// library holds the packages whose frames are never "the user's call".
-var library = map[string]bool{}
+// library holds the packages whose frames are never "the user's call"; a call through package reflect stands where
+// it was asked for.
+var library = map[string]bool{"reflect": true}
 
 // MarkLibrary declares the calling package to be one that builds nodes for its callers: Caller and the
 // positions of nodes pass over its frames. Call it from an init function or a package-level variable;

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -442,12 +443,18 @@ func typeFault(t Type) string {
 		if !t.DType.Valid() {
 			return fmt.Sprintf("%v is not a dtype", t.DType)
 		}
+		count := int64(1) // of the elements along constant axes
 		for i, d := range t.Shape {
-			if n, ok := d.Int(); ok && n < 0 {
-				return fmt.Sprintf("axis %d of %s is negative", i, t)
-			}
-			if d.Overflow() {
-				return fmt.Sprintf("axis %d of %s is too large", i, t)
+			n, constant := d.Int()
+			switch {
+			case d.Overflow():
+				return fmt.Sprintf("axis %d is too large", i)
+			case constant && n < 0:
+				return fmt.Sprintf("axis %d is negative", i)
+			case constant && n > 0 && count > math.MaxInt64/n:
+				return "the number of elements is too large"
+			case constant && n > 0:
+				count *= n
 			}
 		}
 		return ""
@@ -464,6 +471,14 @@ func typeFault(t Type) string {
 		return ""
 	}
 	return "the type is missing"
+}
+
+// typeText is the text of a type that may be faulty.
+func typeText(t Type) string {
+	if t == nil {
+		return "nothing"
+	}
+	return t.String()
 }
 
 func (v *verifier) types() {

@@ -3,33 +3,34 @@ package main
 import (
 	goruntime "runtime"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/graphrun/graphrun/compile"
 )
 
 // execOptions are the flags of the commands that compile and execute.
 type execOptions struct {
-	set       *pflag.FlagSet
+	cmd       *cobra.Command
 	threads   int
 	passLimit int
 }
 
-func (o *execOptions) flags(f *pflag.FlagSet) {
-	o.set = f
+func (o *execOptions) flags(cmd *cobra.Command) {
+	o.cmd = cmd
+	f := cmd.Flags()
 	f.IntVar(&o.threads, "threads", 0, "processors to use (default all)")
 	f.IntVar(&o.passLimit, "pass-limit", 0, "stop optional rewrites of the compiler after this many (default no limit)")
 }
 
 // apply sets the number of threads of the process and returns what to compile with.
 func (o *execOptions) apply() ([]compile.Option, error) {
-	if o.set.Changed("threads") {
+	if o.cmd.Flags().Changed("threads") {
 		if o.threads < 1 {
 			return nil, usagef("--threads %d: want at least 1", o.threads)
 		}
 		goruntime.GOMAXPROCS(o.threads)
 	}
-	if o.set.Changed("pass-limit") {
+	if o.cmd.Flags().Changed("pass-limit") {
 		if o.passLimit < 0 {
 			return nil, usagef("--pass-limit %d: want 0 or more", o.passLimit)
 		}

@@ -83,7 +83,7 @@ in brackets. With --data the model is evaluated on the test images of a data set
 	f.IntVar(&o.batch, "batch", 100, "with --data, examples at a time")
 	f.IntVar(&o.limit, "limit", 0, "with --data, use the first `N` test examples only (default all)")
 	f.BoolVar(&o.json, "json", false, "print JSON")
-	o.exec.flags(f)
+	o.exec.flags(cmd)
 	return cmd
 }
 

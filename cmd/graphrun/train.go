@@ -85,7 +85,7 @@ so far.`,
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the first weights and of the order of the examples")
 	f.StringVar(&o.out, "out", "", "`directory` to save the model in (default the model's name)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object per line")
-	o.exec.flags(f)
+	o.exec.flags(cmd)
 	return cmd
 }
 

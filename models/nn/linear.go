@@ -36,7 +36,9 @@ type PairLayer interface {
 
 type pairLayer struct{ *layer }
 
-func (l pairLayer) Apply(x1, x2 Value, mode ...Mode) Value { return l.applyTo([]Value{x1, x2}, mode) }
+func (l pairLayer) Apply(x1, x2 Value, mode ...Mode) Value {
+	return l.applyTo([]Value{x1, x2}, mode, 1, func(c *apply) []Value { return []Value{l.build(c)} })[0]
+}
 
 // Bilinear computes y_o = x1' W_o x2 + b_o for x1 of float[..., in1] and x2 of float[..., in2] with equal leading axes;
 // y is float[..., out] (torch.nn.Bilinear). Variables: weight [out, in1, in2] and, unless NoBias is given, bias [out],

@@ -145,17 +145,22 @@ func (l *layer) wantPositive(what string, n int) {
 }
 
 // Apply implements Layer.
-func (l *layer) Apply(x Value, mode ...Mode) Value { return l.applyTo([]Value{x}, mode) }
+func (l *layer) Apply(x Value, mode ...Mode) Value {
+	return l.applyTo([]Value{x}, mode, 1, func(c *apply) []Value { return []Value{l.build(c)} })[0]
+}
 
-// applyTo builds the layer on its inputs, at its constructor's place. Faults of the constructor are reported once per
-// module.
-func (l *layer) applyTo(in []Value, mode []Mode) Value {
+// applyTo has build declare n results on the inputs, at the constructor's place. Faults of the constructor are reported
+// once per module.
+func (l *layer) applyTo(in []Value, mode []Mode, n int, build func(c *apply) []Value) []Value {
+	out := make([]Value, n)
 	f := graph.Innermost(in...)
 	if f == nil {
-		return Value{}
+		return out
 	}
 	m := f.Module()
-	y := graph.Poison(f)
+	for i := range out {
+		out[i] = graph.Poison(f)
+	}
 	m.At(l.pos, "", func() {
 		if len(l.faults) > 0 {
 			if l.own.First(m, "") {
@@ -174,9 +179,11 @@ func (l *layer) applyTo(in []Value, mode []Mode) Value {
 				return
 			}
 		}
-		y = l.build(&apply{layer: l, f: f, m: m, x: in[0], in: in, training: training(mode)})
+		if y := build(&apply{layer: l, f: f, m: m, x: in[0], in: in, training: training(mode)}); len(y) == n {
+			out = y
+		}
 	})
-	return y
+	return out
 }
 
 // apply is one application of a layer.

@@ -36,12 +36,18 @@ type options struct {
 	paddingIdx      int
 	hasPaddingIdx   bool
 	scaleGradByFreq bool
+	layers          int
+	bidirectional   bool
+	batchFirst      bool
+	nonlinearity    string
+	keySize         int
+	valueSize       int
 	given           map[string]bool
 }
 
 // collect applies the options and records those that the layer does not take.
 func (l *layer) collect(opts []Option, takes ...string) *options {
-	o := &options{groups: 1, paddingMode: "zeros", eps: 1e-5, momentum: 0.1, affine: true, runningStats: true, given: map[string]bool{}}
+	o := &options{groups: 1, paddingMode: "zeros", eps: 1e-5, momentum: 0.1, affine: true, runningStats: true, layers: 1, nonlinearity: "tanh", given: map[string]bool{}}
 	for _, op := range opts {
 		known := false
 		for _, name := range takes {
@@ -195,6 +201,29 @@ func PaddingIndex(i int) Option {
 func ScaleGradByFreq() Option {
 	return Option{"ScaleGradByFreq", func(o *options) { o.scaleGradByFreq = true }}
 }
+
+// Layers stacks n recurrent layers, each on the outputs of the one before. For RNN, LSTM and GRU.
+func Layers(n int) Option { return Option{"Layers", func(o *options) { o.layers = n }} }
+
+// Bidirectional runs a second set of weights from the last step to the first and joins its outputs. For RNN, LSTM and
+// GRU.
+func Bidirectional() Option {
+	return Option{"Bidirectional", func(o *options) { o.bidirectional = true }}
+}
+
+// BatchFirst takes and gives sequences as [N, T, ...] instead of [T, N, ...]. For RNN, LSTM, GRU and MultiheadAttention.
+func BatchFirst() Option { return Option{"BatchFirst", func(o *options) { o.batchFirst = true }} }
+
+// Nonlinearity is "tanh", the default, or "relu". For RNN and RNNCell.
+func Nonlinearity(name string) Option {
+	return Option{"Nonlinearity", func(o *options) { o.nonlinearity = name }}
+}
+
+// KeySize sets the size of a key, that of a query unless given (kdim). For MultiheadAttention.
+func KeySize(n int) Option { return Option{"KeySize", func(o *options) { o.keySize = n }} }
+
+// ValueSize sets the size of a value, that of a query unless given (vdim). For MultiheadAttention.
+func ValueSize(n int) Option { return Option{"ValueSize", func(o *options) { o.valueSize = n }} }
 
 // String returns the option's name.
 func (o Option) String() string { return fmt.Sprintf("nn.%s", o.name) }
