@@ -62,5 +62,10 @@ if ! $quick; then
 	fi
 fi
 
+if [ -n "${GRAPHRUN_GOLDEN:-}" ]; then
+	step "PyTorch's values"
+	go test -count=1 -v -run '^TestGolden$' ./models | grep 'golden:'
+fi
+
 step "tests"
 go test ./...

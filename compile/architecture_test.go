@@ -82,6 +82,21 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
+var namedFile = regexp.MustCompile("`([a-z0-9_./]+/[a-z0-9_./]*)`")
+
+// TestArchitectureFiles wants every file and directory that ARCHITECTURE.md names to be there.
+func TestArchitectureFiles(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range namedFile.FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(filepath.Join("..", m[1])); err != nil {
+			t.Errorf("ARCHITECTURE.md names %s: %v", m[1], err)
+		}
+	}
+}
+
 // stageTexts prints the function train after each row of the table, by "N pass", N from 1, and "0 declared".
 func stageTexts(t *testing.T) map[string]string {
 	m := walk()

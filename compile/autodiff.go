@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
@@ -29,8 +30,15 @@ var autodiff = &Pass{
 }
 
 // expandGrads replaces the grads of f in order, so that an inner grad has become ordinary nodes when an
-// outer one differentiates them.
+// outer one differentiates them. In a function with a grad, calls become the callee's nodes and each variable is read
+// by one node: a gradient with respect to a variable reaches what a callee computes from it.
 func expandGrads(c *Context, f *graph.Func) error {
+	if !slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "grad" }) {
+		return nil
+	}
+	for hasCall(f) {
+		inlineCalls(c, f)
+	}
 	w := newRewriter(f)
 	for _, n := range w.take() {
 		w.rewire(n)
@@ -50,6 +58,35 @@ func expandGrads(c *Context, f *graph.Func) error {
 	}
 	w.finish()
 	return nil
+}
+
+func hasCall(f *graph.Func) bool {
+	return slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "call" })
+}
+
+// inlineCalls replaces the calls in f by the callees' nodes, whose calls stay.
+func inlineCalls(c *Context, f *graph.Func) {
+	w := newRewriter(f)
+	for _, n := range w.take() {
+		w.rewire(n)
+		switch n.Op().Name {
+		case "call":
+			c.count("call")
+			var outs []graph.Value
+			f.Module().AtNode(n, func() {
+				outs = f.Splice(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))), n.Operands())
+			})
+			w.replace(n, outs)
+		case "read":
+			v := f.Module().LookupVariable(string(n.Attrs().Symbol("var")))
+			var one graph.Value
+			f.Module().AtNode(n, func() { one = v.Read(f) })
+			w.replace(n, []graph.Value{one})
+		default:
+			f.Append(n)
+		}
+	}
+	w.finish()
 }
 
 // Gradients emits into f, after its present nodes, the gradients of the scalar y with respect to xs and
@@ -139,19 +176,13 @@ func (d *differ) node(n *graph.Node, dy []graph.Value) error {
 	case op.NoGrad != "" || len(n.Operands()) == 0:
 		return nil
 	}
+	if !op.IsComposite() {
+		return fmt.Errorf("%s: %s has no gradient", n.Pos(), op.Name)
+	}
 	// No rule of its own: differentiate what the op stands for. The forward nodes are emitted once more;
 	// cse merges them with the original's if that is decomposed too.
 	start := len(d.f.Nodes())
-	var outs []graph.Value
-	switch {
-	case op.IsComposite():
-		outs = n.InlineBody(d.f)
-	case op.Name == "call":
-		callee := d.f.Module().LookupFunc(string(n.Attrs().Symbol("func")))
-		outs = d.f.Splice(callee, n.Operands())
-	default:
-		return fmt.Errorf("%s: %s has no gradient", n.Pos(), op.Name)
-	}
+	outs := n.InlineBody(d.f)
 	body := append([]*graph.Node(nil), d.f.Nodes()[start:]...)
 	d.activate(body)
 	for i, v := range outs {

@@ -108,6 +108,24 @@ func TestHigherOrder(t *testing.T) {
 	}
 }
 
+// TestGradientThroughCalls differentiates with respect to variables that callees, and their callees, read.
+func TestGradientThroughCalls(t *testing.T) {
+	m := graph.NewModule("m")
+	w := m.Variable("w", graph.F64, []int{2}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F64, 3.0, 2) })
+	inner := m.Func("inner")
+	inner.Return("y", ops.Square(w.Read(inner)))
+	outer := m.Func("outer")
+	x := outer.Input("x", graph.F64, 2)
+	outer.Return("y", ops.Sum(ops.Mul(outer.Call(inner)[0], x)))
+	f := m.Func("f")
+	y := f.Call(outer, f.Input("x", graph.F64, 2))[0]
+	f.Return("dw", graph.Grad(ops.Add(y, ops.Sum(w.Read(f))), w.Read(f))[0])
+	got := run(t, m, "f", map[string][]float64{"x": {10, 20}})["dw"]
+	if !slices.Equal(got, []float64{61, 121}) {
+		t.Errorf("the gradient of sum(w*w*x + w) at w=3 is %v, want [61 121]", got)
+	}
+}
+
 // chain declares a model with a bit of everything that passes rewrite.
 func chain() *graph.Module {
 	m := graph.NewModule("chain")

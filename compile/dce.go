@@ -20,6 +20,7 @@ func removeDead(c *Context, f *graph.Func) {
 		live[u.Value.Node()] = true
 	}
 	nodes := f.Nodes()
+	source := unknownSources(nodes)
 	for i := len(nodes) - 1; i >= 0; i-- {
 		n := nodes[i]
 		if !live[n] && c.allow(n.Op().Name) {
@@ -28,6 +29,9 @@ func removeDead(c *Context, f *graph.Func) {
 		live[n] = true
 		for _, v := range n.Operands() {
 			live[v.Node()] = true
+		}
+		if len(source) > 0 {
+			eachUnknown(n, func(id string) { live[source[id]] = true })
 		}
 	}
 	kept := nodes[:0:0]
@@ -38,4 +42,52 @@ func removeDead(c *Context, f *graph.Func) {
 	}
 	f.SetNodes(kept)
 	f.Forget()
+}
+
+// unknownSources maps the sizes that data decides to the nodes that they come from: nodes that name such a size in an
+// attribute need its source though they do not take its result.
+func unknownSources(nodes []*graph.Node) map[string]*graph.Node {
+	var source map[string]*graph.Node
+	for _, n := range nodes {
+		for _, t := range n.Types() {
+			if !graph.HasUnknown(t) {
+				continue
+			}
+			for _, d := range t.(graph.TensorType).Shape {
+				for _, id := range d.Unknowns() {
+					if source == nil {
+						source = map[string]*graph.Node{}
+					}
+					if source[id] == nil {
+						source[id] = n
+					}
+				}
+			}
+		}
+	}
+	return source
+}
+
+// eachUnknown visits the sizes that n and the nodes of its regions name in their attributes.
+func eachUnknown(n *graph.Node, visit func(id string)) {
+	shape := func(dims []graph.Dim) {
+		for _, d := range dims {
+			for _, id := range d.Unknowns() {
+				visit(id)
+			}
+		}
+	}
+	for _, a := range n.Attrs() {
+		switch x := a.Value.(type) {
+		case []graph.Dim:
+			shape(x)
+		case graph.TensorType:
+			shape(x.Shape)
+		}
+	}
+	for _, r := range n.Regions() {
+		for _, k := range r.Nodes() {
+			eachUnknown(k, visit)
+		}
+	}
 }

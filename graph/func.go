@@ -106,6 +106,10 @@ func (f *Func) InputOf(name string, t Type) Value {
 		f.module.Report(Pos{}, "input", "%%%s is already the name of a value of @%s (declared at %s)", name, f.name, old.node.pos)
 		return Poison(f)
 	}
+	if fault := typeFault(t); fault != "" {
+		f.module.Report(Pos{}, "input", "%%%s is %s: %s", name, typeText(t), fault)
+		return Poison(f)
+	}
 	return f.param(name, t)
 }
 
@@ -249,12 +253,16 @@ func (f *Func) capture(v Value) Value {
 }
 
 // Region builds a closed function with parameters of the given types, to be carried by a node of f.
-// Values of f that build uses become further parameters; see UnifyCaptures.
+// Values of f that build uses become further parameters; see UnifyCaptures. A nil build is reported.
 func (f *Func) Region(name string, params []Type, build func(r *Func, in []Value) []Value) *Func {
 	r := &Func{name: name, module: f.module, parent: f, detached: true, pos: f.module.here()}
 	in := make([]Value, len(params))
 	for i, t := range params {
 		in[i] = r.param("", t)
+	}
+	if build == nil {
+		f.module.Report(Pos{}, name, "want a function that builds the region, have nil")
+		return r
 	}
 	for i, v := range build(r, in) {
 		if v, ok := r.use(name, v); ok {
@@ -385,7 +393,22 @@ func (f *Func) TakeNodes() []*Node {
 }
 
 // Append puts a node back after those already there. It is for passes.
-func (f *Func) Append(n *Node) { f.nodes = append(f.nodes, n) }
+func (f *Func) Append(n *Node) {
+	f.nodes = append(f.nodes, n)
+	if n.op == readOp {
+		f.noteRead(n)
+	}
+}
+
+// noteRead makes a node the one that Variable.Read finds, unless there is one.
+func (f *Func) noteRead(n *Node) {
+	if f.reads == nil {
+		f.reads = map[string]Value{}
+	}
+	if name := string(n.attrs.Symbol("var")); !f.reads[name].Valid() {
+		f.reads[name] = Value{n, 0}
+	}
+}
 
 // SetNodes replaces all nodes. It is for passes.
 func (f *Func) SetNodes(nodes []*Node) { f.nodes = nodes }
@@ -397,10 +420,7 @@ func (f *Func) Forget() {
 	for _, n := range f.nodes {
 		live[n] = true
 		if n.op == readOp {
-			if f.reads == nil {
-				f.reads = map[string]Value{}
-			}
-			f.reads[string(n.attrs.Symbol("var"))] = Value{n, 0}
+			f.noteRead(n)
 		}
 	}
 	maps.DeleteFunc(f.names, func(_ string, v Value) bool { return v.node.op != paramOp && !live[v.node] })

@@ -164,13 +164,19 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		if !ok {
 			return nil, fmt.Errorf("operand %d is a %s: its reference takes tensors", i, types[i])
 		}
-		c.In = append(c.In, t.Exact())
+		x, err := t.TryExact()
+		if err != nil {
+			return nil, err
+		}
+		c.In = append(c.In, x)
 	}
 	c.Out = make([]*value.Exact, len(outTypes))
 	for i, t := range outTypes {
 		if tt, ok := t.(TensorType); ok {
 			if shape, ok := tt.ConstShape(); ok {
-				c.Out[i] = value.NewExact(tt.DType, shape)
+				if c.Out[i], err = value.TryExact(tt.DType, shape); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}

@@ -135,11 +135,13 @@ func (m *Module) Variable(name string, dt DType, dims []int, init func(f *Func, 
 		m.Report(pos, "variable", "@%s: unknown dtype %v", name, dt)
 		return v
 	}
-	for i, d := range dims {
-		if d < 0 {
-			m.Report(pos, "variable", "@%s: axis %d has size %d, which is negative", name, i, d)
-			return v
-		}
+	if fault := typeFault(v.typ); fault != "" {
+		m.Report(pos, "variable", "@%s is %s: %s", name, v.typ, fault)
+		return v
+	}
+	if init == nil {
+		m.Report(pos, "variable", "@%s: want a function that builds the initializer, have nil", name)
+		return v
 	}
 	v.init = m.detachedFunc("init", pos)
 	key := v.init.param("key", TensorType{DType: U64, Shape: Ints(2)})

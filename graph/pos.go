@@ -45,8 +45,9 @@ func shortPath(file string) string {
 	return file[strings.LastIndexByte(file, '/')+1:]
 }
 
-// library holds the packages whose frames are never "the user's call"; a call through package reflect stands where
-// it was asked for.
+// library holds the packages whose frames are never "the user's call", by path and by directory: a closure of a library
+// that the compiler inlines into a caller has the caller's function name and the library's file. A call through package
+// reflect stands where it was asked for.
 var library = map[string]bool{"reflect": true}
 
 // MarkLibrary declares the calling package to be one that builds nodes for its callers: Caller and the
@@ -57,11 +58,22 @@ func MarkLibrary() struct{} {
 	if runtime.Callers(2, pc[:]) == 1 {
 		f, _ := runtime.CallersFrames(pc[:]).Next()
 		library[packageOf(f.Function)] = true
+		library[dirOf(f.File)] = true
 	}
 	return struct{}{}
 }
 
 var _ = MarkLibrary()
+
+func dirOf(file string) string { return file[:strings.LastIndexByte(file, '/')+1] }
+
+// isLibrary reports whether Caller passes over a frame.
+func isLibrary(f runtime.Frame) bool {
+	if strings.HasSuffix(f.File, "_test.go") {
+		return false
+	}
+	return library[packageOf(f.Function)] || library[dirOf(f.File)]
+}
 
 // packageOf cuts the package path off a function name such as "example.com/a/b.(*T).M.func1".
 func packageOf(function string) string {
@@ -80,7 +92,7 @@ func Caller() Pos {
 		frames := runtime.CallersFrames(pcs[:n])
 		for {
 			f, more := frames.Next()
-			if f.Function != "" && (!library[packageOf(f.Function)] || strings.HasSuffix(f.File, "_test.go")) {
+			if f.Function != "" && !isLibrary(f) {
 				return Pos{File: f.File, Line: f.Line}
 			}
 			if !more {

@@ -1,5 +1,7 @@
 package graph
 
+import "slices"
+
 // The structural ops: what the compiler and the executors handle themselves.
 
 // paramOp is a function's parameter; its nodes stand in Func.params, never among the nodes.
@@ -102,6 +104,15 @@ var gradOp = MustRegister(&Op{
 
 // Call calls a function of the module that v's function belongs to.
 func (f *Func) Call(callee *Func, args ...Value) []Value {
+	if callee == nil {
+		f.module.Report(Pos{}, "call", "want a function, have nil")
+		return []Value{Poison(f)}
+	}
+	for _, r := range callee.results {
+		if !r.Value.OK() { // the callee's own fault has been reported
+			return slices.Repeat([]Value{Poison(f)}, len(callee.results))
+		}
+	}
 	return f.Emit(callOp, args, Attrs{{"func", Symbol(callee.name)}, {"results", int64(len(callee.results))}})
 }
 

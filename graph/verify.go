@@ -36,7 +36,7 @@ var rules = []Rule{
 	{"attribute", "attributes are those that the op declares, all of them, sorted, of the declared kinds", (*verifier).attributes},
 	{"type", "values have types: no faulty ones, no dims below zero or beyond int64", (*verifier).types},
 	{"inference", "the types of results are those that the op infers from the operands", (*verifier).inference},
-	{"symbol", "symbols come from the parameters of the function, or of those around a region", (*verifier).symbols},
+	{"symbol", "symbols come from the parameters of the function, or of those around a region; unknown sizes from nodes before", (*verifier).symbols},
 	{"initializer", "a variable has an initializer: from one u64[2] key to one value of its type", (*verifier).initializers},
 	{"name", "names of values are words, unique in their function and found by Lookup", (*verifier).names},
 }
@@ -194,7 +194,7 @@ func (v *verifier) variables() {
 			v.faultf(vr.pos, "var", "@%s: want a tensor with constant dims, have %s", vr.name, vr.typ)
 		default:
 			if fault := typeFault(vr.typ); fault != "" {
-				v.faultf(vr.pos, "var", "@%s: %s", vr.name, fault)
+				v.faultf(vr.pos, "var", "@%s is %s: %s", vr.name, vr.typ, fault)
 			}
 		}
 	}
@@ -413,7 +413,9 @@ func (v *verifier) attributes() {
 func attrFault(x any) string {
 	switch x := x.(type) {
 	case Type:
-		return typeFault(x)
+		if fault := typeFault(x); fault != "" {
+			return typeText(x) + ": " + fault
+		}
 	case []Dim:
 		for i, d := range x {
 			if d.Overflow() {
@@ -473,10 +475,17 @@ func typeFault(t Type) string {
 	return "the type is missing"
 }
 
-// typeText is the text of a type that may be faulty.
+// typeText is the text of a type that may be faulty, "nothing" where there is none.
 func typeText(t Type) string {
-	if t == nil {
+	switch t := t.(type) {
+	case nil:
 		return "nothing"
+	case SequenceType:
+		return "seq<" + typeText(t.Elem) + ">"
+	case OptionalType:
+		return "optional<" + typeText(t.Elem) + ">"
+	case MapType:
+		return "map<" + t.Key.String() + "," + typeText(t.Value) + ">"
 	}
 	return t.String()
 }
@@ -485,7 +494,7 @@ func (v *verifier) types() {
 	check := func(n *Node) {
 		for i, t := range n.types {
 			if fault := typeFault(t); fault != "" {
-				v.node(n, "result %d: %s", i, fault)
+				v.node(n, "result %d is %s: %s", i, typeText(t), fault)
 			}
 		}
 	}
@@ -544,6 +553,22 @@ func (v *verifier) symbols() {
 		}
 		bound[b.f] = own
 	}
+	unknown := map[*Func]map[string]int{} // the index of the first node with the unknown in a result
+	for _, b := range v.bodies {
+		first := map[string]int{}
+		for _, n := range slices.Concat(b.f.params, b.f.nodes) {
+			for _, t := range n.types {
+				eachDim(t, func(d Dim) {
+					for _, id := range d.Unknowns() {
+						if _, ok := first[id]; !ok {
+							first[id] = b.index[n]
+						}
+					}
+				})
+			}
+		}
+		unknown[b.f] = first
+	}
 	v.each(func(b *body, n *Node) {
 		reported := false
 		check := func(d Dim) {
@@ -565,14 +590,35 @@ func (v *verifier) symbols() {
 		for _, t := range n.types {
 			eachDim(t, check)
 		}
+		checkAttr := func(d Dim) {
+			check(d)
+			if d.IsConst() || reported {
+				return
+			}
+		unknowns:
+			for _, id := range d.Unknowns() {
+				at, ok := unknown[b.f][id]
+				if ok && at < b.index[n] {
+					continue
+				}
+				for f := b.f.parent; f != nil; f = f.parent {
+					if _, ok := unknown[f][id]; ok {
+						continue unknowns
+					}
+				}
+				v.node(n, "the unknown size %s of the dim %s comes from no node before", id, d)
+				reported = true
+				return
+			}
+		}
 		for _, a := range n.attrs {
 			switch x := a.Value.(type) {
 			case []Dim:
 				for _, d := range x {
-					check(d)
+					checkAttr(d)
 				}
 			case Type:
-				eachDim(x, check)
+				eachDim(x, checkAttr)
 			}
 		}
 	})

@@ -23,13 +23,13 @@ func register(table map[string]builder) struct{} {
 }
 
 // layerOf makes a builder of a layer of one input x and one output y.
-func layerOf(make func(c *golden) nn.Layer) builder {
+func layerOf(construct func(c *golden) nn.Layer) builder {
 	return func(b *build) values {
 		var mode []nn.Mode
 		if b.flag("training", false) {
 			mode = append(mode, nn.Training)
 		}
-		l := make(b.golden)
+		l := construct(b.golden)
 		if b.given("inputs", "x1") && b.given("inputs", "x2") { // two steps in one function
 			return values{"y1": l.Apply(b.x("x1"), mode...), "y2": l.Apply(b.x("x2"), mode...)}
 		}
@@ -38,7 +38,9 @@ func layerOf(make func(c *golden) nn.Layer) builder {
 }
 
 // layer makes a builder of a layer without attributes.
-func layer(make func() nn.Layer) builder { return layerOf(func(*golden) nn.Layer { return make() }) }
+func layer(construct func() nn.Layer) builder {
+	return layerOf(func(*golden) nn.Layer { return construct() })
+}
 
 var _ = register(map[string]builder{
 	"Linear": layerOf(func(c *golden) nn.Layer {
@@ -254,7 +256,7 @@ func avgPool(c *golden) nn.Layer {
 }
 
 // dropout runs the layer, or, where the case gives the mask that was drawn, what the layer does with a mask.
-func dropout(make func(p float64) nn.Layer) builder {
+func dropout(construct func(p float64) nn.Layer) builder {
 	return func(b *build) values {
 		p := b.num("p", 0.5)
 		if b.given("const", "mask") {
@@ -268,7 +270,7 @@ func dropout(make func(p float64) nn.Layer) builder {
 		if b.flag("training", false) {
 			mode = append(mode, nn.Training)
 		}
-		return values{"y": make(p).Apply(b.x("x"), mode...)}
+		return values{"y": construct(p).Apply(b.x("x"), mode...)}
 	}
 }
 

@@ -23,6 +23,8 @@ var activations = map[string]func(x graph.Value) graph.Value{
 	"CELU":      func(x graph.Value) graph.Value { return ops.CELU(x, 1) },
 	"LeakyReLU": func(x graph.Value) graph.Value { return ops.LeakyReLU(x, 0.01) },
 	"Log":       ops.Log, "Sin": ops.Sin, "Cos": ops.Cos, "Sqrt": ops.Sqrt, "Square": ops.Square, "Erf": ops.Erf,
+	"Tan": ops.Tan, "Atan": ops.Atan, "Sinh": ops.Sinh, "Cosh": ops.Cosh, "Expm1": ops.Expm1, "Log1p": ops.Log1p, "Reciprocal": ops.Reciprocal,
+	"Rsqrt": ops.Rsqrt, "Hardsigmoid": ops.Hardsigmoid, "ReLU6": ops.ReLU6, "Tanhshrink": ops.Tanhshrink,
 }
 
 // activation returns the case's activation function.
@@ -48,7 +50,7 @@ var _ = register(map[string]builder{
 	"GradGradConv2d":     y(func(b *build) graph.Value { return b.conv() }),
 	"GradGradConv2dTanh": y(func(b *build) graph.Value { return ops.Tanh(b.conv()) }),
 	"GradGradConvTranspose2d": y(func(b *build) graph.Value {
-		p := ops.ConvParams{Strides: b.ints("stride"), Pads: b.ints("padding")}
+		p := ops.ConvParams{Strides: b.ints("stride"), Pads: b.ints("padding"), Dilations: b.ints("dilation"), Groups: b.int("groups", 1)}
 		return ops.Add(ops.ConvTranspose(b.x("x"), b.x("weight"), p, b.ints("output_padding")...), channels(b.x("bias")))
 	}),
 	"GradGradLinear":     y(func(b *build) graph.Value { return linear(b.x("x"), b.x("weight"), b.x("bias")) }),
@@ -57,7 +59,7 @@ var _ = register(map[string]builder{
 	"GradGradSoftmax":    y(func(b *build) graph.Value { return ops.Softmax(b.x("x"), b.int("dim", -1)) }),
 	"GradGradLogSoftmax": y(func(b *build) graph.Value { return ops.LogSoftmax(b.x("x"), b.int("dim", -1)) }),
 	"GradGradCrossEntropy": y(func(b *build) graph.Value {
-		return nn.CrossEntropy(b.x("x"), b.x("target"), b.reduction()...)
+		return nn.CrossEntropy(b.x("x"), b.x("target"), append(b.ignore(), nn.LabelSmoothing(b.num("label_smoothing", 0)))...)
 	}),
 	"GradGradMSE": y(func(b *build) graph.Value { return nn.MSE(b.x("x"), b.x("y"), b.reduction()...) }),
 	"GradGradLayerNorm": y(func(b *build) graph.Value {

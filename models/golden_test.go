@@ -445,12 +445,12 @@ func (b *build) runAndCompare() {
 // have been f32, as f64.
 func (b *build) compare(name string, got value.Value, want *value.Tensor) {
 	b.t.Helper()
-	if err := close(got, want, b.RTol, b.ATol); err != nil {
+	if err := near(got, want, b.RTol, b.ATol); err != nil {
 		b.t.Errorf("%s: %v", name, err)
 	}
 }
 
-func close(got value.Value, want *value.Tensor, rtol, atol float64) error {
+func near(got value.Value, want *value.Tensor, rtol, atol float64) error {
 	t, ok := got.(*value.Tensor)
 	if !ok || t == nil {
 		return errors.New("there is no tensor")

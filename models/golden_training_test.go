@@ -132,8 +132,10 @@ var _ = register(map[string]builder{
 
 // act returns the activation that an architecture names.
 func (c *golden) act() func() nn.Layer {
-	if strings.Contains(c.str("architecture"), "relu") {
-		return nn.ReLU
+	for name, act := range map[string]func() nn.Layer{"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "gelu": nn.GELU} {
+		if strings.HasSuffix(c.str("architecture"), name) {
+			return act
+		}
 	}
 	return nn.Tanh
 }

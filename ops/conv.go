@@ -62,10 +62,14 @@ func checkWindows(c *graph.InferCtx, n int, names ...string) {
 // x[N,C,...], w[O,C/groups,...] and y[N,O,...]. The text have says what they are.
 func inferConv(c *graph.InferCtx, xs, ws, ys []graph.Dim, have string) {
 	spatial := max(len(xs), len(ws), len(ys)) - 2
+	given := 0
 	for _, shape := range [][]graph.Dim{xs, ws, ys} {
-		if shape != nil && len(shape) != spatial+2 || spatial < 1 || spatial > 3 {
-			c.Failf("want one rank from 3 to 5: batch, channels and up to 3 spatial axes: %s", have)
+		if len(shape) == spatial+2 {
+			given++
 		}
+	}
+	if given != 2 || spatial < 1 || spatial > 3 {
+		c.Failf("want one rank from 3 to 5: batch, channels and up to 3 spatial axes: %s", have)
 	}
 	checkWindows(c, spatial, "strides", "pads", "dilations")
 	groups := c.Int("groups")

@@ -243,8 +243,8 @@ var _ = graph.MustRegister(&graph.Op{
 		return []Value{Shift(g.Dy(0), g.Int("axis"), -g.Int("by"))}
 	},
 	Ref: func(c *graph.RefCtx) {
-		by := c.Int("by")
 		eachLane(c.In[0].Shape, c.Int("axis"), func(at, stride, n int) {
+			by := min(max(c.Int("by"), -n), n)
 			for k := max(0, by); k < n && k-by < n; k++ {
 				copyElement(c.Out[0], at+k*stride, c.In[0], at+(k-by)*stride)
 			}

@@ -226,6 +226,9 @@ func CustomGrad(forward func(f *graph.Func, x []Value) []Value, backward func(f 
 	if f == nil {
 		return []Value{{}}
 	}
+	if forward == nil || backward == nil {
+		return []Value{report("custom_grad", xs, "want functions that build the result and its gradient, have nil")}
+	}
 	types := func(vs []Value) []graph.Type {
 		ts := make([]graph.Type, len(vs))
 		for i, v := range vs {

@@ -18,9 +18,13 @@ var _ = graph.MarkLibrary()
 // random key. Sizes that a formula cannot use, such as a bias for one that needs two axes, are reported on f's module.
 type Func func(f *graph.Func, key graph.Value, dt graph.DType, dims []int) graph.Value
 
-// For fixes dtype and sizes and returns what graph.Module.Variable takes.
+// For fixes dtype and sizes and returns what graph.Module.Variable takes. Nodes and faults stand at the variable's
+// declaration.
 func (init Func) For(dt graph.DType, dims ...int) func(f *graph.Func, key graph.Value) graph.Value {
-	return func(f *graph.Func, key graph.Value) graph.Value { return init(f, key, dt, dims) }
+	return func(f *graph.Func, key graph.Value) (first graph.Value) {
+		f.Module().At(f.Pos(), "", func() { first = init(f, key, dt, dims) })
+		return first
+	}
 }
 
 // Constant fills with one number (torch.nn.init.constant_), which a float dtype rounds and an integer dtype cuts off.
@@ -63,7 +67,12 @@ func Normal(mean, std float64) Func {
 // FromTensor takes the values of a tensor, which must have the variable's dtype and sizes and must not be modified
 // afterwards.
 func FromTensor(t *value.Tensor) Func {
-	return func(f *graph.Func, _ graph.Value, _ graph.DType, _ []int) graph.Value { return f.Const(t) }
+	return func(f *graph.Func, _ graph.Value, _ graph.DType, _ []int) graph.Value {
+		if t == nil {
+			return refuse(f, "from_tensor", "want a tensor, have nil")
+		}
+		return f.Const(t)
+	}
 }
 
 // XavierUniform draws from U(-a, a) with a = gain*sqrt(6/(fan_in+fan_out)), which keeps the variance of activations

@@ -131,13 +131,19 @@ func PlainInput() LossOption {
 	return lossOption{"PlainInput", func(o *lossOptions) { o.logInput = false }}
 }
 
-// loss builds a loss: it checks options and inputs, then has build declare it. Bad ones are reported at the caller.
-func loss(kind string, in []Value, o lossOptions, opts []LossOption, takes []string, build func(l *lossBuilder) Value) Value {
+// loss builds a loss at the caller's place: it checks options and inputs, then has build declare it.
+func loss(kind string, in []Value, o lossOptions, opts []LossOption, takes []string, build func(l *lossBuilder) Value) (y Value) {
 	f := graph.Innermost(in...)
 	if f == nil {
 		return Value{}
 	}
 	l := &lossBuilder{kind: kind, f: f, lossOptions: o}
+	f.Module().At(graph.Caller(), "", func() { y = l.declare(in, opts, takes, build) })
+	return y
+}
+
+// declare checks options and inputs, and has build declare the loss unless they are bad.
+func (l *lossBuilder) declare(in []Value, opts []LossOption, takes []string, build func(l *lossBuilder) Value) Value {
 	ok := true
 	takes = append([]string{"Reduction"}, takes...)
 	for _, op := range opts {
@@ -154,7 +160,7 @@ func loss(kind string, in []Value, o lossOptions, opts []LossOption, takes []str
 		}
 		set(&l.lossOptions)
 	}
-	if r := l.reduction; r < Mean || r > BatchMean || r == BatchMean && kind != "kl_div" {
+	if r := l.reduction; r < Mean || r > BatchMean || r == BatchMean && l.kind != "kl_div" {
 		l.refuse("it does not take the reduction %v", r)
 		ok = false
 	}
@@ -167,7 +173,7 @@ func loss(kind string, in []Value, o lossOptions, opts []LossOption, takes []str
 		}
 	}
 	if !ok {
-		return graph.Poison(f)
+		return graph.Poison(l.f)
 	}
 	return build(l)
 }

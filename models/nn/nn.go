@@ -256,18 +256,6 @@ func pure(l *layer, f func(x Value) Value) Layer {
 	return l
 }
 
-// addBias adds a vector along an axis.
-func addBias(y, bias Value, axis int) Value {
-	rank := y.Rank()
-	if axis < 0 {
-		axis += rank
-	}
-	if axis == rank-1 {
-		return ops.Add(y, bias)
-	}
-	return ops.Add(y, alongAxis(bias, axis, rank))
-}
-
 // alongAxis shapes a vector so that it broadcasts along one axis of a tensor of the rank.
 func alongAxis(v Value, axis, rank int) Value {
 	if rank-axis <= 1 || v.Rank() != 1 {

@@ -122,6 +122,10 @@ func TestFaults(t *testing.T) {
 		{nn.Softplus(0, 20), line(0), "softplus: beta is 0"},
 		{nn.Embedding(graph.F32, 5, 2), line(0), "embedding: want indices of i32 or i64, have f32[N,3,8,8]"},
 		{nn.MaxoutChannels(2), line(0), "maxout_channels: the channels of f32[N,3,8,8] do not divide into groups of 2"},
+		{nn.LSTM(8, 4), line(0), "lstm: want float[T,N,8], have f32[N,3,8,8]"},
+		{nn.GRU(8, 4, nn.Layers(0)), line(0), "gru: want layers of at least 1, have 0"},
+		{nn.RNN(8, 4, nn.Nonlinearity("gelu")), line(0), `rnn: want a nonlinearity tanh or relu, have "gelu"`},
+		{nn.Sequential(nn.Flatten(), nn.Func(func(x graph.Value, _ ...nn.Mode) graph.Value { return ops.Reshape(x, "N", 24, 8) }), nn.RNN(8, 4)), line(0), "rnn: the number of steps must be known when the model is declared, and at least 1: have f32[N,24,8]"},
 		{nn.Sequential(nn.ReLU(), nil), line(0), "sequential: layer 1 is nil"},
 		{nn.Named("a", nil), line(0), `named: the layer "a" is nil`},
 	}
@@ -141,6 +145,49 @@ func TestFaults(t *testing.T) {
 			t.Errorf("got  %s\nwant %s: %s", got, c.at, c.want)
 		}
 		c.layer.Apply(graph.Value{}) // no value, nothing to report on, no panic
+	}
+}
+
+// TestManyInputs gives layers of several inputs and results bad ones: the results are there, and silent.
+func TestManyInputs(t *testing.T) {
+	cases := map[string]func(x graph.Value) []graph.Value{
+		"lstm: want a state of 2 values, have 1": func(x graph.Value) []graph.Value {
+			y, last := nn.LSTM(4, 3).Run(x, []graph.Value{x})
+			return append(last, y)
+		},
+		"lstm: want a state of float[1,N,3], have f32[4]": func(x graph.Value) []graph.Value {
+			h := x.Func().Input("h", graph.F32, 4)
+			y, last := nn.LSTM(4, 3).Run(x, []graph.Value{h, h})
+			return append(last, y)
+		},
+		"gru_cell: want input features of 5 on axis 2, have f32[2,3,4]": func(x graph.Value) []graph.Value {
+			return nn.GRUCell(5, 3).Apply(x)
+		},
+		"multihead_attention: want key features of 5 on axis 2, have f32[2,3,4]": func(x graph.Value) []graph.Value {
+			y, w := nn.MultiheadAttention(4, 2, nn.KeySize(5)).Attend(x, x, x)
+			return []graph.Value{y, w}
+		},
+		"multihead_attention: 4 features do not divide into 3 heads": func(x graph.Value) []graph.Value {
+			y, w := nn.MultiheadAttention(4, 3).Attend(x, x, x)
+			return []graph.Value{y, w}
+		},
+		"bilinear: want second input features of 5 on axis 2, have f32[2,3,4]": func(x graph.Value) []graph.Value {
+			return []graph.Value{nn.Bilinear(4, 5, 2).Apply(x, x)}
+		},
+		"bilinear: input 1 is missing": func(x graph.Value) []graph.Value {
+			return []graph.Value{nn.Bilinear(4, 5, 2).Apply(x, graph.Value{})}
+		},
+	}
+	for want, build := range cases {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		for i, y := range build(f.Input("x", graph.F32, 2, 3, 4)) {
+			f.Return(fmt.Sprint(i), ops.Neg(y))
+		}
+		err := m.Err()
+		if err == nil || !strings.HasPrefix(err.Error(), "nn_test.go:") || !strings.Contains(err.Error(), ": "+want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }
 
@@ -186,10 +233,10 @@ func TestLossFaults(t *testing.T) {
 		"huber: want delta above 0":                        func(x, _, p graph.Value) graph.Value { return nn.Huber(x, p, nn.Delta(0)) },
 		"multi_margin: want a power of 1 or 2":             func(x, c, _ graph.Value) graph.Value { return nn.MultiMargin(x, c, nn.Power(3)) },
 	}
-	for want, make := range build {
+	for want, construct := range build {
 		m := graph.NewModule("m")
 		f := m.Func("f")
-		f.Return("y", make(f.Input("x", graph.F32, 4, 3), f.Input("c", graph.I64, 4), f.Input("p", graph.F32, 4, 3)))
+		f.Return("y", construct(f.Input("x", graph.F32, 4, 3), f.Input("c", graph.I64, 4), f.Input("p", graph.F32, 4, 3)))
 		err := m.Err()
 		if err == nil || !strings.Contains(err.Error(), ": "+want) || !strings.HasPrefix(err.Error(), "nn_test.go:") {
 			t.Errorf("got %v, want %q", err, want)

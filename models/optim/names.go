@@ -7,8 +7,8 @@ import (
 
 // named are the optimizers that New knows, the usual choices first.
 var named = []struct {
-	name string
-	make func(lr float64, opts ...Option) *Optimizer
+	name      string
+	construct func(lr float64, opts ...Option) *Optimizer
 }{
 	{"adam", Adam},
 	{"sgd", SGD},
@@ -34,7 +34,7 @@ func Names() []string {
 func New(name string, lr float64, opts ...Option) (*Optimizer, error) {
 	for _, n := range named {
 		if n.name == name {
-			return n.make(lr, opts...), nil
+			return n.construct(lr, opts...), nil
 		}
 	}
 	return nil, fmt.Errorf("there is no optimizer %q: want one of %s", name, strings.Join(Names(), ", "))

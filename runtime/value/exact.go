@@ -25,12 +25,29 @@ type Exact struct {
 	S     []string  // Strings
 }
 
-// NewExact returns zeros of a dtype and shape. It panics where New gives an error: a dtype and a shape
-// that come from outside are checked by New first.
+// NewExact returns zeros of a dtype and shape. It panics where TryExact gives an error, which is for a dtype
+// and a shape that come from outside.
 func NewExact(dt DType, shape []int) *Exact {
-	n, err := checkShape(dt, shape)
+	e, err := TryExact(dt, shape)
 	if err != nil {
 		panic("value.NewExact: " + err.Error())
+	}
+	return e
+}
+
+// TryExact returns zeros of a dtype and shape, or an error where New gives one. Numbers take 8 bytes each here,
+// so memory ends earlier.
+func TryExact(dt DType, shape []int) (*Exact, error) {
+	n, err := checkShape(dt, shape)
+	if err == nil {
+		walk := 1 // what walks over the other axes must be able to if one has size 0
+		for _, d := range shape {
+			walk *= max(d, 1)
+		}
+		err = checkMemory(dt, shape, walk, max(64, elemBits(dt)))
+	}
+	if err != nil {
+		return nil, err
 	}
 	e := &Exact{DType: dt, Shape: slices.Clone(shape)}
 	switch dt.Domain() {
@@ -45,7 +62,7 @@ func NewExact(dt DType, shape []int) *Exact {
 	case Strings:
 		e.S = make([]string, n)
 	}
-	return e
+	return e, nil
 }
 
 // Len returns the number of elements.
@@ -65,9 +82,22 @@ func (e *Exact) Len() int {
 	return 0
 }
 
-// Exact returns the elements of t in their exact domain, copied. Exact then Tensor gives the same bits.
+// Exact returns the elements of t in their exact domain, copied. Exact then Tensor gives the same bits. It
+// panics where TryExact gives an error, which only happens to tensors that take an eighth of the memory.
 func (t *Tensor) Exact() *Exact {
-	e := NewExact(t.dt, t.shape)
+	e, err := t.TryExact()
+	if err != nil {
+		panic("value.Exact: " + err.Error())
+	}
+	return e
+}
+
+// TryExact is Exact with an error for a tensor whose elements do not fit into memory at 8 bytes each.
+func (t *Tensor) TryExact() (*Exact, error) {
+	e, err := TryExact(t.dt, t.shape)
+	if err != nil {
+		return nil, err
+	}
 	switch t.dt.Domain() {
 	case Bools:
 		copy(e.B, elems[bool](t))
@@ -95,7 +125,7 @@ func (t *Tensor) Exact() *Exact {
 			e.U[i] = t.code(i)
 		}
 	}
-	return e
+	return e, nil
 }
 
 // Tensor returns a tensor of the elements: floats are rounded to nearest even (EncodeFloat) and integers

@@ -89,9 +89,12 @@ func DTypeOf[T Elem]() DType {
 }
 
 // New returns a tensor of zeros (false, "") of the given shape; no shape makes a scalar. An invalid dtype,
-// a negative dim, and a size beyond what can be addressed are errors.
+// a negative dim, and a size beyond what can be addressed or beyond Memory are errors.
 func New(dt DType, shape ...int) (*Tensor, error) {
 	n, err := checkShape(dt, shape)
+	if err == nil {
+		err = checkMemory(dt, shape, n, elemBits(dt))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -344,17 +347,21 @@ func checkShape(dt DType, shape []int) (int, error) {
 		}
 		n = lo
 	}
-	width := uint(dt.Bits())
-	if dt == String {
-		width = uint(unsafe.Sizeof("")) * 8
-	}
-	if hi, lo := bits.Mul(n, width); hi != 0 || lo/8 > maxBytes {
+	if hi, lo := bits.Mul(n, uint(elemBits(dt))); hi != 0 || lo/8 > maxBytes {
 		return 0, fmt.Errorf("%s is too large", typeString(dt, shape))
 	}
 	if empty {
 		n = 0
 	}
 	return int(n), nil
+}
+
+// elemBits is the storage of an element, without what a string points to.
+func elemBits(dt DType) int {
+	if dt == String {
+		return int(unsafe.Sizeof("")) * 8
+	}
+	return dt.Bits()
 }
 
 // byteSize is the storage of n elements that passed checkShape.

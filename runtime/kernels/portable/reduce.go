@@ -189,7 +189,7 @@ func reduceRows[T Float](op ReduceOp, dst, src []T, outer, r int, partial []T) {
 		}
 		return
 	}
-	if partial == nil || len(partial) == 0 {
+	if len(partial) == 0 {
 		parallelFor(outer, max(1, elemGrain/r), func(lo, hi int) {
 			for i := lo; i < hi; i++ {
 				dst[i] = reduceRow(op, src[i*r:(i+1)*r])

@@ -1,0 +1,80 @@
+package value
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync"
+)
+
+// Memory returns how many bytes this process can hope to use: the least of the machine's memory, its cgroup's limit and
+// GOMEMLIMIT, as far as the system tells. A single tensor beyond it is refused, since the Go runtime answers an allocation
+// that the system refuses by ending the process.
+func Memory() int {
+	limit := machineMemory()
+	if soft := debug.SetMemoryLimit(-1); soft < int64(limit) {
+		return int(soft)
+	}
+	return limit
+}
+
+var machineMemory = sync.OnceValue(func() int {
+	limit := maxBytes
+	if text, err := os.ReadFile("/proc/meminfo"); err == nil {
+		if total := meminfo(text, "MemTotal:"); total > 0 {
+			limit = min(limit, total+meminfo(text, "SwapTotal:"))
+		}
+	}
+	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64); err == nil && n > 0 && n < uint64(limit) {
+			limit = int(n)
+		}
+	}
+	return limit
+})
+
+// meminfo returns an entry of /proc/meminfo in bytes, 0 if there is none.
+func meminfo(text []byte, key string) int {
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte(key)); ok {
+			kib, err := strconv.Atoi(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))))
+			if err == nil && kib >= 0 && kib <= math.MaxInt/1024 {
+				return kib * 1024
+			}
+		}
+	}
+	return 0
+}
+
+// smallTensor is the size in bytes below which an allocation is not held against Memory.
+const smallTensor = 1 << 28
+
+// checkMemory refuses n elements of a dtype and shape, at width bits each, that cannot fit into memory.
+func checkMemory(dt DType, shape []int, n, width int) error {
+	size := float64(n) * float64(width) / 8
+	if size < smallTensor {
+		return nil
+	}
+	if have := Memory(); size > float64(have) {
+		return fmt.Errorf("%s is too large: it takes %s, there are %s of memory", typeString(dt, shape), byteText(size), byteText(float64(have)))
+	}
+	return nil
+}
+
+// byteText is a size as a message shows it, such as "1.5 GiB".
+func byteText(n float64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	i := 0
+	for n >= 1024 && i < len(units)-1 {
+		n /= 1024
+		i++
+	}
+	return strconv.FormatFloat(n, 'f', min(i, 1), 64) + " " + units[i]
+}
