@@ -287,7 +287,8 @@ func (c *cluster) DOTAttributers() (g, n, e encoding.Attributer) {
 		return attrs{{"label", c.label}, {"color", "#94a3b8"}, {"fontname", font}}, none, none
 	}
 	text := attrs{{"fontname", font}, {"fontsize", "10"}}
-	return attrs{{"label", c.label}, {"labelloc", "t"}, {"fontname", font}}, text, text
+	// Without newrank Graphviz loses edges between the clusters of a training step.
+	return attrs{{"label", c.label}, {"labelloc", "t"}, {"newrank", "true"}, {"fontname", font}}, text, text
 }
 
 const font = "Helvetica"
