@@ -3,6 +3,7 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -137,6 +138,9 @@ func Optimize(m *graph.Module, opts ...Option) (*graph.Module, error) {
 	}
 	if c.err != nil {
 		return nil, c.err
+	}
+	if m == nil {
+		return nil, errors.New("compile: want a module, have nil")
 	}
 	if err := m.Err(); err != nil {
 		return nil, err

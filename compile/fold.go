@@ -70,10 +70,10 @@ func foldNode(n *graph.Node) []*value.Tensor {
 		if !ok {
 			return nil
 		}
+		if k > int64(max(budget, smallConstant)-size) {
+			return nil
+		}
 		size += int(k)
-	}
-	if size > max(budget, smallConstant) {
-		return nil
 	}
 	vals, err := graph.EvalNode(n, in, nil)
 	if err != nil {

@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/runtime/value"
@@ -58,13 +59,13 @@ func (c *InferCtx) Axis(attr string, rank int) int {
 	return axis
 }
 
-// MustEqual fails if two dims are known to differ; dims that may still be equal are checked again when
+// MustEqual fails if two dims are known to differ, or one is beyond int64; dims that may still be equal are checked again when
 // their sizes are known.
 func (c *InferCtx) MustEqual(a, b Dim, format string, args ...any) {
-	if a.Equal(b) {
+	if a.Equal(b) && !a.Overflow() {
 		return
 	}
-	if dim.ProvablyDifferent(a, b) || (a.IsConst() && b.IsConst()) {
+	if a.Overflow() || b.Overflow() || dim.ProvablyDifferent(a, b) || (a.IsConst() && b.IsConst()) {
 		c.Failf(format, args...)
 	}
 }
@@ -167,16 +168,18 @@ func (n *Node) InlineBody(f *Func) []Value {
 func (f *Func) Splice(g *Func, args []Value) []Value {
 	env := map[string]Dim{}
 	to := make(map[Value]Value, len(g.nodes)+len(g.params))
+	if len(args) < len(g.params) {
+		f.module.Report(Pos{}, g.name, "want %d operands, have %d", len(g.params), len(args))
+		return nil
+	}
+	have := make([]Type, len(g.params))
 	for i, p := range g.params {
-		if i >= len(args) {
-			f.module.Report(Pos{}, g.name, "want %d operands, have %d", len(g.params), len(args))
-			return nil
-		}
-		if err := Unify(p.types[0], args[i].Type(), env); err != nil && args[i].OK() {
-			f.module.Report(Pos{}, g.name, "operand %d: %v", i, err)
-			return nil
-		}
+		have[i] = args[i].Type()
 		to[Value{p, 0}] = args[i]
+	}
+	if i, err := UnifyAll(typesOf(g.params), have, env); err != nil && args[i].OK() {
+		f.module.Report(Pos{}, g.name, "operand %d: %v", i, err)
+		return nil
 	}
 	for _, n := range g.nodes {
 		in := make([]Value, len(n.in))
@@ -190,7 +193,12 @@ func (f *Func) Splice(g *Func, args []Value) []Value {
 		}
 		var regions []*Func
 		for _, r := range n.regions {
-			regions = append(regions, r.cloneInto(f.module, f))
+			c := r.cloneInto(f.module, f)
+			if err := c.substitute(env); err != nil {
+				f.module.Report(n.pos, n.op.Name, "%v", err)
+				return nil
+			}
+			regions = append(regions, c)
 		}
 		var outs []Value
 		if n.op == readOp {
@@ -207,6 +215,28 @@ func (f *Func) Splice(g *Func, args []Value) []Value {
 		outs[i] = to[r.Value]
 	}
 	return outs
+}
+
+// substitute replaces symbols in the types and attributes of a region and of those within.
+func (f *Func) substitute(env map[string]Dim) error {
+	for _, n := range slices.Concat(f.params, f.nodes) {
+		attrs, err := n.attrs.Bind(env)
+		if err != nil {
+			return err
+		}
+		n.attrs, n.types = attrs, slices.Clone(n.types)
+		for i, t := range n.types {
+			if n.types[i], err = SubstType(t, env); err != nil {
+				return err
+			}
+		}
+		for _, r := range n.regions {
+			if err := r.substitute(env); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // GradCtx is what an op's Grad sees: the node's operands, results and attributes, and the gradient of

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -71,11 +72,13 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 		env = map[string]Dim{}
 	}
 	vals := make(map[Value]value.Value, len(f.params)+len(f.nodes))
+	have := make([]Type, len(in))
 	for i, p := range f.params {
-		if err := Unify(p.types[0], TypeOf(in[i]), env); err != nil {
-			return nil, fmt.Errorf("@%s: %s: %w", f.name, describe(Value{p, 0}), err)
-		}
+		have[i] = TypeOf(in[i])
 		vals[Value{p, 0}] = in[i]
+	}
+	if i, err := UnifyAll(typesOf(f.params), have, env); err != nil {
+		return nil, fmt.Errorf("@%s: %s: %w", f.name, describe(Value{f.params[i], 0}), err)
 	}
 	for _, n := range f.nodes {
 		args := make([]value.Value, len(n.in))
@@ -152,7 +155,11 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		if err != nil {
 			return nil, err
 		}
-		return e.run(body, in, env)
+		outs, err := e.run(body, in, env)
+		if d := (*Diagnostic)(nil); errors.As(err, &d) { // the body has no place in the user's program, the node has
+			err = fmt.Errorf("%s: %s", d.Op, d.Msg)
+		}
+		return outs, err
 	}
 	outTypes, err := InferTypes(n.op, types, attrs, n.regions, n.fn.module)
 	if err != nil {

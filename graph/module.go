@@ -193,13 +193,20 @@ func (v *Variable) Pos() Pos { return v.pos }
 // Read returns the variable's value as it was before the call, in f; a function has one node per
 // variable that it reads.
 func (v *Variable) Read(f *Func) Value {
+	if f == nil {
+		v.module.Report(Pos{}, "read", "@%s: want a function to read it in, have nil", v.name)
+		return Value{}
+	}
 	root := f.Root()
 	if x, ok := root.reads[v.name]; ok {
 		return x
 	}
 	if root.module != v.module {
 		root.module.Report(Pos{}, "read", "@%s belongs to another module", v.name)
-		return Value{}
+		return Poison(root)
+	}
+	if v.module.varByName[v.name] != v { // its own fault has been reported
+		return Poison(root)
 	}
 	x := root.Emit(readOp, nil, Attrs{{"var", Symbol(v.name)}})[0]
 	if root.reads == nil {

@@ -69,6 +69,15 @@ func (n *Node) OperandTypes() []Type {
 	return types
 }
 
+// typesOf returns the types of parameters.
+func typesOf(params []*Node) []Type {
+	types := make([]Type, len(params))
+	for i, p := range params {
+		types[i] = p.types[0]
+	}
+	return types
+}
+
 // ResultName returns the user's name of result i, "" if it has none.
 func (n *Node) ResultName(i int) string {
 	if i < len(n.names) {

@@ -59,10 +59,8 @@ var callOp = MustRegister(&Op{
 			c.Failf("@%s updates variables: only a function run by the session may", name)
 		}
 		env := map[string]Dim{}
-		for i, p := range f.params {
-			if err := Unify(p.types[0], c.In[i], env); err != nil {
-				c.Failf("operand %d of @%s: %v", i, name, err)
-			}
+		if i, err := UnifyAll(typesOf(f.params), c.In, env); err != nil {
+			c.Failf("operand %d of @%s: %v", i, name, err)
 		}
 		types := make([]Type, len(f.results))
 		for i, r := range f.results {
@@ -107,6 +105,10 @@ func (f *Func) Call(callee *Func, args ...Value) []Value {
 	if callee == nil {
 		f.module.Report(Pos{}, "call", "want a function, have nil")
 		return []Value{Poison(f)}
+	}
+	if callee.module != f.module {
+		f.module.Report(Pos{}, "call", "@%s belongs to another module", callee.name)
+		return slices.Repeat([]Value{Poison(f)}, max(len(callee.results), 1))
 	}
 	for _, r := range callee.results {
 		if !r.Value.OK() { // the callee's own fault has been reported

@@ -137,8 +137,11 @@ func Ints[T int | int64](sizes ...T) []Dim {
 	return dims
 }
 
-// TypeOf returns the type of a host value.
+// TypeOf returns the type of a host value; that of nil is invalid.
 func TypeOf(v value.Value) Type {
+	if value.IsNil(v) {
+		return invalidType{}
+	}
 	switch v := v.(type) {
 	case *value.Tensor:
 		return TensorType{DType: v.DType(), Shape: Ints(v.Shape()...)}
@@ -269,6 +272,59 @@ func SubstShape(shape []Dim, env map[string]Dim) ([]Dim, error) {
 // that is affine in one unbound symbol binds it, an unbound unknown dim binds "?" and its id, every other dim must
 // then be equal. The error names the axis, what was wanted and what came.
 func Unify(want, have Type, env map[string]Dim) error {
+	_, err := UnifyAll([]Type{want}, []Type{have}, env)
+	return err
+}
+
+// UnifyAll is Unify for the types of parameters and what comes for them, where one may bind the symbols that another
+// needs: f32[N*M] may stand before f32[N,M]. It returns the index of the type at fault.
+func UnifyAll(want, have []Type, env map[string]Dim) (int, error) {
+	for i := range want {
+		bind(want[i], have[i], env, false)
+	}
+	for known := -1; known < len(env); { // each round may bind what the next one needs
+		known = len(env)
+		for i := range want {
+			bind(want[i], have[i], env, true)
+		}
+	}
+	for i := range want {
+		if err := match(want[i], have[i], env); err != nil {
+			return i, err
+		}
+	}
+	return 0, nil
+}
+
+// bind extends env with what the dims of a type that came say about those of the declared type: about those of one symbol,
+// and, if known is set, about those of which env binds all symbols but one.
+func bind(want, have Type, env map[string]Dim, known bool) {
+	switch want := want.(type) {
+	case TensorType:
+		if have, ok := have.(TensorType); ok && len(want.Shape) == len(have.Shape) {
+			for i := range want.Shape {
+				if !want.Shape[i].IsConst() {
+					bindDim(want.Shape[i], have.Shape[i], env, known)
+				}
+			}
+		}
+	case SequenceType:
+		if have, ok := have.(SequenceType); ok {
+			bind(want.Elem, have.Elem, env, known)
+		}
+	case OptionalType:
+		if have, ok := have.(OptionalType); ok {
+			bind(want.Elem, have.Elem, env, known)
+		}
+	case MapType:
+		if have, ok := have.(MapType); ok {
+			bind(want.Value, have.Value, env, known)
+		}
+	}
+}
+
+// match checks a type that came against the declared one, whose symbols env binds.
+func match(want, have Type, env map[string]Dim) error {
 	switch want := want.(type) {
 	case TensorType:
 		have, ok := have.(TensorType)
@@ -276,7 +332,7 @@ func Unify(want, have Type, env map[string]Dim) error {
 			break
 		}
 		for i := range want.Shape {
-			if err := unifyDim(want.Shape[i], have.Shape[i], env); err != nil {
+			if err := matchDim(want.Shape[i], have.Shape[i], env); err != nil {
 				return fmt.Errorf("want %s, have %s: axis %d: %w", want, have, i, err)
 			}
 		}
@@ -286,21 +342,21 @@ func Unify(want, have Type, env map[string]Dim) error {
 			if IsInvalid(have.Elem) { // an empty sequence is of every type
 				return nil
 			}
-			return Unify(want.Elem, have.Elem, env)
+			return match(want.Elem, have.Elem, env)
 		}
 	case OptionalType:
 		if have, ok := have.(OptionalType); ok {
 			if IsInvalid(have.Elem) {
 				return nil
 			}
-			return Unify(want.Elem, have.Elem, env)
+			return match(want.Elem, have.Elem, env)
 		}
 	case MapType:
 		if have, ok := have.(MapType); ok && want.Key == have.Key {
 			if IsInvalid(have.Value) {
 				return nil
 			}
-			return Unify(want.Value, have.Value, env)
+			return match(want.Value, have.Value, env)
 		}
 	case TokenType:
 		if _, ok := have.(TokenType); ok {
@@ -310,19 +366,30 @@ func Unify(want, have Type, env map[string]Dim) error {
 	return fmt.Errorf("want %s, have %s", want, have)
 }
 
-func unifyDim(want, have Dim, env map[string]Dim) error {
-	if coef, sym, rest, ok := want.Affine(); ok && sym != "" {
+func bindDim(want, have Dim, env map[string]Dim, known bool) {
+	coef, sym, rest, ok := want.Affine()
+	if !ok && known && len(want.Unknowns()) == 0 {
+		// A known size leaves fewer symbols. Sizes that are symbols themselves do not: they may be called like the others.
+		sizes := map[string]Dim{}
+		for _, s := range want.Symbols() {
+			if d, bound := env[s]; bound && d.IsConst() {
+				sizes[s] = d
+			}
+		}
+		if left, err := want.Subst(sizes); err == nil && len(sizes) > 0 {
+			coef, sym, rest, ok = left.Affine()
+		}
+	}
+	if ok && sym != "" {
 		if _, bound := env[sym]; !bound && coef > 0 {
 			left := dim.Sub(have, dim.Const(rest))
 			if coef == 1 {
 				env[sym] = left
 			} else if m, err := dim.Mod(left, dim.Const(coef)); err == nil {
 				if n, ok := m.Int(); ok && n == 0 {
-					q, err := dim.FloorDiv(left, dim.Const(coef))
-					if err != nil {
-						return err
+					if q, err := dim.FloorDiv(left, dim.Const(coef)); err == nil {
+						env[sym] = q
 					}
-					env[sym] = q
 				}
 			}
 			if s, ok := env[sym]; ok {
@@ -337,17 +404,25 @@ func unifyDim(want, have Dim, env map[string]Dim) error {
 			env["?"+ids[0]] = have
 		}
 	}
+}
+
+func matchDim(want, have Dim, env map[string]Dim) error {
 	got, err := want.Subst(env)
 	if err != nil {
 		return err
 	}
-	if !got.Equal(have) {
-		if want.Equal(got) {
-			return fmt.Errorf("%s is not %s", want, have)
-		}
+	if got.Equal(have) {
+		return nil
+	}
+	if !want.Equal(got) {
 		return fmt.Errorf("%s is %s here, not %s", want, got, have)
 	}
-	return nil
+	for _, s := range want.Symbols() {
+		if _, bound := env[s]; !bound && have.IsConst() {
+			return fmt.Errorf("%s cannot be %s, or the size %s does not follow from the types", want, have, s)
+		}
+	}
+	return fmt.Errorf("%s is not %s", want, have)
 }
 
 func mapTypeOf(m *value.Map) Type {

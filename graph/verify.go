@@ -2,7 +2,7 @@ package graph
 
 import (
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 	"strings"
 
@@ -357,9 +357,21 @@ func (v *verifier) calls() {
 	for i, f := range v.m.funcs {
 		order[f.name] = i
 	}
-	reads := map[string]bool{} // functions that read, themselves or by calls; callees come first
+	reads := map[string]bool{}             // functions that read, themselves or by calls; callees come first
+	sizes := map[string]map[string]bool{}  // by function, what data decides in it and in its callees
+	called := map[string]map[string]bool{} // by function, what data decides in its callees
 	v.each(func(b *body, n *Node) {
 		root := b.f.Root()
+		for _, t := range n.types {
+			eachDim(t, func(d Dim) {
+				for _, id := range d.Unknowns() {
+					if sizes[root.name] == nil {
+						sizes[root.name] = map[string]bool{}
+					}
+					sizes[root.name][id] = true
+				}
+			})
+		}
 		if n.op == readOp {
 			reads[root.name] = true
 		}
@@ -381,6 +393,20 @@ func (v *verifier) calls() {
 			v.node(n, "@%s reads variables: a region cannot", name)
 		case reads[name]:
 			reads[root.name] = true
+		}
+		for _, id := range slices.Sorted(maps.Keys(sizes[name])) {
+			if called[root.name][id] {
+				v.node(n, "@%s has a size that data decides (%s): a function can call it once, since a second call has another size of that name", name, id)
+				return
+			}
+		}
+		for id := range sizes[name] {
+			for _, set := range []map[string]map[string]bool{sizes, called} {
+				if set[root.name] == nil {
+					set[root.name] = map[string]bool{}
+				}
+				set[root.name][id] = true
+			}
 		}
 	})
 }
@@ -438,6 +464,9 @@ func attrFault(x any) string {
 	return ""
 }
 
+// maxElements leaves room for sums and differences of sizes.
+const maxElements = 1 << 60
+
 // typeFault says what is wrong with a type, "" if it is sound.
 func typeFault(t Type) string {
 	switch t := t.(type) {
@@ -445,7 +474,7 @@ func typeFault(t Type) string {
 		if !t.DType.Valid() {
 			return fmt.Sprintf("%v is not a dtype", t.DType)
 		}
-		count := int64(1) // of the elements along constant axes
+		count := int64(1) // of the elements along constant axes, up to more than any machine holds
 		for i, d := range t.Shape {
 			n, constant := d.Int()
 			switch {
@@ -453,7 +482,7 @@ func typeFault(t Type) string {
 				return fmt.Sprintf("axis %d is too large", i)
 			case constant && n < 0:
 				return fmt.Sprintf("axis %d is negative", i)
-			case constant && n > 0 && count > math.MaxInt64/n:
+			case constant && n > 0 && count > maxElements/n:
 				return "the number of elements is too large"
 			case constant && n > 0:
 				count *= n

@@ -257,8 +257,10 @@ func paddedShape(c *graph.InferCtx, x graph.TensorType) []graph.Dim {
 	}
 	shape := make([]graph.Dim, x.Rank())
 	for i, n := range x.Shape {
-		if negated([]graph.Dim{low[i]})[0].Overflow() || negated([]graph.Dim{high[i]})[0].Overflow() {
-			c.Failf("axis %d: low %s or high %s is beyond all sizes: x is %s", i, low[i], high[i], x)
+		for _, d := range []graph.Dim{low[i], high[i]} {
+			if k, ok := d.Int(); ok && (k > 1<<60 || k < -1<<60) {
+				c.Failf("axis %d: low %s or high %s is beyond all sizes: x is %s", i, low[i], high[i], x)
+			}
 		}
 		shape[i] = dim.Sum(low[i], n, high[i])
 		if exceeds(dim.Const(0), shape[i]) {

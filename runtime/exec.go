@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
@@ -42,13 +44,16 @@ func (s *Session) bind(f *program.Func, in []value.Value) (*binding, error) {
 	}
 	b := &binding{env: map[string]graph.Dim{}}
 	types := make([]graph.Type, f.Slots)
+	want, have := make([]graph.Type, len(in)), make([]graph.Type, len(in))
 	for i, p := range f.Inputs {
-		if err := graph.Unify(p.Type, graph.TypeOf(in[i]), b.env); err != nil {
-			return nil, fmt.Errorf("input %q: %w", p.Name, err)
-		}
-		types[p.Slot] = graph.TypeOf(in[i])
+		want[i], have[i] = p.Type, graph.TypeOf(in[i])
+		types[p.Slot] = have[i]
+	}
+	if i, err := graph.UnifyAll(want, have, b.env); err != nil {
+		return nil, fmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
 	}
 	known := true // until a result's size depends on data
+	mem := memory{limit: float64(value.Memory()), slots: make([]float64, f.Slots)}
 	for _, ins := range f.Instrs {
 		n := ins.Node
 		st := step{}
@@ -77,10 +82,50 @@ func (s *Session) bind(f *program.Func, in []value.Value) (*binding, error) {
 				st.shapes = append(st.shapes, shape)
 			}
 		}
+		if err := mem.step(ins, st); err != nil {
+			return nil, at(n, err)
+		}
 		b.steps = append(b.steps, st)
 	}
 	s.bindings.Store(key.String(), b)
 	return b, nil
+}
+
+// memory follows what a call holds at once, so that one that cannot fit is refused before it starts.
+type memory struct {
+	limit, live float64
+	slots       []float64 // bytes
+}
+
+func (m *memory) step(ins program.Instr, st step) error {
+	if op := ins.Node.Op(); op.Name != "constant" && op.Name != "read" && (st.kernel == nil || !st.kernel.Alias) {
+		for i, t := range st.types {
+			m.slots[ins.Out[i]] = bytesOf(t)
+			m.live += m.slots[ins.Out[i]]
+			if m.live > m.limit {
+				return fmt.Errorf("out of memory: the result is %s, and the call would hold %s at this point: there are %s",
+					t, value.ByteText(m.live), value.ByteText(m.limit))
+			}
+		}
+	}
+	for _, slot := range ins.Free {
+		m.live -= m.slots[slot]
+	}
+	return nil
+}
+
+// bytesOf returns the size of a tensor, 0 if it depends on data.
+func bytesOf(t graph.Type) float64 {
+	tt, ok := t.(graph.TensorType)
+	if !ok {
+		return 0
+	}
+	n := float64(tt.DType.Bits()) / 8
+	for _, d := range tt.Shape {
+		k, _ := d.Int()
+		n *= float64(k)
+	}
+	return n
 }
 
 func constant(types []graph.Type) bool {
@@ -201,8 +246,18 @@ func (s *Session) step(ins *program.Instr, st *step, env map[string]graph.Dim, s
 			return err
 		}
 		for i, v := range outs {
-			slots[ins.Out[i]] = slotValue{val: v} // a composite may return its operand's own storage
-			if t, ok := v.(*value.Tensor); ok && !n.Op().IsComposite() {
+			slots[ins.Out[i]] = slotValue{val: v}
+			t, ok := v.(*value.Tensor)
+			if !ok {
+				continue
+			}
+			if k := slices.Index(in, v); k >= 0 { // a composite may return its operand's own storage
+				buf := slots[ins.In[k]].buf
+				if buf != nil {
+					buf.slots++
+				}
+				slots[ins.Out[i]].buf = buf
+			} else if !n.Op().IsComposite() { // which may return a constant's
 				slots[ins.Out[i]].buf = &buffer{bytes: t.Bytes(), slots: 1}
 			}
 		}
@@ -232,7 +287,17 @@ func (s *Session) step(ins *program.Instr, st *step, env map[string]graph.Dim, s
 		c.Out = append(c.Out, t)
 		slots[ins.Out[i]] = slotValue{t, buf}
 	}
-	return st.kernel.Run(c)
+	return runKernel(st.kernel, c)
+}
+
+// runKernel turns a panic of a kernel into an error, which then names the node.
+func runKernel(k *kernels.Kernel, c *kernels.Call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
+		}
+	}()
+	return k.Run(c)
 }
 
 // allocate takes storage from the pool or makes it.

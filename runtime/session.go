@@ -168,7 +168,7 @@ func order(f *program.Func, feeds map[string]value.Value) ([]value.Value, error)
 	var missing []string
 	for i, p := range f.Inputs {
 		in[i] = feeds[p.Name]
-		if in[i] == nil {
+		if value.IsNil(in[i]) {
 			missing = append(missing, fmt.Sprintf("%s (%s)", p.Name, p.Type))
 		}
 	}

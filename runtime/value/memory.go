@@ -63,13 +63,13 @@ func checkMemory(dt DType, shape []int, n, width int) error {
 		return nil
 	}
 	if have := Memory(); size > float64(have) {
-		return fmt.Errorf("%s is too large: it takes %s, there are %s of memory", typeString(dt, shape), byteText(size), byteText(float64(have)))
+		return fmt.Errorf("%s is too large: it takes %s, there are %s of memory", typeString(dt, shape), ByteText(size), ByteText(float64(have)))
 	}
 	return nil
 }
 
-// byteText is a size as a message shows it, such as "1.5 GiB".
-func byteText(n float64) string {
+// ByteText is a size as a message shows it, such as "1.5 GiB".
+func ByteText(n float64) string {
 	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"}
 	i := 0
 	for n >= 1024 && i < len(units)-1 {

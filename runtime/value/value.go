@@ -63,7 +63,7 @@ type Optional struct{ Elem Value }
 
 // Some returns the optional that holds v; a nil v gives the empty optional.
 func Some(v Value) *Optional {
-	if isNil(v) {
+	if IsNil(v) {
 		v = nil
 	}
 	return &Optional{Elem: v}
@@ -175,8 +175,8 @@ func (Token) String() string { return "token" }
 
 // Equal reports whether a and b are the same value: the same type and, for tensors, Tensor.Equal.
 func Equal(a, b Value) bool {
-	if isNil(a) || isNil(b) {
-		return isNil(a) && isNil(b)
+	if IsNil(a) || IsNil(b) {
+		return IsNil(a) && IsNil(b)
 	}
 	switch a := a.(type) {
 	case *Tensor:
@@ -201,7 +201,7 @@ func Equal(a, b Value) bool {
 
 // Clone returns a deep copy of v; a nil v gives nil.
 func Clone(v Value) Value {
-	if isNil(v) {
+	if IsNil(v) {
 		return nil
 	}
 	switch v := v.(type) {
@@ -225,7 +225,8 @@ func cloneAll(vs []Value) []Value {
 	return out
 }
 
-func isNil(v Value) bool {
+// IsNil reports whether v is nil or holds a nil pointer.
+func IsNil(v Value) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
@@ -248,7 +249,7 @@ var errNilElement = errors.New("an element is nil")
 func sameTypes(vals iter.Seq[Value]) error {
 	var first Value
 	for v := range vals {
-		if isNil(v) {
+		if IsNil(v) {
 			return errNilElement
 		}
 		if first == nil {
@@ -324,7 +325,7 @@ func kindString(v Value) string {
 }
 
 func valueString(v Value) string {
-	if isNil(v) {
+	if IsNil(v) {
 		return "<nil>"
 	}
 	return v.String()
