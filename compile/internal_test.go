@@ -89,3 +89,27 @@ func constant(t *testing.T, f *graph.Func, data []float32, shape ...int) graph.V
 	}
 	return f.Const(v)
 }
+
+// TestFoldIsBounded keeps nodes whose results are many more elements than their operands, and sums of sizes beyond int64.
+func TestFoldIsBounded(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	one := constant(t, f, []float32{1})
+	for i, n := range []int{65, 1 << 40, 1 << 59} {
+		big := ops.Expand(one, n)
+		f.Return(fmt.Sprintf("expand%d", i), big)
+		for k, part := range ops.Split(big, 0, n-1, 1) {
+			f.Return(fmt.Sprintf("split%d_%d", i, k), part)
+		}
+	}
+	f.Return("small", ops.Expand(one, 64))
+	o, err := Optimize(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range o.LookupFunc("f").Results() {
+		if folded := r.Value.Is("constant"); folded != (r.Name == "small") {
+			t.Errorf("%s is computed by %s", r.Name, r.Value.OpName())
+		}
+	}
+}
