@@ -1,5 +1,3 @@
-// Package compile turns a module into a program: an ordered table of passes over the graph, each
-// verified, each visible, then a flat list of instructions.
 package compile
 
 import (

@@ -1,10 +1,3 @@
-// Package ops declares the operations of the graph language, each once: a struct literal with its name,
-// its documentation, its operands and attributes, its type rule, its gradient, its meaning in plain Go,
-// and samples on which one test checks all of that together. Beside each declaration stands the
-// function that emits the op.
-//
-// An op's block refers to other ops through those functions only, and they find their op by name, so
-// blocks may refer to each other and to themselves in any order.
 package ops
 
 import (

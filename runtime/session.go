@@ -1,4 +1,3 @@
-// Package runtime executes compiled programs.
 package runtime
 
 import (
@@ -9,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -53,6 +53,9 @@ func Weights(weights map[string]*value.Tensor) Option {
 func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 	if prog == nil {
 		return nil, fmt.Errorf("new session: want a program, have nil")
+	}
+	if _, err := kernels.CPU(); err != nil {
+		return nil, fmt.Errorf("new session: %w", err)
 	}
 	s := &Session{prog: prog, state: map[string]*value.Tensor{}}
 	for _, o := range opts {

@@ -82,7 +82,7 @@ so far.`,
 	f.IntVar(&o.batch, "batch", 64, "examples per step")
 	f.StringVar(&o.optimizer, "optimizer", defaultOptimizer, "one of "+strings.Join(optimizerNames(), ", "))
 	f.Float64Var(&o.lr, "lr", defaultLR, "learning rate")
-	f.Uint64Var(&o.seed, "seed", 1, "seed of the first weights and of the order of the examples")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the first weights and of the order of the examples, as that of a session")
 	f.StringVar(&o.out, "out", "", "`directory` to save the model in (default the model's name)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	o.exec.flags(cmd)

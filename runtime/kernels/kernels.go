@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels/simd"
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
@@ -70,6 +71,10 @@ func Lookup(op string, in []graph.Type, attrs graph.Attrs) *Kernel {
 func Claims(n *graph.Node) bool {
 	return Lookup(n.Op().Name, n.OperandTypes(), n.Attrs()) != nil
 }
+
+// CPU returns the instruction set that the kernels use: avx512, avx2, or generic for plain Go. The environment variable
+// GRAPHRUN_CPU overrides what the processor offers; an error says that its value could not be obeyed.
+func CPU() (string, error) { return simd.Level(), simd.ErrLevel }
 
 // Rows returns all kernels of an op.
 func Rows(op string) []*Kernel { return table[op] }

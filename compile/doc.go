@@ -1,0 +1,30 @@
+// Package compile turns a module into a program that package runtime executes.
+//
+//	prog, err := compile.Compile(m)
+//
+// [Compile] checks the module, runs a table of passes over a copy of it, and flattens each function into a list of
+// instructions. An error of the model is graph.Diagnostics: all its faults, each with the line of the call that made it.
+// An error that starts with BUG is a fault of a pass; it names the pass and shows the module.
+//
+// # Passes
+//
+// [Passes] is the table, and the only place where the order is written down. A row has a name, a function that changes the
+// module, the rows that must stand before it, and what holds from there on. The verifier runs after every row. The rows do
+// this:
+//
+//   - stabilize replaces formulas that overflow or cancel, before and after gradients are taken of them;
+//   - autodiff replaces each grad by the nodes that compute it, walking from the scalar back to what it is derived by;
+//   - simplify applies algebraic identities, fold evaluates what is constant, cse merges equal nodes, and dce drops nodes
+//     that nothing needs;
+//   - decompose replaces calls and the operations that no kernel computes whole by their bodies.
+//
+// Passes rewrite the graph, not instructions: what they make is printed, verified and interpreted like what the user
+// declared, and every node keeps the place of the user's call.
+//
+// # Looking inside
+//
+// [Optimize] returns the module after the passes. [Dump] writes its text around each of them, [Stats] counts the rewrites
+// by rule, and [PassLimit] stops after a number of them, which finds the one that breaks a program by bisection. [Only] and
+// [Through] run some of the passes. StabilizeRules and SimplifyRules hold the rewrites, each with its law and where NaN,
+// infinities and rounding break it.
+package compile

@@ -1,0 +1,32 @@
+// Package ops declares the operations of the graph language, and the functions that apply them.
+//
+//	h := ops.ReLU(ops.MatMul(x, w))
+//	loss := ops.Mean(ops.Square(ops.Sub(h, target)))
+//
+// A function takes values of a graph and returns new ones; it computes nothing. Arithmetic takes Go numbers too and
+// promotes dtypes as PyTorch does, by casts that show in the printed graph; shapes broadcast as NumPy's do, but two
+// different symbols never broadcast. A fault is recorded on the module with the place of the call (see package graph),
+// so calls nest without a look at errors.
+//
+// # One declaration per operation
+//
+// Each operation is a struct literal with its name, its documentation, its operands and attributes, its type rule, its
+// gradient, its meaning in plain Go, and samples on which one test checks all of that together: the type rule against the
+// meaning, the gradient and its gradient against finite differences, every kernel against the meaning, text there and
+// back. Beside it stands the function that applies it. A composite, such as gelu, has a body over other operations, from
+// which all but its name follows.
+//
+// A block refers to other operations through those functions only, and they find their operation by name, so blocks may
+// refer to each other and to themselves in any order.
+//
+// # Where to find what
+//
+//   - arithmetic.go, compare.go, unary.go, activation.go: element by element
+//   - reduce.go, softmax.go, norm.go, loss.go, cumulative.go: along axes
+//   - matmul.go, conv.go, pool.go: sums of products, and windows
+//   - shape.go, slice.go, index.go, topk.go, nonzero.go: moving elements
+//   - select.go: choosing, and gradients by the user's own rule
+//   - random.go: drawing; cast.go, promote.go, broadcast.go: the rules that all share
+//
+// `graphrun ops` lists them all.
+package ops

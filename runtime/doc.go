@@ -1,0 +1,32 @@
+// Package runtime runs compiled programs.
+//
+// A program is immutable. A [Session] is one run of it: the values of its variables, which start from their initializers
+// or from given weights.
+//
+//	sess, err := runtime.NewSession(prog, runtime.Seed(1))
+//	out, err := sess.Run(ctx, "train", map[string]value.Value{"x": x, "label": y})
+//
+// # What a call does
+//
+// [Session.Run] takes inputs by name and returns results by name. The function sees the variables as they are when the
+// call starts. Its updates are committed together when it has succeeded; a call that fails or is cancelled leaves the
+// variables as they were. Results belong to the caller, feeds stay the caller's.
+//
+// All functions of a program see the same variables: what "train" updates, "predict" reads. Many sessions can run one
+// program at the same time and share their weights, and one session can be called from several goroutines; calls that
+// update variables run one after the other.
+//
+// # Sizes
+//
+// The first call with new input sizes binds the function to them: symbols take their values, every type rule runs once
+// more, and a constraint that was open when the model was declared fails here, with the line of the user's call. Calls
+// with sizes seen before skip that. What cannot fit into memory is refused before anything runs.
+//
+// # Randomness
+//
+// Initializers and random operations draw from a counter, which is a variable like the others, and the session's seed.
+// Two sessions with one seed that make the same calls compute the same bits, whatever the number of threads.
+//
+// Instructions run on the kernels of package kernels. One for which there is none is computed by its operation's
+// reference: slower, with the same meaning.
+package runtime
