@@ -105,7 +105,7 @@ func checkConvSizes(c *graph.InferCtx, x, kernel, y []graph.Dim, have string) {
 		if exceeds(dim.Const(1), kernel[i]) {
 			c.Failf("spatial axis %d of the kernel is empty: %s", i, have)
 		}
-		if exceeds(dim.Const(0), n) {
+		if exceeds(dim.Const(1), n) {
 			c.Failf("the kernel does not fit into spatial axis %d: size %s with pads %v, kernel %s with dilation %d: %s",
 				i, x[i], c.Ints("pads"), kernel[i], c.Ints("dilations")[i], have)
 		}
