@@ -72,11 +72,7 @@ func inlineCalls(c *Context, f *graph.Func) {
 		switch n.Op().Name {
 		case "call":
 			c.count("call")
-			var outs []graph.Value
-			f.Module().AtNode(n, func() {
-				outs = f.Splice(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))), n.Operands())
-			})
-			w.replace(n, outs)
+			w.replace(n, w.body(n))
 		case "read":
 			v := f.Module().LookupVariable(string(n.Attrs().Symbol("var")))
 			var one graph.Value

@@ -47,14 +47,7 @@ func inlineBodies(c *Context, f *graph.Func) error {
 			}
 			found = true
 			c.count(n.Op().Name)
-			var outs []graph.Value
-			f.Module().AtNode(n, func() {
-				if n.Op().IsComposite() {
-					outs = n.InlineBody(f)
-				} else {
-					outs = f.Splice(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))), n.Operands())
-				}
-			})
+			outs := w.body(n)
 			if len(outs) != n.NumResults() {
 				return fmt.Errorf("BUG: %s: the body of %s gives %d results for %d", n.Pos(), n.Op().Name, len(outs), n.NumResults())
 			}

@@ -60,6 +60,20 @@ func (w *rewriter) finish() {
 	w.f.Forget()
 }
 
+// body emits what a composite or a call stands for, positioned as the node is, and returns the values of its results. The
+// node itself is neither put back nor replaced.
+func (w *rewriter) body(n *graph.Node) (outs []graph.Value) {
+	f := w.f
+	f.Module().AtNode(n, func() {
+		if n.Op().IsComposite() {
+			outs = n.InlineBody(f)
+		} else {
+			outs = f.Splice(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))), n.Operands())
+		}
+	})
+	return outs
+}
+
 // eachFunc visits the regions of every function before the function, initializers included.
 func eachFunc(m *graph.Module, visit func(f *graph.Func) error) error {
 	var walk func(f *graph.Func) error

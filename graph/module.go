@@ -95,16 +95,6 @@ func (m *Module) addFunc(f *Func) {
 	m.funcs = append(m.funcs, f)
 }
 
-// RemoveFunc drops a function from the module, for instance one that no entry calls.
-func (m *Module) RemoveFunc(name string) {
-	f := m.funcByName[name]
-	if f == nil {
-		return
-	}
-	delete(m.funcByName, name)
-	m.funcs = slices.DeleteFunc(m.funcs, func(g *Func) bool { return g == f })
-}
-
 // Variable is a named tensor that outlives a call: a weight, an optimizer's moment, a running mean, a
 // learning rate. Functions read it and may map it to its next value.
 type Variable struct {

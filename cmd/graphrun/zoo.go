@@ -1,7 +1,6 @@
 package main
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -17,24 +16,9 @@ const (
 	defaultLR        = 1e-3
 )
 
-// optimizers makes an optimizer of a learning rate, by the name that --optimizer takes.
-var optimizers = map[string]func(lr float64) *optim.Optimizer{
-	"sgd":      func(lr float64) *optim.Optimizer { return optim.SGD(lr) },
-	"momentum": func(lr float64) *optim.Optimizer { return optim.SGD(lr, optim.Momentum(0.9)) },
-	"nesterov": func(lr float64) *optim.Optimizer { return optim.SGD(lr, optim.Momentum(0.9), optim.Nesterov()) },
-	"adam":     func(lr float64) *optim.Optimizer { return optim.Adam(lr) },
-	"adamw":    func(lr float64) *optim.Optimizer { return optim.AdamW(lr) },
-	"adamax":   func(lr float64) *optim.Optimizer { return optim.Adamax(lr) },
-	"nadam":    func(lr float64) *optim.Optimizer { return optim.NAdam(lr) },
-	"radam":    func(lr float64) *optim.Optimizer { return optim.RAdam(lr) },
-	"rmsprop":  func(lr float64) *optim.Optimizer { return optim.RMSprop(lr) },
-	"adagrad":  func(lr float64) *optim.Optimizer { return optim.Adagrad(lr) },
-	"adadelta": func(lr float64) *optim.Optimizer { return optim.Adadelta(lr) },
-}
-
 func modelNames() []string { return zoo.Names() }
 
-func optimizerNames() []string { return slices.Sorted(maps.Keys(optimizers)) }
+func optimizerNames() []string { return slices.Sorted(slices.Values(optim.Names())) }
 
 // buildModel declares a model of the zoo.
 func buildModel(name, optimizer string, lr float64) (*graph.Module, error) {
@@ -42,11 +26,11 @@ func buildModel(name, optimizer string, lr float64) (*graph.Module, error) {
 	if !ok {
 		return nil, usagef("there is no model %q%s", name, didYouMean(name, modelNames()))
 	}
-	opt, ok := optimizers[optimizer]
-	if !ok {
+	opt, err := optim.New(optimizer, lr)
+	if err != nil {
 		return nil, usagef("--optimizer %s: want one of %s", optimizer, strings.Join(optimizerNames(), ", "))
 	}
-	return model.Build(zoo.Optimizer(opt(lr))), nil
+	return model.Build(zoo.Optimizer(opt)), nil
 }
 
 // modelList says what each model of the zoo is.

@@ -2,6 +2,7 @@ package optim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,8 @@ var named = []struct {
 }{
 	{"adam", Adam},
 	{"sgd", SGD},
+	{"momentum", preset(SGD, Momentum(0.9))},
+	{"nesterov", preset(SGD, Momentum(0.9), Nesterov())},
 	{"adamw", AdamW},
 	{"rmsprop", RMSprop},
 	{"adagrad", Adagrad},
@@ -19,6 +22,11 @@ var named = []struct {
 	{"adamax", Adamax},
 	{"nadam", NAdam},
 	{"radam", RAdam},
+}
+
+// preset is a constructor with options that come before the caller's.
+func preset(construct func(float64, ...Option) *Optimizer, first ...Option) func(float64, ...Option) *Optimizer {
+	return func(lr float64, opts ...Option) *Optimizer { return construct(lr, slices.Concat(first, opts)...) }
 }
 
 // Names returns the names that New takes, the usual choices first.
@@ -30,7 +38,7 @@ func Names() []string {
 	return names
 }
 
-// New returns the optimizer of a name, such as "adam"; it is for names that come from a command line or a file.
+// New returns the optimizer of a name, such as "adam"; "momentum" and "nesterov" are SGD with a momentum of 0.9. It is for names that come from a command line or a file.
 func New(name string, lr float64, opts ...Option) (*Optimizer, error) {
 	for _, n := range named {
 		if n.name == name {
