@@ -239,6 +239,62 @@ func (f *Func) substitute(env map[string]Dim) error {
 	return nil
 }
 
+// InferRegion returns the types of a region's results when its parameters take operands of the given types. Where those
+// say more than the parameters' own types, all nodes of the region are inferred anew, so that a constraint that could not
+// be decided when the region was built fails here.
+func InferRegion(r *Func, in []Type) ([]Type, error) {
+	if len(in) != len(r.params) {
+		return nil, fmt.Errorf("the region takes %d operands, have %d", len(r.params), len(in))
+	}
+	types := make([]Type, len(r.results))
+	same := true
+	for i, p := range r.params {
+		same = same && EqualTypes(p.types[0], in[i])
+	}
+	if same {
+		for i, res := range r.results {
+			types[i] = res.Value.Type()
+		}
+		return types, nil
+	}
+	at, err := BindRegion(r, in)
+	if err != nil {
+		return nil, err
+	}
+	for i, res := range r.results {
+		types[i] = at(res.Value)
+	}
+	return types, nil
+}
+
+// BindRegion infers the nodes of a region on operands of the given types, and returns the type that each value of the
+// region has then.
+func BindRegion(r *Func, in []Type) (at func(Value) Type, err error) {
+	env := map[string]Dim{}
+	if i, err := UnifyAll(typesOf(r.params), in, env); err != nil {
+		return nil, fmt.Errorf("operand %d: %w", i, err)
+	}
+	types := make(map[*Node][]Type, len(r.params)+len(r.nodes))
+	at = func(v Value) Type { return types[v.node][v.index] }
+	for i, p := range r.params {
+		types[p] = in[i : i+1]
+	}
+	for _, n := range r.nodes {
+		attrs, err := n.attrs.Bind(env)
+		if err != nil {
+			return nil, &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: err.Error()}
+		}
+		operands := make([]Type, len(n.in))
+		for i, v := range n.in {
+			operands[i] = at(v)
+		}
+		if types[n], err = InferTypes(n.op, operands, attrs, n.regions, r.module); err != nil {
+			return nil, &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: err.Error()}
+		}
+	}
+	return at, nil
+}
+
 // GradCtx is what an op's Grad sees: the node's operands, results and attributes, and the gradient of
 // the objective with respect to each result.
 type GradCtx struct {

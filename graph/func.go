@@ -400,6 +400,15 @@ func (f *Func) Append(n *Node) {
 	}
 }
 
+// AppendCopy appends a copy of a node of this or another function of the module, with its attributes, types, names, position and
+// scope, on other operands, which must be values of f of the types of the old ones. It is for passes; nodes that carry regions
+// are not copied.
+func (f *Func) AppendCopy(n *Node, in []Value) *Node {
+	k := &Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: f, pos: n.pos, scope: n.scope}
+	f.Append(k)
+	return k
+}
+
 // noteRead makes a node the one that Variable.Read finds, unless there is one.
 func (f *Func) noteRead(n *Node) {
 	if f.reads == nil {

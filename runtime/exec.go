@@ -25,6 +25,8 @@ type binding struct {
 
 type step struct {
 	kernel *kernels.Kernel // nil: the reference computes it
+	run    kernels.Func
+	spec   *kernels.Spec
 	attrs  graph.Attrs
 	shapes [][]int // sizes of the results; unused without kernel
 	types  []graph.Type
@@ -75,6 +77,21 @@ func (s *Session) bind(f *program.Func, in []value.Value) (*binding, error) {
 		b.dynamic = !known
 		if known && !n.Op().Props.Structural {
 			st.kernel = kernels.Lookup(n.Op().Name, operands, st.attrs)
+		}
+		if st.kernel != nil && !st.kernel.Alias {
+			st.spec = &kernels.Spec{Attrs: st.attrs, Node: n}
+			for _, t := range operands {
+				st.spec.InTypes = append(st.spec.InTypes, t.(graph.TensorType))
+			}
+			for _, t := range st.types {
+				st.spec.OutTypes = append(st.spec.OutTypes, t.(graph.TensorType))
+			}
+			if st.run, err = st.kernel.Prepare(st.spec); err != nil {
+				return nil, at(n, err)
+			}
+			if st.run == nil {
+				st.kernel = nil
+			}
 		}
 		if st.kernel != nil {
 			for _, t := range st.types {
@@ -263,7 +280,7 @@ func (s *Session) step(ins *program.Instr, st *step, env map[string]graph.Dim, s
 		}
 		return nil
 	}
-	c := &kernels.Call{Attrs: st.attrs}
+	c := &kernels.Call{Spec: st.spec}
 	for _, slot := range ins.In {
 		c.In = append(c.In, slots[slot].val.(*value.Tensor))
 	}
@@ -287,17 +304,17 @@ func (s *Session) step(ins *program.Instr, st *step, env map[string]graph.Dim, s
 		c.Out = append(c.Out, t)
 		slots[ins.Out[i]] = slotValue{t, buf}
 	}
-	return runKernel(st.kernel, c)
+	return runKernel(st.kernel, st.run, c)
 }
 
 // runKernel turns a panic of a kernel into an error, which then names the node.
-func runKernel(k *kernels.Kernel, c *kernels.Call) (err error) {
+func runKernel(k *kernels.Kernel, run kernels.Func, c *kernels.Call) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
 		}
 	}()
-	return k.Run(c)
+	return run(c)
 }
 
 // allocate takes storage from the pool or makes it.

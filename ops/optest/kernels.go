@@ -93,7 +93,21 @@ func (s *sample) checkKernel(in []value.Value) error {
 	if err != nil {
 		return nil // refused by the reference: nothing to compare with
 	}
-	c := &kernels.Call{Attrs: n.Attrs(), In: tensors}
+	spec := &kernels.Spec{Attrs: n.Attrs(), Node: n}
+	for _, t := range types {
+		spec.InTypes = append(spec.InTypes, t.(graph.TensorType))
+	}
+	for _, w := range want {
+		spec.OutTypes = append(spec.OutTypes, graph.TypeOf(w).(graph.TensorType))
+	}
+	run, err := k.Prepare(spec)
+	if err != nil {
+		return fmt.Errorf("kernel on %v: %w", types, err)
+	}
+	if run == nil {
+		return nil
+	}
+	c := &kernels.Call{Spec: spec, In: tensors}
 	var guards []func() error
 	for _, w := range want {
 		t, guard, err := guarded(w.(*value.Tensor))
@@ -107,7 +121,7 @@ func (s *sample) checkKernel(in []value.Value) error {
 	for i, t := range tensors {
 		before[i] = t.Clone()
 	}
-	if err := k.Run(c); err != nil {
+	if err := run(c); err != nil {
 		return fmt.Errorf("kernel on %v: %w", types, err)
 	}
 	for i, t := range tensors {

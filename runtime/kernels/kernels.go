@@ -10,13 +10,27 @@ import (
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
+// Spec is what is known of a node when its function is bound to sizes. It does not change from call to call.
+type Spec struct {
+	// Attrs are the node's attributes; their dims are constant.
+	graph.Attrs
+	// Node is the node itself, whose types may be symbolic; its regions are what a fused kernel computes.
+	Node *graph.Node
+	// InTypes and OutTypes are the types of operands and results; their dims are constant.
+	InTypes, OutTypes []graph.TensorType
+}
+
 // Call is one application of a kernel. Out is allocated with the inferred types and holds arbitrary data,
 // all of which the kernel overwrites; In is read only.
 type Call struct {
-	graph.Attrs
+	*Spec
 	In  []*value.Tensor
 	Out []*value.Tensor
 }
+
+// Func computes the results of a call. An error, such as an index out of range, ends the run. A Func that Bind returned
+// may keep what it needs from call to call; calls of it do not overlap.
+type Func func(c *Call) error
 
 // Kernel is one row of the table.
 type Kernel struct {
@@ -27,17 +41,31 @@ type Kernel struct {
 	// Match, if set, narrows the kernel down to operand types and attributes that it takes.
 	Match func(in []graph.TensorType, attrs graph.Attrs) bool
 	// Alias marks a kernel that moves no data: the first result is the first operand's storage with another shape, and
-	// Run is not called.
+	// there is neither Run nor Bind.
 	Alias bool
-	// Run computes the results. An error, such as an index out of range, ends the run.
-	Run func(c *Call) error
+	// InPlace lists the operands whose storage the first result may take, as graph.Op.InPlace does for the reference: the
+	// kernel then reads an element of the operand no later than it writes that of the result.
+	InPlace []int
+	// Run computes the results.
+	Run Func
+	// Bind, in place of Run, prepares a kernel for sizes: plans, scratch and tasks are made here, so that the Func
+	// it returns does not allocate. nil, nil leaves the node to the reference.
+	Bind func(s *Spec) (Func, error)
+}
+
+// Prepare returns the function that computes a node of the given sizes, nil if the kernel leaves it to the reference.
+func (k *Kernel) Prepare(s *Spec) (Func, error) {
+	if k.Bind == nil {
+		return k.Run, nil
+	}
+	return k.Bind(s)
 }
 
 var table = map[string][]*Kernel{}
 
 func register(k *Kernel) {
-	if k.Op == "" || k.DTypes == 0 || k.Run == nil && !k.Alias {
-		panic(fmt.Sprintf("kernels: the row of %q needs Op, DTypes and Run", k.Op))
+	if k.Op == "" || k.DTypes == 0 || k.Run == nil && k.Bind == nil && !k.Alias {
+		panic(fmt.Sprintf("kernels: the row of %q needs Op, DTypes, and Run or Bind", k.Op))
 	}
 	table[k.Op] = append(table[k.Op], k)
 }

@@ -71,7 +71,16 @@ func compare(op *graph.Op, dt graph.DType, n int) error {
 	if err != nil {
 		return err
 	}
-	if err := k.Run(&kernels.Call{In: tensors, Out: []*value.Tensor{out}}); err != nil {
+	spec := &kernels.Spec{}
+	for i := range in {
+		spec.InTypes = append(spec.InTypes, types[i].(graph.TensorType))
+	}
+	spec.OutTypes = []graph.TensorType{graph.TypeOf(w).(graph.TensorType)}
+	run, err := k.Prepare(spec)
+	if err != nil {
+		return err
+	}
+	if err := run(&kernels.Call{Spec: spec, In: tensors, Out: []*value.Tensor{out}}); err != nil {
 		return err
 	}
 	if !w.DType().IsFloat() {

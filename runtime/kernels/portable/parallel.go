@@ -24,28 +24,20 @@ package portable
 
 import (
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 
 // Float is the set of element types of the numeric kernels.
 type Float interface{ ~float32 | ~float64 }
 
-var threads atomic.Int64
-
-// SetThreads sets how many goroutines a kernel may use at once, including the
-// caller's. n < 1 restores the default, runtime.GOMAXPROCS(0). It never changes
-// a result.
-func SetThreads(n int) { threads.Store(int64(max(n, 0))) }
+// SetThreads and Threads are those of package parallel.
+func SetThreads(n int) { parallel.SetThreads(n) }
 
 // Threads returns how many goroutines a kernel may use at once.
-func Threads() int {
-	if n := threads.Load(); n > 0 {
-		return int(n)
-	}
-	return runtime.GOMAXPROCS(0)
-}
+func Threads() int { return parallel.Threads() }
 
 // Units of work, about a nanosecond each, under which a second goroutine costs
 // more than it brings.

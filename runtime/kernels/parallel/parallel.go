@@ -1,0 +1,212 @@
+// Package parallel is the pool of workers that kernels share their work with.
+//
+// A kernel cuts its work into chunks and calls [Run]; workers and the caller take chunks in turn. Handing work over
+// is one atomic word per worker: a worker that has just worked spins for a while before it parks, since waking a
+// parked goroutine takes longer than most kernels. A worker that has not begun when the last chunk is taken is not
+// waited for. Several callers may run at the same time; each works itself and gets those workers that are free.
+//
+// Which worker takes which chunk changes from run to run. A kernel whose chunks do not depend on [Threads], and whose
+// results do not depend on who computes a chunk, gives the same bits for any number of threads.
+package parallel
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Task is work cut into chunks. A kernel that must not allocate keeps one and calls Run with it again and again.
+type Task interface {
+	// Do does chunk chunk. Calls with the same worker number, which is below Threads(), never overlap within
+	// a Run, so it may choose the worker's scratch. What it panics with is raised again in the caller of Run.
+	Do(worker, chunk int)
+}
+
+var threads atomic.Int64
+
+// SetThreads sets how many goroutines one Run may use, the caller's included. n < 1 restores the default,
+// runtime.GOMAXPROCS(0).
+func SetThreads(n int) { threads.Store(int64(max(n, 0))) }
+
+// Threads returns how many goroutines one Run may use, the caller's included.
+func Threads() int {
+	if n := threads.Load(); n > 0 {
+		return int(n)
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+const (
+	// spinTime is how long a worker looks for more work before it parks.
+	spinTime = 200 * time.Microsecond
+	// spins is how often it looks between letting other goroutines run.
+	spins = 256
+)
+
+// job is one Run.
+type job struct {
+	task   Task
+	chunks int64
+	next   atomic.Int64 // the next chunk to take
+	refs   atomic.Int64 // workers to which the job is posted or that work on it
+	joined atomic.Int64 // workers that have begun
+	once   sync.Once
+	failed any // what a chunk panicked with
+}
+
+// worker is a goroutine that takes jobs. Its slot holds nil when it is free, a job that is posted to it, or busy.
+type worker struct {
+	slot   atomic.Pointer[job]
+	parked atomic.Bool
+	wake   chan struct{}
+	_      [40]byte // workers do not share cache lines
+}
+
+var busy = new(job)
+
+// pool grows to the largest number of workers asked for; what it holds is never removed.
+var pool struct {
+	mu      sync.Mutex
+	workers atomic.Pointer[[]*worker]
+	jobs    []*job // free ones
+}
+
+// team returns at least n workers.
+func team(n int) []*worker {
+	if ws := pool.workers.Load(); ws != nil && len(*ws) >= n {
+		return *ws
+	}
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	var ws []*worker
+	if old := pool.workers.Load(); old != nil {
+		ws = append(ws, *old...)
+	}
+	for len(ws) < n {
+		w := &worker{wake: make(chan struct{}, 1)}
+		ws = append(ws, w)
+		go w.loop()
+	}
+	pool.workers.Store(&ws)
+	return ws
+}
+
+func newJob(t Task, chunks int) *job {
+	pool.mu.Lock()
+	var j *job
+	if n := len(pool.jobs); n > 0 {
+		j = pool.jobs[n-1]
+		pool.jobs = pool.jobs[:n-1]
+	}
+	pool.mu.Unlock()
+	if j == nil {
+		j = new(job)
+	}
+	j.task, j.chunks = t, int64(chunks)
+	j.next.Store(0)
+	j.joined.Store(0)
+	return j
+}
+
+func (j *job) free() {
+	j.task = nil
+	pool.mu.Lock()
+	pool.jobs = append(pool.jobs, j)
+	pool.mu.Unlock()
+}
+
+// Run calls t.Do for every chunk from 0 up to chunks and returns when all are done. It does not allocate once the
+// pool has grown to its size.
+func Run(chunks int, t Task) {
+	n := min(Threads(), chunks)
+	if n <= 1 {
+		for c := range chunks {
+			t.Do(0, c)
+		}
+		return
+	}
+	j := newJob(t, chunks)
+	ws := team(n - 1)
+	posted := 0
+	for _, w := range ws {
+		if posted == n-1 {
+			break
+		}
+		j.refs.Add(1)
+		if !w.slot.CompareAndSwap(nil, j) {
+			j.refs.Add(-1)
+			continue
+		}
+		posted++
+		if w.parked.CompareAndSwap(true, false) {
+			w.wake <- struct{}{}
+		}
+	}
+	j.work(0)
+	for _, w := range ws { // who has not begun need not
+		if posted > 0 && w.slot.CompareAndSwap(j, nil) {
+			j.refs.Add(-1)
+		}
+	}
+	for i := 1; j.refs.Load() != 0; i++ {
+		if i%spins == 0 {
+			runtime.Gosched()
+		}
+	}
+	if j.failed != nil { // its sync.Once is used up
+		panic(j.failed)
+	}
+	j.free()
+}
+
+// work takes chunks until there are none left.
+func (j *job) work(number int) {
+	defer j.rescue()
+	for {
+		c := j.next.Add(1) - 1
+		if c >= j.chunks {
+			return
+		}
+		j.task.Do(number, int(c))
+	}
+}
+
+func (j *job) rescue() {
+	if p := recover(); p != nil {
+		j.next.Store(j.chunks)
+		j.once.Do(func() { j.failed = p })
+	}
+}
+
+func (w *worker) loop() {
+	var last time.Time
+	for i := 1; ; i++ {
+		if j := w.slot.Load(); j != nil {
+			if w.slot.CompareAndSwap(j, busy) {
+				j.work(int(j.joined.Add(1)))
+				w.slot.Store(nil)
+				j.refs.Add(-1)
+			}
+			last = time.Time{}
+			continue
+		}
+		if i%spins != 0 {
+			continue
+		}
+		runtime.Gosched()
+		now := time.Now()
+		if last.IsZero() {
+			last = now
+		}
+		if now.Sub(last) < spinTime {
+			continue
+		}
+		w.parked.Store(true)
+		if w.slot.Load() != nil && w.parked.CompareAndSwap(true, false) {
+			continue
+		}
+		<-w.wake
+		last = time.Time{}
+	}
+}
