@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -60,6 +61,10 @@ func (k *Kernel) Prepare(s *Spec) (Func, error) {
 	}
 	return k.Bind(s)
 }
+
+// producers are the ops whose kernels take an epilogue, each with the function that binds the op to sizes: what it returns
+// calls Apply once for every element of the first result, and is otherwise as Kernel.Bind says. A nil epilogue is none.
+var producers = map[string]func(s *Spec, epilogue portable.Epilogue) (Func, error){}
 
 var table = map[string][]*Kernel{}
 

@@ -121,3 +121,12 @@ func workerScratch[T any](kernel string, scratch []T, fixed, per int) ([]T, int)
 	}
 	return scratch, min(Threads(), (len(scratch)-fixed)/per)
 }
+
+// Epilogue is what is done to the result of a matrix product or a convolution part by part, right after a part has been
+// computed and while it is in cache: a bias, an activation, a mask.
+type Epilogue interface {
+	// Apply replaces the elements in rows r0 to r1 and columns c0 to c1 of the result by their final values. The result is
+	// seen as a matrix: all axes before the last of a product are its rows; all axes behind the channels of a
+	// convolution are its columns. Calls with the same worker number do not overlap.
+	Apply(worker, r0, r1, c0, c1 int)
+}
