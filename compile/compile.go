@@ -53,6 +53,11 @@ func Through(names ...string) Option {
 	}
 }
 
+// Portable runs only the rows before fuse: their result means the same on every machine and holds no fused nodes.
+func Portable() Option {
+	return func(c *Context) { c.passes = Passes[:slices.Index(Passes, fuse)] }
+}
+
 // Dump writes the module's text before and after each of the named passes to w; without names, around
 // all passes.
 func Dump(w io.Writer, names ...string) Option {
@@ -66,7 +71,7 @@ func Stats(s *[]RowStats) Option { return func(c *Context) { c.stats = s } }
 type RowStats struct {
 	Pass     string
 	Rewrites map[string]int // by rule
-	Nodes    int            // in all functions after the pass
+	Nodes    int            // in all functions after the pass; once there are instructions, those that are executed
 	Time     time.Duration
 }
 
@@ -80,6 +85,8 @@ type Context struct {
 	dumped []string
 	stats  *[]RowStats
 	err    error
+
+	program *program.Program // from emit on
 }
 
 // allow reports whether one more optional rewrite may be made, and counts it.
@@ -119,52 +126,77 @@ func PassNames() []string {
 // Compile checks a module and turns it into a program. The module is not changed. Faults of the model
 // come back all at once as graph.Diagnostics.
 func Compile(m *graph.Module, opts ...Option) (*program.Program, error) {
-	o, err := Optimize(m, opts...)
+	c, o, err := optimize(m, opts)
 	if err != nil {
 		return nil, err
 	}
-	return emit(o)
+	for _, p := range Passes {
+		if p.Emit == nil {
+			continue
+		}
+		start := time.Now()
+		c.counts = map[string]int{}
+		if err := guard(p, o, func() error { return p.Emit(c, o) }); err != nil {
+			return nil, bug(p, o, err)
+		}
+		if c.stats != nil {
+			steps := 0
+			for _, f := range c.program.Funcs {
+				steps += f.Steps()
+			}
+			*c.stats = append(*c.stats, RowStats{p.Name, c.counts, steps, time.Since(start)})
+		}
+	}
+	return c.program, nil
 }
 
 // Optimize runs the passes on a copy of the module and returns the copy. The verifier runs before the
 // first pass and after every one; what it finds after a pass is a fault of the compiler, and the error
 // says so and holds the module's text.
 func Optimize(m *graph.Module, opts ...Option) (*graph.Module, error) {
+	_, m, err := optimize(m, opts)
+	return m, err
+}
+
+func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 	c := &Context{passes: Passes, limit: -1}
 	for _, o := range opts {
 		o(c)
 	}
 	if c.err != nil {
-		return nil, c.err
+		return nil, nil, c.err
 	}
 	if m == nil {
-		return nil, errors.New("compile: want a module, have nil")
+		return nil, nil, errors.New("compile: want a module, have nil")
 	}
 	if err := m.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := graph.Verify(m); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m = m.Clone()
 	var checks []*Pass
 	for _, p := range c.passes {
+		if p.Run == nil {
+			continue
+		}
 		start := time.Now()
 		c.counts = map[string]int{}
 		c.print(m, p, "before")
 		if err := run(c, p, m); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		c.print(m, p, "after")
 		if err := graph.Verify(m); err != nil {
-			return nil, bug(p, m, err)
+			return nil, nil, bug(p, m, err)
 		}
 		if p.Check != nil && !slices.Contains(checks, p) {
 			checks = append(checks, p)
 		}
 		for _, q := range checks {
 			if err := q.Check(m); err != nil {
-				return nil, bug(p, m, fmt.Errorf("the invariant of %s is broken: %w", q.Name, err))
+				return nil, nil, bug(p, m, fmt.Errorf("the invariant of %s is broken: %w", q.Name, err))
 			}
 		}
 		if c.stats != nil {
@@ -175,23 +207,28 @@ func Optimize(m *graph.Module, opts ...Option) (*graph.Module, error) {
 			*c.stats = append(*c.stats, RowStats{p.Name, maps.Clone(c.counts), nodes, time.Since(start)})
 		}
 	}
-	return m, nil
+	return c, m, nil
 }
 
-// run runs one pass; a panic in it names the pass and shows the module.
-func run(c *Context, p *Pass, m *graph.Module) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = bug(p, m, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
-		}
-	}()
-	if err := p.Run(c, m); err != nil {
+// run runs one pass on the module.
+func run(c *Context, p *Pass, m *graph.Module) error {
+	if err := guard(p, m, func() error { return p.Run(c, m) }); err != nil {
 		return err
 	}
 	if err := m.Err(); err != nil {
 		return bug(p, m, err)
 	}
 	return nil
+}
+
+// guard turns a panic into an error that names the pass and shows the module.
+func guard(p *Pass, m *graph.Module, f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = bug(p, m, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	return f()
 }
 
 func bug(p *Pass, m *graph.Module, err error) error {

@@ -1,68 +1,331 @@
 package compile
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
-// emit flattens an optimized module.
-func emit(m *graph.Module) (*program.Program, error) {
-	p := &program.Program{Module: m, Funcs: map[string]*program.Func{}}
-	for _, v := range m.Variables() {
-		p.Variables = append(p.Variables, program.Variable{
-			Name: v.Name(), Type: v.Type(), Trainable: v.Trainable(), Init: emitFunc(v.Init()),
-		})
-	}
-	for _, f := range m.Funcs() {
-		p.Funcs[f.Name()] = emitFunc(f)
-	}
-	return p, nil
+var emit = &Pass{
+	Name: "emit",
+	Doc: "Flattens every function into instructions over numbered slots, and says which slots share storage: views of the same " +
+		"elements, results that may take the place of an operand, next values of variables that are written over the present ones.",
+	After: []string{"decompose"},
+	Emit: func(c *Context, m *graph.Module) error {
+		p := &program.Program{Module: m, Funcs: map[string]*program.Func{}}
+		vars := make(map[string]int, len(m.Variables()))
+		for i, v := range m.Variables() {
+			vars[v.Name()] = i
+			p.Variables = append(p.Variables, program.Variable{
+				Name: v.Name(), Type: v.Type(), Trainable: v.Trainable(), Init: emitFunc(v.Init(), nil),
+			})
+		}
+		for _, f := range m.Funcs() {
+			p.Funcs[f.Name()] = emitFunc(f, vars)
+		}
+		c.program = p
+		return nil
+	},
 }
 
-func emitFunc(f *graph.Func) *program.Func {
-	slots := map[graph.Value]int{}
-	slot := func(v graph.Value) int {
-		s, ok := slots[v]
-		if !ok {
-			s = len(slots)
-			slots[v] = s
-		}
-		return s
+// emitter flattens one function.
+type emitter struct {
+	f     *graph.Func
+	vars  map[string]int // indices of variables
+	p     *program.Func
+	slots map[graph.Value]int
+	last  []int // by slot: the last instruction that reads it or what shares its storage
+}
+
+func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
+	nodes := f.Nodes()
+	e := &emitter{
+		f: f, vars: vars, p: &program.Func{Name: f.Name()},
+		slots: make(map[graph.Value]int, len(nodes)+len(f.Params())),
 	}
-	p := &program.Func{Name: f.Name()}
 	for i, v := range f.Params() {
 		name := v.Node().ResultName(0)
 		if name == "" {
 			name = strconv.Itoa(i)
 		}
-		p.Inputs = append(p.Inputs, program.Port{Name: name, Type: v.Type(), Slot: slot(v)})
+		e.p.Inputs = append(e.p.Inputs, program.Port{Name: name, Type: v.Type(), Slot: e.slot(v, program.Slot{Place: program.Input, Index: i})})
 	}
-	for _, n := range f.Nodes() {
-		in := program.Instr{Node: n}
-		for _, v := range n.Operands() {
-			in.In = append(in.In, slot(v))
-		}
-		for _, v := range n.Results() {
-			in.Out = append(in.Out, slot(v))
-		}
-		p.Instrs = append(p.Instrs, in)
+	compute, commit := splitCommit(f)
+	for _, n := range compute {
+		e.node(n)
+	}
+	e.p.Commit = len(e.p.Instrs)
+	for _, n := range commit {
+		e.node(n)
 	}
 	for _, r := range f.Results() {
-		p.Outputs = append(p.Outputs, program.Port{Name: r.Name, Type: r.Value.Type(), Slot: slot(r.Value)})
+		e.p.Outputs = append(e.p.Outputs, program.Port{Name: r.Name, Type: r.Value.Type(), Slot: e.slots[r.Value]})
 	}
+	updated := map[int]bool{}
 	for _, u := range f.Updates() {
-		p.Updates = append(p.Updates, program.Update{Var: u.Var.Name(), Slot: slot(u.Value)})
+		index, slot := vars[u.Var.Name()], e.slots[u.Value]
+		if s := &e.p.Slots[slot]; s.Place == program.Read && s.Index == index {
+			continue // its next value is its present one
+		}
+		updated[index] = true
+		e.p.Updates = append(e.p.Updates, program.Update{Var: index, Slot: slot})
 	}
-	p.Slots = len(slots)
-	markFree(p)
-	return p
+	next := nextOf(f)
+	for _, n := range commit {
+		for i := range n.NumResults() {
+			if name := next[n.Result(i)]; name != "" {
+				s := &e.p.Slots[e.slots[n.Result(i)]]
+				s.Place, s.Index = program.Next, vars[name]
+			}
+		}
+	}
+	e.share()
+	for _, u := range e.p.Updates {
+		root := &e.p.Slots[e.p.Root(u.Slot)]
+		if root.Place == program.Read && updated[root.Index] && !slices.Contains(e.p.Keep, root.Index) {
+			e.p.Keep = append(e.p.Keep, root.Index)
+		}
+	}
+	markFree(e.p)
+	return e.p
+}
+
+// slot gives a value a slot.
+func (e *emitter) slot(v graph.Value, s program.Slot) int {
+	s.Type = v.Type()
+	if _, tensor := s.Type.(graph.TensorType); !tensor || graph.HasUnknown(s.Type) {
+		e.p.Dynamic = true
+	} else if v.DType() == graph.String {
+		e.p.Dynamic = true
+	}
+	e.slots[v] = len(e.p.Slots)
+	e.p.Slots = append(e.p.Slots, s)
+	return len(e.p.Slots) - 1
+}
+
+func (e *emitter) node(n *graph.Node) {
+	switch n.Op().Name {
+	case "constant":
+		e.slot(n.Result(0), program.Slot{Place: program.Constant, Const: n.Attrs().Tensor("value")})
+		return
+	case "read":
+		e.slot(n.Result(0), program.Slot{Place: program.Read, Index: e.vars[string(n.Attrs().Symbol("var"))]})
+		return
+	}
+	ins := program.Instr{Node: n}
+	for _, v := range n.Operands() {
+		ins.In = append(ins.In, e.slots[v])
+	}
+	for i := range n.NumResults() {
+		ins.Out = append(ins.Out, e.slot(n.Result(i), program.Slot{Place: program.Arena}))
+	}
+	if k := kernelOf(n); k != nil && k.Alias {
+		ins.Alias = true
+		out := &e.p.Slots[ins.Out[0]]
+		out.Place, out.Index = program.View, ins.In[0]
+	}
+	e.p.Instrs = append(e.p.Instrs, ins)
+}
+
+func kernelOf(n *graph.Node) *kernels.Kernel {
+	return kernels.Lookup(n.Op().Name, n.OperandTypes(), n.Attrs())
+}
+
+// share lets results take the place of operands that die with the instruction.
+func (e *emitter) share() {
+	p := e.p
+	e.last = make([]int, len(p.Slots))
+	for i := range e.last {
+		e.last[i] = -1
+	}
+	touch := func(slot, at int) {
+		root := p.Root(slot)
+		e.last[root] = max(e.last[root], at)
+	}
+	for i := range p.Instrs {
+		for _, s := range p.Instrs[i].In {
+			touch(s, i)
+		}
+	}
+	for _, o := range p.Outputs {
+		touch(o.Slot, len(p.Instrs))
+	}
+	for _, u := range p.Updates {
+		touch(u.Slot, len(p.Instrs))
+	}
+	for i := range p.Instrs {
+		ins := &p.Instrs[i]
+		if ins.Alias {
+			continue
+		}
+		taken := 0 // operands whose place a result has taken, as bits
+		for k, out := range ins.Out {
+			s := &p.Slots[out]
+			if s.Place != program.Arena {
+				continue
+			}
+			for j, in := range ins.In {
+				root := p.Root(in)
+				if j >= 64 || taken&(1<<j) != 0 || p.Slots[root].Place != program.Arena || e.last[root] != i || e.twice(ins, j) ||
+					!mayReuse(ins.Node, j, k) || !sameSize(p.Slots[root].Type, s.Type) {
+					continue
+				}
+				taken |= 1 << j
+				s.Place, s.Index = program.Reuse, in
+				e.last[root] = max(i, e.last[out])
+				break
+			}
+		}
+	}
+}
+
+// twice reports whether the storage of operand j is that of another operand as well.
+func (e *emitter) twice(ins *program.Instr, j int) bool {
+	root := e.p.Root(ins.In[j])
+	for k, in := range ins.In {
+		if k != j && e.p.Root(in) == root {
+			return true
+		}
+	}
+	return false
+}
+
+func sameSize(a, b graph.Type) bool {
+	x, y := a.(graph.TensorType), b.(graph.TensorType)
+	return x.DType.Bits() == y.DType.Bits() && x.NumElements().Equal(y.NumElements())
+}
+
+// mayReuse reports whether result k of a node may be written over operand j.
+func mayReuse(n *graph.Node, j, k int) bool {
+	in, out := n.Operands()[j], n.Result(k)
+	if !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits() {
+		return false
+	}
+	if n.Op().Name == "fused" {
+		return isMap(n) && graph.EqualShapes(out.Shape(), mapShape(n))
+	}
+	kernel := kernelOf(n)
+	if kernel == nil {
+		return false
+	}
+	return k == 0 && (slices.Contains(kernel.InPlace, j) || n.Op().Props.Elementwise && slices.Contains(n.Op().InPlace, j))
+}
+
+// nextOf maps the values that are next values of variables to the variables' names; a value that is so twice maps to "".
+func nextOf(f *graph.Func) map[graph.Value]string {
+	next := make(map[graph.Value]string, len(f.Updates()))
+	for _, u := range f.Updates() {
+		if _, twice := next[u.Value]; twice {
+			next[u.Value] = ""
+			continue
+		}
+		next[u.Value] = u.Var.Name()
+	}
+	return next
+}
+
+// splitCommit divides the nodes of a function into those that compute and those that commit: element-wise nodes
+// all of whose results are next values of variables and nothing else. These can write each variable in place, after
+// everything that may fail and in an order in which nobody reads a variable that has been overwritten.
+func splitCommit(f *graph.Func) (compute, commit []*graph.Node) {
+	nodes := f.Nodes()
+	if len(f.Updates()) == 0 {
+		return nodes, nil
+	}
+	next := nextOf(f)
+	used := map[graph.Value]bool{}
+	for _, n := range nodes {
+		for _, v := range n.Operands() {
+			used[v] = true
+		}
+	}
+	for _, r := range f.Results() {
+		used[r.Value] = true
+	}
+	writer := map[string]*graph.Node{}
+	for _, u := range f.Updates() {
+		n := u.Value.Node()
+		if isCommit(n, next, used) {
+			writer[u.Var.Name()] = n
+		}
+	}
+	// Readers of a variable come before its writer. What a round cannot order computes.
+	var order []*graph.Node
+	waits := map[*graph.Node]int{}
+	readers := map[*graph.Node][]*graph.Node{} // from a reader to the writers that wait for it
+	for _, n := range nodes {
+		if !isCommit(n, next, used) {
+			continue
+		}
+		order = append(order, n)
+		for _, v := range n.Operands() {
+			if !v.Is("read") {
+				continue
+			}
+			if w := writer[string(v.Node().Attrs().Symbol("var"))]; w != nil && w != n {
+				waits[w]++
+				readers[n] = append(readers[n], w)
+			}
+		}
+	}
+	done := map[*graph.Node]bool{}
+	for progress := true; progress; {
+		progress = false
+		for _, n := range order {
+			if done[n] || waits[n] > 0 {
+				continue
+			}
+			done[n], progress = true, true
+			commit = append(commit, n)
+			for _, w := range readers[n] {
+				waits[w]--
+			}
+		}
+	}
+	for _, n := range nodes {
+		if !done[n] {
+			compute = append(compute, n)
+		}
+	}
+	return compute, commit
+}
+
+// isCommit reports whether a node may write variables in place: all its results are next values, each of one variable, and
+// element by element it reads no more of those variables than it has not written yet.
+func isCommit(n *graph.Node, next map[graph.Value]string, used map[graph.Value]bool) bool {
+	if n.Op().Name == "fused" {
+		if !isMap(n) {
+			return false
+		}
+	} else if !n.Op().Props.Elementwise || n.Op().IsComposite() || kernelOf(n) == nil {
+		return false
+	}
+	found := false
+	for i := range n.NumResults() {
+		v := n.Result(i)
+		name, isNext := next[v]
+		if used[v] || isNext && name == "" {
+			return false
+		}
+		if !isNext {
+			continue
+		}
+		found = true
+		for _, in := range n.Operands() {
+			if in.Is("read") && string(in.Node().Attrs().Symbol("var")) == name && !graph.EqualShapes(in.Shape(), v.Shape()) {
+				return false
+			}
+		}
+	}
+	return found
 }
 
 // markFree notes after each instruction the slots that are not needed any more.
 func markFree(p *program.Func) {
-	needed := make([]bool, p.Slots)
+	needed := make([]bool, len(p.Slots))
 	for _, o := range p.Outputs {
 		needed[o.Slot] = true
 	}

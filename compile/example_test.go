@@ -17,7 +17,7 @@ func ExampleOptimize() {
 	y := ops.Sum(ops.Tanh(x))
 	f.Return("y", y)
 	f.Return("dx", graph.Grad(y, x)[0])
-	o, err := compile.Optimize(m)
+	o, err := compile.Optimize(m, compile.Portable())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -14,6 +14,8 @@ type Pass struct {
 	Doc string
 	// Run changes the module in place.
 	Run func(c *Context, m *graph.Module) error
+	// Emit, in place of Run, makes or changes the program; such rows stand behind all others and Optimize leaves them out.
+	Emit func(c *Context, m *graph.Module) error
 	// After names passes of which at least one row must stand earlier; checked at start-up.
 	After []string
 	// Check is an invariant that holds from the pass's first row to the end of the pipeline; it runs
@@ -35,14 +37,21 @@ var Passes = []*Pass{
 	fold,
 	cse,
 	dce,
+	fuse,
+	schedule,
+	emit,
+	planMemory,
 }
 
 // checkOrder reports a row that stands before one it needs.
 func checkOrder(passes []*Pass) error {
 	seen := map[string]bool{}
 	for i, p := range passes {
-		if p.Name == "" || p.Doc == "" || p.Run == nil {
-			return fmt.Errorf("pass %d (%q) needs Name, Doc and Run", i, p.Name)
+		if p.Name == "" || p.Doc == "" || (p.Run == nil) == (p.Emit == nil) {
+			return fmt.Errorf("pass %d (%q) needs Name, Doc, and Run or Emit", i, p.Name)
+		}
+		if p.Run != nil && i > 0 && passes[i-1].Emit != nil {
+			return fmt.Errorf("pass %d (%s) changes the module after the program has been made", i, p.Name)
 		}
 		for _, a := range p.After {
 			if !seen[a] {

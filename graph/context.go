@@ -217,6 +217,22 @@ func (f *Func) Splice(g *Func, args []Value) []Value {
 	return outs
 }
 
+// BindRegions returns the node's regions with the symbols of env replaced by its sizes: what the node carries once the sizes of a
+// call are known.
+func (n *Node) BindRegions(env map[string]Dim) ([]*Func, error) {
+	if len(n.regions) == 0 || len(env) == 0 {
+		return n.regions, nil
+	}
+	bound := make([]*Func, len(n.regions))
+	for i, r := range n.regions {
+		bound[i] = r.cloneInto(r.module, r.parent)
+		if err := bound[i].substitute(env); err != nil {
+			return nil, err
+		}
+	}
+	return bound, nil
+}
+
 // substitute replaces symbols in the types and attributes of a region and of those within.
 func (f *Func) substitute(env map[string]Dim) error {
 	for _, n := range slices.Concat(f.params, f.nodes) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels"
@@ -16,14 +17,27 @@ import (
 // Session holds the state of one run of a program: the values of its variables. Many sessions may run one
 // program at the same time, and the methods of a session may be called from several goroutines; calls that
 // update variables run one after another.
+//
+// A session takes the memory that a call needs once and uses it again: after the first calls with each set of input
+// sizes, [Session.RunInto] does not allocate.
 type Session struct {
-	prog *program.Program
-	seed uint64
+	prog    *program.Program
+	seed    uint64
+	observe Observer
 
-	mu    sync.RWMutex
-	state map[string]*value.Tensor // the tensors are never written to: an update replaces them
+	mu   sync.RWMutex
+	vars []variable // as Program.Variables
 
-	bindings sync.Map // from function name and input sizes to *binding
+	pool     sync.Mutex // guards what calls share
+	arenas   []*arena   // those that no call uses
+	bindings map[*program.Func][]*binding
+}
+
+// variable is the present value of a variable. Calls write it in place, except while it is shared with
+// others, who see it as it was when they got it.
+type variable struct {
+	tensor *value.Tensor
+	shared *atomic.Bool
 }
 
 // Option changes how a session starts.
@@ -35,18 +49,33 @@ func Seed(seed uint64) Option {
 }
 
 // Weights gives variables their values; those not given are initialized. The tensors are shared, not copied,
-// and must not be modified while the session lives. A name that is not a variable, or a tensor of another type,
-// is an error.
+// and must not be modified while the session lives: a call that updates one gives it new storage. A name that is not a
+// variable, or a tensor of another type, is an error.
 func Weights(weights map[string]*value.Tensor) Option {
 	return func(s *Session) error {
 		for name, t := range weights {
-			if err := s.check(name, t); err != nil {
+			i, err := s.check(name, t)
+			if err != nil {
 				return err
 			}
-			s.state[name] = t
+			s.vars[i].set(t, true)
 		}
 		return nil
 	}
+}
+
+// Observer is told of every instruction after it has run: the node that it computes, the operands as they were before
+// and the results. What it is given is its own. An error ends the call.
+type Observer func(n *graph.Node, in, out []value.Value) error
+
+// Observe lets an observer watch all calls of the session, which makes them slower. It is what checks are made of.
+func Observe(o Observer) Option {
+	return func(s *Session) error { s.observe = o; return nil }
+}
+
+func (v *variable) set(t *value.Tensor, shared bool) {
+	v.tensor = t
+	v.shared.Store(shared)
 }
 
 // NewSession starts a session of a program: variables take the given weights or run their initializers.
@@ -57,25 +86,28 @@ func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 	if _, err := kernels.CPU(); err != nil {
 		return nil, fmt.Errorf("new session: %w", err)
 	}
-	s := &Session{prog: prog, state: map[string]*value.Tensor{}}
+	s := &Session{prog: prog, vars: make([]variable, len(prog.Variables)), bindings: map[*program.Func][]*binding{}}
+	for i := range s.vars {
+		s.vars[i].shared = new(atomic.Bool)
+	}
 	for _, o := range opts {
 		if err := o(s); err != nil {
 			return nil, fmt.Errorf("new session: %w", err)
 		}
 	}
-	for _, v := range prog.Variables {
-		if s.state[v.Name] != nil {
+	for i, v := range prog.Variables {
+		if s.vars[i].tensor != nil {
 			continue
 		}
 		key, err := value.FromSlice([]uint64{s.seed, 0}, 2)
 		if err != nil {
 			return nil, err
 		}
-		outs, _, err := s.call(context.Background(), v.Init, []value.Value{key})
+		outs, _, err := s.callDynamic(context.Background(), v.Init, []value.Value{key})
 		if err != nil {
 			return nil, fmt.Errorf("new session: variable @%s: %w", v.Name, err)
 		}
-		s.state[v.Name] = outs[0].(*value.Tensor)
+		s.vars[i].set(outs[0].(*value.Tensor), false)
 	}
 	return s, nil
 }
@@ -84,65 +116,111 @@ func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 func (s *Session) Program() *program.Program { return s.prog }
 
 // Variable returns the present value of a variable, nil if there is none of that name. The tensor must not be
-// modified; a later update replaces it.
+// modified; a later update leaves it as it is and gives the variable new storage.
 func (s *Session) Variable(name string) *value.Tensor {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.state[name]
+	i := s.index(name)
+	if i < 0 {
+		return nil
+	}
+	s.vars[i].shared.Store(true)
+	return s.vars[i].tensor
 }
 
-// Variables returns the present values of all variables. The tensors must not be modified.
+// Variables returns the present values of all variables; see Variable.
 func (s *Session) Variables() map[string]*value.Tensor {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := make(map[string]*value.Tensor, len(s.state))
-	for k, v := range s.state {
-		all[k] = v
+	all := make(map[string]*value.Tensor, len(s.vars))
+	for i, v := range s.prog.Variables {
+		s.vars[i].shared.Store(true)
+		all[v.Name] = s.vars[i].tensor
 	}
 	return all
 }
 
-// SetVariable replaces the value of a variable, which the session then owns: the tensor must not be modified.
+// SetVariable replaces the value of a variable. The tensor is shared, not copied, and must not be modified while the session
+// lives: a call that updates the variable gives it new storage.
 func (s *Session) SetVariable(name string, t *value.Tensor) error {
-	if err := s.check(name, t); err != nil {
+	i, err := s.check(name, t)
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state[name] = t
+	s.vars[i].set(t, true)
 	return nil
 }
 
-func (s *Session) check(name string, t *value.Tensor) error {
-	i := slices.IndexFunc(s.prog.Variables, func(v program.Variable) bool { return v.Name == name })
+func (s *Session) index(name string) int {
+	return slices.IndexFunc(s.prog.Variables, func(v program.Variable) bool { return v.Name == name })
+}
+
+func (s *Session) check(name string, t *value.Tensor) (index int, err error) {
+	i := s.index(name)
 	if i < 0 {
-		return fmt.Errorf("@%s is not a variable of the program", name)
+		return 0, fmt.Errorf("@%s is not a variable of the program", name)
 	}
 	if t == nil {
-		return fmt.Errorf("variable @%s: want a tensor, have nil", name)
+		return 0, fmt.Errorf("variable @%s: want a tensor, have nil", name)
 	}
 	if have, want := graph.TypeOf(t), s.prog.Variables[i].Type; !graph.EqualTypes(have, want) {
-		return fmt.Errorf("variable @%s: want %s, have %s", name, want, have)
+		return 0, fmt.Errorf("variable @%s: want %s, have %s", name, want, have)
 	}
-	return nil
+	return i, nil
 }
 
 // Run runs a function: feeds by input name in, results by name out. Reads see the variables as they are when
 // the call starts; updates are committed together when it has succeeded. If it fails, or ctx is done, which is
 // looked at between instructions, the variables keep their values. Results are the caller's own.
 func (s *Session) Run(ctx context.Context, fn string, feeds map[string]value.Value) (map[string]value.Value, error) {
-	f := s.prog.Funcs[fn]
-	if f == nil {
-		names := make([]string, 0, len(s.prog.Funcs))
-		for name := range s.prog.Funcs {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		return nil, fmt.Errorf("run: there is no function %q: want one of %s", fn, strings.Join(names, ", "))
-	}
-	in, err := order(f, feeds)
+	f, err := s.lookup(fn)
 	if err != nil {
+		return nil, fmt.Errorf("run: %w", err)
+	}
+	results := make(map[string]value.Value, len(f.Outputs))
+	if err := s.run(ctx, f, feeds, results, false); err != nil {
 		return nil, fmt.Errorf("run %s: %w", fn, err)
+	}
+	return results, nil
+}
+
+// RunInto is Run for a caller who brings the tensors that take the results: those that results names, which may be fewer than
+// there are, of the dtypes and sizes that come. They must not share storage with feeds. If the call fails, the results
+// hold anything.
+func (s *Session) RunInto(ctx context.Context, fn string, feeds, results map[string]value.Value) error {
+	f, err := s.lookup(fn)
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	for name := range results {
+		if !slices.ContainsFunc(f.Outputs, func(p program.Port) bool { return p.Name == name }) {
+			return fmt.Errorf("run %s: there is no result %q", fn, name)
+		}
+	}
+	if err := s.run(ctx, f, feeds, results, true); err != nil {
+		return fmt.Errorf("run %s: %w", fn, err)
+	}
+	return nil
+}
+
+func (s *Session) lookup(fn string) (*program.Func, error) {
+	if f := s.prog.Funcs[fn]; f != nil {
+		return f, nil
+	}
+	names := make([]string, 0, len(s.prog.Funcs))
+	for name := range s.prog.Funcs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return nil, fmt.Errorf("there is no function %q: want one of %s", fn, strings.Join(names, ", "))
+}
+
+// run runs a function. Results go into the tensors that results holds, if into, and else are put there.
+func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[string]value.Value, into bool) error {
+	if err := checkNames(f, feeds); err != nil {
+		return err
 	}
 	if len(f.Updates) > 0 {
 		s.mu.Lock()
@@ -151,37 +229,149 @@ func (s *Session) Run(ctx context.Context, fn string, feeds map[string]value.Val
 		s.mu.RLock()
 		defer s.mu.RUnlock()
 	}
-	outs, next, err := s.call(ctx, f, in)
+	if f.Dynamic || !tensors(f, feeds) {
+		return s.runDynamic(ctx, f, feeds, results, into)
+	}
+	a, err := s.takeArena(0)
 	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", fn, err)
+		return err
 	}
-	for i, u := range f.Updates {
-		s.state[u.Var] = next[i].(*value.Tensor)
+	a.in = a.in[:0]
+	for _, p := range f.Inputs {
+		a.in = append(a.in, feeds[p.Name].(*value.Tensor))
 	}
-	results := make(map[string]value.Value, len(outs))
-	for i, o := range f.Outputs {
-		results[o.Name] = outs[i]
+	b, err := s.binding(f, a.in)
+	if err != nil {
+		s.putArena(a)
+		return err
 	}
-	return results, nil
+	if len(a.mem) < b.size {
+		in := a.in
+		if a, err = newArena(b.size); err != nil {
+			return err
+		}
+		a.in = in
+	}
+	fr, err := a.frame(b, len(s.vars))
+	if err != nil {
+		s.putArena(a)
+		return err
+	}
+	if into {
+		if err := b.checkResults(results); err != nil {
+			s.putArena(a)
+			return err
+		}
+	}
+	fr.load(a.in, s.vars)
+	err = fr.compute(ctx, s.observe)
+	if err == nil {
+		err = s.finish(fr, results, into)
+	}
+	fr.unload()
+	s.putArena(a)
+	return err
 }
 
-// order sorts feeds into the order of the inputs and names the ones that are missing or unknown.
-func order(f *program.Func, feeds map[string]value.Value) ([]value.Value, error) {
-	in := make([]value.Value, len(f.Inputs))
+// checkResults holds the tensors that shall take results against the results' types.
+func (b *binding) checkResults(results map[string]value.Value) error {
+	for _, o := range b.f.Outputs {
+		v, wanted := results[o.Name]
+		if !wanted {
+			continue
+		}
+		t, ok := v.(*value.Tensor)
+		if !ok || t == nil {
+			return fmt.Errorf("result %q: want a tensor to write to, have %T", o.Name, v)
+		}
+		want := b.types[o.Slot]
+		same := t.DType() == want.DType && t.Rank() == len(want.Shape)
+		for i, d := range want.Shape {
+			n, _ := d.Int()
+			same = same && int64(t.Shape()[i]) == n
+		}
+		if !same {
+			return fmt.Errorf("result %q: it is %s, the tensor to write to is %s", o.Name, want, graph.TypeOf(t))
+		}
+	}
+	return nil
+}
+
+// finish hands over the results of a frame that has computed, and commits its updates. Nothing fails once the first
+// variable has been written.
+func (s *Session) finish(fr *frame, results map[string]value.Value, into bool) error {
+	f := fr.b.f
+	for _, o := range f.Outputs {
+		from := fr.slots[o.Slot]
+		if !into {
+			results[o.Name] = from.Clone()
+		} else if v, wanted := results[o.Name]; wanted {
+			copy(v.(*value.Tensor).Bytes(), from.Bytes())
+		}
+	}
+	for _, u := range f.Updates {
+		target := s.vars[u.Var].tensor
+		if s.vars[u.Var].shared.Load() || slices.Contains(f.Keep, u.Var) {
+			var err error
+			if target, err = value.New(target.DType(), target.Shape()...); err != nil {
+				return err
+			}
+		}
+		fr.next[u.Var] = target
+		if f.Slots[u.Slot].Place == program.Next {
+			fr.slots[u.Slot] = target
+		}
+	}
+	if err := fr.commit(s.observe); err != nil {
+		return err
+	}
+	for _, u := range f.Updates {
+		v, target := &s.vars[u.Var], fr.next[u.Var]
+		if f.Slots[u.Slot].Place != program.Next {
+			copy(target.Bytes(), fr.slots[u.Slot].Bytes())
+		}
+		if target != v.tensor {
+			v.set(target, false)
+		}
+		fr.next[u.Var] = nil
+	}
+	return nil
+}
+
+// checkNames names the feeds that are missing or unknown.
+func checkNames(f *program.Func, feeds map[string]value.Value) error {
+	known := 0
+	for _, p := range f.Inputs {
+		if !value.IsNil(feeds[p.Name]) {
+			known++
+		}
+	}
+	if known == len(f.Inputs) && known == len(feeds) {
+		return nil
+	}
 	var missing []string
-	for i, p := range f.Inputs {
-		in[i] = feeds[p.Name]
-		if value.IsNil(in[i]) {
+	for _, p := range f.Inputs {
+		if value.IsNil(feeds[p.Name]) {
 			missing = append(missing, fmt.Sprintf("%s (%s)", p.Name, p.Type))
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("no feed for %s", strings.Join(missing, ", "))
+		return fmt.Errorf("no feed for %s", strings.Join(missing, ", "))
 	}
 	for name := range feeds {
 		if !slices.ContainsFunc(f.Inputs, func(p program.Port) bool { return p.Name == name }) {
-			return nil, fmt.Errorf("there is no input %q", name)
+			return fmt.Errorf("there is no input %q", name)
 		}
 	}
-	return in, nil
+	return nil
+}
+
+// tensors reports whether all feeds are tensors; the types of others are found faulty where types are matched.
+func tensors(f *program.Func, feeds map[string]value.Value) bool {
+	for _, p := range f.Inputs {
+		if _, ok := feeds[p.Name].(*value.Tensor); !ok {
+			return false
+		}
+	}
+	return true
 }

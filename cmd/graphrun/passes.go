@@ -71,7 +71,7 @@ pass. --pass-limit N stops optional rewrites after N of them, which bisects a wr
 			}
 			var rows []compile.RowStats
 			opts = append(opts, compile.Stats(&rows))
-			if _, err := compile.Optimize(m, opts...); err != nil {
+			if _, err := compile.Compile(m, opts...); err != nil {
 				return err
 			}
 			if stats {

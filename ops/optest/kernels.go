@@ -93,7 +93,7 @@ func (s *sample) checkKernel(in []value.Value) error {
 	if err != nil {
 		return nil // refused by the reference: nothing to compare with
 	}
-	spec := &kernels.Spec{Attrs: n.Attrs(), Node: n}
+	spec := &kernels.Spec{Attrs: n.Attrs(), Node: n, Regions: n.Regions()}
 	for _, t := range types {
 		spec.InTypes = append(spec.InTypes, t.(graph.TensorType))
 	}

@@ -15,10 +15,14 @@ import (
 type Spec struct {
 	// Attrs are the node's attributes; their dims are constant.
 	graph.Attrs
-	// Node is the node itself, whose types may be symbolic; its regions are what a fused kernel computes.
+	// Node is the node itself, whose types may be symbolic.
 	Node *graph.Node
+	// Regions are the node's regions; their dims are constant.
+	Regions []*graph.Func
 	// InTypes and OutTypes are the types of operands and results; their dims are constant.
 	InTypes, OutTypes []graph.TensorType
+	// Packed holds, by operand, what the kernel's Pack made of a constant when the program was compiled; nil where there is nothing.
+	Packed []any
 }
 
 // Call is one application of a kernel. Out is allocated with the inferred types and holds arbitrary data,
@@ -104,6 +108,10 @@ func Lookup(op string, in []graph.Type, attrs graph.Attrs) *Kernel {
 func Claims(n *graph.Node) bool {
 	return Lookup(n.Op().Name, n.OperandTypes(), n.Attrs()) != nil
 }
+
+// Produces reports whether element-wise nodes may follow a node as its epilogue: its kernel applies them to each part of its result
+// while that is in cache.
+func Produces(n *graph.Node) bool { return producers[n.Op().Name] != nil && Claims(n) }
 
 // CPU returns the instruction set that the kernels use: avx512, avx2, or generic for plain Go. The environment variable
 // GRAPHRUN_CPU overrides what the processor offers; an error says that its value could not be obeyed.

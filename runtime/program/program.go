@@ -1,9 +1,10 @@
-// Package program is a compiled module: per function a flat list of instructions over numbered slots.
-// It is plain data, immutable once compiled: many sessions run one program at the same time.
+// Package program is a compiled module: per function a flat list of instructions over numbered slots, and where in memory
+// each slot lies. It is plain data, immutable once compiled: many sessions run one program at the same time.
 package program
 
 import (
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Program is a compiled module.
@@ -30,8 +31,22 @@ type Func struct {
 	Inputs  []Port
 	Outputs []Port
 	Updates []Update
-	Instrs  []Instr
-	Slots   int
+	Slots   []Slot
+
+	// Instrs are the instructions in order. Those from Commit on write the next values of variables over the present ones:
+	// they run when nothing can fail any more and after the outputs have been taken.
+	Instrs []Instr
+	Commit int
+	// Keep are the variables whose present values are needed after they have been updated: the next value of one of these
+	// takes new storage.
+	Keep []int
+
+	// Dynamic says that the size of some value depends on data, or that some value is no tensor: there is no plan, and
+	// storage is allocated as values come.
+	Dynamic bool
+	// Plan is where the slots lie, for every size of the function's one symbol. It is nil for a dynamic function and for
+	// one whose sizes are not affine in one symbol, which is planned when its sizes are known.
+	Plan *Plan
 }
 
 // Port is a named input or output.
@@ -41,10 +56,33 @@ type Port struct {
 	Slot int
 }
 
-// Update maps a variable to the slot of its next value.
+// Update maps a variable, by its index in Program.Variables, to the slot of its next value. Unless that slot lies in the
+// variable itself, its value is copied there when the run has succeeded.
 type Update struct {
-	Var  string
+	Var  int
 	Slot int
+}
+
+// Place says what kind of storage a slot has.
+type Place uint8
+
+// The places of slots.
+const (
+	Arena    Place = iota // the memory of a run: see Plan
+	Input                 // the caller's tensor; Index is the input
+	Constant              // Slot.Const
+	Read                  // the present value of variable Index
+	Next                  // the next value of variable Index, written over the present one
+	View                  // the storage of slot Index, seen in another shape
+	Reuse                 // the storage of slot Index, whose value is not needed any more
+)
+
+// Slot is one value of a function.
+type Slot struct {
+	Type  graph.Type
+	Place Place
+	Index int
+	Const *value.Tensor
 }
 
 // Instr computes one node.
@@ -53,4 +91,58 @@ type Instr struct {
 	In   []int // slots of the operands
 	Out  []int // slots of the results
 	Free []int // slots that no later instruction, output or update needs
+	// Alias marks an instruction that moves nothing: its result is a View of its operand.
+	Alias bool
+	// Packed holds what the kernel made of constant operands when the program was compiled, nil where there is nothing.
+	Packed []any
 }
+
+// Root follows views and reuses to the slot that has storage of its own.
+func (f *Func) Root(slot int) int {
+	for f.Slots[slot].Place == View || f.Slots[slot].Place == Reuse {
+		slot = f.Slots[slot].Index
+	}
+	return slot
+}
+
+// Steps returns the number of instructions that are executed: all but aliases.
+func (f *Func) Steps() int {
+	n := 0
+	for i := range f.Instrs {
+		if !f.Instrs[i].Alias {
+			n++
+		}
+	}
+	return n
+}
+
+// Affine is a number of bytes that grows with the plan's symbol: Per*N + Fixed.
+type Affine struct{ Per, Fixed int64 }
+
+// At returns the number of bytes for N = n.
+func (a Affine) At(n int64) int64 { return a.Per*n + a.Fixed }
+
+// Plan is where the slots of a function lie in its arena.
+type Plan struct {
+	// Symbol is the size that offsets grow with, "" if all sizes are constant.
+	Symbol string
+	// Sizes and Offsets are those of the slots whose Place is Arena. The offset for N = n is
+	// Per*n rounded up to a multiple of Align, plus Fixed.
+	Sizes, Offsets []Affine
+	// Peak is the size of the arena: what lies beyond it is never touched.
+	Peak Affine
+	// Bound is the most that is live at once: per symbol and fixed, each for itself. No plan of offsets that hold for all N needs less.
+	Bound Affine
+}
+
+// Align is the alignment of slots in bytes.
+const Align = 64
+
+// Offset returns where a slot lies for N = n.
+func (p *Plan) Offset(slot int, n int64) int64 {
+	o := p.Offsets[slot]
+	return (o.Per*n+Align-1)&^(Align-1) + o.Fixed
+}
+
+// Size returns the size of the arena for N = n.
+func (p *Plan) Size(n int64) int64 { return (p.Peak.Per*n+Align-1)&^(Align-1) + p.Peak.Fixed }

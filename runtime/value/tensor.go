@@ -434,3 +434,27 @@ func shapeString(shape []int) string {
 	b.WriteByte(']')
 	return b.String()
 }
+
+// View returns a tensor over storage whose contents it does not look at: for an executor that writes every element before it reads
+// it. data must be as long as the elements take and aligned to their size; there are no views of strings.
+func View(dt DType, data []byte, shape ...int) (*Tensor, error) {
+	n, err := checkShape(dt, shape)
+	if err != nil {
+		return nil, err
+	}
+	if size := byteSize(dt, n); dt == String || len(data) != size || size > 0 && !aligned(data, max(1, dt.Bits()/8)) {
+		return nil, fmt.Errorf("%s: %d bytes at this place are no storage for it", typeString(dt, shape), len(data))
+	}
+	t := header(dt, n, shape)
+	t.data = data
+	return t, nil
+}
+
+// Rebase makes a tensor that View returned a view of other storage, of the same size and alignment. An executor keeps one view for
+// all the tensors that it sees in another shape.
+func (t *Tensor) Rebase(data []byte) {
+	if len(data) != len(t.data) {
+		panic(fmt.Sprintf("value: %s takes %d bytes, have %d", typeString(t.dt, t.shape), len(t.data), len(data)))
+	}
+	t.data = data
+}

@@ -1,0 +1,75 @@
+package runtime
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/graphrun/graphrun/runtime/program"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// arena is the memory of one call at a time, and what has been prepared to run in it: frames hold views of the memory.
+type arena struct {
+	mem    []byte
+	frames map[*binding]*frame
+	in     []*value.Tensor // the feeds of the present call
+}
+
+// maxFrames bounds the bindings for which an arena keeps frames.
+const maxFrames = 64
+
+// newArena returns an arena of at least size bytes, which start at a multiple of 64.
+func newArena(size int) (*arena, error) {
+	a := &arena{frames: map[*binding]*frame{}}
+	if size >= mappedSize {
+		mem, err := mapMemory(size)
+		if err != nil {
+			return nil, fmt.Errorf("out of memory: the call needs %s: %w", value.ByteText(float64(size)), err)
+		}
+		if mem != nil {
+			a.mem = mem
+			runtime.AddCleanup(a, unmapMemory, mem)
+			return a, nil
+		}
+	}
+	t, err := value.New(value.U8, max(size, program.Align))
+	if err != nil {
+		return nil, fmt.Errorf("out of memory: %w", err)
+	}
+	a.mem = t.Bytes()
+	return a, nil
+}
+
+// mappedSize is the size from which an arena is memory of its own, outside the Go heap.
+const mappedSize = 1 << 20
+
+// arenas are the session's arenas that no call uses.
+func (s *Session) takeArena(size int) (*arena, error) {
+	s.pool.Lock()
+	best := -1
+	for i, a := range s.arenas {
+		if best < 0 || len(a.mem) > len(s.arenas[best].mem) {
+			best = i
+		}
+	}
+	var a *arena
+	if best >= 0 {
+		last := len(s.arenas) - 1
+		a = s.arenas[best]
+		s.arenas[best] = s.arenas[last]
+		s.arenas[last] = nil
+		s.arenas = s.arenas[:last]
+	}
+	s.pool.Unlock()
+	if a != nil && len(a.mem) >= size {
+		return a, nil
+	}
+	return newArena(size) // the smaller one is dropped
+}
+
+func (s *Session) putArena(a *arena) {
+	clear(a.in) // feeds are not kept
+	s.pool.Lock()
+	s.arenas = append(s.arenas, a)
+	s.pool.Unlock()
+}

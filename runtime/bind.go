@@ -1,0 +1,224 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
+	"github.com/graphrun/graphrun/runtime/plan"
+	"github.com/graphrun/graphrun/runtime/program"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// binding is a function bound to the sizes of its inputs: the types of all slots, where they lie, and what kernels are
+// told. It is made once per set of sizes and does not change.
+type binding struct {
+	f     *program.Func
+	in    []graph.TensorType
+	sizes [][]int // of the inputs
+	env   map[string]graph.Dim
+	types []graph.TensorType // by slot
+	steps []step             // by instruction
+	at    []int              // by slot: its offset in the arena, if it has one
+	size  int                // of the arena
+}
+
+// step is an instruction with its sizes.
+type step struct {
+	kernel *kernels.Kernel // nil: the reference computes it
+	spec   *kernels.Spec
+}
+
+// maxBindings bounds how many sets of sizes of a function a session remembers.
+const maxBindings = 64
+
+// binding returns the binding for the sizes of the inputs.
+func (s *Session) binding(f *program.Func, in []*value.Tensor) (*binding, error) {
+	s.pool.Lock()
+	list := s.bindings[f]
+	for i, b := range list {
+		if b.matches(in) {
+			copy(list[1:i+1], list[:i]) // the last one used is looked at first
+			list[0] = b
+			s.pool.Unlock()
+			return b, nil
+		}
+	}
+	s.pool.Unlock()
+	b, err := s.bind(f, in)
+	if err != nil {
+		return nil, err
+	}
+	s.pool.Lock()
+	defer s.pool.Unlock()
+	list = append([]*binding{b}, s.bindings[f]...)
+	s.bindings[f] = list[:min(len(list), maxBindings)]
+	return b, nil
+}
+
+func (b *binding) matches(in []*value.Tensor) bool {
+	for i, t := range in {
+		if t.DType() != b.in[i].DType || !slices.Equal(t.Shape(), b.sizes[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// bind matches the inputs against their declared types and infers every instruction anew with the sizes known, so
+// that a constraint that could not be decided when the model was declared fails here, with the user's position.
+func (s *Session) bind(f *program.Func, in []*value.Tensor) (*binding, error) {
+	b := &binding{f: f, env: map[string]graph.Dim{}, types: make([]graph.TensorType, len(f.Slots))}
+	want, have := make([]graph.Type, len(in)), make([]graph.Type, len(in))
+	for i, p := range f.Inputs {
+		want[i], have[i] = p.Type, graph.TypeOf(in[i])
+		b.in = append(b.in, have[i].(graph.TensorType))
+		b.sizes = append(b.sizes, in[i].Shape())
+	}
+	if i, err := graph.UnifyAll(want, have, b.env); err != nil {
+		return nil, fmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
+	}
+	for i, slot := range f.Slots {
+		switch slot.Place {
+		case program.Input:
+			b.types[i] = b.in[slot.Index]
+		case program.Constant, program.Read:
+			b.types[i] = slot.Type.(graph.TensorType)
+		}
+	}
+	for i := range f.Instrs {
+		ins := &f.Instrs[i]
+		st, err := s.step(ins, b)
+		if err != nil {
+			return nil, at(ins.Node, err)
+		}
+		b.steps = append(b.steps, st)
+	}
+	return b, b.layOut()
+}
+
+func (s *Session) step(ins *program.Instr, b *binding) (st step, err error) {
+	n := ins.Node
+	st.spec = &kernels.Spec{Node: n, Packed: ins.Packed}
+	if st.spec.Attrs, err = n.Attrs().Bind(b.env); err != nil {
+		return st, err
+	}
+	if st.spec.Regions, err = n.BindRegions(b.env); err != nil {
+		return st, err
+	}
+	operands := make([]graph.Type, len(ins.In))
+	for i, slot := range ins.In {
+		operands[i] = b.types[slot]
+		st.spec.InTypes = append(st.spec.InTypes, b.types[slot])
+	}
+	types, err := graph.InferTypes(n.Op(), operands, st.spec.Attrs, st.spec.Regions, s.prog.Module)
+	if err != nil {
+		return st, err
+	}
+	for i, slot := range ins.Out {
+		t, ok := types[i].(graph.TensorType)
+		if _, known := t.ConstShape(); !ok || !known {
+			return st, fmt.Errorf("BUG: the result is %s, whose size does not follow from those of the inputs", types[i])
+		}
+		b.types[slot] = t
+		st.spec.OutTypes = append(st.spec.OutTypes, t)
+	}
+	if !n.Op().Props.Structural {
+		st.kernel = kernels.Lookup(n.Op().Name, operands, st.spec.Attrs)
+	}
+	return st, nil
+}
+
+// layOut finds the place of every slot: the program's plan says so, or one is made for these sizes.
+func (b *binding) layOut() error {
+	f := b.f
+	p, n := f.Plan, int64(0)
+	if p == nil {
+		types := make([]graph.Type, len(b.types))
+		for i, t := range b.types {
+			types[i] = t
+		}
+		if p = plan.Make(f, "", types); p == nil {
+			return b.outOfMemory()
+		}
+	} else if p.Symbol != "" {
+		d, ok := b.env[p.Symbol].Int()
+		if !ok {
+			return fmt.Errorf("BUG: the size %s is not known", p.Symbol)
+		}
+		n = d
+	}
+	if need := float64(p.Peak.Per)*float64(n) + float64(p.Peak.Fixed); need > float64(value.Memory()) {
+		return b.outOfMemory()
+	}
+	b.size = int(p.Size(n))
+	b.at = make([]int, len(f.Slots))
+	for i, slot := range f.Slots {
+		switch slot.Place {
+		case program.Arena:
+			if have, want := p.Sizes[i].At(n), int64(bytesOf(b.types[i])); want > have {
+				return fmt.Errorf("BUG: slot %d of @%s takes %d bytes, the plan says %d", i, f.Name, want, have)
+			}
+			b.at[i] = int(p.Offset(i, n))
+		case program.Reuse:
+			b.at[i] = b.at[f.Root(i)]
+		}
+	}
+	return nil
+}
+
+// outOfMemory is the error of a call that cannot fit; it names the instruction at which that shows.
+func (b *binding) outOfMemory() error {
+	m := memory{limit: float64(value.Memory()), slots: make([]float64, len(b.f.Slots))}
+	for i := range b.f.Instrs {
+		ins := &b.f.Instrs[i]
+		if err := m.step(ins, b.steps[i].spec.OutTypes, ins.Alias); err != nil {
+			return at(ins.Node, err)
+		}
+	}
+	return fmt.Errorf("out of memory: the call needs more than the %s there are", value.ByteText(m.limit))
+}
+
+// memory follows what a call holds at once, so that one that cannot fit is refused before it starts.
+type memory struct {
+	limit, live float64
+	slots       []float64 // bytes
+}
+
+func (m *memory) step(ins *program.Instr, types []graph.TensorType, alias bool) error {
+	if !alias {
+		for i, t := range types {
+			m.slots[ins.Out[i]] = bytesOf(t)
+			m.live += m.slots[ins.Out[i]]
+			if m.live > m.limit {
+				return fmt.Errorf("out of memory: the result is %s, and the call would hold %s at this point: there are %s",
+					t, value.ByteText(m.live), value.ByteText(m.limit))
+			}
+		}
+	}
+	for _, slot := range ins.Free {
+		m.live -= m.slots[slot]
+	}
+	return nil
+}
+
+// bytesOf returns the size of a tensor, 0 if it depends on data.
+func bytesOf(t graph.TensorType) float64 {
+	n := float64(t.DType.Bits()) / 8
+	for _, d := range t.Shape {
+		k, _ := d.Int()
+		n *= float64(k)
+	}
+	return n
+}
+
+// at gives an error the position and the op of a node, unless it has one.
+func at(n *graph.Node, err error) error {
+	var d *graph.Diagnostic
+	if errors.As(err, &d) {
+		return err
+	}
+	return &graph.Diagnostic{Pos: n.Pos(), Op: n.Op().Name, Msg: err.Error()}
+}

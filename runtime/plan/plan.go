@@ -1,0 +1,345 @@
+// Package plan lays the values of a function out in memory: offsets such that values that are live at the same time do not
+// overlap, in as little space as it finds.
+//
+// # Method
+//
+// Sizes are affine in the function's one symbol, mostly the batch size N: a*N + b bytes. Values with a > 0 share one
+// part of the arena, in which offsets are multiples of N; values of constant size share another one. A plan made once
+// so holds for every N. In each part several greedy orders are tried, the largest first among them (Pisarchyk and Lee,
+// "Efficient Memory Management for Deep Neural Net Inference", 2020), and the best is kept; the search ends when it reaches
+// the lower bound, the most bytes that are live at once.
+//
+// [Check] proves a plan by running it symbolically; it shares no code with the planner.
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/program"
+)
+
+// buffer is storage: a slot with those that view or reuse it.
+type buffer struct {
+	slot        int
+	first, last int // instructions between which it is live, both included
+	size        program.Affine
+}
+
+var runs atomic.Int64
+
+// Runs returns how often a plan has been made in this process. A new batch size must not add to it.
+func Runs() int64 { return runs.Load() }
+
+// SizeOf returns the size of a tensor type in bytes if it is affine in the symbol, which is "" where all sizes are
+// constant, and small enough to be added up.
+func SizeOf(t graph.Type, symbol string) (program.Affine, bool) {
+	tt, ok := t.(graph.TensorType)
+	if !ok || tt.DType == graph.String {
+		return program.Affine{}, false
+	}
+	per, sym, fixed, ok := tt.NumElements().Affine()
+	const limit = 1 << 46
+	if !ok || sym != "" && sym != symbol || per < 0 || per > limit || fixed > limit || fixed < -limit {
+		return program.Affine{}, false
+	}
+	bits := int64(tt.DType.Bits())
+	bytes := func(elems int64) int64 { return (elems*bits + 7) / 8 }
+	return program.Affine{Per: bytes(per), Fixed: bytes(max(fixed, 0))}, true
+}
+
+// Make plans a function whose sizes are affine in the symbol. types, if not nil, stands for the types of the slots. It returns nil
+// if some size is not affine.
+func Make(f *program.Func, symbol string, types []graph.Type) *program.Plan {
+	runs.Add(1)
+	p := &program.Plan{
+		Symbol: symbol, Sizes: make([]program.Affine, len(f.Slots)), Offsets: make([]program.Affine, len(f.Slots)),
+	}
+	for i, s := range f.Slots {
+		if s.Place != program.Arena {
+			continue
+		}
+		t := s.Type
+		if types != nil {
+			t = types[i]
+		}
+		size, ok := SizeOf(t, symbol)
+		if !ok {
+			return nil
+		}
+		p.Sizes[i] = size
+	}
+	buffers := lifetimes(f, p.Sizes)
+	var fixed, growing []buffer
+	for _, b := range buffers {
+		if b.size.Per == 0 {
+			fixed = append(fixed, b)
+		} else {
+			growing = append(growing, b)
+		}
+	}
+	size := func(b *buffer) int64 { return (b.size.Fixed + program.Align - 1) &^ (program.Align - 1) }
+	at, top := place(fixed, size)
+	for i, b := range fixed {
+		p.Offsets[b.slot].Fixed = at[i]
+	}
+	p.Peak.Fixed = top
+	p.Bound.Fixed = mostLive(fixed, func(b *buffer) int64 { return b.size.Fixed })
+
+	per := func(b *buffer) int64 { return b.size.Per }
+	at, p.Peak.Per = place(growing, per)
+	p.Bound.Per = mostLive(growing, per)
+	pads := padding(growing, at)
+	pad := int64(0)
+	for i, b := range growing {
+		p.Offsets[b.slot] = program.Affine{Per: at[i], Fixed: top + pads[i]}
+		if at[i]%program.Align != 0 { // the end may lie up to one line behind that of Per*N
+			pads[i] += program.Align
+		}
+		pad = max(pad, pads[i]+size(&b))
+	}
+	p.Peak.Fixed += pad
+	return p
+}
+
+// lifetimes returns the storage that a function needs in its arena.
+func lifetimes(f *program.Func, sizes []program.Affine) []buffer {
+	index := make([]int, len(f.Slots)) // of a root in buffers, plus 1
+	var buffers []buffer
+	touch := func(slot, at int) {
+		root := f.Root(slot)
+		if f.Slots[root].Place != program.Arena {
+			return
+		}
+		if index[root] == 0 {
+			buffers = append(buffers, buffer{slot: root, first: at, size: sizes[root]})
+			index[root] = len(buffers)
+		}
+		b := &buffers[index[root]-1]
+		b.last = max(b.last, at)
+	}
+	for i := range f.Instrs {
+		for _, s := range f.Instrs[i].Out {
+			touch(s, i)
+		}
+		for _, s := range f.Instrs[i].In {
+			touch(s, i)
+		}
+	}
+	end := len(f.Instrs)
+	for _, o := range f.Outputs {
+		touch(o.Slot, end)
+	}
+	for _, u := range f.Updates {
+		if f.Slots[u.Slot].Place != program.Next {
+			touch(u.Slot, end)
+		}
+	}
+	return slices.DeleteFunc(buffers, func(b buffer) bool { return b.size.Per == 0 && b.size.Fixed == 0 })
+}
+
+// mostLive returns the largest sum of sizes of buffers that are live at the same time.
+func mostLive(buffers []buffer, size func(*buffer) int64) int64 {
+	end := 0
+	for i := range buffers {
+		end = max(end, buffers[i].last+1)
+	}
+	change := make([]int64, end+1)
+	for i := range buffers {
+		b := &buffers[i]
+		change[b.first] += size(b)
+		change[b.last+1] -= size(b)
+	}
+	live, most := int64(0), int64(0)
+	for _, c := range change {
+		live += c
+		most = max(most, live)
+	}
+	return most
+}
+
+// exhaustive is the number of buffers up to which orders are searched; beyond it one pass in order of time decides.
+const exhaustive = 1500
+
+// place returns an offset for each buffer and the end of the highest.
+func place(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int64) {
+	n := len(buffers)
+	if n == 0 {
+		return nil, 0
+	}
+	bound := mostLive(buffers, size)
+	if n > exhaustive {
+		return sweep(buffers, size)
+	}
+	sizes := make([]int64, n)
+	for i := range buffers {
+		sizes[i] = size(&buffers[i])
+	}
+	span := func(i int) int64 { return int64(buffers[i].last - buffers[i].first + 1) }
+	orders := []func(i, j int) int{
+		func(i, j int) int { return cmp.Or(cmp.Compare(sizes[j], sizes[i]), cmp.Compare(span(j), span(i))) },
+		func(i, j int) int { return cmp.Or(cmp.Compare(sizes[j]*span(j), sizes[i]*span(i))) },
+		func(i, j int) int { return cmp.Or(cmp.Compare(span(j), span(i)), cmp.Compare(sizes[j], sizes[i])) },
+		func(i, j int) int { return cmp.Compare(buffers[i].first, buffers[j].first) },
+		func(i, j int) int { return cmp.Compare(buffers[j].last, buffers[i].last) },
+	}
+	var best []int
+	try := func(order []int) bool {
+		o, t := greedy(buffers, sizes, order)
+		if offsets != nil && t >= top {
+			return false
+		}
+		offsets, top, best = o, t, slices.Clone(order)
+		return true
+	}
+	order := make([]int, n)
+	for _, less := range orders {
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortStableFunc(order, less)
+		if try(order); top == bound {
+			return offsets, top
+		}
+	}
+	// A few hundred moves of one buffer to another rank, kept where they help.
+	tries := 40_000 / (n + 20)
+	random := uint64(1)
+	next := func() int {
+		random ^= random << 13
+		random ^= random >> 7
+		random ^= random << 17
+		return int(random % uint64(n))
+	}
+	for range tries {
+		copy(order, best)
+		from, to := next(), next()
+		moved := order[from]
+		order = slices.Insert(slices.Delete(order, from, from+1), to, moved)
+		if try(order); top == bound {
+			break
+		}
+	}
+	return offsets, top
+}
+
+// greedy places buffers in the given order, each as low as those placed before allow.
+func greedy(buffers []buffer, sizes []int64, order []int) (offsets []int64, top int64) {
+	offsets = make([]int64, len(buffers))
+	placed := make([]int, 0, len(buffers)) // by offset
+	for _, i := range order {
+		b := &buffers[i]
+		at := int64(0)
+		for _, j := range placed {
+			o := &buffers[j]
+			if o.last < b.first || o.first > b.last {
+				continue
+			}
+			if at+sizes[i] <= offsets[j] {
+				break
+			}
+			at = max(at, offsets[j]+sizes[j])
+		}
+		offsets[i] = at
+		top = max(top, at+sizes[i])
+		k, _ := slices.BinarySearchFunc(placed, at, func(j int, at int64) int { return cmp.Compare(offsets[j], at) })
+		placed = slices.Insert(placed, k, i)
+	}
+	return offsets, top
+}
+
+// sweep places buffers in order of time in the smallest hole that fits.
+func sweep(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int64) {
+	n := len(buffers)
+	offsets = make([]int64, n)
+	starts, ends := make([]int, n), make([]int, n)
+	for i := range n {
+		starts[i], ends[i] = i, i
+	}
+	slices.SortStableFunc(starts, func(i, j int) int { return cmp.Compare(buffers[i].first, buffers[j].first) })
+	slices.SortStableFunc(ends, func(i, j int) int { return cmp.Compare(buffers[i].last, buffers[j].last) })
+	type hole struct{ at, size int64 }
+	var holes []hole // by place, apart from each other
+	done := 0
+	for _, i := range starts {
+		b := &buffers[i]
+		for ; done < n && buffers[ends[done]].last < b.first; done++ {
+			old := ends[done]
+			h := hole{offsets[old], size(&buffers[old])}
+			k, _ := slices.BinarySearchFunc(holes, h.at, func(x hole, at int64) int { return cmp.Compare(x.at, at) })
+			holes = slices.Insert(holes, k, h)
+			if k+1 < len(holes) && holes[k].at+holes[k].size == holes[k+1].at {
+				holes[k].size += holes[k+1].size
+				holes = slices.Delete(holes, k+1, k+2)
+			}
+			if k > 0 && holes[k-1].at+holes[k-1].size == holes[k].at {
+				holes[k-1].size += holes[k].size
+				holes = slices.Delete(holes, k, k+1)
+			}
+		}
+		want := size(b)
+		best := -1
+		for k, h := range holes {
+			if h.size >= want && (best < 0 || h.size < holes[best].size) {
+				best = k
+			}
+		}
+		switch last := len(holes) - 1; {
+		case best >= 0:
+			offsets[i] = holes[best].at
+			holes[best].at += want
+			if holes[best].size -= want; holes[best].size == 0 {
+				holes = slices.Delete(holes, best, best+1)
+			}
+		case last >= 0 && holes[last].at+holes[last].size == top: // the last hole grows
+			offsets[i] = holes[last].at
+			top = offsets[i] + want
+			holes = holes[:last]
+		default:
+			offsets[i] = top
+			top += want
+		}
+	}
+	return offsets, top
+}
+
+// padding returns how far each buffer of a growing part must move up from its multiple of N: offsets are rounded up to whole lines,
+// which moves what lies below by less than a line, and sizes have fixed parts.
+func padding(buffers []buffer, at []int64) []int64 {
+	n := len(buffers)
+	pads := make([]int64, n)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(at[i], at[j]) })
+	// What a buffer adds to those above it.
+	push := func(i int) int64 {
+		p := (buffers[i].size.Fixed + program.Align - 1) &^ (program.Align - 1)
+		if at[i]%program.Align != 0 {
+			p += program.Align
+		}
+		return p
+	}
+	if n > exhaustive { // more than needed, but in linear time
+		level, most := int64(0), int64(0)
+		for k, i := range order {
+			if k > 0 && at[i] != at[order[k-1]] {
+				level = most
+			}
+			pads[i] = level
+			most = max(most, level+push(i))
+		}
+		return pads
+	}
+	for k, i := range order {
+		for _, j := range order[:k] {
+			if buffers[j].last >= buffers[i].first && buffers[j].first <= buffers[i].last {
+				pads[i] = max(pads[i], pads[j]+push(j))
+			}
+		}
+	}
+	return pads
+}

@@ -1,0 +1,230 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
+	"github.com/graphrun/graphrun/runtime/program"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// frame is a binding prepared to run in one arena. Everything that a call needs is made here, so that the call itself
+// does not allocate.
+type frame struct {
+	b     *binding
+	slots []*value.Tensor
+	execs []exec
+	// Slots whose storage changes from call to call: feeds by input, variables by index, and what shows these in another shape.
+	feeds, reads, views []moving
+	pc                  int // the instruction that runs
+	// next are the tensors that take the next values of variables, by index, while they are written.
+	next []*value.Tensor
+}
+
+// exec is an instruction that is executed: all but aliases are.
+type exec struct {
+	ins  *program.Instr
+	last bool         // whether it writes variables
+	run  kernels.Func // nil: the reference computes it
+	call kernels.Call
+}
+
+// moving is a slot and where its storage comes from.
+type moving struct{ slot, from int }
+
+// frame returns the frame of a binding in an arena.
+func (a *arena) frame(b *binding, variables int) (*frame, error) {
+	if fr := a.frames[b]; fr != nil {
+		return fr, nil
+	}
+	fr, err := newFrame(a, b, variables)
+	if err != nil {
+		return nil, err
+	}
+	if len(a.frames) >= maxFrames {
+		clear(a.frames)
+	}
+	a.frames[b] = fr
+	return fr, nil
+}
+
+func newFrame(a *arena, b *binding, variables int) (*frame, error) {
+	f := b.f
+	fr := &frame{b: b, slots: make([]*value.Tensor, len(f.Slots)), next: make([]*value.Tensor, variables)}
+	for i, slot := range f.Slots {
+		t := b.types[i]
+		shape, _ := t.ConstShape()
+		switch slot.Place {
+		case program.Input:
+			fr.feeds = append(fr.feeds, moving{i, slot.Index})
+		case program.Read:
+			fr.reads = append(fr.reads, moving{i, slot.Index})
+		case program.Constant:
+			fr.slots[i] = slot.Const
+		case program.Arena, program.Reuse:
+			size, err := value.SizeBytes(t.DType, shape...)
+			if err == nil {
+				fr.slots[i], err = value.View(t.DType, a.mem[b.at[i]:][:size:size], shape...)
+			}
+			if err != nil {
+				return nil, err
+			}
+		case program.View:
+			root := f.Root(i)
+			var data []byte
+			if r := fr.slots[root]; r != nil {
+				data = r.Bytes()
+			} else { // a feed or a variable: any storage until the call brings its own
+				size, err := value.SizeBytes(t.DType, shape...)
+				if err != nil {
+					return nil, err
+				}
+				data = make([]byte, size)
+				fr.views = append(fr.views, moving{i, root})
+			}
+			var err error
+			if fr.slots[i], err = value.View(t.DType, data, shape...); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i := range f.Instrs {
+		ins, st := &f.Instrs[i], &b.steps[i]
+		if ins.Alias {
+			continue
+		}
+		ex := exec{ins: ins, last: i >= f.Commit, call: kernels.Call{
+			Spec: st.spec, In: make([]*value.Tensor, len(ins.In)), Out: make([]*value.Tensor, len(ins.Out)),
+		}}
+		if st.kernel != nil {
+			var err error
+			if ex.run, err = prepare(st.kernel, st.spec); err != nil {
+				return nil, at(ins.Node, err)
+			}
+		}
+		fr.execs = append(fr.execs, ex)
+	}
+	return fr, nil
+}
+
+// prepare turns a panic of a kernel's preparation into an error.
+func prepare(k *kernels.Kernel, spec *kernels.Spec) (run kernels.Func, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
+		}
+	}()
+	return k.Prepare(spec)
+}
+
+// load points slots at the tensors of this call.
+func (fr *frame) load(in []*value.Tensor, vars []variable) {
+	for _, m := range fr.feeds {
+		fr.slots[m.slot] = in[m.from]
+	}
+	for _, m := range fr.reads {
+		fr.slots[m.slot] = vars[m.from].tensor
+	}
+	for _, m := range fr.views {
+		fr.slots[m.slot].Rebase(fr.slots[m.from].Bytes())
+	}
+}
+
+// unload lets go of the tensors of the call.
+func (fr *frame) unload() {
+	for _, m := range fr.feeds {
+		fr.slots[m.slot] = nil
+	}
+	for _, m := range fr.reads {
+		fr.slots[m.slot] = nil
+	}
+}
+
+// compute runs the instructions before the commit.
+func (fr *frame) compute(ctx context.Context, observe Observer) (err error) {
+	defer fr.rescue(&err)
+	for fr.pc = 0; fr.pc < len(fr.execs); fr.pc++ {
+		ex := &fr.execs[fr.pc]
+		if ex.last {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := fr.step(ex, observe); err != nil {
+			return at(ex.ins.Node, err)
+		}
+	}
+	return nil
+}
+
+// commit runs the instructions that write variables, where compute has stopped.
+func (fr *frame) commit(observe Observer) (err error) {
+	defer fr.rescue(&err)
+	for ; fr.pc < len(fr.execs); fr.pc++ {
+		ex := &fr.execs[fr.pc]
+		if err := fr.step(ex, observe); err != nil {
+			return at(ex.ins.Node, err)
+		}
+	}
+	return nil
+}
+
+// rescue turns a panic of a kernel into an error that names the node.
+func (fr *frame) rescue(err *error) {
+	if p := recover(); p != nil {
+		n := fr.execs[fr.pc].ins.Node
+		*err = at(n, fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", n.Op().Name, p, debug.Stack()))
+	}
+}
+
+func (fr *frame) step(ex *exec, observe Observer) error {
+	for i, slot := range ex.ins.In {
+		ex.call.In[i] = fr.slots[slot]
+	}
+	for i, slot := range ex.ins.Out {
+		ex.call.Out[i] = fr.slots[slot]
+	}
+	if observe != nil {
+		return fr.observed(ex, observe)
+	}
+	if ex.run == nil {
+		return fr.reference(ex)
+	}
+	return ex.run(&ex.call)
+}
+
+// observed runs an instruction and shows it to the observer, with the operands as they were before.
+func (fr *frame) observed(ex *exec, observe Observer) error {
+	in, out := make([]value.Value, len(ex.call.In)), make([]value.Value, len(ex.call.Out))
+	for i, t := range ex.call.In {
+		in[i] = t.Clone()
+	}
+	err := fr.step(ex, nil)
+	if err != nil {
+		return err
+	}
+	for i, t := range ex.call.Out {
+		out[i] = t.Clone()
+	}
+	return observe(ex.ins.Node, in, out)
+}
+
+// reference computes an instruction that has no kernel.
+func (fr *frame) reference(ex *exec) error {
+	in := make([]value.Value, len(ex.call.In))
+	for i, t := range ex.call.In {
+		in[i] = t
+	}
+	outs, err := graph.EvalNode(ex.ins.Node, in, fr.b.env)
+	if err != nil {
+		return err
+	}
+	for i, v := range outs {
+		copy(ex.call.Out[i].Bytes(), v.(*value.Tensor).Bytes())
+	}
+	return nil
+}
