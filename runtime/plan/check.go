@@ -97,6 +97,9 @@ func (c *checker) results() error {
 func (c *checker) step(i int) error {
 	ins := &c.f.Instrs[i]
 	fail := func(err error) error {
+		if ins.Node == nil {
+			return fmt.Errorf("instruction %d: %w", i, err)
+		}
 		return fmt.Errorf("instruction %d (%s at %s): %w", i, ins.Node.Op().Name, ins.Node.Pos(), err)
 	}
 	for _, s := range ins.In {
@@ -127,7 +130,7 @@ func (c *checker) step(i int) error {
 			if !slices.Contains(ins.In, s.Index) {
 				return fail(fmt.Errorf("slot %d reuses slot %d, which is no operand", out, s.Index))
 			}
-			if c.p.Sizes[root] != c.p.Sizes[c.f.Root(s.Index)] {
+			if c.p.Sizes[root] != c.p.Sizes[out] {
 				return fail(fmt.Errorf("slot %d reuses slot %d of another size", out, s.Index))
 			}
 		}

@@ -126,8 +126,8 @@ func (a Affine) At(n int64) int64 { return a.Per*n + a.Fixed }
 type Plan struct {
 	// Symbol is the size that offsets grow with, "" if all sizes are constant.
 	Symbol string
-	// Sizes and Offsets are those of the slots whose Place is Arena. The offset for N = n is
-	// Per*n rounded up to a multiple of Align, plus Fixed.
+	// Sizes and Offsets are those of the slots whose Place is Arena; those of Reuse have sizes too. The offset for N = n
+	// is Per*n rounded up to a multiple of Align, plus Fixed.
 	Sizes, Offsets []Affine
 	// Peak is the size of the arena: what lies beyond it is never touched.
 	Peak Affine
