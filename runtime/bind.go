@@ -47,7 +47,11 @@ func (s *Session) binding(f *program.Func, in []*value.Tensor) (*binding, error)
 		}
 	}
 	s.pool.Unlock()
-	b, err := s.bind(f, in)
+	types := make([]graph.TensorType, len(in))
+	for i, t := range in {
+		types[i] = graph.TypeOf(t).(graph.TensorType)
+	}
+	b, err := bind(s.prog, f, types)
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +73,13 @@ func (b *binding) matches(in []*value.Tensor) bool {
 
 // bind matches the inputs against their declared types and infers every instruction anew with the sizes known, so
 // that a constraint that could not be decided when the model was declared fails here, with the user's position.
-func (s *Session) bind(f *program.Func, in []*value.Tensor) (*binding, error) {
-	b := &binding{f: f, env: map[string]graph.Dim{}, types: make([]graph.TensorType, len(f.Slots))}
+func bind(prog *program.Program, f *program.Func, in []graph.TensorType) (*binding, error) {
+	b := &binding{f: f, in: in, env: map[string]graph.Dim{}, types: make([]graph.TensorType, len(f.Slots))}
 	want, have := make([]graph.Type, len(in)), make([]graph.Type, len(in))
 	for i, p := range f.Inputs {
-		want[i], have[i] = p.Type, graph.TypeOf(in[i])
-		b.in = append(b.in, have[i].(graph.TensorType))
-		b.sizes = append(b.sizes, in[i].Shape())
+		want[i], have[i] = p.Type, in[i]
+		sizes, _ := in[i].ConstShape()
+		b.sizes = append(b.sizes, sizes)
 	}
 	if i, err := graph.UnifyAll(want, have, b.env); err != nil {
 		return nil, fmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
@@ -90,7 +94,7 @@ func (s *Session) bind(f *program.Func, in []*value.Tensor) (*binding, error) {
 	}
 	for i := range f.Instrs {
 		ins := &f.Instrs[i]
-		st, err := s.step(ins, b)
+		st, err := b.step(prog, ins)
 		if err != nil {
 			return nil, at(ins.Node, err)
 		}
@@ -99,7 +103,7 @@ func (s *Session) bind(f *program.Func, in []*value.Tensor) (*binding, error) {
 	return b, b.layOut()
 }
 
-func (s *Session) step(ins *program.Instr, b *binding) (st step, err error) {
+func (b *binding) step(prog *program.Program, ins *program.Instr) (st step, err error) {
 	n := ins.Node
 	st.spec = &kernels.Spec{Node: n, Packed: ins.Packed}
 	if st.spec.Attrs, err = n.Attrs().Bind(b.env); err != nil {
@@ -113,7 +117,7 @@ func (s *Session) step(ins *program.Instr, b *binding) (st step, err error) {
 		operands[i] = b.types[slot]
 		st.spec.InTypes = append(st.spec.InTypes, b.types[slot])
 	}
-	types, err := graph.InferTypes(n.Op(), operands, st.spec.Attrs, st.spec.Regions, s.prog.Module)
+	types, err := graph.InferTypes(n.Op(), operands, st.spec.Attrs, st.spec.Regions, prog.Module)
 	if err != nil {
 		return st, err
 	}
@@ -125,10 +129,16 @@ func (s *Session) step(ins *program.Instr, b *binding) (st step, err error) {
 		b.types[slot] = t
 		st.spec.OutTypes = append(st.spec.OutTypes, t)
 	}
-	if !n.Op().Props.Structural {
-		st.kernel = kernels.Lookup(n.Op().Name, operands, st.spec.Attrs)
-	}
+	st.kernel = lookup(n, operands, st.spec.Attrs)
 	return st, nil
+}
+
+// lookup returns the kernel that computes a node on operands of the given types, nil if there is none.
+func lookup(n *graph.Node, operands []graph.Type, attrs graph.Attrs) *kernels.Kernel {
+	if n.Op().Props.Structural {
+		return nil
+	}
+	return kernels.Lookup(n.Op().Name, operands, attrs)
 }
 
 // layOut finds the place of every slot: the program's plan says so, or one is made for these sizes.

@@ -158,8 +158,8 @@ func (d *dynamic) kernel(ins *program.Instr, in []value.Value, types []graph.Typ
 	if err := d.mem.step(ins, spec.OutTypes, ins.Alias); err != nil {
 		return nil, err
 	}
-	k := kernels.Lookup(n.Op().Name, types, attrs)
-	if k == nil || n.Op().Props.Structural {
+	k := lookup(n, types, attrs)
+	if k == nil {
 		return nil, nil
 	}
 	c := &kernels.Call{Spec: spec}

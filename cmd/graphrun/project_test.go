@@ -25,7 +25,7 @@ var layers = []struct {
 	{"runtime/kernels", []string{"runtime/kernels/portable", "runtime/value", "runtime/philox", "graph"}},
 	{"runtime/program", []string{"graph", "runtime/value"}},
 	{"runtime/plan", []string{"graph", "runtime/program", "runtime/value"}},
-	{"runtime", []string{"graph", "runtime/program", "runtime/plan", "runtime/kernels", "runtime/value"}},
+	{"runtime", []string{"graph", "graph/dim", "runtime/program", "runtime/plan", "runtime/kernels", "runtime/value"}},
 	{"graph/dim", nil},
 	{"graph/dot", []string{"graph", "ops", "runtime/value"}},
 	{"graph/artifact", []string{"graph", "ops", "runtime/value"}},

@@ -1,0 +1,69 @@
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/runtime/program"
+)
+
+// References returns the nodes of a function that no kernel computes when its symbols have the given sizes: their references do,
+// right but slowly. Sizes that are missing are taken to be 2. A dynamic function has no kernels chosen in advance: those
+// nodes are returned that no kernel could compute whatever the sizes.
+func References(prog *program.Program, f *program.Func, sizes map[string]int64) ([]*graph.Node, error) {
+	in := make([]graph.TensorType, len(f.Inputs))
+	for i, p := range f.Inputs {
+		t, err := graph.SubstType(p.Type, sizesOf(p.Type, sizes))
+		if err != nil {
+			return nil, fmt.Errorf("input %q: %w", p.Name, err)
+		}
+		in[i], _ = t.(graph.TensorType)
+	}
+	var nodes []*graph.Node
+	if f.Dynamic {
+		for i := range f.Instrs {
+			if n := f.Instrs[i].Node; lookup(n, n.OperandTypes(), n.Attrs()) == nil {
+				nodes = append(nodes, n)
+			}
+		}
+		return nodes, nil
+	}
+	b, err := bind(prog, f, in)
+	if err != nil {
+		return nil, err
+	}
+	for i := range f.Instrs {
+		ins, st := &f.Instrs[i], &b.steps[i]
+		if ins.Alias {
+			continue
+		}
+		if st.kernel != nil {
+			run, err := prepare(st.kernel, st.spec)
+			if err != nil {
+				return nil, at(ins.Node, err)
+			}
+			if run != nil {
+				continue
+			}
+		}
+		nodes = append(nodes, ins.Node)
+	}
+	return nodes, nil
+}
+
+// sizesOf completes sizes by those of the symbols in t that it lacks.
+func sizesOf(t graph.Type, sizes map[string]int64) map[string]graph.Dim {
+	env := map[string]graph.Dim{}
+	if tt, ok := t.(graph.TensorType); ok {
+		for _, d := range tt.Shape {
+			for _, s := range d.Symbols() {
+				env[s] = dim.Const(2)
+			}
+		}
+	}
+	for s, n := range sizes {
+		env[s] = dim.Const(n)
+	}
+	return env
+}
