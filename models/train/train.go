@@ -15,8 +15,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
+	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/program"
@@ -148,13 +150,16 @@ func fitEpoch(ctx context.Context, sess *runtime.Session, loader *data.Loader, e
 	start := time.Now()
 	samples, sum, step := 0, 0.0, 0
 	feeds := map[string]value.Value{}
+	out, err := results(sess, names.Train, lossResult)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
 	for batch, err := range loader.Epoch(epoch) {
 		if err != nil {
 			return fmt.Errorf("train: training set: %w", err)
 		}
 		feeds[names.Input], feeds[names.Label] = batch.X, batch.Y
-		out, err := sess.Run(ctx, names.Train, feeds)
-		if err != nil {
+		if err := sess.RunInto(ctx, names.Train, feeds, out); err != nil {
 			return fmt.Errorf("train: epoch %d, step %d: %w", epoch+1, step+1, err)
 		}
 		loss, err := number(out, lossResult)
@@ -214,13 +219,16 @@ func evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch 
 	}
 	sum := 0.0
 	feeds := map[string]value.Value{}
+	out, err := results(sess, names.Eval, lossResult, correctResult)
+	if err != nil {
+		return s, fmt.Errorf("evaluate: %w", err)
+	}
 	for b, err := range loader.Epoch(0) {
 		if err != nil {
 			return s, fmt.Errorf("evaluate: %w", err)
 		}
 		feeds[names.Input], feeds[names.Label] = b.X, b.Y
-		out, err := sess.Run(ctx, names.Eval, feeds)
-		if err != nil {
+		if err := sess.RunInto(ctx, names.Eval, feeds, out); err != nil {
 			return s, fmt.Errorf("evaluate: %w", err)
 		}
 		loss, err := number(out, lossResult)
@@ -266,6 +274,27 @@ func hasPort(ports []program.Port, name string) bool {
 		}
 	}
 	return false
+}
+
+// results makes the tensors that take the named results of a function, numbers all, so that a step need not allocate.
+func results(sess *runtime.Session, fn string, names ...string) (map[string]value.Value, error) {
+	out := map[string]value.Value{}
+	for _, o := range sess.Program().Funcs[fn].Outputs {
+		if !slices.Contains(names, o.Name) {
+			continue
+		}
+		t, ok := o.Type.(graph.TensorType)
+		shape, known := t.ConstShape()
+		if !ok || !known {
+			return nil, fmt.Errorf("%s: result %q: want one number, have %s", fn, o.Name, o.Type)
+		}
+		v, err := value.New(t.DType, shape...)
+		if err != nil {
+			return nil, fmt.Errorf("%s: result %q: %w", fn, o.Name, err)
+		}
+		out[o.Name] = v
+	}
+	return out, nil
 }
 
 // number returns a result that is a tensor of one number.

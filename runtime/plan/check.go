@@ -137,7 +137,7 @@ func (c *checker) step(i int) error {
 		if end > c.p.Size(c.n) || at < 0 {
 			return fail(fmt.Errorf("slot %d lies beyond the arena", out))
 		}
-		if at%program.Align != 0 {
+		if at%c.p.Sizes[root].Alignment() != 0 {
 			return fail(fmt.Errorf("slot %d is not aligned", out))
 		}
 		for _, in := range ins.In { // an operand may only be overwritten where the result reuses it

@@ -80,27 +80,25 @@ func Make(f *program.Func, symbol string, types []graph.Type) *program.Plan {
 			growing = append(growing, b)
 		}
 	}
-	size := func(b *buffer) int64 { return (b.size.Fixed + program.Align - 1) &^ (program.Align - 1) }
-	at, top := place(fixed, size)
+	constant := func(b *buffer) int64 { return b.size.Fixed }
+	at, top := place(fixed, constant, func(b *buffer) int64 { return b.size.Alignment() })
 	for i, b := range fixed {
 		p.Offsets[b.slot].Fixed = at[i]
 	}
 	p.Peak.Fixed = top
-	p.Bound.Fixed = mostLive(fixed, func(b *buffer) int64 { return b.size.Fixed })
+	p.Bound.Fixed = mostLive(fixed, constant)
 
 	per := func(b *buffer) int64 { return b.size.Per }
-	at, p.Peak.Per = place(growing, per)
+	at, p.Peak.Per = place(growing, per, func(*buffer) int64 { return 1 })
 	p.Bound.Per = mostLive(growing, per)
-	pads := padding(growing, at)
-	pad := int64(0)
-	for i, b := range growing {
-		p.Offsets[b.slot] = program.Affine{Per: at[i], Fixed: top + pads[i]}
-		if at[i]%program.Align != 0 { // the end may lie up to one line behind that of Per*N
-			pads[i] += program.Align
-		}
-		pad = max(pad, pads[i]+size(&b))
+	if len(growing) > 0 {
+		top = program.RoundUp(top, program.Align)
 	}
-	p.Peak.Fixed += pad
+	for i, pad := range padding(growing, at) {
+		b := &growing[i]
+		p.Offsets[b.slot] = program.Affine{Per: at[i], Fixed: top + pad}
+		p.Peak.Fixed = max(p.Peak.Fixed, top+pad+excess(b, at[i]))
+	}
 	return p
 }
 
@@ -164,18 +162,22 @@ func mostLive(buffers []buffer, size func(*buffer) int64) int64 {
 const exhaustive = 1500
 
 // place returns an offset for each buffer and the end of the highest.
-func place(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int64) {
+func place(buffers []buffer, size, align func(*buffer) int64) (offsets []int64, top int64) {
 	n := len(buffers)
 	if n == 0 {
 		return nil, 0
 	}
 	bound := mostLive(buffers, size)
 	if n > exhaustive {
-		return sweep(buffers, size)
+		widest := int64(1)
+		for i := range buffers {
+			widest = max(widest, align(&buffers[i]))
+		}
+		return sweep(buffers, func(b *buffer) int64 { return program.RoundUp(size(b), widest) })
 	}
-	sizes := make([]int64, n)
+	sizes, aligns := make([]int64, n), make([]int64, n)
 	for i := range buffers {
-		sizes[i] = size(&buffers[i])
+		sizes[i], aligns[i] = size(&buffers[i]), align(&buffers[i])
 	}
 	span := func(i int) int64 { return int64(buffers[i].last - buffers[i].first + 1) }
 	orders := []func(i, j int) int{
@@ -187,7 +189,7 @@ func place(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int
 	}
 	var best []int
 	try := func(order []int) bool {
-		o, t := greedy(buffers, sizes, order)
+		o, t := greedy(buffers, sizes, aligns, order)
 		if offsets != nil && t >= top {
 			return false
 		}
@@ -226,7 +228,7 @@ func place(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int
 }
 
 // greedy places buffers in the given order, each as low as those placed before allow.
-func greedy(buffers []buffer, sizes []int64, order []int) (offsets []int64, top int64) {
+func greedy(buffers []buffer, sizes, aligns []int64, order []int) (offsets []int64, top int64) {
 	offsets = make([]int64, len(buffers))
 	placed := make([]int, 0, len(buffers)) // by offset
 	for _, i := range order {
@@ -240,7 +242,7 @@ func greedy(buffers []buffer, sizes []int64, order []int) (offsets []int64, top 
 			if at+sizes[i] <= offsets[j] {
 				break
 			}
-			at = max(at, offsets[j]+sizes[j])
+			at = max(at, program.RoundUp(offsets[j]+sizes[j], aligns[i]))
 		}
 		offsets[i] = at
 		top = max(top, at+sizes[i])
@@ -305,8 +307,8 @@ func sweep(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int
 	return offsets, top
 }
 
-// padding returns how far each buffer of a growing part must move up from its multiple of N: offsets are rounded up to whole lines,
-// which moves what lies below by less than a line, and sizes have fixed parts.
+// padding returns how far each buffer of a growing part must move up from its multiple of N: offsets are rounded up to their
+// alignment, and sizes have fixed parts.
 func padding(buffers []buffer, at []int64) []int64 {
 	n := len(buffers)
 	pads := make([]int64, n)
@@ -315,31 +317,33 @@ func padding(buffers []buffer, at []int64) []int64 {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(at[i], at[j]) })
-	// What a buffer adds to those above it.
-	push := func(i int) int64 {
-		p := (buffers[i].size.Fixed + program.Align - 1) &^ (program.Align - 1)
-		if at[i]%program.Align != 0 {
-			p += program.Align
-		}
-		return p
-	}
 	if n > exhaustive { // more than needed, but in linear time
 		level, most := int64(0), int64(0)
 		for k, i := range order {
 			if k > 0 && at[i] != at[order[k-1]] {
-				level = most
+				level = program.RoundUp(most, program.Align)
 			}
 			pads[i] = level
-			most = max(most, level+push(i))
+			most = max(most, level+excess(&buffers[i], at[i]))
 		}
 		return pads
 	}
 	for k, i := range order {
 		for _, j := range order[:k] {
 			if buffers[j].last >= buffers[i].first && buffers[j].first <= buffers[i].last {
-				pads[i] = max(pads[i], pads[j]+push(j))
+				pads[i] = max(pads[i], pads[j]+excess(&buffers[j], at[j]))
 			}
 		}
+		pads[i] = program.RoundUp(pads[i], buffers[i].size.Alignment())
 	}
 	return pads
+}
+
+// excess returns how far the end of a buffer may lie beyond the sum of its multiples of N.
+func excess(b *buffer, at int64) int64 {
+	e := b.size.Fixed
+	if align := b.size.Alignment(); at%align != 0 {
+		e += align
+	}
+	return e
 }

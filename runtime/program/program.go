@@ -127,7 +127,7 @@ type Plan struct {
 	// Symbol is the size that offsets grow with, "" if all sizes are constant.
 	Symbol string
 	// Sizes and Offsets are those of the slots whose Place is Arena; those of Reuse have sizes too. The offset for N = n
-	// is Per*n rounded up to a multiple of Align, plus Fixed.
+	// is Per*n rounded up to a multiple of the slot's alignment, plus Fixed.
 	Sizes, Offsets []Affine
 	// Peak is the size of the arena: what lies beyond it is never touched.
 	Peak Affine
@@ -135,14 +135,28 @@ type Plan struct {
 	Bound Affine
 }
 
-// Align is the alignment of slots in bytes.
-const Align = 64
+// Align is the alignment of slots in bytes, a line of the cache. Slots that take less than a line, for each unit of the symbol if they grow
+// with it, have SmallAlign: a line for each would be most of a small arena.
+const (
+	Align      = 64
+	SmallAlign = 8
+)
+
+// Alignment returns the alignment of a slot of the given size.
+func (a Affine) Alignment() int64 {
+	if a.Per >= Align || a.Per == 0 && a.Fixed >= Align {
+		return Align
+	}
+	return SmallAlign
+}
+
+// RoundUp returns the least multiple of align, a power of two, that is not below n.
+func RoundUp(n, align int64) int64 { return (n + align - 1) &^ (align - 1) }
 
 // Offset returns where a slot lies for N = n.
 func (p *Plan) Offset(slot int, n int64) int64 {
-	o := p.Offsets[slot]
-	return (o.Per*n+Align-1)&^(Align-1) + o.Fixed
+	return RoundUp(p.Offsets[slot].Per*n, p.Sizes[slot].Alignment()) + p.Offsets[slot].Fixed
 }
 
 // Size returns the size of the arena for N = n.
-func (p *Plan) Size(n int64) int64 { return (p.Peak.Per*n+Align-1)&^(Align-1) + p.Peak.Fixed }
+func (p *Plan) Size(n int64) int64 { return p.Peak.At(n) }
