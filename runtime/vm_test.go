@@ -1,0 +1,271 @@
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	goruntime "runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
+	"github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// TestRunInto writes results to tensors of the caller.
+func TestRunInto(t *testing.T) {
+	s := session(t, compiled(t, counter()))
+	ctx := context.Background()
+	feeds := map[string]value.Value{"by": vec(t, 1, 2)}
+	after := vec(t, -1, -1)
+	for i := range 3 {
+		if err := s.RunInto(ctx, "step", feeds, map[string]value.Value{"after": after}); err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprint([]int{11 + i, 12 + 2*i}); floats(after) != want {
+			t.Errorf("step %d: after is %v, want %s", i, after, want)
+		}
+	}
+	for _, c := range []struct {
+		results map[string]value.Value
+		want    string
+	}{
+		{map[string]value.Value{"afters": after}, `run step: there is no result "afters"`},
+		{map[string]value.Value{"after": vec(t, 1)}, `run step: result "after": it is f32[2], the tensor to write to is f32[1]`},
+		{map[string]value.Value{"after": value.Scalar(1.5)}, `run step: result "after": it is f32[2], the tensor to write to is f64[]`},
+		{map[string]value.Value{"after": nil}, `run step: result "after": want a tensor to write to, have <nil>`},
+	} {
+		if err := s.RunInto(ctx, "step", feeds, c.results); err == nil || err.Error() != c.want {
+			t.Errorf("%v gives\n %v, want\n %s", c.results, err, c.want)
+		}
+	}
+	if floats(s.Variable("n")) != "[13 16]" {
+		t.Errorf("a refused call has changed the state to %v", s.Variable("n"))
+	}
+}
+
+// TestSnapshots holds what a caller was given while updates, which write in place, go on.
+func TestSnapshots(t *testing.T) {
+	p := compiled(t, net())
+	first := session(t, p, runtime.Seed(1))
+	given := first.Variables()
+	kept := map[string]*value.Tensor{}
+	for name, v := range given {
+		kept[name] = v.Clone()
+	}
+	second := session(t, p, runtime.Weights(given))
+	feeds := map[string]value.Value{"x": batch(t, 8, 20, 0.5), "t": batch(t, 8, 7, 0)}
+	for _, s := range []*runtime.Session{first, second} {
+		for range 3 {
+			if _, err := s.Run(context.Background(), "train", feeds); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, v := range given {
+		if !v.Equal(kept[name]) {
+			t.Errorf("@%s has changed under the one who was given it", name)
+		}
+		if a, b := first.Variable(name), second.Variable(name); !a.Equal(b) || a.Equal(v) {
+			t.Errorf("@%s: the sessions have %v and %v", name, a, b)
+		}
+	}
+}
+
+// TestReadsBeforeUpdates swaps and mixes variables: every read sees the value before the call, whatever is written in place.
+func TestReadsBeforeUpdates(t *testing.T) {
+	m := graph.NewModule("m")
+	variable := func(name string, x float64) *graph.Variable {
+		return m.Variable(name, graph.F32, []int{2}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F32, x, 2) })
+	}
+	a, b, c, d := variable("a", 1), variable("b", 2), variable("c", 3), variable("d", 4)
+	f := m.Func("f")
+	f.Update(a, b.Read(f))
+	f.Update(b, a.Read(f))
+	f.Update(c, ops.Add(ops.Mul(c.Read(f), 10.0), d.Read(f)))
+	f.Update(d, ops.Add(ops.Mul(d.Read(f), 10.0), c.Read(f)))
+	f.Return("c", c.Read(f))
+	s := session(t, compiled(t, m))
+	state := []float64{1, 2, 3, 4}
+	for range 4 {
+		out, err := s.Run(context.Background(), "f", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := floats(out["c"]); got != fmt.Sprint([]float64{state[2], state[2]}) {
+			t.Errorf("c is %s, want %v", got, state[2])
+		}
+		state = []float64{state[1], state[0], 10*state[2] + state[3], 10*state[3] + state[2]}
+		for i, name := range []string{"a", "b", "c", "d"} {
+			if got, want := floats(s.Variable(name)), fmt.Sprint([]float64{state[i], state[i]}); got != want {
+				t.Fatalf("@%s is %s, want %s", name, got, want)
+			}
+		}
+	}
+}
+
+// TestCancelledBetweenInstructions cancels a training step after each of its instructions: either the step has not happened, or it
+// has happened whole.
+func TestCancelledBetweenInstructions(t *testing.T) {
+	p := compiled(t, net())
+	feeds := map[string]value.Value{"x": batch(t, 8, 20, 0.5), "t": batch(t, 8, 7, 0)}
+	fresh := session(t, p, runtime.Seed(1)).Variables()
+	done := session(t, p, runtime.Weights(fresh))
+	if _, err := done.Run(context.Background(), "train", feeds); err != nil {
+		t.Fatal(err)
+	}
+	after := done.Variables()
+	cancelled, whole := 0, 0
+	for stop := range p.Funcs["train"].Steps() {
+		ctx, cancel := context.WithCancel(context.Background())
+		seen := 0
+		s := session(t, p, runtime.Weights(fresh), runtime.Observe(func(*graph.Node, []value.Value, []value.Value) error {
+			if seen == stop {
+				cancel()
+			}
+			seen++
+			return nil
+		}))
+		_, err := s.Run(ctx, "train", feeds)
+		want := fresh
+		if err == nil {
+			want = after
+			whole++
+		} else {
+			cancelled++
+			if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		for name, v := range s.Variables() {
+			if !v.Equal(want[name]) {
+				t.Errorf("stopped after instruction %d (%v): @%s is torn", stop, err, name)
+			}
+		}
+		cancel()
+	}
+	if cancelled == 0 || whole == 0 {
+		t.Errorf("%d steps were cancelled, %d completed: want some of both", cancelled, whole)
+	}
+}
+
+// TestObserver shows operands as they were before results took their place.
+func TestObserver(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, 3)
+	f.Return("y", ops.Softmax(ops.ReduceSum(ops.MatMul(ops.Reshape(x, 3, 1), ops.Reshape(x, 1, 3)), []int{0}, false), 0))
+	var log strings.Builder
+	fault := errors.New("stop here")
+	stop := false
+	s := session(t, compiled(t, m), runtime.Observe(func(n *graph.Node, in, out []value.Value) error {
+		want, err := graph.EvalNode(n, in, nil)
+		if err != nil {
+			return err
+		}
+		for i, v := range out {
+			if value.AllClose(v.(*value.Tensor), want[i].(*value.Tensor), 1e-5, 1e-6) != nil {
+				t.Errorf("%s gives %v of %v, want %v", n.Op().Name, v, in, want[i])
+			}
+			clear(v.(*value.Tensor).Bytes()) // it is the observer's own
+		}
+		fmt.Fprintln(&log, n.Op().Name)
+		if stop {
+			return fault
+		}
+		return nil
+	}))
+	out, err := s.Run(context.Background(), "f", map[string]value.Value{"x": vec(t, 1, 2, 3)})
+	if err != nil || floats(out["y"]) == "[0 0 0]" {
+		t.Errorf("f gives %v, %v", out, err)
+	}
+	if log.String() != "matmul\nreduce_sum\nsoftmax\n" {
+		t.Errorf("the observer saw\n%s", &log)
+	}
+	stop = true
+	if _, err := s.Run(context.Background(), "f", map[string]value.Value{"x": vec(t, 1, 2, 3)}); err == nil || !strings.Contains(err.Error(), "stop here") {
+		t.Errorf("an observer's error gives %v", err)
+	}
+}
+
+// TestManySizes meets more sets of sizes than a session keeps, from several goroutines.
+func TestManySizes(t *testing.T) {
+	s := session(t, compiled(t, net()))
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 100 {
+				n := 1 + (g*37+i*11)%150
+				out, err := s.Run(context.Background(), "predict", map[string]value.Value{"x": batch(t, n, 20, 0.5)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if y := out["y"].(*value.Tensor); y.Shape()[0] != n {
+					t.Errorf("a batch of %d gives %v", n, y.Shape())
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestSharedWeights runs 32 sessions of one program, at the same time, over one copy of large weights.
+func TestSharedWeights(t *testing.T) {
+	const width, sessions = 2048, 32
+	m := graph.NewModule("wide")
+	w := m.Variable("w", graph.F32, []int{width, width}, func(f *graph.Func, _ graph.Value) graph.Value {
+		return ops.Full(f, graph.F32, 0.5, width, width)
+	})
+	f := m.Func("predict")
+	f.Return("y", ops.ReLU(ops.MatMul(f.Input("x", graph.F32, "N", width), w.Read(f))))
+	p := compiled(t, m)
+	weights := session(t, p).Variables()
+	size := len(weights["w"].Bytes())
+	goruntime.GC()
+	before := resident(t)
+	var ready, done, wg sync.WaitGroup
+	ready.Add(sessions)
+	done.Add(1)
+	for i := range sessions {
+		wg.Go(func() {
+			s, err := runtime.NewSession(p, runtime.Weights(weights))
+			if err != nil {
+				t.Error(err)
+			} else if _, err := s.Run(context.Background(), "predict", map[string]value.Value{"x": batch(t, 1+i%4, width, 0.5)}); err != nil {
+				t.Error(err)
+			}
+			ready.Done()
+			done.Wait()
+			goruntime.KeepAlive(s)
+		})
+	}
+	ready.Wait()
+	if grown := resident(t) - before; grown > 2*size {
+		t.Errorf("%d sessions take %s more than one copy of the weights, which is %s", sessions,
+			value.ByteText(float64(grown)), value.ByteText(float64(size)))
+	}
+	done.Done()
+	wg.Wait()
+}
+
+// resident returns the memory that the process has in use.
+func resident(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil { // not Linux: what the Go runtime has in use
+		var stats goruntime.MemStats
+		goruntime.ReadMemStats(&stats)
+		return int(stats.HeapInuse)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
