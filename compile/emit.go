@@ -161,6 +161,13 @@ func (e *emitter) share() {
 		if ins.Alias {
 			continue
 		}
+		if k := kernelOf(ins.Node); k != nil {
+			for _, r := range k.Optional {
+				if out := ins.Out[r]; e.last[out] < 0 {
+					p.Slots[out].Place = program.Omitted
+				}
+			}
+		}
 		taken := 0 // operands whose place a result has taken, as bits
 		for k, out := range ins.Out {
 			s := &p.Slots[out]

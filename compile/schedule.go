@@ -61,6 +61,18 @@ func newScheduler(f *graph.Func, symbol string) *scheduler {
 		nodes: nodes, index: make(map[*graph.Node]int, n),
 		bytes: make([]int64, n), root: make([]int, n), uses: make([][]int, n), users: make([]int, n),
 	}
+	used := map[graph.Value]bool{}
+	for _, node := range nodes {
+		for _, v := range node.Operands() {
+			used[v] = true
+		}
+	}
+	for _, r := range f.Results() {
+		used[r.Value] = true
+	}
+	for _, u := range f.Updates() {
+		used[u.Value] = true
+	}
 	for i, node := range nodes {
 		s.index[node] = i
 		s.root[i] = i
@@ -70,6 +82,13 @@ func newScheduler(f *graph.Func, symbol string) *scheduler {
 				return nil
 			}
 			s.bytes[i] += size.At(nominal)
+		}
+		if k := kernelOf(node); k != nil {
+			for _, r := range k.Optional {
+				if size, _ := plan.SizeOf(node.Types()[r], symbol); !used[node.Result(r)] {
+					s.bytes[i] -= size.At(nominal)
+				}
+			}
 		}
 		switch name := node.Op().Name; {
 		case name == "constant" || name == "read":

@@ -65,7 +65,7 @@ func Weights(weights map[string]*value.Tensor) Option {
 }
 
 // Observer is told of every instruction after it has run: the node that it computes, the operands as they were before
-// and the results. What it is given is its own. An error ends the call.
+// and the results, nil for one that nobody needs and the kernel leaves out. What it is given is its own. An error ends the call.
 type Observer func(n *graph.Node, in, out []value.Value) error
 
 // Observe lets an observer watch all calls of the session, which makes them slower. It is what checks are made of.

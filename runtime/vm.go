@@ -208,7 +208,9 @@ func (fr *frame) observed(ex *exec, observe Observer) error {
 		return err
 	}
 	for i, t := range ex.call.Out {
-		out[i] = t.Clone()
+		if t != nil {
+			out[i] = t.Clone()
+		}
 	}
 	return observe(ex.ins.Node, in, out)
 }
@@ -224,7 +226,9 @@ func (fr *frame) reference(ex *exec) error {
 		return err
 	}
 	for i, v := range outs {
-		copy(ex.call.Out[i].Bytes(), v.(*value.Tensor).Bytes())
+		if to := ex.call.Out[i]; to != nil {
+			copy(to.Bytes(), v.(*value.Tensor).Bytes())
+		}
 	}
 	return nil
 }

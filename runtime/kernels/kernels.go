@@ -51,6 +51,8 @@ type Kernel struct {
 	// InPlace lists the operands whose storage the first result may take, as graph.Op.InPlace does for the reference: the
 	// kernel then reads an element of the operand no later than it writes that of the result.
 	InPlace []int
+	// Optional lists the results that the kernel leaves out when their tensor is nil, since nobody needs them.
+	Optional []int
 	// Run computes the results.
 	Run Func
 	// Bind, in place of Run, prepares a kernel for sizes: plans, scratch and tasks are made here, so that the Func

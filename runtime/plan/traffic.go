@@ -26,7 +26,7 @@ func Traffic(f *program.Func, symbol string) (moved program.Affine, ok bool) {
 			}
 		}
 		for _, s := range ins.Out {
-			if !add(s) {
+			if f.Slots[s].Place != program.Omitted && !add(s) {
 				return moved, false
 			}
 		}

@@ -75,6 +75,7 @@ const (
 	Next                  // the next value of variable Index, written over the present one
 	View                  // the storage of slot Index, seen in another shape
 	Reuse                 // the storage of slot Index, whose value is not needed any more
+	Omitted               // none: nobody needs the value, and the kernel leaves it out
 )
 
 // Slot is one value of a function.
