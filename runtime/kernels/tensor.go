@@ -107,7 +107,7 @@ func matmul[T portable.Float](gemm gemmFunc[T]) func(c *Call) error {
 		batch := out[:rank-2]
 		x, y, z := floatData[T](c.In[0]), floatData[T](c.In[1]), floatData[T](c.Out[0])
 		if !simd.Available() {
-			portable.BatchGemm(transA, transB, batch, m, n, k, x, batchStrides(a, batch), y, batchStrides(b, batch), z, nil)
+			portable.BatchGemm(transA, transB, batch, m, n, k, x, batchStrides(a, batch), y, batchStrides(b, batch), z)
 			return nil
 		}
 		offsets(batch, batchStrides(a, batch), batchStrides(b, batch), func(i, atA, atB int) {

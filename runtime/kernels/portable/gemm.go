@@ -1,5 +1,7 @@
 package portable
 
+import "time"
+
 // The GEMM cuts C into tiles of tileM x tileN and the sum over K into blocks of
 // tileK. Operands that do not run along K are transposed into scratch, so that
 // the micro-kernel is always dot products of rows: two rows of A with four rows
@@ -24,29 +26,11 @@ const (
 	gemmShort = 8
 )
 
-// GemmScratchLen returns the length of the scratch that Gemm, GemmStrided and
-// BatchGemm need for that many workers.
-func GemmScratchLen(transA, transB bool, m, n, k, workers int) int {
-	return workers * gemmWorkerLen(transA, transB, m, n, k)
-}
-
-func gemmWorkerLen(transA, transB bool, m, n, k int) int {
-	kc := min(k, tileK)
-	l := 0
-	if transA {
-		l += min(m, tileM) * kc
-	}
-	if !transB {
-		l += min(n, tileN) * kc
-	}
-	return l
-}
-
 // Gemm computes C = op(A)·op(B) for contiguous row-major matrices: C is m x n,
 // op(A) is m x k and stored as k x m if transA, op(B) is k x n and stored as
 // n x k if transB. With k == 0, C is zero. A row of C has the same bits for any
 // m, a column for any n.
-func Gemm[T Float](transA, transB bool, m, n, k int, a, b, c, scratch []T) {
+func Gemm[T Float](transA, transB bool, m, n, k int, a, b, c []T) {
 	lda, ldb := k, n
 	if transA {
 		lda = m
@@ -54,57 +38,22 @@ func Gemm[T Float](transA, transB bool, m, n, k int, a, b, c, scratch []T) {
 	if transB {
 		ldb = k
 	}
-	GemmStrided(transA, transB, m, n, k, a, lda, b, ldb, c, n, false, scratch)
+	GemmStrided(transA, transB, m, n, k, a, lda, b, ldb, c, n, false)
 }
 
 // GemmStrided is Gemm on matrices whose rows, as stored, are lda, ldb and ldc
 // elements apart. If accumulate, it adds the product to C, block of K by block.
-func GemmStrided[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool, scratch []T) {
-	if m <= 0 || n <= 0 {
-		return
-	}
-	needGemm("Gemm", transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
-	g := gemm[T]{transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate}
-	tiles := g.tiles()
-	per := gemmWorkerLen(transA, transB, m, n, k)
-	if tiles == 1 || serial(m*n*k/4) {
-		if scratch == nil && per > 0 {
-			scratch = make([]T, per)
-		}
-		need("Gemm", "scratch", len(scratch), per)
-		for t := range tiles {
-			g.tile(t, scratch[:per])
-		}
-		return
-	}
-	g.parallel(tiles, scratch)
-}
-
-// parallel is a method of a copy, so that only parallel products allocate.
-func (g gemm[T]) parallel(tiles int, scratch []T) {
-	per := gemmWorkerLen(g.transA, g.transB, g.m, g.n, g.k)
-	s, workers := workerScratch("Gemm", scratch, 0, per)
-	parallelWorkers(tiles, 1, workers, func(w, lo, hi int) {
-		for t := lo; t < hi; t++ {
-			g.tile(t, s[w*per:(w+1)*per])
-		}
+func GemmStrided[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool) {
+	plainOf[T]().products.Multiply(Plain[T](), Matrices[T]{
+		TransA: transA, TransB: transB, M: m, N: n, K: k, A: a, Lda: lda, B: b, Ldb: ldb, C: c, Ldc: ldc, Accumulate: accumulate,
 	})
 }
 
 // BatchGemm computes a contiguous batch of products C[i] = op(A[i])·op(B[i])
 // over the index space of the dims in batch. The matrices of A (of B) are
 // contiguous; their element strides along the dims of batch are in strideA
-// (strideB), where 0 broadcasts. Scratch is as for one Gemm.
-func BatchGemm[T Float](transA, transB bool, batch []int, m, n, k int, a []T, strideA []int, b []T, strideB []int, c, scratch []T) {
-	count, lastA, lastB := 1, 0, 0
-	for i, d := range batch {
-		count *= d
-		lastA += (d - 1) * strideA[i]
-		lastB += (d - 1) * strideB[i]
-	}
-	if count <= 0 || m <= 0 || n <= 0 {
-		return
-	}
+// (strideB), where 0 broadcasts.
+func BatchGemm[T Float](transA, transB bool, batch []int, m, n, k int, a []T, strideA []int, b []T, strideB []int, c []T) {
 	lda, ldb := k, n
 	if transA {
 		lda = m
@@ -112,53 +61,65 @@ func BatchGemm[T Float](transA, transB bool, batch []int, m, n, k int, a []T, st
 	if transB {
 		ldb = k
 	}
-	needGemm("BatchGemm", transA, transB, m, n, k, len(a)-lastA, lda, len(b)-lastB, ldb, len(c)-(count-1)*m*n, n)
-	g := gemm[T]{transA, transB, m, n, k, a, lda, b, ldb, c, n, false}
-	tiles := g.tiles()
-	per := gemmWorkerLen(transA, transB, m, n, k)
-	if count*tiles == 1 || serial(count*m*n*k/4) {
-		if scratch == nil && per > 0 {
-			scratch = make([]T, per)
-		}
-		need("BatchGemm", "scratch", len(scratch), per)
-		for i := range count {
-			h := g.at(i, batch, strideA, strideB)
-			for t := range tiles {
-				h.tile(t, scratch[:per])
-			}
-		}
-		return
-	}
-	g.batchParallel(count, tiles, batch, strideA, strideB, scratch)
+	plainOf[T]().products.Batch(Plain[T](), Matrices[T]{
+		TransA: transA, TransB: transB, M: m, N: n, K: k, A: a, Lda: lda, B: b, Ldb: ldb, C: c, Ldc: n,
+	}, batch, strideA, strideB)
 }
 
-func (g gemm[T]) batchParallel(count, tiles int, batch, strideA, strideB []int, scratch []T) {
-	m, n, k := g.m, g.n, g.k
-	per := gemmWorkerLen(g.transA, g.transB, m, n, k)
-	s, workers := workerScratch("BatchGemm", scratch, 0, per)
-	grain := max(1, serialWork/(4*max(m*n*k/tiles, 1)))
-	parallelWorkers(count*tiles, grain, workers, func(w, lo, hi int) {
-		for t := lo; t < hi; t++ {
-			h := g.at(t/tiles, batch, strideA, strideB)
-			h.tile(t%tiles, s[w*per:(w+1)*per])
-		}
-	})
+// plain is the Multiplier in plain Go.
+type plain[T Float] struct {
+	scratch  Pool[T]
+	products Products[T]
 }
 
-func needGemm(kernel string, transA, transB bool, m, n, k, a, lda, b, ldb, c, ldc int) {
-	need(kernel, "c", c, (m-1)*ldc+n)
-	if k <= 0 {
-		return
+func newPlain[T Float]() *plain[T] { return &plain[T]{scratch: Pool[T]{Len: (tileM + tileN) * tileK}} }
+
+var plainF32, plainF64 = newPlain[float32](), newPlain[float64]()
+
+func plainOf[T Float]() *plain[T] {
+	if p, ok := any(plainF32).(*plain[T]); ok {
+		return p
 	}
-	if transA {
-		need(kernel, "a", a, (k-1)*lda+m)
-	} else {
-		need(kernel, "a", a, (m-1)*lda+k)
+	if p, ok := any(plainF64).(*plain[T]); ok {
+		return p
 	}
-	if transB {
-		need(kernel, "b", b, (n-1)*ldb+k)
+	return newPlain[T]()
+}
+
+// Plain returns the Multiplier in plain Go.
+func Plain[T Float]() Multiplier[T] { return plainOf[T]() }
+
+func (*plain[T]) Tile() (rows, cols int) { return tileM / 4, tileN }
+func (*plain[T]) MinWork() int           { return serialWork * 4 }
+func (p *plain[T]) Scratch() *Pool[T]    { return &p.scratch }
+
+// Multiply computes a part of a product tile by tile.
+func (*plain[T]) Multiply(m *Matrices[T], scratch []T, done Done, i0, i1, j0, j1 int) {
+	g := gemm[T]{
+		m.TransA, m.TransB, i1 - i0, j1 - j0, m.K,
+		m.A, m.Lda, m.B, m.Ldb, m.C[i0*m.Ldc+j0:], m.Ldc, m.Accumulate,
+	}
+	if m.PackedA != nil {
+		g.a, g.lda, g.transA = m.PackedA.Data, m.K, false
+	}
+	if m.PackedB != nil {
+		g.b, g.ldb, g.transB = m.PackedB.Data, m.K, true
+	}
+	if g.transA {
+		g.a = g.a[i0:]
 	} else {
-		need(kernel, "b", b, (k-1)*ldb+n)
+		g.a = g.a[i0*g.lda:]
+	}
+	if g.transB {
+		g.b = g.b[j0*g.ldb:]
+	} else {
+		g.b = g.b[j0:]
+	}
+	across := ceil(g.n, tileN)
+	for t := range g.tiles() {
+		g.tile(t, scratch)
+		i, j := t/across*tileM, t%across*tileN
+		done.Block(i0+i, i0+min(i+tileM, g.m), j0+j, j0+min(j+tileN, g.n))
 	}
 }
 
@@ -432,4 +393,58 @@ func axpyTile[T Float](n, kc int, x []T, xs int, b []T, ldb int, c []T, cs int, 
 			c[j*cs] = v
 		}
 	}
+}
+
+// Peak measures the float32 operations per second of one core in GFLOP/s: multiplications and additions in registers, in plain Go, the
+// best of several runs of less than a millisecond, as others may use the machine.
+func Peak() float64 {
+	const n = 100_000
+	best := 0.0
+	for i := range 50 {
+		start := time.Now()
+		peakSink = peakLoop(n, float32(i))
+		best = max(best, n*16/time.Since(start).Seconds()/1e9)
+	}
+	return best
+}
+
+var peakSink float32
+
+// peakLoop runs eight chains of multiply-adds n times.
+func peakLoop(n int, x float32) float32 {
+	var c0, c1, c2, c3, c4, c5, c6, c7 float32
+	for range n {
+		c0 = mulAdd(c0, x, c0)
+		c1 = mulAdd(c1, x, c1)
+		c2 = mulAdd(c2, x, c2)
+		c3 = mulAdd(c3, x, c3)
+		c4 = mulAdd(c4, x, c4)
+		c5 = mulAdd(c5, x, c5)
+		c6 = mulAdd(c6, x, c6)
+		c7 = mulAdd(c7, x, c7)
+	}
+	return c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7
+}
+
+// PackA lays op(A) out in rows.
+func (p *plain[T]) PackA(trans bool, m, k int, x []T, ld int) *Packed[T] {
+	return NewPacked(p, m, k, packRows(!trans, m, k, x, ld))
+}
+
+// PackB lays op(B) out in columns.
+func (p *plain[T]) PackB(trans bool, k, n int, x []T, ld int) *Packed[T] {
+	return NewPacked(p, k, n, packRows(trans, n, k, x, ld))
+}
+
+// packRows copies a matrix of that many rows, or the transpose of one that is stored by its columns.
+func packRows[T Float](byRows bool, rows, cols int, x []T, ld int) []T {
+	y := make([]T, rows*cols)
+	if byRows {
+		for i := range rows {
+			copy(y[i*cols:][:cols], x[i*ld:])
+		}
+	} else {
+		transposeInto(y, x, ld, cols, rows)
+	}
+	return y
 }

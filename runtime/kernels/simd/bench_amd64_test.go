@@ -10,23 +10,6 @@ import (
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
 
-// peakFlops measures the float32 operations per second of one core: the best of
-// several runs, as others may use the machine.
-func peakFlops() float64 {
-	f, lanes := peakAVX2, 8.0
-	if level == levelAVX512 {
-		f, lanes = peakAVX512, 16
-	}
-	const n = 20000
-	best := 0.0
-	for range 50 {
-		start := time.Now()
-		f(n)
-		best = max(best, n*12*2*lanes/time.Since(start).Seconds())
-	}
-	return best
-}
-
 // BenchmarkGemm reports GFLOP/s, and the share of the peak that as many cores as
 // there are threads have together. Both are those of the best run, as for the
 // peak.
@@ -65,7 +48,7 @@ func BenchmarkGemm(b *testing.B) {
 							setLevel(l)
 						}
 						portable.SetThreads(threads)
-						peak := peakFlops()
+						peak := Peak()
 						run := func() {
 							GemmF32(form.transA, form.transB, m, n, k, x.x, x.ld, y.x, y.ld, c, n, false)
 						}
@@ -81,7 +64,7 @@ func BenchmarkGemm(b *testing.B) {
 							flops = max(flops, ops*float64(repeat)/time.Since(start).Seconds())
 						}
 						b.ReportMetric(flops/1e9, "GFLOP/s")
-						b.ReportMetric(100*flops/peak/float64(threads), "%peak")
+						b.ReportMetric(100*flops/1e9/peak/float64(threads), "%peak")
 						b.ReportMetric(0, "ns/op")
 					})
 				}

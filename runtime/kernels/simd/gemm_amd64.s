@@ -36,14 +36,16 @@ TEXT ·tile1x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
 	VXORPS       Y1, Y1, Y1
 	CMPQ         R8, $0x08
 	JNE          edge
 
 full:
-	VMOVUPS      (SI), Y2
 	VBROADCASTSS (CX), Y3
-	VFMADD231PS  Y2, Y3, Y1
+	VFMADD231PS  (SI), Y3, Y1
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
@@ -52,8 +54,8 @@ full:
 
 edge:
 loop:
-	VMASKMOVPS   (SI), Y0, Y2
 	VBROADCASTSS (CX), Y3
+	VMASKMOVPS   (SI), Y0, Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         BX, CX
 	ADDQ         DI, SI
@@ -61,30 +63,27 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), CL
-	TESTB      CL, CL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, CX
-	VMASKMOVPS (CX), Y0, Y3
+	MOVQ       DX, AX
+	VMASKMOVPS (AX), Y0, Y3
 	VADDPS     Y3, Y1, Y1
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
+	VMOVUPS Y1, (DX)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPS Y1, Y0, (AX)
+	VMASKMOVPS Y1, Y0, (DX)
 	VZEROUPPER
 	RET
 
 // func tile2x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile2x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -99,6 +98,13 @@ TEXT ·tile2x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         R8, $0x08
@@ -129,37 +135,34 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPS (DX), Y0, Y4
+	MOVQ       R9, AX
+	VMASKMOVPS (AX), Y0, Y4
 	VADDPS     Y4, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y4
+	ADDQ       R10, AX
+	VMASKMOVPS (AX), Y0, Y4
 	VADDPS     Y4, Y2, Y2
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y2, (R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
+	VMASKMOVPS Y1, Y0, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y2, Y0, (R9)
 	VZEROUPPER
 	RET
 
 // func tile3x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile3x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -174,6 +177,15 @@ TEXT ·tile3x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -209,44 +221,41 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPS (DX), Y0, Y5
+	MOVQ       R9, AX
+	VMASKMOVPS (AX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y5
+	ADDQ       R10, AX
+	VMASKMOVPS (AX), Y0, Y5
 	VADDPS     Y5, Y2, Y2
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y5
+	ADDQ       R10, AX
+	VMASKMOVPS (AX), Y0, Y5
 	VADDPS     Y5, Y3, Y3
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
+	VMOVUPS Y1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y3, (R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, (AX)
+	VMASKMOVPS Y1, Y0, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y2, Y0, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y3, Y0, (R9)
 	VZEROUPPER
 	RET
 
 // func tile4x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile4x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -262,6 +271,17 @@ TEXT ·tile4x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R10
+	MOVQ         ldc+56(FP), R11
+	SHLQ         $0x02, R11
+	MOVQ         R10, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -302,51 +322,48 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPS (DX), Y0, Y6
+	MOVQ       R10, AX
+	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y6
+	ADDQ       R11, AX
+	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y2, Y2
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y6
+	ADDQ       R11, AX
+	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y3, Y3
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y6
+	ADDQ       R11, AX
+	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y4, Y4
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y4, (R10)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y0, (AX)
+	VMASKMOVPS Y1, Y0, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y2, Y0, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y3, Y0, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y4, Y0, (R10)
 	VZEROUPPER
 	RET
 
 // func tile5x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile5x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -363,6 +380,19 @@ TEXT ·tile5x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R11
+	MOVQ         ldc+56(FP), R12
+	SHLQ         $0x02, R12
+	MOVQ         R11, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -410,58 +440,55 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPS (DX), Y0, Y7
+	MOVQ       R11, AX
+	VMASKMOVPS (AX), Y0, Y7
 	VADDPS     Y7, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y7
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y7
 	VADDPS     Y7, Y2, Y2
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y7
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y7
 	VADDPS     Y7, Y3, Y3
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y7
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y7
 	VADDPS     Y7, Y4, Y4
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y7
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y7
 	VADDPS     Y7, Y5, Y5
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y5, (AX)
+	VMOVUPS Y1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y5, (R11)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, (AX)
+	VMASKMOVPS Y1, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y2, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y3, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y4, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y5, Y0, (R11)
 	VZEROUPPER
 	RET
 
 // func tile6x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile6x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -478,6 +505,21 @@ TEXT ·tile6x1F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R11
+	MOVQ         ldc+56(FP), R12
+	SHLQ         $0x02, R12
+	MOVQ         R11, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -530,60 +572,57 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPS (DX), Y0, Y8
+	MOVQ       R11, AX
+	VMASKMOVPS (AX), Y0, Y8
 	VADDPS     Y8, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y8
 	VADDPS     Y8, Y2, Y2
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y8
 	VADDPS     Y8, Y3, Y3
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y8
 	VADDPS     Y8, Y4, Y4
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y8
 	VADDPS     Y8, Y5, Y5
-	ADDQ       CX, DX
-	VMASKMOVPS (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPS (AX), Y0, Y8
 	VADDPS     Y8, Y6, Y6
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y5, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
+	VMOVUPS Y1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Y6, (R11)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y6, Y0, (AX)
+	VMASKMOVPS Y1, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y2, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y3, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y4, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y5, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPS Y6, Y0, (R11)
 	VZEROUPPER
 	RET
 
@@ -603,17 +642,18 @@ TEXT ·tile1x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         R8, $0x08
 	JNE          edge
 
 full:
-	VMOVUPS      (SI), Y3
-	VMOVUPS      32(SI), Y4
-	VBROADCASTSS (CX), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  (SI), Y4, Y1
+	VFMADD231PS  32(SI), Y4, Y2
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
@@ -622,44 +662,40 @@ full:
 
 edge:
 loop:
-	VMOVUPS      (SI), Y3
-	VMASKMOVPS   32(SI), Y0, Y4
-	VBROADCASTSS (CX), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  (SI), Y4, Y1
+	VMASKMOVPS   32(SI), Y0, Y3
+	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), CL
-	TESTB      CL, CL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, CX
-	VADDPS     (CX), Y1, Y1
-	VMASKMOVPS 32(CX), Y0, Y5
-	VADDPS     Y5, Y2, Y2
+	MOVQ       DX, AX
+	VADDPS     (AX), Y1, Y1
+	VMASKMOVPS 32(AX), Y0, Y4
+	VADDPS     Y4, Y2, Y2
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y1, (DX)
+	VMOVUPS Y2, 32(DX)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMASKMOVPS Y2, Y0, 32(AX)
+	VMOVUPS    Y1, (DX)
+	VMASKMOVPS Y2, Y0, 32(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile2x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -674,6 +710,13 @@ TEXT ·tile2x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -712,43 +755,40 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPS     (DX), Y1, Y1
-	VMASKMOVPS 32(DX), Y0, Y7
+	MOVQ       R9, AX
+	VADDPS     (AX), Y1, Y1
+	VMASKMOVPS 32(AX), Y0, Y7
 	VADDPS     Y7, Y2, Y2
-	ADDQ       CX, DX
-	VADDPS     (DX), Y3, Y3
-	VMASKMOVPS 32(DX), Y0, Y7
+	ADDQ       R10, AX
+	VADDPS     (AX), Y3, Y3
+	VMASKMOVPS 32(AX), Y0, Y7
 	VADDPS     Y7, Y4, Y4
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	VMOVUPS Y4, 32(AX)
+	VMOVUPS Y1, (R9)
+	VMOVUPS Y2, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y3, (R9)
+	VMOVUPS Y4, 32(R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMASKMOVPS Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y3, (AX)
-	VMASKMOVPS Y4, Y0, 32(AX)
+	VMOVUPS    Y1, (R9)
+	VMASKMOVPS Y2, Y0, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y3, (R9)
+	VMASKMOVPS Y4, Y0, 32(R9)
 	VZEROUPPER
 	RET
 
 // func tile3x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile3x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -763,6 +803,15 @@ TEXT ·tile3x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -809,53 +858,50 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPS     (DX), Y1, Y1
-	VMASKMOVPS 32(DX), Y0, Y9
+	MOVQ       R9, AX
+	VADDPS     (AX), Y1, Y1
+	VMASKMOVPS 32(AX), Y0, Y9
 	VADDPS     Y9, Y2, Y2
-	ADDQ       CX, DX
-	VADDPS     (DX), Y3, Y3
-	VMASKMOVPS 32(DX), Y0, Y9
+	ADDQ       R10, AX
+	VADDPS     (AX), Y3, Y3
+	VMASKMOVPS 32(AX), Y0, Y9
 	VADDPS     Y9, Y4, Y4
-	ADDQ       CX, DX
-	VADDPS     (DX), Y5, Y5
-	VMASKMOVPS 32(DX), Y0, Y9
+	ADDQ       R10, AX
+	VADDPS     (AX), Y5, Y5
+	VMASKMOVPS 32(AX), Y0, Y9
 	VADDPS     Y9, Y6, Y6
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	VMOVUPS Y4, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y5, (AX)
-	VMOVUPS Y6, 32(AX)
+	VMOVUPS Y1, (R9)
+	VMOVUPS Y2, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y3, (R9)
+	VMOVUPS Y4, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y5, (R9)
+	VMOVUPS Y6, 32(R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMASKMOVPS Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y3, (AX)
-	VMASKMOVPS Y4, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y5, (AX)
-	VMASKMOVPS Y6, Y0, 32(AX)
+	VMOVUPS    Y1, (R9)
+	VMASKMOVPS Y2, Y0, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y3, (R9)
+	VMASKMOVPS Y4, Y0, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y5, (R9)
+	VMASKMOVPS Y6, Y0, 32(R9)
 	VZEROUPPER
 	RET
 
 // func tile4x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile4x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -871,6 +917,17 @@ TEXT ·tile4x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R10
+	MOVQ         ldc+56(FP), R11
+	SHLQ         $0x02, R11
+	MOVQ         R10, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -925,63 +982,60 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPS     (DX), Y1, Y1
-	VMASKMOVPS 32(DX), Y0, Y11
+	MOVQ       R10, AX
+	VADDPS     (AX), Y1, Y1
+	VMASKMOVPS 32(AX), Y0, Y11
 	VADDPS     Y11, Y2, Y2
-	ADDQ       CX, DX
-	VADDPS     (DX), Y3, Y3
-	VMASKMOVPS 32(DX), Y0, Y11
+	ADDQ       R11, AX
+	VADDPS     (AX), Y3, Y3
+	VMASKMOVPS 32(AX), Y0, Y11
 	VADDPS     Y11, Y4, Y4
-	ADDQ       CX, DX
-	VADDPS     (DX), Y5, Y5
-	VMASKMOVPS 32(DX), Y0, Y11
+	ADDQ       R11, AX
+	VADDPS     (AX), Y5, Y5
+	VMASKMOVPS 32(AX), Y0, Y11
 	VADDPS     Y11, Y6, Y6
-	ADDQ       CX, DX
-	VADDPS     (DX), Y7, Y7
-	VMASKMOVPS 32(DX), Y0, Y11
+	ADDQ       R11, AX
+	VADDPS     (AX), Y7, Y7
+	VMASKMOVPS 32(AX), Y0, Y11
 	VADDPS     Y11, Y8, Y8
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	VMOVUPS Y4, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y5, (AX)
-	VMOVUPS Y6, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y7, (AX)
-	VMOVUPS Y8, 32(AX)
+	VMOVUPS Y1, (R10)
+	VMOVUPS Y2, 32(R10)
+	ADDQ    R11, R10
+	VMOVUPS Y3, (R10)
+	VMOVUPS Y4, 32(R10)
+	ADDQ    R11, R10
+	VMOVUPS Y5, (R10)
+	VMOVUPS Y6, 32(R10)
+	ADDQ    R11, R10
+	VMOVUPS Y7, (R10)
+	VMOVUPS Y8, 32(R10)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMASKMOVPS Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y3, (AX)
-	VMASKMOVPS Y4, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y5, (AX)
-	VMASKMOVPS Y6, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y7, (AX)
-	VMASKMOVPS Y8, Y0, 32(AX)
+	VMOVUPS    Y1, (R10)
+	VMASKMOVPS Y2, Y0, 32(R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y3, (R10)
+	VMASKMOVPS Y4, Y0, 32(R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y5, (R10)
+	VMASKMOVPS Y6, Y0, 32(R10)
+	ADDQ       R11, R10
+	VMOVUPS    Y7, (R10)
+	VMASKMOVPS Y8, Y0, 32(R10)
 	VZEROUPPER
 	RET
 
 // func tile5x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile5x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -998,6 +1052,19 @@ TEXT ·tile5x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R11
+	MOVQ         ldc+56(FP), R12
+	SHLQ         $0x02, R12
+	MOVQ         R11, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1062,73 +1129,70 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPS     (DX), Y1, Y1
-	VMASKMOVPS 32(DX), Y0, Y13
+	MOVQ       R11, AX
+	VADDPS     (AX), Y1, Y1
+	VMASKMOVPS 32(AX), Y0, Y13
 	VADDPS     Y13, Y2, Y2
-	ADDQ       CX, DX
-	VADDPS     (DX), Y3, Y3
-	VMASKMOVPS 32(DX), Y0, Y13
+	ADDQ       R12, AX
+	VADDPS     (AX), Y3, Y3
+	VMASKMOVPS 32(AX), Y0, Y13
 	VADDPS     Y13, Y4, Y4
-	ADDQ       CX, DX
-	VADDPS     (DX), Y5, Y5
-	VMASKMOVPS 32(DX), Y0, Y13
+	ADDQ       R12, AX
+	VADDPS     (AX), Y5, Y5
+	VMASKMOVPS 32(AX), Y0, Y13
 	VADDPS     Y13, Y6, Y6
-	ADDQ       CX, DX
-	VADDPS     (DX), Y7, Y7
-	VMASKMOVPS 32(DX), Y0, Y13
+	ADDQ       R12, AX
+	VADDPS     (AX), Y7, Y7
+	VMASKMOVPS 32(AX), Y0, Y13
 	VADDPS     Y13, Y8, Y8
-	ADDQ       CX, DX
-	VADDPS     (DX), Y9, Y9
-	VMASKMOVPS 32(DX), Y0, Y13
+	ADDQ       R12, AX
+	VADDPS     (AX), Y9, Y9
+	VMASKMOVPS 32(AX), Y0, Y13
 	VADDPS     Y13, Y10, Y10
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	VMOVUPS Y4, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y5, (AX)
-	VMOVUPS Y6, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y7, (AX)
-	VMOVUPS Y8, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y9, (AX)
-	VMOVUPS Y10, 32(AX)
+	VMOVUPS Y1, (R11)
+	VMOVUPS Y2, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y3, (R11)
+	VMOVUPS Y4, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y7, (R11)
+	VMOVUPS Y8, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y9, (R11)
+	VMOVUPS Y10, 32(R11)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMASKMOVPS Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y3, (AX)
-	VMASKMOVPS Y4, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y5, (AX)
-	VMASKMOVPS Y6, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y7, (AX)
-	VMASKMOVPS Y8, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y9, (AX)
-	VMASKMOVPS Y10, Y0, 32(AX)
+	VMOVUPS    Y1, (R11)
+	VMASKMOVPS Y2, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y3, (R11)
+	VMASKMOVPS Y4, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y5, (R11)
+	VMASKMOVPS Y6, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y7, (R11)
+	VMASKMOVPS Y8, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y9, (R11)
+	VMASKMOVPS Y10, Y0, 32(R11)
 	VZEROUPPER
 	RET
 
 // func tile6x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile6x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1145,6 +1209,21 @@ TEXT ·tile6x2F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R11
+	MOVQ         ldc+56(FP), R12
+	SHLQ         $0x02, R12
+	MOVQ         R11, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1217,78 +1296,75 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPS     (DX), Y1, Y1
-	VMASKMOVPS 32(DX), Y0, Y15
+	MOVQ       R11, AX
+	VADDPS     (AX), Y1, Y1
+	VMASKMOVPS 32(AX), Y0, Y15
 	VADDPS     Y15, Y2, Y2
-	ADDQ       CX, DX
-	VADDPS     (DX), Y3, Y3
-	VMASKMOVPS 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPS     (AX), Y3, Y3
+	VMASKMOVPS 32(AX), Y0, Y15
 	VADDPS     Y15, Y4, Y4
-	ADDQ       CX, DX
-	VADDPS     (DX), Y5, Y5
-	VMASKMOVPS 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPS     (AX), Y5, Y5
+	VMASKMOVPS 32(AX), Y0, Y15
 	VADDPS     Y15, Y6, Y6
-	ADDQ       CX, DX
-	VADDPS     (DX), Y7, Y7
-	VMASKMOVPS 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPS     (AX), Y7, Y7
+	VMASKMOVPS 32(AX), Y0, Y15
 	VADDPS     Y15, Y8, Y8
-	ADDQ       CX, DX
-	VADDPS     (DX), Y9, Y9
-	VMASKMOVPS 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPS     (AX), Y9, Y9
+	VMASKMOVPS 32(AX), Y0, Y15
 	VADDPS     Y15, Y10, Y10
-	ADDQ       CX, DX
-	VADDPS     (DX), Y11, Y11
-	VMASKMOVPS 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPS     (AX), Y11, Y11
+	VMASKMOVPS 32(AX), Y0, Y15
 	VADDPS     Y15, Y12, Y12
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y3, (AX)
-	VMOVUPS Y4, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y5, (AX)
-	VMOVUPS Y6, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y7, (AX)
-	VMOVUPS Y8, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y9, (AX)
-	VMOVUPS Y10, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y11, (AX)
-	VMOVUPS Y12, 32(AX)
+	VMOVUPS Y1, (R11)
+	VMOVUPS Y2, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y3, (R11)
+	VMOVUPS Y4, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y7, (R11)
+	VMOVUPS Y8, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y9, (R11)
+	VMOVUPS Y10, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPS Y11, (R11)
+	VMOVUPS Y12, 32(R11)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMASKMOVPS Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y3, (AX)
-	VMASKMOVPS Y4, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y5, (AX)
-	VMASKMOVPS Y6, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y7, (AX)
-	VMASKMOVPS Y8, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y9, (AX)
-	VMASKMOVPS Y10, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y11, (AX)
-	VMASKMOVPS Y12, Y0, 32(AX)
+	VMOVUPS    Y1, (R11)
+	VMASKMOVPS Y2, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y3, (R11)
+	VMASKMOVPS Y4, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y5, (R11)
+	VMASKMOVPS Y6, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y7, (R11)
+	VMASKMOVPS Y8, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y9, (R11)
+	VMASKMOVPS Y10, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPS    Y11, (R11)
+	VMASKMOVPS Y12, Y0, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -1308,6 +1384,9 @@ TEXT ·tile1x3F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1315,13 +1394,10 @@ TEXT ·tile1x3F32AVX2(SB), NOSPLIT, $0-73
 	JNE          edge
 
 full:
-	VMOVUPS      (SI), Y4
-	VMOVUPS      32(SI), Y5
-	VMOVUPS      64(SI), Y6
-	VBROADCASTSS (CX), Y7
-	VFMADD231PS  Y4, Y7, Y1
-	VFMADD231PS  Y5, Y7, Y2
-	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  (SI), Y5, Y1
+	VFMADD231PS  32(SI), Y5, Y2
+	VFMADD231PS  64(SI), Y5, Y3
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
@@ -1330,49 +1406,44 @@ full:
 
 edge:
 loop:
-	VMOVUPS      (SI), Y4
-	VMOVUPS      32(SI), Y5
-	VMASKMOVPS   64(SI), Y0, Y6
-	VBROADCASTSS (CX), Y7
-	VFMADD231PS  Y4, Y7, Y1
-	VFMADD231PS  Y5, Y7, Y2
-	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  (SI), Y5, Y1
+	VFMADD231PS  32(SI), Y5, Y2
+	VMASKMOVPS   64(SI), Y0, Y4
+	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), CL
-	TESTB      CL, CL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, CX
-	VADDPS     (CX), Y1, Y1
-	VADDPS     32(CX), Y2, Y2
-	VMASKMOVPS 64(CX), Y0, Y7
-	VADDPS     Y7, Y3, Y3
+	MOVQ       DX, AX
+	VADDPS     (AX), Y1, Y1
+	VADDPS     32(AX), Y2, Y2
+	VMASKMOVPS 64(AX), Y0, Y5
+	VADDPS     Y5, Y3, Y3
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	VMOVUPS Y3, 64(AX)
+	VMOVUPS Y1, (DX)
+	VMOVUPS Y2, 32(DX)
+	VMOVUPS Y3, 64(DX)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMOVUPS    Y2, 32(AX)
-	VMASKMOVPS Y3, Y0, 64(AX)
+	VMOVUPS    Y1, (DX)
+	VMOVUPS    Y2, 32(DX)
+	VMASKMOVPS Y3, Y0, 64(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x3F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile2x3F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1387,6 +1458,15 @@ TEXT ·tile2x3F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1433,44 +1513,41 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPS     (DX), Y1, Y1
-	VADDPS     32(DX), Y2, Y2
-	VMASKMOVPS 64(DX), Y0, Y10
+	MOVQ       R9, AX
+	VADDPS     (AX), Y1, Y1
+	VADDPS     32(AX), Y2, Y2
+	VMASKMOVPS 64(AX), Y0, Y10
 	VADDPS     Y10, Y3, Y3
-	ADDQ       CX, DX
-	VADDPS     (DX), Y4, Y4
-	VADDPS     32(DX), Y5, Y5
-	VMASKMOVPS 64(DX), Y0, Y10
+	ADDQ       R10, AX
+	VADDPS     (AX), Y4, Y4
+	VADDPS     32(AX), Y5, Y5
+	VMASKMOVPS 64(AX), Y0, Y10
 	VADDPS     Y10, Y6, Y6
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	VMOVUPS Y3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	VMOVUPS Y6, 64(AX)
+	VMOVUPS Y1, (R9)
+	VMOVUPS Y2, 32(R9)
+	VMOVUPS Y3, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	VMOVUPS Y6, 64(R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMOVUPS    Y2, 32(AX)
-	VMASKMOVPS Y3, Y0, 64(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y4, (AX)
-	VMOVUPS    Y5, 32(AX)
-	VMASKMOVPS Y6, Y0, 64(AX)
+	VMOVUPS    Y1, (R9)
+	VMOVUPS    Y2, 32(R9)
+	VMASKMOVPS Y3, Y0, 64(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y4, (R9)
+	VMOVUPS    Y5, 32(R9)
+	VMASKMOVPS Y6, Y0, 64(R9)
 	VZEROUPPER
 	RET
 
@@ -1490,6 +1567,9 @@ TEXT ·tile1x4F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1498,15 +1578,11 @@ TEXT ·tile1x4F32AVX2(SB), NOSPLIT, $0-73
 	JNE          edge
 
 full:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI), Y6
-	VMOVUPS      64(SI), Y7
-	VMOVUPS      96(SI), Y8
-	VBROADCASTSS (CX), Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  (SI), Y6, Y1
+	VFMADD231PS  32(SI), Y6, Y2
+	VFMADD231PS  64(SI), Y6, Y3
+	VFMADD231PS  96(SI), Y6, Y4
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
@@ -1515,54 +1591,48 @@ full:
 
 edge:
 loop:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI), Y6
-	VMOVUPS      64(SI), Y7
-	VMASKMOVPS   96(SI), Y0, Y8
-	VBROADCASTSS (CX), Y9
-	VFMADD231PS  Y5, Y9, Y1
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  (SI), Y6, Y1
+	VFMADD231PS  32(SI), Y6, Y2
+	VFMADD231PS  64(SI), Y6, Y3
+	VMASKMOVPS   96(SI), Y0, Y5
+	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), CL
-	TESTB      CL, CL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, CX
-	VADDPS     (CX), Y1, Y1
-	VADDPS     32(CX), Y2, Y2
-	VADDPS     64(CX), Y3, Y3
-	VMASKMOVPS 96(CX), Y0, Y9
-	VADDPS     Y9, Y4, Y4
+	MOVQ       DX, AX
+	VADDPS     (AX), Y1, Y1
+	VADDPS     32(AX), Y2, Y2
+	VADDPS     64(AX), Y3, Y3
+	VMASKMOVPS 96(AX), Y0, Y6
+	VADDPS     Y6, Y4, Y4
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	VMOVUPS Y3, 64(AX)
-	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y1, (DX)
+	VMOVUPS Y2, 32(DX)
+	VMOVUPS Y3, 64(DX)
+	VMOVUPS Y4, 96(DX)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMOVUPS    Y2, 32(AX)
-	VMOVUPS    Y3, 64(AX)
-	VMASKMOVPS Y4, Y0, 96(AX)
+	VMOVUPS    Y1, (DX)
+	VMOVUPS    Y2, 32(DX)
+	VMOVUPS    Y3, 64(DX)
+	VMASKMOVPS Y4, Y0, 96(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x4F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile2x4F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1577,6 +1647,15 @@ TEXT ·tile2x4F32AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTD X0, Y0
 	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -1631,50 +1710,427 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPS     (DX), Y1, Y1
-	VADDPS     32(DX), Y2, Y2
-	VADDPS     64(DX), Y3, Y3
-	VMASKMOVPS 96(DX), Y0, Y13
+	MOVQ       R9, AX
+	VADDPS     (AX), Y1, Y1
+	VADDPS     32(AX), Y2, Y2
+	VADDPS     64(AX), Y3, Y3
+	VMASKMOVPS 96(AX), Y0, Y13
 	VADDPS     Y13, Y4, Y4
-	ADDQ       CX, DX
-	VADDPS     (DX), Y5, Y5
-	VADDPS     32(DX), Y6, Y6
-	VADDPS     64(DX), Y7, Y7
-	VMASKMOVPS 96(DX), Y0, Y13
+	ADDQ       R10, AX
+	VADDPS     (AX), Y5, Y5
+	VADDPS     32(AX), Y6, Y6
+	VADDPS     64(AX), Y7, Y7
+	VMASKMOVPS 96(AX), Y0, Y13
 	VADDPS     Y13, Y8, Y8
 
 store:
 	CMPQ    R8, $0x08
 	JNE     masked
-	VMOVUPS Y1, (AX)
-	VMOVUPS Y2, 32(AX)
-	VMOVUPS Y3, 64(AX)
-	VMOVUPS Y4, 96(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y5, (AX)
-	VMOVUPS Y6, 32(AX)
-	VMOVUPS Y7, 64(AX)
-	VMOVUPS Y8, 96(AX)
+	VMOVUPS Y1, (R9)
+	VMOVUPS Y2, 32(R9)
+	VMOVUPS Y3, 64(R9)
+	VMOVUPS Y4, 96(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y5, (R9)
+	VMOVUPS Y6, 32(R9)
+	VMOVUPS Y7, 64(R9)
+	VMOVUPS Y8, 96(R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPS    Y1, (AX)
-	VMOVUPS    Y2, 32(AX)
-	VMOVUPS    Y3, 64(AX)
-	VMASKMOVPS Y4, Y0, 96(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y5, (AX)
-	VMOVUPS    Y6, 32(AX)
-	VMOVUPS    Y7, 64(AX)
-	VMASKMOVPS Y8, Y0, 96(AX)
+	VMOVUPS    Y1, (R9)
+	VMOVUPS    Y2, 32(R9)
+	VMOVUPS    Y3, 64(R9)
+	VMASKMOVPS Y4, Y0, 96(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y5, (R9)
+	VMOVUPS    Y6, 32(R9)
+	VMOVUPS    Y7, 64(R9)
+	VMASKMOVPS Y8, Y0, 96(R9)
+	VZEROUPPER
+	RET
+
+// func tile1x5F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·tile1x5F32AVX2(SB), NOSPLIT, $0-73
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         ars+16(FP), DX
+	MOVQ         aks+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         bks+40(FP), DI
+	MOVQ         cols+64(FP), R8
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	SHLQ         $0x02, DI
+	MOVQ         R8, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	CMPQ         R8, $0x08
+	JNE          edge
+
+full:
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  (SI), Y7, Y1
+	VFMADD231PS  32(SI), Y7, Y2
+	VFMADD231PS  64(SI), Y7, Y3
+	VFMADD231PS  96(SI), Y7, Y4
+	VFMADD231PS  128(SI), Y7, Y5
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          full
+	JMP          sum
+
+edge:
+loop:
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  (SI), Y7, Y1
+	VFMADD231PS  32(SI), Y7, Y2
+	VFMADD231PS  64(SI), Y7, Y3
+	VFMADD231PS  96(SI), Y7, Y4
+	VMASKMOVPS   128(SI), Y0, Y6
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+
+sum:
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	MOVQ       DX, AX
+	VADDPS     (AX), Y1, Y1
+	VADDPS     32(AX), Y2, Y2
+	VADDPS     64(AX), Y3, Y3
+	VADDPS     96(AX), Y4, Y4
+	VMASKMOVPS 128(AX), Y0, Y7
+	VADDPS     Y7, Y5, Y5
+
+store:
+	CMPQ    R8, $0x08
+	JNE     masked
+	VMOVUPS Y1, (DX)
+	VMOVUPS Y2, 32(DX)
+	VMOVUPS Y3, 64(DX)
+	VMOVUPS Y4, 96(DX)
+	VMOVUPS Y5, 128(DX)
+	VZEROUPPER
+	RET
+
+masked:
+	VMOVUPS    Y1, (DX)
+	VMOVUPS    Y2, 32(DX)
+	VMOVUPS    Y3, 64(DX)
+	VMOVUPS    Y4, 96(DX)
+	VMASKMOVPS Y5, Y0, 128(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x6F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·tile1x6F32AVX2(SB), NOSPLIT, $0-73
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         ars+16(FP), DX
+	MOVQ         aks+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         bks+40(FP), DI
+	MOVQ         cols+64(FP), R8
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	SHLQ         $0x02, DI
+	MOVQ         R8, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	CMPQ         R8, $0x08
+	JNE          edge
+
+full:
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  (SI), Y8, Y1
+	VFMADD231PS  32(SI), Y8, Y2
+	VFMADD231PS  64(SI), Y8, Y3
+	VFMADD231PS  96(SI), Y8, Y4
+	VFMADD231PS  128(SI), Y8, Y5
+	VFMADD231PS  160(SI), Y8, Y6
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          full
+	JMP          sum
+
+edge:
+loop:
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  (SI), Y8, Y1
+	VFMADD231PS  32(SI), Y8, Y2
+	VFMADD231PS  64(SI), Y8, Y3
+	VFMADD231PS  96(SI), Y8, Y4
+	VFMADD231PS  128(SI), Y8, Y5
+	VMASKMOVPS   160(SI), Y0, Y7
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+
+sum:
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	MOVQ       DX, AX
+	VADDPS     (AX), Y1, Y1
+	VADDPS     32(AX), Y2, Y2
+	VADDPS     64(AX), Y3, Y3
+	VADDPS     96(AX), Y4, Y4
+	VADDPS     128(AX), Y5, Y5
+	VMASKMOVPS 160(AX), Y0, Y8
+	VADDPS     Y8, Y6, Y6
+
+store:
+	CMPQ    R8, $0x08
+	JNE     masked
+	VMOVUPS Y1, (DX)
+	VMOVUPS Y2, 32(DX)
+	VMOVUPS Y3, 64(DX)
+	VMOVUPS Y4, 96(DX)
+	VMOVUPS Y5, 128(DX)
+	VMOVUPS Y6, 160(DX)
+	VZEROUPPER
+	RET
+
+masked:
+	VMOVUPS    Y1, (DX)
+	VMOVUPS    Y2, 32(DX)
+	VMOVUPS    Y3, 64(DX)
+	VMOVUPS    Y4, 96(DX)
+	VMOVUPS    Y5, 128(DX)
+	VMASKMOVPS Y6, Y0, 160(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x7F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·tile1x7F32AVX2(SB), NOSPLIT, $0-73
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         ars+16(FP), DX
+	MOVQ         aks+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         bks+40(FP), DI
+	MOVQ         cols+64(FP), R8
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	SHLQ         $0x02, DI
+	MOVQ         R8, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	CMPQ         R8, $0x08
+	JNE          edge
+
+full:
+	VBROADCASTSS (CX), Y9
+	VFMADD231PS  (SI), Y9, Y1
+	VFMADD231PS  32(SI), Y9, Y2
+	VFMADD231PS  64(SI), Y9, Y3
+	VFMADD231PS  96(SI), Y9, Y4
+	VFMADD231PS  128(SI), Y9, Y5
+	VFMADD231PS  160(SI), Y9, Y6
+	VFMADD231PS  192(SI), Y9, Y7
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          full
+	JMP          sum
+
+edge:
+loop:
+	VBROADCASTSS (CX), Y9
+	VFMADD231PS  (SI), Y9, Y1
+	VFMADD231PS  32(SI), Y9, Y2
+	VFMADD231PS  64(SI), Y9, Y3
+	VFMADD231PS  96(SI), Y9, Y4
+	VFMADD231PS  128(SI), Y9, Y5
+	VFMADD231PS  160(SI), Y9, Y6
+	VMASKMOVPS   192(SI), Y0, Y8
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+
+sum:
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	MOVQ       DX, AX
+	VADDPS     (AX), Y1, Y1
+	VADDPS     32(AX), Y2, Y2
+	VADDPS     64(AX), Y3, Y3
+	VADDPS     96(AX), Y4, Y4
+	VADDPS     128(AX), Y5, Y5
+	VADDPS     160(AX), Y6, Y6
+	VMASKMOVPS 192(AX), Y0, Y9
+	VADDPS     Y9, Y7, Y7
+
+store:
+	CMPQ    R8, $0x08
+	JNE     masked
+	VMOVUPS Y1, (DX)
+	VMOVUPS Y2, 32(DX)
+	VMOVUPS Y3, 64(DX)
+	VMOVUPS Y4, 96(DX)
+	VMOVUPS Y5, 128(DX)
+	VMOVUPS Y6, 160(DX)
+	VMOVUPS Y7, 192(DX)
+	VZEROUPPER
+	RET
+
+masked:
+	VMOVUPS    Y1, (DX)
+	VMOVUPS    Y2, 32(DX)
+	VMOVUPS    Y3, 64(DX)
+	VMOVUPS    Y4, 96(DX)
+	VMOVUPS    Y5, 128(DX)
+	VMOVUPS    Y6, 160(DX)
+	VMASKMOVPS Y7, Y0, 192(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x8F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·tile1x8F32AVX2(SB), NOSPLIT, $0-73
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         ars+16(FP), DX
+	MOVQ         aks+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         bks+40(FP), DI
+	MOVQ         cols+64(FP), R8
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	SHLQ         $0x02, DI
+	MOVQ         R8, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     iota32<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x02, R9
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	CMPQ         R8, $0x08
+	JNE          edge
+
+full:
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  (SI), Y10, Y1
+	VFMADD231PS  32(SI), Y10, Y2
+	VFMADD231PS  64(SI), Y10, Y3
+	VFMADD231PS  96(SI), Y10, Y4
+	VFMADD231PS  128(SI), Y10, Y5
+	VFMADD231PS  160(SI), Y10, Y6
+	VFMADD231PS  192(SI), Y10, Y7
+	VFMADD231PS  224(SI), Y10, Y8
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          full
+	JMP          sum
+
+edge:
+loop:
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  (SI), Y10, Y1
+	VFMADD231PS  32(SI), Y10, Y2
+	VFMADD231PS  64(SI), Y10, Y3
+	VFMADD231PS  96(SI), Y10, Y4
+	VFMADD231PS  128(SI), Y10, Y5
+	VFMADD231PS  160(SI), Y10, Y6
+	VFMADD231PS  192(SI), Y10, Y7
+	VMASKMOVPS   224(SI), Y0, Y9
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+
+sum:
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	MOVQ       DX, AX
+	VADDPS     (AX), Y1, Y1
+	VADDPS     32(AX), Y2, Y2
+	VADDPS     64(AX), Y3, Y3
+	VADDPS     96(AX), Y4, Y4
+	VADDPS     128(AX), Y5, Y5
+	VADDPS     160(AX), Y6, Y6
+	VADDPS     192(AX), Y7, Y7
+	VMASKMOVPS 224(AX), Y0, Y10
+	VADDPS     Y10, Y8, Y8
+
+store:
+	CMPQ    R8, $0x08
+	JNE     masked
+	VMOVUPS Y1, (DX)
+	VMOVUPS Y2, 32(DX)
+	VMOVUPS Y3, 64(DX)
+	VMOVUPS Y4, 96(DX)
+	VMOVUPS Y5, 128(DX)
+	VMOVUPS Y6, 160(DX)
+	VMOVUPS Y7, 192(DX)
+	VMOVUPS Y8, 224(DX)
+	VZEROUPPER
+	RET
+
+masked:
+	VMOVUPS    Y1, (DX)
+	VMOVUPS    Y2, 32(DX)
+	VMOVUPS    Y3, 64(DX)
+	VMOVUPS    Y4, 96(DX)
+	VMOVUPS    Y5, 128(DX)
+	VMOVUPS    Y6, 160(DX)
+	VMOVUPS    Y7, 192(DX)
+	VMASKMOVPS Y8, Y0, 224(DX)
 	VZEROUPPER
 	RET
 
@@ -1694,49 +2150,56 @@ TEXT ·tile1x1F32AVX512(SB), NOSPLIT, $0-73
 	MOVQ   $-1, DX
 	BZHIQ  R8, DX, DX
 	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x02, R8
 	VPXORD Z0, Z0, Z0
 
 loop:
-	VMOVUPS.Z    (SI), K1, Z1
 	VBROADCASTSS (CX), Z2
+	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), CL
-	TESTB        CL, CL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, CX
-	VMOVUPS.Z    (CX), K1, Z2
+	MOVQ         DX, AX
+	VMOVUPS.Z    (AX), K1, Z2
 	VADDPS       Z2, Z0, Z0
 
 store:
-	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z0, K1, (DX)
 	VZEROUPPER
 	RET
 
 // func tile2x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x1F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z2
@@ -1748,45 +2211,51 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPS.Z    (DX), K1, Z3
+	MOVQ         R8, AX
+	VMOVUPS.Z    (AX), K1, Z3
 	VADDPS       Z3, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z3
+	ADDQ         R9, AX
+	VMOVUPS.Z    (AX), K1, Z3
 	VADDPS       Z3, Z1, Z1
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile3x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x1F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z3
@@ -1800,52 +2269,60 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPS.Z    (DX), K1, Z4
+	MOVQ         R8, AX
+	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z4, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z4
+	ADDQ         R9, AX
+	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z4, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z4
+	ADDQ         R9, AX
+	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z4, Z2, Z2
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile4x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x1F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (DX)(DX*2), R9
-	MOVQ   $-1, R10
-	BZHIQ  R8, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (DX)(DX*2), R9
+	MOVQ       $-1, R10
+	BZHIQ      R8, R10, R10
+	KMOVW      R10, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R10
+	SHLQ       $0x02, R10
+	MOVQ       R8, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z4
@@ -1861,59 +2338,69 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPS.Z    (DX), K1, Z5
+	MOVQ         R8, AX
+	VMOVUPS.Z    (AX), K1, Z5
 	VADDPS       Z5, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z5
+	ADDQ         R10, AX
+	VMOVUPS.Z    (AX), K1, Z5
 	VADDPS       Z5, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z5
+	ADDQ         R10, AX
+	VMOVUPS.Z    (AX), K1, Z5
 	VADDPS       Z5, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z5
+	ADDQ         R10, AX
+	VMOVUPS.Z    (AX), K1, Z5
 	VADDPS       Z5, Z3, Z3
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R10, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R10, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R10, R8
+	VMOVUPS Z3, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile5x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x1F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z5
@@ -1932,65 +2419,77 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPS.Z    (DX), K1, Z6
+	MOVQ         R8, AX
+	VMOVUPS.Z    (AX), K1, Z6
 	VADDPS       Z6, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z6
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z6
 	VADDPS       Z6, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z6
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z6
 	VADDPS       Z6, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z6
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z6
 	VADDPS       Z6, Z3, Z3
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z6
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z6
 	VADDPS       Z6, Z4, Z4
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z4, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile6x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x1F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z6
@@ -2011,71 +2510,85 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPS.Z    (DX), K1, Z7
+	MOVQ         R8, AX
+	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z7, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z7, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z7, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z7, Z3, Z3
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z7, Z4, Z4
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z7, Z5, Z5
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z5, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile7x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x1F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z7
@@ -2098,77 +2611,93 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPS.Z    (DX), K1, Z8
+	MOVQ         R8, AX
+	VMOVUPS.Z    (AX), K1, Z8
 	VADDPS       Z8, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z8
 	VADDPS       Z8, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z8
 	VADDPS       Z8, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z8
 	VADDPS       Z8, Z3, Z3
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z8
 	VADDPS       Z8, Z4, Z4
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z8
 	VADDPS       Z8, Z5, Z5
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z8
 	VADDPS       Z8, Z6, Z6
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z6, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile8x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x1F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop:
 	VMOVUPS.Z    (SI), K1, Z8
@@ -2193,53 +2722,50 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPS.Z    (DX), K1, Z9
+	MOVQ         R8, AX
+	VMOVUPS.Z    (AX), K1, Z9
 	VADDPS       Z9, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z9
 	VADDPS       Z9, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z9
 	VADDPS       Z9, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z9
 	VADDPS       Z9, Z3, Z3
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z9
 	VADDPS       Z9, Z4, Z4
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z9
 	VADDPS       Z9, Z5, Z5
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z9
 	VADDPS       Z9, Z6, Z6
-	ADDQ         CX, DX
-	VMOVUPS.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPS.Z    (AX), K1, Z9
 	VADDPS       Z9, Z7, Z7
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, K1, (AX)
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z6, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPS Z7, K1, (R8)
 	VZEROUPPER
 	RET
 
@@ -2259,56 +2785,64 @@ TEXT ·tile1x2F32AVX512(SB), NOSPLIT, $0-73
 	MOVQ   $-1, DX
 	BZHIQ  R8, DX, DX
 	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x02, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
 loop:
-	VMOVUPS      (SI), Z2
-	VMOVUPS.Z    64(SI), K1, Z3
-	VBROADCASTSS (CX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  (SI), Z3, Z0
+	VMOVUPS.Z    64(SI), K1, Z2
+	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), CL
-	TESTB        CL, CL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, CX
-	VADDPS       (CX), Z0, Z0
-	VMOVUPS.Z    64(CX), K1, Z4
-	VADDPS       Z4, Z1, Z1
+	MOVQ         DX, AX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z3
+	VADDPS       Z3, Z1, Z1
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, K1, 64(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x2F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 loop:
 	VMOVUPS      (SI), Z4
@@ -2323,52 +2857,61 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VMOVUPS.Z    64(DX), K1, Z6
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z6
 	VADDPS       Z6, Z1, Z1
-	ADDQ         CX, DX
-	VADDPS       (DX), Z2, Z2
-	VMOVUPS.Z    64(DX), K1, Z6
+	ADDQ         R9, AX
+	VADDPS       (AX), Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z6
 	VADDPS       Z6, Z3, Z3
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, K1, 64(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile3x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x2F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
 
 loop:
 	VMOVUPS      (SI), Z6
@@ -2386,62 +2929,74 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VMOVUPS.Z    64(DX), K1, Z8
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z8
 	VADDPS       Z8, Z1, Z1
-	ADDQ         CX, DX
-	VADDPS       (DX), Z2, Z2
-	VMOVUPS.Z    64(DX), K1, Z8
+	ADDQ         R9, AX
+	VADDPS       (AX), Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z8
 	VADDPS       Z8, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VMOVUPS.Z    64(DX), K1, Z8
+	ADDQ         R9, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS.Z    64(AX), K1, Z8
 	VADDPS       Z8, Z5, Z5
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, K1, 64(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, K1, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile4x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x2F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (DX)(DX*2), R9
-	MOVQ   $-1, R10
-	BZHIQ  R8, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (DX)(DX*2), R9
+	MOVQ       $-1, R10
+	BZHIQ      R8, R10, R10
+	KMOVW      R10, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R10
+	SHLQ       $0x02, R10
+	MOVQ       R8, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop:
 	VMOVUPS      (SI), Z8
@@ -2462,72 +3017,87 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VMOVUPS.Z    64(DX), K1, Z10
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z10
 	VADDPS       Z10, Z1, Z1
-	ADDQ         CX, DX
-	VADDPS       (DX), Z2, Z2
-	VMOVUPS.Z    64(DX), K1, Z10
+	ADDQ         R10, AX
+	VADDPS       (AX), Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z10
 	VADDPS       Z10, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VMOVUPS.Z    64(DX), K1, Z10
+	ADDQ         R10, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS.Z    64(AX), K1, Z10
 	VADDPS       Z10, Z5, Z5
-	ADDQ         CX, DX
-	VADDPS       (DX), Z6, Z6
-	VMOVUPS.Z    64(DX), K1, Z10
+	ADDQ         R10, AX
+	VADDPS       (AX), Z6, Z6
+	VMOVUPS.Z    64(AX), K1, Z10
 	VADDPS       Z10, Z7, Z7
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, K1, 64(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, K1, 64(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, K1, 64(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile5x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x2F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
 
 loop:
 	VMOVUPS      (SI), Z10
@@ -2552,81 +3122,99 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VMOVUPS.Z    64(DX), K1, Z12
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z12
 	VADDPS       Z12, Z1, Z1
-	ADDQ         CX, DX
-	VADDPS       (DX), Z2, Z2
-	VMOVUPS.Z    64(DX), K1, Z12
+	ADDQ         R11, AX
+	VADDPS       (AX), Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z12
 	VADDPS       Z12, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VMOVUPS.Z    64(DX), K1, Z12
+	ADDQ         R11, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS.Z    64(AX), K1, Z12
 	VADDPS       Z12, Z5, Z5
-	ADDQ         CX, DX
-	VADDPS       (DX), Z6, Z6
-	VMOVUPS.Z    64(DX), K1, Z12
+	ADDQ         R11, AX
+	VADDPS       (AX), Z6, Z6
+	VMOVUPS.Z    64(AX), K1, Z12
 	VADDPS       Z12, Z7, Z7
-	ADDQ         CX, DX
-	VADDPS       (DX), Z8, Z8
-	VMOVUPS.Z    64(DX), K1, Z12
+	ADDQ         R11, AX
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS.Z    64(AX), K1, Z12
 	VADDPS       Z12, Z9, Z9
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, K1, 64(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile6x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x2F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop:
 	VMOVUPS      (SI), Z12
@@ -2654,90 +3242,111 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VMOVUPS.Z    64(DX), K1, Z14
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z14
 	VADDPS       Z14, Z1, Z1
-	ADDQ         CX, DX
-	VADDPS       (DX), Z2, Z2
-	VMOVUPS.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPS       (AX), Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z14
 	VADDPS       Z14, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VMOVUPS.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS.Z    64(AX), K1, Z14
 	VADDPS       Z14, Z5, Z5
-	ADDQ         CX, DX
-	VADDPS       (DX), Z6, Z6
-	VMOVUPS.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPS       (AX), Z6, Z6
+	VMOVUPS.Z    64(AX), K1, Z14
 	VADDPS       Z14, Z7, Z7
-	ADDQ         CX, DX
-	VADDPS       (DX), Z8, Z8
-	VMOVUPS.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS.Z    64(AX), K1, Z14
 	VADDPS       Z14, Z9, Z9
-	ADDQ         CX, DX
-	VADDPS       (DX), Z10, Z10
-	VMOVUPS.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPS       (AX), Z10, Z10
+	VMOVUPS.Z    64(AX), K1, Z14
 	VADDPS       Z14, Z11, Z11
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, K1, 64(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile7x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x2F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
 
 loop:
 	VMOVUPS      (SI), Z14
@@ -2768,99 +3377,123 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VMOVUPS.Z    64(DX), K1, Z16
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z16
 	VADDPS       Z16, Z1, Z1
-	ADDQ         CX, DX
-	VADDPS       (DX), Z2, Z2
-	VMOVUPS.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPS       (AX), Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z16
 	VADDPS       Z16, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VMOVUPS.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS.Z    64(AX), K1, Z16
 	VADDPS       Z16, Z5, Z5
-	ADDQ         CX, DX
-	VADDPS       (DX), Z6, Z6
-	VMOVUPS.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPS       (AX), Z6, Z6
+	VMOVUPS.Z    64(AX), K1, Z16
 	VADDPS       Z16, Z7, Z7
-	ADDQ         CX, DX
-	VADDPS       (DX), Z8, Z8
-	VMOVUPS.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS.Z    64(AX), K1, Z16
 	VADDPS       Z16, Z9, Z9
-	ADDQ         CX, DX
-	VADDPS       (DX), Z10, Z10
-	VMOVUPS.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPS       (AX), Z10, Z10
+	VMOVUPS.Z    64(AX), K1, Z16
 	VADDPS       Z16, Z11, Z11
-	ADDQ         CX, DX
-	VADDPS       (DX), Z12, Z12
-	VMOVUPS.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPS       (AX), Z12, Z12
+	VMOVUPS.Z    64(AX), K1, Z16
 	VADDPS       Z16, Z13, Z13
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, K1, 64(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile8x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x2F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x02, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
 
 loop:
 	VMOVUPS      (SI), Z16
@@ -2894,69 +3527,66 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VMOVUPS.Z    64(DX), K1, Z18
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z18
 	VADDPS       Z18, Z1, Z1
-	ADDQ         CX, DX
-	VADDPS       (DX), Z2, Z2
-	VMOVUPS.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPS       (AX), Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z18
 	VADDPS       Z18, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VMOVUPS.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPS       (AX), Z4, Z4
+	VMOVUPS.Z    64(AX), K1, Z18
 	VADDPS       Z18, Z5, Z5
-	ADDQ         CX, DX
-	VADDPS       (DX), Z6, Z6
-	VMOVUPS.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPS       (AX), Z6, Z6
+	VMOVUPS.Z    64(AX), K1, Z18
 	VADDPS       Z18, Z7, Z7
-	ADDQ         CX, DX
-	VADDPS       (DX), Z8, Z8
-	VMOVUPS.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPS       (AX), Z8, Z8
+	VMOVUPS.Z    64(AX), K1, Z18
 	VADDPS       Z18, Z9, Z9
-	ADDQ         CX, DX
-	VADDPS       (DX), Z10, Z10
-	VMOVUPS.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPS       (AX), Z10, Z10
+	VMOVUPS.Z    64(AX), K1, Z18
 	VADDPS       Z18, Z11, Z11
-	ADDQ         CX, DX
-	VADDPS       (DX), Z12, Z12
-	VMOVUPS.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPS       (AX), Z12, Z12
+	VMOVUPS.Z    64(AX), K1, Z18
 	VADDPS       Z18, Z13, Z13
-	ADDQ         CX, DX
-	VADDPS       (DX), Z14, Z14
-	VMOVUPS.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPS       (AX), Z14, Z14
+	VMOVUPS.Z    64(AX), K1, Z18
 	VADDPS       Z18, Z15, Z15
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, (AX)
-	VMOVUPS Z15, K1, 64(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, K1, 64(R8)
 	VZEROUPPER
 	RET
 
@@ -2976,63 +3606,72 @@ TEXT ·tile1x3F32AVX512(SB), NOSPLIT, $0-73
 	MOVQ   $-1, DX
 	BZHIQ  R8, DX, DX
 	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x02, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
 loop:
-	VMOVUPS      (SI), Z3
-	VMOVUPS      64(SI), Z4
-	VMOVUPS.Z    128(SI), K1, Z5
-	VBROADCASTSS (CX), Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  (SI), Z4, Z0
+	VFMADD231PS  64(SI), Z4, Z1
+	VMOVUPS.Z    128(SI), K1, Z3
+	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), CL
-	TESTB        CL, CL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, CX
-	VADDPS       (CX), Z0, Z0
-	VADDPS       64(CX), Z1, Z1
-	VMOVUPS.Z    128(CX), K1, Z6
-	VADDPS       Z6, Z2, Z2
+	MOVQ         DX, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS.Z    128(AX), K1, Z4
+	VADDPS       Z4, Z2, Z2
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, K1, 128(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x3F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x3F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
 
 loop:
 	VMOVUPS      (SI), Z6
@@ -3050,59 +3689,71 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VADDPS       64(DX), Z1, Z1
-	VMOVUPS.Z    128(DX), K1, Z9
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS.Z    128(AX), K1, Z9
 	VADDPS       Z9, Z2, Z2
-	ADDQ         CX, DX
-	VADDPS       (DX), Z3, Z3
-	VADDPS       64(DX), Z4, Z4
-	VMOVUPS.Z    128(DX), K1, Z9
+	ADDQ         R9, AX
+	VADDPS       (AX), Z3, Z3
+	VADDPS       64(AX), Z4, Z4
+	VMOVUPS.Z    128(AX), K1, Z9
 	VADDPS       Z9, Z5, Z5
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	VMOVUPS Z4, 64(AX)
-	VMOVUPS Z5, K1, 128(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, (R8)
+	VMOVUPS Z4, 64(R8)
+	VMOVUPS Z5, K1, 128(R8)
 	VZEROUPPER
 	RET
 
 // func tile3x3F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x3F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
 
 loop:
 	VMOVUPS      (SI), Z9
@@ -3124,72 +3775,88 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VADDPS       64(DX), Z1, Z1
-	VMOVUPS.Z    128(DX), K1, Z12
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS.Z    128(AX), K1, Z12
 	VADDPS       Z12, Z2, Z2
-	ADDQ         CX, DX
-	VADDPS       (DX), Z3, Z3
-	VADDPS       64(DX), Z4, Z4
-	VMOVUPS.Z    128(DX), K1, Z12
+	ADDQ         R9, AX
+	VADDPS       (AX), Z3, Z3
+	VADDPS       64(AX), Z4, Z4
+	VMOVUPS.Z    128(AX), K1, Z12
 	VADDPS       Z12, Z5, Z5
-	ADDQ         CX, DX
-	VADDPS       (DX), Z6, Z6
-	VADDPS       64(DX), Z7, Z7
-	VMOVUPS.Z    128(DX), K1, Z12
+	ADDQ         R9, AX
+	VADDPS       (AX), Z6, Z6
+	VADDPS       64(AX), Z7, Z7
+	VMOVUPS.Z    128(AX), K1, Z12
 	VADDPS       Z12, Z8, Z8
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	VMOVUPS Z4, 64(AX)
-	VMOVUPS Z5, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	VMOVUPS Z8, K1, 128(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, (R8)
+	VMOVUPS Z4, 64(R8)
+	VMOVUPS Z5, K1, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, K1, 128(R8)
 	VZEROUPPER
 	RET
 
 // func tile4x3F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x3F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (DX)(DX*2), R9
-	MOVQ   $-1, R10
-	BZHIQ  R8, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (DX)(DX*2), R9
+	MOVQ       $-1, R10
+	BZHIQ      R8, R10, R10
+	KMOVW      R10, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R10
+	SHLQ       $0x02, R10
+	MOVQ       R8, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop:
 	VMOVUPS      (SI), Z12
@@ -3215,49 +3882,46 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VADDPS       64(DX), Z1, Z1
-	VMOVUPS.Z    128(DX), K1, Z15
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VMOVUPS.Z    128(AX), K1, Z15
 	VADDPS       Z15, Z2, Z2
-	ADDQ         CX, DX
-	VADDPS       (DX), Z3, Z3
-	VADDPS       64(DX), Z4, Z4
-	VMOVUPS.Z    128(DX), K1, Z15
+	ADDQ         R10, AX
+	VADDPS       (AX), Z3, Z3
+	VADDPS       64(AX), Z4, Z4
+	VMOVUPS.Z    128(AX), K1, Z15
 	VADDPS       Z15, Z5, Z5
-	ADDQ         CX, DX
-	VADDPS       (DX), Z6, Z6
-	VADDPS       64(DX), Z7, Z7
-	VMOVUPS.Z    128(DX), K1, Z15
+	ADDQ         R10, AX
+	VADDPS       (AX), Z6, Z6
+	VADDPS       64(AX), Z7, Z7
+	VMOVUPS.Z    128(AX), K1, Z15
 	VADDPS       Z15, Z8, Z8
-	ADDQ         CX, DX
-	VADDPS       (DX), Z9, Z9
-	VADDPS       64(DX), Z10, Z10
-	VMOVUPS.Z    128(DX), K1, Z15
+	ADDQ         R10, AX
+	VADDPS       (AX), Z9, Z9
+	VADDPS       64(AX), Z10, Z10
+	VMOVUPS.Z    128(AX), K1, Z15
 	VADDPS       Z15, Z11, Z11
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	VMOVUPS Z4, 64(AX)
-	VMOVUPS Z5, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	VMOVUPS Z8, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z9, (AX)
-	VMOVUPS Z10, 64(AX)
-	VMOVUPS Z11, K1, 128(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z3, (R8)
+	VMOVUPS Z4, 64(R8)
+	VMOVUPS Z5, K1, 128(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, K1, 128(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z9, (R8)
+	VMOVUPS Z10, 64(R8)
+	VMOVUPS Z11, K1, 128(R8)
 	VZEROUPPER
 	RET
 
@@ -3277,70 +3941,80 @@ TEXT ·tile1x4F32AVX512(SB), NOSPLIT, $0-73
 	MOVQ   $-1, DX
 	BZHIQ  R8, DX, DX
 	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x02, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
 loop:
-	VMOVUPS      (SI), Z4
-	VMOVUPS      64(SI), Z5
-	VMOVUPS      128(SI), Z6
-	VMOVUPS.Z    192(SI), K1, Z7
-	VBROADCASTSS (CX), Z8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z5, Z8, Z1
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  (SI), Z5, Z0
+	VFMADD231PS  64(SI), Z5, Z1
+	VFMADD231PS  128(SI), Z5, Z2
+	VMOVUPS.Z    192(SI), K1, Z4
+	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), CL
-	TESTB        CL, CL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, CX
-	VADDPS       (CX), Z0, Z0
-	VADDPS       64(CX), Z1, Z1
-	VADDPS       128(CX), Z2, Z2
-	VMOVUPS.Z    192(CX), K1, Z8
-	VADDPS       Z8, Z3, Z3
+	MOVQ         DX, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS.Z    192(AX), K1, Z5
+	VADDPS       Z5, Z3, Z3
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, K1, 192(AX)
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, K1, 192(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x4F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop:
 	VMOVUPS      (SI), Z8
@@ -3361,66 +4035,81 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VADDPS       64(DX), Z1, Z1
-	VADDPS       128(DX), Z2, Z2
-	VMOVUPS.Z    192(DX), K1, Z12
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS.Z    192(AX), K1, Z12
 	VADDPS       Z12, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VADDPS       64(DX), Z5, Z5
-	VADDPS       128(DX), Z6, Z6
-	VMOVUPS.Z    192(DX), K1, Z12
+	ADDQ         R9, AX
+	VADDPS       (AX), Z4, Z4
+	VADDPS       64(AX), Z5, Z5
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS.Z    192(AX), K1, Z12
 	VADDPS       Z12, Z7, Z7
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	VMOVUPS Z6, 128(AX)
-	VMOVUPS Z7, K1, 192(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, K1, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	VMOVUPS Z6, 128(R8)
+	VMOVUPS Z7, K1, 192(R8)
 	VZEROUPPER
 	RET
 
 // func tile3x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x4F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop:
 	VMOVUPS      (SI), Z12
@@ -3446,82 +4135,102 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VADDPS       64(DX), Z1, Z1
-	VADDPS       128(DX), Z2, Z2
-	VMOVUPS.Z    192(DX), K1, Z16
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS.Z    192(AX), K1, Z16
 	VADDPS       Z16, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VADDPS       64(DX), Z5, Z5
-	VADDPS       128(DX), Z6, Z6
-	VMOVUPS.Z    192(DX), K1, Z16
+	ADDQ         R9, AX
+	VADDPS       (AX), Z4, Z4
+	VADDPS       64(AX), Z5, Z5
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS.Z    192(AX), K1, Z16
 	VADDPS       Z16, Z7, Z7
-	ADDQ         CX, DX
-	VADDPS       (DX), Z8, Z8
-	VADDPS       64(DX), Z9, Z9
-	VADDPS       128(DX), Z10, Z10
-	VMOVUPS.Z    192(DX), K1, Z16
+	ADDQ         R9, AX
+	VADDPS       (AX), Z8, Z8
+	VADDPS       64(AX), Z9, Z9
+	VADDPS       128(AX), Z10, Z10
+	VMOVUPS.Z    192(AX), K1, Z16
 	VADDPS       Z16, Z11, Z11
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	VMOVUPS Z6, 128(AX)
-	VMOVUPS Z7, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	VMOVUPS Z10, 128(AX)
-	VMOVUPS Z11, K1, 192(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, K1, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	VMOVUPS Z6, 128(R8)
+	VMOVUPS Z7, K1, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	VMOVUPS Z10, 128(R8)
+	VMOVUPS Z11, K1, 192(R8)
 	VZEROUPPER
 	RET
 
 // func tile4x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x4F32AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, BX
-	SHLQ   $0x02, DI
-	LEAQ   (DX)(DX*2), R9
-	MOVQ   $-1, R10
-	BZHIQ  R8, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x02, DX
+	SHLQ       $0x02, BX
+	SHLQ       $0x02, DI
+	LEAQ       (DX)(DX*2), R9
+	MOVQ       $-1, R10
+	BZHIQ      R8, R10, R10
+	KMOVW      R10, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R10
+	SHLQ       $0x02, R10
+	MOVQ       R8, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
 
 loop:
 	VMOVUPS      (SI), Z16
@@ -3552,57 +4261,306 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x02, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPS       (DX), Z0, Z0
-	VADDPS       64(DX), Z1, Z1
-	VADDPS       128(DX), Z2, Z2
-	VMOVUPS.Z    192(DX), K1, Z20
+	MOVQ         R8, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VADDPS       128(AX), Z2, Z2
+	VMOVUPS.Z    192(AX), K1, Z20
 	VADDPS       Z20, Z3, Z3
-	ADDQ         CX, DX
-	VADDPS       (DX), Z4, Z4
-	VADDPS       64(DX), Z5, Z5
-	VADDPS       128(DX), Z6, Z6
-	VMOVUPS.Z    192(DX), K1, Z20
+	ADDQ         R10, AX
+	VADDPS       (AX), Z4, Z4
+	VADDPS       64(AX), Z5, Z5
+	VADDPS       128(AX), Z6, Z6
+	VMOVUPS.Z    192(AX), K1, Z20
 	VADDPS       Z20, Z7, Z7
-	ADDQ         CX, DX
-	VADDPS       (DX), Z8, Z8
-	VADDPS       64(DX), Z9, Z9
-	VADDPS       128(DX), Z10, Z10
-	VMOVUPS.Z    192(DX), K1, Z20
+	ADDQ         R10, AX
+	VADDPS       (AX), Z8, Z8
+	VADDPS       64(AX), Z9, Z9
+	VADDPS       128(AX), Z10, Z10
+	VMOVUPS.Z    192(AX), K1, Z20
 	VADDPS       Z20, Z11, Z11
-	ADDQ         CX, DX
-	VADDPS       (DX), Z12, Z12
-	VADDPS       64(DX), Z13, Z13
-	VADDPS       128(DX), Z14, Z14
-	VMOVUPS.Z    192(DX), K1, Z20
+	ADDQ         R10, AX
+	VADDPS       (AX), Z12, Z12
+	VADDPS       64(AX), Z13, Z13
+	VADDPS       128(AX), Z14, Z14
+	VMOVUPS.Z    192(AX), K1, Z20
 	VADDPS       Z20, Z15, Z15
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	VMOVUPS Z6, 128(AX)
-	VMOVUPS Z7, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	VMOVUPS Z10, 128(AX)
-	VMOVUPS Z11, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, 64(AX)
-	VMOVUPS Z14, 128(AX)
-	VMOVUPS Z15, K1, 192(AX)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, K1, 192(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	VMOVUPS Z6, 128(R8)
+	VMOVUPS Z7, K1, 192(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	VMOVUPS Z10, 128(R8)
+	VMOVUPS Z11, K1, 192(R8)
+	ADDQ    R10, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	VMOVUPS Z14, 128(R8)
+	VMOVUPS Z15, K1, 192(R8)
+	VZEROUPPER
+	RET
+
+// func tile1x5F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tile1x5F32AVX512(SB), NOSPLIT, $0-73
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   ars+16(FP), DX
+	MOVQ   aks+24(FP), BX
+	MOVQ   b+32(FP), SI
+	MOVQ   bks+40(FP), DI
+	MOVQ   cols+64(FP), R8
+	SHLQ   $0x02, DX
+	SHLQ   $0x02, BX
+	SHLQ   $0x02, DI
+	MOVQ   $-1, DX
+	BZHIQ  R8, DX, DX
+	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x02, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+loop:
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  (SI), Z6, Z0
+	VFMADD231PS  64(SI), Z6, Z1
+	VFMADD231PS  128(SI), Z6, Z2
+	VFMADD231PS  192(SI), Z6, Z3
+	VMOVUPS.Z    256(SI), K1, Z5
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
+	JZ           store
+	MOVQ         DX, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VADDPS       128(AX), Z2, Z2
+	VADDPS       192(AX), Z3, Z3
+	VMOVUPS.Z    256(AX), K1, Z6
+	VADDPS       Z6, Z4, Z4
+
+store:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, K1, 256(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x6F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tile1x6F32AVX512(SB), NOSPLIT, $0-73
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   ars+16(FP), DX
+	MOVQ   aks+24(FP), BX
+	MOVQ   b+32(FP), SI
+	MOVQ   bks+40(FP), DI
+	MOVQ   cols+64(FP), R8
+	SHLQ   $0x02, DX
+	SHLQ   $0x02, BX
+	SHLQ   $0x02, DI
+	MOVQ   $-1, DX
+	BZHIQ  R8, DX, DX
+	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x02, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop:
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  (SI), Z7, Z0
+	VFMADD231PS  64(SI), Z7, Z1
+	VFMADD231PS  128(SI), Z7, Z2
+	VFMADD231PS  192(SI), Z7, Z3
+	VFMADD231PS  256(SI), Z7, Z4
+	VMOVUPS.Z    320(SI), K1, Z6
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
+	JZ           store
+	MOVQ         DX, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VADDPS       128(AX), Z2, Z2
+	VADDPS       192(AX), Z3, Z3
+	VADDPS       256(AX), Z4, Z4
+	VMOVUPS.Z    320(AX), K1, Z7
+	VADDPS       Z7, Z5, Z5
+
+store:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, K1, 320(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x7F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tile1x7F32AVX512(SB), NOSPLIT, $0-73
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   ars+16(FP), DX
+	MOVQ   aks+24(FP), BX
+	MOVQ   b+32(FP), SI
+	MOVQ   bks+40(FP), DI
+	MOVQ   cols+64(FP), R8
+	SHLQ   $0x02, DX
+	SHLQ   $0x02, BX
+	SHLQ   $0x02, DI
+	MOVQ   $-1, DX
+	BZHIQ  R8, DX, DX
+	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x02, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+loop:
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  (SI), Z8, Z0
+	VFMADD231PS  64(SI), Z8, Z1
+	VFMADD231PS  128(SI), Z8, Z2
+	VFMADD231PS  192(SI), Z8, Z3
+	VFMADD231PS  256(SI), Z8, Z4
+	VFMADD231PS  320(SI), Z8, Z5
+	VMOVUPS.Z    384(SI), K1, Z7
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
+	JZ           store
+	MOVQ         DX, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VADDPS       128(AX), Z2, Z2
+	VADDPS       192(AX), Z3, Z3
+	VADDPS       256(AX), Z4, Z4
+	VADDPS       320(AX), Z5, Z5
+	VMOVUPS.Z    384(AX), K1, Z8
+	VADDPS       Z8, Z6, Z6
+
+store:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, K1, 384(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x8F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tile1x8F32AVX512(SB), NOSPLIT, $0-73
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   ars+16(FP), DX
+	MOVQ   aks+24(FP), BX
+	MOVQ   b+32(FP), SI
+	MOVQ   bks+40(FP), DI
+	MOVQ   cols+64(FP), R8
+	SHLQ   $0x02, DX
+	SHLQ   $0x02, BX
+	SHLQ   $0x02, DI
+	MOVQ   $-1, DX
+	BZHIQ  R8, DX, DX
+	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x02, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  (SI), Z9, Z0
+	VFMADD231PS  64(SI), Z9, Z1
+	VFMADD231PS  128(SI), Z9, Z2
+	VFMADD231PS  192(SI), Z9, Z3
+	VFMADD231PS  256(SI), Z9, Z4
+	VFMADD231PS  320(SI), Z9, Z5
+	VFMADD231PS  384(SI), Z9, Z6
+	VMOVUPS.Z    448(SI), K1, Z8
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
+	JZ           store
+	MOVQ         DX, AX
+	VADDPS       (AX), Z0, Z0
+	VADDPS       64(AX), Z1, Z1
+	VADDPS       128(AX), Z2, Z2
+	VADDPS       192(AX), Z3, Z3
+	VADDPS       256(AX), Z4, Z4
+	VADDPS       320(AX), Z5, Z5
+	VADDPS       384(AX), Z6, Z6
+	VMOVUPS.Z    448(AX), K1, Z9
+	VADDPS       Z9, Z7, Z7
+
+store:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, K1, 448(DX)
 	VZEROUPPER
 	RET
 
@@ -3622,14 +4580,16 @@ TEXT ·tile1x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x03, R9
 	VXORPS       Y1, Y1, Y1
 	CMPQ         R8, $0x04
 	JNE          edge
 
 full:
-	VMOVUPD      (SI), Y2
 	VBROADCASTSD (CX), Y3
-	VFMADD231PD  Y2, Y3, Y1
+	VFMADD231PD  (SI), Y3, Y1
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
@@ -3638,8 +4598,8 @@ full:
 
 edge:
 loop:
-	VMASKMOVPD   (SI), Y0, Y2
 	VBROADCASTSD (CX), Y3
+	VMASKMOVPD   (SI), Y0, Y2
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         BX, CX
 	ADDQ         DI, SI
@@ -3647,30 +4607,27 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), CL
-	TESTB      CL, CL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, CX
-	VMASKMOVPD (CX), Y0, Y3
+	MOVQ       DX, AX
+	VMASKMOVPD (AX), Y0, Y3
 	VADDPD     Y3, Y1, Y1
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
+	VMOVUPD Y1, (DX)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPD Y1, Y0, (AX)
+	VMASKMOVPD Y1, Y0, (DX)
 	VZEROUPPER
 	RET
 
 // func tile2x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile2x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -3685,6 +4642,13 @@ TEXT ·tile2x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         R8, $0x04
@@ -3715,37 +4679,34 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPD (DX), Y0, Y4
+	MOVQ       R9, AX
+	VMASKMOVPD (AX), Y0, Y4
 	VADDPD     Y4, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y4
+	ADDQ       R10, AX
+	VMASKMOVPD (AX), Y0, Y4
 	VADDPD     Y4, Y2, Y2
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y2, (AX)
+	VMOVUPD Y1, (R9)
+	ADDQ    R10, R9
+	VMOVUPD Y2, (R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPD Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y2, Y0, (AX)
+	VMASKMOVPD Y1, Y0, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPD Y2, Y0, (R9)
 	VZEROUPPER
 	RET
 
 // func tile3x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile3x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -3760,6 +4721,15 @@ TEXT ·tile3x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -3795,44 +4765,41 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPD (DX), Y0, Y5
+	MOVQ       R9, AX
+	VMASKMOVPD (AX), Y0, Y5
 	VADDPD     Y5, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y5
+	ADDQ       R10, AX
+	VMASKMOVPD (AX), Y0, Y5
 	VADDPD     Y5, Y2, Y2
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y5
+	ADDQ       R10, AX
+	VMASKMOVPD (AX), Y0, Y5
 	VADDPD     Y5, Y3, Y3
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
+	VMOVUPD Y1, (R9)
+	ADDQ    R10, R9
+	VMOVUPD Y2, (R9)
+	ADDQ    R10, R9
+	VMOVUPD Y3, (R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPD Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y3, Y0, (AX)
+	VMASKMOVPD Y1, Y0, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPD Y2, Y0, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPD Y3, Y0, (R9)
 	VZEROUPPER
 	RET
 
 // func tile4x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile4x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -3848,6 +4815,17 @@ TEXT ·tile4x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R10
+	MOVQ         ldc+56(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         R10, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -3888,51 +4866,48 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPD (DX), Y0, Y6
+	MOVQ       R10, AX
+	VMASKMOVPD (AX), Y0, Y6
 	VADDPD     Y6, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y6
+	ADDQ       R11, AX
+	VMASKMOVPD (AX), Y0, Y6
 	VADDPD     Y6, Y2, Y2
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y6
+	ADDQ       R11, AX
+	VMASKMOVPD (AX), Y0, Y6
 	VADDPD     Y6, Y3, Y3
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y6
+	ADDQ       R11, AX
+	VMASKMOVPD (AX), Y0, Y6
 	VADDPD     Y6, Y4, Y4
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y4, (AX)
+	VMOVUPD Y1, (R10)
+	ADDQ    R11, R10
+	VMOVUPD Y2, (R10)
+	ADDQ    R11, R10
+	VMOVUPD Y3, (R10)
+	ADDQ    R11, R10
+	VMOVUPD Y4, (R10)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPD Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y4, Y0, (AX)
+	VMASKMOVPD Y1, Y0, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPD Y2, Y0, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPD Y3, Y0, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPD Y4, Y0, (R10)
 	VZEROUPPER
 	RET
 
 // func tile5x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile5x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -3949,6 +4924,19 @@ TEXT ·tile5x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R11
+	MOVQ         ldc+56(FP), R12
+	SHLQ         $0x03, R12
+	MOVQ         R11, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -3996,58 +4984,55 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPD (DX), Y0, Y7
+	MOVQ       R11, AX
+	VMASKMOVPD (AX), Y0, Y7
 	VADDPD     Y7, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y7
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y7
 	VADDPD     Y7, Y2, Y2
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y7
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y7
 	VADDPD     Y7, Y3, Y3
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y7
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y7
 	VADDPD     Y7, Y4, Y4
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y7
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y7
 	VADDPD     Y7, Y5, Y5
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y4, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y5, (AX)
+	VMOVUPD Y1, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y2, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y3, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y4, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y5, (R11)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPD Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y4, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y5, Y0, (AX)
+	VMASKMOVPD Y1, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y2, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y3, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y4, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y5, Y0, (R11)
 	VZEROUPPER
 	RET
 
 // func tile6x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile6x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -4064,6 +5049,21 @@ TEXT ·tile6x1F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R11
+	MOVQ         ldc+56(FP), R12
+	SHLQ         $0x03, R12
+	MOVQ         R11, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4116,60 +5116,57 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VMASKMOVPD (DX), Y0, Y8
+	MOVQ       R11, AX
+	VMASKMOVPD (AX), Y0, Y8
 	VADDPD     Y8, Y1, Y1
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y8
 	VADDPD     Y8, Y2, Y2
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y8
 	VADDPD     Y8, Y3, Y3
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y8
 	VADDPD     Y8, Y4, Y4
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y8
 	VADDPD     Y8, Y5, Y5
-	ADDQ       CX, DX
-	VMASKMOVPD (DX), Y0, Y8
+	ADDQ       R12, AX
+	VMASKMOVPD (AX), Y0, Y8
 	VADDPD     Y8, Y6, Y6
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y2, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y4, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y5, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Y6, (AX)
+	VMOVUPD Y1, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y2, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y3, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y4, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y5, (R11)
+	ADDQ    R12, R11
+	VMOVUPD Y6, (R11)
 	VZEROUPPER
 	RET
 
 masked:
-	VMASKMOVPD Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y4, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y5, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPD Y6, Y0, (AX)
+	VMASKMOVPD Y1, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y2, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y3, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y4, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y5, Y0, (R11)
+	ADDQ       R12, R11
+	VMASKMOVPD Y6, Y0, (R11)
 	VZEROUPPER
 	RET
 
@@ -4189,17 +5186,18 @@ TEXT ·tile1x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x03, R9
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         R8, $0x04
 	JNE          edge
 
 full:
-	VMOVUPD      (SI), Y3
-	VMOVUPD      32(SI), Y4
-	VBROADCASTSD (CX), Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VFMADD231PD  Y4, Y5, Y2
+	VBROADCASTSD (CX), Y4
+	VFMADD231PD  (SI), Y4, Y1
+	VFMADD231PD  32(SI), Y4, Y2
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
@@ -4208,44 +5206,40 @@ full:
 
 edge:
 loop:
-	VMOVUPD      (SI), Y3
-	VMASKMOVPD   32(SI), Y0, Y4
-	VBROADCASTSD (CX), Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VFMADD231PD  Y4, Y5, Y2
+	VBROADCASTSD (CX), Y4
+	VFMADD231PD  (SI), Y4, Y1
+	VMASKMOVPD   32(SI), Y0, Y3
+	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), CL
-	TESTB      CL, CL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, CX
-	VADDPD     (CX), Y1, Y1
-	VMASKMOVPD 32(CX), Y0, Y5
-	VADDPD     Y5, Y2, Y2
+	MOVQ       DX, AX
+	VADDPD     (AX), Y1, Y1
+	VMASKMOVPD 32(AX), Y0, Y4
+	VADDPD     Y4, Y2, Y2
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
+	VMOVUPD Y1, (DX)
+	VMOVUPD Y2, 32(DX)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMASKMOVPD Y2, Y0, 32(AX)
+	VMOVUPD    Y1, (DX)
+	VMASKMOVPD Y2, Y0, 32(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile2x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -4260,6 +5254,13 @@ TEXT ·tile2x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4298,43 +5299,40 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPD     (DX), Y1, Y1
-	VMASKMOVPD 32(DX), Y0, Y7
+	MOVQ       R9, AX
+	VADDPD     (AX), Y1, Y1
+	VMASKMOVPD 32(AX), Y0, Y7
 	VADDPD     Y7, Y2, Y2
-	ADDQ       CX, DX
-	VADDPD     (DX), Y3, Y3
-	VMASKMOVPD 32(DX), Y0, Y7
+	ADDQ       R10, AX
+	VADDPD     (AX), Y3, Y3
+	VMASKMOVPD 32(AX), Y0, Y7
 	VADDPD     Y7, Y4, Y4
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
-	VMOVUPD Y4, 32(AX)
+	VMOVUPD Y1, (R9)
+	VMOVUPD Y2, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPD Y3, (R9)
+	VMOVUPD Y4, 32(R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMASKMOVPD Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y3, (AX)
-	VMASKMOVPD Y4, Y0, 32(AX)
+	VMOVUPD    Y1, (R9)
+	VMASKMOVPD Y2, Y0, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPD    Y3, (R9)
+	VMASKMOVPD Y4, Y0, 32(R9)
 	VZEROUPPER
 	RET
 
 // func tile3x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile3x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -4349,6 +5347,15 @@ TEXT ·tile3x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4395,53 +5402,50 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPD     (DX), Y1, Y1
-	VMASKMOVPD 32(DX), Y0, Y9
+	MOVQ       R9, AX
+	VADDPD     (AX), Y1, Y1
+	VMASKMOVPD 32(AX), Y0, Y9
 	VADDPD     Y9, Y2, Y2
-	ADDQ       CX, DX
-	VADDPD     (DX), Y3, Y3
-	VMASKMOVPD 32(DX), Y0, Y9
+	ADDQ       R10, AX
+	VADDPD     (AX), Y3, Y3
+	VMASKMOVPD 32(AX), Y0, Y9
 	VADDPD     Y9, Y4, Y4
-	ADDQ       CX, DX
-	VADDPD     (DX), Y5, Y5
-	VMASKMOVPD 32(DX), Y0, Y9
+	ADDQ       R10, AX
+	VADDPD     (AX), Y5, Y5
+	VMASKMOVPD 32(AX), Y0, Y9
 	VADDPD     Y9, Y6, Y6
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
-	VMOVUPD Y4, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y5, (AX)
-	VMOVUPD Y6, 32(AX)
+	VMOVUPD Y1, (R9)
+	VMOVUPD Y2, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPD Y3, (R9)
+	VMOVUPD Y4, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPD Y5, (R9)
+	VMOVUPD Y6, 32(R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMASKMOVPD Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y3, (AX)
-	VMASKMOVPD Y4, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y5, (AX)
-	VMASKMOVPD Y6, Y0, 32(AX)
+	VMOVUPD    Y1, (R9)
+	VMASKMOVPD Y2, Y0, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPD    Y3, (R9)
+	VMASKMOVPD Y4, Y0, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPD    Y5, (R9)
+	VMASKMOVPD Y6, Y0, 32(R9)
 	VZEROUPPER
 	RET
 
 // func tile4x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile4x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -4457,6 +5461,17 @@ TEXT ·tile4x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R10
+	MOVQ         ldc+56(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         R10, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
+	ADDQ         R11, R12
+	PREFETCHT0   (R12)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4511,63 +5526,60 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPD     (DX), Y1, Y1
-	VMASKMOVPD 32(DX), Y0, Y11
+	MOVQ       R10, AX
+	VADDPD     (AX), Y1, Y1
+	VMASKMOVPD 32(AX), Y0, Y11
 	VADDPD     Y11, Y2, Y2
-	ADDQ       CX, DX
-	VADDPD     (DX), Y3, Y3
-	VMASKMOVPD 32(DX), Y0, Y11
+	ADDQ       R11, AX
+	VADDPD     (AX), Y3, Y3
+	VMASKMOVPD 32(AX), Y0, Y11
 	VADDPD     Y11, Y4, Y4
-	ADDQ       CX, DX
-	VADDPD     (DX), Y5, Y5
-	VMASKMOVPD 32(DX), Y0, Y11
+	ADDQ       R11, AX
+	VADDPD     (AX), Y5, Y5
+	VMASKMOVPD 32(AX), Y0, Y11
 	VADDPD     Y11, Y6, Y6
-	ADDQ       CX, DX
-	VADDPD     (DX), Y7, Y7
-	VMASKMOVPD 32(DX), Y0, Y11
+	ADDQ       R11, AX
+	VADDPD     (AX), Y7, Y7
+	VMASKMOVPD 32(AX), Y0, Y11
 	VADDPD     Y11, Y8, Y8
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
-	VMOVUPD Y4, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y5, (AX)
-	VMOVUPD Y6, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y7, (AX)
-	VMOVUPD Y8, 32(AX)
+	VMOVUPD Y1, (R10)
+	VMOVUPD Y2, 32(R10)
+	ADDQ    R11, R10
+	VMOVUPD Y3, (R10)
+	VMOVUPD Y4, 32(R10)
+	ADDQ    R11, R10
+	VMOVUPD Y5, (R10)
+	VMOVUPD Y6, 32(R10)
+	ADDQ    R11, R10
+	VMOVUPD Y7, (R10)
+	VMOVUPD Y8, 32(R10)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMASKMOVPD Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y3, (AX)
-	VMASKMOVPD Y4, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y5, (AX)
-	VMASKMOVPD Y6, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y7, (AX)
-	VMASKMOVPD Y8, Y0, 32(AX)
+	VMOVUPD    Y1, (R10)
+	VMASKMOVPD Y2, Y0, 32(R10)
+	ADDQ       R11, R10
+	VMOVUPD    Y3, (R10)
+	VMASKMOVPD Y4, Y0, 32(R10)
+	ADDQ       R11, R10
+	VMOVUPD    Y5, (R10)
+	VMASKMOVPD Y6, Y0, 32(R10)
+	ADDQ       R11, R10
+	VMOVUPD    Y7, (R10)
+	VMASKMOVPD Y8, Y0, 32(R10)
 	VZEROUPPER
 	RET
 
 // func tile5x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile5x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -4584,6 +5596,19 @@ TEXT ·tile5x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R11
+	MOVQ         ldc+56(FP), R12
+	SHLQ         $0x03, R12
+	MOVQ         R11, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4648,73 +5673,70 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPD     (DX), Y1, Y1
-	VMASKMOVPD 32(DX), Y0, Y13
+	MOVQ       R11, AX
+	VADDPD     (AX), Y1, Y1
+	VMASKMOVPD 32(AX), Y0, Y13
 	VADDPD     Y13, Y2, Y2
-	ADDQ       CX, DX
-	VADDPD     (DX), Y3, Y3
-	VMASKMOVPD 32(DX), Y0, Y13
+	ADDQ       R12, AX
+	VADDPD     (AX), Y3, Y3
+	VMASKMOVPD 32(AX), Y0, Y13
 	VADDPD     Y13, Y4, Y4
-	ADDQ       CX, DX
-	VADDPD     (DX), Y5, Y5
-	VMASKMOVPD 32(DX), Y0, Y13
+	ADDQ       R12, AX
+	VADDPD     (AX), Y5, Y5
+	VMASKMOVPD 32(AX), Y0, Y13
 	VADDPD     Y13, Y6, Y6
-	ADDQ       CX, DX
-	VADDPD     (DX), Y7, Y7
-	VMASKMOVPD 32(DX), Y0, Y13
+	ADDQ       R12, AX
+	VADDPD     (AX), Y7, Y7
+	VMASKMOVPD 32(AX), Y0, Y13
 	VADDPD     Y13, Y8, Y8
-	ADDQ       CX, DX
-	VADDPD     (DX), Y9, Y9
-	VMASKMOVPD 32(DX), Y0, Y13
+	ADDQ       R12, AX
+	VADDPD     (AX), Y9, Y9
+	VMASKMOVPD 32(AX), Y0, Y13
 	VADDPD     Y13, Y10, Y10
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
-	VMOVUPD Y4, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y5, (AX)
-	VMOVUPD Y6, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y7, (AX)
-	VMOVUPD Y8, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y9, (AX)
-	VMOVUPD Y10, 32(AX)
+	VMOVUPD Y1, (R11)
+	VMOVUPD Y2, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y3, (R11)
+	VMOVUPD Y4, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y5, (R11)
+	VMOVUPD Y6, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y7, (R11)
+	VMOVUPD Y8, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y9, (R11)
+	VMOVUPD Y10, 32(R11)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMASKMOVPD Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y3, (AX)
-	VMASKMOVPD Y4, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y5, (AX)
-	VMASKMOVPD Y6, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y7, (AX)
-	VMASKMOVPD Y8, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y9, (AX)
-	VMASKMOVPD Y10, Y0, 32(AX)
+	VMOVUPD    Y1, (R11)
+	VMASKMOVPD Y2, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y3, (R11)
+	VMASKMOVPD Y4, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y5, (R11)
+	VMASKMOVPD Y6, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y7, (R11)
+	VMASKMOVPD Y8, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y9, (R11)
+	VMASKMOVPD Y10, Y0, 32(R11)
 	VZEROUPPER
 	RET
 
 // func tile6x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile6x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -4731,6 +5753,21 @@ TEXT ·tile6x2F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R11
+	MOVQ         ldc+56(FP), R12
+	SHLQ         $0x03, R12
+	MOVQ         R11, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
+	ADDQ         R12, R13
+	PREFETCHT0   (R13)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4803,78 +5840,75 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPD     (DX), Y1, Y1
-	VMASKMOVPD 32(DX), Y0, Y15
+	MOVQ       R11, AX
+	VADDPD     (AX), Y1, Y1
+	VMASKMOVPD 32(AX), Y0, Y15
 	VADDPD     Y15, Y2, Y2
-	ADDQ       CX, DX
-	VADDPD     (DX), Y3, Y3
-	VMASKMOVPD 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPD     (AX), Y3, Y3
+	VMASKMOVPD 32(AX), Y0, Y15
 	VADDPD     Y15, Y4, Y4
-	ADDQ       CX, DX
-	VADDPD     (DX), Y5, Y5
-	VMASKMOVPD 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPD     (AX), Y5, Y5
+	VMASKMOVPD 32(AX), Y0, Y15
 	VADDPD     Y15, Y6, Y6
-	ADDQ       CX, DX
-	VADDPD     (DX), Y7, Y7
-	VMASKMOVPD 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPD     (AX), Y7, Y7
+	VMASKMOVPD 32(AX), Y0, Y15
 	VADDPD     Y15, Y8, Y8
-	ADDQ       CX, DX
-	VADDPD     (DX), Y9, Y9
-	VMASKMOVPD 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPD     (AX), Y9, Y9
+	VMASKMOVPD 32(AX), Y0, Y15
 	VADDPD     Y15, Y10, Y10
-	ADDQ       CX, DX
-	VADDPD     (DX), Y11, Y11
-	VMASKMOVPD 32(DX), Y0, Y15
+	ADDQ       R12, AX
+	VADDPD     (AX), Y11, Y11
+	VMASKMOVPD 32(AX), Y0, Y15
 	VADDPD     Y15, Y12, Y12
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y3, (AX)
-	VMOVUPD Y4, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y5, (AX)
-	VMOVUPD Y6, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y7, (AX)
-	VMOVUPD Y8, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y9, (AX)
-	VMOVUPD Y10, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y11, (AX)
-	VMOVUPD Y12, 32(AX)
+	VMOVUPD Y1, (R11)
+	VMOVUPD Y2, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y3, (R11)
+	VMOVUPD Y4, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y5, (R11)
+	VMOVUPD Y6, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y7, (R11)
+	VMOVUPD Y8, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y9, (R11)
+	VMOVUPD Y10, 32(R11)
+	ADDQ    R12, R11
+	VMOVUPD Y11, (R11)
+	VMOVUPD Y12, 32(R11)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMASKMOVPD Y2, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y3, (AX)
-	VMASKMOVPD Y4, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y5, (AX)
-	VMASKMOVPD Y6, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y7, (AX)
-	VMASKMOVPD Y8, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y9, (AX)
-	VMASKMOVPD Y10, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y11, (AX)
-	VMASKMOVPD Y12, Y0, 32(AX)
+	VMOVUPD    Y1, (R11)
+	VMASKMOVPD Y2, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y3, (R11)
+	VMASKMOVPD Y4, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y5, (R11)
+	VMASKMOVPD Y6, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y7, (R11)
+	VMASKMOVPD Y8, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y9, (R11)
+	VMASKMOVPD Y10, Y0, 32(R11)
+	ADDQ       R12, R11
+	VMOVUPD    Y11, (R11)
+	VMASKMOVPD Y12, Y0, 32(R11)
 	VZEROUPPER
 	RET
 
@@ -4894,6 +5928,9 @@ TEXT ·tile1x3F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x03, R9
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4901,13 +5938,10 @@ TEXT ·tile1x3F64AVX2(SB), NOSPLIT, $0-73
 	JNE          edge
 
 full:
-	VMOVUPD      (SI), Y4
-	VMOVUPD      32(SI), Y5
-	VMOVUPD      64(SI), Y6
-	VBROADCASTSD (CX), Y7
-	VFMADD231PD  Y4, Y7, Y1
-	VFMADD231PD  Y5, Y7, Y2
-	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD (CX), Y5
+	VFMADD231PD  (SI), Y5, Y1
+	VFMADD231PD  32(SI), Y5, Y2
+	VFMADD231PD  64(SI), Y5, Y3
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
@@ -4916,49 +5950,44 @@ full:
 
 edge:
 loop:
-	VMOVUPD      (SI), Y4
-	VMOVUPD      32(SI), Y5
-	VMASKMOVPD   64(SI), Y0, Y6
-	VBROADCASTSD (CX), Y7
-	VFMADD231PD  Y4, Y7, Y1
-	VFMADD231PD  Y5, Y7, Y2
-	VFMADD231PD  Y6, Y7, Y3
+	VBROADCASTSD (CX), Y5
+	VFMADD231PD  (SI), Y5, Y1
+	VFMADD231PD  32(SI), Y5, Y2
+	VMASKMOVPD   64(SI), Y0, Y4
+	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), CL
-	TESTB      CL, CL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, CX
-	VADDPD     (CX), Y1, Y1
-	VADDPD     32(CX), Y2, Y2
-	VMASKMOVPD 64(CX), Y0, Y7
-	VADDPD     Y7, Y3, Y3
+	MOVQ       DX, AX
+	VADDPD     (AX), Y1, Y1
+	VADDPD     32(AX), Y2, Y2
+	VMASKMOVPD 64(AX), Y0, Y5
+	VADDPD     Y5, Y3, Y3
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	VMOVUPD Y3, 64(AX)
+	VMOVUPD Y1, (DX)
+	VMOVUPD Y2, 32(DX)
+	VMOVUPD Y3, 64(DX)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMOVUPD    Y2, 32(AX)
-	VMASKMOVPD Y3, Y0, 64(AX)
+	VMOVUPD    Y1, (DX)
+	VMOVUPD    Y2, 32(DX)
+	VMASKMOVPD Y3, Y0, 64(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x3F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile2x3F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -4973,6 +6002,15 @@ TEXT ·tile2x3F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -5019,44 +6057,41 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPD     (DX), Y1, Y1
-	VADDPD     32(DX), Y2, Y2
-	VMASKMOVPD 64(DX), Y0, Y10
+	MOVQ       R9, AX
+	VADDPD     (AX), Y1, Y1
+	VADDPD     32(AX), Y2, Y2
+	VMASKMOVPD 64(AX), Y0, Y10
 	VADDPD     Y10, Y3, Y3
-	ADDQ       CX, DX
-	VADDPD     (DX), Y4, Y4
-	VADDPD     32(DX), Y5, Y5
-	VMASKMOVPD 64(DX), Y0, Y10
+	ADDQ       R10, AX
+	VADDPD     (AX), Y4, Y4
+	VADDPD     32(AX), Y5, Y5
+	VMASKMOVPD 64(AX), Y0, Y10
 	VADDPD     Y10, Y6, Y6
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	VMOVUPD Y3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y4, (AX)
-	VMOVUPD Y5, 32(AX)
-	VMOVUPD Y6, 64(AX)
+	VMOVUPD Y1, (R9)
+	VMOVUPD Y2, 32(R9)
+	VMOVUPD Y3, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPD Y4, (R9)
+	VMOVUPD Y5, 32(R9)
+	VMOVUPD Y6, 64(R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMOVUPD    Y2, 32(AX)
-	VMASKMOVPD Y3, Y0, 64(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y4, (AX)
-	VMOVUPD    Y5, 32(AX)
-	VMASKMOVPD Y6, Y0, 64(AX)
+	VMOVUPD    Y1, (R9)
+	VMOVUPD    Y2, 32(R9)
+	VMASKMOVPD Y3, Y0, 64(R9)
+	ADDQ       R10, R9
+	VMOVUPD    Y4, (R9)
+	VMOVUPD    Y5, 32(R9)
+	VMASKMOVPD Y6, Y0, 64(R9)
 	VZEROUPPER
 	RET
 
@@ -5076,6 +6111,9 @@ TEXT ·tile1x4F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x03, R9
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -5084,15 +6122,11 @@ TEXT ·tile1x4F64AVX2(SB), NOSPLIT, $0-73
 	JNE          edge
 
 full:
-	VMOVUPD      (SI), Y5
-	VMOVUPD      32(SI), Y6
-	VMOVUPD      64(SI), Y7
-	VMOVUPD      96(SI), Y8
-	VBROADCASTSD (CX), Y9
-	VFMADD231PD  Y5, Y9, Y1
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y4
+	VBROADCASTSD (CX), Y6
+	VFMADD231PD  (SI), Y6, Y1
+	VFMADD231PD  32(SI), Y6, Y2
+	VFMADD231PD  64(SI), Y6, Y3
+	VFMADD231PD  96(SI), Y6, Y4
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
@@ -5101,54 +6135,48 @@ full:
 
 edge:
 loop:
-	VMOVUPD      (SI), Y5
-	VMOVUPD      32(SI), Y6
-	VMOVUPD      64(SI), Y7
-	VMASKMOVPD   96(SI), Y0, Y8
-	VBROADCASTSD (CX), Y9
-	VFMADD231PD  Y5, Y9, Y1
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y4
+	VBROADCASTSD (CX), Y6
+	VFMADD231PD  (SI), Y6, Y1
+	VFMADD231PD  32(SI), Y6, Y2
+	VFMADD231PD  64(SI), Y6, Y3
+	VMASKMOVPD   96(SI), Y0, Y5
+	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), CL
-	TESTB      CL, CL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, CX
-	VADDPD     (CX), Y1, Y1
-	VADDPD     32(CX), Y2, Y2
-	VADDPD     64(CX), Y3, Y3
-	VMASKMOVPD 96(CX), Y0, Y9
-	VADDPD     Y9, Y4, Y4
+	MOVQ       DX, AX
+	VADDPD     (AX), Y1, Y1
+	VADDPD     32(AX), Y2, Y2
+	VADDPD     64(AX), Y3, Y3
+	VMASKMOVPD 96(AX), Y0, Y6
+	VADDPD     Y6, Y4, Y4
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	VMOVUPD Y3, 64(AX)
-	VMOVUPD Y4, 96(AX)
+	VMOVUPD Y1, (DX)
+	VMOVUPD Y2, 32(DX)
+	VMOVUPD Y3, 64(DX)
+	VMOVUPD Y4, 96(DX)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMOVUPD    Y2, 32(AX)
-	VMOVUPD    Y3, 64(AX)
-	VMASKMOVPD Y4, Y0, 96(AX)
+	VMOVUPD    Y1, (DX)
+	VMOVUPD    Y2, 32(DX)
+	VMOVUPD    Y3, 64(DX)
+	VMASKMOVPD Y4, Y0, 96(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x4F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·tile2x4F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         k+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -5163,6 +6191,15 @@ TEXT ·tile2x4F64AVX2(SB), NOSPLIT, $0-73
 	MOVQ         R8, X0
 	VPBROADCASTQ X0, Y0
 	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), R9
+	MOVQ         ldc+56(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         R9, R11
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         R10, R11
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -5217,50 +6254,427 @@ loop:
 	JNZ          loop
 
 sum:
-	MOVQ       c+48(FP), AX
-	MOVQ       ldc+56(FP), CX
-	SHLQ       $0x03, CX
-	MOVB       add+72(FP), DL
-	TESTB      DL, DL
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
 	JZ         store
-	MOVQ       AX, DX
-	VADDPD     (DX), Y1, Y1
-	VADDPD     32(DX), Y2, Y2
-	VADDPD     64(DX), Y3, Y3
-	VMASKMOVPD 96(DX), Y0, Y13
+	MOVQ       R9, AX
+	VADDPD     (AX), Y1, Y1
+	VADDPD     32(AX), Y2, Y2
+	VADDPD     64(AX), Y3, Y3
+	VMASKMOVPD 96(AX), Y0, Y13
 	VADDPD     Y13, Y4, Y4
-	ADDQ       CX, DX
-	VADDPD     (DX), Y5, Y5
-	VADDPD     32(DX), Y6, Y6
-	VADDPD     64(DX), Y7, Y7
-	VMASKMOVPD 96(DX), Y0, Y13
+	ADDQ       R10, AX
+	VADDPD     (AX), Y5, Y5
+	VADDPD     32(AX), Y6, Y6
+	VADDPD     64(AX), Y7, Y7
+	VMASKMOVPD 96(AX), Y0, Y13
 	VADDPD     Y13, Y8, Y8
 
 store:
 	CMPQ    R8, $0x04
 	JNE     masked
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 32(AX)
-	VMOVUPD Y3, 64(AX)
-	VMOVUPD Y4, 96(AX)
-	ADDQ    CX, AX
-	VMOVUPD Y5, (AX)
-	VMOVUPD Y6, 32(AX)
-	VMOVUPD Y7, 64(AX)
-	VMOVUPD Y8, 96(AX)
+	VMOVUPD Y1, (R9)
+	VMOVUPD Y2, 32(R9)
+	VMOVUPD Y3, 64(R9)
+	VMOVUPD Y4, 96(R9)
+	ADDQ    R10, R9
+	VMOVUPD Y5, (R9)
+	VMOVUPD Y6, 32(R9)
+	VMOVUPD Y7, 64(R9)
+	VMOVUPD Y8, 96(R9)
 	VZEROUPPER
 	RET
 
 masked:
-	VMOVUPD    Y1, (AX)
-	VMOVUPD    Y2, 32(AX)
-	VMOVUPD    Y3, 64(AX)
-	VMASKMOVPD Y4, Y0, 96(AX)
-	ADDQ       CX, AX
-	VMOVUPD    Y5, (AX)
-	VMOVUPD    Y6, 32(AX)
-	VMOVUPD    Y7, 64(AX)
-	VMASKMOVPD Y8, Y0, 96(AX)
+	VMOVUPD    Y1, (R9)
+	VMOVUPD    Y2, 32(R9)
+	VMOVUPD    Y3, 64(R9)
+	VMASKMOVPD Y4, Y0, 96(R9)
+	ADDQ       R10, R9
+	VMOVUPD    Y5, (R9)
+	VMOVUPD    Y6, 32(R9)
+	VMOVUPD    Y7, 64(R9)
+	VMASKMOVPD Y8, Y0, 96(R9)
+	VZEROUPPER
+	RET
+
+// func tile1x5F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·tile1x5F64AVX2(SB), NOSPLIT, $0-73
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         ars+16(FP), DX
+	MOVQ         aks+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         bks+40(FP), DI
+	MOVQ         cols+64(FP), R8
+	SHLQ         $0x03, DX
+	SHLQ         $0x03, BX
+	SHLQ         $0x03, DI
+	MOVQ         R8, X0
+	VPBROADCASTQ X0, Y0
+	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x03, R9
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	CMPQ         R8, $0x04
+	JNE          edge
+
+full:
+	VBROADCASTSD (CX), Y7
+	VFMADD231PD  (SI), Y7, Y1
+	VFMADD231PD  32(SI), Y7, Y2
+	VFMADD231PD  64(SI), Y7, Y3
+	VFMADD231PD  96(SI), Y7, Y4
+	VFMADD231PD  128(SI), Y7, Y5
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          full
+	JMP          sum
+
+edge:
+loop:
+	VBROADCASTSD (CX), Y7
+	VFMADD231PD  (SI), Y7, Y1
+	VFMADD231PD  32(SI), Y7, Y2
+	VFMADD231PD  64(SI), Y7, Y3
+	VFMADD231PD  96(SI), Y7, Y4
+	VMASKMOVPD   128(SI), Y0, Y6
+	VFMADD231PD  Y6, Y7, Y5
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+
+sum:
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	MOVQ       DX, AX
+	VADDPD     (AX), Y1, Y1
+	VADDPD     32(AX), Y2, Y2
+	VADDPD     64(AX), Y3, Y3
+	VADDPD     96(AX), Y4, Y4
+	VMASKMOVPD 128(AX), Y0, Y7
+	VADDPD     Y7, Y5, Y5
+
+store:
+	CMPQ    R8, $0x04
+	JNE     masked
+	VMOVUPD Y1, (DX)
+	VMOVUPD Y2, 32(DX)
+	VMOVUPD Y3, 64(DX)
+	VMOVUPD Y4, 96(DX)
+	VMOVUPD Y5, 128(DX)
+	VZEROUPPER
+	RET
+
+masked:
+	VMOVUPD    Y1, (DX)
+	VMOVUPD    Y2, 32(DX)
+	VMOVUPD    Y3, 64(DX)
+	VMOVUPD    Y4, 96(DX)
+	VMASKMOVPD Y5, Y0, 128(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x6F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·tile1x6F64AVX2(SB), NOSPLIT, $0-73
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         ars+16(FP), DX
+	MOVQ         aks+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         bks+40(FP), DI
+	MOVQ         cols+64(FP), R8
+	SHLQ         $0x03, DX
+	SHLQ         $0x03, BX
+	SHLQ         $0x03, DI
+	MOVQ         R8, X0
+	VPBROADCASTQ X0, Y0
+	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x03, R9
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	CMPQ         R8, $0x04
+	JNE          edge
+
+full:
+	VBROADCASTSD (CX), Y8
+	VFMADD231PD  (SI), Y8, Y1
+	VFMADD231PD  32(SI), Y8, Y2
+	VFMADD231PD  64(SI), Y8, Y3
+	VFMADD231PD  96(SI), Y8, Y4
+	VFMADD231PD  128(SI), Y8, Y5
+	VFMADD231PD  160(SI), Y8, Y6
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          full
+	JMP          sum
+
+edge:
+loop:
+	VBROADCASTSD (CX), Y8
+	VFMADD231PD  (SI), Y8, Y1
+	VFMADD231PD  32(SI), Y8, Y2
+	VFMADD231PD  64(SI), Y8, Y3
+	VFMADD231PD  96(SI), Y8, Y4
+	VFMADD231PD  128(SI), Y8, Y5
+	VMASKMOVPD   160(SI), Y0, Y7
+	VFMADD231PD  Y7, Y8, Y6
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+
+sum:
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	MOVQ       DX, AX
+	VADDPD     (AX), Y1, Y1
+	VADDPD     32(AX), Y2, Y2
+	VADDPD     64(AX), Y3, Y3
+	VADDPD     96(AX), Y4, Y4
+	VADDPD     128(AX), Y5, Y5
+	VMASKMOVPD 160(AX), Y0, Y8
+	VADDPD     Y8, Y6, Y6
+
+store:
+	CMPQ    R8, $0x04
+	JNE     masked
+	VMOVUPD Y1, (DX)
+	VMOVUPD Y2, 32(DX)
+	VMOVUPD Y3, 64(DX)
+	VMOVUPD Y4, 96(DX)
+	VMOVUPD Y5, 128(DX)
+	VMOVUPD Y6, 160(DX)
+	VZEROUPPER
+	RET
+
+masked:
+	VMOVUPD    Y1, (DX)
+	VMOVUPD    Y2, 32(DX)
+	VMOVUPD    Y3, 64(DX)
+	VMOVUPD    Y4, 96(DX)
+	VMOVUPD    Y5, 128(DX)
+	VMASKMOVPD Y6, Y0, 160(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x7F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·tile1x7F64AVX2(SB), NOSPLIT, $0-73
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         ars+16(FP), DX
+	MOVQ         aks+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         bks+40(FP), DI
+	MOVQ         cols+64(FP), R8
+	SHLQ         $0x03, DX
+	SHLQ         $0x03, BX
+	SHLQ         $0x03, DI
+	MOVQ         R8, X0
+	VPBROADCASTQ X0, Y0
+	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x03, R9
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	CMPQ         R8, $0x04
+	JNE          edge
+
+full:
+	VBROADCASTSD (CX), Y9
+	VFMADD231PD  (SI), Y9, Y1
+	VFMADD231PD  32(SI), Y9, Y2
+	VFMADD231PD  64(SI), Y9, Y3
+	VFMADD231PD  96(SI), Y9, Y4
+	VFMADD231PD  128(SI), Y9, Y5
+	VFMADD231PD  160(SI), Y9, Y6
+	VFMADD231PD  192(SI), Y9, Y7
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          full
+	JMP          sum
+
+edge:
+loop:
+	VBROADCASTSD (CX), Y9
+	VFMADD231PD  (SI), Y9, Y1
+	VFMADD231PD  32(SI), Y9, Y2
+	VFMADD231PD  64(SI), Y9, Y3
+	VFMADD231PD  96(SI), Y9, Y4
+	VFMADD231PD  128(SI), Y9, Y5
+	VFMADD231PD  160(SI), Y9, Y6
+	VMASKMOVPD   192(SI), Y0, Y8
+	VFMADD231PD  Y8, Y9, Y7
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+
+sum:
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	MOVQ       DX, AX
+	VADDPD     (AX), Y1, Y1
+	VADDPD     32(AX), Y2, Y2
+	VADDPD     64(AX), Y3, Y3
+	VADDPD     96(AX), Y4, Y4
+	VADDPD     128(AX), Y5, Y5
+	VADDPD     160(AX), Y6, Y6
+	VMASKMOVPD 192(AX), Y0, Y9
+	VADDPD     Y9, Y7, Y7
+
+store:
+	CMPQ    R8, $0x04
+	JNE     masked
+	VMOVUPD Y1, (DX)
+	VMOVUPD Y2, 32(DX)
+	VMOVUPD Y3, 64(DX)
+	VMOVUPD Y4, 96(DX)
+	VMOVUPD Y5, 128(DX)
+	VMOVUPD Y6, 160(DX)
+	VMOVUPD Y7, 192(DX)
+	VZEROUPPER
+	RET
+
+masked:
+	VMOVUPD    Y1, (DX)
+	VMOVUPD    Y2, 32(DX)
+	VMOVUPD    Y3, 64(DX)
+	VMOVUPD    Y4, 96(DX)
+	VMOVUPD    Y5, 128(DX)
+	VMOVUPD    Y6, 160(DX)
+	VMASKMOVPD Y7, Y0, 192(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x8F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·tile1x8F64AVX2(SB), NOSPLIT, $0-73
+	MOVQ         k+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         ars+16(FP), DX
+	MOVQ         aks+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         bks+40(FP), DI
+	MOVQ         cols+64(FP), R8
+	SHLQ         $0x03, DX
+	SHLQ         $0x03, BX
+	SHLQ         $0x03, DI
+	MOVQ         R8, X0
+	VPBROADCASTQ X0, Y0
+	VPCMPGTQ     iota64<>+0(SB), Y0, Y0
+	MOVQ         c+48(FP), DX
+	MOVQ         ldc+56(FP), R9
+	SHLQ         $0x03, R9
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	CMPQ         R8, $0x04
+	JNE          edge
+
+full:
+	VBROADCASTSD (CX), Y10
+	VFMADD231PD  (SI), Y10, Y1
+	VFMADD231PD  32(SI), Y10, Y2
+	VFMADD231PD  64(SI), Y10, Y3
+	VFMADD231PD  96(SI), Y10, Y4
+	VFMADD231PD  128(SI), Y10, Y5
+	VFMADD231PD  160(SI), Y10, Y6
+	VFMADD231PD  192(SI), Y10, Y7
+	VFMADD231PD  224(SI), Y10, Y8
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          full
+	JMP          sum
+
+edge:
+loop:
+	VBROADCASTSD (CX), Y10
+	VFMADD231PD  (SI), Y10, Y1
+	VFMADD231PD  32(SI), Y10, Y2
+	VFMADD231PD  64(SI), Y10, Y3
+	VFMADD231PD  96(SI), Y10, Y4
+	VFMADD231PD  128(SI), Y10, Y5
+	VFMADD231PD  160(SI), Y10, Y6
+	VFMADD231PD  192(SI), Y10, Y7
+	VMASKMOVPD   224(SI), Y0, Y9
+	VFMADD231PD  Y9, Y10, Y8
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+
+sum:
+	MOVB       add+72(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	MOVQ       DX, AX
+	VADDPD     (AX), Y1, Y1
+	VADDPD     32(AX), Y2, Y2
+	VADDPD     64(AX), Y3, Y3
+	VADDPD     96(AX), Y4, Y4
+	VADDPD     128(AX), Y5, Y5
+	VADDPD     160(AX), Y6, Y6
+	VADDPD     192(AX), Y7, Y7
+	VMASKMOVPD 224(AX), Y0, Y10
+	VADDPD     Y10, Y8, Y8
+
+store:
+	CMPQ    R8, $0x04
+	JNE     masked
+	VMOVUPD Y1, (DX)
+	VMOVUPD Y2, 32(DX)
+	VMOVUPD Y3, 64(DX)
+	VMOVUPD Y4, 96(DX)
+	VMOVUPD Y5, 128(DX)
+	VMOVUPD Y6, 160(DX)
+	VMOVUPD Y7, 192(DX)
+	VMOVUPD Y8, 224(DX)
+	VZEROUPPER
+	RET
+
+masked:
+	VMOVUPD    Y1, (DX)
+	VMOVUPD    Y2, 32(DX)
+	VMOVUPD    Y3, 64(DX)
+	VMOVUPD    Y4, 96(DX)
+	VMOVUPD    Y5, 128(DX)
+	VMOVUPD    Y6, 160(DX)
+	VMOVUPD    Y7, 192(DX)
+	VMASKMOVPD Y8, Y0, 224(DX)
 	VZEROUPPER
 	RET
 
@@ -5280,49 +6694,56 @@ TEXT ·tile1x1F64AVX512(SB), NOSPLIT, $0-73
 	MOVQ   $-1, DX
 	BZHIQ  R8, DX, DX
 	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x03, R8
 	VPXORD Z0, Z0, Z0
 
 loop:
-	VMOVUPD.Z    (SI), K1, Z1
 	VBROADCASTSD (CX), Z2
+	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), CL
-	TESTB        CL, CL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, CX
-	VMOVUPD.Z    (CX), K1, Z2
+	MOVQ         DX, AX
+	VMOVUPD.Z    (AX), K1, Z2
 	VADDPD       Z2, Z0, Z0
 
 store:
-	VMOVUPD Z0, K1, (AX)
+	VMOVUPD Z0, K1, (DX)
 	VZEROUPPER
 	RET
 
 // func tile2x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x1F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x03, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
 
 loop:
 	VMOVUPD.Z    (SI), K1, Z2
@@ -5334,45 +6755,51 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPD.Z    (DX), K1, Z3
+	MOVQ         R8, AX
+	VMOVUPD.Z    (AX), K1, Z3
 	VADDPD       Z3, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z3
+	ADDQ         R9, AX
+	VMOVUPD.Z    (AX), K1, Z3
 	VADDPD       Z3, Z1, Z1
 
 store:
-	VMOVUPD Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z1, K1, (AX)
+	VMOVUPD Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPD Z1, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile3x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x1F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x03, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
 
 loop:
 	VMOVUPD.Z    (SI), K1, Z3
@@ -5386,52 +6813,60 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPD.Z    (DX), K1, Z4
+	MOVQ         R8, AX
+	VMOVUPD.Z    (AX), K1, Z4
 	VADDPD       Z4, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z4
+	ADDQ         R9, AX
+	VMOVUPD.Z    (AX), K1, Z4
 	VADDPD       Z4, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z4
+	ADDQ         R9, AX
+	VMOVUPD.Z    (AX), K1, Z4
 	VADDPD       Z4, Z2, Z2
 
 store:
-	VMOVUPD Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, K1, (AX)
+	VMOVUPD Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPD Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPD Z2, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile4x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x1F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (DX)(DX*2), R9
-	MOVQ   $-1, R10
-	BZHIQ  R8, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (DX)(DX*2), R9
+	MOVQ       $-1, R10
+	BZHIQ      R8, R10, R10
+	KMOVW      R10, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R10
+	SHLQ       $0x03, R10
+	MOVQ       R8, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 loop:
 	VMOVUPD.Z    (SI), K1, Z4
@@ -5447,59 +6882,69 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPD.Z    (DX), K1, Z5
+	MOVQ         R8, AX
+	VMOVUPD.Z    (AX), K1, Z5
 	VADDPD       Z5, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z5
+	ADDQ         R10, AX
+	VMOVUPD.Z    (AX), K1, Z5
 	VADDPD       Z5, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z5
+	ADDQ         R10, AX
+	VMOVUPD.Z    (AX), K1, Z5
 	VADDPD       Z5, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z5
+	ADDQ         R10, AX
+	VMOVUPD.Z    (AX), K1, Z5
 	VADDPD       Z5, Z3, Z3
 
 store:
-	VMOVUPD Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z3, K1, (AX)
+	VMOVUPD Z0, K1, (R8)
+	ADDQ    R10, R8
+	VMOVUPD Z1, K1, (R8)
+	ADDQ    R10, R8
+	VMOVUPD Z2, K1, (R8)
+	ADDQ    R10, R8
+	VMOVUPD Z3, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile5x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x1F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x03, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
 
 loop:
 	VMOVUPD.Z    (SI), K1, Z5
@@ -5518,65 +6963,77 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPD.Z    (DX), K1, Z6
+	MOVQ         R8, AX
+	VMOVUPD.Z    (AX), K1, Z6
 	VADDPD       Z6, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z6
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z6
 	VADDPD       Z6, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z6
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z6
 	VADDPD       Z6, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z6
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z6
 	VADDPD       Z6, Z3, Z3
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z6
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z6
 	VADDPD       Z6, Z4, Z4
 
 store:
-	VMOVUPD Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, K1, (AX)
+	VMOVUPD Z0, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z1, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z2, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z3, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z4, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile6x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x1F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x03, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
 
 loop:
 	VMOVUPD.Z    (SI), K1, Z6
@@ -5597,71 +7054,85 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPD.Z    (DX), K1, Z7
+	MOVQ         R8, AX
+	VMOVUPD.Z    (AX), K1, Z7
 	VADDPD       Z7, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z7
 	VADDPD       Z7, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z7
 	VADDPD       Z7, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z7
 	VADDPD       Z7, Z3, Z3
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z7
 	VADDPD       Z7, Z4, Z4
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z7
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z7
 	VADDPD       Z7, Z5, Z5
 
 store:
-	VMOVUPD Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z5, K1, (AX)
+	VMOVUPD Z0, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z1, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z2, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z3, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z4, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z5, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile7x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x1F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x03, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
 
 loop:
 	VMOVUPD.Z    (SI), K1, Z7
@@ -5684,77 +7155,93 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPD.Z    (DX), K1, Z8
+	MOVQ         R8, AX
+	VMOVUPD.Z    (AX), K1, Z8
 	VADDPD       Z8, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z8
 	VADDPD       Z8, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z8
 	VADDPD       Z8, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z8
 	VADDPD       Z8, Z3, Z3
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z8
 	VADDPD       Z8, Z4, Z4
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z8
 	VADDPD       Z8, Z5, Z5
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z8
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z8
 	VADDPD       Z8, Z6, Z6
 
 store:
-	VMOVUPD Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, K1, (AX)
+	VMOVUPD Z0, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z1, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z2, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z3, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z4, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z5, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z6, K1, (R8)
 	VZEROUPPER
 	RET
 
 // func tile8x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x1F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x03, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop:
 	VMOVUPD.Z    (SI), K1, Z8
@@ -5779,53 +7266,50 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VMOVUPD.Z    (DX), K1, Z9
+	MOVQ         R8, AX
+	VMOVUPD.Z    (AX), K1, Z9
 	VADDPD       Z9, Z0, Z0
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z9
 	VADDPD       Z9, Z1, Z1
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z9
 	VADDPD       Z9, Z2, Z2
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z9
 	VADDPD       Z9, Z3, Z3
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z9
 	VADDPD       Z9, Z4, Z4
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z9
 	VADDPD       Z9, Z5, Z5
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z9
 	VADDPD       Z9, Z6, Z6
-	ADDQ         CX, DX
-	VMOVUPD.Z    (DX), K1, Z9
+	ADDQ         R11, AX
+	VMOVUPD.Z    (AX), K1, Z9
 	VADDPD       Z9, Z7, Z7
 
 store:
-	VMOVUPD Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPD Z7, K1, (AX)
+	VMOVUPD Z0, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z1, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z2, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z3, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z4, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z5, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z6, K1, (R8)
+	ADDQ    R11, R8
+	VMOVUPD Z7, K1, (R8)
 	VZEROUPPER
 	RET
 
@@ -5845,56 +7329,64 @@ TEXT ·tile1x2F64AVX512(SB), NOSPLIT, $0-73
 	MOVQ   $-1, DX
 	BZHIQ  R8, DX, DX
 	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x03, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
 loop:
-	VMOVUPD      (SI), Z2
-	VMOVUPD.Z    64(SI), K1, Z3
-	VBROADCASTSD (CX), Z4
-	VFMADD231PD  Z2, Z4, Z0
-	VFMADD231PD  Z3, Z4, Z1
+	VBROADCASTSD (CX), Z3
+	VFMADD231PD  (SI), Z3, Z0
+	VMOVUPD.Z    64(SI), K1, Z2
+	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), CL
-	TESTB        CL, CL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, CX
-	VADDPD       (CX), Z0, Z0
-	VMOVUPD.Z    64(CX), K1, Z4
-	VADDPD       Z4, Z1, Z1
+	MOVQ         DX, AX
+	VADDPD       (AX), Z0, Z0
+	VMOVUPD.Z    64(AX), K1, Z3
+	VADDPD       Z3, Z1, Z1
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, K1, 64(AX)
+	VMOVUPD Z0, (DX)
+	VMOVUPD Z1, K1, 64(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x2F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x03, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 loop:
 	VMOVUPD      (SI), Z4
@@ -5909,52 +7401,61 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VMOVUPD.Z    64(DX), K1, Z6
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VMOVUPD.Z    64(AX), K1, Z6
 	VADDPD       Z6, Z1, Z1
-	ADDQ         CX, DX
-	VADDPD       (DX), Z2, Z2
-	VMOVUPD.Z    64(DX), K1, Z6
+	ADDQ         R9, AX
+	VADDPD       (AX), Z2, Z2
+	VMOVUPD.Z    64(AX), K1, Z6
 	VADDPD       Z6, Z3, Z3
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, K1, 64(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, K1, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z2, (R8)
+	VMOVUPD Z3, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile3x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x2F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x03, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
 
 loop:
 	VMOVUPD      (SI), Z6
@@ -5972,62 +7473,74 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VMOVUPD.Z    64(DX), K1, Z8
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VMOVUPD.Z    64(AX), K1, Z8
 	VADDPD       Z8, Z1, Z1
-	ADDQ         CX, DX
-	VADDPD       (DX), Z2, Z2
-	VMOVUPD.Z    64(DX), K1, Z8
+	ADDQ         R9, AX
+	VADDPD       (AX), Z2, Z2
+	VMOVUPD.Z    64(AX), K1, Z8
 	VADDPD       Z8, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VMOVUPD.Z    64(DX), K1, Z8
+	ADDQ         R9, AX
+	VADDPD       (AX), Z4, Z4
+	VMOVUPD.Z    64(AX), K1, Z8
 	VADDPD       Z8, Z5, Z5
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, K1, 64(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, K1, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z2, (R8)
+	VMOVUPD Z3, K1, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile4x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x2F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (DX)(DX*2), R9
-	MOVQ   $-1, R10
-	BZHIQ  R8, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (DX)(DX*2), R9
+	MOVQ       $-1, R10
+	BZHIQ      R8, R10, R10
+	KMOVW      R10, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R10
+	SHLQ       $0x03, R10
+	MOVQ       R8, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop:
 	VMOVUPD      (SI), Z8
@@ -6048,72 +7561,87 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VMOVUPD.Z    64(DX), K1, Z10
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VMOVUPD.Z    64(AX), K1, Z10
 	VADDPD       Z10, Z1, Z1
-	ADDQ         CX, DX
-	VADDPD       (DX), Z2, Z2
-	VMOVUPD.Z    64(DX), K1, Z10
+	ADDQ         R10, AX
+	VADDPD       (AX), Z2, Z2
+	VMOVUPD.Z    64(AX), K1, Z10
 	VADDPD       Z10, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VMOVUPD.Z    64(DX), K1, Z10
+	ADDQ         R10, AX
+	VADDPD       (AX), Z4, Z4
+	VMOVUPD.Z    64(AX), K1, Z10
 	VADDPD       Z10, Z5, Z5
-	ADDQ         CX, DX
-	VADDPD       (DX), Z6, Z6
-	VMOVUPD.Z    64(DX), K1, Z10
+	ADDQ         R10, AX
+	VADDPD       (AX), Z6, Z6
+	VMOVUPD.Z    64(AX), K1, Z10
 	VADDPD       Z10, Z7, Z7
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, (AX)
-	VMOVUPD Z7, K1, 64(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, K1, 64(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z2, (R8)
+	VMOVUPD Z3, K1, 64(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, K1, 64(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z6, (R8)
+	VMOVUPD Z7, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile5x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x2F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x03, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
 
 loop:
 	VMOVUPD      (SI), Z10
@@ -6138,81 +7666,99 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VMOVUPD.Z    64(DX), K1, Z12
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VMOVUPD.Z    64(AX), K1, Z12
 	VADDPD       Z12, Z1, Z1
-	ADDQ         CX, DX
-	VADDPD       (DX), Z2, Z2
-	VMOVUPD.Z    64(DX), K1, Z12
+	ADDQ         R11, AX
+	VADDPD       (AX), Z2, Z2
+	VMOVUPD.Z    64(AX), K1, Z12
 	VADDPD       Z12, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VMOVUPD.Z    64(DX), K1, Z12
+	ADDQ         R11, AX
+	VADDPD       (AX), Z4, Z4
+	VMOVUPD.Z    64(AX), K1, Z12
 	VADDPD       Z12, Z5, Z5
-	ADDQ         CX, DX
-	VADDPD       (DX), Z6, Z6
-	VMOVUPD.Z    64(DX), K1, Z12
+	ADDQ         R11, AX
+	VADDPD       (AX), Z6, Z6
+	VMOVUPD.Z    64(AX), K1, Z12
 	VADDPD       Z12, Z7, Z7
-	ADDQ         CX, DX
-	VADDPD       (DX), Z8, Z8
-	VMOVUPD.Z    64(DX), K1, Z12
+	ADDQ         R11, AX
+	VADDPD       (AX), Z8, Z8
+	VMOVUPD.Z    64(AX), K1, Z12
 	VADDPD       Z12, Z9, Z9
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, (AX)
-	VMOVUPD Z7, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z8, (AX)
-	VMOVUPD Z9, K1, 64(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z2, (R8)
+	VMOVUPD Z3, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z6, (R8)
+	VMOVUPD Z7, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile6x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x2F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x03, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop:
 	VMOVUPD      (SI), Z12
@@ -6240,90 +7786,111 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VMOVUPD.Z    64(DX), K1, Z14
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VMOVUPD.Z    64(AX), K1, Z14
 	VADDPD       Z14, Z1, Z1
-	ADDQ         CX, DX
-	VADDPD       (DX), Z2, Z2
-	VMOVUPD.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPD       (AX), Z2, Z2
+	VMOVUPD.Z    64(AX), K1, Z14
 	VADDPD       Z14, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VMOVUPD.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPD       (AX), Z4, Z4
+	VMOVUPD.Z    64(AX), K1, Z14
 	VADDPD       Z14, Z5, Z5
-	ADDQ         CX, DX
-	VADDPD       (DX), Z6, Z6
-	VMOVUPD.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPD       (AX), Z6, Z6
+	VMOVUPD.Z    64(AX), K1, Z14
 	VADDPD       Z14, Z7, Z7
-	ADDQ         CX, DX
-	VADDPD       (DX), Z8, Z8
-	VMOVUPD.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPD       (AX), Z8, Z8
+	VMOVUPD.Z    64(AX), K1, Z14
 	VADDPD       Z14, Z9, Z9
-	ADDQ         CX, DX
-	VADDPD       (DX), Z10, Z10
-	VMOVUPD.Z    64(DX), K1, Z14
+	ADDQ         R11, AX
+	VADDPD       (AX), Z10, Z10
+	VMOVUPD.Z    64(AX), K1, Z14
 	VADDPD       Z14, Z11, Z11
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, (AX)
-	VMOVUPD Z7, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z8, (AX)
-	VMOVUPD Z9, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z10, (AX)
-	VMOVUPD Z11, K1, 64(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z2, (R8)
+	VMOVUPD Z3, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z6, (R8)
+	VMOVUPD Z7, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z10, (R8)
+	VMOVUPD Z11, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile7x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x2F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x03, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
 
 loop:
 	VMOVUPD      (SI), Z14
@@ -6354,99 +7921,123 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VMOVUPD.Z    64(DX), K1, Z16
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VMOVUPD.Z    64(AX), K1, Z16
 	VADDPD       Z16, Z1, Z1
-	ADDQ         CX, DX
-	VADDPD       (DX), Z2, Z2
-	VMOVUPD.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPD       (AX), Z2, Z2
+	VMOVUPD.Z    64(AX), K1, Z16
 	VADDPD       Z16, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VMOVUPD.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPD       (AX), Z4, Z4
+	VMOVUPD.Z    64(AX), K1, Z16
 	VADDPD       Z16, Z5, Z5
-	ADDQ         CX, DX
-	VADDPD       (DX), Z6, Z6
-	VMOVUPD.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPD       (AX), Z6, Z6
+	VMOVUPD.Z    64(AX), K1, Z16
 	VADDPD       Z16, Z7, Z7
-	ADDQ         CX, DX
-	VADDPD       (DX), Z8, Z8
-	VMOVUPD.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPD       (AX), Z8, Z8
+	VMOVUPD.Z    64(AX), K1, Z16
 	VADDPD       Z16, Z9, Z9
-	ADDQ         CX, DX
-	VADDPD       (DX), Z10, Z10
-	VMOVUPD.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPD       (AX), Z10, Z10
+	VMOVUPD.Z    64(AX), K1, Z16
 	VADDPD       Z16, Z11, Z11
-	ADDQ         CX, DX
-	VADDPD       (DX), Z12, Z12
-	VMOVUPD.Z    64(DX), K1, Z16
+	ADDQ         R11, AX
+	VADDPD       (AX), Z12, Z12
+	VMOVUPD.Z    64(AX), K1, Z16
 	VADDPD       Z16, Z13, Z13
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, (AX)
-	VMOVUPD Z7, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z8, (AX)
-	VMOVUPD Z9, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z10, (AX)
-	VMOVUPD Z11, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z12, (AX)
-	VMOVUPD Z13, K1, 64(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z2, (R8)
+	VMOVUPD Z3, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z6, (R8)
+	VMOVUPD Z7, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z10, (R8)
+	VMOVUPD Z11, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z12, (R8)
+	VMOVUPD Z13, K1, 64(R8)
 	VZEROUPPER
 	RET
 
 // func tile8x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x2F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (CX)(DX*4), R9
-	LEAQ   (DX)(DX*2), R10
-	MOVQ   $-1, R11
-	BZHIQ  R8, R11, R11
-	KMOVW  R11, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (CX)(DX*4), R9
+	LEAQ       (DX)(DX*2), R10
+	MOVQ       $-1, R11
+	BZHIQ      R8, R11, R11
+	KMOVW      R11, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R11
+	SHLQ       $0x03, R11
+	MOVQ       R8, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
 
 loop:
 	VMOVUPD      (SI), Z16
@@ -6480,69 +8071,66 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VMOVUPD.Z    64(DX), K1, Z18
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VMOVUPD.Z    64(AX), K1, Z18
 	VADDPD       Z18, Z1, Z1
-	ADDQ         CX, DX
-	VADDPD       (DX), Z2, Z2
-	VMOVUPD.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPD       (AX), Z2, Z2
+	VMOVUPD.Z    64(AX), K1, Z18
 	VADDPD       Z18, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VMOVUPD.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPD       (AX), Z4, Z4
+	VMOVUPD.Z    64(AX), K1, Z18
 	VADDPD       Z18, Z5, Z5
-	ADDQ         CX, DX
-	VADDPD       (DX), Z6, Z6
-	VMOVUPD.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPD       (AX), Z6, Z6
+	VMOVUPD.Z    64(AX), K1, Z18
 	VADDPD       Z18, Z7, Z7
-	ADDQ         CX, DX
-	VADDPD       (DX), Z8, Z8
-	VMOVUPD.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPD       (AX), Z8, Z8
+	VMOVUPD.Z    64(AX), K1, Z18
 	VADDPD       Z18, Z9, Z9
-	ADDQ         CX, DX
-	VADDPD       (DX), Z10, Z10
-	VMOVUPD.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPD       (AX), Z10, Z10
+	VMOVUPD.Z    64(AX), K1, Z18
 	VADDPD       Z18, Z11, Z11
-	ADDQ         CX, DX
-	VADDPD       (DX), Z12, Z12
-	VMOVUPD.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPD       (AX), Z12, Z12
+	VMOVUPD.Z    64(AX), K1, Z18
 	VADDPD       Z18, Z13, Z13
-	ADDQ         CX, DX
-	VADDPD       (DX), Z14, Z14
-	VMOVUPD.Z    64(DX), K1, Z18
+	ADDQ         R11, AX
+	VADDPD       (AX), Z14, Z14
+	VMOVUPD.Z    64(AX), K1, Z18
 	VADDPD       Z18, Z15, Z15
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, (AX)
-	VMOVUPD Z7, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z8, (AX)
-	VMOVUPD Z9, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z10, (AX)
-	VMOVUPD Z11, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z12, (AX)
-	VMOVUPD Z13, K1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z14, (AX)
-	VMOVUPD Z15, K1, 64(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z2, (R8)
+	VMOVUPD Z3, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z6, (R8)
+	VMOVUPD Z7, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z10, (R8)
+	VMOVUPD Z11, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z12, (R8)
+	VMOVUPD Z13, K1, 64(R8)
+	ADDQ    R11, R8
+	VMOVUPD Z14, (R8)
+	VMOVUPD Z15, K1, 64(R8)
 	VZEROUPPER
 	RET
 
@@ -6562,63 +8150,72 @@ TEXT ·tile1x3F64AVX512(SB), NOSPLIT, $0-73
 	MOVQ   $-1, DX
 	BZHIQ  R8, DX, DX
 	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x03, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
 loop:
-	VMOVUPD      (SI), Z3
-	VMOVUPD      64(SI), Z4
-	VMOVUPD.Z    128(SI), K1, Z5
-	VBROADCASTSD (CX), Z6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
+	VBROADCASTSD (CX), Z4
+	VFMADD231PD  (SI), Z4, Z0
+	VFMADD231PD  64(SI), Z4, Z1
+	VMOVUPD.Z    128(SI), K1, Z3
+	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), CL
-	TESTB        CL, CL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, CX
-	VADDPD       (CX), Z0, Z0
-	VADDPD       64(CX), Z1, Z1
-	VMOVUPD.Z    128(CX), K1, Z6
-	VADDPD       Z6, Z2, Z2
+	MOVQ         DX, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VMOVUPD.Z    128(AX), K1, Z4
+	VADDPD       Z4, Z2, Z2
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, 64(AX)
-	VMOVUPD Z2, K1, 128(AX)
+	VMOVUPD Z0, (DX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, K1, 128(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x3F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x3F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x03, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
 
 loop:
 	VMOVUPD      (SI), Z6
@@ -6636,59 +8233,71 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VADDPD       64(DX), Z1, Z1
-	VMOVUPD.Z    128(DX), K1, Z9
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VMOVUPD.Z    128(AX), K1, Z9
 	VADDPD       Z9, Z2, Z2
-	ADDQ         CX, DX
-	VADDPD       (DX), Z3, Z3
-	VADDPD       64(DX), Z4, Z4
-	VMOVUPD.Z    128(DX), K1, Z9
+	ADDQ         R9, AX
+	VADDPD       (AX), Z3, Z3
+	VADDPD       64(AX), Z4, Z4
+	VMOVUPD.Z    128(AX), K1, Z9
 	VADDPD       Z9, Z5, Z5
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, 64(AX)
-	VMOVUPD Z2, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z3, (AX)
-	VMOVUPD Z4, 64(AX)
-	VMOVUPD Z5, K1, 128(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, 64(R8)
+	VMOVUPD Z2, K1, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z3, (R8)
+	VMOVUPD Z4, 64(R8)
+	VMOVUPD Z5, K1, 128(R8)
 	VZEROUPPER
 	RET
 
 // func tile3x3F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x3F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x03, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
 
 loop:
 	VMOVUPD      (SI), Z9
@@ -6710,72 +8319,88 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VADDPD       64(DX), Z1, Z1
-	VMOVUPD.Z    128(DX), K1, Z12
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VMOVUPD.Z    128(AX), K1, Z12
 	VADDPD       Z12, Z2, Z2
-	ADDQ         CX, DX
-	VADDPD       (DX), Z3, Z3
-	VADDPD       64(DX), Z4, Z4
-	VMOVUPD.Z    128(DX), K1, Z12
+	ADDQ         R9, AX
+	VADDPD       (AX), Z3, Z3
+	VADDPD       64(AX), Z4, Z4
+	VMOVUPD.Z    128(AX), K1, Z12
 	VADDPD       Z12, Z5, Z5
-	ADDQ         CX, DX
-	VADDPD       (DX), Z6, Z6
-	VADDPD       64(DX), Z7, Z7
-	VMOVUPD.Z    128(DX), K1, Z12
+	ADDQ         R9, AX
+	VADDPD       (AX), Z6, Z6
+	VADDPD       64(AX), Z7, Z7
+	VMOVUPD.Z    128(AX), K1, Z12
 	VADDPD       Z12, Z8, Z8
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, 64(AX)
-	VMOVUPD Z2, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z3, (AX)
-	VMOVUPD Z4, 64(AX)
-	VMOVUPD Z5, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, (AX)
-	VMOVUPD Z7, 64(AX)
-	VMOVUPD Z8, K1, 128(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, 64(R8)
+	VMOVUPD Z2, K1, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z3, (R8)
+	VMOVUPD Z4, 64(R8)
+	VMOVUPD Z5, K1, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z6, (R8)
+	VMOVUPD Z7, 64(R8)
+	VMOVUPD Z8, K1, 128(R8)
 	VZEROUPPER
 	RET
 
 // func tile4x3F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x3F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (DX)(DX*2), R9
-	MOVQ   $-1, R10
-	BZHIQ  R8, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (DX)(DX*2), R9
+	MOVQ       $-1, R10
+	BZHIQ      R8, R10, R10
+	KMOVW      R10, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R10
+	SHLQ       $0x03, R10
+	MOVQ       R8, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop:
 	VMOVUPD      (SI), Z12
@@ -6801,49 +8426,46 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VADDPD       64(DX), Z1, Z1
-	VMOVUPD.Z    128(DX), K1, Z15
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VMOVUPD.Z    128(AX), K1, Z15
 	VADDPD       Z15, Z2, Z2
-	ADDQ         CX, DX
-	VADDPD       (DX), Z3, Z3
-	VADDPD       64(DX), Z4, Z4
-	VMOVUPD.Z    128(DX), K1, Z15
+	ADDQ         R10, AX
+	VADDPD       (AX), Z3, Z3
+	VADDPD       64(AX), Z4, Z4
+	VMOVUPD.Z    128(AX), K1, Z15
 	VADDPD       Z15, Z5, Z5
-	ADDQ         CX, DX
-	VADDPD       (DX), Z6, Z6
-	VADDPD       64(DX), Z7, Z7
-	VMOVUPD.Z    128(DX), K1, Z15
+	ADDQ         R10, AX
+	VADDPD       (AX), Z6, Z6
+	VADDPD       64(AX), Z7, Z7
+	VMOVUPD.Z    128(AX), K1, Z15
 	VADDPD       Z15, Z8, Z8
-	ADDQ         CX, DX
-	VADDPD       (DX), Z9, Z9
-	VADDPD       64(DX), Z10, Z10
-	VMOVUPD.Z    128(DX), K1, Z15
+	ADDQ         R10, AX
+	VADDPD       (AX), Z9, Z9
+	VADDPD       64(AX), Z10, Z10
+	VMOVUPD.Z    128(AX), K1, Z15
 	VADDPD       Z15, Z11, Z11
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, 64(AX)
-	VMOVUPD Z2, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z3, (AX)
-	VMOVUPD Z4, 64(AX)
-	VMOVUPD Z5, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z6, (AX)
-	VMOVUPD Z7, 64(AX)
-	VMOVUPD Z8, K1, 128(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z9, (AX)
-	VMOVUPD Z10, 64(AX)
-	VMOVUPD Z11, K1, 128(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, 64(R8)
+	VMOVUPD Z2, K1, 128(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z3, (R8)
+	VMOVUPD Z4, 64(R8)
+	VMOVUPD Z5, K1, 128(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z6, (R8)
+	VMOVUPD Z7, 64(R8)
+	VMOVUPD Z8, K1, 128(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z9, (R8)
+	VMOVUPD Z10, 64(R8)
+	VMOVUPD Z11, K1, 128(R8)
 	VZEROUPPER
 	RET
 
@@ -6863,70 +8485,80 @@ TEXT ·tile1x4F64AVX512(SB), NOSPLIT, $0-73
 	MOVQ   $-1, DX
 	BZHIQ  R8, DX, DX
 	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x03, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
 loop:
-	VMOVUPD      (SI), Z4
-	VMOVUPD      64(SI), Z5
-	VMOVUPD      128(SI), Z6
-	VMOVUPD.Z    192(SI), K1, Z7
-	VBROADCASTSD (CX), Z8
-	VFMADD231PD  Z4, Z8, Z0
-	VFMADD231PD  Z5, Z8, Z1
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z3
+	VBROADCASTSD (CX), Z5
+	VFMADD231PD  (SI), Z5, Z0
+	VFMADD231PD  64(SI), Z5, Z1
+	VFMADD231PD  128(SI), Z5, Z2
+	VMOVUPD.Z    192(SI), K1, Z4
+	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         BX, CX
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), CL
-	TESTB        CL, CL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, CX
-	VADDPD       (CX), Z0, Z0
-	VADDPD       64(CX), Z1, Z1
-	VADDPD       128(CX), Z2, Z2
-	VMOVUPD.Z    192(CX), K1, Z8
-	VADDPD       Z8, Z3, Z3
+	MOVQ         DX, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VADDPD       128(AX), Z2, Z2
+	VMOVUPD.Z    192(AX), K1, Z5
+	VADDPD       Z5, Z3, Z3
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, 64(AX)
-	VMOVUPD Z2, 128(AX)
-	VMOVUPD Z3, K1, 192(AX)
+	VMOVUPD Z0, (DX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, K1, 192(DX)
 	VZEROUPPER
 	RET
 
 // func tile2x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x4F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x03, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 loop:
 	VMOVUPD      (SI), Z8
@@ -6947,66 +8579,81 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VADDPD       64(DX), Z1, Z1
-	VADDPD       128(DX), Z2, Z2
-	VMOVUPD.Z    192(DX), K1, Z12
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VADDPD       128(AX), Z2, Z2
+	VMOVUPD.Z    192(AX), K1, Z12
 	VADDPD       Z12, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VADDPD       64(DX), Z5, Z5
-	VADDPD       128(DX), Z6, Z6
-	VMOVUPD.Z    192(DX), K1, Z12
+	ADDQ         R9, AX
+	VADDPD       (AX), Z4, Z4
+	VADDPD       64(AX), Z5, Z5
+	VADDPD       128(AX), Z6, Z6
+	VMOVUPD.Z    192(AX), K1, Z12
 	VADDPD       Z12, Z7, Z7
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, 64(AX)
-	VMOVUPD Z2, 128(AX)
-	VMOVUPD Z3, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, 64(AX)
-	VMOVUPD Z6, 128(AX)
-	VMOVUPD Z7, K1, 192(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, 64(R8)
+	VMOVUPD Z2, 128(R8)
+	VMOVUPD Z3, K1, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, 64(R8)
+	VMOVUPD Z6, 128(R8)
+	VMOVUPD Z7, K1, 192(R8)
 	VZEROUPPER
 	RET
 
 // func tile3x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x4F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	MOVQ   $-1, R9
-	BZHIQ  R8, R9, R9
-	KMOVW  R9, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R9
+	SHLQ       $0x03, R9
+	MOVQ       R8, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 192(R10)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 loop:
 	VMOVUPD      (SI), Z12
@@ -7032,82 +8679,102 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VADDPD       64(DX), Z1, Z1
-	VADDPD       128(DX), Z2, Z2
-	VMOVUPD.Z    192(DX), K1, Z16
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VADDPD       128(AX), Z2, Z2
+	VMOVUPD.Z    192(AX), K1, Z16
 	VADDPD       Z16, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VADDPD       64(DX), Z5, Z5
-	VADDPD       128(DX), Z6, Z6
-	VMOVUPD.Z    192(DX), K1, Z16
+	ADDQ         R9, AX
+	VADDPD       (AX), Z4, Z4
+	VADDPD       64(AX), Z5, Z5
+	VADDPD       128(AX), Z6, Z6
+	VMOVUPD.Z    192(AX), K1, Z16
 	VADDPD       Z16, Z7, Z7
-	ADDQ         CX, DX
-	VADDPD       (DX), Z8, Z8
-	VADDPD       64(DX), Z9, Z9
-	VADDPD       128(DX), Z10, Z10
-	VMOVUPD.Z    192(DX), K1, Z16
+	ADDQ         R9, AX
+	VADDPD       (AX), Z8, Z8
+	VADDPD       64(AX), Z9, Z9
+	VADDPD       128(AX), Z10, Z10
+	VMOVUPD.Z    192(AX), K1, Z16
 	VADDPD       Z16, Z11, Z11
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, 64(AX)
-	VMOVUPD Z2, 128(AX)
-	VMOVUPD Z3, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, 64(AX)
-	VMOVUPD Z6, 128(AX)
-	VMOVUPD Z7, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z8, (AX)
-	VMOVUPD Z9, 64(AX)
-	VMOVUPD Z10, 128(AX)
-	VMOVUPD Z11, K1, 192(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, 64(R8)
+	VMOVUPD Z2, 128(R8)
+	VMOVUPD Z3, K1, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, 64(R8)
+	VMOVUPD Z6, 128(R8)
+	VMOVUPD Z7, K1, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, 64(R8)
+	VMOVUPD Z10, 128(R8)
+	VMOVUPD Z11, K1, 192(R8)
 	VZEROUPPER
 	RET
 
 // func tile4x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x4F64AVX512(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   ars+16(FP), DX
-	MOVQ   aks+24(FP), BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bks+40(FP), DI
-	MOVQ   cols+64(FP), R8
-	SHLQ   $0x03, DX
-	SHLQ   $0x03, BX
-	SHLQ   $0x03, DI
-	LEAQ   (DX)(DX*2), R9
-	MOVQ   $-1, R10
-	BZHIQ  R8, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       ars+16(FP), DX
+	MOVQ       aks+24(FP), BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bks+40(FP), DI
+	MOVQ       cols+64(FP), R8
+	SHLQ       $0x03, DX
+	SHLQ       $0x03, BX
+	SHLQ       $0x03, DI
+	LEAQ       (DX)(DX*2), R9
+	MOVQ       $-1, R10
+	BZHIQ      R8, R10, R10
+	KMOVW      R10, K1
+	MOVQ       c+48(FP), R8
+	MOVQ       ldc+56(FP), R10
+	SHLQ       $0x03, R10
+	MOVQ       R8, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 128(R11)
+	PREFETCHT0 192(R11)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
 
 loop:
 	VMOVUPD      (SI), Z16
@@ -7138,57 +8805,306 @@ loop:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          loop
-	MOVQ         c+48(FP), AX
-	MOVQ         ldc+56(FP), CX
-	SHLQ         $0x03, CX
-	MOVB         add+72(FP), DL
-	TESTB        DL, DL
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	MOVQ         AX, DX
-	VADDPD       (DX), Z0, Z0
-	VADDPD       64(DX), Z1, Z1
-	VADDPD       128(DX), Z2, Z2
-	VMOVUPD.Z    192(DX), K1, Z20
+	MOVQ         R8, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VADDPD       128(AX), Z2, Z2
+	VMOVUPD.Z    192(AX), K1, Z20
 	VADDPD       Z20, Z3, Z3
-	ADDQ         CX, DX
-	VADDPD       (DX), Z4, Z4
-	VADDPD       64(DX), Z5, Z5
-	VADDPD       128(DX), Z6, Z6
-	VMOVUPD.Z    192(DX), K1, Z20
+	ADDQ         R10, AX
+	VADDPD       (AX), Z4, Z4
+	VADDPD       64(AX), Z5, Z5
+	VADDPD       128(AX), Z6, Z6
+	VMOVUPD.Z    192(AX), K1, Z20
 	VADDPD       Z20, Z7, Z7
-	ADDQ         CX, DX
-	VADDPD       (DX), Z8, Z8
-	VADDPD       64(DX), Z9, Z9
-	VADDPD       128(DX), Z10, Z10
-	VMOVUPD.Z    192(DX), K1, Z20
+	ADDQ         R10, AX
+	VADDPD       (AX), Z8, Z8
+	VADDPD       64(AX), Z9, Z9
+	VADDPD       128(AX), Z10, Z10
+	VMOVUPD.Z    192(AX), K1, Z20
 	VADDPD       Z20, Z11, Z11
-	ADDQ         CX, DX
-	VADDPD       (DX), Z12, Z12
-	VADDPD       64(DX), Z13, Z13
-	VADDPD       128(DX), Z14, Z14
-	VMOVUPD.Z    192(DX), K1, Z20
+	ADDQ         R10, AX
+	VADDPD       (AX), Z12, Z12
+	VADDPD       64(AX), Z13, Z13
+	VADDPD       128(AX), Z14, Z14
+	VMOVUPD.Z    192(AX), K1, Z20
 	VADDPD       Z20, Z15, Z15
 
 store:
-	VMOVUPD Z0, (AX)
-	VMOVUPD Z1, 64(AX)
-	VMOVUPD Z2, 128(AX)
-	VMOVUPD Z3, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z4, (AX)
-	VMOVUPD Z5, 64(AX)
-	VMOVUPD Z6, 128(AX)
-	VMOVUPD Z7, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z8, (AX)
-	VMOVUPD Z9, 64(AX)
-	VMOVUPD Z10, 128(AX)
-	VMOVUPD Z11, K1, 192(AX)
-	ADDQ    CX, AX
-	VMOVUPD Z12, (AX)
-	VMOVUPD Z13, 64(AX)
-	VMOVUPD Z14, 128(AX)
-	VMOVUPD Z15, K1, 192(AX)
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, 64(R8)
+	VMOVUPD Z2, 128(R8)
+	VMOVUPD Z3, K1, 192(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z4, (R8)
+	VMOVUPD Z5, 64(R8)
+	VMOVUPD Z6, 128(R8)
+	VMOVUPD Z7, K1, 192(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z8, (R8)
+	VMOVUPD Z9, 64(R8)
+	VMOVUPD Z10, 128(R8)
+	VMOVUPD Z11, K1, 192(R8)
+	ADDQ    R10, R8
+	VMOVUPD Z12, (R8)
+	VMOVUPD Z13, 64(R8)
+	VMOVUPD Z14, 128(R8)
+	VMOVUPD Z15, K1, 192(R8)
+	VZEROUPPER
+	RET
+
+// func tile1x5F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tile1x5F64AVX512(SB), NOSPLIT, $0-73
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   ars+16(FP), DX
+	MOVQ   aks+24(FP), BX
+	MOVQ   b+32(FP), SI
+	MOVQ   bks+40(FP), DI
+	MOVQ   cols+64(FP), R8
+	SHLQ   $0x03, DX
+	SHLQ   $0x03, BX
+	SHLQ   $0x03, DI
+	MOVQ   $-1, DX
+	BZHIQ  R8, DX, DX
+	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x03, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+loop:
+	VBROADCASTSD (CX), Z6
+	VFMADD231PD  (SI), Z6, Z0
+	VFMADD231PD  64(SI), Z6, Z1
+	VFMADD231PD  128(SI), Z6, Z2
+	VFMADD231PD  192(SI), Z6, Z3
+	VMOVUPD.Z    256(SI), K1, Z5
+	VFMADD231PD  Z5, Z6, Z4
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
+	JZ           store
+	MOVQ         DX, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VADDPD       128(AX), Z2, Z2
+	VADDPD       192(AX), Z3, Z3
+	VMOVUPD.Z    256(AX), K1, Z6
+	VADDPD       Z6, Z4, Z4
+
+store:
+	VMOVUPD Z0, (DX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, 192(DX)
+	VMOVUPD Z4, K1, 256(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x6F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tile1x6F64AVX512(SB), NOSPLIT, $0-73
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   ars+16(FP), DX
+	MOVQ   aks+24(FP), BX
+	MOVQ   b+32(FP), SI
+	MOVQ   bks+40(FP), DI
+	MOVQ   cols+64(FP), R8
+	SHLQ   $0x03, DX
+	SHLQ   $0x03, BX
+	SHLQ   $0x03, DI
+	MOVQ   $-1, DX
+	BZHIQ  R8, DX, DX
+	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x03, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop:
+	VBROADCASTSD (CX), Z7
+	VFMADD231PD  (SI), Z7, Z0
+	VFMADD231PD  64(SI), Z7, Z1
+	VFMADD231PD  128(SI), Z7, Z2
+	VFMADD231PD  192(SI), Z7, Z3
+	VFMADD231PD  256(SI), Z7, Z4
+	VMOVUPD.Z    320(SI), K1, Z6
+	VFMADD231PD  Z6, Z7, Z5
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
+	JZ           store
+	MOVQ         DX, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VADDPD       128(AX), Z2, Z2
+	VADDPD       192(AX), Z3, Z3
+	VADDPD       256(AX), Z4, Z4
+	VMOVUPD.Z    320(AX), K1, Z7
+	VADDPD       Z7, Z5, Z5
+
+store:
+	VMOVUPD Z0, (DX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, 192(DX)
+	VMOVUPD Z4, 256(DX)
+	VMOVUPD Z5, K1, 320(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x7F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tile1x7F64AVX512(SB), NOSPLIT, $0-73
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   ars+16(FP), DX
+	MOVQ   aks+24(FP), BX
+	MOVQ   b+32(FP), SI
+	MOVQ   bks+40(FP), DI
+	MOVQ   cols+64(FP), R8
+	SHLQ   $0x03, DX
+	SHLQ   $0x03, BX
+	SHLQ   $0x03, DI
+	MOVQ   $-1, DX
+	BZHIQ  R8, DX, DX
+	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x03, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+loop:
+	VBROADCASTSD (CX), Z8
+	VFMADD231PD  (SI), Z8, Z0
+	VFMADD231PD  64(SI), Z8, Z1
+	VFMADD231PD  128(SI), Z8, Z2
+	VFMADD231PD  192(SI), Z8, Z3
+	VFMADD231PD  256(SI), Z8, Z4
+	VFMADD231PD  320(SI), Z8, Z5
+	VMOVUPD.Z    384(SI), K1, Z7
+	VFMADD231PD  Z7, Z8, Z6
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
+	JZ           store
+	MOVQ         DX, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VADDPD       128(AX), Z2, Z2
+	VADDPD       192(AX), Z3, Z3
+	VADDPD       256(AX), Z4, Z4
+	VADDPD       320(AX), Z5, Z5
+	VMOVUPD.Z    384(AX), K1, Z8
+	VADDPD       Z8, Z6, Z6
+
+store:
+	VMOVUPD Z0, (DX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, 192(DX)
+	VMOVUPD Z4, 256(DX)
+	VMOVUPD Z5, 320(DX)
+	VMOVUPD Z6, K1, 384(DX)
+	VZEROUPPER
+	RET
+
+// func tile1x8F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tile1x8F64AVX512(SB), NOSPLIT, $0-73
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   ars+16(FP), DX
+	MOVQ   aks+24(FP), BX
+	MOVQ   b+32(FP), SI
+	MOVQ   bks+40(FP), DI
+	MOVQ   cols+64(FP), R8
+	SHLQ   $0x03, DX
+	SHLQ   $0x03, BX
+	SHLQ   $0x03, DI
+	MOVQ   $-1, DX
+	BZHIQ  R8, DX, DX
+	KMOVW  DX, K1
+	MOVQ   c+48(FP), DX
+	MOVQ   ldc+56(FP), R8
+	SHLQ   $0x03, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	VBROADCASTSD (CX), Z9
+	VFMADD231PD  (SI), Z9, Z0
+	VFMADD231PD  64(SI), Z9, Z1
+	VFMADD231PD  128(SI), Z9, Z2
+	VFMADD231PD  192(SI), Z9, Z3
+	VFMADD231PD  256(SI), Z9, Z4
+	VFMADD231PD  320(SI), Z9, Z5
+	VFMADD231PD  384(SI), Z9, Z6
+	VMOVUPD.Z    448(SI), K1, Z8
+	VFMADD231PD  Z8, Z9, Z7
+	ADDQ         BX, CX
+	ADDQ         DI, SI
+	DECQ         AX
+	JNZ          loop
+	MOVB         add+72(FP), AL
+	TESTB        AL, AL
+	JZ           store
+	MOVQ         DX, AX
+	VADDPD       (AX), Z0, Z0
+	VADDPD       64(AX), Z1, Z1
+	VADDPD       128(AX), Z2, Z2
+	VADDPD       192(AX), Z3, Z3
+	VADDPD       256(AX), Z4, Z4
+	VADDPD       320(AX), Z5, Z5
+	VADDPD       384(AX), Z6, Z6
+	VMOVUPD.Z    448(AX), K1, Z9
+	VADDPD       Z9, Z7, Z7
+
+store:
+	VMOVUPD Z0, (DX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, 192(DX)
+	VMOVUPD Z4, 256(DX)
+	VMOVUPD Z5, 320(DX)
+	VMOVUPD Z6, 384(DX)
+	VMOVUPD Z7, K1, 448(DX)
 	VZEROUPPER
 	RET
 
