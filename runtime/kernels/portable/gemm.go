@@ -428,12 +428,12 @@ func peakLoop(n int, x float32) float32 {
 
 // PackA lays op(A) out in rows.
 func (p *plain[T]) PackA(trans bool, m, k int, x []T, ld int) *Packed[T] {
-	return NewPacked(p, m, k, packRows(!trans, m, k, x, ld))
+	return NewPacked(p, "a", m, k, packRows(!trans, m, k, x, ld))
 }
 
 // PackB lays op(B) out in columns.
 func (p *plain[T]) PackB(trans bool, k, n int, x []T, ld int) *Packed[T] {
-	return NewPacked(p, k, n, packRows(trans, n, k, x, ld))
+	return NewPacked(p, "b", k, n, packRows(trans, n, k, x, ld))
 }
 
 // packRows copies a matrix of that many rows, or the transpose of one that is stored by its columns.

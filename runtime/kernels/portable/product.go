@@ -32,12 +32,13 @@ type Packed[T Float] struct {
 	// Rows and Cols are the shape of the operand, op applied.
 	Rows, Cols int
 	Data       []T
+	operand    string // a or b
 	by         Multiplier[T]
 }
 
-// NewPacked is for Multipliers.
-func NewPacked[T Float](by Multiplier[T], rows, cols int, data []T) *Packed[T] {
-	return &Packed[T]{rows, cols, data, by}
+// NewPacked is for Multipliers; operand is a or b.
+func NewPacked[T Float](by Multiplier[T], operand string, rows, cols int, data []T) *Packed[T] {
+	return &Packed[T]{rows, cols, data, operand, by}
 }
 
 // Multiplier is one implementation of matrix products.
@@ -162,8 +163,8 @@ func (p *Product[T]) set(by Multiplier[T], g Matrices[T], batch, strideA, stride
 	}{{"a", g.PackedA, g.M, g.K, p.lastA}, {"b", g.PackedB, g.K, g.N, p.lastB}} {
 		switch x := operand.packed; {
 		case x == nil:
-		case x.by != by || x.Rows != operand.rows || x.Cols != operand.cols || operand.last != 0:
-			panic(fmt.Sprintf("gemm: %s is not packed for this product: it is %d x %d", operand.name, x.Rows, x.Cols))
+		case x.by != by || x.operand != operand.name || x.Rows != operand.rows || x.Cols != operand.cols || operand.last != 0:
+			panic(fmt.Sprintf("gemm: %s is not packed for this product: it is %s, %d x %d", operand.name, x.operand, x.Rows, x.Cols))
 		}
 	}
 	p.threads = 0

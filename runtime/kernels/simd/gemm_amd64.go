@@ -19,7 +19,7 @@ const (
 	// bytesA and bytesB are the sizes of packed blocks of A, a part of the second-level
 	// cache, and of B, which lies beyond it if it must: a panel of it (a block of K by two
 	// vectors) stays in the first level while it meets a block of A.
-	bytesA = 160 << 10
+	bytesA = 128 << 10
 	bytesB = 768 << 10
 
 	// directCols is the number of columns of C up to which A is not packed.
@@ -334,7 +334,7 @@ func (e *engine[T]) PackA(trans bool, m, k int, x []T, ld int) *portable.Packed[
 	if m > 0 && k > 0 {
 		e.packA(x, ld, trans, data, 0, m, 0, k)
 	}
-	return portable.NewPacked(e, m, k, data)
+	return portable.NewPacked(e, "a", m, k, data)
 }
 
 // PackB lays op(B) out in panels of two vectors as packB does, each over all of K.
@@ -344,7 +344,7 @@ func (e *engine[T]) PackB(trans bool, k, n int, x []T, ld int) *portable.Packed[
 	for j := 0; j < n && k > 0; j += width {
 		e.packB(x, ld, trans, data[j*k:], width, 0, k, j, min(width, n-j))
 	}
-	return portable.NewPacked(e, k, n, data)
+	return portable.NewPacked(e, "b", k, n, data)
 }
 
 // transposed writes rows of kc elements, ld apart, as columns of dst.

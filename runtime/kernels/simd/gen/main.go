@@ -319,6 +319,24 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 	}
 	av := vector(s)
 
+	step := func(u int, masked bool) {
+		for v := range bv {
+			m := Mem{Base: b, Disp: (u*vectors + v) * s.bytes}
+			if masked && v == vectors-1 {
+				last.load(m, bv[v])
+			} else {
+				load(e, m, bv[v])
+			}
+		}
+		for i := range rows {
+			m := row(i)
+			m.Disp = u * e.size
+			broadcast(e, m, av)
+			for v := range bv {
+				fma(e, bv[v], av, acc[i][v])
+			}
+		}
+	}
 	loop := func(label string, masked bool) {
 		Label(label)
 		if rows == 1 {
@@ -338,20 +356,7 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 			JNZ(LabelRef(label))
 			return
 		}
-		for v := range bv {
-			m := Mem{Base: b, Disp: v * s.bytes}
-			if masked && v == vectors-1 {
-				last.load(m, bv[v])
-			} else {
-				load(e, m, bv[v])
-			}
-		}
-		for i := range rows {
-			broadcast(e, row(i), av)
-			for v := range bv {
-				fma(e, bv[v], av, acc[i][v])
-			}
-		}
+		step(0, masked)
 		for _, a := range bases {
 			ADDQ(aks, a)
 		}
@@ -359,10 +364,37 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 		DECQ(k)
 		JNZ(LabelRef(label))
 	}
+	// unrolled is for packed operands, in which elements of a row of A, and rows of B, are next to each other: fewer
+	// instructions count where a core is shared.
+	unrolled := func(then string) {
+		const unroll = 4
+		CMPQ(aks, Imm(uint64(e.size)))
+		JNE(LabelRef(then))
+		CMPQ(bks, U32(vectors*s.bytes))
+		JNE(LabelRef(then))
+		SUBQ(Imm(unroll), k)
+		JL(LabelRef("rest"))
+		Label("unrolled")
+		for u := range unroll {
+			step(u, false)
+		}
+		for _, a := range bases {
+			ADDQ(Imm(unroll*uint64(e.size)), a)
+		}
+		ADDQ(U32(unroll*vectors*s.bytes), b)
+		SUBQ(Imm(unroll), k)
+		JGE(LabelRef("unrolled"))
+		Label("rest")
+		ADDQ(Imm(unroll), k)
+		JZ(LabelRef("sum"))
+	}
 	if s.bytes == 32 {
 		// Masked loads and stores of AVX2 are slow on some processors.
 		CMPQ(cols, Imm(uint64(s.bytes/e.size)))
 		JNE(LabelRef("edge"))
+		if rows > 2 {
+			unrolled("full")
+		}
 		loop("full", false)
 		JMP(LabelRef("sum"))
 		Label("edge")
