@@ -178,6 +178,34 @@ func TestGemm(t *testing.T) {
 	t.Run("f64", testGemm[float64])
 }
 
+// TestDotTiles holds the tiles of all processors against each other.
+func TestDotTiles(t *testing.T) {
+	r := newRand(4)
+	for mb := range 10 {
+		for nb := range 15 {
+			for _, kc := range []int{1, 2, 7, 100} {
+				a, b, c := randSlice[float32](r, mb*kc), randSlice[float32](r, nb*kc), randSlice[float32](r, mb*nb)
+				for _, add := range []bool{false, true} {
+					want := append([]float32(nil), c...)
+					for i := range want {
+						v := dot1x1(a[i/nb*kc:][:kc], b[i%nb*kc:][:kc])
+						if add {
+							v += want[i]
+						}
+						want[i] = v
+					}
+					got := append([]float32(nil), c...)
+					dotTile1x6(mb, nb, kc, a, kc, b, kc, got, nb, add)
+					sameBits(t, fmt.Sprintf("1x6 of %dx%dx%d", mb, nb, kc), got, want)
+					got = append(got[:0], c...)
+					dotTile4x4(mb, nb, kc, a, kc, b, kc, got, nb, add)
+					sameBits(t, fmt.Sprintf("4x4 of %dx%dx%d", mb, nb, kc), got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestGemmStrided(t *testing.T) {
 	r := newRand(2)
 	m, n, k := 5, 6, 300
