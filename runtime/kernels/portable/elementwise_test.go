@@ -266,7 +266,7 @@ func TestNoAllocations(t *testing.T) {
 	pool := Pool2DParams{N: 4, C: 4, H: 16, W: 16, KH: 2, KW: 2, StrideH: 2, StrideW: 2, OutH: 8, OutW: 8}
 	shape, axes, perm := []int{64, 64}, []int{0}, []int{1, 0}
 	for name, f := range map[string]func(){
-		"Gemm":      func() { Gemm(false, false, 16, 16, 16, x, x, y, s) },
+		"Gemm":      func() { Gemm(false, false, 16, 16, 16, x, x, y) },
 		"Unary":     func() { Unary(Neg, y, x) },
 		"Binary":    func() { Binary(Add, p, y, x, x) },
 		"MaxPool2D": func() { MaxPool2D(pool, y, idx, x) },

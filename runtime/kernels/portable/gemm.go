@@ -1,52 +1,34 @@
 package portable
 
+import "time"
+
 // The GEMM cuts C into tiles of tileM x tileN and the sum over K into blocks of
-// tileK. Operands that do not run along K are transposed into scratch, so that
-// the micro-kernel is always dot products of rows: two rows of A with four rows
-// of transposed B, eight accumulators, which is what sixteen scalar registers
-// hold with the six loaded values (measured: 7.5-8 GFLOP/s at float32, against
-// 3-4 for 3x4, 2x6 and 4x4, which spill, and 6-7 for a packed 4-wide panel).
+// tileK. Where B runs along N, a row of C is a sum of rows of B, four of them at a
+// time. Where it runs along K, elements of C are dot products of rows: one row of
+// A with six of B, which is what sixteen scalar registers hold, since the compiler
+// forms all products of a step before it adds them; four with four where it fuses.
 //
 // Order of summation, the same in every path: within a block of tileK one
 // accumulator starts at zero and takes the products in order of k; the sums of
 // the blocks are then added in order. It depends on K only.
 const (
 	tileM = 128
-	tileN = 64
+	tileN = 120
 	tileK = 256
 )
 
-// gemmSmall is the number of rows (columns) up to which transposing an operand
-// costs more than walking it along its rows, and gemmShort the K up to which dot
-// products do.
+// gemmSmall is the number of rows (columns) up to which transposing or copying an operand costs more than it brings, and
+// gemmNarrow the number of columns under which rows of B are too short to walk along.
 const (
-	gemmSmall = 2
-	gemmShort = 8
+	gemmSmall  = 2
+	gemmNarrow = 6
 )
-
-// GemmScratchLen returns the length of the scratch that Gemm, GemmStrided and
-// BatchGemm need for that many workers.
-func GemmScratchLen(transA, transB bool, m, n, k, workers int) int {
-	return workers * gemmWorkerLen(transA, transB, m, n, k)
-}
-
-func gemmWorkerLen(transA, transB bool, m, n, k int) int {
-	kc := min(k, tileK)
-	l := 0
-	if transA {
-		l += min(m, tileM) * kc
-	}
-	if !transB {
-		l += min(n, tileN) * kc
-	}
-	return l
-}
 
 // Gemm computes C = op(A)·op(B) for contiguous row-major matrices: C is m x n,
 // op(A) is m x k and stored as k x m if transA, op(B) is k x n and stored as
 // n x k if transB. With k == 0, C is zero. A row of C has the same bits for any
 // m, a column for any n.
-func Gemm[T Float](transA, transB bool, m, n, k int, a, b, c, scratch []T) {
+func Gemm[T Float](transA, transB bool, m, n, k int, a, b, c []T) {
 	lda, ldb := k, n
 	if transA {
 		lda = m
@@ -54,57 +36,22 @@ func Gemm[T Float](transA, transB bool, m, n, k int, a, b, c, scratch []T) {
 	if transB {
 		ldb = k
 	}
-	GemmStrided(transA, transB, m, n, k, a, lda, b, ldb, c, n, false, scratch)
+	GemmStrided(transA, transB, m, n, k, a, lda, b, ldb, c, n, false)
 }
 
 // GemmStrided is Gemm on matrices whose rows, as stored, are lda, ldb and ldc
 // elements apart. If accumulate, it adds the product to C, block of K by block.
-func GemmStrided[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool, scratch []T) {
-	if m <= 0 || n <= 0 {
-		return
-	}
-	needGemm("Gemm", transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
-	g := gemm[T]{transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate}
-	tiles := g.tiles()
-	per := gemmWorkerLen(transA, transB, m, n, k)
-	if tiles == 1 || serial(m*n*k/4) {
-		if scratch == nil && per > 0 {
-			scratch = make([]T, per)
-		}
-		need("Gemm", "scratch", len(scratch), per)
-		for t := range tiles {
-			g.tile(t, scratch[:per])
-		}
-		return
-	}
-	g.parallel(tiles, scratch)
-}
-
-// parallel is a method of a copy, so that only parallel products allocate.
-func (g gemm[T]) parallel(tiles int, scratch []T) {
-	per := gemmWorkerLen(g.transA, g.transB, g.m, g.n, g.k)
-	s, workers := workerScratch("Gemm", scratch, 0, per)
-	parallelWorkers(tiles, 1, workers, func(w, lo, hi int) {
-		for t := lo; t < hi; t++ {
-			g.tile(t, s[w*per:(w+1)*per])
-		}
+func GemmStrided[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool) {
+	plainOf[T]().products.Multiply(Plain[T](), Matrices[T]{
+		TransA: transA, TransB: transB, M: m, N: n, K: k, A: a, Lda: lda, B: b, Ldb: ldb, C: c, Ldc: ldc, Accumulate: accumulate,
 	})
 }
 
 // BatchGemm computes a contiguous batch of products C[i] = op(A[i])·op(B[i])
 // over the index space of the dims in batch. The matrices of A (of B) are
 // contiguous; their element strides along the dims of batch are in strideA
-// (strideB), where 0 broadcasts. Scratch is as for one Gemm.
-func BatchGemm[T Float](transA, transB bool, batch []int, m, n, k int, a []T, strideA []int, b []T, strideB []int, c, scratch []T) {
-	count, lastA, lastB := 1, 0, 0
-	for i, d := range batch {
-		count *= d
-		lastA += (d - 1) * strideA[i]
-		lastB += (d - 1) * strideB[i]
-	}
-	if count <= 0 || m <= 0 || n <= 0 {
-		return
-	}
+// (strideB), where 0 broadcasts.
+func BatchGemm[T Float](transA, transB bool, batch []int, m, n, k int, a []T, strideA []int, b []T, strideB []int, c []T) {
 	lda, ldb := k, n
 	if transA {
 		lda = m
@@ -112,53 +59,65 @@ func BatchGemm[T Float](transA, transB bool, batch []int, m, n, k int, a []T, st
 	if transB {
 		ldb = k
 	}
-	needGemm("BatchGemm", transA, transB, m, n, k, len(a)-lastA, lda, len(b)-lastB, ldb, len(c)-(count-1)*m*n, n)
-	g := gemm[T]{transA, transB, m, n, k, a, lda, b, ldb, c, n, false}
-	tiles := g.tiles()
-	per := gemmWorkerLen(transA, transB, m, n, k)
-	if count*tiles == 1 || serial(count*m*n*k/4) {
-		if scratch == nil && per > 0 {
-			scratch = make([]T, per)
-		}
-		need("BatchGemm", "scratch", len(scratch), per)
-		for i := range count {
-			h := g.at(i, batch, strideA, strideB)
-			for t := range tiles {
-				h.tile(t, scratch[:per])
-			}
-		}
-		return
-	}
-	g.batchParallel(count, tiles, batch, strideA, strideB, scratch)
+	plainOf[T]().products.Batch(Plain[T](), Matrices[T]{
+		TransA: transA, TransB: transB, M: m, N: n, K: k, A: a, Lda: lda, B: b, Ldb: ldb, C: c, Ldc: n,
+	}, batch, strideA, strideB)
 }
 
-func (g gemm[T]) batchParallel(count, tiles int, batch, strideA, strideB []int, scratch []T) {
-	m, n, k := g.m, g.n, g.k
-	per := gemmWorkerLen(g.transA, g.transB, m, n, k)
-	s, workers := workerScratch("BatchGemm", scratch, 0, per)
-	grain := max(1, serialWork/(4*max(m*n*k/tiles, 1)))
-	parallelWorkers(count*tiles, grain, workers, func(w, lo, hi int) {
-		for t := lo; t < hi; t++ {
-			h := g.at(t/tiles, batch, strideA, strideB)
-			h.tile(t%tiles, s[w*per:(w+1)*per])
-		}
-	})
+// plain is the Multiplier in plain Go.
+type plain[T Float] struct {
+	scratch  Pool[T]
+	products Products[T]
 }
 
-func needGemm(kernel string, transA, transB bool, m, n, k, a, lda, b, ldb, c, ldc int) {
-	need(kernel, "c", c, (m-1)*ldc+n)
-	if k <= 0 {
-		return
+func newPlain[T Float]() *plain[T] { return &plain[T]{scratch: Pool[T]{Len: (tileM + tileN) * tileK}} }
+
+var plainF32, plainF64 = newPlain[float32](), newPlain[float64]()
+
+func plainOf[T Float]() *plain[T] {
+	if p, ok := any(plainF32).(*plain[T]); ok {
+		return p
 	}
-	if transA {
-		need(kernel, "a", a, (k-1)*lda+m)
-	} else {
-		need(kernel, "a", a, (m-1)*lda+k)
+	if p, ok := any(plainF64).(*plain[T]); ok {
+		return p
 	}
-	if transB {
-		need(kernel, "b", b, (n-1)*ldb+k)
+	return newPlain[T]()
+}
+
+// Plain returns the Multiplier in plain Go.
+func Plain[T Float]() Multiplier[T] { return plainOf[T]() }
+
+func (*plain[T]) Tile() (rows, cols int) { return tileM / 4, tileN }
+func (*plain[T]) MinWork() int           { return serialWork * 4 }
+func (p *plain[T]) Scratch() *Pool[T]    { return &p.scratch }
+
+// Multiply computes a part of a product tile by tile.
+func (*plain[T]) Multiply(m *Matrices[T], scratch []T, done Done, i0, i1, j0, j1 int) {
+	g := gemm[T]{
+		m.TransA, m.TransB, i1 - i0, j1 - j0, m.K,
+		m.A, m.Lda, m.B, m.Ldb, m.C[i0*m.Ldc+j0:], m.Ldc, m.Accumulate,
+	}
+	if m.PackedA != nil {
+		g.a, g.lda, g.transA = m.PackedA.Data, m.K, false
+	}
+	if m.PackedB != nil {
+		g.b, g.ldb, g.transB = m.PackedB.Data, m.K, true
+	}
+	if g.transA {
+		g.a = g.a[i0:]
 	} else {
-		need(kernel, "b", b, (k-1)*ldb+n)
+		g.a = g.a[i0*g.lda:]
+	}
+	if g.transB {
+		g.b = g.b[j0*g.ldb:]
+	} else {
+		g.b = g.b[j0:]
+	}
+	across := ceil(g.n, tileN)
+	for t := range g.tiles() {
+		g.tile(t, scratch)
+		i, j := t/across*tileM, t%across*tileN
+		done.Block(i0+i, i0+min(i+tileM, g.m), j0+j, j0+min(j+tileN, g.n))
 	}
 }
 
@@ -208,13 +167,20 @@ func (g *gemm[T]) tile(t int, scratch []T) {
 	for k0 := 0; k0 < g.k; k0 += tileK {
 		kc := min(tileK, g.k-k0)
 		add := g.accumulate || k0 > 0
-		if !g.transB && (mb <= gemmSmall || g.k <= gemmShort) {
+		if !g.transB && (nb >= gemmNarrow || mb <= gemmSmall) {
 			ai, astep, arow := i0*g.lda+k0, 1, g.lda
 			if g.transA {
 				ai, astep, arow = k0*g.lda+i0, g.lda, 1
 			}
+			b, ldb := g.b[k0*g.ldb+j0:], g.ldb
+			if mb > gemmSmall && ldb > nb {
+				for p := range kc {
+					copy(scratch[p*nb:][:nb], b[p*ldb:])
+				}
+				b, ldb = scratch, nb
+			}
 			for i := range mb {
-				axpyTile(nb, kc, g.a[ai+i*arow:], astep, g.b[k0*g.ldb+j0:], g.ldb, c[i*g.ldc:], 1, add)
+				axpyTile(nb, kc, g.a[ai+i*arow:], astep, b, ldb, c[i*g.ldc:], 1, add)
 			}
 			continue
 		}
@@ -276,42 +242,87 @@ func transposeInto[T any](dst, src []T, ld, rows, cols int) {
 // dotTile sets C[i][j] to (or, if add, adds to it) the dot product of row i of
 // A and row j of B, of kc elements each, for i < mb and j < nb.
 func dotTile[T Float](mb, nb, kc int, a []T, lda int, b []T, ldb int, c []T, ldc int, add bool) {
+	if fused {
+		dotTile4x4(mb, nb, kc, a, lda, b, ldb, c, ldc, add)
+	} else {
+		dotTile1x6(mb, nb, kc, a, lda, b, ldb, c, ldc, add)
+	}
+}
+
+func dotTile1x6[T Float](mb, nb, kc int, a []T, lda int, b []T, ldb int, c []T, ldc int, add bool) {
 	j := 0
-	for ; j+4 <= nb; j += 4 {
-		b0 := b[j*ldb : j*ldb+kc]
-		b1 := b[(j+1)*ldb : (j+1)*ldb+kc]
-		b2 := b[(j+2)*ldb : (j+2)*ldb+kc]
-		b3 := b[(j+3)*ldb : (j+3)*ldb+kc]
-		i := 0
-		for ; i+2 <= mb; i += 2 {
-			c00, c01, c02, c03, c10, c11, c12, c13 := dot2x4(a[i*lda:i*lda+kc], a[(i+1)*lda:(i+1)*lda+kc], b0, b1, b2, b3)
-			p := (*[4]T)(c[i*ldc+j:])
-			q := (*[4]T)(c[(i+1)*ldc+j:])
+	for ; j+6 <= nb; j += 6 {
+		b0 := b[j*ldb:][:kc]
+		b1 := b[(j+1)*ldb:][:kc]
+		b2 := b[(j+2)*ldb:][:kc]
+		b3 := b[(j+3)*ldb:][:kc]
+		b4 := b[(j+4)*ldb:][:kc]
+		b5 := b[(j+5)*ldb:][:kc]
+		for i := range mb {
+			c0, c1, c2, c3, c4, c5 := dot1x6(a[i*lda:][:kc], b0, b1, b2, b3, b4, b5)
+			p := (*[6]T)(c[i*ldc+j:])
 			if add {
-				p[0] += c00
-				p[1] += c01
-				p[2] += c02
-				p[3] += c03
-				q[0] += c10
-				q[1] += c11
-				q[2] += c12
-				q[3] += c13
+				p[0] += c0
+				p[1] += c1
+				p[2] += c2
+				p[3] += c3
+				p[4] += c4
+				p[5] += c5
 			} else {
-				p[0], p[1], p[2], p[3] = c00, c01, c02, c03
-				q[0], q[1], q[2], q[3] = c10, c11, c12, c13
+				p[0], p[1], p[2], p[3], p[4], p[5] = c0, c1, c2, c3, c4, c5
 			}
 		}
-		if i < mb {
-			c00, c01, c02, c03 := dot1x4(a[i*lda:i*lda+kc], b0, b1, b2, b3)
-			p := (*[4]T)(c[i*ldc+j:])
-			if add {
-				p[0] += c00
-				p[1] += c01
-				p[2] += c02
-				p[3] += c03
-			} else {
-				p[0], p[1], p[2], p[3] = c00, c01, c02, c03
+	}
+	dotTileRest(mb, nb-j, kc, a, lda, b[min(j*ldb, len(b)):], ldb, c[min(j, len(c)):], ldc, add)
+}
+
+func dotTile4x4[T Float](mb, nb, kc int, a []T, lda int, b []T, ldb int, c []T, ldc int, add bool) {
+	j := 0
+	for ; j+4 <= nb; j += 4 {
+		b0 := b[j*ldb:][:kc]
+		b1 := b[(j+1)*ldb:][:kc]
+		b2 := b[(j+2)*ldb:][:kc]
+		b3 := b[(j+3)*ldb:][:kc]
+		i := 0
+		for ; i+4 <= mb; i += 4 {
+			var t [16]T
+			dot4x4(a[i*lda:][:kc], a[(i+1)*lda:][:kc], a[(i+2)*lda:][:kc], a[(i+3)*lda:][:kc], b0, b1, b2, b3, &t)
+			for r := range 4 {
+				put4(c[(i+r)*ldc+j:], t[4*r], t[4*r+1], t[4*r+2], t[4*r+3], add)
 			}
+		}
+		for ; i < mb; i++ {
+			c0, c1, c2, c3 := dot1x4(a[i*lda:][:kc], b0, b1, b2, b3)
+			put4(c[i*ldc+j:], c0, c1, c2, c3, add)
+		}
+	}
+	dotTileRest(mb, nb-j, kc, a, lda, b[min(j*ldb, len(b)):], ldb, c[min(j, len(c)):], ldc, add)
+}
+
+// put4 sets four elements of C, or adds to them.
+func put4[T Float](c []T, c0, c1, c2, c3 T, add bool) {
+	p := (*[4]T)(c)
+	if add {
+		p[0] += c0
+		p[1] += c1
+		p[2] += c2
+		p[3] += c3
+	} else {
+		p[0], p[1], p[2], p[3] = c0, c1, c2, c3
+	}
+}
+
+// dotTileRest is dotTile for the few columns that are left over.
+func dotTileRest[T Float](mb, nb, kc int, a []T, lda int, b []T, ldb int, c []T, ldc int, add bool) {
+	j := 0
+	for ; j+4 <= nb; j += 4 {
+		b0 := b[j*ldb:][:kc]
+		b1 := b[(j+1)*ldb:][:kc]
+		b2 := b[(j+2)*ldb:][:kc]
+		b3 := b[(j+3)*ldb:][:kc]
+		for i := range mb {
+			c0, c1, c2, c3 := dot1x4(a[i*lda:][:kc], b0, b1, b2, b3)
+			put4(c[i*ldc+j:], c0, c1, c2, c3, add)
 		}
 	}
 	for ; j < nb; j++ {
@@ -351,15 +362,37 @@ func mulAdd[T Float](c, x, y T) T {
 	return c + T(x*y)
 }
 
-// dot2x4 returns the dot products of two rows with four, of equal length.
-func dot2x4[T Float](a0, a1, b0, b1, b2, b3 []T) (c00, c01, c02, c03, c10, c11, c12, c13 T) {
+// dot1x6 returns the dot products of one row with six, of equal length.
+func dot1x6[T Float](a, b0, b1, b2, b3, b4, b5 []T) (c0, c1, c2, c3, c4, c5 T) {
+	b0 = b0[:len(a)]
+	b1 = b1[:len(a)]
+	b2 = b2[:len(a)]
+	b3 = b3[:len(a)]
+	b4 = b4[:len(a)]
+	b5 = b5[:len(a)]
+	for p, x := range a {
+		c0 = mulAdd(c0, x, b0[p])
+		c1 = mulAdd(c1, x, b1[p])
+		c2 = mulAdd(c2, x, b2[p])
+		c3 = mulAdd(c3, x, b3[p])
+		c4 = mulAdd(c4, x, b4[p])
+		c5 = mulAdd(c5, x, b5[p])
+	}
+	return
+}
+
+// dot4x4 sets c to the dot products of four rows with four, of equal length: thirty-two registers hold them.
+func dot4x4[T Float](a0, a1, a2, a3, b0, b1, b2, b3 []T, c *[16]T) {
 	a1 = a1[:len(a0)]
+	a2 = a2[:len(a0)]
+	a3 = a3[:len(a0)]
 	b0 = b0[:len(a0)]
 	b1 = b1[:len(a0)]
 	b2 = b2[:len(a0)]
 	b3 = b3[:len(a0)]
+	var c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23, c30, c31, c32, c33 T
 	for p, x0 := range a0 {
-		x1 := a1[p]
+		x1, x2, x3 := a1[p], a2[p], a3[p]
 		y0, y1, y2, y3 := b0[p], b1[p], b2[p], b3[p]
 		c00 = mulAdd(c00, x0, y0)
 		c01 = mulAdd(c01, x0, y1)
@@ -369,8 +402,16 @@ func dot2x4[T Float](a0, a1, b0, b1, b2, b3 []T) (c00, c01, c02, c03, c10, c11, 
 		c11 = mulAdd(c11, x1, y1)
 		c12 = mulAdd(c12, x1, y2)
 		c13 = mulAdd(c13, x1, y3)
+		c20 = mulAdd(c20, x2, y0)
+		c21 = mulAdd(c21, x2, y1)
+		c22 = mulAdd(c22, x2, y2)
+		c23 = mulAdd(c23, x2, y3)
+		c30 = mulAdd(c30, x3, y0)
+		c31 = mulAdd(c31, x3, y1)
+		c32 = mulAdd(c32, x3, y2)
+		c33 = mulAdd(c33, x3, y3)
 	}
-	return
+	*c = [16]T{c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23, c30, c31, c32, c33}
 }
 
 // dot1x4 returns the dot products of one row with four, of equal length.
@@ -432,4 +473,58 @@ func axpyTile[T Float](n, kc int, x []T, xs int, b []T, ldb int, c []T, cs int, 
 			c[j*cs] = v
 		}
 	}
+}
+
+// Peak measures the float32 operations per second of one core in GFLOP/s: multiplications and additions in registers, in plain Go, the
+// best of several runs of less than a millisecond, as others may use the machine.
+func Peak() float64 {
+	const n = 100_000
+	best := 0.0
+	for i := range 50 {
+		start := time.Now()
+		peakSink = peakLoop(n, float32(i))
+		best = max(best, n*16/time.Since(start).Seconds()/1e9)
+	}
+	return best
+}
+
+var peakSink float32
+
+// peakLoop runs eight chains of multiply-adds n times.
+func peakLoop(n int, x float32) float32 {
+	var c0, c1, c2, c3, c4, c5, c6, c7 float32
+	for range n {
+		c0 = mulAdd(c0, x, c0)
+		c1 = mulAdd(c1, x, c1)
+		c2 = mulAdd(c2, x, c2)
+		c3 = mulAdd(c3, x, c3)
+		c4 = mulAdd(c4, x, c4)
+		c5 = mulAdd(c5, x, c5)
+		c6 = mulAdd(c6, x, c6)
+		c7 = mulAdd(c7, x, c7)
+	}
+	return c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7
+}
+
+// PackA lays op(A) out in rows.
+func (p *plain[T]) PackA(trans bool, m, k int, x []T, ld int) *Packed[T] {
+	return NewPacked(p, "a", m, k, packRows(!trans, m, k, x, ld))
+}
+
+// PackB lays op(B) out in columns.
+func (p *plain[T]) PackB(trans bool, k, n int, x []T, ld int) *Packed[T] {
+	return NewPacked(p, "b", k, n, packRows(trans, n, k, x, ld))
+}
+
+// packRows copies a matrix of that many rows, or the transpose of one that is stored by its columns.
+func packRows[T Float](byRows bool, rows, cols int, x []T, ld int) []T {
+	y := make([]T, rows*cols)
+	if byRows {
+		for i := range rows {
+			copy(y[i*cols:][:cols], x[i*ld:])
+		}
+	} else {
+		transposeInto(y, x, ld, cols, rows)
+	}
+	return y
 }

@@ -135,7 +135,7 @@ func testGemm[T Float](t *testing.T) {
 			a, b := randSlice[T](r, m*k), randSlice[T](r, k*n)
 			run := func() []T {
 				c := filled(m*n, T(math.NaN()))
-				Gemm(ta, tb, m, n, k, a, b, c, make([]T, GemmScratchLen(ta, tb, m, n, k, Threads())))
+				Gemm(ta, tb, m, n, k, a, b, c)
 				return c
 			}
 			got := withThreads(t, what, run)
@@ -145,13 +145,13 @@ func testGemm[T Float](t *testing.T) {
 			if m > 0 && n > 0 && !ta {
 				c := make([]T, n)
 				i := m - 1
-				Gemm(ta, tb, 1, n, k, a[i*k:], b, c, nil)
+				Gemm(ta, tb, 1, n, k, a[i*k:], b, c)
 				sameBits(t, what+" last row", c, got[i*n:])
 			}
 			if m > 0 && n > 0 && tb {
 				c := make([]T, m)
 				j := n - 1
-				Gemm(ta, tb, m, 1, k, a, b[j*k:], c, nil)
+				Gemm(ta, tb, m, 1, k, a, b[j*k:], c)
 				for i := range m {
 					sameBits(t, what+" last column", c[i:i+1], got[i*n+j:][:1])
 				}
@@ -167,7 +167,7 @@ func testGemm[T Float](t *testing.T) {
 				transposeInto(bt, b, k, n, k)
 			}
 			c := make([]T, m*n)
-			Gemm(false, false, m, n, k, at, bt, c, nil)
+			Gemm(false, false, m, n, k, at, bt, c)
 			sameBits(t, what+" layouts", c, got)
 		}
 	}
@@ -178,13 +178,41 @@ func TestGemm(t *testing.T) {
 	t.Run("f64", testGemm[float64])
 }
 
+// TestDotTiles holds the tiles of all processors against each other.
+func TestDotTiles(t *testing.T) {
+	r := newRand(4)
+	for mb := range 10 {
+		for nb := range 15 {
+			for _, kc := range []int{1, 2, 7, 100} {
+				a, b, c := randSlice[float32](r, mb*kc), randSlice[float32](r, nb*kc), randSlice[float32](r, mb*nb)
+				for _, add := range []bool{false, true} {
+					want := append([]float32(nil), c...)
+					for i := range want {
+						v := dot1x1(a[i/nb*kc:][:kc], b[i%nb*kc:][:kc])
+						if add {
+							v += want[i]
+						}
+						want[i] = v
+					}
+					got := append([]float32(nil), c...)
+					dotTile1x6(mb, nb, kc, a, kc, b, kc, got, nb, add)
+					sameBits(t, fmt.Sprintf("1x6 of %dx%dx%d", mb, nb, kc), got, want)
+					got = append(got[:0], c...)
+					dotTile4x4(mb, nb, kc, a, kc, b, kc, got, nb, add)
+					sameBits(t, fmt.Sprintf("4x4 of %dx%dx%d", mb, nb, kc), got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestGemmStrided(t *testing.T) {
 	r := newRand(2)
 	m, n, k := 5, 6, 300
 	a, b := randSlice[float32](r, m*k), randSlice[float32](r, k*n)
 	c := randSlice[float32](r, m*(n+3))
 	was := append([]float32(nil), c...)
-	GemmStrided(false, false, m, n, k, a, k, b, n, c, n+3, true, nil)
+	GemmStrided(false, false, m, n, k, a, k, b, n, c, n+3, true)
 	want, tol := naiveGemm(false, false, m, n, k, a, b)
 	for i := range m {
 		w := want[i*n : (i+1)*n]
@@ -206,14 +234,14 @@ func TestGemmSpecials(t *testing.T) {
 			a, b := filled(m*3, 0.0), filled(3*n, 0.0)
 			b[0], b[n] = inf, 1
 			c := make([]float64, m*n)
-			Gemm(false, false, m, n, 3, a, b, c, nil)
+			Gemm(false, false, m, n, 3, a, b, c)
 			for i := range m {
 				if !math.IsNaN(c[i*n]) {
 					t.Errorf("0*Inf gave %v", c[i*n])
 				}
 			}
 			b[0] = nan
-			Gemm(false, false, m, n, 3, a, b, c, nil)
+			Gemm(false, false, m, n, 3, a, b, c)
 			if !math.IsNaN(c[0]) {
 				t.Errorf("0*NaN gave %v", c[0])
 			}
@@ -227,13 +255,13 @@ func TestBatchGemm(t *testing.T) {
 	a, b := randSlice[float32](r, 3*m*k), randSlice[float32](r, 2*k*n)
 	got := withThreads(t, "batch", func() []float32 {
 		c := make([]float32, 3*2*m*n)
-		BatchGemm(false, true, []int{3, 2}, m, n, k, a, []int{m * k, 0}, b, []int{0, k * n}, c, nil)
+		BatchGemm(false, true, []int{3, 2}, m, n, k, a, []int{m * k, 0}, b, []int{0, k * n}, c)
 		return c
 	})
 	for i := range 3 {
 		for j := range 2 {
 			c := make([]float32, m*n)
-			Gemm(false, true, m, n, k, a[i*m*k:], b[j*k*n:], c, nil)
+			Gemm(false, true, m, n, k, a[i*m*k:], b[j*k*n:], c)
 			sameBits(t, "one of the batch", got[(i*2+j)*m*n:][:m*n], c)
 		}
 	}
@@ -245,7 +273,7 @@ func TestGemmPanicsOnShortSlice(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	Gemm(false, false, 2, 2, 2, make([]float32, 3), make([]float32, 4), make([]float32, 4), nil)
+	Gemm(false, false, 2, 2, 2, make([]float32, 3), make([]float32, 4), make([]float32, 4))
 }
 
 func benchGemm[T Float](b *testing.B, threads, m, n, k int, ta, tb bool) {
@@ -253,10 +281,9 @@ func benchGemm[T Float](b *testing.B, threads, m, n, k int, ta, tb bool) {
 	defer SetThreads(0)
 	r := newRand(1)
 	x, y, z := randSlice[T](r, m*k), randSlice[T](r, k*n), make([]T, m*n)
-	s := make([]T, GemmScratchLen(ta, tb, m, n, k, Threads()))
 	b.ReportAllocs()
 	for b.Loop() {
-		Gemm(ta, tb, m, n, k, x, y, z, s)
+		Gemm(ta, tb, m, n, k, x, y, z)
 	}
 	b.ReportMetric(float64(b.N)*2*float64(m)*float64(n)*float64(k)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }

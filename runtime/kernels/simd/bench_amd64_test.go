@@ -4,27 +4,36 @@ package simd
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
 
-// peakFlops measures the float32 operations per second of one core: the best of
-// several runs, as others may use the machine.
-func peakFlops() float64 {
-	f, lanes := peakAVX2, 8.0
-	if level == levelAVX512 {
-		f, lanes = peakAVX512, 16
-	}
-	const n = 20000
-	best := 0.0
-	for range 50 {
-		start := time.Now()
-		f(n)
-		best = max(best, n*12*2*lanes/time.Since(start).Seconds())
-	}
-	return best
+// gemmShapes are products of square matrices, those of a training step of an MLP 784-512-256-10 on batches of 64, those of
+// single samples, and small ones. Letters say how A and B are stored: t is transposed.
+var gemmShapes = []struct {
+	m, n, k int
+	forms   string
+}{
+	{512, 512, 512, "nn nt tn"},
+	{1024, 1024, 1024, "nn nt tn"},
+	{64, 512, 784, "nn nt"},  // y = x·w
+	{64, 256, 512, "nn nt"},  //
+	{784, 512, 64, "tn"},     // dw = x'·dy
+	{512, 784, 64, "tn"},     //
+	{512, 256, 64, "tn"},     //
+	{64, 512, 256, "nn nt"},  // dx = dy·w'
+	{256, 10, 64, "tn"},      //
+	{64, 10, 256, "nn nt"},   //
+	{64, 84, 120, "nn nt"},   //
+	{64, 10, 84, "nn nt"},    //
+	{1, 128, 784, "nn nt"},   //
+	{1, 512, 784, "nn nt"},   //
+	{1, 4096, 4096, "nn nt"}, //
+	{4096, 1, 4096, "nn tn"}, //
+	{2048, 2048, 2048, "nn"}, //
 }
 
 // BenchmarkGemm reports GFLOP/s, and the share of the peak that as many cores as
@@ -33,59 +42,39 @@ func peakFlops() float64 {
 func BenchmarkGemm(b *testing.B) {
 	defer setLevel(level)
 	defer portable.SetThreads(0)
-	for _, s := range [][3]int{
-		{512, 512, 512},
-		{1024, 1024, 1024},
-		{64, 120, 400},
-		{64, 84, 120},
-		{64, 10, 84},
-		{64, 3136, 576},
-		{8, 512, 512},
-		{1, 512, 512},
-		{1, 4096, 4096},
-		{512, 1, 512},
-	} {
-		m, n, k := s[0], s[1], s[2]
-		for _, form := range []struct {
-			name           string
-			transA, transB bool
-		}{{"nn", false, false}, {"nt", false, true}, {"tn", true, false}} {
+	for _, s := range gemmShapes {
+		for _, form := range strings.Fields(s.forms) {
 			for _, threads := range []int{1, 2} {
-				for _, l := range append(supported(), "portable") {
-					if l == levelGeneric || l == "portable" && (threads > 1 || form.name == "tn") {
-						continue
-					}
-					b.Run(fmt.Sprintf("%dx%dx%d/%s/threads=%d/%s", m, n, k, form.name, threads, l), func(b *testing.B) {
-						r := newRand(1)
-						x, y := newMatrix[float32](r, form.transA, m, k, 0), newMatrix[float32](r, form.transB, k, n, 0)
-						c := make([]float32, m*n)
-						if l == "portable" {
-							setLevel(levelGeneric)
-						} else {
-							setLevel(l)
-						}
+				for _, l := range supported() {
+					b.Run(fmt.Sprintf("%dx%dx%d/%s/threads=%d/%s", s.m, s.n, s.k, form, threads, l), func(b *testing.B) {
+						setLevel(l)
 						portable.SetThreads(threads)
-						peak := peakFlops()
-						run := func() {
-							GemmF32(form.transA, form.transB, m, n, k, x.x, x.ld, y.x, y.ld, c, n, false)
-						}
-						run()
-						ops := 2 * float64(m) * float64(n) * float64(k)
-						repeat := int(5e6/ops) + 1
-						flops := 0.0
-						for b.Loop() {
-							start := time.Now()
-							for range repeat {
-								run()
-							}
-							flops = max(flops, ops*float64(repeat)/time.Since(start).Seconds())
-						}
-						b.ReportMetric(flops/1e9, "GFLOP/s")
-						b.ReportMetric(100*flops/peak/float64(threads), "%peak")
-						b.ReportMetric(0, "ns/op")
+						benchGemm(b, form == "tn", form == "nt", s.m, s.n, s.k, threads)
 					})
 				}
 			}
 		}
 	}
+}
+
+func benchGemm(b *testing.B, transA, transB bool, m, n, k, threads int) {
+	r := newRand(1)
+	x, y := newMatrix[float32](r, transA, m, k, 0), newMatrix[float32](r, transB, k, n, 0)
+	c := make([]float32, m*n)
+	peak := Peak()
+	run := func() { GemmF32(transA, transB, m, n, k, x.x, x.ld, y.x, y.ld, c, n, false) }
+	run()
+	ops := 2 * float64(m) * float64(n) * float64(k)
+	repeat := int(5e6/ops) + 1
+	flops := 0.0
+	for b.Loop() {
+		start := time.Now()
+		for range repeat {
+			run()
+		}
+		flops = max(flops, ops*float64(repeat)/time.Since(start).Seconds()/1e9)
+	}
+	b.ReportMetric(flops, "GFLOP/s")
+	b.ReportMetric(100*flops/peak/float64(threads), "%peak")
+	b.ReportMetric(0, "ns/op")
 }

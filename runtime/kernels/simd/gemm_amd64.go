@@ -3,8 +3,7 @@
 package simd
 
 import (
-	"sync"
-	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
@@ -14,28 +13,26 @@ import (
 
 // Blocks of the five loops. maxK is part of the meaning of the kernels, as it
 // sets the order of summation; the others only set the speed.
-//
-// A block of B (maxK rows of blockN float32) takes half of a 1 MiB second-level
-// cache, one of A (blockM x maxK) a fifth of it; a panel of B (maxK x 2 vectors)
-// and a tile's rows of A stay in the first level or stream from the second.
 const (
-	maxK   = 384
-	blockM = 128
-	blockN = 384
+	maxK = 384
+
+	// bytesA and bytesB are the sizes of packed blocks of A, a part of the second-level
+	// cache, and of B, which lies beyond it if it must: a panel of it (a block of K by two
+	// vectors) stays in the first level while it meets a block of A.
+	bytesA = 128 << 10
+	bytesB = 768 << 10
 
 	// directCols is the number of columns of C up to which A is not packed.
 	directCols = 64
 
 	// swapCols is the number of columns of C up to which the product is computed as
-	// its transpose: rows of one vector would be nearly empty.
+	// its transpose: rows of one vector would be nearly empty. swapRows is how much of it
+	// is computed at a time.
 	swapCols = 2
+	swapRows = 512
 
-	// serialWork is the number of multiply-adds, times the size of an element, under
-	// which a second goroutine costs more than it brings: waking one can take longer
-	// than the work.
-	serialWork = 1 << 24
-	// partWork is about the least that is worth handing out, in multiply-adds.
-	partWork = 1 << 18
+	// minWork is the number of multiply-adds worth handing to another goroutine.
+	minWork = 1 << 18
 )
 
 // tileFunc updates a tile of C, of as many rows and vectors as the function is
@@ -55,7 +52,7 @@ type engine[T portable.Float] struct {
 	// lanes is the number of elements in a vector.
 	lanes int
 	// tiles holds the micro-kernels by vectors and rows.
-	tiles [5][]tileFunc[T]
+	tiles [maxVectors + 1][]tileFunc[T]
 	// copyPanel packs two vectors of a row.
 	copyPanel func(k int, src *byte, stride int, dst *byte)
 	// transpose works in blocks of side x side.
@@ -65,19 +62,34 @@ type engine[T portable.Float] struct {
 	// for packing it, nearRows the same for a block of B of up to nearBytes, which
 	// stays in the second-level cache as it is.
 	directRows, nearRows, nearBytes int
+
+	scratch portable.Pool[T]
 }
 
-// state is what calls for one type share.
-type state[T portable.Float] struct {
-	engine  engine[T]
-	scratch sync.Pool // *scratch[T]
-	jobs    sync.Pool // *job[T]
-}
-
+// The engines of all levels; engineF32 and engineF64 are those in use.
 var (
-	stateF32 state[float32]
-	stateF64 state[float64]
+	avx512F32 = newEngine(&engine[float32]{lanes: 16, tiles: tilesF32AVX512, transpose: transposeF32, side: 8})
+	avx512F64 = newEngine(&engine[float64]{lanes: 8, tiles: tilesF64AVX512, transpose: transposeF64, side: 4})
+	avx2F32   = newEngine(&engine[float32]{lanes: 8, tiles: tilesF32AVX2, transpose: transposeF32, side: 8})
+	avx2F64   = newEngine(&engine[float64]{lanes: 4, tiles: tilesF64AVX2, transpose: transposeF64, side: 4})
+
+	engineF32 portable.Multiplier[float32]
+	engineF64 portable.Multiplier[float64]
 )
+
+// newEngine fills in what is common to levels and types. AVX2 packs B earlier: its smaller tiles read B more often,
+// and processors that have no more than it have smaller caches.
+func newEngine[T portable.Float](e *engine[T]) *engine[T] {
+	var zero T
+	size := int(unsafe.Sizeof(zero))
+	if e.lanes*size == 64 {
+		e.copyPanel, e.directRows, e.nearRows, e.nearBytes = copyPanel128, 32, 128, 512<<10
+	} else {
+		e.copyPanel, e.directRows, e.nearRows, e.nearBytes = copyPanel64, 16, 64, 128<<10
+	}
+	e.scratch.Len = (bytesA+bytesB)/size + swapCols*swapRows
+	return e
+}
 
 // supported returns the levels of this processor, best first.
 func supported() []string {
@@ -96,29 +108,42 @@ func setLevel(l string) {
 	level = l
 	switch l {
 	case levelAVX512:
-		stateF32.engine = avx512(tilesF32AVX512, transposeF32, 8)
-		stateF64.engine = avx512(tilesF64AVX512, transposeF64, 4)
+		engineF32, engineF64 = avx512F32, avx512F64
 	case levelAVX2:
-		stateF32.engine = avx2(tilesF32AVX2, transposeF32, 8)
-		stateF64.engine = avx2(tilesF64AVX2, transposeF64, 4)
+		engineF32, engineF64 = avx2F32, avx2F64
+	default:
+		engineF32, engineF64 = portable.Plain[float32](), portable.Plain[float64]()
 	}
 }
 
-func avx512[T portable.Float](tiles [5][]tileFunc[T], transpose transposeFunc[T], side int) engine[T] {
-	return engine[T]{
-		lanes: 2 * side, tiles: tiles, copyPanel: copyPanel128, transpose: transpose, side: side,
-		directRows: 32, nearRows: 128, nearBytes: 512 << 10,
+// MultiplierF32 returns the fastest implementation of matrix products; see [portable.NewProduct].
+func MultiplierF32() portable.Multiplier[float32] { return engineF32 }
+
+// MultiplierF64 is MultiplierF32 for float64.
+func MultiplierF64() portable.Multiplier[float64] { return engineF64 }
+
+// Peak measures the float32 operations per second of one core in GFLOP/s: independent fused multiply-adds in registers, at the
+// level in use, the best of several runs of less than a millisecond, as others may use the machine.
+func Peak() float64 {
+	f, lanes := peakAVX2, 8.0
+	switch level {
+	case levelGeneric:
+		return portable.Peak()
+	case levelAVX512:
+		f, lanes = peakAVX512, 16
 	}
+	const n = 20000
+	best := 0.0
+	for range 50 {
+		start := time.Now()
+		f(n)
+		best = max(best, n*peakChains*2*lanes/time.Since(start).Seconds()/1e9)
+	}
+	return best
 }
 
-// avx2 packs B earlier: its smaller tiles read B more often, and processors that
-// have no more than it have smaller caches.
-func avx2[T portable.Float](tiles [5][]tileFunc[T], transpose transposeFunc[T], side int) engine[T] {
-	return engine[T]{
-		lanes: side, tiles: tiles, copyPanel: copyPanel64, transpose: transpose, side: side,
-		directRows: 16, nearRows: 64, nearBytes: 128 << 10,
-	}
-}
+// peakChains is the number of multiply-adds in the loops that Peak runs.
+const peakChains = 12
 
 // blockK returns the size of the blocks of K, the last of which may be shorter. It
 // depends on K only, and not on the level.
@@ -129,215 +154,135 @@ func blockK(k int) int {
 
 func ceil(x, y int) int { return (x + y - 1) / y }
 
-// gemm runs a product, on several goroutines if it is large.
-func (s *state[T]) gemm(g gemm[T]) {
-	if g.k == 0 {
-		if !g.accumulate {
-			for i := range g.m {
-				clear(g.c[i*g.ldc:][:g.n])
-			}
-		}
+func (e *engine[T]) Tile() (rows, cols int)     { return len(e.tiles[2]) - 1, 2 * e.lanes }
+func (e *engine[T]) MinWork() int               { return minWork }
+func (e *engine[T]) Scratch() *portable.Pool[T] { return &e.scratch }
+
+// Multiply computes a part of a product: see [portable.Multiplier].
+func (e *engine[T]) Multiply(g *portable.Matrices[T], scratch []T, done portable.Done, i0, i1, j0, j1 int) {
+	if g.N <= swapCols && g.M > g.N && g.PackedA == nil && g.PackedB == nil {
+		e.swapped(*g, scratch, done, i0, i1)
 		return
 	}
-	if g.n <= swapCols && g.m > g.n {
-		s.swapped(g)
-		return
-	}
-	threads := portable.Threads()
-	if threads == 1 || float64(g.m)*float64(g.n)*float64(g.k)*float64(unsafe.Sizeof(g.a[0])) < serialWork {
-		w := s.get()
-		s.engine.block(&g, w, 0, g.m, 0, g.n)
-		s.scratch.Put(w)
-		return
-	}
-	s.parallel(g, threads)
+	e.block(g, scratch, done, i0, i1, j0, j1)
 }
 
-// swapped computes the transpose of a product with few columns in scratch.
-func (s *state[T]) swapped(g gemm[T]) {
-	m, n := g.m, g.n
-	h := gemm[T]{!g.transB, !g.transA, n, m, g.k, g.b, g.ldb, g.a, g.lda, g.c, m, g.accumulate}
-	if n == 1 && g.ldc == 1 {
-		s.gemm(h)
-		return
-	}
-	w := s.get()
-	w.c = grow(w.c, m*n)
-	h.c = w.c
-	if g.accumulate {
-		for i := range m {
-			for j, v := range g.c[i*g.ldc:][:n] {
-				h.c[j*m+i] = v
-			}
-		}
-	}
-	s.gemm(h)
-	for i := range m {
-		row := g.c[i*g.ldc:][:n]
-		for j := range row {
-			row[j] = h.c[j*m+i]
-		}
-	}
-	s.scratch.Put(w)
-}
-
-// scratch is the memory of one goroutine: packed blocks of A and B, and the
-// result of a swapped product.
-type scratch[T portable.Float] struct{ a, b, c []T }
-
-func (s *state[T]) get() *scratch[T] {
-	if w, ok := s.scratch.Get().(*scratch[T]); ok {
-		return w
-	}
-	return new(scratch[T])
-}
-
-// grow returns s with at least n elements, which start at a multiple of 64 bytes.
-func grow[T portable.Float](s []T, n int) []T {
-	if len(s) >= n {
-		return s
-	}
-	s = make([]T, n+n/4+16)
-	at := uintptr(unsafe.Pointer(unsafe.SliceData(s)))
-	return s[(-at&63)/unsafe.Sizeof(s[0]):]
-}
-
-// job is a product shared by several goroutines, which take its parts in turn.
-type job[T portable.Float] struct {
-	s          *state[T]
-	g          gemm[T]
-	rows, cols int // of a part
-	across     int // parts in a row
-	parts      int
-	next       atomic.Int64
-	wg         sync.WaitGroup
-	// work is the method of the same name, bound once: starting it as a goroutine
-	// does not allocate.
-	work func()
-}
-
-// parallel cuts C into parts, at multiples of the largest tile, and computes them
-// on up to threads goroutines.
-func (s *state[T]) parallel(g gemm[T], threads int) {
-	e := &s.engine
-	mr, nr := len(e.tiles[2])-1, 2*e.lanes
-	rows, cols := g.m, g.n
-	for ceil(g.m, rows)*ceil(g.n, cols) < 4*threads && float64(rows)*float64(cols)*float64(g.k) > 2*partWork {
-		r, c := ceil(ceil(rows, 2), mr)*mr, ceil(ceil(cols, 2), nr)*nr
-		if c < cols && (cols >= rows || r <= e.directRows) {
-			cols = c
-		} else if r < rows {
-			rows = r
+// swapped computes rows i0 to i1 of a product with few columns as rows of its transpose, in scratch.
+func (e *engine[T]) swapped(g portable.Matrices[T], scratch []T, done portable.Done, i0, i1 int) {
+	n, c, ldc := g.N, g.C, g.Ldc
+	sums := scratch[:swapCols*swapRows]
+	g.TransA, g.TransB, g.A, g.Lda, g.B, g.Ldb = !g.TransB, !g.TransA, g.B, g.Ldb, g.A, g.Lda
+	b := g.B
+	for ; i0 < i1; i0 += swapRows {
+		rows := min(swapRows, i1-i0)
+		g.M, g.N, g.C, g.Ldc = n, rows, sums, rows
+		if g.TransB {
+			g.B = b[i0*g.Ldb:]
 		} else {
-			break
+			g.B = b[i0:]
 		}
-	}
-	j, ok := s.jobs.Get().(*job[T])
-	if !ok {
-		j = &job[T]{s: s}
-		j.work = func() { defer j.wg.Done(); j.run() }
-	}
-	j.g, j.rows, j.cols = g, rows, cols
-	j.across = ceil(g.n, cols)
-	j.parts = ceil(g.m, rows) * j.across
-	j.next.Store(0)
-	for range min(threads, j.parts) - 1 {
-		j.wg.Add(1)
-		go j.work()
-	}
-	j.run()
-	j.wg.Wait()
-	j.g = gemm[T]{}
-	s.jobs.Put(j)
-}
-
-func (j *job[T]) run() {
-	w := j.s.get()
-	for {
-		p := int(j.next.Add(1)) - 1
-		if p >= j.parts {
-			break
+		if g.Accumulate {
+			for i := range rows {
+				for j, v := range c[(i0+i)*ldc:][:n] {
+					sums[j*rows+i] = v
+				}
+			}
 		}
-		i0, j0 := p/j.across*j.rows, p%j.across*j.cols
-		j.s.engine.block(&j.g, w, i0, min(i0+j.rows, j.g.m), j0, min(j0+j.cols, j.g.n))
+		e.block(&g, scratch[len(sums):], portable.Done{}, 0, n, 0, rows)
+		for i := range rows {
+			row := c[(i0+i)*ldc:][:n]
+			for j := range row {
+				row[j] = sums[j*rows+i]
+			}
+		}
+		done.Block(i0, i0+rows, 0, n)
 	}
-	j.s.scratch.Put(w)
 }
 
 // block computes rows i0 to i1 and columns j0 to j1 of C.
-func (e *engine[T]) block(g *gemm[T], w *scratch[T], i0, i1, j0, j1 int) {
-	kb := blockK(g.k)
-	size := int(unsafe.Sizeof(g.a[0]))
+func (e *engine[T]) block(g *portable.Matrices[T], scratch []T, done portable.Done, i0, i1, j0, j1 int) {
+	a, lda, transA := g.A, g.Lda, g.TransA
+	packedA, packedB := g.PackedA != nil, g.PackedB != nil
+	if packedA {
+		a, lda, transA = g.PackedA.Data, strideA(g.K), false
+	}
+	kb := blockK(g.K)
+	size := int(unsafe.Sizeof(scratch[0]))
+	rows := i1 - i0
 	vectors := 2
 	switch {
-	case i1-i0 < len(e.tiles[4]) && !g.transB:
+	case packedB:
+	case rows == 1:
+		vectors = maxVectors
+	case rows < len(e.tiles[4]) && !g.TransB:
 		vectors = 4
 	case j1-j0 <= e.lanes:
 		vectors = 1
 	}
 	width := vectors * e.lanes
 	mr := len(e.tiles[vectors]) - 1
-	directB := !g.transB && (i1-i0 <= e.directRows || i1-i0 <= e.nearRows && min(kb, g.k)*g.ldb*size <= e.nearBytes)
-	directA := j1-j0 <= directCols
-	mb, nb := i1-i0, blockN*4/size
+	directB := packedB || !g.TransB && (rows <= e.directRows || rows <= e.nearRows && min(kb, g.K)*g.Ldb*size <= e.nearBytes)
+	directA := packedA || j1-j0 <= directCols
+	mb, nb := rows, j1-j0
 	if !directA {
-		mb = min(mb, ceil(blockM, mr)*mr)
+		mb = min(mb, bytesA/size/strideA(kb)/mr*mr)
 	}
+	packA, packB := scratch, scratch[bytesA/size:]
 	// A panel of B is packed when the first block of A meets it; if that is the only
 	// one, the next panel may take its place.
-	once := mb == i1-i0
-	if once || directB {
-		nb = j1 - j0
-	}
-	switch {
-	case once && !directB:
-		w.b = grow(w.b, width*kb)
-	case !directB:
-		w.b = grow(w.b, ceil(min(nb, j1-j0), width)*width*kb)
-	}
-	if !directA {
-		w.a = grow(w.a, mb*strideA(kb))
+	once := mb == rows
+	if !once && !directB {
+		nb = min(nb, len(packB)/kb/width*width)
 	}
 	for jc := j0; jc < j1; jc += nb {
 		nc := min(nb, j1-jc)
-		for k0 := 0; k0 < g.k; k0 += kb {
-			kc := min(kb, g.k-k0)
-			add := g.accumulate || k0 > 0
+		for k0 := 0; k0 < g.K; k0 += kb {
+			kc := min(kb, g.K-k0)
+			add := g.Accumulate || k0 > 0
+			last := k0+kc == g.K && done.Active()
 			for ic := i0; ic < i1; ic += mb {
 				mc := min(mb, i1-ic)
-				a, ars, aks := g.a, g.lda, 1
-				ai := ic*g.lda + k0
-				if g.transA {
-					ars, aks = 1, g.lda
-					ai = k0*g.lda + ic
+				ap, ars, aks := a, lda, 1
+				ai := ic*lda + k0
+				if transA {
+					ars, aks = 1, lda
+					ai = k0*lda + ic
 				}
 				if !directA {
-					e.packA(g, w.a, ic, mc, k0, kc)
-					a, ai, ars, aks = w.a, 0, strideA(kc), 1
+					e.packA(a, lda, transA, packA, ic, mc, k0, kc)
+					ap, ai, ars, aks = packA, 0, strideA(kc), 1
 				}
+				parts := ceil(mc, mr)
+				finished, wait := 0, done.Columns(mc, width)
 				for j := 0; j < nc; j += width {
 					cols := min(width, nc-j)
+					var bp *T
+					bks := width
+					switch {
+					case packedB:
+						bp = &g.PackedB.Data[(jc+j)*g.K+k0*width]
+					case directB:
+						bp, bks = &g.B[k0*g.Ldb+jc+j], g.Ldb
+					case once:
+						e.packB(g.B, g.Ldb, g.TransB, packB, width, k0, kc, jc+j, cols)
+						bp = &packB[0]
+					default:
+						if ic == i0 {
+							e.packB(g.B, g.Ldb, g.TransB, packB[j*kc:], width, k0, kc, jc+j, cols)
+						}
+						bp = &packB[j*kc]
+					}
 					vs := ceil(cols, e.lanes)
 					cols -= (vs - 1) * e.lanes
-					b, bks := &w.b, width
-					bi := j * kc
-					switch {
-					case directB:
-						b, bks = &g.b, g.ldb
-						bi = k0*g.ldb + jc + j
-					case once:
-						bi = 0
-						e.packB(g, w.b, width, k0, kc, jc+j, min(width, nc-j))
-					case ic == i0:
-						e.packB(g, w.b[bi:], width, k0, kc, jc+j, min(width, nc-j))
-					}
-					bp := &(*b)[bi]
-					ci := ic*g.ldc + jc + j
-					parts := ceil(mc, mr)
+					ci := ic*g.Ldc + jc + j
 					for p, lo := 1, 0; p <= parts; p++ {
 						hi := p * mc / parts
-						e.tiles[vs][hi-lo](kc, &a[ai+lo*ars], ars, aks, bp, bks, &g.c[ci+lo*g.ldc], g.ldc, cols, add)
+						e.tiles[vs][hi-lo](kc, &ap[ai+lo*ars], ars, aks, bp, bks, &g.C[ci+lo*g.Ldc], g.Ldc, cols, add)
 						lo = hi
+					}
+					if at := min(j+width, nc); last && (at-finished >= wait || at == nc) {
+						done.Block(ic, ic+mc, jc+finished, jc+at)
+						finished = at
 					}
 				}
 			}
@@ -352,35 +297,54 @@ func strideA(n int) int { return ceil(n, 16)*16 | 16 }
 
 // packA copies a block of op(A) to rows that are strideA(kc) apart. What lies
 // between the rows holds anything.
-func (e *engine[T]) packA(g *gemm[T], dst []T, i0, mc, k0, kc int) {
+func (e *engine[T]) packA(a []T, lda int, trans bool, dst []T, i0, mc, k0, kc int) {
 	ld := strideA(kc)
-	if g.transA {
+	if trans {
 		for p := 0; p < kc; p += e.side {
-			e.transposed(g.a[(k0+p)*g.lda+i0:], g.lda, min(e.side, kc-p), mc, dst[p:], ld)
+			e.transposed(a[(k0+p)*lda+i0:], lda, min(e.side, kc-p), mc, dst[p:], ld)
 		}
 		return
 	}
 	for i := range mc {
-		copy(dst[i*ld:][:kc], g.a[(i0+i)*g.lda+k0:])
+		copy(dst[i*ld:][:kc], a[(i0+i)*lda+k0:])
 	}
 }
 
 // packB copies a panel of op(B), kc rows of up to width columns. Columns beyond
 // those hold anything.
-func (e *engine[T]) packB(g *gemm[T], panel []T, width, k0, kc, j0, cols int) {
+func (e *engine[T]) packB(b []T, ldb int, trans bool, panel []T, width, k0, kc, j0, cols int) {
 	panel = panel[:width*kc]
 	switch {
-	case g.transB:
+	case trans:
 		for c := 0; c < cols; c += e.side {
-			e.transposed(g.b[(j0+c)*g.ldb+k0:], g.ldb, min(e.side, cols-c), kc, panel[c:], width)
+			e.transposed(b[(j0+c)*ldb+k0:], ldb, min(e.side, cols-c), kc, panel[c:], width)
 		}
 	case cols == 2*e.lanes && cols == width:
-		e.copyPanel(kc, (*byte)(unsafe.Pointer(&g.b[k0*g.ldb+j0])), g.ldb*int(unsafe.Sizeof(g.b[0])), (*byte)(unsafe.Pointer(&panel[0])))
+		e.copyPanel(kc, (*byte)(unsafe.Pointer(&b[k0*ldb+j0])), ldb*int(unsafe.Sizeof(b[0])), (*byte)(unsafe.Pointer(&panel[0])))
 	default:
 		for p := range kc {
-			copy(panel[p*width:][:cols], g.b[(k0+p)*g.ldb+j0:])
+			copy(panel[p*width:][:cols], b[(k0+p)*ldb+j0:])
 		}
 	}
+}
+
+// PackA lays op(A) out in rows as packA does.
+func (e *engine[T]) PackA(trans bool, m, k int, x []T, ld int) *portable.Packed[T] {
+	data := portable.Aligned[T](m * strideA(k))
+	if m > 0 && k > 0 {
+		e.packA(x, ld, trans, data, 0, m, 0, k)
+	}
+	return portable.NewPacked(e, "a", m, k, data)
+}
+
+// PackB lays op(B) out in panels of two vectors as packB does, each over all of K.
+func (e *engine[T]) PackB(trans bool, k, n int, x []T, ld int) *portable.Packed[T] {
+	width := 2 * e.lanes
+	data := portable.Aligned[T](ceil(n, width) * width * k)
+	for j := 0; j < n && k > 0; j += width {
+		e.packB(x, ld, trans, data[j*k:], width, 0, k, j, min(width, n-j))
+	}
+	return portable.NewPacked(e, "b", k, n, data)
 }
 
 // transposed writes rows of kc elements, ld apart, as columns of dst.

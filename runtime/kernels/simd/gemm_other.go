@@ -8,14 +8,12 @@ func supported() []string { return []string{levelGeneric} }
 
 func setLevel(l string) { level = l }
 
-type state[T portable.Float] struct{}
+// MultiplierF32 returns the fastest implementation of matrix products; see [portable.NewProduct].
+func MultiplierF32() portable.Multiplier[float32] { return portable.Plain[float32]() }
 
-var (
-	stateF32 state[float32]
-	stateF64 state[float64]
-)
+// MultiplierF64 is MultiplierF32 for float64.
+func MultiplierF64() portable.Multiplier[float64] { return portable.Plain[float64]() }
 
-// gemm is not reached: Available is false.
-func (state[T]) gemm(g gemm[T]) {
-	portable.GemmStrided(g.transA, g.transB, g.m, g.n, g.k, g.a, g.lda, g.b, g.ldb, g.c, g.ldc, g.accumulate, nil)
-}
+// Peak measures the float32 operations per second of one core in GFLOP/s: multiply-adds in registers, in plain Go, the best of
+// several short runs.
+func Peak() float64 { return portable.Peak() }

@@ -84,6 +84,26 @@ func tile1x4F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c 
 //go:noescape
 func tile2x4F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 
+// tile1x5F32AVX2 is a tileFunc for 1 rows and 5 vectors.
+//
+//go:noescape
+func tile1x5F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+
+// tile1x6F32AVX2 is a tileFunc for 1 rows and 6 vectors.
+//
+//go:noescape
+func tile1x6F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+
+// tile1x7F32AVX2 is a tileFunc for 1 rows and 7 vectors.
+//
+//go:noescape
+func tile1x7F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+
+// tile1x8F32AVX2 is a tileFunc for 1 rows and 8 vectors.
+//
+//go:noescape
+func tile1x8F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+
 // tile1x1F32AVX512 is a tileFunc for 1 rows and 1 vectors.
 //
 //go:noescape
@@ -204,6 +224,26 @@ func tile3x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, 
 //go:noescape
 func tile4x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 
+// tile1x5F32AVX512 is a tileFunc for 1 rows and 5 vectors.
+//
+//go:noescape
+func tile1x5F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+
+// tile1x6F32AVX512 is a tileFunc for 1 rows and 6 vectors.
+//
+//go:noescape
+func tile1x6F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+
+// tile1x7F32AVX512 is a tileFunc for 1 rows and 7 vectors.
+//
+//go:noescape
+func tile1x7F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+
+// tile1x8F32AVX512 is a tileFunc for 1 rows and 8 vectors.
+//
+//go:noescape
+func tile1x8F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
+
 // tile1x1F64AVX2 is a tileFunc for 1 rows and 1 vectors.
 //
 //go:noescape
@@ -283,6 +323,26 @@ func tile1x4F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c 
 //
 //go:noescape
 func tile2x4F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+
+// tile1x5F64AVX2 is a tileFunc for 1 rows and 5 vectors.
+//
+//go:noescape
+func tile1x5F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+
+// tile1x6F64AVX2 is a tileFunc for 1 rows and 6 vectors.
+//
+//go:noescape
+func tile1x6F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+
+// tile1x7F64AVX2 is a tileFunc for 1 rows and 7 vectors.
+//
+//go:noescape
+func tile1x7F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+
+// tile1x8F64AVX2 is a tileFunc for 1 rows and 8 vectors.
+//
+//go:noescape
+func tile1x8F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 
 // tile1x1F64AVX512 is a tileFunc for 1 rows and 1 vectors.
 //
@@ -403,6 +463,26 @@ func tile3x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, 
 //
 //go:noescape
 func tile4x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+
+// tile1x5F64AVX512 is a tileFunc for 1 rows and 5 vectors.
+//
+//go:noescape
+func tile1x5F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+
+// tile1x6F64AVX512 is a tileFunc for 1 rows and 6 vectors.
+//
+//go:noescape
+func tile1x6F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+
+// tile1x7F64AVX512 is a tileFunc for 1 rows and 7 vectors.
+//
+//go:noescape
+func tile1x7F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
+
+// tile1x8F64AVX512 is a tileFunc for 1 rows and 8 vectors.
+//
+//go:noescape
+func tile1x8F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 
 // copyPanel64 copies k rows of 64 bytes, stride bytes apart, to dst, one after the other.
 //

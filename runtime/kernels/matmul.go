@@ -1,0 +1,87 @@
+package kernels
+
+import (
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/simd"
+)
+
+func init() {
+	register(&Kernel{Op: "matmul", DTypes: graph.DTypes(graph.F32, graph.F64), Bind: func(s *Spec) (Func, error) { return bindMatmul(s, nil) }})
+	producers["matmul"] = bindMatmul
+}
+
+// bindMatmul multiplies matrices in the last two axes; the axes before them broadcast.
+func bindMatmul(s *Spec, epilogue portable.Epilogue) (Func, error) {
+	if s.InTypes[0].DType == graph.F64 {
+		return matmul(s, simd.MultiplierF64(), epilogue), nil
+	}
+	return matmul(s, simd.MultiplierF32(), epilogue), nil
+}
+
+func matmul[T interface{ float32 | float64 }](s *Spec, by portable.Multiplier[T], epilogue portable.Epilogue) Func {
+	g, batch, strideA, strideB := matrices[T](s)
+	p := portable.NewProduct(by, g, batch, strideA, strideB)
+	return func(c *Call) error {
+		p.Run(data[T](c.In[0]), data[T](c.In[1]), data[T](c.Out[0]), epilogue)
+		return nil
+	}
+}
+
+// matrices returns the products that a matmul of these types consists of.
+func matrices[T portable.Float](s *Spec) (g portable.Matrices[T], batch, strideA, strideB []int) {
+	g.TransA, g.TransB = s.Bool("transpose_a"), s.Bool("transpose_b")
+	rank := s.OutTypes[0].Rank()
+	out, a, b := sizes(s.OutTypes[0], rank), sizes(s.InTypes[0], rank), sizes(s.InTypes[1], rank)
+	g.M, g.N, g.K = out[rank-2], out[rank-1], a[rank-1]
+	g.Lda, g.Ldb, g.Ldc = a[rank-1], b[rank-1], g.N
+	if g.TransA {
+		g.K = a[rank-2]
+	}
+	batch = out[:rank-2]
+	strideA, strideB = batchStrides(a, batch), batchStrides(b, batch)
+	shared := true // one B
+	for _, stride := range strideB {
+		shared = shared && stride == 0
+	}
+	if n := product(batch); shared && !g.TransA && n == product(a[:rank-2]) {
+		// The matrices of A lie one above the other, as those of C do.
+		g.M *= n
+		batch, strideA, strideB = nil, nil, nil
+	}
+	return g, batch, strideA, strideB
+}
+
+// sizes returns the constant dims of a type, behind as many of size 1 as make up the rank.
+func sizes(t graph.TensorType, rank int) []int {
+	out := make([]int, rank)
+	for i := range out {
+		out[i] = 1
+	}
+	for i, d := range t.Shape {
+		n, _ := d.Int()
+		out[rank-t.Rank()+i] = int(n)
+	}
+	return out
+}
+
+func product(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}
+
+// batchStrides returns the element strides of matrices along the batch axes, 0 where they broadcast.
+func batchStrides(shape, batch []int) []int {
+	s := make([]int, len(batch))
+	n := shape[len(shape)-1] * shape[len(shape)-2]
+	for i := len(batch) - 1; i >= 0; i-- {
+		if shape[i] != 1 {
+			s[i] = n
+		}
+		n *= shape[i]
+	}
+	return s
+}
