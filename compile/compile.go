@@ -172,10 +172,10 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 	if err := m.Err(); err != nil {
 		return nil, nil, err
 	}
-	if err := graph.Verify(m); err != nil {
+	m = m.Clone()
+	if err := graph.VerifyChanges(m); err != nil {
 		return nil, nil, err
 	}
-	m = m.Clone()
 	var checks []*Pass
 	for _, p := range c.passes {
 		if p.Run == nil {
@@ -188,7 +188,7 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 			return nil, nil, err
 		}
 		c.print(m, p, "after")
-		if err := graph.Verify(m); err != nil {
+		if err := graph.VerifyChanges(m); err != nil {
 			return nil, nil, bug(p, m, err)
 		}
 		if p.Check != nil && !slices.Contains(checks, p) {

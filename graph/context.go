@@ -140,7 +140,7 @@ func (b *BodyCtx) Tensor(i int) TensorType {
 // bodyFunc builds a composite's body as a function of its own, for type inference and evaluation.
 func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
 	m := NewModule("body")
-	m.site = &site{pos: Pos{File: op.Name, Line: 1}}
+	m.site = site{pos: Pos{File: op.Name, Line: 1}}
 	f := m.Func(op.Name)
 	args := make([]Value, len(in))
 	for i, t := range in {
@@ -235,12 +235,13 @@ func (n *Node) BindRegions(env map[string]Dim) ([]*Func, error) {
 
 // substitute replaces symbols in the types and attributes of a region and of those within.
 func (f *Func) substitute(env map[string]Dim) error {
+	f.touch()
 	for _, n := range slices.Concat(f.params, f.nodes) {
 		attrs, err := n.attrs.Bind(env)
 		if err != nil {
 			return err
 		}
-		n.attrs, n.types = attrs, slices.Clone(n.types)
+		n.attrs, n.types, n.sound = attrs, slices.Clone(n.types), false
 		for i, t := range n.types {
 			if n.types[i], err = SubstType(t, env); err != nil {
 				return err
