@@ -36,6 +36,22 @@ func wide(n int) *graph.Module {
 	return m
 }
 
+// calls declares n/8 functions, each of which calls the one before.
+func calls(n int) *graph.Module {
+	m := graph.NewModule("calls")
+	var last *graph.Func
+	for i := range n / 8 {
+		f := m.Func(fmt.Sprintf("f%d", i))
+		x := f.Input("x", graph.F32, "N", 8)
+		if last != nil && i%8 != 0 { // inlined, a chain of calls has as many nodes as all its functions together, for each of them
+			x = f.Call(last, x)[0]
+		}
+		f.Return("y", ops.Tanh(ops.Mul(x, x)))
+		last = f
+	}
+	return m
+}
+
 // mlp declares a training step by stochastic gradient descent of about n nodes: linear layers with two variables each.
 func mlp(n int) *graph.Module {
 	m, f, x := trainee("mlp", "N", 8)
@@ -92,17 +108,20 @@ func minimize(m *graph.Module, f *graph.Func, x graph.Value) {
 	}
 }
 
-// BenchmarkCompile compiles graphs of three sizes and reports the time per node of the optimized module, which should not grow
-// with the size.
-func BenchmarkCompile(b *testing.B) {
-	for _, model := range []struct {
-		name    string
-		declare func(n int) *graph.Module
-	}{{"chain", deep}, {"wide", wide}, {"mlp", mlp}, {"lenet", lenet}} {
+// models are what is compiled, by about how many nodes they have when calls are inlined and gradients are nodes.
+var models = []struct {
+	name    string
+	declare func(n int) *graph.Module
+}{{"chain", deep}, {"wide", wide}, {"calls", calls}, {"mlp", mlp}, {"lenet", lenet}}
+
+// benchmark compiles graphs of three sizes and reports the time per node, which should not grow with the size. Nodes are those left
+// by the portable passes.
+func benchmark(b *testing.B, run func(m *graph.Module) error) {
+	for _, model := range models {
 		for _, n := range []int{1000, 12800, 100000} {
 			b.Run(fmt.Sprintf("%s/%d", model.name, n), func(b *testing.B) {
 				m := model.declare(n)
-				o, err := compile.Optimize(m)
+				o, err := compile.Optimize(m, portable)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -110,9 +129,8 @@ func BenchmarkCompile(b *testing.B) {
 				for _, f := range o.Funcs() {
 					nodes += len(f.Nodes())
 				}
-				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := compile.Compile(m); err != nil {
+					if err := run(m); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -121,6 +139,27 @@ func BenchmarkCompile(b *testing.B) {
 			})
 		}
 	}
+}
+
+// portable leaves out the passes that are made for a machine.
+var portable = func() compile.Option {
+	var names []string
+	for _, p := range compile.Passes {
+		if p.Name == "fuse" {
+			break
+		}
+		names = append(names, p.Name)
+	}
+	return compile.Through(names...)
+}()
+
+func BenchmarkCompile(b *testing.B) {
+	benchmark(b, func(m *graph.Module) error { _, err := compile.Compile(m); return err })
+}
+
+// BenchmarkOptimize runs the portable passes, with the verifier after each.
+func BenchmarkOptimize(b *testing.B) {
+	benchmark(b, func(m *graph.Module) error { _, err := compile.Optimize(m, portable); return err })
 }
 
 // BenchmarkDeclare builds a graph through the public API.

@@ -241,7 +241,7 @@ func (f *Func) substitute(env map[string]Dim) error {
 		if err != nil {
 			return err
 		}
-		n.attrs, n.types, n.sound = attrs, slices.Clone(n.types), false
+		n.attrs, n.types, n.sound, n.plain = attrs, slices.Clone(n.types), false, false
 		for i, t := range n.types {
 			if n.types[i], err = SubstType(t, env); err != nil {
 				return err

@@ -18,7 +18,9 @@ type Node struct {
 	scope   string
 	instead []Value // what replaces the results
 	at      int     // see Index
-	sound   bool    // the local rules of the verifier hold; see VerifyChanges
+	// What VerifyChanges relies on.
+	sound bool // the verifier's local rules hold
+	plain bool // those of sizes do too, and no size depends on data
 }
 
 // Op returns the node's op.
@@ -94,7 +96,9 @@ func (n *Node) ResultName(i int) string {
 // SetOperand replaces operand i. It is for passes.
 func (n *Node) SetOperand(i int, v Value) {
 	if old := n.in[i]; old != v {
-		n.sound = n.sound && EqualTypes(old.Type(), v.Type())
+		if n.sound && !EqualTypes(old.Type(), v.Type()) {
+			n.sound, n.plain = false, false
+		}
 		n.in[i] = v
 		n.fn.touch()
 	}

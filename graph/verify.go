@@ -18,10 +18,18 @@ type Rule struct {
 	module func(*verifier)               // what it asks of the module's tables,
 	body   func(*verifier, *body)        // of a function apart from its nodes,
 	node   func(*verifier, *body, *Node) // and of a node
-	// local says that what it asks of a node depends on the node itself and the types of its operands, and, where it has regions or
-	// is a call, on those.
-	local bool
+	// of says on what the answer of node depends, besides the rules above.
+	of scope
 }
+
+// scope is what a node's rule looks at.
+type scope uint8
+
+const (
+	place scope = iota // where the node and its operands stand
+	local              // the node itself, the types of its operands, and, where it has regions or is a call, those
+	sizes              // the symbols and unknown sizes that the node names, and, where it is a read or a call, that it is
+)
 
 // Rules returns the rules of Verify in the order in which it checks them.
 func Rules() []Rule { return slices.Clone(rules) }
@@ -47,7 +55,7 @@ var rules = []Rule{
 	},
 	{
 		Name: "op", Doc: "ops are the registered ones",
-		node: (*verifier).op, local: true,
+		node: (*verifier).op, of: local,
 	},
 	{
 		Name: "operand", Doc: "operands are results of nodes that stand before in the same function",
@@ -67,23 +75,23 @@ var rules = []Rule{
 	},
 	{
 		Name: "call", Doc: "calls name functions that come before and update nothing; initializers call none, regions none that read",
-		node: (*verifier).calls,
+		node: (*verifier).calls, of: sizes,
 	},
 	{
 		Name: "attribute", Doc: "attributes are those that the op declares, all of them, sorted, of the declared kinds",
-		node: (*verifier).attributes, local: true,
+		node: (*verifier).attributes, of: local,
 	},
 	{
 		Name: "type", Doc: "values have types: no faulty ones, no dims below zero or beyond int64",
-		body: (*verifier).paramTypes, node: (*verifier).types, local: true,
+		body: (*verifier).paramTypes, node: (*verifier).types, of: local,
 	},
 	{
 		Name: "inference", Doc: "the types of results are those that the op infers from the operands",
-		node: (*verifier).inference, local: true,
+		node: (*verifier).inference, of: local,
 	},
 	{
 		Name: "symbol", Doc: "symbols come from the parameters of the function, or of those around a region; unknown sizes from nodes before",
-		node: (*verifier).symbols,
+		node: (*verifier).symbols, of: sizes,
 	},
 	{
 		Name: "initializer", Doc: "a variable has an initializer: from one u64[2] key to one value of its type",
@@ -111,7 +119,7 @@ var nodeRules = func() (of []*Rule) {
 func Verify(m *Module) error { return verify(m, false) }
 
 // VerifyChanges is Verify for a module at which passes work. It notes in the module what it has checked, and spares itself the
-// functions that have not changed since, and the local rules for nodes that have not. In a module that Clone
+// functions that have not changed since, and for nodes that have not, the rules that do not depend on their place. In a module that Clone
 // returned it checks everything. The compiler runs it after every pass.
 func VerifyChanges(m *Module) error { return verify(m, true) }
 
@@ -302,7 +310,7 @@ func (v *verifier) walk(b *body) {
 
 func (v *verifier) walkNode(b *body, n *Node) {
 	for _, r := range nodeRules {
-		if r.local && v.trust && n.sound {
+		if v.trust && (r.of == local && n.sound || r.of == sizes && n.plain) {
 			continue
 		}
 		v.rule = r
@@ -317,8 +325,8 @@ func (v *verifier) walkNode(b *body, n *Node) {
 			}
 		}
 	}
-	if v.trust && n.op != callOp && len(n.regions) == 0 {
-		n.sound = true
+	if v.trust && !n.plain && n.op != callOp && len(n.regions) == 0 {
+		n.sound, n.plain = true, n.op != readOp && !n.namesUnknown()
 	}
 }
 
@@ -804,6 +812,23 @@ func eachUnknown(t Type, visit func(id string)) {
 			visit(id)
 		}
 	})
+}
+
+// namesUnknown reports whether an unknown size is in the types or the attributes of n.
+func (n *Node) namesUnknown() (found bool) {
+	note := func(string) { found = true }
+	for _, t := range n.types {
+		eachUnknown(t, note)
+	}
+	for _, a := range n.attrs {
+		switch x := a.Value.(type) {
+		case []Dim:
+			eachUnknown(TensorType{Shape: x}, note)
+		case Type:
+			eachUnknown(x, note)
+		}
+	}
+	return found
 }
 
 // binds reports whether a symbol is in the type of a parameter of b or of the bodies around it.
