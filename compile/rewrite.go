@@ -62,10 +62,12 @@ func (w *rewriter) body(n *graph.Node) (outs []graph.Value) {
 func eachFunc(m *graph.Module, visit func(f *graph.Func) error) error {
 	var walk func(f *graph.Func) error
 	walk = func(f *graph.Func) error {
-		for _, n := range f.Nodes() {
-			for _, r := range n.Regions() {
-				if err := walk(r); err != nil {
-					return err
+		if f.Carries() {
+			for _, n := range f.Nodes() {
+				for _, r := range n.Regions() {
+					if err := walk(r); err != nil {
+						return err
+					}
 				}
 			}
 		}

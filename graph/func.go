@@ -23,8 +23,9 @@ type Func struct {
 	updates  []Update
 	pos      Pos
 
+	carries  bool // a node has, or has had, regions
 	names    map[string]Value
-	reads    map[string]Value // the last read of each variable, which may have been removed
+	reads    map[string]Value // the first read of each variable; nil if not yet known
 	captures []Value          // values of parent that became the last parameters
 	captured map[Value]Value  // from captures to parameters
 
@@ -57,6 +58,32 @@ func (f *Func) holds(n *Node) bool {
 func (f *Func) push(n *Node) {
 	n.at = len(f.nodes)
 	f.nodes = append(f.nodes, n)
+	f.carries = f.carries || len(n.regions) > 0
+	if f.reads != nil {
+		f.noteRead(n)
+	}
+}
+
+// readOf returns the first read of a variable.
+func (f *Func) readOf(name string) (Value, bool) {
+	if f.reads == nil {
+		f.reads = map[string]Value{}
+		for _, n := range f.nodes {
+			f.noteRead(n)
+		}
+	}
+	v, ok := f.reads[name]
+	return v, ok
+}
+
+// noteRead notes a node that is the first read of its variable.
+func (f *Func) noteRead(n *Node) {
+	if n.op != readOp {
+		return
+	}
+	if name := string(n.attrs.Symbol("var")); !f.reads[name].Valid() {
+		f.reads[name] = Value{n, 0}
+	}
 }
 
 // Result is a named result of a function.
@@ -102,6 +129,9 @@ func (f *Func) Params() []Value {
 
 // Nodes returns the nodes in order; the slice must not be modified.
 func (f *Func) Nodes() []*Node { return f.nodes }
+
+// Carries reports whether there may be nodes with regions.
+func (f *Func) Carries() bool { return f.carries }
 
 // Results returns the results; the slice must not be modified.
 func (f *Func) Results() []Result { return f.results }
@@ -430,6 +460,7 @@ func (f *Func) TakeNodes() []*Node {
 	f.since.at = f.module.changed
 	f.taken = f.nodes
 	f.nodes = make([]*Node, 0, len(f.taken))
+	f.reads = nil // a read that comes later must not be used before
 	return f.taken
 }
 
@@ -439,9 +470,6 @@ func (f *Func) Append(n *Node) {
 		f.touch()
 	}
 	f.push(n)
-	if n.op == readOp {
-		f.noteRead(n)
-	}
 }
 
 // AppendCopy appends a copy of a node of this or another function of the module, with its attributes, types, names, position and
@@ -456,23 +484,12 @@ func (f *Func) AppendCopy(n *Node, in []Value) *Node {
 	return k
 }
 
-// noteRead makes a node the one that Variable.Read finds, unless there is one.
-func (f *Func) noteRead(n *Node) {
-	if f.reads == nil {
-		f.reads = map[string]Value{}
-	}
-	name := string(n.attrs.Symbol("var"))
-	if old := f.reads[name]; !old.Valid() || !f.holds(old.node) {
-		f.reads[name] = Value{n, 0}
-	}
-}
-
 // SetNodes replaces all nodes. It is for passes.
 func (f *Func) SetNodes(nodes []*Node) {
 	if slices.Equal(f.nodes, nodes) {
 		return
 	}
-	f.nodes = nodes
+	f.nodes, f.reads = nodes, nil
 	for i, n := range nodes {
 		n.at = i
 	}
@@ -490,11 +507,6 @@ func (f *Func) Forget() {
 			f.module.changed = f.since.moduleBefore
 		}
 		return
-	}
-	for _, n := range f.nodes {
-		if n.op == readOp {
-			f.noteRead(n)
-		}
 	}
 	maps.DeleteFunc(f.names, func(_ string, v Value) bool { return !f.holds(v.node) })
 }
@@ -569,6 +581,7 @@ func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	g.nodes = make([]*Node, len(f.nodes))
 	for i, n := range f.nodes {
 		g.nodes[i] = copyNode(n)
+		g.carries = g.carries || len(n.regions) > 0
 	}
 	for _, r := range f.results {
 		g.results = append(g.results, Result{r.Name, move(r.Value)})
@@ -576,16 +589,12 @@ func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	for _, u := range f.updates {
 		g.updates = append(g.updates, Update{c.varByName[u.Var.name], move(u.Value)})
 	}
-	moveAll := func(m map[string]Value) map[string]Value {
-		out := make(map[string]Value, len(m))
-		for k, v := range m {
-			if f.holds(v.node) {
-				out[k] = move(v)
-			}
+	g.names = make(map[string]Value, len(f.names))
+	for name, v := range f.names {
+		if f.holds(v.node) {
+			g.names[name] = move(v)
 		}
-		return out
 	}
-	g.names, g.reads = moveAll(f.names), moveAll(f.reads)
 	return g
 }
 

@@ -43,6 +43,9 @@ func NewModule(name string) *Module {
 	return m
 }
 
+// Version returns a number that is another one after any change of a function of the module.
+func (m *Module) Version() int64 { return m.changed }
+
 // Name returns the module's name.
 func (m *Module) Name() string { return m.name }
 
@@ -198,7 +201,7 @@ func (v *Variable) Read(f *Func) Value {
 		return Value{}
 	}
 	root := f.Root()
-	if x, ok := root.reads[v.name]; ok && root.holds(x.node) {
+	if x, ok := root.readOf(v.name); ok {
 		return x
 	}
 	if root.module != v.module {
@@ -209,7 +212,6 @@ func (v *Variable) Read(f *Func) Value {
 		return Poison(root)
 	}
 	x := root.Emit(readOp, nil, Attrs{{"var", Symbol(v.name)}})[0]
-	root.noteRead(x.node)
 	return x
 }
 

@@ -536,7 +536,7 @@ func (v *verifier) results(b *body) {
 	if b.carrier == nil && len(b.f.results) == 0 && len(b.f.updates) == 0 {
 		v.body(b, "want a result or an update, have neither")
 	}
-	seen := map[string]bool{}
+	seen := make(map[string]bool, len(b.f.results))
 	for _, r := range b.f.results {
 		switch fault := b.valueFault(r.Value, len(b.f.nodes)); {
 		case fault != "":
@@ -551,7 +551,7 @@ func (v *verifier) results(b *body) {
 }
 
 func (v *verifier) updates(b *body) {
-	seen := map[*Variable]bool{}
+	seen := make(map[*Variable]bool, len(b.f.updates))
 	for _, u := range b.f.updates {
 		if u.Var == nil || v.m.varByName[u.Var.name] != u.Var {
 			v.body(b, "an update of a variable that is not declared in the module")
@@ -805,11 +805,10 @@ func eachDim(t Type, visit func(Dim)) {
 // eachUnknown calls visit for the unknown sizes in a type.
 func eachUnknown(t Type, visit func(id string)) {
 	eachDim(t, func(d Dim) {
-		if _, _, _, plain := d.Affine(); plain {
-			return
-		}
-		for _, id := range d.Unknowns() {
-			visit(id)
+		if hasUnknown(d) {
+			for _, id := range d.Unknowns() {
+				visit(id)
+			}
 		}
 	})
 }
