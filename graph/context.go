@@ -233,15 +233,15 @@ func (n *Node) BindRegions(env map[string]Dim) ([]*Func, error) {
 	return bound, nil
 }
 
-// substitute replaces symbols in the types and attributes of a region and of those within.
+// substitute replaces symbols in the types and attributes of a region and of those within. They have just been cloned, so that
+// no check of them has been noted.
 func (f *Func) substitute(env map[string]Dim) error {
-	f.touch()
 	for _, n := range slices.Concat(f.params, f.nodes) {
 		attrs, err := n.attrs.Bind(env)
 		if err != nil {
 			return err
 		}
-		n.attrs, n.types, n.sound, n.plain = attrs, slices.Clone(n.types), false, false
+		n.attrs, n.types = attrs, slices.Clone(n.types)
 		for i, t := range n.types {
 			if n.types[i], err = SubstType(t, env); err != nil {
 				return err

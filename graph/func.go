@@ -476,10 +476,8 @@ func (f *Func) Append(n *Node) {
 // scope, on other operands, which must be values of f of the types of the old ones. It is for passes; nodes that carry regions
 // are not copied.
 func (f *Func) AppendCopy(n *Node, in []Value) *Node {
-	k := &Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: f, pos: n.pos, scope: n.scope, sound: n.sound}
-	for i, v := range in {
-		k.sound = k.sound && i < len(n.in) && EqualTypes(v.Type(), n.in[i].Type())
-	}
+	k := &Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: f, pos: n.pos, scope: n.scope}
+	k.sound = n.sound && slices.EqualFunc(in, n.in, func(a, b Value) bool { return EqualTypes(a.Type(), b.Type()) })
 	f.Append(k)
 	return k
 }
