@@ -88,19 +88,19 @@ func inlineCalls(c *Context, f *graph.Func) {
 // Gradients emits into f, after its present nodes, the gradients of the scalar y with respect to xs and
 // returns them: reverse mode over the nodes on a path from an x to y.
 func Gradients(f *graph.Func, y graph.Value, xs []graph.Value) ([]graph.Value, error) {
-	d := &differ{f: f, adjoint: map[graph.Value]graph.Value{}, active: map[graph.Value]bool{}}
+	d := &differ{f: f}
 	for _, x := range xs {
-		d.active[x] = true
+		d.at(x).active = true
 	}
 	nodes := append([]*graph.Node(nil), f.Nodes()...)
 	d.activate(nodes)
-	d.adjoint[y] = f.Scalar(y.DType(), 1.0)
+	d.at(y).adjoint = f.Scalar(y.DType(), 1.0)
 	if err := d.backward(nodes); err != nil {
 		return nil, err
 	}
 	dxs := make([]graph.Value, len(xs))
 	for i, x := range xs {
-		dxs[i] = d.adjoint[x]
+		dxs[i] = d.at(x).adjoint
 		if !dxs[i].Valid() {
 			dxs[i] = ops.ZerosLike(x)
 		}
@@ -109,21 +109,53 @@ func Gradients(f *graph.Func, y graph.Value, xs []graph.Value) ([]graph.Value, e
 }
 
 type differ struct {
-	f       *graph.Func
-	adjoint map[graph.Value]graph.Value // the gradient of the objective so far
-	active  map[graph.Value]bool        // values that depend on an x
+	f      *graph.Func
+	nodes  [][]diffState // by node and result; missing where nothing is known
+	params []diffState
+}
+
+// diffState is what is known of a value.
+type diffState struct {
+	adjoint graph.Value // the gradient of the objective so far
+	active  bool        // it depends on an x
+}
+
+// at returns the state of a value of the function, whose nodes stay in their places.
+func (d *differ) at(v graph.Value) *diffState {
+	i := v.Node().Index()
+	if i < 0 {
+		if d.params == nil {
+			d.params = make([]diffState, len(d.f.Params()))
+		}
+		return &d.params[-1-i]
+	}
+	if i >= len(d.nodes) {
+		d.nodes = append(d.nodes, make([][]diffState, len(d.f.Nodes())-len(d.nodes))...)
+	}
+	if d.nodes[i] == nil {
+		d.nodes[i] = make([]diffState, v.Node().NumResults())
+	}
+	return &d.nodes[i][v.Index()]
+}
+
+// known returns the state of a value without making room for it.
+func (d *differ) known(v graph.Value) diffState {
+	if i := v.Node().Index(); i >= 0 && (i >= len(d.nodes) || d.nodes[i] == nil) {
+		return diffState{}
+	}
+	return *d.at(v)
 }
 
 // activate marks the results of nodes that depend on an active value.
 func (d *differ) activate(nodes []*graph.Node) {
 	for _, n := range nodes {
 		for _, v := range n.Operands() {
-			if !d.active[v] {
+			if !d.known(v).active {
 				continue
 			}
 			for i, t := range n.Types() {
 				if tt, ok := t.(graph.TensorType); ok && tt.DType.IsFloat() {
-					d.active[n.Result(i)] = true
+					d.at(n.Result(i)).active = true
 				}
 			}
 			break
@@ -138,8 +170,8 @@ func (d *differ) backward(nodes []*graph.Node) error {
 		dy := make([]graph.Value, n.NumResults())
 		reached := false
 		for k := range dy {
-			if r := n.Result(k); d.active[r] {
-				dy[k] = d.adjoint[r]
+			if r := d.known(n.Result(k)); r.active {
+				dy[k] = r.adjoint
 				reached = reached || dy[k].Valid()
 			}
 		}
@@ -193,15 +225,15 @@ func (d *differ) node(n *graph.Node, dy []graph.Value) error {
 
 // add adds dx to the adjoint of v, if v is one that depends on an x.
 func (d *differ) add(n *graph.Node, v, dx graph.Value) error {
-	if !dx.Valid() || !d.active[v] {
+	if !dx.Valid() || !d.known(v).active {
 		return nil
 	}
 	if !graph.EqualTypes(dx.Type(), v.Type()) {
 		return fmt.Errorf("BUG: %s: the gradient rule of %s gives %s for an operand of %s", n.Pos(), n.Op().Name, dx.Type(), v.Type())
 	}
-	if have := d.adjoint[v]; have.Valid() {
+	if have := d.at(v).adjoint; have.Valid() {
 		dx = ops.Add(have, dx)
 	}
-	d.adjoint[v] = dx
+	d.at(v).adjoint = dx
 	return nil
 }

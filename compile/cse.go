@@ -3,6 +3,7 @@ package compile
 import (
 	"hash/maphash"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
@@ -21,23 +22,35 @@ var cse = &Pass{
 
 func mergeEqual(c *Context, f *graph.Func) {
 	w := newRewriter(f)
-	h := newNodeHash()
-	seen := map[uint64][]*graph.Node{}
-next:
-	for _, n := range w.take() {
+	nodes := w.take()
+	seed := maphash.MakeSeed()
+	first := make(map[uint64]*graph.Node, len(nodes)) // of each hash, and
+	var more map[uint64][]*graph.Node                 // those that share it
+	for _, n := range nodes {
 		w.rewire(n)
 		if n.Op().Props.Random || len(n.Regions()) > 0 {
 			f.Append(n)
 			continue
 		}
-		key := h.sum(n)
-		for _, old := range seen[key] {
-			if sameNode(old, n) && c.allow(n.Op().Name) {
-				w.replace(n, old.Results())
-				continue next
+		key := hashNode(seed, n)
+		old := first[key]
+		if old != nil && !sameNode(old, n) {
+			i := slices.IndexFunc(more[key], func(k *graph.Node) bool { return sameNode(k, n) })
+			if old = nil; i >= 0 {
+				old = more[key][i]
+			} else {
+				if more == nil {
+					more = map[uint64][]*graph.Node{}
+				}
+				more[key] = append(more[key], n)
 			}
+		} else if old == nil {
+			first[key] = n
 		}
-		seen[key] = append(seen[key], n)
+		if old != nil && c.allow(n.Op().Name) {
+			w.replace(n, old.Results())
+			continue
+		}
 		f.Append(n)
 	}
 	w.finish()
@@ -55,75 +68,66 @@ func sameNode(a, b *graph.Node) bool {
 	return a.Op().Props.Commutative && x[0] == y[1] && x[1] == y[0]
 }
 
-// nodeHash hashes nodes so that equal ones have equal hashes.
-type nodeHash struct {
-	seed maphash.Seed
-	ids  map[graph.Value]uint64
-}
-
-func newNodeHash() *nodeHash {
-	return &nodeHash{seed: maphash.MakeSeed(), ids: map[graph.Value]uint64{}}
-}
-
-func (h *nodeHash) id(v graph.Value) uint64 {
-	id, ok := h.ids[v]
-	if !ok {
-		id = uint64(len(h.ids)) + 1
-		h.ids[v] = id
-	}
-	return id
-}
-
-func (h *nodeHash) sum(n *graph.Node) uint64 {
-	var m maphash.Hash
-	m.SetSeed(h.seed)
-	m.WriteString(n.Op().Name)
-	ids := make([]uint64, len(n.Operands()))
-	for i, v := range n.Operands() {
-		ids[i] = h.id(v)
-	}
+// hashNode hashes a node whose operands stand in their function, so that equal ones have equal hashes.
+func hashNode(seed maphash.Seed, n *graph.Node) uint64 {
+	h := maphash.String(seed, n.Op().Name)
+	in := n.Operands()
 	if n.Op().Props.Commutative {
-		slices.Sort(ids)
-	}
-	for _, id := range ids {
-		writeUint(&m, id)
+		a, b := operandID(in[0]), operandID(in[1])
+		h = mix(mix(h, min(a, b)), max(a, b))
+	} else {
+		for _, v := range in {
+			h = mix(h, operandID(v))
+		}
 	}
 	for _, a := range n.Attrs() {
-		m.WriteString(a.Name)
 		switch x := a.Value.(type) {
 		case int64:
-			writeUint(&m, uint64(x))
+			h = mix(h, uint64(x))
 		case float64:
-			writeUint(&m, math.Float64bits(x))
+			h = mix(h, math.Float64bits(x))
 		case bool:
 			if x {
-				m.WriteByte(1)
+				h = mix(h, 1)
+			} else {
+				h = mix(h, 0)
 			}
 		case string:
-			m.WriteString(x)
+			h = mix(h, maphash.String(seed, x))
 		case graph.Symbol:
-			m.WriteString(string(x))
+			h = mix(h, maphash.String(seed, string(x)))
 		case graph.DType:
-			m.WriteByte(byte(x))
+			h = mix(h, uint64(x))
 		case []int64:
+			h = mix(h, uint64(len(x)))
 			for _, i := range x {
-				writeUint(&m, uint64(i))
+				h = mix(h, uint64(i))
 			}
 		case []float64:
+			h = mix(h, uint64(len(x)))
 			for _, f := range x {
-				writeUint(&m, math.Float64bits(f))
+				h = mix(h, math.Float64bits(f))
 			}
 		case []graph.Dim:
 			for _, d := range x {
-				m.WriteString(d.Key())
+				if size, ok := d.Int(); ok {
+					h = mix(h, uint64(size))
+				} else {
+					h = mix(h, maphash.String(seed, d.Key()))
+				}
 			}
 		case *value.Tensor:
-			m.Write(x.Bytes())
+			h = mix(h, maphash.Bytes(seed, x.Bytes()))
 		}
 	}
-	return m.Sum64()
+	return h
 }
 
-func writeUint(m *maphash.Hash, x uint64) {
-	maphash.WriteComparable(m, x)
+// operandID numbers the values of a function: nodes have few results.
+func operandID(v graph.Value) uint64 { return uint64(v.Node().Index())<<16 + uint64(v.Index()) }
+
+// mix hashes x into h, by the product of wyhash.
+func mix(h, x uint64) uint64 {
+	hi, lo := bits.Mul64(h^x^0xa0761d6478bd642f, 0xe7037ed1a0b428db)
+	return hi ^ lo
 }

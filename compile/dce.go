@@ -12,31 +12,44 @@ var dce = &Pass{
 }
 
 func removeDead(c *Context, f *graph.Func) {
-	live := map[*graph.Node]bool{}
+	nodes := f.Nodes()
+	live, dead := make([]bool, len(nodes)), 0
+	mark := func(n *graph.Node) {
+		if i := n.Index(); i >= 0 { // a parameter lives anyway
+			live[i] = true
+		}
+	}
 	for _, r := range f.Results() {
-		live[r.Value.Node()] = true
+		mark(r.Value.Node())
 	}
 	for _, u := range f.Updates() {
-		live[u.Value.Node()] = true
+		mark(u.Value.Node())
 	}
-	nodes := f.Nodes()
 	source := unknownSources(nodes)
 	for i := len(nodes) - 1; i >= 0; i-- {
 		n := nodes[i]
-		if !live[n] && c.allow(n.Op().Name) {
+		if !live[i] && c.allow(n.Op().Name) {
+			dead++
 			continue
 		}
-		live[n] = true
+		live[i] = true
 		for _, v := range n.Operands() {
-			live[v.Node()] = true
+			mark(v.Node())
 		}
 		if len(source) > 0 {
-			eachUnknown(n, func(id string) { live[source[id]] = true })
+			eachUnknown(n, func(id string) {
+				if s := source[id]; s != nil {
+					mark(s)
+				}
+			})
 		}
 	}
-	kept := nodes[:0:0]
-	for _, n := range nodes {
-		if live[n] {
+	if dead == 0 {
+		return
+	}
+	kept := make([]*graph.Node, 0, len(nodes)-dead)
+	for i, n := range nodes {
+		if live[i] {
 			kept = append(kept, n)
 		}
 	}

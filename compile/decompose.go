@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels"
@@ -36,8 +37,7 @@ func inlined(n *graph.Node) bool {
 
 // inlineBodies replaces bodies until none is left; bodies may hold composites and calls themselves.
 func inlineBodies(c *Context, f *graph.Func) error {
-	for found := true; found; {
-		found = false
+	for slices.ContainsFunc(f.Nodes(), inlined) {
 		w := newRewriter(f)
 		for _, n := range w.take() {
 			w.rewire(n)
@@ -45,7 +45,6 @@ func inlineBodies(c *Context, f *graph.Func) error {
 				f.Append(n)
 				continue
 			}
-			found = true
 			c.count(n.Op().Name)
 			outs := w.body(n)
 			if len(outs) != n.NumResults() {

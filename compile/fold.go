@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -50,13 +52,13 @@ func foldNode(n *graph.Node) []*value.Tensor {
 	if len(n.Operands()) == 0 {
 		return nil
 	}
+	if slices.ContainsFunc(n.Operands(), func(v graph.Value) bool { return !v.Is("constant") }) {
+		return nil
+	}
 	budget := 0
 	in := make([]value.Value, len(n.Operands()))
 	for i, v := range n.Operands() {
-		t, ok := v.Constant()
-		if !ok {
-			return nil
-		}
+		t, _ := v.Constant()
 		in[i] = t
 		budget += t.Len()
 	}

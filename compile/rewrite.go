@@ -5,37 +5,21 @@ import "github.com/graphrun/graphrun/graph"
 // rewriter rebuilds one function node by node: a pass takes the nodes, puts each back or replaces its
 // results, and operands follow the replacements.
 type rewriter struct {
-	f  *graph.Func
-	to map[graph.Value]graph.Value
+	f        *graph.Func
+	replaced bool // a node; else there is nothing to follow
 }
 
-func newRewriter(f *graph.Func) *rewriter {
-	return &rewriter{f: f, to: map[graph.Value]graph.Value{}}
-}
+func newRewriter(f *graph.Func) *rewriter { return &rewriter{f: f} }
 
 func (w *rewriter) take() []*graph.Node { return w.f.TakeNodes() }
 
-// resolve follows replacements to the value that stands for v now.
-func (w *rewriter) resolve(v graph.Value) graph.Value {
-	if len(w.to) == 0 {
-		return v
-	}
-	for {
-		r, ok := w.to[v]
-		if !ok {
-			return v
-		}
-		v = r
-	}
-}
-
 // rewire makes n's operands follow the replacements made so far.
 func (w *rewriter) rewire(n *graph.Node) {
-	if len(w.to) == 0 {
+	if !w.replaced {
 		return
 	}
 	for i, v := range n.Operands() {
-		if r := w.resolve(v); r != v {
+		if r := v.Current(); r != v {
 			n.SetOperand(i, r)
 		}
 	}
@@ -43,19 +27,19 @@ func (w *rewriter) rewire(n *graph.Node) {
 
 // replace lets values stand for the results of n, which is not put back; the user's names move along.
 func (w *rewriter) replace(n *graph.Node, values []graph.Value) {
-	for i, v := range values {
-		w.to[n.Result(i)] = v
-	}
-	w.f.Rename(n, values)
+	n.Replace(values)
+	w.replaced = true
 }
 
 // finish makes results and updates follow the replacements.
 func (w *rewriter) finish() {
-	for i, r := range w.f.Results() {
-		w.f.SetResult(i, w.resolve(r.Value))
-	}
-	for i, u := range w.f.Updates() {
-		w.f.SetUpdate(i, w.resolve(u.Value))
+	if w.replaced {
+		for i, r := range w.f.Results() {
+			w.f.SetResult(i, r.Value.Current())
+		}
+		for i, u := range w.f.Updates() {
+			w.f.SetUpdate(i, u.Value.Current())
+		}
 	}
 	w.f.Forget()
 }
@@ -78,10 +62,12 @@ func (w *rewriter) body(n *graph.Node) (outs []graph.Value) {
 func eachFunc(m *graph.Module, visit func(f *graph.Func) error) error {
 	var walk func(f *graph.Func) error
 	walk = func(f *graph.Func) error {
-		for _, n := range f.Nodes() {
-			for _, r := range n.Regions() {
-				if err := walk(r); err != nil {
-					return err
+		if f.Carries() {
+			for _, n := range f.Nodes() {
+				for _, r := range n.Regions() {
+					if err := walk(r); err != nil {
+						return err
+					}
 				}
 			}
 		}

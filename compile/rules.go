@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
 )
 
@@ -15,6 +17,9 @@ type Rule struct {
 	Breaks string
 	// Op is the op whose nodes the rule looks at.
 	Op string
+	// Sole, if set, is the op that must compute the node's first operand, which nothing else may use: of two uses, the
+	// rewrite would leave one and so compute twice.
+	Sole string
 	// Apply returns the values that stand for n's results, emitting what they need into f, or nil if the
 	// rule does not match. It must not emit before it is sure to match.
 	Apply func(f *graph.Func, n *graph.Node) []graph.Value
@@ -26,9 +31,10 @@ const maxRounds = 32
 
 // applyRules rewrites every function of m by the rules until none matches.
 func applyRules(c *Context, m *graph.Module, rules []*Rule) error {
-	byOp := map[string][]*Rule{}
+	byOp := map[*graph.Op][]*Rule{}
 	for _, r := range rules {
-		byOp[r.Op] = append(byOp[r.Op], r)
+		op := graph.LookupOp(r.Op)
+		byOp[op] = append(byOp[op], r)
 	}
 	return eachFunc(m, func(f *graph.Func) error {
 		for range maxRounds {
@@ -41,41 +47,68 @@ func applyRules(c *Context, m *graph.Module, rules []*Rule) error {
 }
 
 // rewriteOnce visits the nodes of f in order; the nodes that a rule emits are visited in the next round.
-func rewriteOnce(c *Context, f *graph.Func, byOp map[string][]*Rule) (changed bool) {
-	if !matchable(f, byOp) {
+func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed bool) {
+	nodes := f.Nodes()
+	if !slices.ContainsFunc(nodes, func(n *graph.Node) bool { return byOp[n.Op()] != nil }) {
 		return false
 	}
+	uses := map[string]map[*graph.Node]int{} // by op, counted when they are needed
+	sole := func(n *graph.Node, op string) bool {
+		x := operand(n, 0, op)
+		if x != nil && uses[op] == nil {
+			uses[op] = countUses(f, nodes, op)
+		}
+		return x != nil && uses[op][x] == 1
+	}
 	w := newRewriter(f)
-next:
 	for _, n := range w.take() {
 		w.rewire(n)
-		for _, r := range byOp[n.Op().Name] {
-			if c.limit >= 0 && c.steps >= c.limit {
-				break
-			}
-			var values []graph.Value
-			f.Module().AtNode(n, func() { values = r.Apply(f, n) })
-			if values == nil {
-				continue
-			}
-			c.allow(r.Name)
-			w.replace(n, values)
-			changed = true
-			continue next
+		var values []graph.Value
+		if rules := byOp[n.Op()]; rules != nil && (c.limit < 0 || c.steps < c.limit) {
+			f.Module().AtNode(n, func() {
+				for _, r := range rules {
+					if r.Sole != "" && !sole(n, r.Sole) {
+						continue
+					}
+					if values = r.Apply(f, n); values != nil {
+						c.allow(r.Name)
+						return
+					}
+				}
+			})
 		}
-		f.Append(n)
+		if values == nil {
+			f.Append(n)
+			continue
+		}
+		w.replace(n, values)
+		changed = true
 	}
 	w.finish()
 	return changed
 }
 
-func matchable(f *graph.Func, byOp map[string][]*Rule) bool {
-	for _, n := range f.Nodes() {
-		if byOp[n.Op().Name] != nil {
-			return true
+// countUses counts how often each node of an op is an operand, a result or an update. What a rule has replaced counts too: that is
+// one more, until the next round.
+func countUses(f *graph.Func, nodes []*graph.Node, op string) map[*graph.Node]int {
+	uses := map[*graph.Node]int{}
+	use := func(v graph.Value) {
+		if v.Is(op) {
+			uses[v.Node()]++
 		}
 	}
-	return false
+	for _, n := range nodes {
+		for _, v := range n.Operands() {
+			use(v)
+		}
+	}
+	for _, r := range f.Results() {
+		use(r.Value)
+	}
+	for _, u := range f.Updates() {
+		use(u.Value)
+	}
+	return uses
 }
 
 // operand returns the node of operand i if it is an application of the named op, else nil.

@@ -173,6 +173,20 @@ var SimplifyRules = []*Rule{
 		},
 	},
 	{
+		Name: "transpose_matmul", Op: "transpose", Sole: "matmul",
+		Law: "transpose(matmul(a, b)) = matmul(b, a) with the flags exchanged and turned: (AB)' = B'A'",
+		Apply: func(f *graph.Func, n *graph.Node) []graph.Value {
+			if !swapsLastTwo(n.Attrs().Ints("perm")) {
+				return nil
+			}
+			product := operand(n, 0, "matmul")
+			in, attrs := product.Operands(), product.Attrs()
+			return f.Emit(product.Op(), []graph.Value{in[1], in[0]}, graph.Attrs{
+				{Name: "transpose_a", Value: !attrs.Bool("transpose_b")}, {Name: "transpose_b", Value: !attrs.Bool("transpose_a")},
+			})
+		},
+	},
+	{
 		Name: "where_constant", Op: "where", Law: "where(true, a, b) = a, where(false, a, b) = b",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 			cond, ok := n.Operands()[0].Constant()

@@ -140,7 +140,7 @@ func (b *BodyCtx) Tensor(i int) TensorType {
 // bodyFunc builds a composite's body as a function of its own, for type inference and evaluation.
 func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
 	m := NewModule("body")
-	m.site = &site{pos: Pos{File: op.Name, Line: 1}}
+	m.site = site{pos: Pos{File: op.Name, Line: 1}}
 	f := m.Func(op.Name)
 	args := make([]Value, len(in))
 	for i, t := range in {
@@ -233,7 +233,8 @@ func (n *Node) BindRegions(env map[string]Dim) ([]*Func, error) {
 	return bound, nil
 }
 
-// substitute replaces symbols in the types and attributes of a region and of those within.
+// substitute replaces symbols in the types and attributes of a region and of those within. They have just been cloned, so that
+// no check of them has been noted.
 func (f *Func) substitute(env map[string]Dim) error {
 	for _, n := range slices.Concat(f.params, f.nodes) {
 		attrs, err := n.attrs.Bind(env)

@@ -23,10 +23,67 @@ type Func struct {
 	updates  []Update
 	pos      Pos
 
+	carries  bool // a node has, or has had, regions
 	names    map[string]Value
-	reads    map[string]Value
-	captures []Value         // values of parent that became the last parameters
-	captured map[Value]Value // from captures to parameters
+	reads    map[string]Value // the first read of each variable; nil if not yet known
+	captures []Value          // values of parent that became the last parameters
+	captured map[Value]Value  // from captures to parameters
+
+	taken []*Node                                  // by TakeNodes, until Forget
+	since struct{ before, moduleBefore, at int64 } // changed of the function and of the module before TakeNodes, and of both after
+
+	// What VerifyChanges relies on, in a function that is no region: times by the module's clock.
+	changed, checked int64
+	sum              summary // as of checked
+}
+
+// touch notes that f, and with it the functions that it is nested in, is not what was checked.
+func (f *Func) touch() {
+	m := f.module
+	m.clock++
+	m.changed = m.clock
+	f.Root().changed = m.clock
+}
+
+// holds reports whether n stands in f, as a node or a parameter.
+func (f *Func) holds(n *Node) bool {
+	if n.at < 0 {
+		i := -1 - n.at
+		return i < len(f.params) && f.params[i] == n
+	}
+	return n.at < len(f.nodes) && f.nodes[n.at] == n
+}
+
+// push puts a node after the others.
+func (f *Func) push(n *Node) {
+	n.at = len(f.nodes)
+	f.nodes = append(f.nodes, n)
+	f.carries = f.carries || len(n.regions) > 0
+	if f.reads != nil {
+		f.noteRead(n)
+	}
+}
+
+// readOf returns the first read of a variable.
+func (f *Func) readOf(name string) (Value, bool) {
+	if f.reads == nil {
+		f.reads = map[string]Value{}
+		for _, n := range f.nodes {
+			f.noteRead(n)
+		}
+	}
+	v, ok := f.reads[name]
+	return v, ok
+}
+
+// noteRead notes a node that is the first read of its variable.
+func (f *Func) noteRead(n *Node) {
+	if n.op != readOp {
+		return
+	}
+	if name := string(n.attrs.Symbol("var")); !f.reads[name].Valid() {
+		f.reads[name] = Value{n, 0}
+	}
 }
 
 // Result is a named result of a function.
@@ -73,6 +130,9 @@ func (f *Func) Params() []Value {
 // Nodes returns the nodes in order; the slice must not be modified.
 func (f *Func) Nodes() []*Node { return f.nodes }
 
+// Carries reports whether there may be nodes with regions.
+func (f *Func) Carries() bool { return f.carries }
+
 // Results returns the results; the slice must not be modified.
 func (f *Func) Results() []Result { return f.results }
 
@@ -114,8 +174,9 @@ func (f *Func) InputOf(name string, t Type) Value {
 }
 
 func (f *Func) param(name string, t Type) Value {
-	n := &Node{op: paramOp, types: []Type{t}, fn: f, pos: f.module.here(), scope: f.module.Scope()}
+	n := &Node{op: paramOp, types: []Type{t}, fn: f, pos: f.module.here(), scope: f.module.Scope(), at: -1 - len(f.params)}
 	f.params = append(f.params, n)
+	f.touch()
 	v := Value{n, 0}
 	if isIdent(name) {
 		f.claimName(name, v)
@@ -186,6 +247,7 @@ func (f *Func) Return(name string, v Value) {
 	}
 	if v, ok := f.use("return "+name, v); ok {
 		f.results = append(f.results, Result{name, v})
+		f.touch()
 	}
 }
 
@@ -216,6 +278,7 @@ func (f *Func) Update(vr *Variable, v Value) {
 		return
 	}
 	f.updates = append(f.updates, Update{vr, v})
+	f.touch()
 }
 
 // use checks that v can be used in f and captures it if it belongs to an enclosing function.
@@ -289,7 +352,11 @@ func UnifyCaptures(regions ...*Func) []Value {
 		for _, v := range all {
 			params = append(params, r.capture(v).node)
 		}
+		for i, p := range params {
+			p.at = -1 - i
+		}
 		r.params, r.captures = params, all
+		r.touch()
 	}
 	return all
 }
@@ -336,7 +403,9 @@ func (f *Func) Emit(op *Op, in []Value, attrs Attrs, regions ...*Func) []Value {
 		m.Report(n.pos, op.Name, "%v", err)
 		return n.poison(attrs)
 	}
-	f.nodes = append(f.nodes, n)
+	n.sound = op.registered == op && op != callOp && len(regions) == 0
+	f.push(n)
+	f.touch()
 	return n.Results()
 }
 
@@ -386,18 +455,21 @@ func Innermost(vs ...Value) *Func {
 // TakeNodes removes and returns all nodes, so that a pass can put them back one by one with Append
 // between the nodes that it emits. It is for passes.
 func (f *Func) TakeNodes() []*Node {
-	nodes := f.nodes
-	f.nodes = make([]*Node, 0, len(nodes))
+	f.since.before, f.since.moduleBefore = f.Root().changed, f.module.changed
+	f.touch()
+	f.since.at = f.module.changed
+	f.taken = f.nodes
+	f.nodes = make([]*Node, 0, len(f.taken))
 	f.reads = nil // a read that comes later must not be used before
-	return nodes
+	return f.taken
 }
 
 // Append puts a node back after those already there. It is for passes.
 func (f *Func) Append(n *Node) {
-	f.nodes = append(f.nodes, n)
-	if n.op == readOp {
-		f.noteRead(n)
+	if i := len(f.nodes); i >= len(f.taken) || f.taken[i] != n {
+		f.touch()
 	}
+	f.push(n)
 }
 
 // AppendCopy appends a copy of a node of this or another function of the module, with its attributes, types, names, position and
@@ -405,45 +477,57 @@ func (f *Func) Append(n *Node) {
 // are not copied.
 func (f *Func) AppendCopy(n *Node, in []Value) *Node {
 	k := &Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: f, pos: n.pos, scope: n.scope}
+	k.sound = n.sound && slices.EqualFunc(in, n.in, func(a, b Value) bool { return EqualTypes(a.Type(), b.Type()) })
 	f.Append(k)
 	return k
 }
 
-// noteRead makes a node the one that Variable.Read finds, unless there is one.
-func (f *Func) noteRead(n *Node) {
-	if f.reads == nil {
-		f.reads = map[string]Value{}
-	}
-	if name := string(n.attrs.Symbol("var")); !f.reads[name].Valid() {
-		f.reads[name] = Value{n, 0}
-	}
-}
-
 // SetNodes replaces all nodes. It is for passes.
-func (f *Func) SetNodes(nodes []*Node) { f.nodes = nodes }
+func (f *Func) SetNodes(nodes []*Node) {
+	if slices.Equal(f.nodes, nodes) {
+		return
+	}
+	f.nodes, f.reads = nodes, nil
+	for i, n := range nodes {
+		n.at = i
+	}
+	f.touch()
+}
 
 // Forget drops the record of nodes and names that passes have removed. It is for passes.
 func (f *Func) Forget() {
-	f.reads = nil
-	live := make(map[*Node]bool, len(f.nodes))
-	for _, n := range f.nodes {
-		live[n] = true
-		if n.op == readOp {
-			f.noteRead(n)
+	taken := f.taken
+	f.taken = nil
+	if root := f.Root(); taken != nil && len(taken) == len(f.nodes) && root.changed == f.since.at {
+		// All that happened since TakeNodes is that each node was put back where it was.
+		root.changed = f.since.before
+		if f.module.changed == f.since.at {
+			f.module.changed = f.since.moduleBefore
 		}
+		return
 	}
-	maps.DeleteFunc(f.names, func(_ string, v Value) bool { return v.node.op != paramOp && !live[v.node] })
+	maps.DeleteFunc(f.names, func(_ string, v Value) bool { return !f.holds(v.node) })
 }
 
 // SetResult replaces the value of result i. It is for passes.
-func (f *Func) SetResult(i int, v Value) { f.results[i].Value = v }
+func (f *Func) SetResult(i int, v Value) {
+	if f.results[i].Value != v {
+		f.results[i].Value = v
+		f.touch()
+	}
+}
 
 // SetUpdate replaces the value of update i. It is for passes.
-func (f *Func) SetUpdate(i int, v Value) { f.updates[i].Value = v }
+func (f *Func) SetUpdate(i int, v Value) {
+	if f.updates[i].Value != v {
+		f.updates[i].Value = v
+		f.touch()
+	}
+}
 
-// Rename moves the user's names from the results of one node to values that replace them, where those
-// have no name yet. It is for passes.
-func (f *Func) Rename(from *Node, to []Value) {
+// rename moves the user's names from the results of one node to values that replace them, where those
+// have no name yet.
+func (f *Func) rename(from *Node, to []Value) {
 	for i, v := range to {
 		name := from.ResultName(i)
 		if name == "" || v.node == nil || v.node.fn != f || v.node.ResultName(v.index) != "" || v.node.op == paramOp {
@@ -458,19 +542,34 @@ func (f *Func) Rename(from *Node, to []Value) {
 // cloneInto copies f into the module c.
 func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	g := &Func{name: f.name, module: c, parent: parent, detached: f.detached, pos: f.pos}
-	at := make(map[*Node]*Node, len(f.nodes)+len(f.params))
+	move := func(v Value) Value { // a value of no node of f stays, for the verifier to find
+		switch n := v.node; {
+		case n == nil || !f.holds(n):
+			return v
+		case n.at < 0:
+			return Value{g.params[-1-n.at], v.index}
+		default:
+			return Value{g.nodes[n.at], v.index}
+		}
+	}
+	operands := 0
+	for _, n := range f.nodes {
+		operands += len(n.in)
+	}
+	nodes, values := make([]Node, len(f.params)+len(f.nodes)), make([]Value, operands)
 	copyNode := func(n *Node) *Node {
-		k := &Node{op: n.op, attrs: n.attrs, types: n.types, names: slices.Clone(n.names), fn: g, pos: n.pos, scope: n.scope}
-		if len(n.in) > 0 {
-			k.in = make([]Value, len(n.in))
+		k := &nodes[0]
+		nodes = nodes[1:]
+		*k = Node{op: n.op, attrs: n.attrs, types: n.types, names: slices.Clone(n.names), fn: g, pos: n.pos, scope: n.scope, at: n.at}
+		if count := len(n.in); count > 0 {
+			k.in, values = values[:count:count], values[count:]
 			for i, v := range n.in {
-				k.in[i] = Value{at[v.node], v.index}
+				k.in[i] = move(v)
 			}
 		}
 		for _, r := range n.regions {
 			k.regions = append(k.regions, r.cloneInto(c, g))
 		}
-		at[n] = k
 		return k
 	}
 	g.params = make([]*Node, len(f.params))
@@ -480,24 +579,20 @@ func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	g.nodes = make([]*Node, len(f.nodes))
 	for i, n := range f.nodes {
 		g.nodes[i] = copyNode(n)
+		g.carries = g.carries || len(n.regions) > 0
 	}
-	move := func(v Value) Value { return Value{at[v.node], v.index} }
 	for _, r := range f.results {
 		g.results = append(g.results, Result{r.Name, move(r.Value)})
 	}
 	for _, u := range f.updates {
 		g.updates = append(g.updates, Update{c.varByName[u.Var.name], move(u.Value)})
 	}
-	moveAll := func(m map[string]Value) map[string]Value {
-		out := make(map[string]Value, len(m))
-		for k, v := range m {
-			if at[v.node] != nil {
-				out[k] = move(v)
-			}
+	g.names = make(map[string]Value, len(f.names))
+	for name, v := range f.names {
+		if f.holds(v.node) {
+			g.names[name] = move(v)
 		}
-		return out
 	}
-	g.names, g.reads = moveAll(f.names), moveAll(f.reads)
 	return g
 }
 

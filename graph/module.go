@@ -19,11 +19,16 @@ type Module struct {
 	funcByName map[string]*Func
 	meta       map[string]string
 	diags      Diagnostics
-	site       *site
+	site       site
 	streams    int64
+
+	// What VerifyChanges relies on. The clock goes on whenever a function changes or has been checked.
+	clock   int64
+	changed int64 // when a function changed last
+	checked bool  // the tables, and not changed since
 }
 
-// site overrides the position and scope that new nodes get.
+// site overrides the position, if it is known, and the scope that new nodes get.
 type site struct {
 	pos   Pos
 	scope string
@@ -37,6 +42,9 @@ func NewModule(name string) *Module {
 	}
 	return m
 }
+
+// Version returns a number that is another one after any change of a function of the module.
+func (m *Module) Version() int64 { return m.changed }
 
 // Name returns the module's name.
 func (m *Module) Name() string { return m.name }
@@ -62,6 +70,7 @@ func (m *Module) MetaKeys() []string { return slices.Sorted(maps.Keys(m.meta)) }
 // SetMeta stores a fact about the model that travels with its text: preprocessing, class names,
 // provenance. An empty value removes the key.
 func (m *Module) SetMeta(key, val string) {
+	m.checked = false
 	if val == "" {
 		delete(m.meta, key)
 		return
@@ -93,6 +102,8 @@ func (m *Module) addFunc(f *Func) {
 	}
 	m.funcByName[f.name] = f
 	m.funcs = append(m.funcs, f)
+	m.checked = false
+	f.touch()
 }
 
 // Variable is a named tensor that outlives a call: a weight, an optimizer's moment, a running mean, a
@@ -137,6 +148,7 @@ func (m *Module) Variable(name string, dt DType, dims []int, init func(f *Func, 
 	key := v.init.param("key", TensorType{DType: U64, Shape: Ints(2)})
 	first := init(v.init, key)
 	v.init.results = []Result{{Name: "value", Value: first}}
+	v.init.touch()
 	if first.OK() && !EqualTypes(first.Type(), v.typ) {
 		m.Report(pos, "variable", "@%s: the initializer gives %s, want %s", name, first.Type(), v.typ)
 	} else if !first.Valid() {
@@ -160,6 +172,7 @@ func (m *Module) addVariable(v *Variable) {
 	}
 	m.varByName[v.name] = v
 	m.vars = append(m.vars, v)
+	m.checked = false
 }
 
 // Name returns the variable's name, such as "conv1.weight".
@@ -188,7 +201,7 @@ func (v *Variable) Read(f *Func) Value {
 		return Value{}
 	}
 	root := f.Root()
-	if x, ok := root.reads[v.name]; ok {
+	if x, ok := root.readOf(v.name); ok {
 		return x
 	}
 	if root.module != v.module {
@@ -199,10 +212,6 @@ func (v *Variable) Read(f *Func) Value {
 		return Poison(root)
 	}
 	x := root.Emit(readOp, nil, Attrs{{"var", Symbol(v.name)}})[0]
-	if root.reads == nil {
-		root.reads = map[string]Value{}
-	}
-	root.reads[v.name] = x
 	return x
 }
 
@@ -217,16 +226,14 @@ func (m *Module) NextStream() int64 {
 // appended to the scope already in force. Layers use it so that their nodes point at their constructor.
 func (m *Module) At(pos Pos, scope string, build func()) {
 	old := m.site
-	s := &site{pos: pos, scope: scope}
-	if old != nil {
-		if !pos.IsKnown() {
-			s.pos = old.pos
-		}
-		if old.scope != "" && scope != "" {
-			s.scope = old.scope + "." + scope
-		} else if scope == "" {
-			s.scope = old.scope
-		}
+	s := site{pos: pos, scope: scope}
+	if !pos.IsKnown() {
+		s.pos = old.pos
+	}
+	if old.scope != "" && scope != "" {
+		s.scope = old.scope + "." + scope
+	} else if scope == "" {
+		s.scope = old.scope
 	}
 	m.site = s
 	defer func() { m.site = old }()
@@ -236,21 +243,18 @@ func (m *Module) At(pos Pos, scope string, build func()) {
 // AtNode runs build with every new node positioned and scoped as n is. Passes use it.
 func (m *Module) AtNode(n *Node, build func()) {
 	old := m.site
-	m.site = &site{pos: n.pos, scope: n.scope}
+	m.site = site{pos: n.pos, scope: n.scope}
 	defer func() { m.site = old }()
 	build()
 }
 
 // Scope returns the layer path in force, "" outside At.
 func (m *Module) Scope() string {
-	if m.site == nil {
-		return ""
-	}
 	return m.site.scope
 }
 
 func (m *Module) here() Pos {
-	if m.site != nil && m.site.pos.IsKnown() {
+	if m.site.pos.IsKnown() {
 		return m.site.pos
 	}
 	return Caller()

@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"slices"
-
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
@@ -18,6 +16,11 @@ type Node struct {
 	fn      *Func
 	pos     Pos
 	scope   string
+	instead []Value // what replaces the results
+	at      int     // see Index
+	// What VerifyChanges relies on.
+	sound bool // the verifier's local rules hold
+	plain bool // those of sizes do too, and no size depends on data
 }
 
 // Op returns the node's op.
@@ -25,6 +28,10 @@ func (n *Node) Op() *Op { return n.op }
 
 // Func returns the function that holds the node.
 func (n *Node) Func() *Func { return n.fn }
+
+// Index returns the place of a node among its function's nodes, and -1-i for that of parameter i. It changes when passes
+// take and put back the function's nodes; that of a node that stands in no function has no meaning.
+func (n *Node) Index() int { return n.at }
 
 // Pos returns the user's call that made the node. Gradients and rewritten nodes keep the position of
 // the node they come from.
@@ -87,7 +94,30 @@ func (n *Node) ResultName(i int) string {
 }
 
 // SetOperand replaces operand i. It is for passes.
-func (n *Node) SetOperand(i int, v Value) { n.in[i] = v }
+func (n *Node) SetOperand(i int, v Value) {
+	if old := n.in[i]; old != v {
+		if n.sound && !EqualTypes(old.Type(), v.Type()) {
+			n.sound, n.plain = false, false
+		}
+		n.in[i] = v
+		n.fn.touch()
+	}
+}
+
+// Replace lets values stand for the results of n: from now on Current returns them, and the user's names move along to those that have
+// none. It is for passes, which do not put the node back.
+func (n *Node) Replace(values []Value) {
+	n.instead = values
+	n.fn.rename(n, values)
+}
+
+// Current follows the replacements that Replace has made, to the value that stands for v now.
+func (v Value) Current() Value {
+	for v.node != nil && v.node.instead != nil {
+		v = v.node.instead[v.index]
+	}
+	return v
+}
 
 func (n *Node) setName(i int, name string) {
 	for len(n.names) <= i {
@@ -199,6 +229,7 @@ func (f *Func) claimName(name string, v Value) {
 	}
 	f.names[name] = v
 	v.node.setName(v.index, name)
+	f.touch()
 }
 
 // isIdent accepts the names of values, functions and variables: letters, digits, '_' and '.'; not
@@ -212,7 +243,10 @@ func isSymbol(s string) bool {
 	if s == "" || len(s) > 256 || s[0] == '.' {
 		return false
 	}
-	return !slices.ContainsFunc([]byte(s), func(c byte) bool {
-		return !(c == '_' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z')
-	})
+	for i := range len(s) {
+		if c := s[i]; !(c == '_' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
+			return false
+		}
+	}
+	return true
 }

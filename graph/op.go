@@ -55,6 +55,8 @@ type Op struct {
 	// Sample lists inputs on which the op's test runs; all dims of a sample differ, so that a swapped
 	// axis shows.
 	Sample []Sample
+
+	registered *Op // the op itself, once it is; a copy is not registered
 }
 
 // Arg declares an operand.
@@ -238,6 +240,7 @@ func Register(op *Op) error {
 		return fmt.Errorf("register op %q: the name is taken", op.Name)
 	}
 	registry.ops[op.Name] = op
+	op.registered = op
 	return nil
 }
 

@@ -40,7 +40,7 @@ func Parse(filename string, text []byte, opt ParseOptions) (*Module, error) {
 	}
 	p.try("", p.text)
 	if len(m.diags) == 0 {
-		m.site = nil
+		m.site = site{}
 		if err := Verify(m); err != nil {
 			return nil, err
 		}
@@ -48,7 +48,7 @@ func Parse(filename string, text []byte, opt ParseOptions) (*Module, error) {
 	if len(m.diags) > 0 {
 		return nil, m.diags
 	}
-	m.site = nil
+	m.site = site{}
 	return m, nil
 }
 
@@ -108,7 +108,7 @@ func (p *parser) full() bool {
 }
 
 // at makes line the position of what is declared next.
-func (p *parser) at(line int) { p.m.site = &site{pos: Pos{File: p.file, Line: line}} }
+func (p *parser) at(line int) { p.m.site = site{pos: Pos{File: p.file, Line: line}} }
 
 func (p *parser) text() {
 	p.blank()

@@ -166,7 +166,12 @@ func TypeOf(v value.Value) Type {
 // HasUnknown reports whether the size of a value of type t depends on data.
 func HasUnknown(t Type) bool {
 	tt, ok := t.(TensorType)
-	return ok && slices.ContainsFunc(tt.Shape, func(d Dim) bool { return len(d.Unknowns()) > 0 })
+	return ok && slices.ContainsFunc(tt.Shape, hasUnknown)
+}
+
+func hasUnknown(d Dim) bool {
+	_, _, _, affine := d.Affine()
+	return !affine && len(d.Unknowns()) > 0
 }
 
 // IsInvalid reports whether t is the type of a refused node.
