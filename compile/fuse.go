@@ -54,6 +54,7 @@ type fuser struct {
 	level map[*graph.Node]int
 	users map[*graph.Node][]*graph.Node
 	kept  map[*graph.Node]bool // whose value is a result or an update
+	next  map[*graph.Node]bool // whose value is an update
 }
 
 func fuseFunc(c *Context, f *graph.Func) {
@@ -61,6 +62,7 @@ func fuseFunc(c *Context, f *graph.Func) {
 	u := &fuser{
 		f: f, group: make(map[*graph.Node]*group), level: make(map[*graph.Node]int, len(nodes)),
 		users: make(map[*graph.Node][]*graph.Node, len(nodes)), kept: map[*graph.Node]bool{},
+		next: map[*graph.Node]bool{},
 	}
 	for _, n := range nodes {
 		for i, v := range n.Operands() {
@@ -74,6 +76,7 @@ func fuseFunc(c *Context, f *graph.Func) {
 	}
 	for _, r := range f.Updates() {
 		u.kept[r.Value.Node()] = true
+		u.next[r.Value.Node()] = true
 	}
 	for i := len(nodes) - 1; i >= 0; i-- {
 		u.visit(nodes[i])
@@ -250,8 +253,8 @@ func (u *fuser) produce(n *graph.Node) bool {
 			leaves = m
 		}
 	}
-	if leaves == nil || leaves.Result(0).DType() != n.Result(0).DType() {
-		return false
+	if leaves == nil || leaves.Result(0).DType() != n.Result(0).DType() || u.next[leaves] {
+		return false // the next value of a variable is written in place, which a product cannot do: it still reads the present one
 	}
 	if r := g.reduce; r != nil {
 		level := 0
