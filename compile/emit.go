@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -33,18 +32,18 @@ var emit = &Pass{
 
 // emitter flattens one function.
 type emitter struct {
-	f     *graph.Func
-	vars  map[string]int // indices of variables
-	p     *program.Func
-	slots map[graph.Value]int
-	last  []int // by slot: the last instruction that reads it or what shares its storage
+	f    *graph.Func
+	vars map[string]int // indices of variables
+	p    *program.Func
+	// slots holds by node the slot of its first result, which those of the others follow; params the same of parameters.
+	slots, params []int
+	last          []int // by slot: the last instruction that reads it or what shares its storage
 }
 
 func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
-	nodes := f.Nodes()
 	e := &emitter{
 		f: f, vars: vars, p: &program.Func{Name: f.Name()},
-		slots: make(map[graph.Value]int, len(nodes)+len(f.Params())),
+		slots: make([]int, len(f.Nodes())), params: make([]int, len(f.Params())),
 	}
 	for i, v := range f.Params() {
 		name := v.Node().ResultName(0)
@@ -53,7 +52,7 @@ func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
 		}
 		e.p.Inputs = append(e.p.Inputs, program.Port{Name: name, Type: v.Type(), Slot: e.slot(v, program.Slot{Place: program.Input, Index: i})})
 	}
-	compute, commit := splitCommit(f)
+	compute, commit := splitCommit(newIndexed(f))
 	for _, n := range compute {
 		e.node(n)
 	}
@@ -62,11 +61,11 @@ func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
 		e.node(n)
 	}
 	for _, r := range f.Results() {
-		e.p.Outputs = append(e.p.Outputs, program.Port{Name: r.Name, Type: r.Value.Type(), Slot: e.slots[r.Value]})
+		e.p.Outputs = append(e.p.Outputs, program.Port{Name: r.Name, Type: r.Value.Type(), Slot: e.of(r.Value)})
 	}
 	updated := map[int]bool{}
 	for _, u := range f.Updates() {
-		index, slot := vars[u.Var.Name()], e.slots[u.Value]
+		index, slot := vars[u.Var.Name()], e.of(u.Value)
 		if s := &e.p.Slots[slot]; s.Place == program.Read && s.Index == index {
 			continue // its next value is its present one
 		}
@@ -77,7 +76,7 @@ func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
 	for _, n := range commit {
 		for i := range n.NumResults() {
 			if name := next[n.Result(i)]; name != "" {
-				s := &e.p.Slots[e.slots[n.Result(i)]]
+				s := &e.p.Slots[e.of(n.Result(i))]
 				s.Place, s.Index = program.Next, vars[name]
 			}
 		}
@@ -101,9 +100,23 @@ func (e *emitter) slot(v graph.Value, s program.Slot) int {
 	} else if v.DType() == graph.String {
 		e.p.Dynamic = true
 	}
-	e.slots[v] = len(e.p.Slots)
+	if v.Index() == 0 {
+		if i := v.Node().Index(); i >= 0 {
+			e.slots[i] = len(e.p.Slots)
+		} else {
+			e.params[-1-i] = len(e.p.Slots)
+		}
+	}
 	e.p.Slots = append(e.p.Slots, s)
 	return len(e.p.Slots) - 1
+}
+
+// of returns the slot of a value.
+func (e *emitter) of(v graph.Value) int {
+	if i := v.Node().Index(); i >= 0 {
+		return e.slots[i] + v.Index()
+	}
+	return e.params[-1-v.Node().Index()]
 }
 
 func (e *emitter) node(n *graph.Node) {
@@ -117,21 +130,17 @@ func (e *emitter) node(n *graph.Node) {
 	}
 	ins := program.Instr{Node: n}
 	for _, v := range n.Operands() {
-		ins.In = append(ins.In, e.slots[v])
+		ins.In = append(ins.In, e.of(v))
 	}
 	for i := range n.NumResults() {
 		ins.Out = append(ins.Out, e.slot(n.Result(i), program.Slot{Place: program.Arena}))
 	}
-	if k := kernelOf(n); k != nil && k.Alias {
+	if isAlias(n) {
 		ins.Alias = true
 		out := &e.p.Slots[ins.Out[0]]
 		out.Place, out.Index = program.View, ins.In[0]
 	}
 	e.p.Instrs = append(e.p.Instrs, ins)
-}
-
-func kernelOf(n *graph.Node) *kernels.Kernel {
-	return kernels.Lookup(n.Op().Name, n.OperandTypes(), n.Attrs())
 }
 
 // share lets results take the place of operands that die with the instruction.
@@ -161,11 +170,9 @@ func (e *emitter) share() {
 		if ins.Alias {
 			continue
 		}
-		if k := kernelOf(ins.Node); k != nil {
-			for _, r := range k.Optional {
-				if out := ins.Out[r]; e.last[out] < 0 {
-					p.Slots[out].Place = program.Omitted
-				}
+		for k, out := range ins.Out {
+			if e.last[out] < 0 && p.Slots[out].Place == program.Arena && isOptional(ins.Node, k) {
+				p.Slots[out].Place = program.Omitted
 			}
 		}
 		taken := 0 // operands whose place a result has taken, as bits
@@ -198,6 +205,12 @@ func (e *emitter) twice(ins *program.Instr, j int) bool {
 		}
 	}
 	return false
+}
+
+// isOptional reports whether the kernel of a node leaves out result k where nobody needs it.
+func isOptional(n *graph.Node, k int) bool {
+	kernel := kernelOf(n)
+	return kernel != nil && slices.Contains(kernel.Optional, k)
 }
 
 func sameSize(a, b graph.Type) bool {
@@ -237,63 +250,54 @@ func nextOf(f *graph.Func) map[graph.Value]string {
 // splitCommit divides the nodes of a function into those that compute and those that commit: element-wise nodes
 // all of whose results are next values of variables and nothing else. These can write each variable in place, after
 // everything that may fail and in an order in which nobody reads a variable that has been overwritten.
-func splitCommit(f *graph.Func) (compute, commit []*graph.Node) {
-	nodes := f.Nodes()
-	if len(f.Updates()) == 0 {
-		return nodes, nil
+func splitCommit(x *indexed) (compute, commit []*graph.Node) {
+	if len(x.f.Updates()) == 0 {
+		return x.nodes, nil
 	}
-	next := nextOf(f)
-	used := map[graph.Value]bool{}
-	for _, n := range nodes {
-		for _, v := range n.Operands() {
-			used[v] = true
-		}
-	}
-	for _, r := range f.Results() {
-		used[r.Value] = true
-	}
-	writer := map[string]*graph.Node{}
-	for _, u := range f.Updates() {
-		n := u.Value.Node()
-		if isCommit(n, next, used) {
-			writer[u.Var.Name()] = n
-		}
-	}
-	// Readers of a variable come before its writer. What a round cannot order computes.
-	var order []*graph.Node
-	waits := map[*graph.Node]int{}
-	readers := map[*graph.Node][]*graph.Node{} // from a reader to the writers that wait for it
-	for _, n := range nodes {
-		if !isCommit(n, next, used) {
+	next := nextOf(x.f)
+	var order []int
+	writer := map[string]int{} // by variable, the node that may write it
+	for i, n := range x.nodes {
+		if !x.isCommit(i, next) {
 			continue
 		}
-		order = append(order, n)
-		for _, v := range n.Operands() {
+		order = append(order, i)
+		for k := range n.NumResults() {
+			if name := next[n.Result(k)]; name != "" {
+				writer[name] = i
+			}
+		}
+	}
+	// Readers of a variable come before its writer. What cannot be ordered so computes.
+	waits := map[int]int{}
+	readers := map[int][]int{} // from a reader to the writers that wait for it
+	for _, i := range order {
+		for _, v := range x.nodes[i].Operands() {
 			if !v.Is("read") {
 				continue
 			}
-			if w := writer[string(v.Node().Attrs().Symbol("var"))]; w != nil && w != n {
+			if w, written := writer[string(v.Node().Attrs().Symbol("var"))]; written && w != i {
 				waits[w]++
-				readers[n] = append(readers[n], w)
+				readers[i] = append(readers[i], w)
 			}
 		}
 	}
-	done := map[*graph.Node]bool{}
+	done := make([]bool, len(x.nodes))
 	for progress := true; progress; {
 		progress = false
-		for _, n := range order {
-			if done[n] || waits[n] > 0 {
+		for _, i := range order {
+			if done[i] || waits[i] > 0 {
 				continue
 			}
-			done[n], progress = true, true
-			commit = append(commit, n)
-			for _, w := range readers[n] {
+			done[i], progress = true, true
+			commit = append(commit, x.nodes[i])
+			for _, w := range readers[i] {
 				waits[w]--
 			}
 		}
 	}
-	for _, n := range nodes {
-		if !done[n] {
+	for i, n := range x.nodes {
+		if !done[i] {
 			compute = append(compute, n)
 		}
 	}
@@ -302,7 +306,11 @@ func splitCommit(f *graph.Func) (compute, commit []*graph.Node) {
 
 // isCommit reports whether a node may write variables in place: all its results are next values, each of one variable, and
 // element by element it reads no more of those variables than it has not written yet.
-func isCommit(n *graph.Node, next map[graph.Value]string, used map[graph.Value]bool) bool {
+func (x *indexed) isCommit(i int, next map[graph.Value]string) bool {
+	n := x.nodes[i]
+	if !x.update[i] || x.result[i] || len(x.users(i)) > 0 {
+		return false
+	}
 	if n.Op().Name == "fused" {
 		if !isMap(n) {
 			return false
@@ -310,24 +318,19 @@ func isCommit(n *graph.Node, next map[graph.Value]string, used map[graph.Value]b
 	} else if !n.Op().Props.Elementwise || n.Op().IsComposite() || kernelOf(n) == nil {
 		return false
 	}
-	found := false
-	for i := range n.NumResults() {
-		v := n.Result(i)
+	for k := range n.NumResults() {
+		v := n.Result(k)
 		name, isNext := next[v]
-		if used[v] || isNext && name == "" {
+		if isNext && name == "" {
 			return false
 		}
-		if !isNext {
-			continue
-		}
-		found = true
 		for _, in := range n.Operands() {
-			if in.Is("read") && string(in.Node().Attrs().Symbol("var")) == name && !graph.EqualShapes(in.Shape(), v.Shape()) {
+			if isNext && in.Is("read") && string(in.Node().Attrs().Symbol("var")) == name && !graph.EqualShapes(in.Shape(), v.Shape()) {
 				return false
 			}
 		}
 	}
-	return found
+	return true
 }
 
 // markFree notes after each instruction the slots that are not needed any more.

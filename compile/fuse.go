@@ -28,17 +28,31 @@ const (
 
 // group is a set of nodes that become one. All but a producer and a reduction have results of one shape.
 type group struct {
-	members  []*graph.Node // later ones first
+	members  []int32 // places of nodes
 	shape    []graph.Dim
-	level    int  // above that of every group and node that it reaches
-	pinned   bool // whether a node outside that has been visited reaches it
-	reduce   *graph.Node
-	producer *graph.Node
-	into     *group // the group that took its members over
+	level    int32 // above that of every group and node that it reaches
+	pinned   bool  // whether a node outside that has been visited reaches it
+	reduce   int32 // the reduction, or none
+	producer int32 // the matrix product or convolution, or none
+	into     *group
+	state    groupState
 }
 
+const none = -1
+
+// groupState says how far a group has come.
+type groupState uint8
+
+const (
+	open   groupState = iota
+	apart             // its nodes stay what they are
+	fusing            // it becomes a node
+	fused
+)
+
+// root returns the group that took the members over.
 func (g *group) root() *group {
-	for g.into != nil {
+	for g != nil && g.into != nil {
 		g = g.into
 	}
 	return g
@@ -49,96 +63,74 @@ func (g *group) root() *group {
 // searching for paths. Levels fall along every edge that leaves a group, so that a node reaches only groups below its
 // own level. And a group that is not pinned is reached by no node outside that has been visited, so that its level may still rise.
 type fuser struct {
-	f     *graph.Func
-	group map[*graph.Node]*group
-	level map[*graph.Node]int
-	users map[*graph.Node][]*graph.Node
-	kept  map[*graph.Node]bool // whose value is a result or an update
-	next  map[*graph.Node]bool // whose value is an update
+	*indexed
+	groups []*group // by node
+	levels []int32  // by node, of those in no group
+
+	candidates, merge []*group // of join
 }
 
 func fuseFunc(c *Context, f *graph.Func) {
-	nodes := f.Nodes()
-	u := &fuser{
-		f: f, group: make(map[*graph.Node]*group), level: make(map[*graph.Node]int, len(nodes)),
-		users: make(map[*graph.Node][]*graph.Node, len(nodes)), kept: map[*graph.Node]bool{},
-		next: map[*graph.Node]bool{},
-	}
-	for _, n := range nodes {
-		for i, v := range n.Operands() {
-			if !slices.Contains(n.Operands()[:i], v) {
-				u.users[v.Node()] = append(u.users[v.Node()], n)
-			}
-		}
-	}
-	for _, r := range f.Results() {
-		u.kept[r.Value.Node()] = true
-	}
-	for _, r := range f.Updates() {
-		u.kept[r.Value.Node()] = true
-		u.next[r.Value.Node()] = true
-	}
-	for i := len(nodes) - 1; i >= 0; i-- {
-		u.visit(nodes[i])
+	x := newIndexed(f)
+	u := &fuser{indexed: x, groups: make([]*group, len(x.nodes)), levels: make([]int32, len(x.nodes))}
+	for i := len(x.nodes) - 1; i >= 0; i-- {
+		u.visit(i)
 	}
 	u.build(c)
 }
 
-func (u *fuser) levelOf(n *graph.Node) int {
-	if g := u.group[n]; g != nil {
-		return g.root().level
+func (u *fuser) groupOf(i int32) *group { return u.groups[i].root() }
+
+func (u *fuser) levelOf(i int32) int32 {
+	if g := u.groupOf(i); g != nil {
+		return g.level
 	}
-	return u.level[n]
+	return u.levels[i]
 }
 
 // visit places a node all of whose users have been placed.
-func (u *fuser) visit(n *graph.Node) {
+func (u *fuser) visit(i int) {
+	n := u.nodes[i]
 	if n.Op().Name == "constant" || n.Op().Name == "read" {
 		return // of no cost: they stand before everything
 	}
-	below := -1
-	for _, user := range u.users[n] {
-		below = max(below, u.levelOf(user))
+	level := int32(0)
+	for _, user := range u.users(i) {
+		level = max(level, u.levelOf(user)+1)
 	}
+	var g *group
 	switch {
 	case isReduction(n):
-		g := &group{members: []*graph.Node{n}, shape: n.Operands()[0].Shape(), level: below + 1, reduce: n}
-		u.group[n] = g
-		u.pin(n, g)
+		g = &group{shape: n.Operands()[0].Shape(), level: level, reduce: int32(i), producer: none}
 	case isMember(n):
-		g := u.join(n, n.Result(0).Shape())
-		if g == nil {
-			g = &group{shape: n.Result(0).Shape(), level: below + 1}
+		if g = u.join(i); g == nil {
+			g = &group{shape: n.Result(0).Shape(), level: level, reduce: none, producer: none}
 		}
-		g.members = append(g.members, n)
-		u.group[n] = g
-		u.pin(n, g)
-	case isProducer(n) && u.produce(n):
-	default:
-		u.level[n] = below + 1
-		u.pin(n, nil)
+	case isProducer(n):
+		g = u.produce(i)
 	}
-}
-
-// pin notes that n, which belongs to own or to no group, reaches the groups of its users.
-func (u *fuser) pin(n *graph.Node, own *group) {
-	for _, user := range u.users[n] {
-		if g := u.group[user]; g != nil && g.root() != own {
-			g.root().pinned = true
+	if g != nil {
+		g.members = append(g.members, int32(i))
+		u.groups[i] = g
+	} else {
+		u.levels[i] = level
+	}
+	for _, user := range u.users(i) {
+		if h := u.groupOf(user); h != nil && h != g {
+			h.pinned = true
 		}
 	}
 }
 
-// join returns the group, if any, among those of n's users that n may be a member of. Several groups of one level become one.
-func (u *fuser) join(n *graph.Node, shape []graph.Dim) *group {
-	var candidates []*group
-	outside := -1 // the highest level of a user that is no candidate
-	for _, user := range u.users[n] {
-		g := u.group[user]
-		if g != nil {
-			g = g.root()
-		}
-		if g != nil && graph.EqualShapes(g.shape, shape) && len(g.members) < maxMembers {
+// join returns the group, if any, among those of a node's users that the node may be a member of. Several groups of one
+// level become one.
+func (u *fuser) join(i int) *group {
+	shape := u.nodes[i].Result(0).Shape()
+	candidates := u.candidates[:0]
+	outside := int32(-1) // the highest level of a user that is no candidate
+	for _, user := range u.users(i) {
+		g := u.groupOf(user)
+		if g != nil && len(g.members) < maxMembers && graph.EqualShapes(g.shape, shape) {
 			if !slices.Contains(candidates, g) {
 				candidates = append(candidates, g)
 			}
@@ -146,17 +138,20 @@ func (u *fuser) join(n *graph.Node, shape []graph.Dim) *group {
 		}
 		outside = max(outside, u.levelOf(user))
 	}
-	// From the highest level down: the first that may stand above all users outside takes n, others of its level merge into it,
-	// and what does not fit is outside.
-	slices.SortStableFunc(candidates, func(a, b *group) int { return b.level - a.level })
+	u.candidates = candidates
+	// From the highest level down: the first that may stand above all users outside takes the node, others of its level merge into
+	// it, and what does not fit is outside.
+	if len(candidates) > 1 {
+		slices.SortStableFunc(candidates, func(a, b *group) int { return int(b.level) - int(a.level) })
+	}
 	var to *group
-	var merge []*group
-	level := 0
+	merge := u.merge[:0]
+	level := int32(0)
 	for _, g := range candidates {
 		switch {
 		case to == nil && (g.level > outside || !g.pinned):
 			to, level = g, max(g.level, outside+1)
-		case to != nil && (g.level == to.level || !g.pinned) && u.mergeable(to, merge, g):
+		case to != nil && (g.level == to.level || !g.pinned) && mergeable(to, merge, g):
 			merge = append(merge, g)
 		case to != nil && g.level >= level:
 			if to.pinned || slices.ContainsFunc(merge, func(m *group) bool { return m.pinned }) {
@@ -167,7 +162,8 @@ func (u *fuser) join(n *graph.Node, shape []graph.Dim) *group {
 			outside = max(outside, g.level)
 		}
 	}
-	if to == nil || u.args(to, merge, n) > maxArgs {
+	u.merge = merge
+	if to == nil || u.args(to, merge, i) > maxArgs {
 		return nil
 	}
 	for _, g := range merge {
@@ -178,182 +174,205 @@ func (u *fuser) join(n *graph.Node, shape []graph.Dim) *group {
 }
 
 // mergeable reports whether g may become part of to together with the groups in with.
-func (u *fuser) mergeable(to *group, with []*group, g *group) bool {
+func mergeable(to *group, with []*group, g *group) bool {
 	members := len(to.members) + len(g.members)
 	for _, h := range with {
 		members += len(h.members)
-		if h.reduce != nil && g.reduce != nil {
+		if h.reduce != none && g.reduce != none {
 			return false
 		}
 	}
-	return to.producer == nil && g.producer == nil && (to.reduce == nil || g.reduce == nil) && members < maxMembers
+	return to.producer == none && g.producer == none && (to.reduce == none || g.reduce == none) && members < maxMembers
 }
 
 // take moves the members of g to its own.
 func (to *group) take(g *group) {
 	to.members = append(to.members, g.members...)
 	to.pinned = to.pinned || g.pinned
-	if g.reduce != nil {
+	if g.reduce != none {
 		to.reduce = g.reduce
 	}
 	g.into = to
 }
 
-// args counts the operands that a group has when n and the groups in with have joined it.
-func (u *fuser) args(to *group, with []*group, n *graph.Node) int {
-	members := append(to.members[:len(to.members):len(to.members)], n)
+// args counts the operands that a group has when a node and the groups in with have joined it.
+func (u *fuser) args(to *group, with []*group, i int) int {
+	members := len(to.members) + 1
 	for _, g := range with {
-		members = append(members, g.members...)
+		members += len(g.members)
 	}
-	if len(members) <= maxArgs/3 { // no op that may be a member has more than three operands
+	if members <= maxArgs/3 { // no op that may be a member has more than three operands
 		return 0
 	}
-	seen := map[graph.Value]bool{}
-	for _, m := range members {
-		for _, v := range m.Operands() {
-			if !slices.Contains(members, v.Node()) && !isImmediate(v) {
-				seen[v] = true
+	var seen []graph.Value
+	count := func(m int) {
+		for _, v := range u.nodes[m].Operands() {
+			if j := v.Node().Index(); j >= 0 {
+				if g := u.groupOf(int32(j)); j == i || g != nil && (g == to || slices.Contains(with, g)) || isImmediate(v) {
+					continue
+				}
 			}
+			if !slices.Contains(seen, v) {
+				seen = append(seen, v)
+			}
+		}
+	}
+	count(i)
+	for _, m := range to.members {
+		count(int(m))
+	}
+	for _, g := range with {
+		for _, m := range g.members {
+			count(int(m))
 		}
 	}
 	return len(seen)
 }
 
-// produce makes the group of all users of a matrix product or convolution its epilogue, if it can be one.
-func (u *fuser) produce(n *graph.Node) bool {
-	if u.kept[n] || len(u.users[n]) == 0 {
-		return false
+// produce returns the group of all users of a matrix product or convolution, if it can be its epilogue.
+func (u *fuser) produce(i int) *group {
+	users := u.users(i)
+	if u.kept(i) || len(users) == 0 {
+		return nil
 	}
-	var g *group
-	for _, user := range u.users[n] {
-		h := u.group[user]
-		if h == nil || g != nil && h.root() != g {
-			return false
+	g := u.groupOf(users[0])
+	for _, user := range users {
+		if h := u.groupOf(user); h == nil || h != g || user == h.reduce {
+			return nil
 		}
-		g = h.root()
 	}
-	if g.producer != nil || !graph.EqualShapes(g.shape, n.Result(0).Shape()) {
-		return false
-	}
-	if g.reduce != nil && slices.Contains(u.users[n], g.reduce) {
-		return false
+	out := u.nodes[i].Result(0)
+	if g.producer != none || !graph.EqualShapes(g.shape, out.Shape()) {
+		return nil
 	}
 	// One value leaves the epilogue. A reduction leaves the group first; it then reads that value.
-	var leaves *graph.Node
+	leaves := int32(none)
 	for _, m := range g.members {
 		if m == g.reduce {
 			continue
 		}
-		if u.kept[m] || slices.ContainsFunc(u.users[m], func(user *graph.Node) bool {
-			return user == g.reduce || u.group[user] == nil || u.group[user].root() != g
-		}) {
-			if leaves != nil {
-				return false
+		if u.kept(int(m)) || slices.ContainsFunc(u.users(int(m)), func(user int32) bool { return user == g.reduce || u.groupOf(user) != g }) {
+			if leaves != none {
+				return nil
 			}
 			leaves = m
 		}
 	}
-	if leaves == nil || leaves.Result(0).DType() != n.Result(0).DType() || u.next[leaves] {
-		return false // the next value of a variable is written in place, which a product cannot do: it still reads the present one
+	// The next value of a variable is written in place, which a product cannot do: it still reads the present one.
+	if leaves == none || u.nodes[leaves].Result(0).DType() != out.DType() || u.update[leaves] {
+		return nil
 	}
-	if r := g.reduce; r != nil {
-		level := 0
-		for _, user := range u.users[r] {
+	if r := g.reduce; r != none {
+		level := int32(0)
+		for _, user := range u.users(int(r)) {
 			level = max(level, u.levelOf(user)+1)
 		}
 		if level >= g.level {
 			if g.pinned {
-				return false
+				return nil
 			}
 			g.level = level + 1
 		}
-		g.members = slices.DeleteFunc(g.members, func(m *graph.Node) bool { return m == r })
-		g.reduce = nil
-		u.group[r] = &group{members: []*graph.Node{r}, shape: g.shape, level: level, reduce: r, pinned: true}
+		g.members = slices.DeleteFunc(g.members, func(m int32) bool { return m == r })
+		g.reduce = none
+		u.groups[r] = &group{members: []int32{r}, shape: g.shape, level: level, reduce: r, producer: none, pinned: true}
 	}
-	g.members = append(g.members, n)
-	g.producer = n
-	u.group[n] = g
-	return true
+	g.producer = int32(i)
+	return g
 }
 
 // build replaces every group of several nodes by a fused node.
 func (u *fuser) build(c *Context) {
-	nodes := u.f.Nodes()
-	size := map[*group]int{}
-	for _, g := range u.group {
-		size[g.root()] = len(g.root().members)
-	}
-	fused := make(map[*group]bool, len(size))
-	for _, n := range nodes { // in order, so that a limit on rewrites always means the same ones
-		if g := u.group[n]; g != nil && len(g.root().members) > 1 {
-			g = g.root()
-			if _, decided := fused[g]; !decided {
-				fused[g] = c.allow("fuse")
-			}
+	any := false
+	for i := range u.nodes { // in order, so that a limit on rewrites always means the same ones
+		g := u.groupOf(int32(i))
+		if g == nil || g.state != open {
+			continue
 		}
+		g.state = apart
+		if len(g.members) > 1 && c.allow("fuse") {
+			g.state, any = fusing, true
+			slices.Sort(g.members)
+		}
+	}
+	if !any {
+		return
+	}
+	// The places of operands, which change as nodes are put back.
+	var operands [][]int32
+	for _, n := range u.nodes {
+		in := n.Operands()
+		list := make([]int32, len(in))
+		for k, v := range in {
+			list[k] = int32(v.Node().Index())
+		}
+		operands = append(operands, list)
 	}
 	w := newRewriter(u.f)
 	w.take()
-	index := make(map[*graph.Node]int, len(nodes))
-	for i, n := range nodes {
-		index[n] = i
-	}
-	done := make(map[*graph.Node]bool, len(nodes))
-	// A node stands as soon as its operands do, a group when all operands of its members do: depth first, without recursion.
+	done := make([]bool, len(u.nodes))
+	// A node stands as soon as its operands do, a group when all operands of its members do: depth first, without recursion. A frame
+	// goes through the operands of a node, or of all members of its group.
 	type frame struct {
-		n    *graph.Node
-		g    *group
-		deps []*graph.Node
+		node     int32
+		g        *group
+		at, next int // the member and its operand to look at
 	}
-	open := func(n *graph.Node) frame {
-		fr := frame{n: n}
-		if g := u.group[n]; g != nil && fused[g.root()] {
-			fr.g = g.root()
-			slices.SortFunc(fr.g.members, func(a, b *graph.Node) int { return index[a] - index[b] })
-			for _, m := range fr.g.members {
-				for _, v := range m.Operands() {
-					if h := u.group[v.Node()]; h == nil || h.root() != fr.g {
-						fr.deps = append(fr.deps, v.Node())
-					}
+	enter := func(i int32) frame {
+		if g := u.groupOf(i); g != nil && g.state >= fusing {
+			return frame{node: i, g: g}
+		}
+		return frame{node: i}
+	}
+	// needs returns the next operand that does not stand yet.
+	needs := func(fr *frame) (int32, bool) {
+		for {
+			m := fr.node
+			if fr.g != nil {
+				if fr.at == len(fr.g.members) {
+					return 0, false
 				}
+				m = fr.g.members[fr.at]
+			} else if fr.at > 0 {
+				return 0, false
 			}
-			return fr
+			if fr.next == len(operands[m]) {
+				fr.at, fr.next = fr.at+1, 0
+				continue
+			}
+			j := operands[m][fr.next]
+			fr.next++
+			if j >= 0 && !done[j] && (fr.g == nil || u.groupOf(j) != fr.g) {
+				return j, true
+			}
 		}
-		for _, v := range n.Operands() {
-			fr.deps = append(fr.deps, v.Node())
-		}
-		return fr
 	}
-	for _, n := range nodes {
-		if done[n] {
+	var stack []frame
+	for i := range u.nodes {
+		if done[i] {
 			continue
 		}
-		stack := []frame{open(n)}
-	next:
+		stack = append(stack[:0], enter(int32(i)))
 		for len(stack) > 0 {
 			top := &stack[len(stack)-1]
-			for len(top.deps) > 0 {
-				d := top.deps[0]
-				top.deps = top.deps[1:]
-				if _, inside := index[d]; inside && !done[d] {
-					stack = append(stack, open(d))
-					continue next
-				}
+			if j, more := needs(top); more {
+				stack = append(stack, enter(j))
+				continue
 			}
+			node, g := top.node, top.g
 			stack = stack[:len(stack)-1]
-			if done[top.n] {
-				continue
-			}
-			if top.g == nil {
-				w.rewire(top.n)
-				u.f.Append(top.n)
-				done[top.n] = true
-				continue
-			}
-			u.emit(w, top.g)
-			for _, m := range top.g.members {
-				done[m] = true
+			switch {
+			case done[node]:
+			case g == nil:
+				w.rewire(u.nodes[node])
+				u.f.Append(u.nodes[node])
+				done[node] = true
+			default:
+				u.emit(w, g)
+				g.state = fused
+				for _, m := range g.members {
+					done[m] = true
+				}
 			}
 		}
 	}
@@ -363,74 +382,58 @@ func (u *fuser) build(c *Context) {
 
 // dropConstants removes the constants that have become part of regions.
 func dropConstants(f *graph.Func) {
-	used := map[*graph.Node]bool{}
-	for _, n := range f.Nodes() {
-		for _, v := range n.Operands() {
-			used[v.Node()] = true
+	x := newIndexed(f)
+	kept := make([]*graph.Node, 0, len(x.nodes))
+	for i, n := range x.nodes {
+		if n.Op().Name != "constant" || x.kept(i) || len(x.users(i)) > 0 {
+			kept = append(kept, n)
 		}
 	}
-	for _, r := range f.Results() {
-		used[r.Value.Node()] = true
-	}
-	for _, u := range f.Updates() {
-		used[u.Value.Node()] = true
-	}
-	f.SetNodes(slices.DeleteFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "constant" && !used[n] }))
+	f.SetNodes(kept)
 	f.Forget()
 }
 
 // emit puts the fused node of a group into the function.
 func (u *fuser) emit(w *rewriter, g *group) {
-	inside := make(map[*graph.Node]bool, len(g.members))
-	for _, m := range g.members {
-		inside[m] = true
-	}
 	var args, results []graph.Value
 	var types []graph.Type
-	param := map[graph.Value]int{}
+	inside := make(map[graph.Value]graph.Value, len(g.members)) // from values of the function to those of the region
 	for _, m := range g.members {
-		w.rewire(m)
-		for _, v := range m.Operands() {
-			if _, known := param[v]; known || inside[v.Node()] || isImmediate(v) {
-				continue
+		inside[u.nodes[m].Result(0)] = graph.Value{}
+	}
+	for _, m := range g.members {
+		n := u.nodes[m]
+		w.rewire(n)
+		for _, v := range n.Operands() {
+			if _, member := inside[v]; !member && !isImmediate(v) && !slices.Contains(args, v) {
+				args = append(args, v)
+				types = append(types, v.Type())
 			}
-			param[v] = len(args)
-			args = append(args, v)
-			types = append(types, v.Type())
 		}
-		if u.kept[m] || slices.ContainsFunc(u.users[m], func(user *graph.Node) bool { return !inside[user] }) {
-			results = append(results, m.Results()...)
+		if u.kept(int(m)) || slices.ContainsFunc(u.users(int(m)), func(user int32) bool { return u.groupOf(user) != g }) {
+			results = append(results, n.Result(0))
 		}
 	}
-	last := g.members[len(g.members)-1]
 	f := u.f
-	f.Module().AtNode(last, func() {
+	f.Module().AtNode(u.nodes[g.members[len(g.members)-1]], func() {
 		region := f.Region("fused", types, func(r *graph.Func, in []graph.Value) []graph.Value {
-			to := make(map[graph.Value]graph.Value, len(g.members))
-			constants := map[graph.Value]graph.Value{}
+			for i, v := range args {
+				inside[v] = in[i]
+			}
 			for _, m := range g.members {
-				operands := make([]graph.Value, len(m.Operands()))
-				for i, v := range m.Operands() {
-					switch {
-					case inside[v.Node()]:
-						operands[i] = to[v]
-					case isImmediate(v):
-						if !constants[v].Valid() {
-							constants[v] = r.AppendCopy(v.Node(), nil).Result(0)
-						}
-						operands[i] = constants[v]
-					default:
-						operands[i] = in[param[v]]
+				n := u.nodes[m]
+				operands := make([]graph.Value, len(n.Operands()))
+				for i, v := range n.Operands() {
+					if _, known := inside[v]; !known {
+						inside[v] = r.AppendCopy(v.Node(), nil).Result(0)
 					}
+					operands[i] = inside[v]
 				}
-				k := r.AppendCopy(m, operands)
-				for i := range m.NumResults() {
-					to[m.Result(i)] = k.Result(i)
-				}
+				inside[n.Result(0)] = r.AppendCopy(n, operands).Result(0)
 			}
 			outs := make([]graph.Value, len(results))
 			for i, v := range results {
-				outs[i] = to[v]
+				outs[i] = inside[v]
 			}
 			return outs
 		})

@@ -1,7 +1,7 @@
 package compile
 
 import (
-	"container/heap"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/plan"
@@ -28,127 +28,97 @@ func scheduleFunc(c *Context, f *graph.Func) {
 	if !one {
 		return
 	}
-	s := newScheduler(f, symbol)
+	s := newScheduler(newIndexed(f), symbol)
 	if s == nil {
 		return
 	}
-	compute, commit := splitCommit(f)
-	given := append(compute[:len(compute):len(compute)], commit...)
-	before := s.peak(given)
-	greedy := s.greedy(commit)
-	if s.peak(greedy) < before && c.allow("order") {
-		f.SetNodes(greedy)
+	given := make([]int32, 0, len(s.nodes))
+	for i, last := range s.last {
+		if !last {
+			given = append(given, int32(i))
+		}
+	}
+	given = append(given, s.commit...)
+	greedy := s.greedy()
+	if s.peak(greedy) < s.peak(given) && c.allow("order") {
+		nodes := make([]*graph.Node, len(greedy))
+		for k, i := range greedy {
+			nodes[k] = s.nodes[i]
+		}
+		f.SetNodes(nodes)
 	}
 }
 
-// scheduler knows what each value takes and who needs it.
+// scheduler knows what each value takes and who needs it. Storage is numbered by the node whose results lie in it; a view's is that of
+// what it views.
 type scheduler struct {
-	nodes []*graph.Node
-	index map[*graph.Node]int
-	// By storage: the bytes, and the nodes that need it, each once. The storage of a node's result is numbered by the node; a view
-	// is of the storage of what it views.
-	bytes []int64
-	root  []int
-	uses  [][]int // by node: the storages that it needs
-	users []int   // by storage: how many nodes need it
+	*indexed
+	bytes  []int64   // by storage
+	root   []int32   // by node: its storage
+	uses   [][]int32 // by node: the storages that it needs, each once
+	needed []int32   // by storage: how many nodes need it; more than there are if it lives to the end
+	last   []bool    // by node: whether it commits
+	commit []int32   // those that do, in order
 }
 
 // newScheduler returns nil if some size is not known up to the symbol.
-func newScheduler(f *graph.Func, symbol string) *scheduler {
-	nodes := f.Nodes()
-	n := len(nodes)
+func newScheduler(x *indexed, symbol string) *scheduler {
+	n := len(x.nodes)
 	s := &scheduler{
-		nodes: nodes, index: make(map[*graph.Node]int, n),
-		bytes: make([]int64, n), root: make([]int, n), uses: make([][]int, n), users: make([]int, n),
+		indexed: x, bytes: make([]int64, n), root: make([]int32, n), uses: make([][]int32, n), needed: make([]int32, n), last: make([]bool, n),
 	}
-	used := map[graph.Value]bool{}
-	for _, node := range nodes {
-		for _, v := range node.Operands() {
-			used[v] = true
+	_, commit := splitCommit(x)
+	for _, node := range commit {
+		s.last[node.Index()] = true
+		s.commit = append(s.commit, int32(node.Index()))
+	}
+	storage := make([]int32, 0, 2*n)
+	for i, node := range x.nodes {
+		s.root[i] = int32(i)
+		name := node.Op().Name
+		if name == "constant" || name == "read" {
+			continue
 		}
-	}
-	for _, r := range f.Results() {
-		used[r.Value] = true
-	}
-	for _, u := range f.Updates() {
-		used[u.Value] = true
-	}
-	for i, node := range nodes {
-		s.index[node] = i
-		s.root[i] = i
-		for _, t := range node.Types() {
+		alias := isAlias(node)
+		for k, t := range node.Types() {
 			size, ok := plan.SizeOf(t, symbol)
 			if !ok {
 				return nil
 			}
+			if alias || s.last[i] || k > 0 && len(x.users(i)) == 0 && isOptional(node, k) {
+				continue // no storage, or a variable's
+			}
 			s.bytes[i] += size.At(nominal)
 		}
-		if k := kernelOf(node); k != nil {
-			for _, r := range k.Optional {
-				if size, _ := plan.SizeOf(node.Types()[r], symbol); !used[node.Result(r)] {
-					s.bytes[i] -= size.At(nominal)
-				}
-			}
-		}
-		switch name := node.Op().Name; {
-		case name == "constant" || name == "read":
-			s.bytes[i] = 0
-		case len(node.Operands()) > 0:
-			if k := kernelOf(node); k != nil && k.Alias {
-				if from, ok := s.index[node.Operands()[0].Node()]; ok {
-					s.root[i], s.bytes[i] = s.root[from], 0
-				} else {
-					s.bytes[i] = 0
-				}
-			}
-		}
+		from := len(storage)
 		for _, v := range node.Operands() {
-			if j, ok := s.index[v.Node()]; ok {
-				s.need(i, s.root[j])
+			j := v.Node().Index()
+			if j < 0 {
+				continue
+			}
+			if r := s.root[j]; !slices.Contains(storage[from:], r) {
+				storage = append(storage, r)
+				s.needed[r]++
 			}
 		}
-	}
-	keep := func(v graph.Value) { // an output lives to the end
-		if j, ok := s.index[v.Node()]; ok {
-			s.users[s.root[j]] += n + 1
+		s.uses[i] = storage[from:len(storage):len(storage)]
+		if j := node.Operands(); alias && j[0].Node().Index() >= 0 {
+			s.root[i] = s.root[j[0].Node().Index()]
 		}
 	}
-	for _, r := range f.Results() {
-		keep(r.Value)
-	}
-	next := nextOf(f)
-	_, commit := splitCommit(f)
-	inPlace := map[*graph.Node]bool{}
-	for _, c := range commit {
-		inPlace[c] = true
-	}
-	for v := range next {
-		if inPlace[v.Node()] {
-			s.bytes[s.index[v.Node()]] = 0 // the variables' own storage
-		} else {
-			keep(v)
+	for i := range x.nodes {
+		if x.kept(i) && !s.last[i] {
+			s.needed[s.root[i]] += int32(n) + 1
 		}
 	}
 	return s
 }
 
-// need notes that a node needs a storage.
-func (s *scheduler) need(node, storage int) {
-	for _, u := range s.uses[node] {
-		if u == storage {
-			return
-		}
-	}
-	s.uses[node] = append(s.uses[node], storage)
-	s.users[storage]++
-}
-
 // peak returns the most bytes that are live at once in an order.
-func (s *scheduler) peak(order []*graph.Node) int64 {
-	left := append([]int(nil), s.users...)
+func (s *scheduler) peak(order []int32) int64 {
+	left := slices.Clone(s.needed)
 	live, peak := int64(0), int64(0)
-	for _, node := range order {
-		i := s.index[node]
+	for _, i := range order {
 		live += s.bytes[i]
 		peak = max(peak, live)
 		if s.root[i] == i && left[i] == 0 {
@@ -163,27 +133,19 @@ func (s *scheduler) peak(order []*graph.Node) int64 {
 	return peak
 }
 
-// greedy orders the nodes so that always one runs that adds least to what is live, the earliest among equals. The nodes in last
-// come last, in their order.
-func (s *scheduler) greedy(last []*graph.Node) []*graph.Node {
+// greedy orders the nodes so that always one runs that adds least to what is live, the earliest among equals. Those that commit
+// come last.
+func (s *scheduler) greedy() []int32 {
 	n := len(s.nodes)
-	left := append([]int(nil), s.users...)
-	waits := make([]int, n)
-	next := make([][]int, n)
-	for i, node := range s.nodes {
-		for _, v := range node.Operands() {
-			if j, ok := s.index[v.Node()]; ok {
-				waits[i]++
-				next[j] = append(next[j], i)
-			}
+	left := slices.Clone(s.needed)
+	waits := make([]int32, n) // how many of its operands' nodes have not run
+	for i := range s.nodes {
+		for _, user := range s.users(i) {
+			waits[user]++
 		}
 	}
-	isLast := make([]bool, n)
-	for _, node := range last {
-		isLast[s.index[node]] = true
-	}
 	// How much more is live when a node has run.
-	cost := func(i int) int64 {
+	cost := func(i int32) int64 {
 		c := s.bytes[i]
 		for _, u := range s.uses[i] {
 			if left[u] == 1 {
@@ -192,66 +154,90 @@ func (s *scheduler) greedy(last []*graph.Node) []*graph.Node {
 		}
 		return c
 	}
-	ready := &readyHeap{}
+	ready := make(readyHeap, 0, n)
 	queued := make([]int64, n) // the cost with which a node waits in the heap
-	push := func(i int) {
+	push := func(i int32) {
 		queued[i] = cost(i)
-		heap.Push(ready, readyNode{queued[i], i})
-	}
-	consumers := make([][]int, n) // by storage: the nodes that need it
-	for i := range s.uses {
-		for _, u := range s.uses[i] {
-			consumers[u] = append(consumers[u], i)
-		}
+		ready.push(readyNode{queued[i], i})
 	}
 	for i := range s.nodes {
-		if waits[i] == 0 && !isLast[i] {
-			push(i)
+		if waits[i] == 0 && !s.last[i] {
+			push(int32(i))
 		}
 	}
 	done := make([]bool, n)
-	order := make([]*graph.Node, 0, n)
-	for ready.Len() > 0 {
-		r := heap.Pop(ready).(readyNode)
+	order := make([]int32, 0, n)
+	for len(ready) > 0 {
+		r := ready.pop()
 		if done[r.node] || r.cost != queued[r.node] {
 			continue
 		}
 		done[r.node] = true
-		order = append(order, s.nodes[r.node])
+		order = append(order, r.node)
 		for _, u := range s.uses[r.node] {
-			if left[u]--; left[u] == 1 && len(consumers[u]) <= 64 { // whoever is left frees it
-				for _, i := range consumers[u] {
-					if !done[i] && waits[i] == 0 && !isLast[i] {
+			left[u]--
+			if users := s.users(int(u)); left[u] == 1 && len(users) <= 64 { // whoever is left frees it
+				for _, i := range users {
+					if !done[i] && waits[i] == 0 && !s.last[i] {
 						push(i)
 					}
 				}
 			}
 		}
-		for _, i := range next[r.node] {
-			if waits[i]--; waits[i] == 0 && !isLast[i] {
+		for _, i := range s.users(int(r.node)) {
+			if waits[i]--; waits[i] == 0 && !s.last[i] {
 				push(i)
 			}
 		}
 	}
-	return append(order, last...)
+	return append(order, s.commit...)
 }
 
 type readyNode struct {
 	cost int64
-	node int
+	node int32
 }
 
+func (a readyNode) less(b readyNode) bool {
+	return a.cost < b.cost || a.cost == b.cost && a.node < b.node
+}
+
+// readyHeap is a binary heap, the least first.
 type readyHeap []readyNode
 
-func (h readyHeap) Len() int { return len(h) }
-func (h readyHeap) Less(i, j int) bool {
-	return h[i].cost < h[j].cost || h[i].cost == h[j].cost && h[i].node < h[j].node
+func (h *readyHeap) push(x readyNode) {
+	*h = append(*h, x)
+	a := *h
+	for i := len(a) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !a[i].less(a[parent]) {
+			break
+		}
+		a[i], a[parent] = a[parent], a[i]
+		i = parent
+	}
 }
-func (h readyHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *readyHeap) Push(x any)   { *h = append(*h, x.(readyNode)) }
-func (h *readyHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
+
+func (h *readyHeap) pop() readyNode {
+	a := *h
+	top := a[0]
+	last := len(a) - 1
+	a[0] = a[last]
+	a = a[:last]
+	*h = a
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			break
+		}
+		if child+1 < last && a[child+1].less(a[child]) {
+			child++
+		}
+		if !a[child].less(a[i]) {
+			break
+		}
+		a[i], a[child] = a[child], a[i]
+		i = child
+	}
+	return top
 }
