@@ -13,12 +13,20 @@ import (
 //
 // It follows who owns each byte, instruction by instruction, and knows nothing of lifetimes or of how the plan was made.
 func Check(f *program.Func, p *program.Plan, n int64) error {
-	c := &checker{f: f, p: p, n: n, valid: make([]bool, len(f.Slots))}
+	c := &checker{f: f, p: p, n: n, valid: make([]bool, len(f.Slots)), readers: map[int][]int{}}
 	for i, s := range f.Slots {
-		if s.Place == program.Arena || s.Place == program.View || s.Place == program.Reuse {
-			continue
+		switch s.Place {
+		case program.Arena, program.Reuse:
+		case program.View:
+			if root, _, _ := c.storage(i); f.Slots[root].Place == program.Read {
+				c.readers[f.Slots[root].Index] = append(c.readers[f.Slots[root].Index], i)
+			}
+		case program.Read:
+			c.readers[s.Index] = append(c.readers[s.Index], i)
+			c.valid[i] = true
+		default:
+			c.valid[i] = true
 		}
-		c.valid[i] = true
 	}
 	for i := range f.Instrs {
 		if i == f.Commit {
@@ -58,6 +66,8 @@ type checker struct {
 	valid  []bool  // slots that hold their value
 	owners []owner // by place, without overlap
 	views  map[int][]int
+	// readers are the slots that see a variable, in whatever shape.
+	readers map[int][]int
 }
 
 // storage returns the slot whose storage a slot uses and where that lies, size 0 if it is not in the arena.
@@ -201,14 +211,7 @@ func (c *checker) overwriteVariable(index int) {
 	if slices.Contains(c.f.Keep, index) {
 		return
 	}
-	for i, s := range c.f.Slots {
-		if s.Place == program.Read && s.Index == index {
-			c.valid[i] = false
-			for j, v := range c.f.Slots {
-				if v.Place == program.View && c.f.Root(j) == i {
-					c.valid[j] = false
-				}
-			}
-		}
+	for _, s := range c.readers[index] {
+		c.valid[s] = false
 	}
 }
