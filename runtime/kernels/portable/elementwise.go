@@ -44,7 +44,7 @@ const (
 	Acosh
 	Atanh
 	Sigmoid
-	ReLU     // max(x, 0); NaN stays
+	ReLU // max(x, 0); NaN stays
 	Erf
 	Erfc
 	Floor

@@ -92,7 +92,7 @@ func TernaryVec[T portable.Float](op portable.TernaryOp, form portable.Form) Vec
 }
 
 // CompareVec returns the primitive of the truth values y = a op b, for the forms VV and VS.
-func CompareVec[T float32 | float64 | int32 | int64](op portable.CompareOp, form portable.Form) Vec {
+func CompareVec[T float32 | float64 | int32 | int64 | uint8](op portable.CompareOp, form portable.Form) Vec {
 	if f := vecTableOf[T]().compare[op][form]; f != nil {
 		return f
 	}
