@@ -3,6 +3,7 @@ package kernels
 import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/strip"
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
@@ -15,75 +16,6 @@ func data[T value.Elem](t *value.Tensor) []T {
 	return d
 }
 
-// floats adds the f32 and the f64 row of an op.
-func floats(op string, f32, f64 func(c *Call) error) {
-	floatsIf(op, nil, f32, f64)
-}
-
-// floatsIf is floats for a kernel that does not take every shape.
-func floatsIf(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(c *Call) error) {
-	register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F32), Match: match, Run: f32})
-	register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F64), Match: match, Run: f64})
-}
-
-func init() {
-	for op, f := range map[string]portable.UnaryOp{
-		"neg": portable.Neg, "abs": portable.Abs, "sign": portable.Sign, "square": portable.Square,
-		"sqrt": portable.Sqrt, "rsqrt": portable.Rsqrt, "reciprocal": portable.Reciprocal,
-		"exp": portable.Exp, "expm1": portable.Expm1, "log": portable.Log, "log1p": portable.Log1p,
-		"sin": portable.Sin, "cos": portable.Cos, "tan": portable.Tan,
-		"asin": portable.Asin, "acos": portable.Acos, "atan": portable.Atan,
-		"sinh": portable.Sinh, "cosh": portable.Cosh, "tanh": portable.Tanh,
-		"sigmoid": portable.Sigmoid, "relu": portable.ReLU, "erf": portable.Erf,
-		"floor": portable.Floor, "ceil": portable.Ceil, "round": portable.Round, "trunc": portable.Trunc,
-	} {
-		floats(op, unary[float32](f), unary[float64](f))
-	}
-	for op, f := range map[string]portable.BinaryOp{
-		"add": portable.Add, "sub": portable.Sub, "mul": portable.Mul, "div": portable.Div,
-		"maximum": portable.Max, "minimum": portable.Min, "pow": portable.Pow, "atan2": portable.Atan2,
-	} {
-		floats(op, binary[float32](f), binary[float64](f))
-	}
-	for op, f := range map[string]portable.CompareOp{
-		"equal": portable.Equal, "not_equal": portable.NotEqual, "less": portable.Less,
-		"less_equal": portable.LessEqual, "greater": portable.Greater, "greater_equal": portable.GreaterEqual,
-	} {
-		floats(op, compare[float32](f), compare[float64](f))
-		register(&Kernel{Op: op, DTypes: graph.DTypes(graph.I64), Run: compare[int64](f)})
-	}
-	// where's first operand is the mask; the dtype of its second decides
-	register(&Kernel{Op: "where", DTypes: graph.Bools, Match: secondIs(graph.F32), Run: where[float32]})
-	register(&Kernel{Op: "where", DTypes: graph.Bools, Match: secondIs(graph.F64), Run: where[float64]})
-	floatsIf("cast", castTo(graph.F64, graph.F32), cast[float32, float64], cast[float64, float32])
-	register(&Kernel{Op: "cast", DTypes: graph.Bools, Match: castTo(graph.F32), Run: castBool[float32]})
-	register(&Kernel{Op: "cast", DTypes: graph.Bools, Match: castTo(graph.F64), Run: castBool[float64]})
-	floats("expand", expand[float32], expand[float64])
-}
-
-func secondIs(d graph.DType) func([]graph.TensorType, graph.Attrs) bool {
-	return func(in []graph.TensorType, _ graph.Attrs) bool { return in[1].DType == d }
-}
-
-// castTo matches casts to one of the dtypes that change the dtype.
-func castTo(to ...graph.DType) func([]graph.TensorType, graph.Attrs) bool {
-	return func(in []graph.TensorType, attrs graph.Attrs) bool {
-		for _, d := range to {
-			if attrs.DType("to") == d && in[0].DType != d {
-				return true
-			}
-		}
-		return false
-	}
-}
-
-func unary[T portable.Float](op portable.UnaryOp) func(c *Call) error {
-	return func(c *Call) error {
-		portable.Unary(op, floatData[T](c.Out[0]), floatData[T](c.In[0]))
-		return nil
-	}
-}
-
 // floatData is data for the float constraint of package portable.
 func floatData[T portable.Float](t *value.Tensor) []T {
 	var zero T
@@ -93,6 +25,17 @@ func floatData[T portable.Float](t *value.Tensor) []T {
 	default:
 		return any(data[float64](t)).([]T)
 	}
+}
+
+// floats adds the f32 and the f64 row of an op.
+func floats(op string, f32, f64 func(c *Call) error) {
+	floatsIf(op, nil, f32, f64)
+}
+
+// floatsIf is floats for a kernel that does not take every shape.
+func floatsIf(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(c *Call) error) {
+	register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F32), Match: match, Run: f32})
+	register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F64), Match: match, Run: f64})
 }
 
 // aligned returns the shape with leading axes of size 1 up to the rank.
@@ -110,55 +53,121 @@ func aligned(t *value.Tensor, rank int) []int {
 	return out
 }
 
-// plan broadcasts the operands of a call to its result.
-func plan(c *Call) portable.Broadcast {
-	out := c.Out[0].Shape()
-	shapes := make([][]int, len(c.In))
-	for i, t := range c.In {
-		shapes[i] = aligned(t, len(out))
-	}
-	return portable.PlanBroadcast(out, shapes...)
+// elementwise is an op that strips compute, on a first operand of some dtypes.
+type elementwise struct {
+	dtypes graph.DTypeSet
+	match  func(in []graph.TensorType, attrs graph.Attrs) bool
+	emit   func(b *strip.Builder, in []strip.Value, attrs graph.Attrs) strip.Value
 }
 
-func binary[T portable.Float](op portable.BinaryOp) func(c *Call) error {
-	return func(c *Call) error {
-		portable.Binary(op, plan(c), floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]))
-		return nil
-	}
+var (
+	stripFloats  = graph.DTypes(graph.F32, graph.F64)
+	stripNumbers = graph.DTypes(graph.F32, graph.F64, graph.I32, graph.I64)
+	stripAny     = graph.DTypes(graph.F32, graph.F64, graph.I32, graph.I64, graph.Bool)
+)
+
+// elementwiseOps are the ops that may be part of an expression of package strip.
+var elementwiseOps = map[string]elementwise{
+	"where": {dtypes: graph.Bools, match: secondHeld, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+		return b.Select(in[0], in[1], in[2])
+	}},
+	"cast": {dtypes: stripAny, match: targetHeld, emit: func(b *strip.Builder, in []strip.Value, attrs graph.Attrs) strip.Value {
+		return b.Cast(in[0], attrs.DType("to"))
+	}},
+	"expand":        {dtypes: stripAny, emit: itself},
+	"stop_gradient": {dtypes: stripAny, emit: itself},
+	"isnan": {dtypes: stripFloats, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+		return b.Compare(portable.NotEqual, in[0], in[0])
+	}},
+	"isinf": {dtypes: stripFloats, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value { return b.IsInf(in[0]) }},
+	"not": {dtypes: graph.Bools, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+		return b.Logic(strip.Not, in[0], in[0])
+	}},
 }
 
-func compare[T interface{ float32 | float64 | int64 }](op portable.CompareOp) func(c *Call) error {
-	return func(c *Call) error {
-		portable.Compare(op, plan(c), data[bool](c.Out[0]), data[T](c.In[0]), data[T](c.In[1]))
-		return nil
-	}
-}
+// itself is for ops that give the elements of their operand.
+func itself(_ *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value { return in[0] }
 
-func where[T interface{ float32 | float64 }](c *Call) error {
-	portable.Select(plan(c), data[T](c.Out[0]), data[bool](c.In[0]), data[T](c.In[1]), data[T](c.In[2]))
-	return nil
-}
+func secondHeld(in []graph.TensorType, _ graph.Attrs) bool { return strip.Holds(in[1].DType) }
 
-func cast[From, To interface{ float32 | float64 }](c *Call) error {
-	y := data[To](c.Out[0])
-	for i, x := range data[From](c.In[0]) {
-		y[i] = To(x)
-	}
-	return nil
-}
+func targetHeld(_ []graph.TensorType, attrs graph.Attrs) bool { return strip.Holds(attrs.DType("to")) }
 
-func castBool[To interface{ float32 | float64 }](c *Call) error {
-	y := data[To](c.Out[0])
-	for i, x := range data[bool](c.In[0]) {
-		y[i] = 0
-		if x {
-			y[i] = 1
+func init() {
+	for op, f := range map[string]portable.UnaryOp{
+		"neg": portable.Neg, "abs": portable.Abs, "sign": portable.Sign, "square": portable.Square, "relu": portable.ReLU,
+		"sqrt": portable.Sqrt, "rsqrt": portable.Rsqrt, "reciprocal": portable.Reciprocal,
+		"exp": portable.Exp, "expm1": portable.Expm1, "log": portable.Log, "log1p": portable.Log1p,
+		"sin": portable.Sin, "cos": portable.Cos, "tan": portable.Tan,
+		"asin": portable.Asin, "acos": portable.Acos, "atan": portable.Atan,
+		"sinh": portable.Sinh, "cosh": portable.Cosh, "tanh": portable.Tanh,
+		"asinh": portable.Asinh, "acosh": portable.Acosh, "atanh": portable.Atanh,
+		"sigmoid": portable.Sigmoid, "erf": portable.Erf, "erfc": portable.Erfc,
+		"floor": portable.Floor, "ceil": portable.Ceil, "round": portable.Round, "trunc": portable.Trunc,
+	} {
+		dtypes := stripFloats
+		if f < portable.Sqrt || f == portable.ReLU {
+			dtypes = stripNumbers
 		}
+		elementwiseOps[op] = elementwise{dtypes: dtypes, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Unary(f, in[0])
+		}}
 	}
-	return nil
+	for op, f := range map[string]portable.BinaryOp{
+		"add": portable.Add, "sub": portable.Sub, "mul": portable.Mul, "div": portable.Div,
+		"maximum": portable.Max, "minimum": portable.Min, "pow": portable.Pow, "fmod": portable.Mod, "atan2": portable.Atan2,
+	} {
+		dtypes := stripFloats // an integer division may fail
+		if f < portable.Pow && f != portable.Div {
+			dtypes = stripNumbers
+		}
+		elementwiseOps[op] = elementwise{dtypes: dtypes, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Binary(f, in[0], in[1])
+		}}
+	}
+	for op, f := range map[string]portable.CompareOp{
+		"equal": portable.Equal, "not_equal": portable.NotEqual, "less": portable.Less,
+		"less_equal": portable.LessEqual, "greater": portable.Greater, "greater_equal": portable.GreaterEqual,
+	} {
+		elementwiseOps[op] = elementwise{dtypes: stripAny, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Compare(f, in[0], in[1])
+		}}
+	}
+	for op, f := range map[string]strip.LogicOp{"and": strip.And, "or": strip.Or, "xor": strip.Xor} {
+		elementwiseOps[op] = elementwise{dtypes: graph.Bools, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Logic(f, in[0], in[1])
+		}}
+	}
+	for op, e := range elementwiseOps {
+		register(&Kernel{Op: op, DTypes: e.dtypes, Match: e.match, Bind: e.bind})
+	}
 }
 
-func expand[T portable.Float](c *Call) error {
-	portable.Expand(plan(c), floatData[T](c.Out[0]), floatData[T](c.In[0]))
-	return nil
+// bind makes a kernel of one node.
+func (e elementwise) bind(s *Spec) (Func, error) {
+	shape, ok := s.OutTypes[0].ConstShape()
+	if !ok {
+		return nil, nil
+	}
+	b := strip.New(shape)
+	in := make([]strip.Value, len(s.InTypes))
+	for i, t := range s.InTypes {
+		operand, ok := t.ConstShape()
+		if !ok {
+			return nil, nil
+		}
+		in[i] = b.Operand(t.DType, operand)
+	}
+	b.Result(e.emit(b, in, s.Attrs))
+	return bound(b.Bind()), nil
+}
+
+// bound is the Func that runs a kernel; nil stays nil.
+func bound(k *strip.Kernel) Func {
+	if k == nil {
+		return nil
+	}
+	return func(c *Call) error {
+		k.Run(c.In, c.Out)
+		return nil
+	}
 }

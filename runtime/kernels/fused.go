@@ -1,14 +1,176 @@
 package kernels
 
-import "github.com/graphrun/graphrun/graph"
+import (
+	"slices"
 
-// Fusible reports whether a node can be one of several that a fused kernel computes.
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/strip"
+)
+
+func init() {
+	register(&Kernel{Op: "fused", DTypes: graph.AnyDType, Bind: bindFused})
+}
+
+// Fusible reports whether a node can be one of several that a fused kernel computes: as an element of a map, as the
+// reduction that ends it, or as part of an epilogue.
 func Fusible(n *graph.Node) bool {
-	for _, t := range append(n.OperandTypes(), n.Types()...) {
+	var in []graph.TensorType
+	for _, t := range n.OperandTypes() {
 		tt, ok := t.(graph.TensorType)
-		if !ok || tt.DType == graph.String || graph.HasUnknown(tt) {
+		if !ok || !strip.Holds(tt.DType) || graph.HasUnknown(tt) {
+			return false
+		}
+		in = append(in, tt)
+	}
+	for _, t := range n.Types() {
+		if tt, ok := t.(graph.TensorType); !ok || !strip.Holds(tt.DType) || graph.HasUnknown(tt) {
 			return false
 		}
 	}
+	if len(in) == 0 {
+		return false
+	}
+	if _, ok := reductions[n.Op().Name]; ok {
+		return stripFloats.Has(in[0].DType)
+	}
+	e, ok := elementwiseOps[n.Op().Name]
+	return ok && e.dtypes.Has(in[0].DType) && (e.match == nil || e.match(in, n.Attrs()))
+}
+
+// reductions are the ops that may end an expression of package strip.
+var reductions = map[string]portable.ReduceOp{
+	"reduce_sum": portable.Sum, "reduce_mean": portable.Mean, "reduce_max": portable.MaxOf, "reduce_min": portable.MinOf,
+}
+
+// region is the region of a fused node with its types at the sizes of a Spec.
+type region struct {
+	*graph.Func
+	at func(graph.Value) graph.Type
+}
+
+func bindRegion(s *Spec) (r region, err error) {
+	regions := s.Regions
+	if len(regions) == 0 {
+		regions = s.Node.Regions()
+	}
+	r.Func = regions[0]
+	types := make([]graph.Type, len(s.InTypes))
+	for i, t := range s.InTypes {
+		types[i] = t
+	}
+	r.at, err = graph.BindRegion(r.Func, types)
+	return r, err
+}
+
+// tensor returns the dtype and the shape of a value.
+func (r region) tensor(v graph.Value) (dt graph.DType, shape []int, ok bool) {
+	t, ok := r.at(v).(graph.TensorType)
+	if !ok || !strip.Holds(t.DType) {
+		return 0, nil, false
+	}
+	shape, ok = t.ConstShape()
+	return t.DType, shape, ok
+}
+
+// bindFused makes the kernel of a fused node; the reference computes what it cannot lower.
+func bindFused(s *Spec) (Func, error) {
+	r, err := bindRegion(s)
+	if err != nil {
+		return nil, err
+	}
+	first := slices.IndexFunc(r.Nodes(), func(n *graph.Node) bool { return n.Op().Name != "constant" })
+	if first < 0 {
+		return nil, nil
+	}
+	n := r.Nodes()[first]
+	if bind := producers[n.Op().Name]; bind != nil {
+		return bindEpilogue(s, r, n, bind)
+	}
+	over := n.Result(0)
+	if _, ends := reductions[n.Op().Name]; ends {
+		over = n.Operands()[0]
+	}
+	_, shape, ok := r.tensor(over)
+	if !ok {
+		return nil, nil
+	}
+	b := strip.New(shape)
+	values := map[graph.Value]strip.Value{}
+	for _, p := range r.Params() {
+		dt, operand, ok := r.tensor(p)
+		if !ok {
+			return nil, nil
+		}
+		values[p] = b.Operand(dt, operand)
+	}
+	if !r.lower(b, shape, r.Nodes(), values) {
+		return nil, nil
+	}
+	reduced := false
+	for _, result := range r.Results() {
+		m := result.Value.Node()
+		op, ends := reductions[m.Op().Name]
+		if !ends {
+			v, ok := values[result.Value]
+			if _, of, known := r.tensor(result.Value); !ok || !known || !slices.Equal(of, shape) {
+				return nil, nil
+			}
+			b.Result(v)
+			continue
+		}
+		v, ok := values[m.Operands()[0]]
+		if _, of, known := r.tensor(m.Operands()[0]); !ok || !known || reduced || !slices.Equal(of, shape) || slices.Contains(shape, 0) {
+			return nil, nil
+		}
+		reduced = true
+		axes := m.Attrs().Ints("axes")
+		for i, a := range axes {
+			if a < 0 {
+				axes[i] += len(shape)
+			}
+		}
+		b.Reduce(op, v, axes)
+	}
+	return bound(b.Bind()), nil
+}
+
+// lower adds element-wise nodes over a shape to an expression; values holds those of their operands. It leaves out reductions, and
+// reports whether it knows all other nodes.
+func (r region) lower(b *strip.Builder, shape []int, nodes []*graph.Node, values map[graph.Value]strip.Value) bool {
+	for _, n := range nodes {
+		if _, ends := reductions[n.Op().Name]; ends {
+			continue
+		}
+		if n.NumResults() != 1 {
+			return false
+		}
+		if c, ok := n.Result(0).Constant(); ok && n.Op().Name == "constant" {
+			if c.Len() != 1 || !strip.Holds(c.DType()) {
+				return false
+			}
+			values[n.Result(0)] = b.Const(c)
+			continue
+		}
+		in := make([]strip.Value, len(n.Operands()))
+		types := make([]graph.TensorType, len(in))
+		for i, v := range n.Operands() {
+			var ok bool
+			if in[i], ok = values[v]; !ok {
+				return false
+			}
+			types[i] = r.at(v).(graph.TensorType)
+		}
+		e, ok := elementwiseOps[n.Op().Name]
+		_, of, known := r.tensor(n.Result(0))
+		if !ok || !known || !slices.Equal(of, shape) || !e.dtypes.Has(types[0].DType) || e.match != nil && !e.match(types, n.Attrs()) {
+			return false
+		}
+		values[n.Result(0)] = e.emit(b, in, n.Attrs())
+	}
 	return true
+}
+
+func bindEpilogue(s *Spec, r region, producer *graph.Node, bind func(*Spec, portable.Epilogue) (Func, error)) (Func, error) {
+	return nil, nil
 }

@@ -44,43 +44,24 @@ const (
 	Acosh
 	Atanh
 	Sigmoid
-	Softplus // log(1+exp(x)), without overflow
-	ReLU     // max(x, 0); NaN stays
+	ReLU // max(x, 0); NaN stays
 	Erf
+	Erfc
 	Floor
 	Ceil
 	Round // half to even
 	Trunc
 )
 
+// elemGrain is the number of elements that are worth handing out.
 const elemGrain = 1 << 13
 
-// Unary computes y[i] = op(x[i]) for every i < len(x). y may be x.
+// Number is the set of element types of arithmetic.
+type Number interface{ Float | ~int32 | ~int64 }
+
+// Unary computes y[i] = op(x[i]) for every i < len(y). y may be x.
 func Unary[T Float](op UnaryOp, y, x []T) {
-	need("Unary", "y", len(y), len(x))
-	cost := 1
-	if op >= Exp && op != ReLU {
-		cost = 16
-	}
-	if serial(len(x) * cost / 2) {
-		unary(op, y, x)
-		return
-	}
-	parallelFor(len(x), elemGrain/cost, func(lo, hi int) { unary(op, y[lo:hi], x[lo:hi]) })
-}
-
-// UnaryFunc computes y[i] = f(x[i]) for every i < len(x), on the caller's
-// goroutine. y may be x.
-func UnaryFunc[X, Y any](y []Y, x []X, f func(X) Y) {
-	need("UnaryFunc", "y", len(y), len(x))
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] = f(v)
-	}
-}
-
-func unary[T Float](op UnaryOp, y, x []T) {
-	y = y[:len(x)]
+	x = x[:len(y)]
 	switch op {
 	case Copy:
 		copy(y, x)
@@ -136,8 +117,6 @@ func unary[T Float](op UnaryOp, y, x []T) {
 		} else {
 			each(y, x, sigmoid)
 		}
-	case Softplus:
-		each(y, x, softplus)
 	case Expm1:
 		each(y, x, math.Expm1)
 	case Log:
@@ -168,6 +147,8 @@ func unary[T Float](op UnaryOp, y, x []T) {
 		each(y, x, math.Atanh)
 	case Erf:
 		each(y, x, math.Erf)
+	case Erfc:
+		each(y, x, math.Erfc)
 	case Floor:
 		each(y, x, math.Floor)
 	case Ceil:
@@ -220,10 +201,6 @@ func sigmoid(x float64) float64 {
 		return e / (1 + e)
 	}
 	return 1 / (1 + math.Exp(-x))
-}
-
-func softplus(x float64) float64 {
-	return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x)))
 }
 
 // reduceExp returns 2^k and expm1(r) with x = k*log(2) + r, |r| <= log(2)/2, by
@@ -298,170 +275,73 @@ const (
 	Atan2
 )
 
-// MaxRank is the largest rank of a broadcast after adjacent dims are merged.
+// MaxRank is the largest rank of a shape after adjacent dims that are alike are merged.
 const MaxRank = 16
 
-// Broadcast is the plan of an element-wise kernel over up to three operands that
-// are broadcast to one shape. Adjacent dims that broadcast alike are merged.
-type Broadcast struct {
-	rank   int
-	size   int
-	dims   [MaxRank]int
-	stride [3][MaxRank]int // element strides; 0 where an operand is broadcast
-	last   [3]int          // highest position read
-}
-
-// PlanBroadcast plans operands of the given contiguous shapes, of the rank of
-// out and with every dim 1 or that of out. It panics if they are not.
-func PlanBroadcast(out []int, operands ...[]int) Broadcast {
-	var p Broadcast
-	p.size = 1
-	for _, d := range out {
-		p.size *= d
-	}
-	if len(operands) > len(p.stride) {
-		panic("portable: PlanBroadcast: more than three operands")
-	}
-	for _, s := range operands {
-		if len(s) != len(out) {
-			panic(fmt.Sprintf("portable: PlanBroadcast: %v does not broadcast to %v", s, out))
-		}
-	}
-	var broadcast [3]bool // of the dims merged last
-	for d, n := range out {
-		if n == 1 {
-			for _, s := range operands {
-				if s[d] != 1 {
-					panic(fmt.Sprintf("portable: PlanBroadcast: %v does not broadcast to %v", s, out))
-				}
+// UnaryInt is Unary for the functions that integers have: they wrap.
+func UnaryInt[T ~int32 | ~int64](op UnaryOp, y, x []T) {
+	x = x[:len(y)]
+	for i, v := range x {
+		switch op {
+		case Neg:
+			v = -v
+		case Abs:
+			v = max(v, -v)
+			if x[i] == -x[i] {
+				v = x[i] // 0 and the least integer
 			}
-			continue
-		}
-		var b [3]bool
-		for o, s := range operands {
-			if s[d] != n && s[d] != 1 {
-				panic(fmt.Sprintf("portable: PlanBroadcast: %v does not broadcast to %v", s, out))
-			}
-			b[o] = s[d] == 1
-		}
-		if p.rank > 0 && b == broadcast {
-			p.dims[p.rank-1] *= n
-			continue
-		}
-		if p.rank == MaxRank {
-			panic("portable: PlanBroadcast: rank too high")
-		}
-		broadcast = b
-		p.dims[p.rank] = n
-		for o := range operands {
-			if !b[o] {
-				p.stride[o][p.rank] = 1 // a mark, until the sizes are known
-			}
-		}
-		p.rank++
-	}
-	if p.rank == 0 {
-		p.rank, p.dims[0] = 1, 1
-	}
-	for o := range operands {
-		step := 1
-		for d := p.rank - 1; d >= 0; d-- {
-			if p.stride[o][d] != 0 {
-				p.stride[o][d] = step
-				p.last[o] += (p.dims[d] - 1) * step
-				step *= p.dims[d]
-			}
-		}
-	}
-	return p
-}
-
-// Size returns the number of elements of the output.
-func (p *Broadcast) Size() int { return p.size }
-
-func (p *Broadcast) check(kernel string, out int, operands ...int) {
-	need(kernel, "output", out, p.size)
-	for o, n := range operands {
-		need(kernel, "operand", n, p.last[o]+1)
-	}
-}
-
-// runs calls f for the runs along the last dim that make up output elements
-// [lo, hi), with the positions of the run's start in the output and operands.
-func (p *Broadcast) runs(lo, hi int, f func(n, y, a, b, c int)) {
-	last := p.rank - 1
-	var at [MaxRank]int
-	rest := lo
-	for d := last; d >= 0; d-- {
-		at[d] = rest % p.dims[d]
-		rest /= p.dims[d]
-	}
-	for y := lo; y < hi; {
-		n := min(p.dims[last]-at[last], hi-y)
-		var off [3]int
-		for d := range p.rank {
-			off[0] += at[d] * p.stride[0][d]
-			off[1] += at[d] * p.stride[1][d]
-			off[2] += at[d] * p.stride[2][d]
-		}
-		f(n, y, off[0], off[1], off[2])
-		y += n
-		at[last] = 0
-		for d := last - 1; d >= 0; d-- {
-			if at[d]++; at[d] < p.dims[d] {
-				break
-			}
-			at[d] = 0
-		}
-	}
-}
-
-// Binary computes y = op(a, b), broadcast as planned. y may be an operand that
-// is not broadcast.
-func Binary[T Float](op BinaryOp, p Broadcast, y, a, b []T) {
-	if p.size == 0 {
-		return
-	}
-	p.check("Binary", len(y), len(a), len(b))
-	cost := 1
-	if op >= Pow {
-		cost = 16
-	}
-	if serial(p.size * cost) {
-		binaryRange(op, &p, 0, p.size, y, a, b)
-		return
-	}
-	binaryParallel(op, p, y, a, b)
-}
-
-// The parallel calls take the plan by value, so that only they move it to the
-// heap.
-func binaryParallel[T Float](op BinaryOp, p Broadcast, y, a, b []T) {
-	parallelFor(p.size, elemGrain, func(lo, hi int) { binaryRange(op, &p, lo, hi, y, a, b) })
-}
-
-func binaryRange[T Float](op BinaryOp, p *Broadcast, lo, hi int, y, a, b []T) {
-	sa, sb := p.stride[0][p.rank-1], p.stride[1][p.rank-1]
-	p.runs(lo, hi, func(n, i, j, k, _ int) {
-		switch {
-		case sa == sb && sa != 0 || n == 1:
-			binaryVV(op, y[i:i+n], a[j:j+n], b[k:k+n])
-		case sb == 0 && sa == 0:
-			// Both broadcast along the run: one value.
-			v := y[i : i+n]
-			binaryVV(op, v[:1], a[j:j+1], b[k:k+1])
-			for l := range v {
-				v[l] = v[0]
-			}
-		case sb == 0:
-			binaryVS(op, y[i:i+n], a[j:j+n], b[k])
+		case Sign:
+			v = min(max(v, -1), 1)
+		case Square:
+			v *= v
+		case ReLU:
+			v = max(v, 0)
 		default:
-			binarySV(op, y[i:i+n], a[j], b[k:k+n])
+			panic(fmt.Sprintf("portable: unary op %d is not one of integers", op))
 		}
-	})
+		y[i] = v
+	}
 }
 
-func binaryVV[T Float](op BinaryOp, y, a, b []T) {
+// Form says which of an operation's last two operands are vectors (V), one element for each of the result, and which are
+// scalars (S), one element for all.
+type Form uint8
+
+// The forms.
+const (
+	VV Form = iota
+	VS
+	SV
+	SS
+)
+
+// FormOf returns the form of two operands.
+func FormOf(scalarA, scalarB bool) Form {
+	f := VV
+	if scalarA {
+		f += SV
+	}
+	if scalarB {
+		f += VS
+	}
+	return f
+}
+
+// Binary computes y[i] = op(a[i], b[i]) for every i < len(y). y may be an operand that is a vector.
+func Binary[T Number](op BinaryOp, form Form, y, a, b []T) {
+	switch form {
+	case VV:
+		binaryVV(op, y, a[:len(y)], b)
+	case VS:
+		binaryVS(op, y, a[:len(y)], b[0])
+	case SV:
+		binarySV(op, y, a[0], b[:len(y)])
+	default:
+		panic("portable: Binary of two scalars")
+	}
+}
+
+func binaryVV[T Number](op BinaryOp, y, a, b []T) {
 	y, b = y[:len(a)], b[:len(a)]
 	switch op {
 	case Add:
@@ -496,7 +376,7 @@ func binaryVV[T Float](op BinaryOp, y, a, b []T) {
 	}
 }
 
-func binaryVS[T Float](op BinaryOp, y, a []T, b T) {
+func binaryVS[T Number](op BinaryOp, y, a []T, b T) {
 	y = y[:len(a)]
 	switch op {
 	case Add:
@@ -531,7 +411,7 @@ func binaryVS[T Float](op BinaryOp, y, a []T, b T) {
 	}
 }
 
-func binarySV[T Float](op BinaryOp, y []T, a T, b []T) {
+func binarySV[T Number](op BinaryOp, y []T, a T, b []T) {
 	y = y[:len(b)]
 	switch op {
 	case Add:
@@ -591,43 +471,21 @@ const (
 	GreaterEqual
 )
 
-var mirrored = [...]CompareOp{Equal, NotEqual, Greater, GreaterEqual, Less, LessEqual}
-
-// Compare computes y = a op b, broadcast as planned.
-func Compare[T cmp.Ordered](op CompareOp, p Broadcast, y []bool, a, b []T) {
-	if p.size == 0 {
-		return
-	}
-	p.check("Compare", len(y), len(a), len(b))
-	if serial(p.size) {
-		compareRange(op, &p, 0, p.size, y, a, b)
-		return
-	}
-	compareParallel(op, p, y, a, b)
+// Mirrored returns the comparison with its operands exchanged.
+func (op CompareOp) Mirrored() CompareOp {
+	return [...]CompareOp{Equal, NotEqual, Greater, GreaterEqual, Less, LessEqual}[op]
 }
 
-func compareParallel[T cmp.Ordered](op CompareOp, p Broadcast, y []bool, a, b []T) {
-	parallelFor(p.size, elemGrain, func(lo, hi int) { compareRange(op, &p, lo, hi, y, a, b) })
-}
-
-func compareRange[T cmp.Ordered](op CompareOp, p *Broadcast, lo, hi int, y []bool, a, b []T) {
-	sa, sb := p.stride[0][p.rank-1], p.stride[1][p.rank-1]
-	p.runs(lo, hi, func(n, i, j, k, _ int) {
-		switch {
-		case sa == sb && sa != 0 || n == 1:
-			compareVV(op, y[i:i+n], a[j:j+n], b[k:k+n])
-		case sa != 0:
-			compareVS(op, y[i:i+n], a[j:j+n], b[k])
-		case sb != 0:
-			compareVS(mirrored[op], y[i:i+n], b[k:k+n], a[j])
-		default:
-			v := y[i : i+n]
-			compareVS(op, v[:1], a[j:j+1], b[k])
-			for l := range v {
-				v[l] = v[0]
-			}
-		}
-	})
+// Compare computes y[i] = a[i] op b[i] for every i < len(y); the form is VV or VS.
+func Compare[T cmp.Ordered](op CompareOp, form Form, y []bool, a, b []T) {
+	switch form {
+	case VV:
+		compareVV(op, y, a[:len(y)], b)
+	case VS:
+		compareVS(op, y, a[:len(y)], b[0])
+	default:
+		panic("portable: Compare of a scalar")
+	}
 }
 
 func compareVV[T cmp.Ordered](op CompareOp, y []bool, a, b []T) {
@@ -694,78 +552,80 @@ func compareVS[T cmp.Ordered](op CompareOp, y []bool, a []T, b T) {
 	}
 }
 
-// Select computes y = a where mask, else b, broadcast as planned for the
-// operands (mask, a, b). y may be an operand that is not broadcast.
-func Select[T any](p Broadcast, y []T, mask []bool, a, b []T) {
-	if p.size == 0 {
-		return
+// Select computes y[i] = a[i] where mask[i], else b[i], for every i < len(y). y may be an operand that is a vector.
+func Select[T any](form Form, y []T, mask []bool, a, b []T) {
+	var stepA, stepB int
+	if form == VV || form == VS {
+		stepA, a = 1, a[:len(y)]
 	}
-	p.check("Select", len(y), len(mask), len(a), len(b))
-	if serial(p.size) {
-		selectRange(&p, 0, p.size, y, mask, a, b)
-		return
+	if form == VV || form == SV {
+		stepB, b = 1, b[:len(y)]
 	}
-	selectParallel(p, y, mask, a, b)
+	for i, m := range mask[:len(y)] {
+		x := b[i*stepB]
+		if m {
+			x = a[i*stepA]
+		}
+		y[i] = x
+	}
 }
 
-func selectParallel[T any](p Broadcast, y []T, mask []bool, a, b []T) {
-	parallelFor(p.size, elemGrain, func(lo, hi int) { selectRange(&p, lo, hi, y, mask, a, b) })
+// TernaryOp names an element-wise function of three arguments.
+type TernaryOp uint8
+
+// The ternary functions round the product before they add it.
+const (
+	MulAdd TernaryOp = iota // a*b + c
+	MulSub                  // a*b - c
+	SubMul                  // c - a*b
+)
+
+// Ternary computes y[i] = op(a[i], b[i], c[i]) for every i < len(y), where the form is that of b and c. y may be an operand
+// that is a vector.
+func Ternary[T Float](op TernaryOp, form Form, y, a, b, c []T) {
+	var stepB, stepC int
+	if form == VV || form == VS {
+		stepB, b = 1, b[:len(y)]
+	}
+	if form == VV || form == SV {
+		stepC, c = 1, c[:len(y)]
+	}
+	for i, v := range a[:len(y)] {
+		p, c := T(v*b[i*stepB]), c[i*stepC] // the conversion forbids to fuse
+		switch op {
+		case MulAdd:
+			y[i] = p + c
+		case MulSub:
+			y[i] = p - c
+		default:
+			y[i] = c - p
+		}
+	}
 }
 
-func selectRange[T any](p *Broadcast, lo, hi int, y []T, mask []bool, a, b []T) {
-	last := p.rank - 1
-	sm, sa, sb := p.stride[0][last], p.stride[1][last], p.stride[2][last]
-	p.runs(lo, hi, func(n, i, m, j, k int) {
-		v := y[i : i+n]
-		if sm != 0 && sa != 0 && sb != 0 {
-			mask, a, b := mask[m:][:len(v)], a[j:][:len(v)], b[k:][:len(v)]
-			for l, c := range mask {
-				x := b[l]
-				if c {
-					x = a[l]
-				}
-				v[l] = x
+// Fold reduces at least one element by Sum, MaxOf or MinOf.
+func Fold[T Float](op ReduceOp, x []T) T {
+	var acc [8]T
+	switch op {
+	case Sum:
+		for len(x) >= 8 {
+			for i, v := range x[:8] {
+				acc[i] += v
 			}
-			return
+			x = x[8:]
 		}
-		for l := range v {
-			x := b[k+l*sb]
-			if mask[m+l*sm] {
-				x = a[j+l*sa]
-			}
-			v[l] = x
+		for i, v := range x {
+			acc[i] += v
 		}
-	})
-}
-
-// Expand copies x into y, broadcast as planned for that one operand.
-func Expand[T any](p Broadcast, y, x []T) {
-	if p.size == 0 {
-		return
+		return ((acc[0] + acc[4]) + (acc[2] + acc[6])) + ((acc[1] + acc[5]) + (acc[3] + acc[7]))
+	case MaxOf:
+		return maxOf(x)
+	case MinOf:
+		m := x[0]
+		for _, v := range x[1:] {
+			m = min(m, v)
+		}
+		return m
 	}
-	p.check("Expand", len(y), len(x))
-	if serial(p.size) {
-		expandRange(&p, 0, p.size, y, x)
-		return
-	}
-	expandParallel(p, y, x)
-}
-
-func expandParallel[T any](p Broadcast, y, x []T) {
-	parallelFor(p.size, elemGrain, func(lo, hi int) { expandRange(&p, lo, hi, y, x) })
-}
-
-func expandRange[T any](p *Broadcast, lo, hi int, y, x []T) {
-	s := p.stride[0][p.rank-1]
-	p.runs(lo, hi, func(n, i, j, _, _ int) {
-		v := y[i : i+n]
-		if s != 0 {
-			copy(v, x[j:])
-			return
-		}
-		c := x[j]
-		for l := range v {
-			v[l] = c
-		}
-	})
+	panic(fmt.Sprintf("portable: Fold does not know reduction %d", op))
 }

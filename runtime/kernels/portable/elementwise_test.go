@@ -3,6 +3,7 @@ package portable
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -36,14 +37,8 @@ var unaryRef = map[UnaryOp]func(float64) float64{
 		}
 		return 1 / (1 + math.Exp(-x))
 	},
-	Softplus: func(x float64) float64 {
-		if x > 50 {
-			return x
-		}
-		return math.Log1p(math.Exp(x))
-	},
 	ReLU: func(x float64) float64 { return max(x, 0) },
-	Erf:  math.Erf, Floor: math.Floor, Ceil: math.Ceil, Round: math.RoundToEven, Trunc: math.Trunc,
+	Erf:  math.Erf, Erfc: math.Erfc, Floor: math.Floor, Ceil: math.Ceil, Round: math.RoundToEven, Trunc: math.Trunc,
 }
 
 // within1ulp reports whether got is want rounded to T, or next to it.
@@ -75,13 +70,10 @@ func testUnary[T Float](t *testing.T) {
 				x[i] *= T(math.Exp(r.NormFloat64() * 2))
 			}
 			x = append(x, specials[T]()...)
-			y := withThreads(t, fmt.Sprint(op), func() []T {
-				y := make([]T, len(x))
-				Unary(op, y, x)
-				return y
-			})
+			y := make([]T, len(x))
+			Unary(op, y, x)
 			ulps := 1.0
-			if op == Softplus || op == Sigmoid {
+			if op == Sigmoid {
 				ulps = 4
 			}
 			for i, v := range x {
@@ -98,11 +90,6 @@ func testUnary[T Float](t *testing.T) {
 func TestUnary(t *testing.T) {
 	t.Run("f32", testUnary[float32])
 	t.Run("f64", testUnary[float64])
-	y := make([]bool, 2)
-	UnaryFunc(y, []float64{1, math.NaN()}, math.IsNaN)
-	if y[0] || !y[1] {
-		t.Error("UnaryFunc", y)
-	}
 }
 
 // TestExp32Accuracy checks that the float32 functions round a result that is
@@ -125,22 +112,115 @@ func TestExp32Accuracy(t *testing.T) {
 	}
 }
 
-var broadcastCases = [][4][]int{ // out, a, b, c
-	{{}, {}, {}, {}},
-	{{0}, {0}, {1}, {0}},
-	{{1}, {1}, {1}, {1}},
-	{{7}, {7}, {7}, {1}},
-	{{7}, {1}, {7}, {7}},
-	{{17}, {17}, {1}, {1}},
-	{{17}, {1}, {1}, {1}},
-	{{3, 7}, {3, 7}, {1, 7}, {3, 1}},
-	{{3, 7}, {3, 1}, {1, 7}, {1, 1}},
-	{{3, 7}, {3, 1}, {3, 1}, {3, 1}},
-	{{2, 3, 4, 5}, {2, 3, 4, 5}, {1, 3, 1, 1}, {2, 1, 4, 1}},
-	{{2, 3, 4, 5}, {1, 3, 4, 1}, {2, 1, 1, 5}, {1, 1, 1, 1}},
-	{{2, 1, 4, 5}, {2, 1, 1, 5}, {1, 1, 4, 5}, {2, 1, 4, 5}},
-	{{33, 70, 33}, {33, 70, 33}, {1, 70, 1}, {33, 1, 33}},
-	{{3, 0, 2}, {3, 0, 2}, {1, 1, 2}, {3, 0, 1}},
+func TestUnaryInt(t *testing.T) {
+	x := []int32{0, 5, -5, math.MaxInt32, math.MinInt32}
+	for op, want := range map[UnaryOp][]int32{
+		Neg:    {0, -5, 5, -math.MaxInt32, math.MinInt32},
+		Abs:    {0, 5, 5, math.MaxInt32, math.MinInt32},
+		Sign:   {0, 1, -1, 1, -1},
+		Square: {0, 25, 25, 1, 0},
+		ReLU:   {0, 5, 0, math.MaxInt32, 0},
+	} {
+		y := make([]int32, len(x))
+		UnaryInt(op, y, x)
+		if !slices.Equal(y, want) {
+			t.Errorf("op %d: %v, want %v", op, y, want)
+		}
+	}
+}
+
+// TestForms holds operations of vectors and scalars against the plain formula.
+func TestForms(t *testing.T) {
+	r := newRand(6)
+	binary := []func(a, b float64) float64{
+		Add: func(a, b float64) float64 { return a + b }, Sub: func(a, b float64) float64 { return a - b },
+		Mul: func(a, b float64) float64 { return a * b }, Div: func(a, b float64) float64 { return a / b },
+		Max: func(a, b float64) float64 { return max(a, b) }, Min: func(a, b float64) float64 { return min(a, b) },
+		Pow: math.Pow, Mod: math.Mod, Atan2: math.Atan2,
+	}
+	comparisons := []func(a, b float64) bool{
+		Equal: func(a, b float64) bool { return a == b }, NotEqual: func(a, b float64) bool { return a != b },
+		Less: func(a, b float64) bool { return a < b }, LessEqual: func(a, b float64) bool { return a <= b },
+		Greater: func(a, b float64) bool { return a > b }, GreaterEqual: func(a, b float64) bool { return a >= b },
+	}
+	points := []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 1, 2}
+	random := func(n int) []float64 {
+		x := randSlice[float64](r, n)
+		for i := range x {
+			if r.IntN(3) == 0 {
+				x[i] = points[r.IntN(len(points))]
+			}
+		}
+		return x
+	}
+	for _, n := range []int{1, 2, 7, 33, 1000} {
+		a, b, c, y, want := random(n), random(n), random(n), make([]float64, n), make([]float64, n)
+		mask, truth := make([]bool, n), make([]bool, n)
+		for i := range mask {
+			mask[i] = r.IntN(2) == 0
+		}
+		for form := VV; form <= SS; form++ {
+			at := func(x []float64, scalar bool, i int) float64 {
+				if scalar {
+					return x[0]
+				}
+				return x[i]
+			}
+			sa, sb := form == SV || form == SS, form == VS || form == SS
+			for op, f := range binary {
+				if form == SS {
+					break
+				}
+				for i := range want {
+					want[i] = f(at(a, sa, i), at(b, sb, i))
+				}
+				Binary(BinaryOp(op), form, y, a, b)
+				sameBits(t, fmt.Sprint("binary ", op, form), y, want)
+			}
+			for op, f := range comparisons {
+				if sa {
+					break
+				}
+				Compare(CompareOp(op), form, truth, a, b)
+				for i, got := range truth {
+					if x, z := a[i], at(b, sb, i); got != f(x, z) || got != comparisons[CompareOp(op).Mirrored()](z, x) {
+						t.Fatalf("comparison %d of %v and %v is %v", op, x, z, got)
+					}
+				}
+			}
+			Select(form, y, mask, a, b)
+			for i := range want {
+				if want[i] = at(b, sb, i); mask[i] {
+					want[i] = at(a, sa, i)
+				}
+			}
+			sameBits(t, fmt.Sprint("select ", form), y, want)
+			for op := MulAdd; op <= SubMul; op++ {
+				Ternary(op, form, y, c, a, b)
+				for i := range want {
+					p, x := float64(c[i]*at(a, sa, i)), at(b, sb, i)
+					want[i] = []float64{MulAdd: p + x, MulSub: p - x, SubMul: x - p}[op]
+				}
+				sameBits(t, fmt.Sprint("ternary ", op, form), y, want)
+			}
+		}
+		sum, lowest, highest := 0.0, a[0], a[0]
+		for i, x := range a {
+			c[i] = math.Abs(b[i])
+			if c[i] != c[i] || c[i] > 1e9 {
+				c[i] = 1
+			}
+			sum += c[i]
+			lowest, highest = min(lowest, x), max(highest, x)
+		}
+		sameBits(t, "fold", []float64{Fold(MinOf, a), Fold(MaxOf, a)}, []float64{lowest, highest})
+		if got := Fold(Sum, c); math.Abs(got-sum) > 1e-12*sum {
+			t.Errorf("the sum of %d elements is %v, want %v", n, got, sum)
+		}
+	}
+	x := []float32{1, 2, 3, 4}
+	Binary(Sub, VS, x, x, []float32{1})
+	sameBits(t, "in place", x, []float32{0, 1, 2, 3})
 }
 
 func sizeOf(shape []int) int {
@@ -165,110 +245,15 @@ func at(out, shape []int, i int) int {
 	return pos
 }
 
-func TestBroadcast(t *testing.T) {
-	r := newRand(6)
-	nan := math.NaN()
-	f := []func(a, b float64) float64{
-		Add: func(a, b float64) float64 { return a + b }, Sub: func(a, b float64) float64 { return a - b },
-		Mul: func(a, b float64) float64 { return a * b }, Div: func(a, b float64) float64 { return a / b },
-		Max: math.Max, Min: math.Min, Pow: math.Pow, Mod: math.Mod, Atan2: math.Atan2,
-	}
-	cmps := []func(a, b float64) bool{
-		Equal: func(a, b float64) bool { return a == b }, NotEqual: func(a, b float64) bool { return a != b },
-		Less: func(a, b float64) bool { return a < b }, LessEqual: func(a, b float64) bool { return a <= b },
-		Greater: func(a, b float64) bool { return a > b }, GreaterEqual: func(a, b float64) bool { return a >= b },
-	}
-	for _, c := range broadcastCases {
-		out := c[0]
-		n := sizeOf(out)
-		var in [3][]float64
-		for i := range in {
-			in[i] = randSlice[float64](r, sizeOf(c[i+1]))
-			for j := range in[i] {
-				switch r.IntN(12) {
-				case 0:
-					in[i][j] = nan
-				case 1:
-					in[i][j] = math.Inf(1)
-				case 2:
-					in[i][j] = math.Copysign(0, -1)
-				case 3, 4:
-					in[i][j] = float64(r.IntN(2))
-				}
-			}
-		}
-		p := PlanBroadcast(out, c[1], c[2])
-		if p.Size() != n {
-			t.Fatalf("%v: size %d", c, p.Size())
-		}
-		for op := range f {
-			if n > 10000 && op > int(Pow) {
-				continue
-			}
-			got := withThreads(t, fmt.Sprint(c), func() []float64 {
-				y := make([]float64, n)
-				Binary(BinaryOp(op), p, y, in[0], in[1])
-				return y
-			})
-			want := make([]float64, n)
-			for i := range want {
-				want[i] = f[op](in[0][at(out, c[1], i)], in[1][at(out, c[2], i)])
-				if (op == int(Max) || op == int(Min)) && (in[0][at(out, c[1], i)] != in[0][at(out, c[1], i)] || in[1][at(out, c[2], i)] != in[1][at(out, c[2], i)]) {
-					want[i] = nan // math.Max(+Inf, NaN) is +Inf
-				}
-			}
-			sameBits(t, fmt.Sprintf("op %d %v", op, c), got, want)
-		}
-		for op := range cmps {
-			y := make([]bool, n)
-			Compare(CompareOp(op), p, y, in[0], in[1])
-			for i := range y {
-				if a, b := in[0][at(out, c[1], i)], in[1][at(out, c[2], i)]; y[i] != cmps[op](a, b) {
-					t.Fatalf("comparison %d of %v and %v in %v is %v", op, a, b, c, y[i])
-				}
-			}
-		}
-		mask := make([]bool, sizeOf(c[1]))
-		for i := range mask {
-			mask[i] = r.IntN(2) == 0
-		}
-		q := PlanBroadcast(out, c[1], c[2], c[3])
-		y := withThreads(t, fmt.Sprint(c), func() []float64 {
-			y := make([]float64, n)
-			Select(q, y, mask, in[1], in[2])
-			return y
-		})
-		for i := range y {
-			want := in[2][at(out, c[3], i)]
-			if mask[at(out, c[1], i)] {
-				want = in[1][at(out, c[2], i)]
-			}
-			sameBits(t, "select", y[i:i+1], []float64{want})
-		}
-		e := make([]float64, n)
-		Expand(PlanBroadcast(out, c[2]), e, in[1])
-		for i := range e {
-			sameBits(t, "expand", e[i:i+1], in[1][at(out, c[2], i):][:1])
-		}
-	}
-}
-
-func TestBinaryInPlace(t *testing.T) {
-	x := []float32{1, 2, 3, 4}
-	Binary(Sub, PlanBroadcast([]int{2, 2}, []int{2, 2}, []int{1, 2}), x, x, []float32{1, 1})
-	sameBits(t, "in place", x, []float32{0, 1, 2, 3})
-}
-
 func TestNoAllocations(t *testing.T) {
 	x, y, idx := make([]float32, 4096), make([]float32, 4096), make([]int64, 1024)
 	s := make([]float32, 8192)
-	p := PlanBroadcast([]int{64, 64}, []int{64, 64}, []int{1, 64})
 	pool := Pool2DParams{N: 4, C: 4, H: 16, W: 16, KH: 2, KW: 2, StrideH: 2, StrideW: 2, OutH: 8, OutW: 8}
 	shape, axes, perm := []int{64, 64}, []int{0}, []int{1, 0}
 	for name, f := range map[string]func(){
 		"Gemm":      func() { Gemm(false, false, 16, 16, 16, x, x, y) },
 		"Unary":     func() { Unary(Neg, y, x) },
-		"Binary":    func() { Binary(Add, p, y, x, x) },
+		"Binary":    func() { Binary(Add, VV, y, x, x) },
 		"MaxPool2D": func() { MaxPool2D(pool, y, idx, x) },
 		"AvgPool2D": func() { AvgPool2D(pool, true, y, x) },
 		"Softmax":   func() { Softmax(y, x, 64, 64) },
@@ -287,26 +272,10 @@ func BenchmarkUnary(b *testing.B) {
 	y := make([]float32, len(x))
 	for name, op := range map[string]UnaryOp{"relu": ReLU, "exp": Exp, "tanh": Tanh, "sigmoid": Sigmoid, "log": Log, "erf": Erf} {
 		b.Run(name, func(b *testing.B) {
-			SetThreads(1)
-			defer SetThreads(0)
 			for b.Loop() {
 				Unary(op, y, x)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(x)), "ns/elem")
 		})
 	}
-}
-
-func BenchmarkBinary(b *testing.B) {
-	r := newRand(1)
-	x := randSlice[float32](r, 64*6*28*28)
-	y := make([]float32, len(x))
-	bias := randSlice[float32](r, 6)
-	p := PlanBroadcast([]int{64, 6, 28, 28}, []int{64, 6, 28, 28}, []int{1, 6, 1, 1})
-	SetThreads(1)
-	defer SetThreads(0)
-	for b.Loop() {
-		Binary(Add, p, y, x, bias)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(x)), "ns/elem")
 }

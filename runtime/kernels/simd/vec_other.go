@@ -1,0 +1,5 @@
+//go:build !amd64 || noasm
+
+package simd
+
+func vecTables() (f32, f64 *vecTable) { return nil, nil }

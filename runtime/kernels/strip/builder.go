@@ -1,0 +1,204 @@
+// Package strip computes element-wise expressions, and a reduction of one, in one pass over memory.
+//
+// A Builder takes the expression over one shape; Bind makes a Kernel of it: code over registers that hold a strip of some
+// hundred elements each, so that all of them stay in the first-level cache. An instruction is one call of a primitive of
+// package simd on a strip. Operands and results are operands of instructions themselves, without loads and stores, wherever
+// their elements for a strip lie together in memory; one that is the same for a whole strip is a scalar of the instruction,
+// and what is left is spread out into a register.
+//
+// Strips, and the tree in which a reduction adds them, depend on the shape only: results have the same bits for any number of
+// threads.
+package strip
+
+import (
+	"math"
+
+	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// Value is a value of the expression.
+type Value int
+
+// kind is what computes a value.
+type kind uint8
+
+const (
+	operand kind = iota
+	constant
+	unary
+	binary
+	ternary
+	compare
+	choose
+	logical
+	cast
+)
+
+type node struct {
+	kind kind
+	dt   value.DType
+	op   uint8 // of its kind; the index of an operand
+	in   [3]Value
+	args int
+	bits uint64 // of a constant
+}
+
+// Builder takes an expression. The methods that add a value to it want operands of the dtypes that the op takes.
+type Builder struct {
+	shape    []int
+	operands []operandType
+	nodes    []node
+	results  []Value
+	reduce   *reduction
+	split    int
+}
+
+type operandType struct {
+	dt    value.DType
+	shape []int
+}
+
+// reduction is the reduction that ends an expression.
+type reduction struct {
+	op     portable.ReduceOp
+	of     Value
+	axes   []bool // of the shape
+	result int    // its place among the results
+}
+
+// New returns a builder of an expression over a shape.
+func New(shape []int) *Builder { return &Builder{shape: shape} }
+
+// Holds reports whether values of a dtype can be part of an expression.
+func Holds(dt value.DType) bool { return sizeOf(dt) > 0 }
+
+func (b *Builder) add(n node, in ...Value) Value {
+	n.args = copy(n.in[:], in)
+	b.nodes = append(b.nodes, n)
+	return Value(len(b.nodes) - 1)
+}
+
+// Operand returns the next operand, whose shape broadcasts to that of the expression.
+func (b *Builder) Operand(dt value.DType, shape []int) Value {
+	b.operands = append(b.operands, operandType{dt, shape})
+	return b.add(node{kind: operand, dt: dt, op: uint8(len(b.operands) - 1)})
+}
+
+// Const returns a constant: the one element of a tensor.
+func (b *Builder) Const(t *value.Tensor) Value {
+	n := node{kind: constant, dt: t.DType()}
+	for i, c := range t.Bytes() {
+		n.bits |= uint64(c) << (8 * i)
+	}
+	return b.add(n)
+}
+
+func (b *Builder) number(dt value.DType, x int) Value {
+	n := node{kind: constant, dt: dt}
+	switch dt {
+	case value.F32:
+		n.bits = uint64(math.Float32bits(float32(x)))
+	case value.F64:
+		n.bits = math.Float64bits(float64(x))
+	default:
+		n.bits = uint64(x) & (1<<(8*sizeOf(dt)-1)<<1 - 1)
+	}
+	return b.add(n)
+}
+
+// DType returns the dtype of a value.
+func (b *Builder) DType(v Value) value.DType { return b.nodes[v].dt }
+
+// Unary returns op(x), for integers where portable.UnaryInt has it.
+func (b *Builder) Unary(op portable.UnaryOp, x Value) Value {
+	return b.add(node{kind: unary, dt: b.DType(x), op: uint8(op)}, x)
+}
+
+// Binary returns op(x, y).
+func (b *Builder) Binary(op portable.BinaryOp, x, y Value) Value {
+	if op == portable.Pow && b.nodes[y].kind == constant {
+		if v, ok := b.power(x, b.nodes[y]); ok {
+			return v
+		}
+	}
+	return b.add(node{kind: binary, dt: b.DType(x), op: uint8(op)}, x, y)
+}
+
+// power returns the powers that products or a quotient compute within the tolerance of pow, for all bases.
+func (b *Builder) power(x Value, exponent node) (Value, bool) {
+	var e float64
+	switch exponent.dt {
+	case value.F32:
+		e = float64(math.Float32frombits(uint32(exponent.bits)))
+	case value.F64:
+		e = math.Float64frombits(exponent.bits)
+	default:
+		return 0, false
+	}
+	switch e {
+	case 1:
+		return x, true
+	case 2:
+		return b.Unary(portable.Square, x), true
+	case 3:
+		return b.Binary(portable.Mul, b.Unary(portable.Square, x), x), true
+	case -1:
+		return b.Unary(portable.Reciprocal, x), true
+	}
+	return 0, false
+}
+
+// Compare returns the truth of x op y.
+func (b *Builder) Compare(op portable.CompareOp, x, y Value) Value {
+	return b.add(node{kind: compare, dt: value.Bool, op: uint8(op)}, x, y)
+}
+
+// Select returns x where cond holds, else y.
+func (b *Builder) Select(cond, x, y Value) Value {
+	return b.add(node{kind: choose, dt: b.DType(x)}, cond, x, y)
+}
+
+// Logic returns op(x, y) of truth values; Not takes x twice.
+func (b *Builder) Logic(op LogicOp, x, y Value) Value {
+	return b.add(node{kind: logical, dt: value.Bool, op: uint8(op)}, x, y)
+}
+
+// Cast converts x as value.Convert does.
+func (b *Builder) Cast(x Value, to value.DType) Value {
+	switch from := b.DType(x); {
+	case from == to:
+		return x
+	case from == value.Bool:
+		return b.Select(x, b.number(to, 1), b.number(to, 0))
+	case to == value.Bool:
+		return b.Compare(portable.NotEqual, x, b.number(from, 0))
+	}
+	return b.add(node{kind: cast, dt: to}, x)
+}
+
+// IsInf returns whether x, a float, is infinite.
+func (b *Builder) IsInf(x Value) Value {
+	inf := node{kind: constant, dt: b.DType(x), bits: math.Float64bits(math.Inf(1))}
+	if inf.dt == value.F32 {
+		inf.bits = uint64(math.Float32bits(float32(math.Inf(1))))
+	}
+	return b.Compare(portable.Equal, b.Unary(portable.Abs, x), b.add(inf))
+}
+
+// Result makes a value the next result, a tensor of the shape of the expression.
+func (b *Builder) Result(v Value) { b.results = append(b.results, v) }
+
+// Reduce makes the reduction of a float value over some axes the next result: Sum, Mean, MaxOf or MinOf. There may be one.
+func (b *Builder) Reduce(op portable.ReduceOp, v Value, axes []int) {
+	r := &reduction{op: op, of: v, axes: make([]bool, len(b.shape)), result: len(b.results)}
+	elements := 1
+	for _, a := range axes {
+		r.axes[a] = true
+		elements *= b.shape[a]
+	}
+	if elements > 1 { // else the value is its own reduction
+		b.reduce = r
+	}
+	b.results = append(b.results, v)
+}
