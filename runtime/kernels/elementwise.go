@@ -58,7 +58,6 @@ func init() {
 	floatsIf("cast", castTo(graph.F64, graph.F32), cast[float32, float64], cast[float64, float32])
 	register(&Kernel{Op: "cast", DTypes: graph.Bools, Match: castTo(graph.F32), Run: castBool[float32]})
 	register(&Kernel{Op: "cast", DTypes: graph.Bools, Match: castTo(graph.F64), Run: castBool[float64]})
-	floats("expand", expand[float32], expand[float64])
 }
 
 func secondIs(d graph.DType) func([]graph.TensorType, graph.Attrs) bool {
@@ -155,10 +154,5 @@ func castBool[To interface{ float32 | float64 }](c *Call) error {
 			y[i] = 1
 		}
 	}
-	return nil
-}
-
-func expand[T portable.Float](c *Call) error {
-	portable.Expand(plan(c), floatData[T](c.Out[0]), floatData[T](c.In[0]))
 	return nil
 }
