@@ -6,12 +6,19 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/simd"
 )
 
 func init() {
-	floatsIf("conv", planes, conv[float32], conv[float64])
-	floatsIf("conv_input_grad", planes, convInputGrad[float32], convInputGrad[float64])
-	floatsIf("conv_weight_grad", planes, convWeightGrad[float32], convWeightGrad[float64])
+	producers["conv"] = func(s *Spec, epilogue portable.Epilogue) (Func, error) {
+		if s.InTypes[0].DType == graph.F64 {
+			return bindConv(s, epilogue, simd.ConvF64), nil
+		}
+		return bindConv(s, epilogue, simd.ConvF32), nil
+	}
+	bindFloats("conv", planes, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF32) }, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF64) })
+	bindFloats("conv_input_grad", planes, bindInputGrad(simd.ConvF32), bindInputGrad(simd.ConvF64))
+	bindFloats("conv_weight_grad", planes, bindWeightGrad(simd.ConvF32), bindWeightGrad(simd.ConvF64))
 	floatsIf("max_pool", planes, maxPool[float32], maxPool[float64])
 	floatsIf("max_pool_grad", planes, maxPoolGrad[float32], maxPoolGrad[float64])
 	floatsIf("avg_pool", averages, avgPool[float32], avgPool[float64])
@@ -26,35 +33,72 @@ func averages(in []graph.TensorType, attrs graph.Attrs) bool {
 	return in[0].Rank() == 4 && attrs.Int("divisor") == 0
 }
 
+// bindFloats adds the f32 and the f64 row of an op.
+func bindFloats(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(s *Spec) Func) {
+	for dt, bind := range map[graph.DType]func(s *Spec) Func{graph.F32: f32, graph.F64: f64} {
+		register(&Kernel{Op: op, DTypes: graph.DTypes(dt), Match: match, Bind: func(s *Spec) (Func, error) { return bind(s), nil }})
+	}
+}
+
+// sizes is the shape of a type whose dims are constant.
+func sizes(t graph.TensorType) []int {
+	shape, ok := t.ConstShape()
+	if !ok {
+		panic("kernels: bound to the symbolic type " + t.String())
+	}
+	return shape
+}
+
 // convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW].
-func convParams(c *Call, x, w []int) portable.Conv2DParams {
-	strides, pads, dilations := c.Ints("strides"), c.Ints("pads"), c.Ints("dilations")
+func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
+	x, w := sizes(xt), sizes(wt)
+	strides, pads, dilations := s.Ints("strides"), s.Ints("pads"), s.Ints("dilations")
 	return portable.Conv2DParams{
 		N: x[0], C: x[1], H: x[2], W: x[3],
 		OC: w[0], KH: w[2], KW: w[3],
 		StrideH: strides[0], StrideW: strides[1],
 		PadTop: pads[0], PadLeft: pads[1], PadBottom: pads[2], PadRight: pads[3],
 		DilH: dilations[0], DilW: dilations[1],
-		Groups: c.Int("groups"),
+		Groups: s.Int("groups"),
 	}
 }
 
-func conv[T portable.Float](c *Call) error {
-	p := convParams(c, c.In[0].Shape(), c.In[1].Shape())
-	portable.Conv2D(p, floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), nil)
-	return nil
+// convEngine is simd.ConvF32 or simd.ConvF64.
+type convEngine[T portable.Float] func(n, run int) portable.ConvEngine[T]
+
+func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engine convEngine[T]) Func {
+	p := convParams(s, s.InTypes[0], s.InTypes[1])
+	run := 1
+	if p.StrideW == 1 {
+		run = p.OutW()
+	}
+	k := portable.NewConv2D(p, engine(p.OC/p.Groups, run))
+	return func(c *Call) error {
+		k.Run(floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), epilogue)
+		return nil
+	}
 }
 
-func convInputGrad[T portable.Float](c *Call) error {
-	p := convParams(c, c.Out[0].Shape(), c.In[1].Shape())
-	portable.Conv2DInputGrad(p, floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), nil)
-	return nil
+func bindInputGrad[T portable.Float](engine convEngine[T]) func(s *Spec) Func {
+	return func(s *Spec) Func {
+		p := convParams(s, s.OutTypes[0], s.InTypes[1])
+		k := portable.NewConv2DInputGrad(p, engine(p.C/p.Groups, p.W/p.StrideW))
+		return func(c *Call) error {
+			k.Run(floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), nil)
+			return nil
+		}
+	}
 }
 
-func convWeightGrad[T portable.Float](c *Call) error {
-	p := convParams(c, c.In[0].Shape(), c.Out[0].Shape())
-	portable.Conv2DWeightGrad(p, floatData[T](c.Out[0]), floatData[T](c.In[1]), floatData[T](c.In[0]), nil)
-	return nil
+func bindWeightGrad[T portable.Float](engine convEngine[T]) func(s *Spec) Func {
+	return func(s *Spec) Func {
+		p := convParams(s, s.InTypes[0], s.OutTypes[0])
+		k := portable.NewConv2DWeightGrad(p, engine(p.OC/p.Groups, 1))
+		return func(c *Call) error {
+			k.Run(floatData[T](c.Out[0]), floatData[T](c.In[1]), floatData[T](c.In[0]))
+			return nil
+		}
+	}
 }
 
 // poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW].

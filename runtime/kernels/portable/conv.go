@@ -69,13 +69,16 @@ type ConvEngine[T Float] interface {
 	// Pack brings B, n rows of k elements ld apart, into the engine's layout, of Lanes-rounded n times k elements. Rows
 	// from j on, a multiple of convPanel, begin at j*k.
 	Pack(dst, b []T, ld, n, k int)
-	// Sum computes t(i, j) for i from at to at+len(rows) and j < n, of a T for m positions, from columns p0 on of a packed
-	// B of k columns. If add, it adds to what T holds. Every run of that many rows is consecutive numbers.
-	Sum(t []T, m, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool)
-	// Unload stores a T of m x n as n rows of m elements that are ld apart.
-	Unload(dst []T, ld int, t []T, m, n int)
-	// MaxK is the greatest number of columns of B that one call of Sum should have.
+	// Sum computes t(i, j) for i from at to at+len(rows) and j < n, from columns p0 to p0+len(cols) of a packed B of k
+	// columns. If add, it adds to what T holds. Every run of that many rows is consecutive numbers.
+	Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool)
+	// MaxK is the greatest number of columns of B that one call of Sum should have; it is not asked to add if all fit.
 	MaxK() int
+	// InPlace reports whether T is n rows that are ld elements apart. Otherwise it is in a layout of the engine's own, of m
+	// times Lanes-rounded n elements, and ld does not matter.
+	InPlace() bool
+	// Unload stores a T of m x n, with an ld of m, as n rows of m elements that are ld apart.
+	Unload(dst []T, ld int, t []T, m, n int)
 }
 
 // convPanel is the number of rows of B by which work is cut.
@@ -325,7 +328,7 @@ func (c *Conv2D[T]) add(h, v convAxis) {
 	c.weightsLen += c.p.Groups * n * s.k
 	c.image = max(c.image, s.room(c.cg))
 	positions := band * v.n
-	c.workerLen = max(c.workerLen, 2*roundUp(positions*n, 16), convPanel*s.kb)
+	c.workerLen = max(c.workerLen, 2*roundUp(positions*n, 16), min(convPanel, c.og)*s.kb)
 	c.passes = append(c.passes, s)
 }
 
@@ -485,7 +488,14 @@ func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
 	m := height * s.v.n
 	lanes := c.e.Lanes()
 	all := roundUp(c.og, lanes)
-	t := buf[c.image:][:m*roundUp(n, lanes)]
+	row := job*c.og + j0
+	plane := c.oh * c.ow
+	out := c.y[row*plane+i0*c.ow*s.h.stride:]
+	dense := s.h.stride == 1 && s.v.stride == 1
+	t, ld := buf[c.image:][:m*roundUp(n, lanes)], m
+	if dense && c.e.InPlace() {
+		t, ld = out, plane
+	}
 	a := c.x[job*c.cg*s.h.size*s.v.size:][:c.cg*s.h.size*s.v.size]
 	if s.k > 0 {
 		a = cut(&s.convImage, a, c.cg, i0, buf)
@@ -503,7 +513,7 @@ func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
 		at := (r.i0 - i0) * s.v.n
 		rows := s.at[at : (r.i1-i0)*s.v.n]
 		if lo >= hi {
-			c.e.Sum(t, m, at, n, a, rows, 1, nil, packed, 0, 0, false)
+			c.e.Sum(t, ld, at, n, a, rows, 1, nil, packed, 0, 0, false)
 		}
 		for k0 := lo / s.kb * s.kb; k0 < hi; k0 += s.kb {
 			kc := min(s.kb, s.k-k0)
@@ -512,20 +522,20 @@ func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
 			if s.v.step == 1 {
 				run = s.v.n
 			}
-			c.e.Sum(t, m, at, n, a, rows, run, s.taps[p0:p1], packed[k0*all+j0*kc:], kc, p0-k0, p0 > lo)
+			c.e.Sum(t, ld, at, n, a, rows, run, s.taps[p0:p1], packed[k0*all+j0*kc:], kc, p0-k0, p0 > lo)
 		}
 	}
-	row := job*c.og + j0
-	plane := c.oh * c.ow
-	if s.h.stride == 1 && s.v.stride == 1 {
-		c.e.Unload(c.y[row*plane+i0*c.ow:], plane, t, m, n)
-	} else {
+	switch {
+	case dense && c.e.InPlace():
+	case dense:
+		c.e.Unload(out, plane, t, m, n)
+	default:
 		rest := buf[c.image+roundUp(len(t), 16):][:m*n]
 		c.e.Unload(rest, m, t, m, n)
 		for j := range n {
 			for i := range height {
-				dst := c.y[(row+j)*plane+(s.h.first+(i0+i)*s.h.stride)*c.ow+s.v.first:]
-				for q, v := range rest[j*m+i*s.v.n:][:s.v.n] {
+				dst := out[j*plane+(s.h.first+i*s.h.stride)*c.ow+s.v.first:]
+				for q, v := range rest[(j*height+i)*s.v.n:][:s.v.n] {
 					dst[q*s.v.stride] = v
 				}
 			}
@@ -667,12 +677,14 @@ func (c *Conv2DWeightGrad[T]) Do(_, chunk int) {
 	give(buf)
 }
 
-// plainConv is the engine in plain Go. T is stored as it is unloaded, n rows of m.
+// plainConv is the engine in plain Go.
 type plainConv[T Float] struct{}
 
 func (plainConv[T]) Lanes() int { return 1 }
 
 func (plainConv[T]) MaxK() int { return 512 }
+
+func (plainConv[T]) InPlace() bool { return true }
 
 func (plainConv[T]) Pack(dst, b []T, ld, n, k int) {
 	for j := range n {
@@ -686,10 +698,10 @@ func (plainConv[T]) Unload(dst []T, ld int, t []T, m, n int) {
 	}
 }
 
-func (plainConv[T]) Sum(t []T, m, at, n int, a []T, rows []int, _ int, cols []int, b []T, k, p0 int, add bool) {
+func (plainConv[T]) Sum(t []T, ld, at, n int, a []T, rows []int, _ int, cols []int, b []T, k, p0 int, add bool) {
 	if len(cols) == 0 && !add {
 		for j := range n {
-			clear(t[j*m+at:][:len(rows)])
+			clear(t[j*ld+at:][:len(rows)])
 		}
 		return
 	}
@@ -709,9 +721,9 @@ func (plainConv[T]) Sum(t []T, m, at, n int, a []T, rows []int, _ int, cols []in
 			} else {
 				gather4x1(&c[0], a0, a1, a2, a3, cols, b0)
 			}
-			put(t[j*m+at+i:][:count], &c[0], add)
+			put(t[j*ld+at+i:][:count], &c[0], add)
 			if two {
-				put(t[(j+1)*m+at+i:][:count], &c[1], add)
+				put(t[(j+1)*ld+at+i:][:count], &c[1], add)
 			}
 		}
 	}

@@ -1,0 +1,89 @@
+//go:build amd64 && !noasm
+
+package simd
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/graphrun/graphrun/runtime/kernels/portable"
+)
+
+// BenchmarkConv reports GFLOP/s and the share of the peak of as many cores as there are threads, both of the best run.
+func BenchmarkConv(b *testing.B) {
+	defer setLevel(level)
+	defer portable.SetThreads(0)
+	same := func(pad int, p portable.Conv2DParams) portable.Conv2DParams {
+		p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = pad, pad, pad, pad
+		return p
+	}
+	for _, s := range []struct {
+		name string
+		p    portable.Conv2DParams
+	}{
+		{"lenet1", same(2, portable.Conv2DParams{N: 64, C: 1, H: 28, W: 28, OC: 6, KH: 5, KW: 5})},
+		{"lenet2", portable.Conv2DParams{N: 64, C: 6, H: 14, W: 14, OC: 16, KH: 5, KW: 5}},
+		{"resnet1", same(3, portable.Conv2DParams{N: 1, C: 3, H: 224, W: 224, OC: 64, KH: 7, KW: 7, StrideH: 2, StrideW: 2})},
+		{"resnet3x3", same(1, portable.Conv2DParams{N: 1, C: 64, H: 56, W: 56, OC: 64, KH: 3, KW: 3})},
+		{"resnet1x1", portable.Conv2DParams{N: 1, C: 256, H: 56, W: 56, OC: 64, KH: 1, KW: 1}},
+		{"resnet7x7", same(1, portable.Conv2DParams{N: 1, C: 512, H: 7, W: 7, OC: 512, KH: 3, KW: 3})},
+		{"alexnet1", same(2, portable.Conv2DParams{N: 1, C: 3, H: 224, W: 224, OC: 64, KH: 11, KW: 11, StrideH: 4, StrideW: 4})},
+		{"alexnet2", same(2, portable.Conv2DParams{N: 1, C: 64, H: 27, W: 27, OC: 192, KH: 5, KW: 5})},
+		{"depthwise", same(1, portable.Conv2DParams{N: 1, C: 64, H: 56, W: 56, OC: 64, KH: 3, KW: 3, Groups: 64})},
+	} {
+		p := s.p
+		groups, stride := max(p.Groups, 1), max(p.StrideW, 1)
+		r := newRand(1)
+		fill := func(n int) []float32 {
+			x := make([]float32, n)
+			for i := range x {
+				x[i] = float32(r.NormFloat64())
+			}
+			return x
+		}
+		x, w := fill(p.N*p.C*p.H*p.W), fill(p.OC*p.C/groups*p.KH*p.KW)
+		dy := fill(p.N * p.OC * p.OutH() * p.OutW())
+		dx, dw, y := make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(dy))
+		run := 1
+		if stride == 1 {
+			run = p.OutW()
+		}
+		for _, threads := range []int{1, 2} {
+			portable.SetThreads(threads)
+			for _, l := range supported() {
+				setLevel(l)
+				forward := portable.NewConv2D(p, ConvF32(p.OC/groups, run))
+				input := portable.NewConv2DInputGrad(p, ConvF32(p.C/groups, p.W/stride))
+				weight := portable.NewConv2DWeightGrad(p, ConvF32(p.OC/groups, 1))
+				for _, k := range []struct {
+					name string
+					run  func()
+				}{
+					{"forward", func() { forward.Run(y, x, w, nil) }},
+					{"input", func() { input.Run(dx, dy, w, nil) }},
+					{"weight", func() { weight.Run(dw, dy, x) }},
+				} {
+					b.Run(fmt.Sprintf("%s/%s/threads=%d/%s", s.name, k.name, threads, l), func(b *testing.B) {
+						portable.SetThreads(threads)
+						setLevel(l)
+						setLevel(supported()[0])
+						peak := peakFlops()
+						setLevel(l)
+						ops := 2 * float64(len(dy)) * float64(len(w)/p.OC)
+						least := 1.0
+						for b.Loop() {
+							start := time.Now()
+							k.run()
+							least = min(least, time.Since(start).Seconds())
+						}
+						b.ReportMetric(ops/least/1e9, "GFLOP/s")
+						b.ReportMetric(100*ops/least/peak/float64(threads), "%peak")
+						b.ReportMetric(least*1e6, "us")
+						b.ReportMetric(0, "ns/op")
+					})
+				}
+			}
+		}
+	}
+}
