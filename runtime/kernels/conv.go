@@ -1,9 +1,6 @@
 package kernels
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
@@ -19,10 +16,10 @@ func init() {
 	bindFloats("conv", planes, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF32) }, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF64) })
 	bindFloats("conv_input_grad", planes, bindInputGrad(simd.ConvF32), bindInputGrad(simd.ConvF64))
 	bindFloats("conv_weight_grad", planes, bindWeightGrad(simd.ConvF32), bindWeightGrad(simd.ConvF64))
-	floatsIf("max_pool", planes, maxPool[float32], maxPool[float64])
-	floatsIf("max_pool_grad", planes, maxPoolGrad[float32], maxPoolGrad[float64])
-	floatsIf("avg_pool", averages, avgPool[float32], avgPool[float64])
-	floatsIf("avg_pool_grad", averages, avgPoolGrad[float32], avgPoolGrad[float64])
+	bindFloats("max_pool", planes, bindMaxPool(simd.PoolF32), bindMaxPool(simd.PoolF64))
+	bindFloats("max_pool_grad", planes, bindMaxPoolGrad[float32], bindMaxPoolGrad[float64])
+	bindFloats("avg_pool", averages, bindAvgPool(simd.PoolF32), bindAvgPool(simd.PoolF64))
+	bindFloats("avg_pool_grad", averages, bindAvgPoolGrad[float32], bindAvgPoolGrad[float64])
 }
 
 // planes matches two spatial axes.
@@ -102,8 +99,9 @@ func bindWeightGrad[T portable.Float](engine convEngine[T]) func(s *Spec) Func {
 }
 
 // poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW].
-func poolParams(c *Call, x, y []int) portable.Pool2DParams {
-	kernel, strides, pads := c.Ints("kernel"), c.Ints("strides"), c.Ints("pads")
+func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
+	x, y := sizes(xt), sizes(yt)
+	kernel, strides, pads := s.Ints("kernel"), s.Ints("strides"), s.Ints("pads")
 	p := portable.Pool2DParams{
 		N: x[0], C: x[1], H: x[2], W: x[3],
 		KH: kernel[0], KW: kernel[1],
@@ -111,49 +109,46 @@ func poolParams(c *Call, x, y []int) portable.Pool2DParams {
 		PadTop: pads[0], PadLeft: pads[1], PadBottom: pads[2], PadRight: pads[3],
 		OutH: y[2], OutW: y[3],
 	}
-	if d := c.Ints("dilations"); len(d) == 2 {
+	if d := s.Ints("dilations"); len(d) == 2 {
 		p.DilH, p.DilW = d[0], d[1]
 	}
 	return p
 }
 
-func maxPool[T portable.Float](c *Call) error {
-	p := poolParams(c, c.In[0].Shape(), c.Out[0].Shape())
-	portable.MaxPool2D(p, floatData[T](c.Out[0]), data[int64](c.Out[1]), floatData[T](c.In[0]))
-	return nil
-}
-
-// maxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool): negative ones
-// count from the end of the plane, and one out of range is an error.
-func maxPoolGrad[T portable.Float](c *Call) error {
-	x, y := c.Out[0].Shape(), c.In[0].Shape()
-	p := portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], KH: 1, KW: 1, OutH: y[2], OutW: y[3]}
-	plane := int64(x[2] * x[3])
-	indices := data[int64](c.In[1])
-	owned := false
-	for i, at := range indices {
-		if at < -plane || at >= plane {
-			return fmt.Errorf("index %d is out of range for a plane of %d cells", at, plane)
-		}
-		if at < 0 {
-			if !owned {
-				indices, owned = slices.Clone(indices), true
-			}
-			indices[i] += plane
+func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s *Spec) Func {
+	return func(s *Spec) Func {
+		k := portable.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engine())
+		return func(c *Call) error {
+			k.MaxRun(floatData[T](c.Out[0]), data[int64](c.Out[1]), floatData[T](c.In[0]))
+			return nil
 		}
 	}
-	portable.MaxPool2DGrad(p, floatData[T](c.Out[0]), floatData[T](c.In[0]), indices)
-	return nil
 }
 
-func avgPool[T portable.Float](c *Call) error {
-	p := poolParams(c, c.In[0].Shape(), c.Out[0].Shape())
-	portable.AvgPool2D(p, c.Bool("count_include_pad"), floatData[T](c.Out[0]), floatData[T](c.In[0]))
-	return nil
+// bindMaxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool):
+// negative ones count from the end of the plane, and one out of range is an error.
+func bindMaxPoolGrad[T portable.Float](s *Spec) Func {
+	x, y := sizes(s.OutTypes[0]), sizes(s.InTypes[0])
+	k := portable.NewMaxPool2DGrad[T](portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
+	return func(c *Call) error {
+		return k.MaxGradRun(floatData[T](c.Out[0]), floatData[T](c.In[0]), data[int64](c.In[1]))
+	}
 }
 
-func avgPoolGrad[T portable.Float](c *Call) error {
-	p := poolParams(c, c.Out[0].Shape(), c.In[0].Shape())
-	portable.AvgPool2DGrad(p, c.Bool("count_include_pad"), floatData[T](c.Out[0]), floatData[T](c.In[0]))
-	return nil
+func bindAvgPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s *Spec) Func {
+	return func(s *Spec) Func {
+		k := portable.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engine())
+		return func(c *Call) error {
+			k.AvgRun(floatData[T](c.Out[0]), floatData[T](c.In[0]))
+			return nil
+		}
+	}
+}
+
+func bindAvgPoolGrad[T portable.Float](s *Spec) Func {
+	k := portable.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
+	return func(c *Call) error {
+		k.AvgRun(floatData[T](c.In[0]), floatData[T](c.Out[0]))
+		return nil
+	}
 }

@@ -4805,6 +4805,237 @@ stored:
 	VZEROUPPER
 	RET
 
+// func maxima4F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
+// Requires: AVX, AVX2, SSE2
+TEXT ·maxima4F32(SB), NOSPLIT, $0-56
+	MOVQ         n+0(FP), AX
+	MOVQ         r0+8(FP), CX
+	MOVQ         r1+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         index+32(FP), SI
+	MOVQ         at+40(FP), DI
+	MOVQ         w+48(FP), R8
+	MOVQ         DI, X0
+	VPBROADCASTQ X0, X0
+	MOVQ         $0x00000001, DI
+	MOVQ         DI, X1
+	VPBROADCASTD X1, X1
+	MOVQ         R8, X2
+	VPBROADCASTD X2, X2
+	INCQ         R8
+	MOVQ         R8, X3
+	VPBROADCASTD X3, X3
+	MOVQ         $0x00000008, DI
+	MOVQ         DI, X4
+	VPBROADCASTQ X4, X4
+	MOVQ         $0x00000004, DI
+	MOVQ         DI, X5
+	VPBROADCASTQ X5, X5
+	VPADDQ       pairs<>+0(SB), X0, X0
+
+loop:
+	VMOVUPS   (CX), X6
+	VMOVUPS   16(CX), X7
+	VSHUFPS   $0x88, X7, X6, X8
+	VSHUFPS   $0xdd, X7, X6, X6
+	VMOVUPS   (DX), X7
+	VMOVUPS   16(DX), X9
+	VSHUFPS   $0x88, X9, X7, X10
+	VSHUFPS   $0xdd, X9, X7, X7
+	VPXOR     X9, X9, X9
+	VCMPPS    $0x16, X8, X6, X11
+	VCMPPS    $0x07, X8, X8, X12
+	VANDPS    X12, X11, X11
+	VBLENDVPS X11, X6, X8, X8
+	VBLENDVPS X11, X1, X9, X9
+	VCMPPS    $0x16, X8, X10, X6
+	VCMPPS    $0x07, X8, X8, X11
+	VANDPS    X11, X6, X6
+	VBLENDVPS X6, X10, X8, X8
+	VBLENDVPS X6, X2, X9, X9
+	VCMPPS    $0x16, X8, X7, X6
+	VCMPPS    $0x07, X8, X8, X10
+	VANDPS    X10, X6, X6
+	VBLENDVPS X6, X7, X8, X8
+	VBLENDVPS X6, X3, X9, X9
+	VMOVUPS   X8, (BX)
+	TESTQ     SI, SI
+	JZ        next
+	VPSHUFD   $0x0e, X9, X6
+	VPMOVSXDQ X9, X7
+	VPADDQ    X0, X7, X7
+	VMOVDQU   X7, (SI)
+	VPMOVSXDQ X6, X7
+	VPADDQ    X0, X7, X7
+	VPADDQ    X5, X7, X7
+	VMOVDQU   X7, 16(SI)
+	ADDQ      $0x20, SI
+	VPADDQ    X4, X0, X0
+
+next:
+	ADDQ $0x20, CX
+	ADDQ $0x20, DX
+	ADDQ $0x10, BX
+	DECQ AX
+	JNZ  loop
+	VZEROUPPER
+	RET
+
+DATA pairs<>+0(SB)/8, $0x0000000000000000
+DATA pairs<>+8(SB)/8, $0x0000000000000002
+DATA pairs<>+16(SB)/8, $0x0000000000000004
+DATA pairs<>+24(SB)/8, $0x0000000000000006
+DATA pairs<>+32(SB)/8, $0x0000000000000008
+DATA pairs<>+40(SB)/8, $0x000000000000000a
+DATA pairs<>+48(SB)/8, $0x000000000000000c
+DATA pairs<>+56(SB)/8, $0x000000000000000e
+GLOBL pairs<>(SB), RODATA|NOPTR, $64
+
+// func means4F32(n int, r0 *float32, r1 *float32, y *float32)
+// Requires: AVX, AVX2, SSE2
+TEXT ·means4F32(SB), NOSPLIT, $0-32
+	MOVQ         n+0(FP), AX
+	MOVQ         r0+8(FP), CX
+	MOVQ         r1+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         $0x3e800000, SI
+	MOVQ         SI, X0
+	VBROADCASTSS X0, X0
+
+loop:
+	VMOVUPS (CX), X1
+	VMOVUPS 16(CX), X2
+	VSHUFPS $0x88, X2, X1, X3
+	VSHUFPS $0xdd, X2, X1, X1
+	VMOVUPS (DX), X2
+	VMOVUPS 16(DX), X4
+	VSHUFPS $0x88, X4, X2, X5
+	VSHUFPS $0xdd, X4, X2, X2
+	VADDPS  X1, X3, X3
+	VADDPS  X5, X3, X3
+	VADDPS  X2, X3, X3
+	VMULPS  X0, X3, X3
+	VMOVUPS X3, (BX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x10, BX
+	DECQ    AX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func maxima8F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
+// Requires: AVX, AVX2, SSE2
+TEXT ·maxima8F32(SB), NOSPLIT, $0-56
+	MOVQ         n+0(FP), AX
+	MOVQ         r0+8(FP), CX
+	MOVQ         r1+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         index+32(FP), SI
+	MOVQ         at+40(FP), DI
+	MOVQ         w+48(FP), R8
+	MOVQ         DI, X0
+	VPBROADCASTQ X0, Y0
+	MOVQ         $0x00000001, DI
+	MOVQ         DI, X1
+	VPBROADCASTD X1, Y1
+	MOVQ         R8, X2
+	VPBROADCASTD X2, Y2
+	INCQ         R8
+	MOVQ         R8, X3
+	VPBROADCASTD X3, Y3
+	MOVQ         $0x00000010, DI
+	MOVQ         DI, X4
+	VPBROADCASTQ X4, Y4
+	MOVQ         $0x00000008, DI
+	MOVQ         DI, X5
+	VPBROADCASTQ X5, Y5
+	VPADDQ       pairs<>+0(SB), Y0, Y0
+
+loop:
+	VMOVUPS      (CX), Y6
+	VMOVUPS      32(CX), Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VMOVUPS      (DX), Y7
+	VMOVUPS      32(DX), Y9
+	VSHUFPS      $0x88, Y9, Y7, Y10
+	VSHUFPS      $0xdd, Y9, Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	VCMPPS       $0x16, Y8, Y6, Y11
+	VCMPPS       $0x07, Y8, Y8, Y12
+	VANDPS       Y12, Y11, Y11
+	VBLENDVPS    Y11, Y6, Y8, Y8
+	VBLENDVPS    Y11, Y1, Y9, Y9
+	VCMPPS       $0x16, Y8, Y10, Y6
+	VCMPPS       $0x07, Y8, Y8, Y11
+	VANDPS       Y11, Y6, Y6
+	VBLENDVPS    Y6, Y10, Y8, Y8
+	VBLENDVPS    Y6, Y2, Y9, Y9
+	VCMPPS       $0x16, Y8, Y7, Y6
+	VCMPPS       $0x07, Y8, Y8, Y10
+	VANDPS       Y10, Y6, Y6
+	VBLENDVPS    Y6, Y7, Y8, Y8
+	VBLENDVPS    Y6, Y3, Y9, Y9
+	VPERMQ       $0xd8, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	TESTQ        SI, SI
+	JZ           next
+	VPERMQ       $0xd8, Y9, Y9
+	VEXTRACTI128 $0x01, Y9, X6
+	VPMOVSXDQ    X9, Y7
+	VPADDQ       Y0, Y7, Y7
+	VMOVDQU      Y7, (SI)
+	VPMOVSXDQ    X6, Y7
+	VPADDQ       Y0, Y7, Y7
+	VPADDQ       Y5, Y7, Y7
+	VMOVDQU      Y7, 32(SI)
+	ADDQ         $0x40, SI
+	VPADDQ       Y4, Y0, Y0
+
+next:
+	ADDQ $0x40, CX
+	ADDQ $0x40, DX
+	ADDQ $0x20, BX
+	DECQ AX
+	JNZ  loop
+	VZEROUPPER
+	RET
+
+// func means8F32(n int, r0 *float32, r1 *float32, y *float32)
+// Requires: AVX, AVX2, SSE2
+TEXT ·means8F32(SB), NOSPLIT, $0-32
+	MOVQ         n+0(FP), AX
+	MOVQ         r0+8(FP), CX
+	MOVQ         r1+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         $0x3e800000, SI
+	MOVQ         SI, X0
+	VBROADCASTSS X0, Y0
+
+loop:
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX), Y2
+	VSHUFPS $0x88, Y2, Y1, Y3
+	VSHUFPS $0xdd, Y2, Y1, Y1
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y4
+	VSHUFPS $0x88, Y4, Y2, Y5
+	VSHUFPS $0xdd, Y4, Y2, Y2
+	VADDPS  Y1, Y3, Y3
+	VADDPS  Y5, Y3, Y3
+	VADDPS  Y2, Y3, Y3
+	VMULPS  Y0, Y3, Y3
+	VPERMQ  $0xd8, Y3, Y3
+	VMOVUPS Y3, (BX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x20, BX
+	DECQ    AX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func gather1x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
 TEXT ·gather1x1F64AVX2(SB), NOSPLIT, $0-57
@@ -9551,5 +9782,208 @@ stored:
 	ADDQ R12, DI
 	DECQ AX
 	JNZ  loop
+	VZEROUPPER
+	RET
+
+// func maxima2F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
+// Requires: AVX, AVX2, SSE2
+TEXT ·maxima2F64(SB), NOSPLIT, $0-56
+	MOVQ         n+0(FP), AX
+	MOVQ         r0+8(FP), CX
+	MOVQ         r1+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         index+32(FP), SI
+	MOVQ         at+40(FP), DI
+	MOVQ         w+48(FP), R8
+	MOVQ         DI, X0
+	VPBROADCASTQ X0, X0
+	MOVQ         $0x00000001, DI
+	MOVQ         DI, X1
+	VPBROADCASTQ X1, X1
+	MOVQ         R8, X2
+	VPBROADCASTQ X2, X2
+	INCQ         R8
+	MOVQ         R8, X3
+	VPBROADCASTQ X3, X3
+	MOVQ         $0x00000004, DI
+	MOVQ         DI, X4
+	VPBROADCASTQ X4, X4
+	VPADDQ       pairs<>+0(SB), X0, X0
+
+loop:
+	VMOVUPD   (CX), X5
+	VMOVUPD   16(CX), X6
+	VUNPCKLPD X6, X5, X7
+	VUNPCKHPD X6, X5, X5
+	VMOVUPD   (DX), X6
+	VMOVUPD   16(DX), X8
+	VUNPCKLPD X8, X6, X9
+	VUNPCKHPD X8, X6, X6
+	VPXOR     X8, X8, X8
+	VCMPPD    $0x16, X7, X5, X10
+	VCMPPD    $0x07, X7, X7, X11
+	VANDPD    X11, X10, X10
+	VBLENDVPD X10, X5, X7, X7
+	VBLENDVPD X10, X1, X8, X8
+	VCMPPD    $0x16, X7, X9, X5
+	VCMPPD    $0x07, X7, X7, X10
+	VANDPD    X10, X5, X5
+	VBLENDVPD X5, X9, X7, X7
+	VBLENDVPD X5, X2, X8, X8
+	VCMPPD    $0x16, X7, X6, X5
+	VCMPPD    $0x07, X7, X7, X9
+	VANDPD    X9, X5, X5
+	VBLENDVPD X5, X6, X7, X7
+	VBLENDVPD X5, X3, X8, X8
+	VMOVUPD   X7, (BX)
+	TESTQ     SI, SI
+	JZ        next
+	VPADDQ    X0, X8, X8
+	VMOVDQU   X8, (SI)
+	ADDQ      $0x10, SI
+	VPADDQ    X4, X0, X0
+
+next:
+	ADDQ $0x20, CX
+	ADDQ $0x20, DX
+	ADDQ $0x10, BX
+	DECQ AX
+	JNZ  loop
+	VZEROUPPER
+	RET
+
+// func means2F64(n int, r0 *float64, r1 *float64, y *float64)
+// Requires: AVX, AVX2, SSE2
+TEXT ·means2F64(SB), NOSPLIT, $0-32
+	MOVQ         n+0(FP), AX
+	MOVQ         r0+8(FP), CX
+	MOVQ         r1+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         $0x3fd0000000000000, SI
+	MOVQ         SI, X0
+	VPBROADCASTQ X0, X0
+
+loop:
+	VMOVUPD   (CX), X1
+	VMOVUPD   16(CX), X2
+	VUNPCKLPD X2, X1, X3
+	VUNPCKHPD X2, X1, X1
+	VMOVUPD   (DX), X2
+	VMOVUPD   16(DX), X4
+	VUNPCKLPD X4, X2, X5
+	VUNPCKHPD X4, X2, X2
+	VADDPD    X1, X3, X3
+	VADDPD    X5, X3, X3
+	VADDPD    X2, X3, X3
+	VMULPD    X0, X3, X3
+	VMOVUPD   X3, (BX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, DX
+	ADDQ      $0x10, BX
+	DECQ      AX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func maxima4F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
+// Requires: AVX, AVX2, SSE2
+TEXT ·maxima4F64(SB), NOSPLIT, $0-56
+	MOVQ         n+0(FP), AX
+	MOVQ         r0+8(FP), CX
+	MOVQ         r1+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         index+32(FP), SI
+	MOVQ         at+40(FP), DI
+	MOVQ         w+48(FP), R8
+	MOVQ         DI, X0
+	VPBROADCASTQ X0, Y0
+	MOVQ         $0x00000001, DI
+	MOVQ         DI, X1
+	VPBROADCASTQ X1, Y1
+	MOVQ         R8, X2
+	VPBROADCASTQ X2, Y2
+	INCQ         R8
+	MOVQ         R8, X3
+	VPBROADCASTQ X3, Y3
+	MOVQ         $0x00000008, DI
+	MOVQ         DI, X4
+	VPBROADCASTQ X4, Y4
+	VPADDQ       pairs<>+0(SB), Y0, Y0
+
+loop:
+	VMOVUPD   (CX), Y5
+	VMOVUPD   32(CX), Y6
+	VUNPCKLPD Y6, Y5, Y7
+	VUNPCKHPD Y6, Y5, Y5
+	VMOVUPD   (DX), Y6
+	VMOVUPD   32(DX), Y8
+	VUNPCKLPD Y8, Y6, Y9
+	VUNPCKHPD Y8, Y6, Y6
+	VPXOR     Y8, Y8, Y8
+	VCMPPD    $0x16, Y7, Y5, Y10
+	VCMPPD    $0x07, Y7, Y7, Y11
+	VANDPD    Y11, Y10, Y10
+	VBLENDVPD Y10, Y5, Y7, Y7
+	VBLENDVPD Y10, Y1, Y8, Y8
+	VCMPPD    $0x16, Y7, Y9, Y5
+	VCMPPD    $0x07, Y7, Y7, Y10
+	VANDPD    Y10, Y5, Y5
+	VBLENDVPD Y5, Y9, Y7, Y7
+	VBLENDVPD Y5, Y2, Y8, Y8
+	VCMPPD    $0x16, Y7, Y6, Y5
+	VCMPPD    $0x07, Y7, Y7, Y9
+	VANDPD    Y9, Y5, Y5
+	VBLENDVPD Y5, Y6, Y7, Y7
+	VBLENDVPD Y5, Y3, Y8, Y8
+	VPERMQ    $0xd8, Y7, Y7
+	VMOVUPD   Y7, (BX)
+	TESTQ     SI, SI
+	JZ        next
+	VPERMQ    $0xd8, Y8, Y8
+	VPADDQ    Y0, Y8, Y8
+	VMOVDQU   Y8, (SI)
+	ADDQ      $0x20, SI
+	VPADDQ    Y4, Y0, Y0
+
+next:
+	ADDQ $0x40, CX
+	ADDQ $0x40, DX
+	ADDQ $0x20, BX
+	DECQ AX
+	JNZ  loop
+	VZEROUPPER
+	RET
+
+// func means4F64(n int, r0 *float64, r1 *float64, y *float64)
+// Requires: AVX, AVX2, SSE2
+TEXT ·means4F64(SB), NOSPLIT, $0-32
+	MOVQ         n+0(FP), AX
+	MOVQ         r0+8(FP), CX
+	MOVQ         r1+16(FP), DX
+	MOVQ         y+24(FP), BX
+	MOVQ         $0x3fd0000000000000, SI
+	MOVQ         SI, X0
+	VPBROADCASTQ X0, Y0
+
+loop:
+	VMOVUPD   (CX), Y1
+	VMOVUPD   32(CX), Y2
+	VUNPCKLPD Y2, Y1, Y3
+	VUNPCKHPD Y2, Y1, Y1
+	VMOVUPD   (DX), Y2
+	VMOVUPD   32(DX), Y4
+	VUNPCKLPD Y4, Y2, Y5
+	VUNPCKHPD Y4, Y2, Y2
+	VADDPD    Y1, Y3, Y3
+	VADDPD    Y5, Y3, Y3
+	VADDPD    Y2, Y3, Y3
+	VMULPD    Y0, Y3, Y3
+	VPERMQ    $0xd8, Y3, Y3
+	VMOVUPD   Y3, (BX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	ADDQ      $0x20, BX
+	DECQ      AX
+	JNZ       loop
 	VZEROUPPER
 	RET

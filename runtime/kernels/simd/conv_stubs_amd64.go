@@ -339,6 +339,26 @@ func line3x4F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb in
 //go:noescape
 func turnF32(blocks int, src *float32, lds int, steps int, rows int, dst *float32, ldd int, stepd int, cols int)
 
+// maxima4F32 is a maximaFunc of 4 lanes.
+//
+//go:noescape
+func maxima4F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
+
+// means4F32 is a meansFunc of 4 lanes.
+//
+//go:noescape
+func means4F32(n int, r0 *float32, r1 *float32, y *float32)
+
+// maxima8F32 is a maximaFunc of 8 lanes.
+//
+//go:noescape
+func maxima8F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
+
+// means8F32 is a meansFunc of 8 lanes.
+//
+//go:noescape
+func means8F32(n int, r0 *float32, r1 *float32, y *float32)
+
 // gather1x1F64AVX2 is a gatherFunc for 1 rows and 1 vectors.
 //
 //go:noescape
@@ -673,3 +693,23 @@ func line3x4F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb in
 //
 //go:noescape
 func turnF64(blocks int, src *float64, lds int, steps int, rows int, dst *float64, ldd int, stepd int, cols int)
+
+// maxima2F64 is a maximaFunc of 2 lanes.
+//
+//go:noescape
+func maxima2F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
+
+// means2F64 is a meansFunc of 2 lanes.
+//
+//go:noescape
+func means2F64(n int, r0 *float64, r1 *float64, y *float64)
+
+// maxima4F64 is a maximaFunc of 4 lanes.
+//
+//go:noescape
+func maxima4F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
+
+// means4F64 is a meansFunc of 4 lanes.
+//
+//go:noescape
+func means4F64(n int, r0 *float64, r1 *float64, y *float64)

@@ -1,13 +1,15 @@
-// Command conv writes the assembly of the convolutions in package simd with avo: sums gathered from an image by tables of
-// offsets, sums along rows of an image, and the transposition between them and rows of channels.
+// Command conv writes the assembly of convolution and pooling in package simd with avo: sums gathered from an image by
+// tables of offsets, sums along rows of an image, the transposition between them and rows of channels, and windows of 2x2.
 package main
 
 import (
 	"flag"
 	"fmt"
 	"log"
+	"math"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -67,6 +69,10 @@ func main() {
 			table("line", "lineFunc", lines[:], func(name string, rows, vectors int) { line(e, s, name, rows, vectors) })
 		}
 		turn(e)
+		for _, bytes := range []int{16, 32} {
+			quads(e, bytes, true)
+			quads(e, bytes, false)
+		}
 	}
 	if *tables != "" {
 		if err := os.WriteFile(*tables, []byte(w.String()), 0o644); err != nil {
@@ -75,6 +81,15 @@ func main() {
 	}
 	Generate()
 }
+
+// pairs holds 0, 2, 4 ...: the columns of windows.
+var pairs = sync.OnceValue(func() Mem {
+	m := GLOBL("pairs", attr.RODATA|attr.NOPTR)
+	for i := range 8 {
+		DATA(8*i, U64(2*i))
+	}
+	return m
+})
 
 func (s isa) vector() reg.VecVirtual {
 	if s.bytes == 64 {
@@ -379,4 +394,161 @@ func turn(e elem) {
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
+}
+
+// quads writes the maximum or the mean of windows of 2x2 with a stride of 2, as many as fill a vector at a time.
+func quads(e elem, bytes int, most bool) {
+	side := bytes / e.size
+	name, args, kind := "means", "n int, r0, r1, y *E", "a meansFunc"
+	if most {
+		name, args, kind = "maxima", "n int, r0, r1, y *E, index *int64, at, w int", "a maximaFunc"
+	}
+	name = fmt.Sprintf("%s%d%s", name, side, e.name)
+	TEXT(name, attr.NOSPLIT, "func("+strings.ReplaceAll(args, "E", e.goType)+")")
+	Doc(fmt.Sprintf("%s is %s of %d lanes.", name, kind, side))
+	Pragma("noescape")
+	vector := func() reg.VecVirtual {
+		if bytes == 16 {
+			return XMM()
+		}
+		return YMM()
+	}
+	n, r0, r1, y := arg("n"), arg("r0"), arg("r1"), arg("y")
+	// split returns the even and the odd cells of a row; within 32 bytes the two middle quarters are swapped.
+	split := func(row reg.Register) (even, odd reg.VecVirtual) {
+		p, q := vector(), vector()
+		even, odd = vector(), vector()
+		e.move(Mem{Base: row}, p)
+		e.move(Mem{Base: row, Disp: bytes}, q)
+		if e.size == 4 {
+			VSHUFPS(Imm(0x88), q, p, even)
+			VSHUFPS(Imm(0xDD), q, p, odd)
+		} else {
+			VUNPCKLPD(q, p, even)
+			VUNPCKHPD(q, p, odd)
+		}
+		return even, odd
+	}
+	order := func(v reg.VecVirtual) {
+		if bytes == 32 {
+			VPERMQ(Imm(0xD8), v, v)
+		}
+	}
+	next := func() {
+		ADDQ(Imm(uint64(2*bytes)), r0)
+		ADDQ(Imm(uint64(2*bytes)), r1)
+		ADDQ(Imm(uint64(bytes)), y)
+		DECQ(n)
+		JNZ(LabelRef("loop"))
+		VZEROUPPER()
+		RET()
+	}
+	if !most {
+		quarter := vector()
+		one := GP64()
+		if e.size == 4 {
+			MOVQ(U32(math.Float32bits(0.25)), one)
+			MOVQ(one, quarter.AsX())
+			VBROADCASTSS(quarter.AsX(), quarter)
+		} else {
+			MOVQ(U64(math.Float64bits(0.25)), one)
+			MOVQ(one, quarter.AsX())
+			VPBROADCASTQ(quarter.AsX(), quarter)
+		}
+		Label("loop")
+		a, b := split(r0)
+		c, d := split(r1)
+		for _, v := range []reg.VecVirtual{b, c, d} {
+			e.add(v, a)
+		}
+		if e.size == 4 {
+			VMULPS(quarter, a, a)
+		} else {
+			VMULPD(quarter, a, a)
+		}
+		order(a)
+		e.move(a, Mem{Base: y})
+		next()
+		return
+	}
+	index, at, w := arg("index"), arg("at"), arg("w")
+	columns := vector()
+	MOVQ(at, columns.AsX())
+	VPBROADCASTQ(columns.AsX(), columns)
+	spread := func(r reg.GPVirtual) reg.VecVirtual {
+		v := vector()
+		MOVQ(r, v.AsX())
+		if e.size == 4 {
+			VPBROADCASTD(v.AsX(), v)
+		} else {
+			VPBROADCASTQ(v.AsX(), v)
+		}
+		return v
+	}
+	one := GP64()
+	MOVQ(U32(1), one)
+	taps := []reg.VecVirtual{spread(one), spread(w)}
+	INCQ(w)
+	taps = append(taps, spread(w))
+	step := vector()
+	MOVQ(U32(2*side), one)
+	MOVQ(one, step.AsX())
+	VPBROADCASTQ(step.AsX(), step)
+	per := bytes / 8 // indices of a vector
+	wide := vector() // the columns of the second half
+	if side > per {
+		MOVQ(U32(2*per), one)
+		MOVQ(one, wide.AsX())
+		VPBROADCASTQ(wide.AsX(), wide)
+	}
+	VPADDQ(pairs(), columns, columns)
+	Label("loop")
+	best, b := split(r0)
+	c, d := split(r1)
+	tap := vector()
+	VPXOR(tap, tap, tap)
+	for i, v := range []reg.VecVirtual{b, c, d} {
+		more, sure := vector(), vector()
+		// The greater one, and the first NaN.
+		if e.size == 4 {
+			VCMPPS(Imm(0x16), best, v, more)
+			VCMPPS(Imm(7), best, best, sure)
+			VANDPS(sure, more, more)
+			VBLENDVPS(more, v, best, best)
+			VBLENDVPS(more, taps[i], tap, tap)
+		} else {
+			VCMPPD(Imm(0x16), best, v, more)
+			VCMPPD(Imm(7), best, best, sure)
+			VANDPD(sure, more, more)
+			VBLENDVPD(more, v, best, best)
+			VBLENDVPD(more, taps[i], tap, tap)
+		}
+	}
+	order(best)
+	e.move(best, Mem{Base: y})
+	TESTQ(index, index)
+	JZ(LabelRef("next"))
+	order(tap)
+	if e.size == 8 {
+		VPADDQ(columns, tap, tap)
+		VMOVDQU(tap, Mem{Base: index})
+	} else {
+		low, high := vector(), XMM()
+		if bytes == 32 {
+			VEXTRACTI128(Imm(1), tap, high)
+		} else {
+			VPSHUFD(Imm(0x0E), tap, high)
+		}
+		VPMOVSXDQ(tap.AsX(), low)
+		VPADDQ(columns, low, low)
+		VMOVDQU(low, Mem{Base: index})
+		VPMOVSXDQ(high, low)
+		VPADDQ(columns, low, low)
+		VPADDQ(wide, low, low)
+		VMOVDQU(low, Mem{Base: index, Disp: bytes})
+	}
+	ADDQ(Imm(uint64(8*side)), index)
+	VPADDQ(step, columns, columns)
+	Label("next")
+	next()
 }
