@@ -70,7 +70,7 @@ type ConvEngine[T Float] interface {
 	// from j on, a multiple of convPanel, begin at j*k.
 	Pack(dst, b []T, ld, n, k int)
 	// Sum computes t(i, j) for i from at to at+len(rows) and j < n, from columns p0 to p0+len(cols) of a packed B of k
-	// columns. If add, it adds to what T holds. Every run of that many rows is consecutive numbers.
+	// columns. If add, it adds to what T holds. Every run of rows, and every colRun of cols, is consecutive numbers.
 	Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool)
 	// MaxK is the greatest number of columns of B that one call of Sum should have; it is not asked to add if all fit.
 	MaxK() int
@@ -698,83 +698,106 @@ func (plainConv[T]) Unload(dst []T, ld int, t []T, m, n int) {
 	}
 }
 
-func (plainConv[T]) Sum(t []T, ld, at, n int, a []T, rows []int, _ int, cols []int, b []T, k, p0 int, add bool) {
-	if len(cols) == 0 && !add {
+func (plainConv[T]) Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool) {
+	if !add {
 		for j := range n {
 			clear(t[j*ld+at:][:len(rows)])
 		}
-		return
 	}
-	last := len(rows) - 1
-	for i := 0; i <= last; i += 4 {
-		// Rows beyond the last are computed and dropped.
-		r0, r1, r2, r3 := rows[i], rows[min(i+1, last)], rows[min(i+2, last)], rows[min(i+3, last)]
-		size := len(a) - max(r0, r1, r2, r3)
-		a0, a1, a2, a3 := a[r0:r0+size], a[r1:r1+size], a[r2:r2+size], a[r3:r3+size]
-		count := min(4, len(rows)-i)
-		for j := 0; j < n; j += 2 {
-			var c [2][4]T
-			b0 := b[j*k+p0:][:len(cols)]
-			two := j+1 < n
-			if two {
-				gather4x2(&c, a0, a1, a2, a3, cols, b0, b[(j+1)*k+p0:])
-			} else {
-				gather4x1(&c[0], a0, a1, a2, a3, cols, b0)
-			}
-			put(t[j*ld+at+i:][:count], &c[0], add)
-			if two {
-				put(t[(j+1)*ld+at+i:][:count], &c[1], add)
-			}
+	// With few terms a row is passed over once for a few of them; with many, terms are taken from the image one by one.
+	byRows := run >= 16 && len(cols) <= 16
+	for j := range n {
+		w, y := b[j*k+p0:][:len(cols)], t[j*ld+at:][:len(rows)]
+		if !byRows {
+			gather(y, a, rows, cols, w)
+			continue
+		}
+		for i := 0; i < len(rows); i += run {
+			sumRow(y[i:i+run], a[rows[i]:], cols, w)
 		}
 	}
 }
 
-func put[T Float](dst []T, c *[4]T, add bool) {
-	if add {
-		for i := range dst {
-			dst[i] += c[i&3]
+// sumRow adds the sum over p of w[p] times the elements of x from cols[p] on to y.
+func sumRow[T Float](y, x []T, cols []int, w []T) {
+	p := 0
+	for ; p+5 <= len(cols); p += 5 {
+		addRows5(y, x, (*[5]int)(cols[p:]), (*[5]T)(w[p:]))
+	}
+	if p+3 <= len(cols) {
+		addRows3(y, x, (*[3]int)(cols[p:]), (*[3]T)(w[p:]))
+		p += 3
+	}
+	for ; p < len(cols); p++ {
+		f := w[p]
+		r := x[cols[p]:][:len(y)]
+		for i, v := range y {
+			y[i] = mulAdd(v, r[i], f)
 		}
-		return
 	}
-	if len(dst) == 4 {
-		*(*[4]T)(dst) = *c
-		return
-	}
-	copy(dst, c[:])
 }
 
-// gather4x2 computes the sums over p of four a[cols[p]] times two b[p]; the a are of one length.
-func gather4x2[T Float](c *[2][4]T, a0, a1, a2, a3 []T, cols []int, b0, b1 []T) {
-	a1, a2, a3 = a1[:len(a0)], a2[:len(a0)], a3[:len(a0)]
-	b0, b1 = b0[:len(cols)], b1[:len(cols)]
-	var c00, c01, c02, c03, c10, c11, c12, c13 T
-	for p, at := range cols {
-		x0, x1, x2, x3 := a0[at], a1[at], a2[at], a3[at]
-		y0, y1 := b0[p], b1[p]
-		c00 = mulAdd(c00, x0, y0)
-		c01 = mulAdd(c01, x1, y0)
-		c02 = mulAdd(c02, x2, y0)
-		c03 = mulAdd(c03, x3, y0)
-		c10 = mulAdd(c10, x0, y1)
-		c11 = mulAdd(c11, x1, y1)
-		c12 = mulAdd(c12, x2, y1)
-		c13 = mulAdd(c13, x3, y1)
+func addRows5[T Float](y, x []T, at *[5]int, w *[5]T) {
+	n := len(y)
+	x0, x1, x2, x3, x4 := x[at[0]:][:n], x[at[1]:][:n], x[at[2]:][:n], x[at[3]:][:n], x[at[4]:][:n]
+	w0, w1, w2, w3, w4 := w[0], w[1], w[2], w[3], w[4]
+	for i, v := range y {
+		v = mulAdd(v, x0[i], w0)
+		v = mulAdd(v, x1[i], w1)
+		v = mulAdd(v, x2[i], w2)
+		v = mulAdd(v, x3[i], w3)
+		v = mulAdd(v, x4[i], w4)
+		y[i] = v
 	}
-	c[0] = [4]T{c00, c01, c02, c03}
-	c[1] = [4]T{c10, c11, c12, c13}
 }
 
-// gather4x1 is gather4x2 for one b.
-func gather4x1[T Float](c *[4]T, a0, a1, a2, a3 []T, cols []int, b []T) {
-	a1, a2, a3 = a1[:len(a0)], a2[:len(a0)], a3[:len(a0)]
+func addRows3[T Float](y, x []T, at *[3]int, w *[3]T) {
+	n := len(y)
+	x0, x1, x2 := x[at[0]:][:n], x[at[1]:][:n], x[at[2]:][:n]
+	w0, w1, w2 := w[0], w[1], w[2]
+	for i, v := range y {
+		v = mulAdd(v, x0[i], w0)
+		v = mulAdd(v, x1[i], w1)
+		v = mulAdd(v, x2[i], w2)
+		y[i] = v
+	}
+}
+
+// plainRows is the number of sums that plain Go gathers at a time: as many as the registers hold without spilling.
+const plainRows = 6
+
+// sixRows are the first six rows; the last one stands for those that do not exist.
+func sixRows(rows []int) (r [plainRows]int) {
+	for i := range r {
+		r[i] = rows[min(i, len(rows)-1)]
+	}
+	return r
+}
+
+// gather adds to y[i] the sum over p of a[rows[i]+cols[p]]*b[p].
+func gather[T Float](y, a []T, rows, cols []int, b []T) {
+	for i := 0; i < len(rows) && len(cols) > 0; i += plainRows {
+		r := sixRows(rows[i:])
+		c := gather6(a, &r, cols, b)
+		for q, v := range c[:min(plainRows, len(rows)-i)] {
+			y[i+q] += v
+		}
+	}
+}
+
+func gather6[T Float](a []T, at *[plainRows]int, cols []int, b []T) [plainRows]T {
+	n := len(a) - max(at[0], at[1], at[2], at[3], at[4], at[5])
+	a0, a1, a2, a3, a4, a5 := a[at[0]:][:n], a[at[1]:][:n], a[at[2]:][:n], a[at[3]:][:n], a[at[4]:][:n], a[at[5]:][:n]
 	b = b[:len(cols)]
-	var c0, c1, c2, c3 T
+	var c0, c1, c2, c3, c4, c5 T
 	for p, at := range cols {
-		y := b[p]
-		c0 = mulAdd(c0, a0[at], y)
-		c1 = mulAdd(c1, a1[at], y)
-		c2 = mulAdd(c2, a2[at], y)
-		c3 = mulAdd(c3, a3[at], y)
+		v := b[p]
+		c0 = mulAdd(c0, a0[at], v)
+		c1 = mulAdd(c1, a1[at], v)
+		c2 = mulAdd(c2, a2[at], v)
+		c3 = mulAdd(c3, a3[at], v)
+		c4 = mulAdd(c4, a4[at], v)
+		c5 = mulAdd(c5, a5[at], v)
 	}
-	*c = [4]T{c0, c1, c2, c3}
+	return [plainRows]T{c0, c1, c2, c3, c4, c5}
 }

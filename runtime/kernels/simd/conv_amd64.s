@@ -4806,7 +4806,7 @@ stored:
 	RET
 
 // func maxima4F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·maxima4F32(SB), NOSPLIT, $0-56
 	MOVQ         n+0(FP), AX
 	MOVQ         r0+8(FP), CX
@@ -4815,21 +4815,21 @@ TEXT ·maxima4F32(SB), NOSPLIT, $0-56
 	MOVQ         index+32(FP), SI
 	MOVQ         at+40(FP), DI
 	MOVQ         w+48(FP), R8
-	MOVQ         DI, X0
+	VMOVQ        DI, X0
 	VPBROADCASTQ X0, X0
 	MOVQ         $0x00000001, DI
-	MOVQ         DI, X1
+	VMOVQ        DI, X1
 	VPBROADCASTD X1, X1
-	MOVQ         R8, X2
+	VMOVQ        R8, X2
 	VPBROADCASTD X2, X2
 	INCQ         R8
-	MOVQ         R8, X3
+	VMOVQ        R8, X3
 	VPBROADCASTD X3, X3
 	MOVQ         $0x00000008, DI
-	MOVQ         DI, X4
+	VMOVQ        DI, X4
 	VPBROADCASTQ X4, X4
 	MOVQ         $0x00000004, DI
-	MOVQ         DI, X5
+	VMOVQ        DI, X5
 	VPBROADCASTQ X5, X5
 	VPADDQ       pairs<>+0(SB), X0, X0
 
@@ -4892,14 +4892,14 @@ DATA pairs<>+56(SB)/8, $0x000000000000000e
 GLOBL pairs<>(SB), RODATA|NOPTR, $64
 
 // func means4F32(n int, r0 *float32, r1 *float32, y *float32)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·means4F32(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
 	MOVQ         r0+8(FP), CX
 	MOVQ         r1+16(FP), DX
 	MOVQ         y+24(FP), BX
 	MOVQ         $0x3e800000, SI
-	MOVQ         SI, X0
+	VMOVQ        SI, X0
 	VBROADCASTSS X0, X0
 
 loop:
@@ -4925,7 +4925,7 @@ loop:
 	RET
 
 // func maxima8F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·maxima8F32(SB), NOSPLIT, $0-56
 	MOVQ         n+0(FP), AX
 	MOVQ         r0+8(FP), CX
@@ -4934,21 +4934,21 @@ TEXT ·maxima8F32(SB), NOSPLIT, $0-56
 	MOVQ         index+32(FP), SI
 	MOVQ         at+40(FP), DI
 	MOVQ         w+48(FP), R8
-	MOVQ         DI, X0
+	VMOVQ        DI, X0
 	VPBROADCASTQ X0, Y0
 	MOVQ         $0x00000001, DI
-	MOVQ         DI, X1
+	VMOVQ        DI, X1
 	VPBROADCASTD X1, Y1
-	MOVQ         R8, X2
+	VMOVQ        R8, X2
 	VPBROADCASTD X2, Y2
 	INCQ         R8
-	MOVQ         R8, X3
+	VMOVQ        R8, X3
 	VPBROADCASTD X3, Y3
 	MOVQ         $0x00000010, DI
-	MOVQ         DI, X4
+	VMOVQ        DI, X4
 	VPBROADCASTQ X4, Y4
 	MOVQ         $0x00000008, DI
-	MOVQ         DI, X5
+	VMOVQ        DI, X5
 	VPBROADCASTQ X5, Y5
 	VPADDQ       pairs<>+0(SB), Y0, Y0
 
@@ -5003,14 +5003,14 @@ next:
 	RET
 
 // func means8F32(n int, r0 *float32, r1 *float32, y *float32)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·means8F32(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
 	MOVQ         r0+8(FP), CX
 	MOVQ         r1+16(FP), DX
 	MOVQ         y+24(FP), BX
 	MOVQ         $0x3e800000, SI
-	MOVQ         SI, X0
+	VMOVQ        SI, X0
 	VBROADCASTSS X0, Y0
 
 loop:
@@ -9786,7 +9786,7 @@ stored:
 	RET
 
 // func maxima2F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·maxima2F64(SB), NOSPLIT, $0-56
 	MOVQ         n+0(FP), AX
 	MOVQ         r0+8(FP), CX
@@ -9795,18 +9795,18 @@ TEXT ·maxima2F64(SB), NOSPLIT, $0-56
 	MOVQ         index+32(FP), SI
 	MOVQ         at+40(FP), DI
 	MOVQ         w+48(FP), R8
-	MOVQ         DI, X0
+	VMOVQ        DI, X0
 	VPBROADCASTQ X0, X0
 	MOVQ         $0x00000001, DI
-	MOVQ         DI, X1
+	VMOVQ        DI, X1
 	VPBROADCASTQ X1, X1
-	MOVQ         R8, X2
+	VMOVQ        R8, X2
 	VPBROADCASTQ X2, X2
 	INCQ         R8
-	MOVQ         R8, X3
+	VMOVQ        R8, X3
 	VPBROADCASTQ X3, X3
 	MOVQ         $0x00000004, DI
-	MOVQ         DI, X4
+	VMOVQ        DI, X4
 	VPBROADCASTQ X4, X4
 	VPADDQ       pairs<>+0(SB), X0, X0
 
@@ -9853,14 +9853,14 @@ next:
 	RET
 
 // func means2F64(n int, r0 *float64, r1 *float64, y *float64)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·means2F64(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
 	MOVQ         r0+8(FP), CX
 	MOVQ         r1+16(FP), DX
 	MOVQ         y+24(FP), BX
 	MOVQ         $0x3fd0000000000000, SI
-	MOVQ         SI, X0
+	VMOVQ        SI, X0
 	VPBROADCASTQ X0, X0
 
 loop:
@@ -9886,7 +9886,7 @@ loop:
 	RET
 
 // func maxima4F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·maxima4F64(SB), NOSPLIT, $0-56
 	MOVQ         n+0(FP), AX
 	MOVQ         r0+8(FP), CX
@@ -9895,18 +9895,18 @@ TEXT ·maxima4F64(SB), NOSPLIT, $0-56
 	MOVQ         index+32(FP), SI
 	MOVQ         at+40(FP), DI
 	MOVQ         w+48(FP), R8
-	MOVQ         DI, X0
+	VMOVQ        DI, X0
 	VPBROADCASTQ X0, Y0
 	MOVQ         $0x00000001, DI
-	MOVQ         DI, X1
+	VMOVQ        DI, X1
 	VPBROADCASTQ X1, Y1
-	MOVQ         R8, X2
+	VMOVQ        R8, X2
 	VPBROADCASTQ X2, Y2
 	INCQ         R8
-	MOVQ         R8, X3
+	VMOVQ        R8, X3
 	VPBROADCASTQ X3, Y3
 	MOVQ         $0x00000008, DI
-	MOVQ         DI, X4
+	VMOVQ        DI, X4
 	VPBROADCASTQ X4, Y4
 	VPADDQ       pairs<>+0(SB), Y0, Y0
 
@@ -9955,14 +9955,14 @@ next:
 	RET
 
 // func means4F64(n int, r0 *float64, r1 *float64, y *float64)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·means4F64(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
 	MOVQ         r0+8(FP), CX
 	MOVQ         r1+16(FP), DX
 	MOVQ         y+24(FP), BX
 	MOVQ         $0x3fd0000000000000, SI
-	MOVQ         SI, X0
+	VMOVQ        SI, X0
 	VPBROADCASTQ X0, Y0
 
 loop:

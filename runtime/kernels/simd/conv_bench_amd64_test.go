@@ -87,3 +87,30 @@ func BenchmarkConv(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkPool(b *testing.B) {
+	defer setLevel(level)
+	defer portable.SetThreads(0)
+	portable.SetThreads(1)
+	p := portable.Pool2DParams{N: 64, C: 6, H: 28, W: 28, KH: 2, KW: 2, StrideH: 2, StrideW: 2, OutH: 14, OutW: 14}
+	x := make([]float32, 64*6*28*28)
+	r := newRand(1)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	y, index := make([]float32, len(x)/4), make([]int64, len(x)/4)
+	for _, l := range supported() {
+		setLevel(l)
+		most, mean := portable.NewMaxPool2D(p, PoolF32()), portable.NewAvgPool2D(p, true, PoolF32())
+		b.Run("max/"+l, func(b *testing.B) {
+			for b.Loop() {
+				most.MaxRun(y, index, x)
+			}
+		})
+		b.Run("mean/"+l, func(b *testing.B) {
+			for b.Loop() {
+				mean.AvgRun(y, x)
+			}
+		})
+	}
+}

@@ -448,11 +448,11 @@ func quads(e elem, bytes int, most bool) {
 		one := GP64()
 		if e.size == 4 {
 			MOVQ(U32(math.Float32bits(0.25)), one)
-			MOVQ(one, quarter.AsX())
+			VMOVQ(one, quarter.AsX())
 			VBROADCASTSS(quarter.AsX(), quarter)
 		} else {
 			MOVQ(U64(math.Float64bits(0.25)), one)
-			MOVQ(one, quarter.AsX())
+			VMOVQ(one, quarter.AsX())
 			VPBROADCASTQ(quarter.AsX(), quarter)
 		}
 		Label("loop")
@@ -473,11 +473,11 @@ func quads(e elem, bytes int, most bool) {
 	}
 	index, at, w := arg("index"), arg("at"), arg("w")
 	columns := vector()
-	MOVQ(at, columns.AsX())
+	VMOVQ(at, columns.AsX())
 	VPBROADCASTQ(columns.AsX(), columns)
 	spread := func(r reg.GPVirtual) reg.VecVirtual {
 		v := vector()
-		MOVQ(r, v.AsX())
+		VMOVQ(r, v.AsX())
 		if e.size == 4 {
 			VPBROADCASTD(v.AsX(), v)
 		} else {
@@ -492,13 +492,13 @@ func quads(e elem, bytes int, most bool) {
 	taps = append(taps, spread(w))
 	step := vector()
 	MOVQ(U32(2*side), one)
-	MOVQ(one, step.AsX())
+	VMOVQ(one, step.AsX())
 	VPBROADCASTQ(step.AsX(), step)
 	per := bytes / 8 // indices of a vector
 	wide := vector() // the columns of the second half
 	if side > per {
 		MOVQ(U32(2*per), one)
-		MOVQ(one, wide.AsX())
+		VMOVQ(one, wide.AsX())
 		VPBROADCASTQ(wide.AsX(), wide)
 	}
 	VPADDQ(pairs(), columns, columns)
