@@ -66,9 +66,9 @@ func (p Conv2DParams) check(kernel string, x, y, w int) {
 type ConvEngine[T Float] interface {
 	// Lanes is the number that j is rounded up to a multiple of. It divides convPanel.
 	Lanes() int
-	// Pack brings B, n rows of k elements ld apart, into the engine's layout, of Lanes-rounded n times k elements. Rows
-	// from j on, a multiple of convPanel, begin at j*k.
-	Pack(dst, b []T, ld, n, k int)
+	// Pack brings columns p0 to p1 of B, n rows that are ld elements apart and begin with these columns, into the engine's
+	// layout of a B of k columns: Lanes-rounded n times k elements, rows from j on, a multiple of convPanel, from j*k on.
+	Pack(dst, b []T, ld, n, k, p0, p1 int)
 	// Sum computes t(i, j) for i from at to at+len(rows) and j < n, from columns p0 to p0+len(cols) of a packed B of k
 	// columns. If add, it adds to what T holds. Every run of rows, and every colRun of cols, is consecutive numbers.
 	Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool)
@@ -445,8 +445,18 @@ func (c *Conv2D[T]) pack(s *convPass, group, j0 int, buf []T) {
 	for k0 := 0; k0 < s.k; k0 += s.kb {
 		kc := min(s.kb, s.k-k0)
 		dst := packed[k0*all+j0*kc:]
-		if !c.adjoint && !s.rowsFirst {
-			c.e.Pack(dst, c.w[(group*c.og+j0)*s.k+k0:], s.k, n, kc)
+		switch {
+		case !c.adjoint && !s.rowsFirst:
+			c.e.Pack(dst, c.w[(group*c.og+j0)*s.k+k0:], s.k, n, kc, 0, kc)
+			continue
+		case c.adjoint && !s.rowsFirst && len(s.h.taps)*len(s.v.taps) == kk:
+			// All taps of a channel of dy lie together.
+			for p := k0; p < k0+kc; {
+				ch, tap := p/kk, p%kk
+				end := min(p+kk-tap, k0+kc)
+				c.e.Pack(dst, c.w[((group*c.cg+ch)*c.og+j0)*kk+tap:], kk, n, kc, p-k0, end-k0)
+				p = end
+			}
 			continue
 		}
 		for j := range n {
@@ -457,7 +467,7 @@ func (c *Conv2D[T]) pack(s *convPass, group, j0 int, buf []T) {
 				weigh(s, row, k0, c.cg, c.w[(group*c.og+j0+j)*c.cg*kk:], kk, c.p.KW)
 			}
 		}
-		c.e.Pack(dst, buf, kc, n, kc)
+		c.e.Pack(dst, buf, kc, n, kc, 0, kc)
 	}
 }
 
@@ -668,7 +678,7 @@ func (c *Conv2DWeightGrad[T]) Do(_, chunk int) {
 		image, i0 := u/c.bands*c.p.Groups+group, u%c.bands*c.band
 		k := min(c.band, c.oh-i0) * c.ow
 		a := cut(&c.image, c.x[(image*c.cg+c0)*c.p.H*c.p.W:][:channels*c.p.H*c.p.W], channels, i0, buf)
-		c.e.Pack(packed, c.dy[(image*c.og+o0)*c.oh*c.ow+i0*c.ow:], c.oh*c.ow, outs, k)
+		c.e.Pack(packed, c.dy[(image*c.og+o0)*c.oh*c.ow+i0*c.ow:], c.oh*c.ow, outs, k, 0, k)
 		c.e.Sum(t, m, 0, outs, a, c.rows[:m], 1, c.cols[:k], packed, k, 0, u > first)
 	}
 	if c.parts == 1 {
@@ -686,9 +696,9 @@ func (plainConv[T]) MaxK() int { return 512 }
 
 func (plainConv[T]) InPlace() bool { return true }
 
-func (plainConv[T]) Pack(dst, b []T, ld, n, k int) {
+func (plainConv[T]) Pack(dst, b []T, ld, n, k, p0, p1 int) {
 	for j := range n {
-		copy(dst[j*k:(j+1)*k], b[j*ld:])
+		copy(dst[j*k+p0:j*k+p1], b[j*ld:])
 	}
 }
 
@@ -705,7 +715,7 @@ func (plainConv[T]) Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols [
 		}
 	}
 	// With few terms a row is passed over once for a few of them; with many, terms are taken from the image one by one.
-	byRows := run >= 16 && len(cols) <= 16
+	byRows := run >= 16 && len(cols) <= 32
 	for j := range n {
 		w, y := b[j*k+p0:][:len(cols)], t[j*ld+at:][:len(rows)]
 		if !byRows {

@@ -68,32 +68,32 @@ func chooseConv[T portable.Float](gathers *[2]gatherConv[T], lines *[2]lineConv[
 
 func (e *gatherConv[T]) Lanes() int { return e.lanes }
 
-func (e *gatherConv[T]) MaxK() int { return maxK }
+// MaxK lets a panel of B stay in the first-level cache together with what a tile sees of the image.
+func (e *gatherConv[T]) MaxK() int { return 256 }
 
 func (e *gatherConv[T]) InPlace() bool { return false }
 
-func (e *gatherConv[T]) Pack(dst, b []T, ld, n, k int) {
+func (e *gatherConv[T]) Pack(dst, b []T, ld, n, k, p0, p1 int) {
 	panel := 2 * e.lanes
+	count := p1 - p0
 	for j0 := 0; j0 < n; j0 += panel {
 		width := min(panel, ceil(n-j0, e.lanes)*e.lanes)
-		to := dst[j0*k:][:width*k]
+		to := dst[j0*k+p0*width:][:width*count]
 		for j := 0; j < width; j += e.side {
-			rows := min(e.side, n-j0-j)
-			if rows <= 0 {
-				rows = 1 // lanes without a channel hold any
-			}
+			// Lanes without a channel hold any.
+			rows := max(1, min(e.side, n-j0-j))
 			src := b[min(j0+j, n-1)*ld:]
-			if k < e.side {
+			if count < e.side {
 				for r := range rows {
-					for p, v := range src[r*ld:][:k] {
+					for p, v := range src[r*ld:][:count] {
 						to[p*width+j+r] = v
 					}
 				}
 				continue
 			}
-			e.turn(k/e.side, &src[0], ld, e.side, rows, &to[j], width, e.side*width, e.side)
-			if last := k - e.side; k%e.side != 0 {
-				e.turn(1, &src[last], ld, e.side, rows, &to[last*width+j], width, 0, e.side)
+			e.turn(count/e.side, &src[0], ld, e.side, rows, &to[j], width, e.side*width, e.side)
+			if last := count - e.side; count%e.side != 0 {
+				e.turn(1, &src[last], ld, 0, rows, &to[last*width+j], width, 0, e.side)
 			}
 		}
 	}
@@ -147,9 +147,9 @@ func (e *lineConv[T]) MaxK() int { return 1 << 30 }
 
 func (e *lineConv[T]) InPlace() bool { return true }
 
-func (e *lineConv[T]) Pack(dst, b []T, ld, n, k int) {
+func (e *lineConv[T]) Pack(dst, b []T, ld, n, k, p0, p1 int) {
 	for j := range n {
-		copy(dst[j*k:][:k], b[j*ld:])
+		copy(dst[j*k+p0:j*k+p1], b[j*ld:])
 	}
 }
 
