@@ -30,7 +30,7 @@ func averages(in []graph.TensorType, attrs graph.Attrs) bool {
 	return in[0].Rank() == 4 && attrs.Int("divisor") == 0
 }
 
-// bindFloats adds the f32 and the f64 row of an op.
+// bindFloats adds the f32 and the f64 row of an op; a nil Func leaves the node to the reference.
 func bindFloats(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(s *Spec) Func) {
 	for dt, bind := range map[graph.DType]func(s *Spec) Func{graph.F32: f32, graph.F64: f64} {
 		register(&Kernel{Op: op, DTypes: graph.DTypes(dt), Match: match, Bind: func(s *Spec) (Func, error) { return bind(s), nil }})
@@ -60,26 +60,25 @@ func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
 	}
 }
 
-// convEngine is simd.ConvF32 or simd.ConvF64.
-type convEngine[T portable.Float] func(n, run int) portable.ConvEngine[T]
-
-func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engine convEngine[T]) Func {
+func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines portable.ConvEngines[T]) Func {
 	p := convParams(s, s.InTypes[0], s.InTypes[1])
-	run := 1
-	if p.StrideW == 1 {
-		run = p.OutW()
+	k := portable.NewConv2D(p, engines)
+	if !k.Fits() {
+		return nil
 	}
-	k := portable.NewConv2D(p, engine(p.OC/p.Groups, run))
 	return func(c *Call) error {
 		k.Run(floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), epilogue)
 		return nil
 	}
 }
 
-func bindInputGrad[T portable.Float](engine convEngine[T]) func(s *Spec) Func {
+func bindInputGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Spec) Func {
 	return func(s *Spec) Func {
 		p := convParams(s, s.OutTypes[0], s.InTypes[1])
-		k := portable.NewConv2DInputGrad(p, engine(p.C/p.Groups, p.W/p.StrideW))
+		k := portable.NewConv2DInputGrad(p, engines)
+		if !k.Fits() {
+			return nil
+		}
 		return func(c *Call) error {
 			k.Run(floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), nil)
 			return nil
@@ -87,10 +86,13 @@ func bindInputGrad[T portable.Float](engine convEngine[T]) func(s *Spec) Func {
 	}
 }
 
-func bindWeightGrad[T portable.Float](engine convEngine[T]) func(s *Spec) Func {
+func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Spec) Func {
 	return func(s *Spec) Func {
 		p := convParams(s, s.InTypes[0], s.OutTypes[0])
-		k := portable.NewConv2DWeightGrad(p, engine(p.OC/p.Groups, 1))
+		k := portable.NewConv2DWeightGrad(p, engines)
+		if !k.Fits() {
+			return nil
+		}
 		return func(c *Call) error {
 			k.Run(floatData[T](c.Out[0]), floatData[T](c.In[1]), floatData[T](c.In[0]))
 			return nil

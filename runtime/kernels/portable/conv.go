@@ -81,6 +81,19 @@ type ConvEngine[T Float] interface {
 	Unload(dst []T, ld int, t []T, m, n int)
 }
 
+// ConvEngines chooses the engine for n result channels in each group, whose positions lie next to each other in the image
+// in runs of at least that many (1 if there are gaps between them).
+type ConvEngines[T Float] func(n, run int) ConvEngine[T]
+
+func (f ConvEngines[T]) choose(n, run int) ConvEngine[T] {
+	if f != nil {
+		if e := f(n, run); e != nil {
+			return e
+		}
+	}
+	return plainConv[T]{}
+}
+
 // convPanel is the number of rows of B by which work is cut.
 const convPanel = 32
 
@@ -263,10 +276,15 @@ type Conv2D[T Float] struct {
 	packed     []T
 }
 
-// NewConv2D binds the convolution y of x with w. A nil engine is plain Go.
-func NewConv2D[T Float](p Conv2DParams, e ConvEngine[T]) *Conv2D[T] {
+// NewConv2D binds the convolution y of x with w. Nil engines are plain Go.
+func NewConv2D[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2D[T] {
 	p = p.normal("Conv2D")
-	c := &Conv2D[T]{name: "Conv2D", p: p, e: e, cg: p.C / p.Groups, og: p.OC / p.Groups, oh: p.OutH(), ow: p.OutW()}
+	c := &Conv2D[T]{name: "Conv2D", p: p, cg: p.C / p.Groups, og: p.OC / p.Groups, oh: p.OutH(), ow: p.OutW()}
+	run := 1
+	if p.StrideW == 1 {
+		run = c.ow
+	}
+	c.e = engines.choose(c.og, run)
 	if c.oh*c.ow > 0 {
 		c.add(forwardAxis(p.H, c.oh, p.KH, p.StrideH, p.PadTop, p.DilH), forwardAxis(p.W, c.ow, p.KW, p.StrideW, p.PadLeft, p.DilW))
 	}
@@ -274,9 +292,10 @@ func NewConv2D[T Float](p Conv2DParams, e ConvEngine[T]) *Conv2D[T] {
 }
 
 // NewConv2DInputGrad binds the gradient dx of Conv2D's x, from the gradient dy of its output and w.
-func NewConv2DInputGrad[T Float](p Conv2DParams, e ConvEngine[T]) *Conv2D[T] {
+func NewConv2DInputGrad[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2D[T] {
 	p = p.normal("Conv2DInputGrad")
-	c := &Conv2D[T]{name: "Conv2DInputGrad", p: p, e: e, adjoint: true, cg: p.OC / p.Groups, og: p.C / p.Groups, oh: p.H, ow: p.W}
+	c := &Conv2D[T]{name: "Conv2DInputGrad", p: p, adjoint: true, cg: p.OC / p.Groups, og: p.C / p.Groups, oh: p.H, ow: p.W}
+	c.e = engines.choose(c.og, p.W/p.StrideW)
 	for _, h := range inputAxes(p.H, p.OutH(), p.KH, p.StrideH, p.PadTop, p.DilH) {
 		for _, v := range inputAxes(p.W, p.OutW(), p.KW, p.StrideW, p.PadLeft, p.DilW) {
 			c.add(h, v)
@@ -287,9 +306,6 @@ func NewConv2DInputGrad[T Float](p Conv2DParams, e ConvEngine[T]) *Conv2D[T] {
 
 // add adds a pass.
 func (c *Conv2D[T]) add(h, v convAxis) {
-	if c.e == nil {
-		c.e = plainConv[T]{}
-	}
 	n := roundUp(c.og, c.e.Lanes())
 	band := even(h.n, max(1, min(1024, max(128, 1<<14/max(n, 1)))/v.n))
 	s := convPass{convImage: newConvImage(h, v, c.cg, band), band: band, bands: ceilDiv(h.n, band)}
@@ -373,11 +389,23 @@ func (c *Conv2D[T]) bound() *Conv2D[T] {
 		c.chunks += c.p.N * c.p.Groups * s.bands * s.blocks
 	}
 	c.workerLen += c.image
-	if c.chunks > 0 {
+	if c.chunks > 0 && c.Fits() {
 		reserve[T](c.workerLen, c.weightsLen)
 	}
 	return c
 }
+
+// Fits reports whether the padded part of an image that a run copies is in proportion to the image. It is not where a
+// dilation is far greater than the image; then there is no Run.
+func (c *Conv2D[T]) Fits() bool {
+	if len(c.passes) == 0 {
+		return true
+	}
+	h, v := &c.passes[0].h, &c.passes[0].v
+	return fits(c.image, c.cg*h.size*v.size)
+}
+
+func fits(copied, image int) bool { return copied >= 0 && (copied < 1<<24 || copied/256 < image) }
 
 // Run computes the result: y of x and w, or dx of dy and w. A sample of it has the same bits for any N. Padding is zeros, some
 // of which take part: an infinite weight may make them NaN. The epilogue may be nil.
@@ -578,12 +606,10 @@ type Conv2DWeightGrad[T Float] struct {
 	sums             []T
 }
 
-// NewConv2DWeightGrad binds the gradient dw of Conv2D's w, from the gradient dy of its output and x. A nil engine is plain Go.
-func NewConv2DWeightGrad[T Float](p Conv2DParams, e ConvEngine[T]) *Conv2DWeightGrad[T] {
-	if e == nil {
-		e = plainConv[T]{}
-	}
+// NewConv2DWeightGrad binds the gradient dw of Conv2D's w, from the gradient dy of its output and x. Nil engines are plain Go.
+func NewConv2DWeightGrad[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2DWeightGrad[T] {
 	p = p.normal("Conv2DWeightGrad")
+	e := engines.choose(p.OC/p.Groups, 1)
 	kk := p.KH * p.KW
 	c := &Conv2DWeightGrad[T]{p: p, e: e, cg: p.C / p.Groups, og: p.OC / p.Groups, oh: p.OutH(), ow: p.OutW()}
 	c.taps = c.cg * kk
@@ -620,8 +646,15 @@ func NewConv2DWeightGrad[T Float](p Conv2DParams, e ConvEngine[T]) *Conv2DWeight
 	// Parts cost memory and their sum; jobs are enough for a few workers.
 	c.parts = max(1, min(2*few, p.N*c.bands, ceilDiv(2*few, c.jobs), 1<<18/(c.slot*c.jobs)))
 	c.workerLen = c.image.room(c.channels) + roundUp(n*len(c.cols), 16) + c.slot
-	reserve[T](c.workerLen, c.slot*c.jobs*c.parts)
+	if c.Fits() {
+		reserve[T](c.workerLen, c.slot*c.jobs*c.parts)
+	}
 	return c
+}
+
+// Fits is Conv2D.Fits.
+func (c *Conv2DWeightGrad[T]) Fits() bool {
+	return c.jobs == 0 || fits(c.image.room(c.channels), c.channels*c.p.H*c.p.W)
 }
 
 // Run computes dw.

@@ -33,7 +33,7 @@ func BenchmarkConv(b *testing.B) {
 		{"depthwise", same(1, portable.Conv2DParams{N: 1, C: 64, H: 56, W: 56, OC: 64, KH: 3, KW: 3, Groups: 64})},
 	} {
 		p := s.p
-		groups, stride := max(p.Groups, 1), max(p.StrideW, 1)
+		groups := max(p.Groups, 1)
 		r := newRand(1)
 		fill := func(n int) []float32 {
 			x := make([]float32, n)
@@ -45,17 +45,13 @@ func BenchmarkConv(b *testing.B) {
 		x, w := fill(p.N*p.C*p.H*p.W), fill(p.OC*p.C/groups*p.KH*p.KW)
 		dy := fill(p.N * p.OC * p.OutH() * p.OutW())
 		dx, dw, y := make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(dy))
-		run := 1
-		if stride == 1 {
-			run = p.OutW()
-		}
 		for _, threads := range []int{1, 2} {
 			portable.SetThreads(threads)
 			for _, l := range supported() {
 				setLevel(l)
-				forward := portable.NewConv2D(p, ConvF32(p.OC/groups, run))
-				input := portable.NewConv2DInputGrad(p, ConvF32(p.C/groups, p.W/stride))
-				weight := portable.NewConv2DWeightGrad(p, ConvF32(p.OC/groups, 1))
+				forward := portable.NewConv2D(p, ConvF32)
+				input := portable.NewConv2DInputGrad(p, ConvF32)
+				weight := portable.NewConv2DWeightGrad(p, ConvF32)
 				for _, k := range []struct {
 					name string
 					run  func()
@@ -66,10 +62,8 @@ func BenchmarkConv(b *testing.B) {
 				} {
 					b.Run(fmt.Sprintf("%s/%s/threads=%d/%s", s.name, k.name, threads, l), func(b *testing.B) {
 						portable.SetThreads(threads)
-						setLevel(l)
 						setLevel(supported()[0])
 						peak := peakFlops()
-						setLevel(l)
 						ops := 2 * float64(len(dy)) * float64(len(w)/p.OC)
 						least := 1.0
 						for b.Loop() {
