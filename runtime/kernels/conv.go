@@ -37,18 +37,9 @@ func bindFloats(op string, match func(in []graph.TensorType, attrs graph.Attrs) 
 	}
 }
 
-// sizes is the shape of a type whose dims are constant.
-func sizes(t graph.TensorType) []int {
-	shape, ok := t.ConstShape()
-	if !ok {
-		panic("kernels: bound to the symbolic type " + t.String())
-	}
-	return shape
-}
-
 // convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW].
 func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
-	x, w := sizes(xt), sizes(wt)
+	x, w := sizes(xt, 4), sizes(wt, 4)
 	strides, pads, dilations := s.Ints("strides"), s.Ints("pads"), s.Ints("dilations")
 	return portable.Conv2DParams{
 		N: x[0], C: x[1], H: x[2], W: x[3],
@@ -102,7 +93,7 @@ func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *S
 
 // poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW].
 func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
-	x, y := sizes(xt), sizes(yt)
+	x, y := sizes(xt, 4), sizes(yt, 4)
 	kernel, strides, pads := s.Ints("kernel"), s.Ints("strides"), s.Ints("pads")
 	p := portable.Pool2DParams{
 		N: x[0], C: x[1], H: x[2], W: x[3],
@@ -130,7 +121,7 @@ func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s 
 // bindMaxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool):
 // negative ones count from the end of the plane, and one out of range is an error.
 func bindMaxPoolGrad[T portable.Float](s *Spec) Func {
-	x, y := sizes(s.OutTypes[0]), sizes(s.InTypes[0])
+	x, y := sizes(s.OutTypes[0], 4), sizes(s.InTypes[0], 4)
 	k := portable.NewMaxPool2DGrad[T](portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
 	return func(c *Call) error {
 		return k.MaxGradRun(floatData[T](c.Out[0]), floatData[T](c.In[0]), data[int64](c.In[1]))

@@ -269,7 +269,10 @@ type Conv2D[T Float] struct {
 	chunks     int
 	weightsLen int
 	workerLen  int
-	image      int // of the worker's scratch
+	image      int // the worker's scratch begins with an image
+	weights    int // where a block of packed weights begins in it,
+	order      int // and where there is room for bringing them into order
+	once       bool // each packed weight is used once: a chunk packs its own
 	packing    bool
 	epilogue   Epilogue
 	y, x, w    []T
@@ -324,7 +327,9 @@ func (c *Conv2D[T]) add(h, v convAxis) {
 		t0, t1 := h.valid(i)
 		seen += t1 - t0
 	}
-	s.rowsFirst = float64(seen) < 0.95*float64(h.n*len(h.taps))
+	// Weights in another order take longer to pack, which must be worth it for a single image.
+	left := h.n*len(h.taps) - seen
+	s.rowsFirst = 20*left > h.n*len(h.taps) && left*v.n > 32*len(h.taps)
 	if s.k > 0 {
 		s.taps = make([]int, s.k)
 		s.eachTap(c.cg, func(p, ch, row, col int) { s.taps[p] = s.offset(ch, 0, 0, h.taps[row], v.taps[col]) })
@@ -382,13 +387,23 @@ func (c *Conv2D[T]) bound() *Conv2D[T] {
 	if n > 0 && n < few && c.og > convPanel {
 		c.block = roundUp(ceilDiv(c.og, ceilDiv(few, n)), convPanel)
 	}
+	c.once = c.p.N == 1
+	kb := 0
 	for i := range c.passes {
 		s := &c.passes[i]
+		c.once = c.once && s.bands == 1 && !s.rowsFirst
+		kb = max(kb, s.kb)
 		s.chunk = c.chunks
 		s.blocks = ceilDiv(c.og, max(c.block, 1))
 		c.chunks += c.p.N * c.p.Groups * s.bands * s.blocks
 	}
 	c.workerLen += c.image
+	if c.once {
+		c.weightsLen = 0
+		c.weights = roundUp(c.workerLen, 16)
+		c.order = c.weights + roundUp(c.block, c.e.Lanes())*kb
+		c.workerLen = c.order + c.block*kb
+	}
 	if c.chunks > 0 && c.Fits() {
 		reserve[T](c.workerLen, c.weightsLen)
 	}
@@ -419,12 +434,16 @@ func (c *Conv2D[T]) Run(y, x, w []T, epilogue Epilogue) {
 		return
 	}
 	c.y, c.x, c.w, c.epilogue = y, x, w, epilogue
-	c.packed = take[T](c.weightsLen)
-	c.packing = true
-	run(len(c.passes)*c.p.Groups*ceilDiv(c.og, convPanel), c.weightsLen, c)
-	c.packing = false
+	if !c.once {
+		c.packed = take[T](c.weightsLen)
+		c.packing = true
+		run(len(c.passes)*c.p.Groups*ceilDiv(c.og, convPanel), c.weightsLen, c)
+		c.packing = false
+	}
 	run(c.chunks, c.work(), c)
-	give(c.packed)
+	if !c.once {
+		give(c.packed)
+	}
 	c.y, c.x, c.w, c.packed, c.epilogue = nil, nil, nil, nil, nil
 }
 
@@ -466,37 +485,40 @@ func (c *Conv2D[T]) Do(worker, chunk int) {
 
 // pack packs the weights of up to convPanel result channels from j0 on of a group.
 func (c *Conv2D[T]) pack(s *convPass, group, j0 int, buf []T) {
-	n := min(convPanel, c.og-j0)
 	all := roundUp(c.og, c.e.Lanes())
 	packed := c.packed[s.weights+group*all*s.k:]
-	kk := c.p.KH * c.p.KW
 	for k0 := 0; k0 < s.k; k0 += s.kb {
-		kc := min(s.kb, s.k-k0)
-		dst := packed[k0*all+j0*kc:]
-		switch {
-		case !c.adjoint && !s.rowsFirst:
-			c.e.Pack(dst, c.w[(group*c.og+j0)*s.k+k0:], s.k, n, kc, 0, kc)
-			continue
-		case c.adjoint && !s.rowsFirst && len(s.h.taps)*len(s.v.taps) == kk:
-			// All taps of a channel of dy lie together.
-			for p := k0; p < k0+kc; {
-				ch, tap := p/kk, p%kk
-				end := min(p+kk-tap, k0+kc)
-				c.e.Pack(dst, c.w[((group*c.cg+ch)*c.og+j0)*kk+tap:], kk, n, kc, p-k0, end-k0)
-				p = end
-			}
-			continue
-		}
-		for j := range n {
-			row := buf[j*kc : (j+1)*kc]
-			if c.adjoint {
-				weigh(s, row, k0, c.cg, c.w[(group*c.cg*c.og+j0+j)*kk:], c.og*kk, c.p.KW)
-			} else {
-				weigh(s, row, k0, c.cg, c.w[(group*c.og+j0+j)*c.cg*kk:], kk, c.p.KW)
-			}
-		}
-		c.e.Pack(dst, buf, kc, n, kc, 0, kc)
+		c.packBlock(s, packed[k0*all+j0*min(s.kb, s.k-k0):], group, j0, min(convPanel, c.og-j0), k0, buf)
 	}
+}
+
+// packBlock packs the taps of a block from k0 on for n channels from j0 on.
+func (c *Conv2D[T]) packBlock(s *convPass, dst []T, group, j0, n, k0 int, buf []T) {
+	kk := c.p.KH * c.p.KW
+	kc := min(s.kb, s.k-k0)
+	switch {
+	case !c.adjoint && !s.rowsFirst:
+		c.e.Pack(dst, c.w[(group*c.og+j0)*s.k+k0:], s.k, n, kc, 0, kc)
+		return
+	case c.adjoint && !s.rowsFirst && len(s.h.taps)*len(s.v.taps) == kk:
+		// All taps of a channel of dy lie together.
+		for p := k0; p < k0+kc; {
+			ch, tap := p/kk, p%kk
+			end := min(p+kk-tap, k0+kc)
+			c.e.Pack(dst, c.w[((group*c.cg+ch)*c.og+j0)*kk+tap:], kk, n, kc, p-k0, end-k0)
+			p = end
+		}
+		return
+	}
+	for j := range n {
+		row := buf[j*kc : (j+1)*kc]
+		if c.adjoint {
+			weigh(s, row, k0, c.cg, c.w[(group*c.cg*c.og+j0+j)*kk:], c.og*kk, c.p.KW)
+		} else {
+			weigh(s, row, k0, c.cg, c.w[(group*c.og+j0+j)*c.cg*kk:], kk, c.p.KW)
+		}
+	}
+	c.e.Pack(dst, buf, kc, n, kc, 0, kc)
 }
 
 // weigh writes the weights of taps from k0 on to dst; those of neighbouring channels are ld apart in w, in rows of kw.
@@ -538,7 +560,10 @@ func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
 	if s.k > 0 {
 		a = cut(&s.convImage, a, c.cg, i0, buf)
 	}
-	packed := c.packed[s.weights+job%c.p.Groups*all*s.k:]
+	var packed []T
+	if !c.once {
+		packed = c.packed[s.weights+job%c.p.Groups*all*s.k:]
+	}
 	per := s.k / max(len(s.h.taps), 1) // taps of a row of the kernel
 	for _, r := range s.runs {
 		if r.i0 < i0 || r.i0 >= i0+height {
@@ -560,7 +585,13 @@ func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
 			if s.v.step == 1 {
 				run = s.v.n
 			}
-			c.e.Sum(t, ld, at, n, a, rows, run, s.taps[p0:p1], packed[k0*all+j0*kc:], kc, p0-k0, p0 > lo)
+			b := buf[c.weights:]
+			if c.once {
+				c.packBlock(s, b, job%c.p.Groups, j0, n, k0, buf[c.order:])
+			} else {
+				b = packed[k0*all+j0*kc:]
+			}
+			c.e.Sum(t, ld, at, n, a, rows, run, s.taps[p0:p1], b, kc, p0-k0, p0 > lo)
 		}
 	}
 	switch {
