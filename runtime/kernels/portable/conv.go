@@ -269,9 +269,9 @@ type Conv2D[T Float] struct {
 	chunks     int
 	weightsLen int
 	workerLen  int
-	image      int // the worker's scratch begins with an image
-	weights    int // where a block of packed weights begins in it,
-	order      int // and where there is room for bringing them into order
+	image      int  // the worker's scratch begins with an image
+	weights    int  // where a block of packed weights begins in it,
+	order      int  // and where there is room for bringing them into order
 	once       bool // each packed weight is used once: a chunk packs its own
 	packing    bool
 	epilogue   Epilogue
