@@ -22,12 +22,39 @@ func init() {
 	bindFloats("avg_pool_grad", averages, bindAvgPoolGrad[float32], bindAvgPoolGrad[float64])
 }
 
-// planes matches two spatial axes.
-func planes(in []graph.TensorType, _ graph.Attrs) bool { return in[0].Rank() == 4 }
+// planes matches one or two spatial axes.
+func planes(in []graph.TensorType, _ graph.Attrs) bool { return in[0].Rank() == 3 || in[0].Rank() == 4 }
 
-// averages matches two spatial axes and windows that divide by their own number of cells.
+// averages matches the same and windows that divide by their own number of cells.
 func averages(in []graph.TensorType, attrs graph.Attrs) bool {
-	return in[0].Rank() == 4 && attrs.Int("divisor") == 0
+	return planes(in, attrs) && attrs.Int("divisor") == 0
+}
+
+// nchw returns the shape of a type, where a first spatial axis of size 1 stands for one that is missing.
+func nchw(t graph.TensorType) []int {
+	n := sizes(t, t.Rank())
+	if len(n) == 3 {
+		return []int{n[0], n[1], 1, n[2]}
+	}
+	return n
+}
+
+// both returns an attribute that has a number per spatial axis, or the one that stands for the axis that is missing.
+func both(s *Spec, name string, missing int) (h, v int) {
+	n := s.Ints(name)
+	if len(n) == 1 {
+		return missing, n[0]
+	}
+	return n[0], n[1]
+}
+
+// sides returns the pads.
+func sides(s *Spec) (top, left, bottom, right int) {
+	n := s.Ints("pads")
+	if len(n) == 2 {
+		return 0, n[0], 0, n[1]
+	}
+	return n[0], n[1], n[2], n[3]
 }
 
 // bindFloats adds the f32 and the f64 row of an op; a nil Func leaves the node to the reference.
@@ -37,18 +64,14 @@ func bindFloats(op string, match func(in []graph.TensorType, attrs graph.Attrs) 
 	}
 }
 
-// convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW].
+// convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW], where H and KH may be missing.
 func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
-	x, w := sizes(xt, 4), sizes(wt, 4)
-	strides, pads, dilations := s.Ints("strides"), s.Ints("pads"), s.Ints("dilations")
-	return portable.Conv2DParams{
-		N: x[0], C: x[1], H: x[2], W: x[3],
-		OC: w[0], KH: w[2], KW: w[3],
-		StrideH: strides[0], StrideW: strides[1],
-		PadTop: pads[0], PadLeft: pads[1], PadBottom: pads[2], PadRight: pads[3],
-		DilH: dilations[0], DilW: dilations[1],
-		Groups: s.Int("groups"),
-	}
+	x, w := nchw(xt), nchw(wt)
+	p := portable.Conv2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OC: w[0], KH: w[2], KW: w[3], Groups: s.Int("groups")}
+	p.StrideH, p.StrideW = both(s, "strides", 1)
+	p.DilH, p.DilW = both(s, "dilations", 1)
+	p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = sides(s)
+	return p
 }
 
 func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines portable.ConvEngines[T]) Func {
@@ -91,19 +114,15 @@ func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *S
 	}
 }
 
-// poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW].
+// poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW], where H and OH may be missing.
 func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
-	x, y := sizes(xt, 4), sizes(yt, 4)
-	kernel, strides, pads := s.Ints("kernel"), s.Ints("strides"), s.Ints("pads")
-	p := portable.Pool2DParams{
-		N: x[0], C: x[1], H: x[2], W: x[3],
-		KH: kernel[0], KW: kernel[1],
-		StrideH: strides[0], StrideW: strides[1],
-		PadTop: pads[0], PadLeft: pads[1], PadBottom: pads[2], PadRight: pads[3],
-		OutH: y[2], OutW: y[3],
-	}
-	if d := s.Ints("dilations"); len(d) == 2 {
-		p.DilH, p.DilW = d[0], d[1]
+	x, y := nchw(xt), nchw(yt)
+	p := portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}
+	p.KH, p.KW = both(s, "kernel", 1)
+	p.StrideH, p.StrideW = both(s, "strides", 1)
+	p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = sides(s)
+	if len(s.Ints("dilations")) > 0 {
+		p.DilH, p.DilW = both(s, "dilations", 1)
 	}
 	return p
 }
@@ -121,7 +140,7 @@ func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s 
 // bindMaxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool):
 // negative ones count from the end of the plane, and one out of range is an error.
 func bindMaxPoolGrad[T portable.Float](s *Spec) Func {
-	x, y := sizes(s.OutTypes[0], 4), sizes(s.InTypes[0], 4)
+	x, y := nchw(s.OutTypes[0]), nchw(s.InTypes[0])
 	k := portable.NewMaxPool2DGrad[T](portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
 	return func(c *Call) error {
 		return k.MaxGradRun(floatData[T](c.Out[0]), floatData[T](c.In[0]), data[int64](c.In[1]))
