@@ -71,12 +71,12 @@ func window(start, taps, dil, size int) (lo, hi int) {
 	return lo, max(lo, hi)
 }
 
-// A PoolEngine computes rows of windows of 2x2 cells with a stride of 2, from the rows r0 and r1 of cells.
+// A PoolEngine computes windows of 2x2 cells with a stride of 2: rows of n of them, all inside a plane whose rows are w long.
 type PoolEngine[T Float] interface {
-	// Max stores the maxima and, unless index is nil, where they are, if r0 starts at at and r1 w cells later.
-	Max(y []T, index []int64, r0, r1 []T, at, w int)
+	// Max stores the maxima and, unless index is nil, where in the plane they are.
+	Max(y []T, index []int64, x []T, n, w int)
 	// Mean stores the means.
-	Mean(y []T, r0, r1 []T)
+	Mean(y, x []T, n, w int)
 }
 
 // Pool2D is a pooling or an adjoint of one, bound to sizes. Runs of one Pool2D must not overlap.
@@ -236,22 +236,14 @@ func maxPlane[T Float](c *Pool2D[T], y, x []T, index []int64) {
 }
 
 func maxQuads[T Float](c *Pool2D[T], y, x []T, index []int64) {
-	n, w := c.p.OutW, c.p.W
-	for i := 0; i < len(y); i += n {
-		at := i / n * 2 * w
-		var ix []int64
-		if index != nil {
-			ix = index[i : i+n]
-		}
-		c.e.Max(y[i:i+n], ix, x[at:at+2*n], x[at+w:][:2*n], at, w)
+	if len(y) > 0 {
+		c.e.Max(y, index, x, c.p.OutW, c.p.W)
 	}
 }
 
 func meanQuads[T Float](c *Pool2D[T], y, x []T, _ []int64) {
-	n, w := c.p.OutW, c.p.W
-	for i := 0; i < len(y); i += n {
-		at := i / n * 2 * w
-		c.e.Mean(y[i:i+n], x[at:at+2*n], x[at+w:][:2*n])
+	if len(y) > 0 {
+		c.e.Mean(y, x, c.p.OutW, c.p.W)
 	}
 }
 
@@ -340,22 +332,23 @@ func meanQuadsGrad[T Float](c *Pool2D[T], dy, dx []T, _ []int64) {
 type PlainPool[T Float] struct{}
 
 // Max has no branches on the values but for NaN.
-func (PlainPool[T]) Max(y []T, index []int64, r0, r1 []T, at, w int) {
-	if index != nil {
-		index = index[:len(y)]
-	}
-	for i := range y {
-		a, b := (*[2]T)(r0[2*i:]), (*[2]T)(r1[2*i:])
-		p, q := above(a[1], a[0]), above(b[1], b[0])
-		best := [2]T{a[p&1], b[q&1]}
-		k := above(best[1], best[0])
-		if sum := a[0] + a[1] + b[0] + b[1]; sum != sum {
-			p, q, k = firstMax(a, b)
-			best = [2]T{a[p&1], b[q&1]}
-		}
-		y[i] = best[k&1]
-		if index != nil {
-			index[i] = int64(at + 2*i + p + k*(w+q-p))
+func (PlainPool[T]) Max(y []T, index []int64, x []T, n, w int) {
+	for i := 0; i < len(y); i += n {
+		at := i / n * 2 * w
+		r0, r1 := x[at:at+2*n], x[at+w:][:2*n]
+		for j := range n {
+			a, b := (*[2]T)(r0[2*j:]), (*[2]T)(r1[2*j:])
+			p, q := above(a[1], a[0]), above(b[1], b[0])
+			best := [2]T{a[p&1], b[q&1]}
+			k := above(best[1], best[0])
+			if sum := a[0] + a[1] + b[0] + b[1]; sum != sum {
+				p, q, k = firstMax(a, b)
+				best = [2]T{a[p&1], b[q&1]}
+			}
+			y[i+j] = best[k&1]
+			if index != nil {
+				index[i+j] = int64(at + 2*j + p + k*(w+q-p))
+			}
 		}
 	}
 }
@@ -384,9 +377,13 @@ func firstMax[T Float](a, b *[2]T) (p, q, k int) {
 	return p, q, k
 }
 
-func (PlainPool[T]) Mean(y []T, r0, r1 []T) {
-	for i := range y {
-		a, b := (*[2]T)(r0[2*i:]), (*[2]T)(r1[2*i:])
-		y[i] = (a[0] + a[1] + b[0] + b[1]) * 0.25
+func (PlainPool[T]) Mean(y, x []T, n, w int) {
+	for i := 0; i < len(y); i += n {
+		at := i / n * 2 * w
+		r0, r1 := x[at:at+2*n], x[at+w:][:2*n]
+		for j := range n {
+			a, b := (*[2]T)(r0[2*j:]), (*[2]T)(r1[2*j:])
+			y[i+j] = (a[0] + a[1] + b[0] + b[1]) * 0.25
+		}
 	}
 }

@@ -4805,79 +4805,104 @@ stored:
 	VZEROUPPER
 	RET
 
-// func maxima4F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
+// func maxima4F32(rows int, n int, x *float32, w int, y *float32, ld int, index *int64, at int)
 // Requires: AVX, AVX2
-TEXT ·maxima4F32(SB), NOSPLIT, $0-56
-	MOVQ         n+0(FP), AX
-	MOVQ         r0+8(FP), CX
-	MOVQ         r1+16(FP), DX
-	MOVQ         y+24(FP), BX
-	MOVQ         index+32(FP), SI
-	MOVQ         at+40(FP), DI
-	MOVQ         w+48(FP), R8
+TEXT ·maxima4F32(SB), NOSPLIT, $0-64
+	MOVQ         rows+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+32(FP), DX
+	MOVQ         w+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         ld+40(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         index+48(FP), R11
+	MOVQ         at+56(FP), DI
 	VMOVQ        DI, X0
 	VPBROADCASTQ X0, X0
+	VPADDQ       pairs<>+0(SB), X0, X0
 	MOVQ         $0x00000001, DI
-	VMOVQ        DI, X1
-	VPBROADCASTD X1, X1
-	VMOVQ        R8, X2
+	MOVQ         w+24(FP), R8
+	VMOVQ        DI, X2
 	VPBROADCASTD X2, X2
-	INCQ         R8
 	VMOVQ        R8, X3
 	VPBROADCASTD X3, X3
-	MOVQ         $0x00000008, DI
-	VMOVQ        DI, X4
-	VPBROADCASTQ X4, X4
-	MOVQ         $0x00000004, DI
-	VMOVQ        DI, X5
+	INCQ         R8
+	VMOVQ        R8, X4
+	VPBROADCASTD X4, X4
+	LEAQ         -2(R8)(R8*1), R8
+	VMOVQ        R8, X5
 	VPBROADCASTQ X5, X5
-	VPADDQ       pairs<>+0(SB), X0, X0
+	MOVQ         $0x00000008, DI
+	VMOVQ        DI, X6
+	VPBROADCASTQ X6, X6
+	MOVQ         $0x00000004, DI
+	VMOVQ        DI, X7
+	VPBROADCASTQ X7, X7
+
+row:
+	MOVQ    n+8(FP), DI
+	MOVQ    CX, R8
+	LEAQ    (CX)(BX*1), R9
+	MOVQ    DX, R10
+	VMOVDQU X0, X1
+	MOVQ    R11, R12
 
 loop:
-	VMOVUPS   (CX), X6
-	VMOVUPS   16(CX), X7
-	VSHUFPS   $0x88, X7, X6, X8
-	VSHUFPS   $0xdd, X7, X6, X6
-	VMOVUPS   (DX), X7
-	VMOVUPS   16(DX), X9
-	VSHUFPS   $0x88, X9, X7, X10
-	VSHUFPS   $0xdd, X9, X7, X7
-	VPXOR     X9, X9, X9
-	VCMPPS    $0x16, X8, X6, X11
-	VCMPPS    $0x07, X8, X8, X12
-	VANDPS    X12, X11, X11
-	VBLENDVPS X11, X6, X8, X8
-	VBLENDVPS X11, X1, X9, X9
-	VCMPPS    $0x16, X8, X10, X6
-	VCMPPS    $0x07, X8, X8, X11
-	VANDPS    X11, X6, X6
-	VBLENDVPS X6, X10, X8, X8
-	VBLENDVPS X6, X2, X9, X9
-	VCMPPS    $0x16, X8, X7, X6
-	VCMPPS    $0x07, X8, X8, X10
-	VANDPS    X10, X6, X6
-	VBLENDVPS X6, X7, X8, X8
-	VBLENDVPS X6, X3, X9, X9
-	VMOVUPS   X8, (BX)
-	TESTQ     SI, SI
+	VMOVUPS   (R8), X8
+	VMOVUPS   16(R8), X9
+	VSHUFPS   $0x88, X9, X8, X10
+	VSHUFPS   $0xdd, X9, X8, X8
+	VMOVUPS   (R9), X9
+	VMOVUPS   16(R9), X11
+	VSHUFPS   $0x88, X11, X9, X12
+	VSHUFPS   $0xdd, X11, X9, X9
+	VPXOR     X11, X11, X11
+	VCMPPS    $0x16, X10, X8, X13
+	VCMPPS    $0x07, X10, X10, X14
+	VANDPS    X14, X13, X13
+	VBLENDVPS X13, X8, X10, X10
+	VBLENDVPS X13, X2, X11, X11
+	VCMPPS    $0x16, X10, X12, X8
+	VCMPPS    $0x07, X10, X10, X13
+	VANDPS    X13, X8, X8
+	VBLENDVPS X8, X12, X10, X10
+	VBLENDVPS X8, X3, X11, X11
+	VCMPPS    $0x16, X10, X9, X8
+	VCMPPS    $0x07, X10, X10, X12
+	VANDPS    X12, X8, X8
+	VBLENDVPS X8, X9, X10, X10
+	VBLENDVPS X8, X4, X11, X11
+	VMOVUPS   X10, (R10)
+	TESTQ     R11, R11
 	JZ        next
-	VPSHUFD   $0x0e, X9, X6
-	VPMOVSXDQ X9, X7
-	VPADDQ    X0, X7, X7
-	VMOVDQU   X7, (SI)
-	VPMOVSXDQ X6, X7
-	VPADDQ    X0, X7, X7
-	VPADDQ    X5, X7, X7
-	VMOVDQU   X7, 16(SI)
-	ADDQ      $0x20, SI
-	VPADDQ    X4, X0, X0
+	VPSHUFD   $0x0e, X11, X8
+	VPMOVSXDQ X11, X9
+	VPADDQ    X1, X9, X9
+	VMOVDQU   X9, (R12)
+	VPMOVSXDQ X8, X9
+	VPADDQ    X1, X9, X9
+	VPADDQ    X7, X9, X9
+	VMOVDQU   X9, 16(R12)
+	ADDQ      $0x20, R12
+	VPADDQ    X6, X1, X1
 
 next:
-	ADDQ $0x20, CX
-	ADDQ $0x20, DX
-	ADDQ $0x10, BX
+	ADDQ   $0x20, R8
+	ADDQ   $0x20, R9
+	ADDQ   $0x10, R10
+	DECQ   DI
+	JNZ    loop
+	LEAQ   (CX)(BX*2), CX
+	ADDQ   SI, DX
+	VPADDQ X5, X0, X0
+	TESTQ  R11, R11
+	JZ     unplaced
+	MOVQ   ld+40(FP), DI
+	LEAQ   (R11)(DI*8), R11
+
+unplaced:
 	DECQ AX
-	JNZ  loop
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -4891,135 +4916,182 @@ DATA pairs<>+48(SB)/8, $0x000000000000000c
 DATA pairs<>+56(SB)/8, $0x000000000000000e
 GLOBL pairs<>(SB), RODATA|NOPTR, $64
 
-// func means4F32(n int, r0 *float32, r1 *float32, y *float32)
+// func means4F32(rows int, n int, x *float32, w int, y *float32, ld int)
 // Requires: AVX, AVX2
-TEXT ·means4F32(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         r0+8(FP), CX
-	MOVQ         r1+16(FP), DX
-	MOVQ         y+24(FP), BX
-	MOVQ         $0x3e800000, SI
-	VMOVQ        SI, X0
+TEXT ·means4F32(SB), NOSPLIT, $0-48
+	MOVQ         rows+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+32(FP), DX
+	MOVQ         w+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         ld+40(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         $0x3e800000, DI
+	VMOVQ        DI, X0
 	VBROADCASTSS X0, X0
 
+row:
+	MOVQ n+8(FP), DI
+	MOVQ CX, R8
+	LEAQ (CX)(BX*1), R9
+	MOVQ DX, R10
+
 loop:
-	VMOVUPS (CX), X1
-	VMOVUPS 16(CX), X2
+	VMOVUPS (R8), X1
+	VMOVUPS 16(R8), X2
 	VSHUFPS $0x88, X2, X1, X3
 	VSHUFPS $0xdd, X2, X1, X1
-	VMOVUPS (DX), X2
-	VMOVUPS 16(DX), X4
+	VMOVUPS (R9), X2
+	VMOVUPS 16(R9), X4
 	VSHUFPS $0x88, X4, X2, X5
 	VSHUFPS $0xdd, X4, X2, X2
 	VADDPS  X1, X3, X3
 	VADDPS  X5, X3, X3
 	VADDPS  X2, X3, X3
 	VMULPS  X0, X3, X3
-	VMOVUPS X3, (BX)
-	ADDQ    $0x20, CX
-	ADDQ    $0x20, DX
-	ADDQ    $0x10, BX
-	DECQ    AX
+	VMOVUPS X3, (R10)
+	ADDQ    $0x20, R8
+	ADDQ    $0x20, R9
+	ADDQ    $0x10, R10
+	DECQ    DI
 	JNZ     loop
+	LEAQ    (CX)(BX*2), CX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNZ     row
 	VZEROUPPER
 	RET
 
-// func maxima8F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
+// func maxima8F32(rows int, n int, x *float32, w int, y *float32, ld int, index *int64, at int)
 // Requires: AVX, AVX2
-TEXT ·maxima8F32(SB), NOSPLIT, $0-56
-	MOVQ         n+0(FP), AX
-	MOVQ         r0+8(FP), CX
-	MOVQ         r1+16(FP), DX
-	MOVQ         y+24(FP), BX
-	MOVQ         index+32(FP), SI
-	MOVQ         at+40(FP), DI
-	MOVQ         w+48(FP), R8
+TEXT ·maxima8F32(SB), NOSPLIT, $0-64
+	MOVQ         rows+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+32(FP), DX
+	MOVQ         w+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         ld+40(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         index+48(FP), R11
+	MOVQ         at+56(FP), DI
 	VMOVQ        DI, X0
 	VPBROADCASTQ X0, Y0
+	VPADDQ       pairs<>+0(SB), Y0, Y0
 	MOVQ         $0x00000001, DI
-	VMOVQ        DI, X1
-	VPBROADCASTD X1, Y1
-	VMOVQ        R8, X2
+	MOVQ         w+24(FP), R8
+	VMOVQ        DI, X2
 	VPBROADCASTD X2, Y2
-	INCQ         R8
 	VMOVQ        R8, X3
 	VPBROADCASTD X3, Y3
-	MOVQ         $0x00000010, DI
-	VMOVQ        DI, X4
-	VPBROADCASTQ X4, Y4
-	MOVQ         $0x00000008, DI
-	VMOVQ        DI, X5
+	INCQ         R8
+	VMOVQ        R8, X4
+	VPBROADCASTD X4, Y4
+	LEAQ         -2(R8)(R8*1), R8
+	VMOVQ        R8, X5
 	VPBROADCASTQ X5, Y5
-	VPADDQ       pairs<>+0(SB), Y0, Y0
+	MOVQ         $0x00000010, DI
+	VMOVQ        DI, X6
+	VPBROADCASTQ X6, Y6
+	MOVQ         $0x00000008, DI
+	VMOVQ        DI, X7
+	VPBROADCASTQ X7, Y7
+
+row:
+	MOVQ    n+8(FP), DI
+	MOVQ    CX, R8
+	LEAQ    (CX)(BX*1), R9
+	MOVQ    DX, R10
+	VMOVDQU Y0, Y1
+	MOVQ    R11, R12
 
 loop:
-	VMOVUPS      (CX), Y6
-	VMOVUPS      32(CX), Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VMOVUPS      (DX), Y7
-	VMOVUPS      32(DX), Y9
-	VSHUFPS      $0x88, Y9, Y7, Y10
-	VSHUFPS      $0xdd, Y9, Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	VCMPPS       $0x16, Y8, Y6, Y11
-	VCMPPS       $0x07, Y8, Y8, Y12
-	VANDPS       Y12, Y11, Y11
-	VBLENDVPS    Y11, Y6, Y8, Y8
-	VBLENDVPS    Y11, Y1, Y9, Y9
-	VCMPPS       $0x16, Y8, Y10, Y6
-	VCMPPS       $0x07, Y8, Y8, Y11
-	VANDPS       Y11, Y6, Y6
-	VBLENDVPS    Y6, Y10, Y8, Y8
-	VBLENDVPS    Y6, Y2, Y9, Y9
-	VCMPPS       $0x16, Y8, Y7, Y6
-	VCMPPS       $0x07, Y8, Y8, Y10
-	VANDPS       Y10, Y6, Y6
-	VBLENDVPS    Y6, Y7, Y8, Y8
-	VBLENDVPS    Y6, Y3, Y9, Y9
-	VPERMQ       $0xd8, Y8, Y8
-	VMOVUPS      Y8, (BX)
-	TESTQ        SI, SI
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VMOVUPS      (R9), Y9
+	VMOVUPS      32(R9), Y11
+	VSHUFPS      $0x88, Y11, Y9, Y12
+	VSHUFPS      $0xdd, Y11, Y9, Y9
+	VPXOR        Y11, Y11, Y11
+	VCMPPS       $0x16, Y10, Y8, Y13
+	VCMPPS       $0x07, Y10, Y10, Y14
+	VANDPS       Y14, Y13, Y13
+	VBLENDVPS    Y13, Y8, Y10, Y10
+	VBLENDVPS    Y13, Y2, Y11, Y11
+	VCMPPS       $0x16, Y10, Y12, Y8
+	VCMPPS       $0x07, Y10, Y10, Y13
+	VANDPS       Y13, Y8, Y8
+	VBLENDVPS    Y8, Y12, Y10, Y10
+	VBLENDVPS    Y8, Y3, Y11, Y11
+	VCMPPS       $0x16, Y10, Y9, Y8
+	VCMPPS       $0x07, Y10, Y10, Y12
+	VANDPS       Y12, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y10, Y10
+	VBLENDVPS    Y8, Y4, Y11, Y11
+	VPERMQ       $0xd8, Y10, Y10
+	VMOVUPS      Y10, (R10)
+	TESTQ        R11, R11
 	JZ           next
-	VPERMQ       $0xd8, Y9, Y9
-	VEXTRACTI128 $0x01, Y9, X6
-	VPMOVSXDQ    X9, Y7
-	VPADDQ       Y0, Y7, Y7
-	VMOVDQU      Y7, (SI)
-	VPMOVSXDQ    X6, Y7
-	VPADDQ       Y0, Y7, Y7
-	VPADDQ       Y5, Y7, Y7
-	VMOVDQU      Y7, 32(SI)
-	ADDQ         $0x40, SI
-	VPADDQ       Y4, Y0, Y0
+	VPERMQ       $0xd8, Y11, Y11
+	VEXTRACTI128 $0x01, Y11, X8
+	VPMOVSXDQ    X11, Y9
+	VPADDQ       Y1, Y9, Y9
+	VMOVDQU      Y9, (R12)
+	VPMOVSXDQ    X8, Y9
+	VPADDQ       Y1, Y9, Y9
+	VPADDQ       Y7, Y9, Y9
+	VMOVDQU      Y9, 32(R12)
+	ADDQ         $0x40, R12
+	VPADDQ       Y6, Y1, Y1
 
 next:
-	ADDQ $0x40, CX
-	ADDQ $0x40, DX
-	ADDQ $0x20, BX
+	ADDQ   $0x40, R8
+	ADDQ   $0x40, R9
+	ADDQ   $0x20, R10
+	DECQ   DI
+	JNZ    loop
+	LEAQ   (CX)(BX*2), CX
+	ADDQ   SI, DX
+	VPADDQ Y5, Y0, Y0
+	TESTQ  R11, R11
+	JZ     unplaced
+	MOVQ   ld+40(FP), DI
+	LEAQ   (R11)(DI*8), R11
+
+unplaced:
 	DECQ AX
-	JNZ  loop
+	JNZ  row
 	VZEROUPPER
 	RET
 
-// func means8F32(n int, r0 *float32, r1 *float32, y *float32)
+// func means8F32(rows int, n int, x *float32, w int, y *float32, ld int)
 // Requires: AVX, AVX2
-TEXT ·means8F32(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         r0+8(FP), CX
-	MOVQ         r1+16(FP), DX
-	MOVQ         y+24(FP), BX
-	MOVQ         $0x3e800000, SI
-	VMOVQ        SI, X0
+TEXT ·means8F32(SB), NOSPLIT, $0-48
+	MOVQ         rows+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+32(FP), DX
+	MOVQ         w+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         ld+40(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         $0x3e800000, DI
+	VMOVQ        DI, X0
 	VBROADCASTSS X0, Y0
 
+row:
+	MOVQ n+8(FP), DI
+	MOVQ CX, R8
+	LEAQ (CX)(BX*1), R9
+	MOVQ DX, R10
+
 loop:
-	VMOVUPS (CX), Y1
-	VMOVUPS 32(CX), Y2
+	VMOVUPS (R8), Y1
+	VMOVUPS 32(R8), Y2
 	VSHUFPS $0x88, Y2, Y1, Y3
 	VSHUFPS $0xdd, Y2, Y1, Y1
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y4
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y4
 	VSHUFPS $0x88, Y4, Y2, Y5
 	VSHUFPS $0xdd, Y4, Y2, Y2
 	VADDPS  Y1, Y3, Y3
@@ -5027,12 +5099,16 @@ loop:
 	VADDPS  Y2, Y3, Y3
 	VMULPS  Y0, Y3, Y3
 	VPERMQ  $0xd8, Y3, Y3
-	VMOVUPS Y3, (BX)
-	ADDQ    $0x40, CX
-	ADDQ    $0x40, DX
-	ADDQ    $0x20, BX
-	DECQ    AX
+	VMOVUPS Y3, (R10)
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	ADDQ    $0x20, R10
+	DECQ    DI
 	JNZ     loop
+	LEAQ    (CX)(BX*2), CX
+	ADDQ    SI, DX
+	DECQ    AX
+	JNZ     row
 	VZEROUPPER
 	RET
 
@@ -9785,193 +9861,265 @@ stored:
 	VZEROUPPER
 	RET
 
-// func maxima2F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
+// func maxima2F64(rows int, n int, x *float64, w int, y *float64, ld int, index *int64, at int)
 // Requires: AVX, AVX2
-TEXT ·maxima2F64(SB), NOSPLIT, $0-56
-	MOVQ         n+0(FP), AX
-	MOVQ         r0+8(FP), CX
-	MOVQ         r1+16(FP), DX
-	MOVQ         y+24(FP), BX
-	MOVQ         index+32(FP), SI
-	MOVQ         at+40(FP), DI
-	MOVQ         w+48(FP), R8
+TEXT ·maxima2F64(SB), NOSPLIT, $0-64
+	MOVQ         rows+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+32(FP), DX
+	MOVQ         w+24(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         ld+40(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         index+48(FP), R11
+	MOVQ         at+56(FP), DI
 	VMOVQ        DI, X0
 	VPBROADCASTQ X0, X0
+	VPADDQ       pairs<>+0(SB), X0, X0
 	MOVQ         $0x00000001, DI
-	VMOVQ        DI, X1
-	VPBROADCASTQ X1, X1
-	VMOVQ        R8, X2
+	MOVQ         w+24(FP), R8
+	VMOVQ        DI, X2
 	VPBROADCASTQ X2, X2
-	INCQ         R8
 	VMOVQ        R8, X3
 	VPBROADCASTQ X3, X3
-	MOVQ         $0x00000004, DI
-	VMOVQ        DI, X4
+	INCQ         R8
+	VMOVQ        R8, X4
 	VPBROADCASTQ X4, X4
-	VPADDQ       pairs<>+0(SB), X0, X0
+	LEAQ         -2(R8)(R8*1), R8
+	VMOVQ        R8, X5
+	VPBROADCASTQ X5, X5
+	MOVQ         $0x00000004, DI
+	VMOVQ        DI, X6
+	VPBROADCASTQ X6, X6
+
+row:
+	MOVQ    n+8(FP), DI
+	MOVQ    CX, R8
+	LEAQ    (CX)(BX*1), R9
+	MOVQ    DX, R10
+	VMOVDQU X0, X1
+	MOVQ    R11, R12
 
 loop:
-	VMOVUPD   (CX), X5
-	VMOVUPD   16(CX), X6
-	VUNPCKLPD X6, X5, X7
-	VUNPCKHPD X6, X5, X5
-	VMOVUPD   (DX), X6
-	VMOVUPD   16(DX), X8
-	VUNPCKLPD X8, X6, X9
-	VUNPCKHPD X8, X6, X6
-	VPXOR     X8, X8, X8
-	VCMPPD    $0x16, X7, X5, X10
-	VCMPPD    $0x07, X7, X7, X11
-	VANDPD    X11, X10, X10
-	VBLENDVPD X10, X5, X7, X7
-	VBLENDVPD X10, X1, X8, X8
-	VCMPPD    $0x16, X7, X9, X5
-	VCMPPD    $0x07, X7, X7, X10
-	VANDPD    X10, X5, X5
-	VBLENDVPD X5, X9, X7, X7
-	VBLENDVPD X5, X2, X8, X8
-	VCMPPD    $0x16, X7, X6, X5
-	VCMPPD    $0x07, X7, X7, X9
-	VANDPD    X9, X5, X5
-	VBLENDVPD X5, X6, X7, X7
-	VBLENDVPD X5, X3, X8, X8
-	VMOVUPD   X7, (BX)
-	TESTQ     SI, SI
+	VMOVUPD   (R8), X7
+	VMOVUPD   16(R8), X8
+	VUNPCKLPD X8, X7, X9
+	VUNPCKHPD X8, X7, X7
+	VMOVUPD   (R9), X8
+	VMOVUPD   16(R9), X10
+	VUNPCKLPD X10, X8, X11
+	VUNPCKHPD X10, X8, X8
+	VPXOR     X10, X10, X10
+	VCMPPD    $0x16, X9, X7, X12
+	VCMPPD    $0x07, X9, X9, X13
+	VANDPD    X13, X12, X12
+	VBLENDVPD X12, X7, X9, X9
+	VBLENDVPD X12, X2, X10, X10
+	VCMPPD    $0x16, X9, X11, X7
+	VCMPPD    $0x07, X9, X9, X12
+	VANDPD    X12, X7, X7
+	VBLENDVPD X7, X11, X9, X9
+	VBLENDVPD X7, X3, X10, X10
+	VCMPPD    $0x16, X9, X8, X7
+	VCMPPD    $0x07, X9, X9, X11
+	VANDPD    X11, X7, X7
+	VBLENDVPD X7, X8, X9, X9
+	VBLENDVPD X7, X4, X10, X10
+	VMOVUPD   X9, (R10)
+	TESTQ     R11, R11
 	JZ        next
-	VPADDQ    X0, X8, X8
-	VMOVDQU   X8, (SI)
-	ADDQ      $0x10, SI
-	VPADDQ    X4, X0, X0
+	VPADDQ    X1, X10, X10
+	VMOVDQU   X10, (R12)
+	ADDQ      $0x10, R12
+	VPADDQ    X6, X1, X1
 
 next:
-	ADDQ $0x20, CX
-	ADDQ $0x20, DX
-	ADDQ $0x10, BX
+	ADDQ   $0x20, R8
+	ADDQ   $0x20, R9
+	ADDQ   $0x10, R10
+	DECQ   DI
+	JNZ    loop
+	LEAQ   (CX)(BX*2), CX
+	ADDQ   SI, DX
+	VPADDQ X5, X0, X0
+	TESTQ  R11, R11
+	JZ     unplaced
+	MOVQ   ld+40(FP), DI
+	LEAQ   (R11)(DI*8), R11
+
+unplaced:
 	DECQ AX
-	JNZ  loop
+	JNZ  row
 	VZEROUPPER
 	RET
 
-// func means2F64(n int, r0 *float64, r1 *float64, y *float64)
+// func means2F64(rows int, n int, x *float64, w int, y *float64, ld int)
 // Requires: AVX, AVX2
-TEXT ·means2F64(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         r0+8(FP), CX
-	MOVQ         r1+16(FP), DX
-	MOVQ         y+24(FP), BX
-	MOVQ         $0x3fd0000000000000, SI
-	VMOVQ        SI, X0
+TEXT ·means2F64(SB), NOSPLIT, $0-48
+	MOVQ         rows+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+32(FP), DX
+	MOVQ         w+24(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         ld+40(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         $0x3fd0000000000000, DI
+	VMOVQ        DI, X0
 	VPBROADCASTQ X0, X0
 
+row:
+	MOVQ n+8(FP), DI
+	MOVQ CX, R8
+	LEAQ (CX)(BX*1), R9
+	MOVQ DX, R10
+
 loop:
-	VMOVUPD   (CX), X1
-	VMOVUPD   16(CX), X2
+	VMOVUPD   (R8), X1
+	VMOVUPD   16(R8), X2
 	VUNPCKLPD X2, X1, X3
 	VUNPCKHPD X2, X1, X1
-	VMOVUPD   (DX), X2
-	VMOVUPD   16(DX), X4
+	VMOVUPD   (R9), X2
+	VMOVUPD   16(R9), X4
 	VUNPCKLPD X4, X2, X5
 	VUNPCKHPD X4, X2, X2
 	VADDPD    X1, X3, X3
 	VADDPD    X5, X3, X3
 	VADDPD    X2, X3, X3
 	VMULPD    X0, X3, X3
-	VMOVUPD   X3, (BX)
-	ADDQ      $0x20, CX
-	ADDQ      $0x20, DX
-	ADDQ      $0x10, BX
-	DECQ      AX
+	VMOVUPD   X3, (R10)
+	ADDQ      $0x20, R8
+	ADDQ      $0x20, R9
+	ADDQ      $0x10, R10
+	DECQ      DI
 	JNZ       loop
+	LEAQ      (CX)(BX*2), CX
+	ADDQ      SI, DX
+	DECQ      AX
+	JNZ       row
 	VZEROUPPER
 	RET
 
-// func maxima4F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
+// func maxima4F64(rows int, n int, x *float64, w int, y *float64, ld int, index *int64, at int)
 // Requires: AVX, AVX2
-TEXT ·maxima4F64(SB), NOSPLIT, $0-56
-	MOVQ         n+0(FP), AX
-	MOVQ         r0+8(FP), CX
-	MOVQ         r1+16(FP), DX
-	MOVQ         y+24(FP), BX
-	MOVQ         index+32(FP), SI
-	MOVQ         at+40(FP), DI
-	MOVQ         w+48(FP), R8
+TEXT ·maxima4F64(SB), NOSPLIT, $0-64
+	MOVQ         rows+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+32(FP), DX
+	MOVQ         w+24(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         ld+40(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         index+48(FP), R11
+	MOVQ         at+56(FP), DI
 	VMOVQ        DI, X0
 	VPBROADCASTQ X0, Y0
+	VPADDQ       pairs<>+0(SB), Y0, Y0
 	MOVQ         $0x00000001, DI
-	VMOVQ        DI, X1
-	VPBROADCASTQ X1, Y1
-	VMOVQ        R8, X2
+	MOVQ         w+24(FP), R8
+	VMOVQ        DI, X2
 	VPBROADCASTQ X2, Y2
-	INCQ         R8
 	VMOVQ        R8, X3
 	VPBROADCASTQ X3, Y3
-	MOVQ         $0x00000008, DI
-	VMOVQ        DI, X4
+	INCQ         R8
+	VMOVQ        R8, X4
 	VPBROADCASTQ X4, Y4
-	VPADDQ       pairs<>+0(SB), Y0, Y0
+	LEAQ         -2(R8)(R8*1), R8
+	VMOVQ        R8, X5
+	VPBROADCASTQ X5, Y5
+	MOVQ         $0x00000008, DI
+	VMOVQ        DI, X6
+	VPBROADCASTQ X6, Y6
+
+row:
+	MOVQ    n+8(FP), DI
+	MOVQ    CX, R8
+	LEAQ    (CX)(BX*1), R9
+	MOVQ    DX, R10
+	VMOVDQU Y0, Y1
+	MOVQ    R11, R12
 
 loop:
-	VMOVUPD   (CX), Y5
-	VMOVUPD   32(CX), Y6
-	VUNPCKLPD Y6, Y5, Y7
-	VUNPCKHPD Y6, Y5, Y5
-	VMOVUPD   (DX), Y6
-	VMOVUPD   32(DX), Y8
-	VUNPCKLPD Y8, Y6, Y9
-	VUNPCKHPD Y8, Y6, Y6
-	VPXOR     Y8, Y8, Y8
-	VCMPPD    $0x16, Y7, Y5, Y10
-	VCMPPD    $0x07, Y7, Y7, Y11
-	VANDPD    Y11, Y10, Y10
-	VBLENDVPD Y10, Y5, Y7, Y7
-	VBLENDVPD Y10, Y1, Y8, Y8
-	VCMPPD    $0x16, Y7, Y9, Y5
-	VCMPPD    $0x07, Y7, Y7, Y10
-	VANDPD    Y10, Y5, Y5
-	VBLENDVPD Y5, Y9, Y7, Y7
-	VBLENDVPD Y5, Y2, Y8, Y8
-	VCMPPD    $0x16, Y7, Y6, Y5
-	VCMPPD    $0x07, Y7, Y7, Y9
-	VANDPD    Y9, Y5, Y5
-	VBLENDVPD Y5, Y6, Y7, Y7
-	VBLENDVPD Y5, Y3, Y8, Y8
-	VPERMQ    $0xd8, Y7, Y7
-	VMOVUPD   Y7, (BX)
-	TESTQ     SI, SI
+	VMOVUPD   (R8), Y7
+	VMOVUPD   32(R8), Y8
+	VUNPCKLPD Y8, Y7, Y9
+	VUNPCKHPD Y8, Y7, Y7
+	VMOVUPD   (R9), Y8
+	VMOVUPD   32(R9), Y10
+	VUNPCKLPD Y10, Y8, Y11
+	VUNPCKHPD Y10, Y8, Y8
+	VPXOR     Y10, Y10, Y10
+	VCMPPD    $0x16, Y9, Y7, Y12
+	VCMPPD    $0x07, Y9, Y9, Y13
+	VANDPD    Y13, Y12, Y12
+	VBLENDVPD Y12, Y7, Y9, Y9
+	VBLENDVPD Y12, Y2, Y10, Y10
+	VCMPPD    $0x16, Y9, Y11, Y7
+	VCMPPD    $0x07, Y9, Y9, Y12
+	VANDPD    Y12, Y7, Y7
+	VBLENDVPD Y7, Y11, Y9, Y9
+	VBLENDVPD Y7, Y3, Y10, Y10
+	VCMPPD    $0x16, Y9, Y8, Y7
+	VCMPPD    $0x07, Y9, Y9, Y11
+	VANDPD    Y11, Y7, Y7
+	VBLENDVPD Y7, Y8, Y9, Y9
+	VBLENDVPD Y7, Y4, Y10, Y10
+	VPERMQ    $0xd8, Y9, Y9
+	VMOVUPD   Y9, (R10)
+	TESTQ     R11, R11
 	JZ        next
-	VPERMQ    $0xd8, Y8, Y8
-	VPADDQ    Y0, Y8, Y8
-	VMOVDQU   Y8, (SI)
-	ADDQ      $0x20, SI
-	VPADDQ    Y4, Y0, Y0
+	VPERMQ    $0xd8, Y10, Y10
+	VPADDQ    Y1, Y10, Y10
+	VMOVDQU   Y10, (R12)
+	ADDQ      $0x20, R12
+	VPADDQ    Y6, Y1, Y1
 
 next:
-	ADDQ $0x40, CX
-	ADDQ $0x40, DX
-	ADDQ $0x20, BX
+	ADDQ   $0x40, R8
+	ADDQ   $0x40, R9
+	ADDQ   $0x20, R10
+	DECQ   DI
+	JNZ    loop
+	LEAQ   (CX)(BX*2), CX
+	ADDQ   SI, DX
+	VPADDQ Y5, Y0, Y0
+	TESTQ  R11, R11
+	JZ     unplaced
+	MOVQ   ld+40(FP), DI
+	LEAQ   (R11)(DI*8), R11
+
+unplaced:
 	DECQ AX
-	JNZ  loop
+	JNZ  row
 	VZEROUPPER
 	RET
 
-// func means4F64(n int, r0 *float64, r1 *float64, y *float64)
+// func means4F64(rows int, n int, x *float64, w int, y *float64, ld int)
 // Requires: AVX, AVX2
-TEXT ·means4F64(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         r0+8(FP), CX
-	MOVQ         r1+16(FP), DX
-	MOVQ         y+24(FP), BX
-	MOVQ         $0x3fd0000000000000, SI
-	VMOVQ        SI, X0
+TEXT ·means4F64(SB), NOSPLIT, $0-48
+	MOVQ         rows+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+32(FP), DX
+	MOVQ         w+24(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         ld+40(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         $0x3fd0000000000000, DI
+	VMOVQ        DI, X0
 	VPBROADCASTQ X0, Y0
 
+row:
+	MOVQ n+8(FP), DI
+	MOVQ CX, R8
+	LEAQ (CX)(BX*1), R9
+	MOVQ DX, R10
+
 loop:
-	VMOVUPD   (CX), Y1
-	VMOVUPD   32(CX), Y2
+	VMOVUPD   (R8), Y1
+	VMOVUPD   32(R8), Y2
 	VUNPCKLPD Y2, Y1, Y3
 	VUNPCKHPD Y2, Y1, Y1
-	VMOVUPD   (DX), Y2
-	VMOVUPD   32(DX), Y4
+	VMOVUPD   (R9), Y2
+	VMOVUPD   32(R9), Y4
 	VUNPCKLPD Y4, Y2, Y5
 	VUNPCKHPD Y4, Y2, Y2
 	VADDPD    Y1, Y3, Y3
@@ -9979,11 +10127,15 @@ loop:
 	VADDPD    Y2, Y3, Y3
 	VMULPD    Y0, Y3, Y3
 	VPERMQ    $0xd8, Y3, Y3
-	VMOVUPD   Y3, (BX)
-	ADDQ      $0x40, CX
-	ADDQ      $0x40, DX
-	ADDQ      $0x20, BX
-	DECQ      AX
+	VMOVUPD   Y3, (R10)
+	ADDQ      $0x40, R8
+	ADDQ      $0x40, R9
+	ADDQ      $0x20, R10
+	DECQ      DI
 	JNZ       loop
+	LEAQ      (CX)(BX*2), CX
+	ADDQ      SI, DX
+	DECQ      AX
+	JNZ       row
 	VZEROUPPER
 	RET

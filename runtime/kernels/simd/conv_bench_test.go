@@ -106,3 +106,70 @@ func BenchmarkPool(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLeNetWindows is what convolution and pooling take of a training step of LeNet-5 with a batch of 64, the best of all
+// runs.
+func BenchmarkLeNetWindows(b *testing.B) {
+	defer setLevel(level)
+	defer portable.SetThreads(0)
+	r := newRand(1)
+	tensor := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		return x
+	}
+	const n = 64
+	x, w1, y1 := tensor(n*28*28), tensor(6*25), tensor(n*6*28*28)
+	p1, at1, w2 := tensor(n*6*14*14), make([]int64, n*6*14*14), tensor(16*6*25)
+	y2, p2, at2 := tensor(n*16*10*10), tensor(n*16*5*5), make([]int64, n*16*5*5)
+	conv1 := portable.Conv2DParams{N: n, C: 1, H: 28, W: 28, OC: 6, KH: 5, KW: 5, PadTop: 2, PadLeft: 2, PadBottom: 2, PadRight: 2}
+	conv2 := portable.Conv2DParams{N: n, C: 6, H: 14, W: 14, OC: 16, KH: 5, KW: 5}
+	pool1 := portable.Pool2DParams{N: n, C: 6, H: 28, W: 28, KH: 2, KW: 2, StrideH: 2, StrideW: 2, OutH: 14, OutW: 14}
+	pool2 := portable.Pool2DParams{N: n, C: 16, H: 10, W: 10, KH: 2, KW: 2, StrideH: 2, StrideW: 2, OutH: 5, OutW: 5}
+	for _, threads := range []int{1, 2} {
+		for _, l := range supported() {
+			setLevel(l)
+			portable.SetThreads(threads)
+			steps := []func(){}
+			add := func(f func()) { steps = append(steps, f) }
+			c1, c2 := portable.NewConv2D(conv1, ConvF32), portable.NewConv2D(conv2, ConvF32)
+			m1, m2 := portable.NewMaxPool2D(pool1, PoolF32()), portable.NewMaxPool2D(pool2, PoolF32())
+			g1, g2 := portable.NewMaxPool2DGrad[float32](pool1, true), portable.NewMaxPool2DGrad[float32](pool2, true)
+			dw1, dw2 := portable.NewConv2DWeightGrad(conv1, ConvF32), portable.NewConv2DWeightGrad(conv2, ConvF32)
+			dx2 := portable.NewConv2DInputGrad(conv2, ConvF32)
+			add(func() { c1.Run(y1, x, w1, nil) })
+			add(func() { m1.MaxRun(p1, at1, y1) })
+			add(func() { c2.Run(y2, p1, w2, nil) })
+			add(func() { m2.MaxRun(p2, at2, y2) })
+			add(func() { _ = g2.MaxGradRun(y2, p2, at2) })
+			add(func() { dw2.Run(w2, y2, p1) })
+			add(func() { dx2.Run(p1, y2, w2, nil) })
+			add(func() { _ = g1.MaxGradRun(y1, p1, at1) })
+			add(func() { dw1.Run(w1, y1, x) })
+			b.Run(fmt.Sprintf("threads=%d/%s", threads, l), func(b *testing.B) {
+				setLevel(l)
+				portable.SetThreads(threads)
+				least := make([]float64, len(steps))
+				for i := range least {
+					least[i] = 1
+				}
+				for b.Loop() {
+					for i, f := range steps {
+						start := time.Now()
+						f()
+						least[i] = min(least[i], time.Since(start).Seconds())
+					}
+				}
+				sum := 0.0
+				for i, name := range []string{"conv1", "pool1", "conv2", "pool2", "dpool2", "dw2", "dx2", "dpool1", "dw1"} {
+					sum += least[i]
+					b.ReportMetric(least[i]*1e6, name+"-us")
+				}
+				b.ReportMetric(sum*1e6, "us")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}

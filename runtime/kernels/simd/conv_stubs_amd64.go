@@ -342,22 +342,22 @@ func turnF32(blocks int, src *float32, lds int, steps int, rows int, dst *float3
 // maxima4F32 is a maximaFunc of 4 lanes.
 //
 //go:noescape
-func maxima4F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
+func maxima4F32(rows int, n int, x *float32, w int, y *float32, ld int, index *int64, at int)
 
 // means4F32 is a meansFunc of 4 lanes.
 //
 //go:noescape
-func means4F32(n int, r0 *float32, r1 *float32, y *float32)
+func means4F32(rows int, n int, x *float32, w int, y *float32, ld int)
 
 // maxima8F32 is a maximaFunc of 8 lanes.
 //
 //go:noescape
-func maxima8F32(n int, r0 *float32, r1 *float32, y *float32, index *int64, at int, w int)
+func maxima8F32(rows int, n int, x *float32, w int, y *float32, ld int, index *int64, at int)
 
 // means8F32 is a meansFunc of 8 lanes.
 //
 //go:noescape
-func means8F32(n int, r0 *float32, r1 *float32, y *float32)
+func means8F32(rows int, n int, x *float32, w int, y *float32, ld int)
 
 // gather1x1F64AVX2 is a gatherFunc for 1 rows and 1 vectors.
 //
@@ -697,19 +697,19 @@ func turnF64(blocks int, src *float64, lds int, steps int, rows int, dst *float6
 // maxima2F64 is a maximaFunc of 2 lanes.
 //
 //go:noescape
-func maxima2F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
+func maxima2F64(rows int, n int, x *float64, w int, y *float64, ld int, index *int64, at int)
 
 // means2F64 is a meansFunc of 2 lanes.
 //
 //go:noescape
-func means2F64(n int, r0 *float64, r1 *float64, y *float64)
+func means2F64(rows int, n int, x *float64, w int, y *float64, ld int)
 
 // maxima4F64 is a maximaFunc of 4 lanes.
 //
 //go:noescape
-func maxima4F64(n int, r0 *float64, r1 *float64, y *float64, index *int64, at int, w int)
+func maxima4F64(rows int, n int, x *float64, w int, y *float64, ld int, index *int64, at int)
 
 // means4F64 is a meansFunc of 4 lanes.
 //
 //go:noescape
-func means4F64(n int, r0 *float64, r1 *float64, y *float64)
+func means4F64(rows int, n int, x *float64, w int, y *float64, ld int)

@@ -4,12 +4,13 @@ package simd
 
 import "github.com/graphrun/graphrun/runtime/kernels/portable"
 
-// maximaFunc computes n vectors, n > 0, of maxima of 2x2 cells with a stride of 2 from two rows of cells and, unless index
-// is nil, where they are, if r0 is cell at and r1 w cells behind it. Of equal ones it is the first, and the first NaN.
-type maximaFunc[T portable.Float] func(n int, r0, r1, y *T, index *int64, at, w int)
+// maximaFunc computes rows rows of n vectors, both positive, of maxima of 2x2 cells with a stride of 2 of a plane whose rows
+// are w apart, and unless index is nil where they are, if x is cell at. Rows of y and index are ld apart. Of equal cells
+// it is the first, and the first NaN.
+type maximaFunc[T portable.Float] func(rows, n int, x *T, w int, y *T, ld int, index *int64, at int)
 
-// meansFunc computes n vectors, n > 0, of means of 2x2 cells with a stride of 2.
-type meansFunc[T portable.Float] func(n int, r0, r1, y *T)
+// meansFunc computes rows rows of n vectors, both positive, of means of 2x2 cells in the same way.
+type meansFunc[T portable.Float] func(rows, n int, x *T, w int, y *T, ld int)
 
 // quadPool is the engine of pooling: functions for vectors of 32 bytes, and of 16 for short rows.
 type quadPool[T portable.Float] struct {
@@ -26,39 +27,45 @@ var (
 func poolF32() portable.PoolEngine[float32] { return &quadsF32 }
 func poolF64() portable.PoolEngine[float64] { return &quadsF64 }
 
-// Max covers a row by vectors, the last of which may overlap the one before.
-func (e *quadPool[T]) Max(y []T, index []int64, r0, r1 []T, at, w int) {
-	lanes, f := e.lanes, e.maxima[0]
-	if len(y) < lanes {
-		lanes, f = lanes/2, e.maxima[1]
+// lanesFor chooses the functions for rows of n: the wide ones, the narrow ones, or with no lanes neither.
+func (e *quadPool[T]) lanesFor(n int) (lanes, kind int) {
+	switch {
+	case n >= e.lanes:
+		return e.lanes, 0
+	case n >= e.lanes/2:
+		return e.lanes / 2, 1
 	}
-	if len(y) < lanes {
-		portable.PlainPool[T]{}.Max(y, index, r0, r1, at, w)
+	return 0, 0
+}
+
+// Max covers rows by vectors, the last of which may overlap the one before.
+func (e *quadPool[T]) Max(y []T, index []int64, x []T, n, w int) {
+	lanes, kind := e.lanesFor(n)
+	if lanes == 0 {
+		portable.PlainPool[T]{}.Max(y, index, x, n, w)
 		return
 	}
 	var first, last *int64
-	end := len(y) - lanes
+	end, rows := n-lanes, len(y)/n
 	if index != nil {
 		first, last = &index[0], &index[end]
 	}
-	f(len(y)/lanes, &r0[0], &r1[0], &y[0], first, at, w)
-	if len(y)%lanes != 0 {
-		f(1, &r0[2*end], &r1[2*end], &y[end], last, at+2*end, w)
+	e.maxima[kind](rows, n/lanes, &x[0], w, &y[0], n, first, 0)
+	if n%lanes != 0 {
+		e.maxima[kind](rows, 1, &x[2*end], w, &y[end], n, last, 2*end)
 	}
 }
 
 // Mean is to means as Max is to maxima.
-func (e *quadPool[T]) Mean(y []T, r0, r1 []T) {
-	lanes, f := e.lanes, e.means[0]
-	if len(y) < lanes {
-		lanes, f = lanes/2, e.means[1]
-	}
-	if len(y) < lanes {
-		portable.PlainPool[T]{}.Mean(y, r0, r1)
+func (e *quadPool[T]) Mean(y, x []T, n, w int) {
+	lanes, kind := e.lanesFor(n)
+	if lanes == 0 {
+		portable.PlainPool[T]{}.Mean(y, x, n, w)
 		return
 	}
-	f(len(y)/lanes, &r0[0], &r1[0], &y[0])
-	if end := len(y) - lanes; len(y)%lanes != 0 {
-		f(1, &r0[2*end], &r1[2*end], &y[end])
+	end, rows := n-lanes, len(y)/n
+	e.means[kind](rows, n/lanes, &x[0], w, &y[0], n)
+	if n%lanes != 0 {
+		e.means[kind](rows, 1, &x[2*end], w, &y[end], n)
 	}
 }

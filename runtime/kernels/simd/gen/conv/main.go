@@ -396,12 +396,12 @@ func turn(e elem) {
 	RET()
 }
 
-// quads writes the maximum or the mean of windows of 2x2 with a stride of 2, as many as fill a vector at a time.
+// quads writes the maximum or the mean of rows of windows of 2x2 with a stride of 2, as many as fill a vector at a time.
 func quads(e elem, bytes int, most bool) {
 	side := bytes / e.size
-	name, args, kind := "means", "n int, r0, r1, y *E", "a meansFunc"
+	name, args, kind := "means", "rows, n int, x *E, w int, y *E, ld int", "a meansFunc"
 	if most {
-		name, args, kind = "maxima", "n int, r0, r1, y *E, index *int64, at, w int", "a maximaFunc"
+		name, args, kind = "maxima", "rows, n int, x *E, w int, y *E, ld int, index *int64, at int", "a maximaFunc"
 	}
 	name = fmt.Sprintf("%s%d%s", name, side, e.name)
 	TEXT(name, attr.NOSPLIT, "func("+strings.ReplaceAll(args, "E", e.goType)+")")
@@ -413,7 +413,8 @@ func quads(e elem, bytes int, most bool) {
 		}
 		return YMM()
 	}
-	n, r0, r1, y := arg("n"), arg("r0"), arg("r1"), arg("y")
+	rows, x, y, w, ld := arg("rows"), arg("x"), arg("y"), e.bytes("w"), e.bytes("ld")
+	n, r0, r1, to := GP64(), GP64(), GP64(), GP64()
 	// split returns the even and the odd cells of a row; within 32 bytes the two middle quarters are swapped.
 	split := func(row reg.Register) (even, odd reg.VecVirtual) {
 		p, q := vector(), vector()
@@ -434,12 +435,24 @@ func quads(e elem, bytes int, most bool) {
 			VPERMQ(Imm(0xD8), v, v)
 		}
 	}
-	next := func() {
+	begin := func() {
+		Label("row")
+		Load(Param("n"), n)
+		MOVQ(x, r0)
+		LEAQ(Mem{Base: x, Index: w, Scale: 1}, r1)
+		MOVQ(y, to)
+	}
+	next := func(row func()) {
 		ADDQ(Imm(uint64(2*bytes)), r0)
 		ADDQ(Imm(uint64(2*bytes)), r1)
-		ADDQ(Imm(uint64(bytes)), y)
+		ADDQ(Imm(uint64(bytes)), to)
 		DECQ(n)
 		JNZ(LabelRef("loop"))
+		LEAQ(Mem{Base: x, Index: w, Scale: 2}, x)
+		ADDQ(ld, y)
+		row()
+		DECQ(rows)
+		JNZ(LabelRef("row"))
 		VZEROUPPER()
 		RET()
 	}
@@ -455,6 +468,7 @@ func quads(e elem, bytes int, most bool) {
 			VMOVQ(one, quarter.AsX())
 			VPBROADCASTQ(quarter.AsX(), quarter)
 		}
+		begin()
 		Label("loop")
 		a, b := split(r0)
 		c, d := split(r1)
@@ -467,14 +481,15 @@ func quads(e elem, bytes int, most bool) {
 			VMULPD(quarter, a, a)
 		}
 		order(a)
-		e.move(a, Mem{Base: y})
-		next()
+		e.move(a, Mem{Base: to})
+		next(func() {})
 		return
 	}
-	index, at, w := arg("index"), arg("at"), arg("w")
-	columns := vector()
-	VMOVQ(at, columns.AsX())
-	VPBROADCASTQ(columns.AsX(), columns)
+	index, at := arg("index"), arg("at")
+	first, columns := vector(), vector()
+	VMOVQ(at, first.AsX())
+	VPBROADCASTQ(first.AsX(), first)
+	VPADDQ(pairs(), first, first)
 	spread := func(r reg.GPVirtual) reg.VecVirtual {
 		v := vector()
 		VMOVQ(r, v.AsX())
@@ -487,9 +502,14 @@ func quads(e elem, bytes int, most bool) {
 	}
 	one := GP64()
 	MOVQ(U32(1), one)
-	taps := []reg.VecVirtual{spread(one), spread(w)}
-	INCQ(w)
-	taps = append(taps, spread(w))
+	width := arg("w")
+	taps := []reg.VecVirtual{spread(one), spread(width)}
+	INCQ(width)
+	taps = append(taps, spread(width))
+	down := vector() // from a row of windows to the next
+	LEAQ(Mem{Base: width, Index: width, Scale: 1, Disp: -2}, width)
+	VMOVQ(width, down.AsX())
+	VPBROADCASTQ(down.AsX(), down)
 	step := vector()
 	MOVQ(U32(2*side), one)
 	VMOVQ(one, step.AsX())
@@ -501,7 +521,10 @@ func quads(e elem, bytes int, most bool) {
 		VMOVQ(one, wide.AsX())
 		VPBROADCASTQ(wide.AsX(), wide)
 	}
-	VPADDQ(pairs(), columns, columns)
+	place := GP64()
+	begin()
+	VMOVDQU(first, columns)
+	MOVQ(index, place)
 	Label("loop")
 	best, b := split(r0)
 	c, d := split(r1)
@@ -525,13 +548,13 @@ func quads(e elem, bytes int, most bool) {
 		}
 	}
 	order(best)
-	e.move(best, Mem{Base: y})
+	e.move(best, Mem{Base: to})
 	TESTQ(index, index)
 	JZ(LabelRef("next"))
 	order(tap)
 	if e.size == 8 {
 		VPADDQ(columns, tap, tap)
-		VMOVDQU(tap, Mem{Base: index})
+		VMOVDQU(tap, Mem{Base: place})
 	} else {
 		low, high := vector(), XMM()
 		if bytes == 32 {
@@ -541,14 +564,21 @@ func quads(e elem, bytes int, most bool) {
 		}
 		VPMOVSXDQ(tap.AsX(), low)
 		VPADDQ(columns, low, low)
-		VMOVDQU(low, Mem{Base: index})
+		VMOVDQU(low, Mem{Base: place})
 		VPMOVSXDQ(high, low)
 		VPADDQ(columns, low, low)
 		VPADDQ(wide, low, low)
-		VMOVDQU(low, Mem{Base: index, Disp: bytes})
+		VMOVDQU(low, Mem{Base: place, Disp: bytes})
 	}
-	ADDQ(Imm(uint64(8*side)), index)
+	ADDQ(Imm(uint64(8*side)), place)
 	VPADDQ(step, columns, columns)
 	Label("next")
-	next()
+	next(func() {
+		VPADDQ(down, first, first)
+		TESTQ(index, index)
+		JZ(LabelRef("unplaced"))
+		lines := arg("ld")
+		LEAQ(Mem{Base: index, Index: lines, Scale: 8}, index)
+		Label("unplaced")
+	})
 }
