@@ -217,26 +217,28 @@ func cut[T Float](m *convImage, a []T, channels, i0 int, buf []T) []T {
 	if m.direct {
 		return a[i0*m.h.step*m.wp : channels*m.hp*m.wp]
 	}
-	left := max(0, -m.v.lo)
-	from := max(0, m.v.lo)
+	left, from := max(0, -m.v.lo), max(0, m.v.lo)
 	cols := max(0, min(m.v.size-from, m.wp-left))
+	top := i0*m.h.step + m.h.lo
+	r0, r1 := max(0, -top), min(m.hp, m.h.size-top)
 	buf = buf[:channels*m.hp*m.wp]
-	gap := 0 // zeros are due from here on
+	if cols < m.wp || r0 > 0 || r1 < m.hp {
+		clear(buf)
+	}
+	if r0 >= r1 || cols == 0 {
+		return buf
+	}
 	for c := range channels {
-		for r := range m.hp {
-			row := i0*m.h.step + m.h.lo + r
-			if row < 0 || row >= m.h.size || cols == 0 {
-				continue
-			}
-			at := (c*m.hp+r)*m.wp + left
-			clear(buf[gap:at])
-			src := a[(c*m.h.size+row)*m.v.size+from:][:cols]
-			dst := buf[at : at+cols]
-			copy(dst, src)
-			gap = at + cols
+		src := a[(c*m.h.size+top+r0)*m.v.size+from:]
+		dst := buf[(c*m.hp+r0)*m.wp+left:]
+		if cols == m.v.size && cols == m.wp {
+			copy(dst[:(r1-r0)*cols], src)
+			continue
+		}
+		for r := range r1 - r0 {
+			copy(dst[r*m.wp:][:cols], src[r*m.v.size:])
 		}
 	}
-	clear(buf[gap:])
 	return buf
 }
 
