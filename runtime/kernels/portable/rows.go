@@ -1,0 +1,214 @@
+package portable
+
+import "math"
+
+// Kernels over the rows of matrices of n columns whose rows are ld elements apart. What there is one of per row is in slices that are
+// as long as the matrix has rows. A row's results do not depend on the other rows.
+
+func needMatrix(kernel string, ld, rows, n int, lens ...int) {
+	if rows > 0 && n > 0 {
+		for _, l := range lens {
+			need(kernel, "a matrix", l, (rows-1)*ld+n)
+		}
+	}
+}
+
+// span returns n elements from at on; there need be nothing at at for none.
+func span[T any](x []T, at, n int) []T {
+	if n == 0 {
+		return nil
+	}
+	return x[at:][:n]
+}
+
+// RowTop stores the maximum of each row, -Inf for no elements; NaN counts as nothing or wins.
+func RowTop[T Float](x []T, ld, rows, n int, top []T) {
+	needMatrix("RowTop", ld, rows, n, len(x))
+	for r := range rows {
+		if n == 0 {
+			top[r] = T(math.Inf(-1))
+		} else {
+			top[r] = maxOf(x[r*ld:][:n])
+		}
+	}
+}
+
+// RowExp stores e^(x-top) in y, which may be x, and the sum of each row.
+func RowExp[T Float](y, x []T, ld, rows, n int, top, sum []T) {
+	needMatrix("RowExp", ld, rows, n, len(x), len(y))
+	exp := expFunc[T]()
+	for r := range rows {
+		in, out, m := span(x, r*ld, n), span(y, r*ld, n), top[r]
+		for i, v := range in {
+			out[i] = T(exp(float64(v - m)))
+		}
+		sum[r] = sumRow(out)
+	}
+}
+
+// RowSumExp stores the sum of e^(x-top) of each row, added up in double precision.
+func RowSumExp[T Float](x []T, ld, rows, n int, top []T, sum []float64) {
+	needMatrix("RowSumExp", ld, rows, n, len(x))
+	for r := range rows {
+		sum[r] = sumExp(span(x, r*ld, n), top[r])
+	}
+}
+
+// RowScale multiplies each row by its scale.
+func RowScale[T Float](y []T, ld, rows, n int, scale []T) {
+	needMatrix("RowScale", ld, rows, n, len(y))
+	for r := range rows {
+		out, s := span(y, r*ld, n), scale[r]
+		for i := range out {
+			out[i] *= s
+		}
+	}
+}
+
+// RowShift stores x-top-shift in y, which may be x.
+func RowShift[T Float](y, x []T, ld, rows, n int, top, shift []T) {
+	needMatrix("RowShift", ld, rows, n, len(x), len(y))
+	for r := range rows {
+		in, out, m, s := span(x, r*ld, n), span(y, r*ld, n), top[r], shift[r]
+		for i, v := range in {
+			out[i] = v - m - s
+		}
+	}
+}
+
+func sumRow[T Float](x []T) T {
+	if len(x) == 0 {
+		return 0
+	}
+	return pairwise(x)
+}
+
+// RowSum stores the sum of each row.
+func RowSum[T Float](x []T, ld, rows, n int, sum []T) {
+	needMatrix("RowSum", ld, rows, n, len(x))
+	for r := range rows {
+		sum[r] = sumRow(span(x, r*ld, n))
+	}
+}
+
+// RowSumWide stores the sum of each row, added up in double precision.
+func RowSumWide[T Float](x []T, ld, rows, n int, sum []float64) {
+	needMatrix("RowSumWide", ld, rows, n, len(x))
+	for r := range rows {
+		t := 0.0
+		for _, v := range span(x, r*ld, n) {
+			t += float64(v)
+		}
+		sum[r] = t
+	}
+}
+
+// RowSquares stores the sum of (x-mean)^2 of each row.
+func RowSquares[T Float](x []T, ld, rows, n int, mean, sum []T) {
+	needMatrix("RowSquares", ld, rows, n, len(x))
+	for r := range rows {
+		m, t := mean[r], 0.0
+		for _, v := range span(x, r*ld, n) {
+			d := float64(v - m)
+			t += d * d
+		}
+		sum[r] = T(t)
+	}
+}
+
+// RowDot stores the sum of x*y of each row.
+func RowDot[T Float](x, y []T, ld, rows, n int, sum []T) {
+	needMatrix("RowDot", ld, rows, n, len(x), len(y))
+	for r := range rows {
+		a, t := span(x, r*ld, n), 0.0
+		for i, v := range span(y, r*ld, n) {
+			t += float64(a[i]) * float64(v)
+		}
+		sum[r] = T(t)
+	}
+}
+
+// RowNorm stores (x-mean)*scale in y, which may be x.
+func RowNorm[T Float](y, x []T, ld, rows, n int, mean, scale []T) {
+	needMatrix("RowNorm", ld, rows, n, len(x), len(y))
+	for r := range rows {
+		in, out, m, s := span(x, r*ld, n), span(y, r*ld, n), mean[r], scale[r]
+		for i, v := range in {
+			out[i] = (v - m) * s
+		}
+	}
+}
+
+// RowAffine stores (x-mean)*scale*weight + bias in y, which may be x; weight and bias have one element per column.
+func RowAffine[T Float](y, x []T, ld, rows, n int, mean, scale, weight, bias []T) {
+	needMatrix("RowAffine", ld, rows, n, len(x), len(y))
+	for r := range rows {
+		in, out, m, s := span(x, r*ld, n), span(y, r*ld, n), mean[r], scale[r]
+		for i, v := range in {
+			out[i] = (v-m)*s*weight[i] + bias[i]
+		}
+	}
+}
+
+// RowNormGrad stores (dy - mean - y*along)*scale in dx, which may be dy or y.
+func RowNormGrad[T Float](dx, dy, y []T, ld, rows, n int, mean, along, scale []T) {
+	needMatrix("RowNormGrad", ld, rows, n, len(dx), len(dy), len(y))
+	for r := range rows {
+		g, v, out := span(dy, r*ld, n), span(y, r*ld, n), span(dx, r*ld, n)
+		for i := range out {
+			out[i] = (g[i] - mean[r] - v[i]*along[r]) * scale[r]
+		}
+	}
+}
+
+// RowMin stores the minimum of each row, +Inf for no elements: NaN wins, -0 is below +0.
+func RowMin[T Float](x []T, ld, rows, n int, least []T) {
+	needMatrix("RowMin", ld, rows, n, len(x))
+	for r := range rows {
+		m := T(math.Inf(1))
+		for _, v := range span(x, r*ld, n) {
+			m = min(m, v)
+		}
+		least[r] = m
+	}
+}
+
+// RowMax stores the maximum of each row, -Inf for no elements: NaN wins, +0 is above -0.
+func RowMax[T Float](x []T, ld, rows, n int, greatest []T) { RowTop(x, ld, rows, n, greatest) }
+
+// ColSum stores the sum of each column of at least one row, in the order of the rows.
+func ColSum[T Float](x []T, ld, rows, n int, y []T) {
+	columns("ColSum", x, ld, rows, n, y, func(y, x []T) {
+		for i, v := range x {
+			y[i] += v
+		}
+	})
+}
+
+// ColMin stores the minimum of each column of at least one row: NaN wins, -0 is below +0.
+func ColMin[T Float](x []T, ld, rows, n int, y []T) {
+	columns("ColMin", x, ld, rows, n, y, func(y, x []T) {
+		for i, v := range x {
+			y[i] = min(y[i], v)
+		}
+	})
+}
+
+// ColMax stores the maximum of each column of at least one row: NaN wins, +0 is above -0.
+func ColMax[T Float](x []T, ld, rows, n int, y []T) {
+	columns("ColMax", x, ld, rows, n, y, func(y, x []T) {
+		for i, v := range x {
+			y[i] = max(y[i], v)
+		}
+	})
+}
+
+func columns[T Float](kernel string, x []T, ld, rows, n int, y []T, combine func(y, x []T)) {
+	needMatrix(kernel, ld, rows, n, len(x))
+	need(kernel, "the result", len(y), n)
+	y = y[:n]
+	copy(y, x)
+	for r := 1; r < rows; r++ {
+		combine(y, span(x, r*ld, n))
+	}
+}
