@@ -33,10 +33,7 @@ var _ = graph.MustRegister(&graph.Op{
 		axes, _ := normAxes(g.Ints("axes"), x.Rank())
 		dx := ZerosLike(x)
 		if g.HasDy(0) {
-			// the parts of dy along the constant and along y vanish: mean and variance absorb them
-			dy := g.Dy(0)
-			along := Mul(y, ReduceMean(Mul(dy, y), axes, true))
-			dx = Mul(Sub(Sub(dy, ReduceMean(dy, axes, true)), along), Rsqrt(Add(variance, g.Float("eps"))))
+			dx = emit1("standardize_grad", []Value{g.Dy(0), y, variance}, attr("axes", axes), attr("eps", g.Float("eps")))
 		}
 		n := count(x, axes)
 		if g.HasDy(1) {
@@ -55,6 +52,56 @@ var _ = graph.MustRegister(&graph.Op{
 		{In: []graph.Feed{{Type: "f32[4,7]"}}, Attrs: graph.Attrs{attr("axes", []int{-1})}},
 	},
 })
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "standardize_grad",
+	Doc: "The gradient of standardize by x through its first result: (dy - mean(dy) - y*mean(dy*y)) / sqrt(var+eps). The parts of dy along the " +
+		"constant and along y vanish, because mean and variance absorb them.",
+	Args: []graph.Arg{
+		{Name: "dy", Types: graph.Floats, Doc: "the gradient by y"},
+		{Name: "y", Types: graph.Floats, Doc: "what standardize gives, of dy's type"},
+		{Name: "var", Types: graph.Floats, Doc: "the variance that standardize gives"},
+	},
+	Attrs: []graph.AttrSpec{
+		{Name: "axes", Kind: graph.IntsAttr, Doc: "the axes over which mean and variance are taken; negative ones count from the end"},
+		epsAttr,
+	},
+	Results: out,
+	Body: func(b *graph.BodyCtx) []Value {
+		refuse := func(format string, args ...any) []Value {
+			b.Func.Module().Report(graph.Pos{}, "standardize_grad", format, args...)
+			return []Value{graph.Poison(b.Func)}
+		}
+		dy, y, variance := b.In[0], b.In[1], b.In[2]
+		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
+		if err != nil {
+			return refuse("%v: dy is %s", err, b.Tensor(0))
+		}
+		if !graph.EqualTypes(b.Tensor(0), b.Tensor(1)) {
+			return refuse("the types differ: dy is %s, y is %s", b.Tensor(0), b.Tensor(1))
+		}
+		want := graph.TensorType{DType: b.Tensor(0).DType, Shape: reducedShape(b.Tensor(0).Shape, axes, true)}
+		if !graph.EqualTypes(b.Tensor(2), want) {
+			return refuse("want a variance of %s, have %s", want, b.Tensor(2))
+		}
+		along := Mul(y, ReduceMean(Mul(dy, y), axes, true))
+		return []Value{Mul(Sub(Sub(dy, ReduceMean(dy, axes, true)), along), Rsqrt(Add(variance, b.Float("eps"))))}
+	},
+	Tol: graph.Tol{ULP: 1024, Why: "what is left of dy when two parts are taken out has lost its leading bits"},
+	Sample: []graph.Sample{
+		standardizeGradSample("[3,5]", "[3,1]", 1),
+		standardizeGradSample("[2,3,5]", "[1,3,1]", 0, -1),
+		standardizeGradSample("[2,3,4]", "[1,1,1]", 0, 1, 2),
+		standardizeGradSample("[5,3]", "[1,3]", 0),
+	},
+})
+
+func standardizeGradSample(shape, stat string, axes ...int) graph.Sample {
+	return graph.Sample{
+		In:    []graph.Feed{{Type: "f64" + shape}, {Type: "f64" + shape}, {Type: "f64" + stat, Lo: 0.5, Hi: 2}},
+		Attrs: graph.Attrs{attr("axes", axes)},
+	}
+}
 
 // Standardize returns (x-mean)/sqrt(variance+eps) and the mean and the biased variance of x over axes, which both keep
 // those axes with size 1.

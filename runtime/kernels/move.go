@@ -38,8 +38,8 @@ func init() {
 	register(&Kernel{Op: "stop_gradient", DTypes: graph.AnyDType, Alias: true})
 }
 
-// words returns the elements of a tensor as words of their size.
-func words[T word](t *value.Tensor) []T {
+// elems returns the elements of a tensor as a type of their size; the table has made sure of the dtype.
+func elems[T portable.Number](t *value.Tensor) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(t.Bytes()))), t.Len())
 }
 
@@ -128,9 +128,9 @@ func moveWords[T word](list []move, transpose portable.TransposeFunc[T]) Func {
 		p := &parts[i]
 		x := zero
 		if p.in != zeros {
-			x = words[T](c.In[p.in])
+			x = elems[T](c.In[p.in])
 		}
-		portable.MoveUnits(p.Move, words[T](c.Out[p.out]), x, p.lo, p.hi, transpose)
+		portable.MoveUnits(p.Move, elems[T](c.Out[p.out]), x, p.lo, p.hi, transpose)
 	})
 }
 
@@ -320,7 +320,7 @@ func triangle[T word](s *Spec, keep func(row, diagonal int) (from, to int)) Func
 	outer, _ := around(shape, len(shape)-1)
 	diagonal := min(max(s.Int("diagonal"), -rows-n), rows+n)
 	return inRanges(outer, n, func(c *Call, _, lo, hi int) {
-		x, y := words[T](c.In[0]), words[T](c.Out[0])
+		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
 		for r := lo; r < hi; r++ {
 			from, to := keep(r%rows, diagonal)
 			from, to = min(max(from, 0), n), min(max(to, 0), n)
@@ -391,7 +391,7 @@ func padMode[T word](s *Spec) Func {
 	}
 	last := tables[len(y)-1]
 	return inRanges(rows, n, func(c *Call, _, lo, hi int) {
-		x, y := words[T](c.In[0]), words[T](c.Out[0])
+		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
 		for r := lo; r < hi; r++ {
 			at := offsetOf(tables, r)
 			out := y[r*n:][:n]

@@ -46,6 +46,23 @@ func RowExp[T Float](y, x []T, ld, rows, n int, top, sum []T) {
 	}
 }
 
+// sumExp returns the sum of exp(x-m), in float64, in order.
+func sumExp[T Float](x []T, m T) (sum float64) {
+	exp := expFunc[T]()
+	var buf [64]float64
+	for len(x) > 0 {
+		strip := buf[:min(len(buf), len(x))]
+		for i, v := range x[:len(strip)] {
+			strip[i] = float64(v - m)
+		}
+		for _, v := range strip {
+			sum += exp(v)
+		}
+		x = x[len(strip):]
+	}
+	return sum
+}
+
 // RowSumExp stores the sum of e^(x-top) of each row, added up in double precision.
 func RowSumExp[T Float](x []T, ld, rows, n int, top []T, sum []float64) {
 	needMatrix("RowSumExp", ld, rows, n, len(x))
@@ -76,7 +93,7 @@ func RowShift[T Float](y, x []T, ld, rows, n int, top, shift []T) {
 	}
 }
 
-func sumRow[T Float](x []T) T {
+func sumRow[T Number](x []T) T {
 	if len(x) == 0 {
 		return 0
 	}
@@ -84,7 +101,7 @@ func sumRow[T Float](x []T) T {
 }
 
 // RowSum stores the sum of each row.
-func RowSum[T Float](x []T, ld, rows, n int, sum []T) {
+func RowSum[T Number](x []T, ld, rows, n int, sum []T) {
 	needMatrix("RowSum", ld, rows, n, len(x))
 	for r := range rows {
 		sum[r] = sumRow(span(x, r*ld, n))
@@ -161,23 +178,50 @@ func RowNormGrad[T Float](dx, dy, y []T, ld, rows, n int, mean, along, scale []T
 	}
 }
 
-// RowMin stores the minimum of each row, +Inf for no elements: NaN wins, -0 is below +0.
-func RowMin[T Float](x []T, ld, rows, n int, least []T) {
+// RowMin stores the minimum of each row of at least one element: NaN wins, -0 is below +0.
+func RowMin[T Number](x []T, ld, rows, n int, least []T) {
 	needMatrix("RowMin", ld, rows, n, len(x))
 	for r := range rows {
-		m := T(math.Inf(1))
-		for _, v := range span(x, r*ld, n) {
+		row := x[r*ld:][:n]
+		m := row[0]
+		for _, v := range row {
 			m = min(m, v)
 		}
 		least[r] = m
 	}
 }
 
-// RowMax stores the maximum of each row, -Inf for no elements: NaN wins, +0 is above -0.
-func RowMax[T Float](x []T, ld, rows, n int, greatest []T) { RowTop(x, ld, rows, n, greatest) }
+// RowMax stores the maximum of each row of at least one element: NaN wins, +0 is above -0.
+func RowMax[T Number](x []T, ld, rows, n int, greatest []T) {
+	needMatrix("RowMax", ld, rows, n, len(x))
+	for r := range rows {
+		greatest[r] = maxOf(x[r*ld:][:n])
+	}
+}
+
+// RowProd stores the product of each row of at least one element.
+func RowProd[T Number](x []T, ld, rows, n int, y []T) {
+	needMatrix("RowProd", ld, rows, n, len(x))
+	for r := range rows {
+		p := T(1)
+		for _, v := range x[r*ld:][:n] {
+			p *= v
+		}
+		y[r] = p
+	}
+}
+
+// ColProd stores the product of each column of at least one row.
+func ColProd[T Number](x []T, ld, rows, n int, y []T) {
+	columns("ColProd", x, ld, rows, n, y, func(y, x []T) {
+		for i, v := range x {
+			y[i] *= v
+		}
+	})
+}
 
 // ColSum stores the sum of each column of at least one row, in the order of the rows.
-func ColSum[T Float](x []T, ld, rows, n int, y []T) {
+func ColSum[T Number](x []T, ld, rows, n int, y []T) {
 	columns("ColSum", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] += v
@@ -186,7 +230,7 @@ func ColSum[T Float](x []T, ld, rows, n int, y []T) {
 }
 
 // ColMin stores the minimum of each column of at least one row: NaN wins, -0 is below +0.
-func ColMin[T Float](x []T, ld, rows, n int, y []T) {
+func ColMin[T Number](x []T, ld, rows, n int, y []T) {
 	columns("ColMin", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] = min(y[i], v)
@@ -195,7 +239,7 @@ func ColMin[T Float](x []T, ld, rows, n int, y []T) {
 }
 
 // ColMax stores the maximum of each column of at least one row: NaN wins, +0 is above -0.
-func ColMax[T Float](x []T, ld, rows, n int, y []T) {
+func ColMax[T Number](x []T, ld, rows, n int, y []T) {
 	columns("ColMax", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] = max(y[i], v)
@@ -203,7 +247,7 @@ func ColMax[T Float](x []T, ld, rows, n int, y []T) {
 	})
 }
 
-func columns[T Float](kernel string, x []T, ld, rows, n int, y []T, combine func(y, x []T)) {
+func columns[T Number](kernel string, x []T, ld, rows, n int, y []T, combine func(y, x []T)) {
 	needMatrix(kernel, ld, rows, n, len(x))
 	need(kernel, "the result", len(y), n)
 	y = y[:n]

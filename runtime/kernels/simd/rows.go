@@ -148,7 +148,7 @@ func RowNormGrad(dx, dy, y []float32, ld, rows, n int, mean, along, scale []floa
 	k.rowNormGrad(&dx[0], &dy[0], &y[0], ld, rows, n, &mean[0], &along[0], &scale[0])
 }
 
-// RowMin stores the minimum of each row: NaN wins, -0 is below +0.
+// RowMin stores the minimum of each row of at least one element: NaN wins, -0 is below +0.
 func RowMin(x []float32, ld, rows, n int, least []float32) {
 	k := rowKernels()
 	if k == nil || !checkRows("RowMin", ld, rows, n, []int{len(x)}, []int{len(least)}) {
@@ -158,7 +158,7 @@ func RowMin(x []float32, ld, rows, n int, least []float32) {
 	k.rowMin(&x[0], ld, rows, n, &least[0])
 }
 
-// RowMax stores the maximum of each row: NaN wins, +0 is above -0.
+// RowMax stores the maximum of each row of at least one element: NaN wins, +0 is above -0.
 func RowMax(x []float32, ld, rows, n int, greatest []float32) {
 	k := rowKernels()
 	if k == nil || !checkRows("RowMax", ld, rows, n, []int{len(x)}, []int{len(greatest)}) {
