@@ -5,7 +5,7 @@ import "math"
 // Kernels over the rows of matrices of n columns whose rows are ld elements apart. What there is one of per row is in slices that are
 // as long as the matrix has rows. A row's results do not depend on the other rows.
 
-func needMatrix(kernel string, ld, rows, n int, lens ...int) {
+func needRows(kernel string, ld, rows, n int, lens ...int) {
 	if rows > 0 && n > 0 {
 		for _, l := range lens {
 			need(kernel, "a matrix", l, (rows-1)*ld+n)
@@ -23,7 +23,7 @@ func span[T any](x []T, at, n int) []T {
 
 // RowTop stores the maximum of each row, -Inf for no elements; NaN counts as nothing or wins.
 func RowTop[T Float](x []T, ld, rows, n int, top []T) {
-	needMatrix("RowTop", ld, rows, n, len(x))
+	needRows("RowTop", ld, rows, n, len(x))
 	for r := range rows {
 		if n == 0 {
 			top[r] = T(math.Inf(-1))
@@ -35,7 +35,7 @@ func RowTop[T Float](x []T, ld, rows, n int, top []T) {
 
 // RowExp stores e^(x-top) in y, which may be x, and the sum of each row.
 func RowExp[T Float](y, x []T, ld, rows, n int, top, sum []T) {
-	needMatrix("RowExp", ld, rows, n, len(x), len(y))
+	needRows("RowExp", ld, rows, n, len(x), len(y))
 	exp := expFunc[T]()
 	for r := range rows {
 		in, out, m := span(x, r*ld, n), span(y, r*ld, n), top[r]
@@ -65,7 +65,7 @@ func sumExp[T Float](x []T, m T) (sum float64) {
 
 // RowSumExp stores the sum of e^(x-top) of each row, added up in double precision.
 func RowSumExp[T Float](x []T, ld, rows, n int, top []T, sum []float64) {
-	needMatrix("RowSumExp", ld, rows, n, len(x))
+	needRows("RowSumExp", ld, rows, n, len(x))
 	for r := range rows {
 		sum[r] = sumExp(span(x, r*ld, n), top[r])
 	}
@@ -73,7 +73,7 @@ func RowSumExp[T Float](x []T, ld, rows, n int, top []T, sum []float64) {
 
 // RowScale multiplies each row by its scale.
 func RowScale[T Float](y []T, ld, rows, n int, scale []T) {
-	needMatrix("RowScale", ld, rows, n, len(y))
+	needRows("RowScale", ld, rows, n, len(y))
 	for r := range rows {
 		out, s := span(y, r*ld, n), scale[r]
 		for i := range out {
@@ -84,7 +84,7 @@ func RowScale[T Float](y []T, ld, rows, n int, scale []T) {
 
 // RowShift stores x-top-shift in y, which may be x.
 func RowShift[T Float](y, x []T, ld, rows, n int, top, shift []T) {
-	needMatrix("RowShift", ld, rows, n, len(x), len(y))
+	needRows("RowShift", ld, rows, n, len(x), len(y))
 	for r := range rows {
 		in, out, m, s := span(x, r*ld, n), span(y, r*ld, n), top[r], shift[r]
 		for i, v := range in {
@@ -93,7 +93,7 @@ func RowShift[T Float](y, x []T, ld, rows, n int, top, shift []T) {
 	}
 }
 
-func sumRow[T Number](x []T) T {
+func sumRow[T Numeric](x []T) T {
 	if len(x) == 0 {
 		return 0
 	}
@@ -101,8 +101,8 @@ func sumRow[T Number](x []T) T {
 }
 
 // RowSum stores the sum of each row.
-func RowSum[T Number](x []T, ld, rows, n int, sum []T) {
-	needMatrix("RowSum", ld, rows, n, len(x))
+func RowSum[T Numeric](x []T, ld, rows, n int, sum []T) {
+	needRows("RowSum", ld, rows, n, len(x))
 	for r := range rows {
 		sum[r] = sumRow(span(x, r*ld, n))
 	}
@@ -110,7 +110,7 @@ func RowSum[T Number](x []T, ld, rows, n int, sum []T) {
 
 // RowSumWide stores the sum of each row, added up in double precision.
 func RowSumWide[T Float](x []T, ld, rows, n int, sum []float64) {
-	needMatrix("RowSumWide", ld, rows, n, len(x))
+	needRows("RowSumWide", ld, rows, n, len(x))
 	for r := range rows {
 		t := 0.0
 		for _, v := range span(x, r*ld, n) {
@@ -122,7 +122,7 @@ func RowSumWide[T Float](x []T, ld, rows, n int, sum []float64) {
 
 // RowSquares stores the sum of (x-mean)^2 of each row.
 func RowSquares[T Float](x []T, ld, rows, n int, mean, sum []T) {
-	needMatrix("RowSquares", ld, rows, n, len(x))
+	needRows("RowSquares", ld, rows, n, len(x))
 	for r := range rows {
 		m, t := mean[r], 0.0
 		for _, v := range span(x, r*ld, n) {
@@ -135,7 +135,7 @@ func RowSquares[T Float](x []T, ld, rows, n int, mean, sum []T) {
 
 // RowDot stores the sum of x*y of each row.
 func RowDot[T Float](x, y []T, ld, rows, n int, sum []T) {
-	needMatrix("RowDot", ld, rows, n, len(x), len(y))
+	needRows("RowDot", ld, rows, n, len(x), len(y))
 	for r := range rows {
 		a, t := span(x, r*ld, n), 0.0
 		for i, v := range span(y, r*ld, n) {
@@ -147,7 +147,7 @@ func RowDot[T Float](x, y []T, ld, rows, n int, sum []T) {
 
 // RowNorm stores (x-mean)*scale in y, which may be x.
 func RowNorm[T Float](y, x []T, ld, rows, n int, mean, scale []T) {
-	needMatrix("RowNorm", ld, rows, n, len(x), len(y))
+	needRows("RowNorm", ld, rows, n, len(x), len(y))
 	for r := range rows {
 		in, out, m, s := span(x, r*ld, n), span(y, r*ld, n), mean[r], scale[r]
 		for i, v := range in {
@@ -158,7 +158,7 @@ func RowNorm[T Float](y, x []T, ld, rows, n int, mean, scale []T) {
 
 // RowAffine stores (x-mean)*scale*weight + bias in y, which may be x; weight and bias have one element per column.
 func RowAffine[T Float](y, x []T, ld, rows, n int, mean, scale, weight, bias []T) {
-	needMatrix("RowAffine", ld, rows, n, len(x), len(y))
+	needRows("RowAffine", ld, rows, n, len(x), len(y))
 	for r := range rows {
 		in, out, m, s := span(x, r*ld, n), span(y, r*ld, n), mean[r], scale[r]
 		for i, v := range in {
@@ -169,7 +169,7 @@ func RowAffine[T Float](y, x []T, ld, rows, n int, mean, scale, weight, bias []T
 
 // RowNormGrad stores (dy - mean - y*along)*scale in dx, which may be dy or y.
 func RowNormGrad[T Float](dx, dy, y []T, ld, rows, n int, mean, along, scale []T) {
-	needMatrix("RowNormGrad", ld, rows, n, len(dx), len(dy), len(y))
+	needRows("RowNormGrad", ld, rows, n, len(dx), len(dy), len(y))
 	for r := range rows {
 		g, v, out := span(dy, r*ld, n), span(y, r*ld, n), span(dx, r*ld, n)
 		for i := range out {
@@ -179,8 +179,8 @@ func RowNormGrad[T Float](dx, dy, y []T, ld, rows, n int, mean, along, scale []T
 }
 
 // RowMin stores the minimum of each row of at least one element: NaN wins, -0 is below +0.
-func RowMin[T Number](x []T, ld, rows, n int, least []T) {
-	needMatrix("RowMin", ld, rows, n, len(x))
+func RowMin[T Numeric](x []T, ld, rows, n int, least []T) {
+	needRows("RowMin", ld, rows, n, len(x))
 	for r := range rows {
 		row := x[r*ld:][:n]
 		m := row[0]
@@ -192,16 +192,16 @@ func RowMin[T Number](x []T, ld, rows, n int, least []T) {
 }
 
 // RowMax stores the maximum of each row of at least one element: NaN wins, +0 is above -0.
-func RowMax[T Number](x []T, ld, rows, n int, greatest []T) {
-	needMatrix("RowMax", ld, rows, n, len(x))
+func RowMax[T Numeric](x []T, ld, rows, n int, greatest []T) {
+	needRows("RowMax", ld, rows, n, len(x))
 	for r := range rows {
 		greatest[r] = maxOf(x[r*ld:][:n])
 	}
 }
 
 // RowProd stores the product of each row of at least one element.
-func RowProd[T Number](x []T, ld, rows, n int, y []T) {
-	needMatrix("RowProd", ld, rows, n, len(x))
+func RowProd[T Numeric](x []T, ld, rows, n int, y []T) {
+	needRows("RowProd", ld, rows, n, len(x))
 	for r := range rows {
 		p := T(1)
 		for _, v := range x[r*ld:][:n] {
@@ -212,7 +212,7 @@ func RowProd[T Number](x []T, ld, rows, n int, y []T) {
 }
 
 // ColProd stores the product of each column of at least one row.
-func ColProd[T Number](x []T, ld, rows, n int, y []T) {
+func ColProd[T Numeric](x []T, ld, rows, n int, y []T) {
 	columns("ColProd", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] *= v
@@ -221,7 +221,7 @@ func ColProd[T Number](x []T, ld, rows, n int, y []T) {
 }
 
 // ColSum stores the sum of each column of at least one row, in the order of the rows.
-func ColSum[T Number](x []T, ld, rows, n int, y []T) {
+func ColSum[T Numeric](x []T, ld, rows, n int, y []T) {
 	columns("ColSum", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] += v
@@ -230,7 +230,7 @@ func ColSum[T Number](x []T, ld, rows, n int, y []T) {
 }
 
 // ColMin stores the minimum of each column of at least one row: NaN wins, -0 is below +0.
-func ColMin[T Number](x []T, ld, rows, n int, y []T) {
+func ColMin[T Numeric](x []T, ld, rows, n int, y []T) {
 	columns("ColMin", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] = min(y[i], v)
@@ -239,7 +239,7 @@ func ColMin[T Number](x []T, ld, rows, n int, y []T) {
 }
 
 // ColMax stores the maximum of each column of at least one row: NaN wins, +0 is above -0.
-func ColMax[T Number](x []T, ld, rows, n int, y []T) {
+func ColMax[T Numeric](x []T, ld, rows, n int, y []T) {
 	columns("ColMax", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] = max(y[i], v)
@@ -247,8 +247,8 @@ func ColMax[T Number](x []T, ld, rows, n int, y []T) {
 	})
 }
 
-func columns[T Number](kernel string, x []T, ld, rows, n int, y []T, combine func(y, x []T)) {
-	needMatrix(kernel, ld, rows, n, len(x))
+func columns[T Numeric](kernel string, x []T, ld, rows, n int, y []T, combine func(y, x []T)) {
+	needRows(kernel, ld, rows, n, len(x))
 	need(kernel, "the result", len(y), n)
 	y = y[:n]
 	copy(y, x)
