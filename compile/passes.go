@@ -40,6 +40,7 @@ var Passes = []*Pass{
 	fuse,
 	schedule,
 	emit,
+	prepack,
 	planMemory,
 }
 

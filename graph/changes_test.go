@@ -70,10 +70,12 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 		make func(m *Module, f *Func)
 	}
 	changes := map[string]change{
-		"Append":              {"operand", func(_ *Module, f *Func) { n := f.TakeNodes(); f.Append(n[4]) }},
-		"Append twice":        {"function", func(_ *Module, f *Func) { f.Append(f.nodes[0]) }},
-		"Append in a region":  {"function", func(_ *Module, f *Func) { r := f.nodes[3].regions[0]; r.Append(r.nodes[0]) }},
-		"AppendCopy":          {"inference", func(_ *Module, f *Func) { f.AppendCopy(f.nodes[4], []Value{f.nodes[0].Result(1), f.nodes[0].Result(0)}) }},
+		"Append":             {"operand", func(_ *Module, f *Func) { n := f.TakeNodes(); f.Append(n[4]) }},
+		"Append twice":       {"function", func(_ *Module, f *Func) { f.Append(f.nodes[0]) }},
+		"Append in a region": {"function", func(_ *Module, f *Func) { r := f.nodes[3].regions[0]; r.Append(r.nodes[0]) }},
+		"AppendCopy": {"inference", func(_ *Module, f *Func) {
+			f.AppendCopy(f.nodes[4], []Value{f.nodes[0].Result(1), f.nodes[0].Result(0)})
+		}},
 		"AppendCopy of less":  {"inference", func(_ *Module, f *Func) { f.AppendCopy(f.nodes[4], f.nodes[4].in[:1]) }},
 		"AppendCopy outside":  {"operand", func(m *Module, f *Func) { f.AppendCopy(f.nodes[0], m.funcs[1].Params()) }},
 		"Emit":                {"op", func(_ *Module, f *Func) { op := *testPair; f.Emit(&op, f.Params()[:1], nil) }},
@@ -95,9 +97,9 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 		"SetResult":           {"result", func(_ *Module, f *Func) { f.SetResult(0, other().Params()[0]) }},
 		"SetResult of callee": {"inference", func(m *Module, f *Func) { h := m.funcs[1]; h.SetResult(0, h.Const(keyTensor())) }},
 		"SetResult of region": {"result", func(_ *Module, f *Func) { f.nodes[3].regions[0].SetResult(0, f.Params()[0]) }},
-		"SetUpdate": {"update", func(_ *Module, f *Func) { f.SetUpdate(0, f.Params()[0]) }},
-		"Splice":    {"closed", func(m *Module, _ *Func) { m.vars[0].init.Splice(m.funcs[0], nil) }},
-		"TakeNodes": {"result", func(_ *Module, f *Func) { f.TakeNodes() }},
+		"SetUpdate":           {"update", func(_ *Module, f *Func) { f.SetUpdate(0, f.Params()[0]) }},
+		"Splice":              {"closed", func(m *Module, _ *Func) { m.vars[0].init.Splice(m.funcs[0], nil) }},
+		"TakeNodes":           {"result", func(_ *Module, f *Func) { f.TakeNodes() }},
 		"TakeNodes, Forget": {"operand", func(_ *Module, f *Func) {
 			for _, n := range f.TakeNodes()[1:] {
 				f.Append(n)
@@ -133,7 +135,7 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 		})
 	}
 	harmless := map[string]func(m *Module, f *Func){
-		"Named":   func(_ *Module, f *Func) { f.nodes[4].Result(0).Named("other") },
+		"Named": func(_ *Module, f *Func) { f.nodes[4].Result(0).Named("other") },
 		"Replace": func(_ *Module, f *Func) {
 			to := f.nodes[2].Result(0)
 			f.nodes[4].Replace([]Value{to})

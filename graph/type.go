@@ -229,6 +229,9 @@ func EqualShapes(a, b []Dim) bool {
 	if len(a) != len(b) {
 		return false
 	}
+	if len(a) > 0 && &a[0] == &b[0] {
+		return true
+	}
 	for i := range a {
 		if !a[i].Equal(b[i]) {
 			return false

@@ -38,6 +38,9 @@ func isOne(d graph.Dim) bool { n, ok := d.Int(); return ok && n == 1 }
 
 // inferBroadcast is the type rule of element-wise ops: operands of one dtype, broadcast together.
 func inferBroadcast(c *graph.InferCtx) []graph.Type {
+	if len(c.In) == 2 && graph.EqualTypes(c.In[0], c.In[1]) {
+		return []graph.Type{c.In[0]}
+	}
 	return tensors(graph.TensorType{DType: c.SameDType(), Shape: broadcastOperands(c, 0)})
 }
 

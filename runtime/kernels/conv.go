@@ -1,115 +1,166 @@
 package kernels
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/simd"
 )
 
 func init() {
-	floatsIf("conv", planes, conv[float32], conv[float64])
-	floatsIf("conv_input_grad", planes, convInputGrad[float32], convInputGrad[float64])
-	floatsIf("conv_weight_grad", planes, convWeightGrad[float32], convWeightGrad[float64])
-	floatsIf("max_pool", planes, maxPool[float32], maxPool[float64])
-	floatsIf("max_pool_grad", planes, maxPoolGrad[float32], maxPoolGrad[float64])
-	floatsIf("avg_pool", averages, avgPool[float32], avgPool[float64])
-	floatsIf("avg_pool_grad", averages, avgPoolGrad[float32], avgPoolGrad[float64])
+	producers["conv"] = func(s *Spec, epilogue portable.Epilogue) (Func, error) {
+		if s.InTypes[0].DType == graph.F64 {
+			return bindConv(s, epilogue, simd.ConvF64), nil
+		}
+		return bindConv(s, epilogue, simd.ConvF32), nil
+	}
+	bindFloats("conv", planes, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF32) }, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF64) })
+	bindFloats("conv_input_grad", planes, bindInputGrad(simd.ConvF32), bindInputGrad(simd.ConvF64))
+	bindFloats("conv_weight_grad", planes, bindWeightGrad(simd.ConvF32), bindWeightGrad(simd.ConvF64))
+	bindFloats("max_pool", planes, bindMaxPool(simd.PoolF32), bindMaxPool(simd.PoolF64))
+	bindFloats("max_pool_grad", planes, bindMaxPoolGrad[float32], bindMaxPoolGrad[float64])
+	bindFloats("avg_pool", averages, bindAvgPool(simd.PoolF32), bindAvgPool(simd.PoolF64))
+	bindFloats("avg_pool_grad", averages, bindAvgPoolGrad[float32], bindAvgPoolGrad[float64])
 }
 
-// planes matches two spatial axes.
-func planes(in []graph.TensorType, _ graph.Attrs) bool { return in[0].Rank() == 4 }
+// planes matches one or two spatial axes.
+func planes(in []graph.TensorType, _ graph.Attrs) bool { return in[0].Rank() == 3 || in[0].Rank() == 4 }
 
-// averages matches two spatial axes and windows that divide by their own number of cells.
+// averages matches the same and windows that divide by their own number of cells.
 func averages(in []graph.TensorType, attrs graph.Attrs) bool {
-	return in[0].Rank() == 4 && attrs.Int("divisor") == 0
+	return planes(in, attrs) && attrs.Int("divisor") == 0
 }
 
-// convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW].
-func convParams(c *Call, x, w []int) portable.Conv2DParams {
-	strides, pads, dilations := c.Ints("strides"), c.Ints("pads"), c.Ints("dilations")
-	return portable.Conv2DParams{
-		N: x[0], C: x[1], H: x[2], W: x[3],
-		OC: w[0], KH: w[2], KW: w[3],
-		StrideH: strides[0], StrideW: strides[1],
-		PadTop: pads[0], PadLeft: pads[1], PadBottom: pads[2], PadRight: pads[3],
-		DilH: dilations[0], DilW: dilations[1],
-		Groups: c.Int("groups"),
+// nchw returns the shape of a type, where a first spatial axis of size 1 stands for one that is missing.
+func nchw(t graph.TensorType) []int {
+	n := sizes(t, t.Rank())
+	if len(n) == 3 {
+		return []int{n[0], n[1], 1, n[2]}
+	}
+	return n
+}
+
+// both returns an attribute that has a number per spatial axis, or the one that stands for the axis that is missing.
+func both(s *Spec, name string, missing int) (h, v int) {
+	n := s.Ints(name)
+	if len(n) == 1 {
+		return missing, n[0]
+	}
+	return n[0], n[1]
+}
+
+// sides returns the pads.
+func sides(s *Spec) (top, left, bottom, right int) {
+	n := s.Ints("pads")
+	if len(n) == 2 {
+		return 0, n[0], 0, n[1]
+	}
+	return n[0], n[1], n[2], n[3]
+}
+
+// bindFloats adds the f32 and the f64 row of an op; a nil Func leaves the node to the reference.
+func bindFloats(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(s *Spec) Func) {
+	for dt, bind := range map[graph.DType]func(s *Spec) Func{graph.F32: f32, graph.F64: f64} {
+		register(&Kernel{Op: op, DTypes: graph.DTypes(dt), Match: match, Bind: func(s *Spec) (Func, error) { return bind(s), nil }})
 	}
 }
 
-func conv[T portable.Float](c *Call) error {
-	p := convParams(c, c.In[0].Shape(), c.In[1].Shape())
-	portable.Conv2D(p, floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), nil)
-	return nil
+// convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW], where H and KH may be missing.
+func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
+	x, w := nchw(xt), nchw(wt)
+	p := portable.Conv2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OC: w[0], KH: w[2], KW: w[3], Groups: s.Int("groups")}
+	p.StrideH, p.StrideW = both(s, "strides", 1)
+	p.DilH, p.DilW = both(s, "dilations", 1)
+	p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = sides(s)
+	return p
 }
 
-func convInputGrad[T portable.Float](c *Call) error {
-	p := convParams(c, c.Out[0].Shape(), c.In[1].Shape())
-	portable.Conv2DInputGrad(p, floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), nil)
-	return nil
-}
-
-func convWeightGrad[T portable.Float](c *Call) error {
-	p := convParams(c, c.In[0].Shape(), c.Out[0].Shape())
-	portable.Conv2DWeightGrad(p, floatData[T](c.Out[0]), floatData[T](c.In[1]), floatData[T](c.In[0]), nil)
-	return nil
-}
-
-// poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW].
-func poolParams(c *Call, x, y []int) portable.Pool2DParams {
-	kernel, strides, pads := c.Ints("kernel"), c.Ints("strides"), c.Ints("pads")
-	p := portable.Pool2DParams{
-		N: x[0], C: x[1], H: x[2], W: x[3],
-		KH: kernel[0], KW: kernel[1],
-		StrideH: strides[0], StrideW: strides[1],
-		PadTop: pads[0], PadLeft: pads[1], PadBottom: pads[2], PadRight: pads[3],
-		OutH: y[2], OutW: y[3],
+func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines portable.ConvEngines[T]) Func {
+	p := convParams(s, s.InTypes[0], s.InTypes[1])
+	k := portable.NewConv2D(p, engines)
+	if !k.Fits() {
+		return nil
 	}
-	if d := c.Ints("dilations"); len(d) == 2 {
-		p.DilH, p.DilW = d[0], d[1]
+	return func(c *Call) error {
+		k.Run(floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), epilogue)
+		return nil
+	}
+}
+
+func bindInputGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Spec) Func {
+	return func(s *Spec) Func {
+		p := convParams(s, s.OutTypes[0], s.InTypes[1])
+		k := portable.NewConv2DInputGrad(p, engines)
+		if !k.Fits() {
+			return nil
+		}
+		return func(c *Call) error {
+			k.Run(floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), nil)
+			return nil
+		}
+	}
+}
+
+func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Spec) Func {
+	return func(s *Spec) Func {
+		p := convParams(s, s.InTypes[0], s.OutTypes[0])
+		k := portable.NewConv2DWeightGrad(p, engines)
+		if !k.Fits() {
+			return nil
+		}
+		return func(c *Call) error {
+			k.Run(floatData[T](c.Out[0]), floatData[T](c.In[1]), floatData[T](c.In[0]))
+			return nil
+		}
+	}
+}
+
+// poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW], where H and OH may be missing.
+func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
+	x, y := nchw(xt), nchw(yt)
+	p := portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}
+	p.KH, p.KW = both(s, "kernel", 1)
+	p.StrideH, p.StrideW = both(s, "strides", 1)
+	p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = sides(s)
+	if len(s.Ints("dilations")) > 0 {
+		p.DilH, p.DilW = both(s, "dilations", 1)
 	}
 	return p
 }
 
-func maxPool[T portable.Float](c *Call) error {
-	p := poolParams(c, c.In[0].Shape(), c.Out[0].Shape())
-	portable.MaxPool2D(p, floatData[T](c.Out[0]), data[int64](c.Out[1]), floatData[T](c.In[0]))
-	return nil
-}
-
-// maxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool): negative ones
-// count from the end of the plane, and one out of range is an error.
-func maxPoolGrad[T portable.Float](c *Call) error {
-	x, y := c.Out[0].Shape(), c.In[0].Shape()
-	p := portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], KH: 1, KW: 1, OutH: y[2], OutW: y[3]}
-	plane := int64(x[2] * x[3])
-	indices := data[int64](c.In[1])
-	owned := false
-	for i, at := range indices {
-		if at < -plane || at >= plane {
-			return fmt.Errorf("index %d is out of range for a plane of %d cells", at, plane)
-		}
-		if at < 0 {
-			if !owned {
-				indices, owned = slices.Clone(indices), true
-			}
-			indices[i] += plane
+func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s *Spec) Func {
+	return func(s *Spec) Func {
+		k := portable.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engine())
+		return func(c *Call) error {
+			k.MaxRun(floatData[T](c.Out[0]), data[int64](c.Out[1]), floatData[T](c.In[0]))
+			return nil
 		}
 	}
-	portable.MaxPool2DGrad(p, floatData[T](c.Out[0]), floatData[T](c.In[0]), indices)
-	return nil
 }
 
-func avgPool[T portable.Float](c *Call) error {
-	p := poolParams(c, c.In[0].Shape(), c.Out[0].Shape())
-	portable.AvgPool2D(p, c.Bool("count_include_pad"), floatData[T](c.Out[0]), floatData[T](c.In[0]))
-	return nil
+// bindMaxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool):
+// negative ones count from the end of the plane, and one out of range is an error.
+func bindMaxPoolGrad[T portable.Float](s *Spec) Func {
+	x, y := nchw(s.OutTypes[0]), nchw(s.InTypes[0])
+	k := portable.NewMaxPool2DGrad[T](portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
+	return func(c *Call) error {
+		return k.MaxGradRun(floatData[T](c.Out[0]), floatData[T](c.In[0]), data[int64](c.In[1]))
+	}
 }
 
-func avgPoolGrad[T portable.Float](c *Call) error {
-	p := poolParams(c, c.Out[0].Shape(), c.In[0].Shape())
-	portable.AvgPool2DGrad(p, c.Bool("count_include_pad"), floatData[T](c.Out[0]), floatData[T](c.In[0]))
-	return nil
+func bindAvgPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s *Spec) Func {
+	return func(s *Spec) Func {
+		k := portable.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engine())
+		return func(c *Call) error {
+			k.AvgRun(floatData[T](c.Out[0]), floatData[T](c.In[0]))
+			return nil
+		}
+	}
+}
+
+func bindAvgPoolGrad[T portable.Float](s *Spec) Func {
+	k := portable.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
+	return func(c *Call) error {
+		k.AvgRun(floatData[T](c.In[0]), floatData[T](c.Out[0]))
+		return nil
+	}
 }

@@ -4,6 +4,7 @@ package kernels
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
@@ -53,11 +54,48 @@ type Kernel struct {
 	InPlace []int
 	// Optional lists the results that the kernel leaves out when their tensor is nil, since nobody needs them.
 	Optional []int
+	// Pack, if set, returns a constant operand in the layout that the kernel reads it in, nil if it is to stay as it is. The
+	// compiler calls it once; Spec.Packed then holds what it returned, which does not change.
+	Pack func(attrs graph.Attrs, operand int, t *value.Tensor) any
 	// Run computes the results.
 	Run Func
 	// Bind, in place of Run, prepares a kernel for sizes: plans, scratch and tasks are made here, so that the Func
 	// it returns does not allocate. nil, nil leaves the node to the reference.
 	Bind func(s *Spec) (Func, error)
+}
+
+// Pack returns what the kernel of a node makes of a constant operand when the program is compiled, nil if nothing. For a fused node with
+// a producer it is what the producer's kernel makes of it.
+func Pack(n *graph.Node, operand int, t *value.Tensor) any {
+	attrs := n.Attrs()
+	if p := producerOf(n); p != nil {
+		operand = slices.Index(p.Operands(), n.Regions()[0].Params()[operand])
+		if n, attrs = p, p.Attrs(); operand < 0 {
+			return nil
+		}
+	}
+	k := Lookup(n.Op().Name, n.OperandTypes(), attrs)
+	if k == nil || k.Pack == nil {
+		return nil
+	}
+	return k.Pack(attrs, operand, t)
+}
+
+// producerOf returns the matrix product or convolution that a fused node begins with, nil if it is a map or not fused.
+func producerOf(n *graph.Node) *graph.Node {
+	if n.Op().Name != "fused" {
+		return nil
+	}
+	for _, m := range n.Regions()[0].Nodes() {
+		switch {
+		case m.Op().Name == "constant":
+		case producers[m.Op().Name] != nil:
+			return m
+		default:
+			return nil
+		}
+	}
+	return nil
 }
 
 // Prepare returns the function that computes a node of the given sizes, nil if the kernel leaves it to the reference.

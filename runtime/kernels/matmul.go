@@ -4,10 +4,14 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func init() {
-	register(&Kernel{Op: "matmul", DTypes: graph.DTypes(graph.F32, graph.F64), Bind: func(s *Spec) (Func, error) { return bindMatmul(s, nil) }})
+	register(&Kernel{
+		Op: "matmul", DTypes: graph.DTypes(graph.F32, graph.F64), Pack: packMatmul,
+		Bind: func(s *Spec) (Func, error) { return bindMatmul(s, nil) },
+	})
 	producers["matmul"] = bindMatmul
 }
 
@@ -21,11 +25,32 @@ func bindMatmul(s *Spec, epilogue portable.Epilogue) (Func, error) {
 
 func matmul[T interface{ float32 | float64 }](s *Spec, by portable.Multiplier[T], epilogue portable.Epilogue) Func {
 	g, batch, strideA, strideB := matrices[T](s)
+	if len(s.Packed) > 1 {
+		g.PackedB, _ = s.Packed[1].(*portable.Packed[T])
+	}
 	p := portable.NewProduct(by, g, batch, strideA, strideB)
 	return func(c *Call) error {
 		p.Run(data[T](c.In[0]), data[T](c.In[1]), data[T](c.Out[0]), epilogue)
 		return nil
 	}
+}
+
+// packMatmul packs a constant matrix on the right, if it is large enough for its layout to matter.
+func packMatmul(attrs graph.Attrs, operand int, t *value.Tensor) any {
+	const worthIt = 1 << 12
+	if operand != 1 || t.Rank() != 2 || t.Len() < worthIt {
+		return nil
+	}
+	rows, ld := t.Shape()[0], t.Shape()[1]
+	trans := attrs.Bool("transpose_b")
+	k, n := rows, ld
+	if trans {
+		k, n = ld, rows
+	}
+	if t.DType() == graph.F64 {
+		return simd.MultiplierF64().PackB(trans, k, n, data[float64](t), ld)
+	}
+	return simd.MultiplierF32().PackB(trans, k, n, data[float32](t), ld)
 }
 
 // matrices returns the products that a matmul of these types consists of.

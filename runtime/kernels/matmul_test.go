@@ -11,13 +11,13 @@ import (
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
-// negate is an epilogue: what it is given twice, or never, has the wrong sign.
-type negate struct {
+// negated is an epilogue: what it is given twice, or never, has the wrong sign.
+type negated struct {
 	y []float32
 	n int
 }
 
-func (e *negate) Apply(_, r0, r1, c0, c1 int) {
+func (e *negated) Apply(_, r0, r1, c0, c1 int) {
 	for r := r0; r < r1; r++ {
 		for i := r*e.n + c0; i < r*e.n+c1; i++ {
 			e.y[i] = -e.y[i]
@@ -74,7 +74,7 @@ func TestMatmul(t *testing.T) {
 					t.Fatal(err)
 				}
 				ref := want[0].(*value.Tensor)
-				e := &negate{data[float32](y), n}
+				e := &negated{data[float32](y), n}
 				plain, err := bindMatmul(spec, nil)
 				if err != nil {
 					t.Fatal(err)

@@ -1,6 +1,10 @@
 package portable
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
+)
 
 // Conv2DParams describes a 2-D convolution: a correlation, as in PyTorch and
 // ONNX, of x [N, C, H, W] with w [OC, C/Groups, KH, KW], giving
@@ -32,30 +36,8 @@ func outSize(in, k, stride, dil int) int {
 	return (in-span)/max(stride, 1) + 1
 }
 
-// convFew is the number of output channels (per group) up to which patches are
-// better laid out a tap per row, and few taps walked along those rows.
-const convFew = 8
-
-// conv is a Conv2DParams with defaults filled in and derived sizes.
-//
-// The convolutions are implicit GEMMs, in the dot-product form of dotTile: the
-// patches that a block of tileN output pixels sees are copied into rows, from an
-// input plane padded with zeros where the convolution pads. The order of
-// summation is that of a GEMM whose K runs over (channel, kh, kw).
-type conv struct {
-	Conv2DParams
-	oh, ow, out    int // output plane
-	cg, ocg, taps  int // per group: channels in and out, cg*KH*KW
-	kk             int // KH*KW
-	hp, wp         int // padded input plane
-	padded         bool
-	pointwise      bool // 1x1, stride 1, no padding: a plain GEMM
-	chBlock        int  // channels per task of both gradients
-	chBlocks       int
-	chunks, chunkN int // weight gradient: partial sums over chunkN samples each
-}
-
-func newConv(kernel string, p Conv2DParams) conv {
+// normal fills defaults in and checks the rest.
+func (p Conv2DParams) normal(kernel string) Conv2DParams {
 	p.StrideH, p.StrideW = max(p.StrideH, 1), max(p.StrideW, 1)
 	p.DilH, p.DilW = max(p.DilH, 1), max(p.DilW, 1)
 	p.Groups = max(p.Groups, 1)
@@ -65,432 +47,833 @@ func newConv(kernel string, p Conv2DParams) conv {
 	if p.PadTop < 0 || p.PadLeft < 0 || p.PadBottom < 0 || p.PadRight < 0 {
 		panic(fmt.Sprintf("portable: %s: negative padding", kernel))
 	}
-	q := conv{Conv2DParams: p, oh: p.OutH(), ow: p.OutW(), cg: p.C / p.Groups, ocg: p.OC / p.Groups, kk: p.KH * p.KW}
-	q.out = q.oh * q.ow
-	q.taps = q.cg * q.kk
-	q.hp, q.wp = p.H+p.PadTop+p.PadBottom, p.W+p.PadLeft+p.PadRight
-	q.padded = q.hp != p.H || q.wp != p.W
-	q.pointwise = q.kk == 1 && p.StrideH == 1 && p.StrideW == 1 && !q.padded
-	// Enough rows per task that copying dy (or a patch) is paid back.
-	q.chBlock = max(1, min((64+q.kk-1)/max(q.kk, 1), q.cg))
-	q.chBlocks = (q.cg + q.chBlock - 1) / q.chBlock
-	q.chunks = 1
-	if q.chBlocks*p.Groups < 8 {
-		q.chunks = max(1, min(8, p.N/4))
-	}
-	q.chunkN = (p.N + q.chunks - 1) / q.chunks
-	if q.chunkN > 0 {
-		q.chunks = (p.N + q.chunkN - 1) / q.chunkN
-	}
-	return q
+	return p
 }
 
-// planeLen is the room for the padded planes of that many channels.
-func (q *conv) planeLen(channels int) int {
-	if !q.padded {
+func (p Conv2DParams) check(kernel string, x, y, w int) {
+	need(kernel, "x or dx", x, p.N*p.C*p.H*p.W)
+	need(kernel, "y or dy", y, p.N*p.OC*p.OutH()*p.OutW())
+	need(kernel, "w or dw", w, p.OC*p.C/p.Groups*p.KH*p.KW)
+}
+
+// A ConvEngine computes the sums of a convolution. All three kernels are products of a matrix B with one that is gathered
+// from an image by two tables, so that patches are never copied out:
+//
+//	t(i, j) = sum over p of a[rows[i]+cols[p]] * b(j, p)
+//
+// Forward and in the input's gradient, i is a position, p a tap and B the weights; in the weights' gradient i is a tap, p a
+// position and B the gradient of the output. A sum is taken in order of p, and does not depend on the other i and j.
+type ConvEngine[T Float] interface {
+	// Lanes is the number that j is rounded up to a multiple of. It divides convPanel.
+	Lanes() int
+	// Pack brings columns p0 to p1 of B, n rows that are ld elements apart and begin with these columns, into the engine's
+	// layout of a B of k columns: Lanes-rounded n times k elements, rows from j on, a multiple of convPanel, from j*k on.
+	Pack(dst, b []T, ld, n, k, p0, p1 int)
+	// Sum computes t(i, j) for i from at to at+len(rows) and j < n, from columns p0 to p0+len(cols) of a packed B of k
+	// columns. If add, it adds to what T holds. Every run of rows, and every colRun of cols, is consecutive numbers.
+	Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool)
+	// MaxK is the greatest number of columns of B that one call of Sum should have; it is not asked to add if all fit.
+	MaxK() int
+	// InPlace reports whether T is n rows that are ld elements apart. Otherwise it is in a layout of the engine's own, of m
+	// times Lanes-rounded n elements, and ld does not matter.
+	InPlace() bool
+	// Unload stores a T of m x n, with an ld of m, as n rows of m elements that are ld apart.
+	Unload(dst []T, ld int, t []T, m, n int)
+}
+
+// ConvEngines chooses the engine for n result channels in each group, whose positions lie next to each other in the image
+// in runs of at least that many (1 if there are gaps between them).
+type ConvEngines[T Float] func(n, run int) ConvEngine[T]
+
+func (f ConvEngines[T]) choose(n, run int) ConvEngine[T] {
+	if f != nil {
+		if e := f(n, run); e != nil {
+			return e
+		}
+	}
+	return plainConv[T]{}
+}
+
+// convPanel is the number of rows of B by which work is cut.
+const convPanel = 32
+
+// few is the number of chunks of work below which they are cut further.
+const few = 8
+
+func ceilDiv(x, y int) int { return (x + y - 1) / y }
+
+func roundUp(x, to int) int { return ceilDiv(x, to) * to }
+
+// even cuts n into equal parts of at most most, and returns the size of all but the last.
+func even(n, most int) int {
+	if n <= 0 {
+		return 1
+	}
+	return ceilDiv(n, ceilDiv(n, max(most, 1)))
+}
+
+// convAxis is what a convolution does along one spatial axis: position i sees cells i*step+taps[t] of the image, whose cells
+// outside [0, size) are zeros, and its result belongs to place first+i*stride.
+type convAxis struct {
+	size, n, step int
+	taps          []int // rising or falling
+	cells         []int // of the kernel, a tap each
+	lo, hi        int   // the least and the greatest of taps
+	first, stride int
+}
+
+func (a convAxis) done() convAxis {
+	if len(a.taps) > 0 {
+		last := a.taps[len(a.taps)-1]
+		a.lo, a.hi = min(a.taps[0], last), max(a.taps[0], last)
+	}
+	return a
+}
+
+// forwardAxis is the axis of the convolution itself.
+func forwardAxis(size, n, kernel, stride, pad, dil int) convAxis {
+	a := convAxis{size: size, n: n, step: stride, stride: 1}
+	for k := range kernel {
+		a.taps = append(a.taps, k*dil-pad)
+		a.cells = append(a.cells, k)
+	}
+	return a.done()
+}
+
+// inputAxes are those of its adjoint by x, which is a convolution of dy (of n cells along the axis) for each remainder that
+// a place of dx can have by the stride, with those cells of the kernel that meet such places.
+func inputAxes(size, n, kernel, stride, pad, dil int) []convAxis {
+	var axes []convAxis
+	for r := range min(stride, size) {
+		a := convAxis{size: n, n: ceilDiv(size-r, stride), step: 1, first: r, stride: stride}
+		for k := range kernel {
+			if at := r + pad - k*dil; at%stride == 0 {
+				a.taps = append(a.taps, at/stride)
+				a.cells = append(a.cells, k)
+			}
+		}
+		axes = append(axes, a.done())
+	}
+	return axes
+}
+
+// span is the number of image cells from the first to the last that so many positions see.
+func (a *convAxis) span(positions int) int { return (positions-1)*a.step + a.hi - a.lo + 1 }
+
+// inside reports whether no position sees anything outside the image.
+func (a *convAxis) inside() bool { return a.lo >= 0 && (a.n-1)*a.step+a.hi < a.size }
+
+// valid returns the range of taps of position i that lie in the image.
+func (a *convAxis) valid(i int) (lo, hi int) {
+	hi = len(a.taps)
+	in := func(t int) bool { c := i*a.step + a.taps[t]; return c >= 0 && c < a.size }
+	for lo < hi && !in(lo) {
+		lo++
+	}
+	for hi > lo && !in(hi-1) {
+		hi--
+	}
+	return lo, hi
+}
+
+// convImage copies the part of an image that a band of positions sees, padded with zeros; an image that needs no padding and
+// is small is read where it is.
+type convImage struct {
+	h, v   convAxis // rows and columns
+	direct bool
+	hp, wp int // the rows and columns of a copied plane, or those of the image
+}
+
+// nearElements is the size up to which an image is read where it is.
+const nearElements = 1 << 14
+
+func newConvImage(h, v convAxis, channels, band int) convImage {
+	m := convImage{h: h, v: v, hp: h.span(band), wp: v.span(v.n)}
+	if h.inside() && v.inside() && channels*h.size*v.size <= nearElements {
+		m.direct, m.hp, m.wp = true, h.size, v.size
+	}
+	return m
+}
+
+// offset is where the copy holds what position (i, j) sees through a tap of a channel.
+func (m *convImage) offset(c, i, j, row, col int) int {
+	at := (c*m.hp+i*m.h.step+row)*m.wp + j*m.v.step + col
+	if !m.direct {
+		at -= m.h.lo*m.wp + m.v.lo
+	}
+	return at
+}
+
+// room is the size of the copy.
+func (m *convImage) room(channels int) int {
+	if m.direct {
 		return 0
 	}
-	return channels * q.hp * q.wp
+	return roundUp(channels*m.hp*m.wp, 16)
 }
 
-func (q *conv) forwardLen() (plane, pack int) {
-	return q.planeLen(q.cg), min(q.out, tileN) * min(q.taps, tileK)
-}
-
-func (q *conv) check(kernel string, x, y, w int) {
-	need(kernel, "x or dx", x, q.N*q.C*q.H*q.W)
-	need(kernel, "y or dy", y, q.N*q.OC*q.out)
-	need(kernel, "w or dw", w, q.OC*q.taps)
-}
-
-// pad returns the planes of that many channels of x, padded: x itself, or a copy
-// in buf.
-func pad[T Float](q *conv, x []T, channels int, buf []T) []T {
-	if !q.padded {
-		return x
+// cut returns the part of the image a for positions in rows from i0 on.
+func cut[T Float](m *convImage, a []T, channels, i0 int, buf []T) []T {
+	if m.direct {
+		return a[i0*m.h.step*m.wp : channels*m.hp*m.wp]
 	}
-	buf = buf[:channels*q.hp*q.wp]
-	clear(buf)
+	left, from := max(0, -m.v.lo), max(0, m.v.lo)
+	cols := max(0, min(m.v.size-from, m.wp-left))
+	top := i0*m.h.step + m.h.lo
+	r0, r1 := max(0, -top), min(m.hp, m.h.size-top)
+	buf = buf[:channels*m.hp*m.wp]
+	if cols < m.wp || r0 > 0 || r1 < m.hp {
+		clear(buf)
+	}
+	if r0 >= r1 || cols == 0 {
+		return buf
+	}
 	for c := range channels {
-		for h := range q.H {
-			copy(buf[(c*q.hp+h+q.PadTop)*q.wp+q.PadLeft:], x[(c*q.H+h)*q.W:][:q.W])
+		src := a[(c*m.h.size+top+r0)*m.v.size+from:]
+		dst := buf[(c*m.hp+r0)*m.wp+left:]
+		if cols == m.v.size && cols == m.wp {
+			copy(dst[:(r1-r0)*cols], src)
+			continue
+		}
+		for r := range r1 - r0 {
+			copy(dst[r*m.wp:][:cols], src[r*m.v.size:])
 		}
 	}
 	return buf
 }
 
-// Conv2DScratchLen returns the length of Conv2D's scratch for that many workers.
-func Conv2DScratchLen(p Conv2DParams, workers int) int {
-	q := newConv("Conv2D", p)
-	plane, pack := q.forwardLen()
-	return workers * (plane + pack)
+// convPass is a convolution of stride 1 in its result: the whole one, or one remainder of an input gradient.
+type convPass struct {
+	convImage
+	rowsFirst   bool // the taps are in order of kernel row, channel, column, and rows outside the image are left out
+	band, bands int  // positions are cut into bands of rows
+	at, taps    []int
+	k, kb       int // taps, and how many make a block
+	weights     int // where the packed weights begin
+	chunk       int // the first of its chunks
+	blocks      int // of result channels, per group
+	runs        []convRun
 }
 
-// Conv2D computes the convolution y of x with w. A sample of y has the same bits
-// for any N. Padding is zeros that take part: with an infinite weight it is NaN.
-func Conv2D[T Float](p Conv2DParams, y, x, w, scratch []T) {
-	q := newConv("Conv2D", p)
-	q.check("Conv2D", len(x), len(y), len(w))
-	if q.N*q.OC*q.out == 0 {
-		return
+// convRun is a number of rows of positions that see the same rows of taps.
+type convRun struct{ i0, i1, t0, t1 int }
+
+// Conv2D is a convolution or its adjoint by x, bound to sizes. Runs of one Conv2D must not overlap.
+type Conv2D[T Float] struct {
+	name       string
+	p          Conv2DParams
+	e          ConvEngine[T]
+	adjoint    bool
+	cg, og     int // channels of the image and of the result, per group
+	block      int // result channels of a chunk
+	oh, ow     int // of the result
+	passes     []convPass
+	chunks     int
+	weightsLen int
+	workerLen  int
+	image      int  // the worker's scratch begins with an image
+	weights    int  // where a block of packed weights begins in it,
+	order      int  // and where there is room for bringing them into order
+	once       bool // each packed weight is used once: a chunk packs its own
+	packing    bool
+	epilogue   Epilogue
+	y, x, w    []T
+	packed     []T
+}
+
+// NewConv2D binds the convolution y of x with w. Nil engines are plain Go.
+func NewConv2D[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2D[T] {
+	p = p.normal("Conv2D")
+	c := &Conv2D[T]{name: "Conv2D", p: p, cg: p.C / p.Groups, og: p.OC / p.Groups, oh: p.OutH(), ow: p.OutW()}
+	run := 1
+	if p.StrideW == 1 {
+		run = c.ow
 	}
-	if q.taps == 0 {
-		clear(y[:q.N*q.OC*q.out])
-		return
+	c.e = engines.choose(c.og, run)
+	if c.oh*c.ow > 0 {
+		c.add(forwardAxis(p.H, c.oh, p.KH, p.StrideH, p.PadTop, p.DilH), forwardAxis(p.W, c.ow, p.KW, p.StrideW, p.PadLeft, p.DilW))
 	}
-	plane, pack := q.forwardLen()
-	if serial(q.N * q.OC * q.out * q.taps / 4) {
-		if scratch == nil {
-			scratch = make([]T, plane+pack)
+	return c.bound()
+}
+
+// NewConv2DInputGrad binds the gradient dx of Conv2D's x, from the gradient dy of its output and w.
+func NewConv2DInputGrad[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2D[T] {
+	p = p.normal("Conv2DInputGrad")
+	c := &Conv2D[T]{name: "Conv2DInputGrad", p: p, adjoint: true, cg: p.OC / p.Groups, og: p.C / p.Groups, oh: p.H, ow: p.W}
+	c.e = engines.choose(c.og, p.W/p.StrideW)
+	for _, h := range inputAxes(p.H, p.OutH(), p.KH, p.StrideH, p.PadTop, p.DilH) {
+		for _, v := range inputAxes(p.W, p.OutW(), p.KW, p.StrideW, p.PadLeft, p.DilW) {
+			c.add(h, v)
 		}
-		need("Conv2D", "scratch", len(scratch), plane+pack)
-		for i := range q.N * q.Groups {
-			convForward(&q, i, 0, q.out, y, pad(&q, x[i*q.cg*q.H*q.W:], q.cg, scratch), w, scratch[plane:])
+	}
+	return c.bound()
+}
+
+// add adds a pass.
+func (c *Conv2D[T]) add(h, v convAxis) {
+	n := roundUp(c.og, c.e.Lanes())
+	band := even(h.n, max(1, min(1024, max(128, 1<<14/max(n, 1)))/v.n))
+	s := convPass{convImage: newConvImage(h, v, c.cg, band), band: band, bands: ceilDiv(h.n, band)}
+	s.k = c.cg * len(h.taps) * len(v.taps)
+	if h.size*v.size == 0 {
+		s.k = 0
+	}
+	s.kb = roundUp(even(s.k, c.e.MaxK()), 8)
+	for i := range band {
+		for j := range v.n {
+			s.at = append(s.at, s.offset(0, i, j, 0, 0)-s.offset(0, 0, 0, 0, 0))
+		}
+	}
+	seen := 0
+	for i := range h.n {
+		t0, t1 := h.valid(i)
+		seen += t1 - t0
+	}
+	// Weights in another order take longer to pack, which must be worth it for a single image.
+	left := h.n*len(h.taps) - seen
+	s.rowsFirst = 20*left > h.n*len(h.taps) && left*v.n > 32*len(h.taps)
+	if s.k > 0 {
+		s.taps = make([]int, s.k)
+		s.eachTap(c.cg, func(p, ch, row, col int) { s.taps[p] = s.offset(ch, 0, 0, h.taps[row], v.taps[col]) })
+	}
+	for i := 0; i < h.n; i++ {
+		r := convRun{i, i + 1, 0, len(h.taps)}
+		if s.rowsFirst {
+			r.t0, r.t1 = h.valid(i)
+		}
+		if last := len(s.runs) - 1; i%band > 0 && s.runs[last].t0 == r.t0 && s.runs[last].t1 == r.t1 {
+			s.runs[last].i1++
+		} else {
+			s.runs = append(s.runs, r)
+		}
+	}
+	s.weights = c.weightsLen
+	c.weightsLen += c.p.Groups * n * s.k
+	c.image = max(c.image, s.room(c.cg))
+	positions := band * v.n
+	c.workerLen = max(c.workerLen, 2*roundUp(positions*n, 16), min(convPanel, c.og)*s.kb)
+	c.passes = append(c.passes, s)
+}
+
+// eachTap visits the taps in their order.
+func (s *convPass) eachTap(channels int, visit func(p, ch, row, col int)) {
+	rows, cols := len(s.h.taps), len(s.v.taps)
+	p := 0
+	if s.rowsFirst {
+		for row := range rows {
+			for ch := range channels {
+				for col := range cols {
+					visit(p, ch, row, col)
+					p++
+				}
+			}
 		}
 		return
 	}
-	convForwardParallel(q, y, x, w, scratch)
+	for ch := range channels {
+		for row := range rows {
+			for col := range cols {
+				visit(p, ch, row, col)
+				p++
+			}
+		}
+	}
 }
 
-func convForwardParallel[T Float](q conv, y, x, w, scratch []T) {
-	plane, pack := q.forwardLen()
-	per := plane + pack
-	jobs := q.N * q.Groups
-	if jobs >= 2*Threads() {
-		s, workers := workerScratch("Conv2D", scratch, 0, per)
-		grain := max(1, serialWork/(4*max(q.ocg*q.out*q.taps, 1)))
-		parallelWorkers(jobs, grain, workers, func(wk, lo, hi int) {
-			buf := s[wk*per : (wk+1)*per]
-			for i := lo; i < hi; i++ {
-				convForward(&q, i, 0, q.out, y, pad(&q, x[i*q.cg*q.H*q.W:], q.cg, buf), w, buf[plane:])
-			}
-		})
+func (c *Conv2D[T]) bound() *Conv2D[T] {
+	c.block = c.og
+	n := 0
+	for i := range c.passes {
+		n += c.p.N * c.p.Groups * c.passes[i].bands
+	}
+	if n > 0 && n < few && c.og > convPanel {
+		c.block = roundUp(ceilDiv(c.og, ceilDiv(few, n)), convPanel)
+	}
+	c.once = c.p.N == 1
+	kb := 0
+	for i := range c.passes {
+		s := &c.passes[i]
+		c.once = c.once && s.bands == 1 && !s.rowsFirst
+		kb = max(kb, s.kb)
+		s.chunk = c.chunks
+		s.blocks = ceilDiv(c.og, max(c.block, 1))
+		c.chunks += c.p.N * c.p.Groups * s.bands * s.blocks
+	}
+	c.workerLen += c.image
+	if c.once {
+		c.weightsLen = 0
+		c.weights = roundUp(c.workerLen, 16)
+		c.order = c.weights + roundUp(c.block, c.e.Lanes())*kb
+		c.workerLen = c.order + c.block*kb
+	}
+	if c.chunks > 0 && c.Fits() {
+		reserve[T](c.workerLen, c.weightsLen)
+	}
+	return c
+}
+
+// Fits reports whether the padded part of an image that a run copies is in proportion to the image. It is not where a
+// dilation is far greater than the image; then there is no Run.
+func (c *Conv2D[T]) Fits() bool {
+	if len(c.passes) == 0 {
+		return true
+	}
+	h, v := &c.passes[0].h, &c.passes[0].v
+	return fits(c.image, c.cg*h.size*v.size)
+}
+
+func fits(copied, image int) bool { return copied >= 0 && (copied < 1<<24 || copied/256 < image) }
+
+// Run computes the result: y of x and w, or dx of dy and w. A sample of it has the same bits for any N. Padding is zeros, some
+// of which take part: an infinite weight may make them NaN. The epilogue may be nil.
+func (c *Conv2D[T]) Run(y, x, w []T, epilogue Epilogue) {
+	if c.adjoint {
+		c.p.check(c.name, len(y), len(x), len(w))
+	} else {
+		c.p.check(c.name, len(x), len(y), len(w))
+	}
+	if c.chunks == 0 || c.og == 0 {
 		return
 	}
-	// Few samples: the workers share one, by blocks of its pixels.
-	s, workers := workerScratch("Conv2D", scratch, plane, pack)
-	for i := range jobs {
-		xi := pad(&q, x[i*q.cg*q.H*q.W:], q.cg, s)
-		parallelWorkers(q.out, tileN, workers, func(wk, lo, hi int) {
-			convForward(&q, i, lo, hi, y, xi, w, s[plane+wk*pack:])
-		})
+	c.y, c.x, c.w, c.epilogue = y, x, w, epilogue
+	if !c.once {
+		c.packed = take[T](c.weightsLen)
+		c.packing = true
+		run(len(c.passes)*c.p.Groups*ceilDiv(c.og, convPanel), c.weightsLen, c)
+		c.packing = false
+	}
+	run(c.chunks, c.work(), c)
+	if !c.once {
+		give(c.packed)
+	}
+	c.y, c.x, c.w, c.packed, c.epilogue = nil, nil, nil, nil, nil
+}
+
+// work estimates the time of a run in units of serialWork.
+func (c *Conv2D[T]) work() int {
+	return c.p.N * c.oh * c.ow * c.og * c.p.Groups * (1 + c.passes[0].k/16)
+}
+
+// run is parallel.Run, on the caller alone if there is little work.
+func run(chunks, work int, t parallel.Task) {
+	if work >= serialWork {
+		parallel.Run(chunks, t)
+		return
+	}
+	for i := range chunks {
+		t.Do(0, i)
 	}
 }
 
-// convForward computes output pixels [lo, hi), lo a multiple of tileN, of all
-// channels of job i = sample*Groups + group, from its padded planes.
-func convForward[T Float](q *conv, i, lo, hi int, y, planes, w, pack []T) {
-	y = y[i*q.ocg*q.out:]
-	w = w[i%q.Groups*q.ocg*q.taps:]
-	for p0 := lo; p0 < hi; p0 += tileN {
-		np := min(tileN, hi-p0)
-		if q.ocg <= convFew && q.taps <= tileK {
-			patches[T]{q, planes, pack}.columns(p0, np, q.cg)
-			for oc := range q.ocg {
-				axpyTile(np, q.taps, w[oc*q.taps:], 1, pack, np, y[oc*q.out+p0:], 1, false)
-			}
+// Do packs a panel of weights or computes a band of positions of one image.
+func (c *Conv2D[T]) Do(worker, chunk int) {
+	buf := take[T](c.workerLen)
+	if c.packing {
+		panels := ceilDiv(c.og, convPanel)
+		c.pack(&c.passes[chunk/panels/c.p.Groups], chunk/panels%c.p.Groups, chunk%panels*convPanel, buf)
+	} else {
+		i := len(c.passes) - 1
+		for c.passes[i].chunk > chunk {
+			i--
+		}
+		s := &c.passes[i]
+		chunk -= s.chunk
+		block := chunk % s.blocks
+		chunk /= s.blocks
+		c.compute(s, chunk/s.bands, chunk%s.bands, block*c.block, worker, buf)
+	}
+	give(buf)
+}
+
+// pack packs the weights of up to convPanel result channels from j0 on of a group.
+func (c *Conv2D[T]) pack(s *convPass, group, j0 int, buf []T) {
+	all := roundUp(c.og, c.e.Lanes())
+	packed := c.packed[s.weights+group*all*s.k:]
+	for k0 := 0; k0 < s.k; k0 += s.kb {
+		c.packBlock(s, packed[k0*all+j0*min(s.kb, s.k-k0):], group, j0, min(convPanel, c.og-j0), k0, buf)
+	}
+}
+
+// packBlock packs the taps of a block from k0 on for n channels from j0 on.
+func (c *Conv2D[T]) packBlock(s *convPass, dst []T, group, j0, n, k0 int, buf []T) {
+	kk := c.p.KH * c.p.KW
+	kc := min(s.kb, s.k-k0)
+	switch {
+	case !c.adjoint && !s.rowsFirst:
+		c.e.Pack(dst, c.w[(group*c.og+j0)*s.k+k0:], s.k, n, kc, 0, kc)
+		return
+	case c.adjoint && !s.rowsFirst && len(s.h.taps)*len(s.v.taps) == kk:
+		// All taps of a channel of dy lie together.
+		for p := k0; p < k0+kc; {
+			ch, tap := p/kk, p%kk
+			end := min(p+kk-tap, k0+kc)
+			c.e.Pack(dst, c.w[((group*c.cg+ch)*c.og+j0)*kk+tap:], kk, n, kc, p-k0, end-k0)
+			p = end
+		}
+		return
+	}
+	for j := range n {
+		row := buf[j*kc : (j+1)*kc]
+		if c.adjoint {
+			weigh(s, row, k0, c.cg, c.w[(group*c.cg*c.og+j0+j)*kk:], c.og*kk, c.p.KW)
+		} else {
+			weigh(s, row, k0, c.cg, c.w[(group*c.og+j0+j)*c.cg*kk:], kk, c.p.KW)
+		}
+	}
+	c.e.Pack(dst, buf, kc, n, kc, 0, kc)
+}
+
+// weigh writes the weights of taps from k0 on to dst; those of neighbouring channels are ld apart in w, in rows of kw.
+func weigh[T Float](s *convPass, dst []T, k0, channels int, w []T, ld, kw int) {
+	cells := s.v.cells
+	q, col := k0/len(cells), k0%len(cells)
+	for len(dst) > 0 {
+		ch, row := q/len(s.h.cells), q%len(s.h.cells)
+		if s.rowsFirst {
+			row, ch = q/channels, q%channels
+		}
+		src := w[ch*ld+s.h.cells[row]*kw:]
+		n := min(len(cells)-col, len(dst))
+		for i, k := range cells[col : col+n] {
+			dst[i] = src[k]
+		}
+		dst, col = dst[n:], 0
+		q++
+	}
+}
+
+// compute computes a band of a job, sample*Groups + group, for the result channels of a block from j0 on.
+func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
+	n := min(c.block, c.og-j0)
+	i0 := band * s.band
+	height := min(s.band, s.h.n-i0)
+	m := height * s.v.n
+	lanes := c.e.Lanes()
+	all := roundUp(c.og, lanes)
+	row := job*c.og + j0
+	plane := c.oh * c.ow
+	out := c.y[row*plane+i0*c.ow*s.h.stride:]
+	dense := s.h.stride == 1 && s.v.stride == 1
+	t, ld := buf[c.image:][:m*roundUp(n, lanes)], m
+	if dense && c.e.InPlace() {
+		t, ld = out, plane
+	}
+	a := c.x[job*c.cg*s.h.size*s.v.size:][:c.cg*s.h.size*s.v.size]
+	if s.k > 0 {
+		a = cut(&s.convImage, a, c.cg, i0, buf)
+	}
+	var packed []T
+	if !c.once {
+		packed = c.packed[s.weights+job%c.p.Groups*all*s.k:]
+	}
+	per := s.k / max(len(s.h.taps), 1) // taps of a row of the kernel
+	for _, r := range s.runs {
+		if r.i0 < i0 || r.i0 >= i0+height {
 			continue
 		}
-		for k0 := 0; k0 < q.taps; k0 += tileK {
-			kc := min(tileK, q.taps-k0)
-			if q.pointwise {
-				transposeInto(pack, planes[k0*q.out+p0:], q.out, kc, np)
+		lo, hi := 0, s.k
+		if s.rowsFirst {
+			lo, hi = r.t0*per, r.t1*per
+		}
+		at := (r.i0 - i0) * s.v.n
+		rows := s.at[at : (r.i1-i0)*s.v.n]
+		if lo >= hi {
+			c.e.Sum(t, ld, at, n, a, rows, 1, nil, packed, 0, 0, false)
+		}
+		for k0 := lo / s.kb * s.kb; k0 < hi; k0 += s.kb {
+			kc := min(s.kb, s.k-k0)
+			p0, p1 := max(k0, lo), min(k0+kc, hi)
+			run := 1
+			if s.v.step == 1 {
+				run = s.v.n
+			}
+			b := buf[c.weights:]
+			if c.once {
+				c.packBlock(s, b, job%c.p.Groups, j0, n, k0, buf[c.order:])
 			} else {
-				patches[T]{q, planes, pack}.rows(p0, np, k0, kc)
+				b = packed[k0*all+j0*kc:]
 			}
-			dotTile(q.ocg, np, kc, w[k0:], q.taps, pack, kc, y[p0:], q.out, k0 > 0)
+			c.e.Sum(t, ld, at, n, a, rows, run, s.taps[p0:p1], b, kc, p0-k0, p0 > lo)
 		}
 	}
-}
-
-// patches copies what output pixels see into rows of dst.
-type patches[T Float] struct {
-	*conv
-	planes, dst []T
-}
-
-// rows writes taps [k0, k0+kc) of np pixels from p0 on, a pixel per row.
-func (s patches[T]) rows(p0, np, k0, kc int) {
-	c0, r := k0/s.kk, k0%s.kk
-	kh0, kw0 := r/s.KW, r%s.KW
-	oh, ow := p0/s.ow, p0%s.ow
-	for i := range np {
-		dst := s.dst[i*kc : (i+1)*kc]
-		c, kh, kw := c0, kh0, kw0
-		base := oh*s.StrideH*s.wp + ow*s.StrideW
-		for len(dst) > 0 {
-			run := min(s.KW-kw, len(dst))
-			src := s.planes[base+(c*s.hp+kh*s.DilH)*s.wp+kw*s.DilW:]
-			switch {
-			case s.DilW != 1:
-				for j := range run {
-					dst[j] = src[j*s.DilW]
-				}
-			case run == 3:
-				*(*[3]T)(dst) = [3]T(src)
-			case run == 5:
-				*(*[5]T)(dst) = [5]T(src)
-			default:
-				d, v := dst[:run], src[:run]
-				for j := range d {
-					d[j] = v[j]
-				}
-			}
-			dst = dst[run:]
-			kw = 0
-			if kh++; kh == s.KH {
-				kh = 0
-				c++
-			}
-		}
-		if ow++; ow == s.ow {
-			ow = 0
-			oh++
-		}
-	}
-}
-
-// columns writes what np pixels from p0 on see through all taps of the planes'
-// first channels, a tap per row.
-func (s patches[T]) columns(p0, np, channels int) {
-	row := 0
-	for c := range channels {
-		for kh := range s.KH {
-			for kw := range s.KW {
-				dst := s.dst[row*np : (row+1)*np]
-				row++
-				oh, ow := p0/s.ow, p0%s.ow
-				for len(dst) > 0 {
-					run := min(s.ow-ow, len(dst))
-					src := s.planes[(c*s.hp+oh*s.StrideH+kh*s.DilH)*s.wp+ow*s.StrideW+kw*s.DilW:]
-					if s.StrideW == 1 {
-						copy(dst[:run], src)
-					} else {
-						for j := range run {
-							dst[j] = src[j*s.StrideW]
-						}
-					}
-					dst = dst[run:]
-					ow = 0
-					oh++
+	switch {
+	case dense && c.e.InPlace():
+	case dense:
+		c.e.Unload(out, plane, t, m, n)
+	default:
+		rest := buf[c.image+roundUp(len(t), 16):][:m*n]
+		c.e.Unload(rest, m, t, m, n)
+		for j := range n {
+			for i := range height {
+				dst := out[j*plane+(s.h.first+i*s.h.stride)*c.ow+s.v.first:]
+				for q, v := range rest[(j*height+i)*s.v.n:][:s.v.n] {
+					dst[q*s.v.stride] = v
 				}
 			}
 		}
 	}
+	if c.epilogue != nil {
+		c.epilogue.Apply(worker, row, row+n, i0*c.ow, (i0+height)*c.ow)
+	}
 }
 
-func (q *conv) inputGradLen() (plane, pack, sums int) {
-	block := q.chBlock * q.kk
-	return q.planeLen(q.chBlock), min(q.ocg, tileK) * (min(q.out, tileN) + min(block, tileM)), block * min(q.out, tileN)
+// Conv2DWeightGrad is the adjoint of a convolution by w, bound to sizes. Runs of one Conv2DWeightGrad must not overlap.
+//
+// The images are cut into bands, and these, over the whole batch, into a few parts. A part is summed in order, and then the
+// parts are; only the parameters decide where the cuts are.
+type Conv2DWeightGrad[T Float] struct {
+	p                Conv2DParams
+	e                ConvEngine[T]
+	image            convImage
+	cg, og, taps     int // per group: channels in and out, cg*KH*KW
+	band, bands      int
+	parts, jobs      int
+	channels, blocks int // input channels of a job, and how many such blocks a group has
+	outs, outBlocks  int // the same of output channels
+	oh, ow           int
+	rows, cols       []int
+	slot             int // of the sums of a job
+	workerLen        int
+	reducing         bool
+	dw, dy, x        []T
+	sums             []T
 }
 
-// Conv2DInputGradScratchLen returns the length of Conv2DInputGrad's scratch for
-// that many workers.
-func Conv2DInputGradScratchLen(p Conv2DParams, workers int) int {
-	q := newConv("Conv2DInputGrad", p)
-	plane, pack, sums := q.inputGradLen()
-	return workers * (plane + pack + sums)
-}
-
-// Conv2DInputGrad computes the gradient dx of Conv2D's x from the gradient dy of
-// its output. A sample of dx has the same bits for any N.
-func Conv2DInputGrad[T Float](p Conv2DParams, dx, dy, w, scratch []T) {
-	q := newConv("Conv2DInputGrad", p)
-	q.check("Conv2DInputGrad", len(dx), len(dy), len(w))
-	if q.N*q.C*q.H*q.W == 0 {
-		return
+// NewConv2DWeightGrad binds the gradient dw of Conv2D's w, from the gradient dy of its output and x. Nil engines are plain Go.
+func NewConv2DWeightGrad[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2DWeightGrad[T] {
+	p = p.normal("Conv2DWeightGrad")
+	e := engines.choose(p.OC/p.Groups, 1)
+	kk := p.KH * p.KW
+	c := &Conv2DWeightGrad[T]{p: p, e: e, cg: p.C / p.Groups, og: p.OC / p.Groups, oh: p.OutH(), ow: p.OutW()}
+	c.taps = c.cg * kk
+	if p.N*c.oh*c.ow*c.taps*c.og == 0 {
+		return c
 	}
-	if q.N*q.OC*q.out*q.kk == 0 {
-		clear(dx[:q.N*q.C*q.H*q.W])
-		return
+	h := forwardAxis(p.H, c.oh, p.KH, p.StrideH, p.PadTop, p.DilH)
+	v := forwardAxis(p.W, c.ow, p.KW, p.StrideW, p.PadLeft, p.DilW)
+	c.outs = even(c.og, 4*convPanel)
+	if c.outs < c.og {
+		c.outs = roundUp(c.outs, convPanel)
 	}
-	plane, pack, sums := q.inputGradLen()
-	per := plane + pack + sums
-	jobs := q.N * q.Groups * q.chBlocks
-	if serial(q.N * q.OC * q.out * q.taps / 4) {
-		if scratch == nil {
-			scratch = make([]T, per)
+	c.channels = even(c.cg, max(1, 8*convPanel/kk))
+	c.outBlocks, c.blocks = ceilDiv(c.og, c.outs), ceilDiv(c.cg, c.channels)
+	n, m := roundUp(c.outs, e.Lanes()), c.channels*kk
+	positions := min(max(e.MaxK()*convPanel/n, e.MaxK()), 1024)
+	c.band = even(c.oh, max(1, positions/c.ow))
+	c.bands = ceilDiv(c.oh, c.band)
+	c.image = newConvImage(h, v, c.channels, c.band)
+	for i := range c.band {
+		for j := range c.ow {
+			c.cols = append(c.cols, c.image.offset(0, i, j, 0, 0)-c.image.offset(0, 0, 0, 0, 0))
 		}
-		need("Conv2DInputGrad", "scratch", len(scratch), per)
-		for i := range jobs {
-			convInputGrad(&q, i, dx, dy, w, scratch)
-		}
-		return
 	}
-	convInputGradParallel(q, jobs, per, dx, dy, w, scratch)
-}
-
-func convInputGradParallel[T Float](q conv, jobs, per int, dx, dy, w, scratch []T) {
-	s, workers := workerScratch("Conv2DInputGrad", scratch, 0, per)
-	grain := max(1, serialWork/(4*max(q.ocg*q.out*q.chBlock*q.kk, 1)))
-	parallelWorkers(jobs, grain, workers, func(wk, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			convInputGrad(&q, i, dx, dy, w, s[wk*per:(wk+1)*per])
-		}
-	})
-}
-
-// convInputGrad computes a block of channels of a sample of dx: for a block of
-// pixels of dy at a time the product of the transposed weights with dy, added
-// onto the padded planes.
-func convInputGrad[T Float](q *conv, i int, dx, dy, w, scratch []T) {
-	job, c0 := i/q.chBlocks, i%q.chBlocks*q.chBlock // job is sample*Groups + group
-	channels := min(q.chBlock, q.cg-c0)
-	dst := dx[(job*q.cg+c0)*q.H*q.W:][:channels*q.H*q.W]
-	plane, pack, _ := q.inputGradLen()
-	planes, free, sums := dst, scratch[plane:plane+pack], scratch[plane+pack:]
-	if q.padded {
-		planes = scratch[:channels*q.hp*q.wp]
-	}
-	clear(planes)
-	rows := channels * q.kk
-	if q.ocg == 1 {
-		scatter(q, 0, q.out, channels, planes, dy[job*q.out:], w[job%q.Groups*q.taps+c0*q.kk:])
-	}
-	for p0 := 0; p0 < q.out && q.ocg > 1; p0 += tileN {
-		np := min(tileN, q.out-p0)
-		g := gemm[T]{
-			transA: true, m: rows, n: np, k: q.ocg,
-			a: w[job%q.Groups*q.ocg*q.taps+c0*q.kk:], lda: q.taps,
-			b: dy[job*q.ocg*q.out+p0:], ldb: q.out,
-			c: sums, ldc: np,
-		}
-		for t := range g.tiles() {
-			g.tile(t, free)
-		}
-		scatter(q, p0, np, channels, planes, sums, nil)
-	}
-	if q.padded {
-		for c := range channels {
-			for h := range q.H {
-				copy(dst[(c*q.H+h)*q.W:][:q.W], planes[(c*q.hp+h+q.PadTop)*q.wp+q.PadLeft:])
+	for ch := range c.channels {
+		for _, row := range h.taps {
+			for _, col := range v.taps {
+				c.rows = append(c.rows, c.image.offset(ch, 0, 0, row, col))
 			}
 		}
 	}
-}
-
-// scatter is the adjoint of patches.columns: it adds rows of np pixels, a tap
-// each, onto the planes. With w, one row in sums serves all taps, times w[tap].
-func scatter[T Float](q *conv, p0, np, channels int, planes, sums, w []T) {
-	row := 0
-	for c := range channels {
-		for kh := range q.KH {
-			for kw := range q.KW {
-				src, f := sums, T(1)
-				if w == nil {
-					src = sums[row*np:]
-				} else {
-					f = w[row]
-				}
-				src = src[:np]
-				row++
-				oh, ow := p0/q.ow, p0%q.ow
-				for len(src) > 0 {
-					run := min(q.ow-ow, len(src))
-					dst := planes[(c*q.hp+oh*q.StrideH+kh*q.DilH)*q.wp+ow*q.StrideW+kw*q.DilW:]
-					if q.StrideW == 1 {
-						d := dst[:run]
-						for j, v := range src[:run] {
-							d[j] += f * v
-						}
-					} else {
-						for j, v := range src[:run] {
-							dst[j*q.StrideW] += f * v
-						}
-					}
-					src = src[run:]
-					ow = 0
-					oh++
-				}
-			}
-		}
+	c.jobs = p.Groups * c.blocks * c.outBlocks
+	c.slot = roundUp(n*m, 16)
+	// Parts cost memory and their sum; jobs are enough for a few workers.
+	c.parts = max(1, min(2*few, p.N*c.bands, ceilDiv(2*few, c.jobs), 1<<18/(c.slot*c.jobs)))
+	c.workerLen = c.image.room(c.channels) + roundUp(n*len(c.cols), 16) + c.slot
+	if c.Fits() {
+		reserve[T](c.workerLen, c.slot*c.jobs*c.parts)
 	}
+	return c
 }
 
-func (q *conv) weightGradLen() (plane, pack, partials int) {
-	if q.chunks > 1 {
-		partials = q.chunks * q.OC * q.taps
-	}
-	return q.planeLen(q.chBlock), q.chBlock * q.kk * min(q.out, tileK), partials
+// Fits is Conv2D.Fits.
+func (c *Conv2DWeightGrad[T]) Fits() bool {
+	return c.jobs == 0 || fits(c.image.room(c.channels), c.channels*c.p.H*c.p.W)
 }
 
-// Conv2DWeightGradScratchLen returns the length of Conv2DWeightGrad's scratch
-// for that many workers.
-func Conv2DWeightGradScratchLen(p Conv2DParams, workers int) int {
-	q := newConv("Conv2DWeightGrad", p)
-	plane, pack, partials := q.weightGradLen()
-	return partials + workers*(plane+pack)
-}
-
-// Conv2DWeightGrad computes the gradient dw of Conv2D's w from the gradient dy
-// of its output. It sums over samples in order, or, when w is small, over up to
-// eight chunks of samples whose sums are then added in order; the parameters
-// alone decide.
-func Conv2DWeightGrad[T Float](p Conv2DParams, dw, dy, x, scratch []T) {
-	q := newConv("Conv2DWeightGrad", p)
-	q.check("Conv2DWeightGrad", len(x), len(dy), len(dw))
-	size := q.OC * q.taps
-	if size == 0 {
-		return
-	}
-	if q.N*q.out == 0 {
+// Run computes dw.
+func (c *Conv2DWeightGrad[T]) Run(dw, dy, x []T) {
+	c.p.check("Conv2DWeightGrad", len(x), len(dy), len(dw))
+	size := c.p.OC * c.taps
+	if c.jobs == 0 {
 		clear(dw[:size])
 		return
 	}
-	plane, pack, partials := q.weightGradLen()
-	per := plane + pack
-	jobs := q.chunks * q.Groups * q.chBlocks
-	if scratch == nil {
-		scratch = make([]T, partials+per*Threads())
+	c.dw, c.dy, c.x = dw, dy, x
+	c.reducing = false
+	if c.parts > 1 {
+		c.sums = take[T](c.slot * c.jobs * c.parts)
 	}
-	need("Conv2DWeightGrad", "scratch", len(scratch), partials+per)
-	dst := dw[:size]
-	if q.chunks > 1 {
-		dst = scratch[:partials]
+	run(c.jobs*c.parts, c.p.N*c.oh*c.ow*c.p.OC*(1+c.taps/16), c)
+	if c.parts > 1 {
+		c.reducing = true
+		run(c.jobs, size*c.parts, c)
+		give(c.sums)
 	}
-	if serial(q.N * q.OC * q.out * q.taps / 4) {
-		for i := range jobs {
-			convWeightGrad(&q, i, dst, dy, x, scratch[partials:])
+	c.dw, c.dy, c.x, c.sums = nil, nil, nil, nil
+}
+
+// Do computes the sums of one part for one job, or adds the parts of a job up.
+func (c *Conv2DWeightGrad[T]) Do(_, chunk int) {
+	job, part := chunk%c.jobs, chunk/c.jobs
+	o0, rest := job%c.outBlocks*c.outs, job/c.outBlocks
+	c0, group := rest%c.blocks*c.channels, rest/c.blocks
+	outs, channels := min(c.outs, c.og-o0), min(c.channels, c.cg-c0)
+	kk := c.p.KH * c.p.KW
+	m := channels * kk
+	dw := c.dw[(group*c.og+o0)*c.taps+c0*kk:]
+	n := roundUp(outs, c.e.Lanes())
+	if c.reducing {
+		t := c.sums[job*c.slot:][:n*m]
+		for part := 1; part < c.parts; part++ {
+			for i, v := range c.sums[(part*c.jobs+job)*c.slot:][:len(t)] {
+				t[i] += v
+			}
 		}
-	} else {
-		convWeightGradParallel(q, jobs, per, dst, dy, x, scratch[partials:])
-	}
-	if q.chunks == 1 {
+		c.e.Unload(dw, c.taps, t, m, outs)
 		return
 	}
-	copy(dw, dst[:size])
-	for c := 1; c < q.chunks; c++ {
-		part := dst[c*size : (c+1)*size]
-		for i, v := range part {
-			dw[i] += v
+	buf := take[T](c.workerLen)
+	room := c.image.room(c.channels)
+	t, packed := buf[room:][:n*m], buf[room+c.slot:]
+	if c.parts > 1 {
+		t = c.sums[chunk*c.slot:][:n*m]
+	}
+	units := c.p.N * c.bands
+	first := part * units / c.parts
+	for u := first; u < (part+1)*units/c.parts; u++ {
+		image, i0 := u/c.bands*c.p.Groups+group, u%c.bands*c.band
+		k := min(c.band, c.oh-i0) * c.ow
+		a := cut(&c.image, c.x[(image*c.cg+c0)*c.p.H*c.p.W:][:channels*c.p.H*c.p.W], channels, i0, buf)
+		c.e.Pack(packed, c.dy[(image*c.og+o0)*c.oh*c.ow+i0*c.ow:], c.oh*c.ow, outs, k, 0, k)
+		c.e.Sum(t, m, 0, outs, a, c.rows[:m], 1, c.cols[:k], packed, k, 0, u > first)
+	}
+	if c.parts == 1 {
+		c.e.Unload(dw, c.taps, t, m, outs)
+	}
+	give(buf)
+}
+
+// plainConv is the engine in plain Go.
+type plainConv[T Float] struct{}
+
+func (plainConv[T]) Lanes() int { return 1 }
+
+func (plainConv[T]) MaxK() int { return 512 }
+
+func (plainConv[T]) InPlace() bool { return true }
+
+func (plainConv[T]) Pack(dst, b []T, ld, n, k, p0, p1 int) {
+	for j := range n {
+		copy(dst[j*k+p0:j*k+p1], b[j*ld:])
+	}
+}
+
+func (plainConv[T]) Unload(dst []T, ld int, t []T, m, n int) {
+	for j := range n {
+		copy(dst[j*ld:], t[j*m:(j+1)*m])
+	}
+}
+
+func (plainConv[T]) Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool) {
+	if !add {
+		for j := range n {
+			clear(t[j*ld+at:][:len(rows)])
+		}
+	}
+	// With few terms a row is passed over once for a few of them; with many, terms are taken from the image one by one.
+	byRows := run >= 16 && len(cols) <= 32
+	for j := range n {
+		w, y := b[j*k+p0:][:len(cols)], t[j*ld+at:][:len(rows)]
+		if !byRows {
+			gather(y, a, rows, cols, w)
+			continue
+		}
+		for i := 0; i < len(rows); i += run {
+			sumRow(y[i:i+run], a[rows[i]:], cols, w)
 		}
 	}
 }
 
-func convWeightGradParallel[T Float](q conv, jobs, per int, dst, dy, x, scratch []T) {
-	s, workers := workerScratch("Conv2DWeightGrad", scratch, 0, per)
-	parallelWorkers(jobs, 1, workers, func(wk, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			convWeightGrad(&q, i, dst, dy, x, s[wk*per:(wk+1)*per])
-		}
-	})
-}
-
-// convWeightGrad computes one block of channels of one group of dw, summed over
-// one chunk of samples, into that chunk's copy of dw in dst.
-func convWeightGrad[T Float](q *conv, i int, dst, dy, x, scratch []T) {
-	blocks := q.Groups * q.chBlocks
-	chunk, group, c0 := i/blocks, i%blocks/q.chBlocks, i%q.chBlocks*q.chBlock
-	channels := min(q.chBlock, q.cg-c0)
-	plane, _, _ := q.weightGradLen()
-	dst = dst[chunk*q.OC*q.taps+group*q.ocg*q.taps+c0*q.kk:]
-	for n := chunk * q.chunkN; n < min((chunk+1)*q.chunkN, q.N); n++ {
-		planes := pad(q, x[(n*q.C+group*q.cg+c0)*q.H*q.W:], channels, scratch)
-		for p0 := 0; p0 < q.out; p0 += tileK {
-			np := min(tileK, q.out-p0)
-			patches[T]{q, planes, scratch[plane:]}.columns(p0, np, channels)
-			dotTile(q.ocg, channels*q.kk, np, dy[(n*q.OC+group*q.ocg)*q.out+p0:], q.out,
-				scratch[plane:], np, dst, q.taps, n > chunk*q.chunkN || p0 > 0)
+// sumRow adds the sum over p of w[p] times the elements of x from cols[p] on to y.
+func sumRow[T Float](y, x []T, cols []int, w []T) {
+	p := 0
+	for ; p+5 <= len(cols); p += 5 {
+		addRows5(y, x, (*[5]int)(cols[p:]), (*[5]T)(w[p:]))
+	}
+	if p+3 <= len(cols) {
+		addRows3(y, x, (*[3]int)(cols[p:]), (*[3]T)(w[p:]))
+		p += 3
+	}
+	for ; p < len(cols); p++ {
+		f := w[p]
+		r := x[cols[p]:][:len(y)]
+		for i, v := range y {
+			y[i] = mulAdd(v, r[i], f)
 		}
 	}
+}
+
+func addRows5[T Float](y, x []T, at *[5]int, w *[5]T) {
+	n := len(y)
+	x0, x1, x2, x3, x4 := x[at[0]:][:n], x[at[1]:][:n], x[at[2]:][:n], x[at[3]:][:n], x[at[4]:][:n]
+	w0, w1, w2, w3, w4 := w[0], w[1], w[2], w[3], w[4]
+	for i, v := range y {
+		v = mulAdd(v, x0[i], w0)
+		v = mulAdd(v, x1[i], w1)
+		v = mulAdd(v, x2[i], w2)
+		v = mulAdd(v, x3[i], w3)
+		v = mulAdd(v, x4[i], w4)
+		y[i] = v
+	}
+}
+
+func addRows3[T Float](y, x []T, at *[3]int, w *[3]T) {
+	n := len(y)
+	x0, x1, x2 := x[at[0]:][:n], x[at[1]:][:n], x[at[2]:][:n]
+	w0, w1, w2 := w[0], w[1], w[2]
+	for i, v := range y {
+		v = mulAdd(v, x0[i], w0)
+		v = mulAdd(v, x1[i], w1)
+		v = mulAdd(v, x2[i], w2)
+		y[i] = v
+	}
+}
+
+// plainRows is the number of sums that plain Go gathers at a time: as many as the registers hold without spilling.
+const plainRows = 6
+
+// sixRows are the first six rows; the last one stands for those that do not exist.
+func sixRows(rows []int) (r [plainRows]int) {
+	for i := range r {
+		r[i] = rows[min(i, len(rows)-1)]
+	}
+	return r
+}
+
+// gather adds to y[i] the sum over p of a[rows[i]+cols[p]]*b[p].
+func gather[T Float](y, a []T, rows, cols []int, b []T) {
+	for i := 0; i < len(rows) && len(cols) > 0; i += plainRows {
+		r := sixRows(rows[i:])
+		c := gather6(a, &r, cols, b)
+		for q, v := range c[:min(plainRows, len(rows)-i)] {
+			y[i+q] += v
+		}
+	}
+}
+
+func gather6[T Float](a []T, at *[plainRows]int, cols []int, b []T) [plainRows]T {
+	n := len(a) - max(at[0], at[1], at[2], at[3], at[4], at[5])
+	a0, a1, a2, a3, a4, a5 := a[at[0]:][:n], a[at[1]:][:n], a[at[2]:][:n], a[at[3]:][:n], a[at[4]:][:n], a[at[5]:][:n]
+	b = b[:len(cols)]
+	var c0, c1, c2, c3, c4, c5 T
+	for p, at := range cols {
+		v := b[p]
+		c0 = mulAdd(c0, a0[at], v)
+		c1 = mulAdd(c1, a1[at], v)
+		c2 = mulAdd(c2, a2[at], v)
+		c3 = mulAdd(c3, a3[at], v)
+		c4 = mulAdd(c4, a4[at], v)
+		c5 = mulAdd(c5, a5[at], v)
+	}
+	return [plainRows]T{c0, c1, c2, c3, c4, c5}
 }

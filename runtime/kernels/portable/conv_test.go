@@ -6,10 +6,33 @@ import (
 	"testing"
 )
 
+func runConv[T Float](p Conv2DParams, y, x, w []T) { NewConv2D[T](p, nil).Run(y, x, w, nil) }
+
+func runConvInputGrad[T Float](p Conv2DParams, dx, dy, w []T) {
+	NewConv2DInputGrad[T](p, nil).Run(dx, dy, w, nil)
+}
+
+func runConvWeightGrad[T Float](p Conv2DParams, dw, dy, x []T) {
+	NewConv2DWeightGrad[T](p, nil).Run(dw, dy, x)
+}
+
+// convSizes is what a convolution's sizes come to.
+type convSizes struct {
+	Conv2DParams
+	cg, ocg, taps, oh, ow, out int
+}
+
+func sizesOf(p Conv2DParams) convSizes {
+	p = p.normal("test")
+	q := convSizes{Conv2DParams: p, cg: p.C / p.Groups, ocg: p.OC / p.Groups, oh: p.OutH(), ow: p.OutW()}
+	q.taps, q.out = q.cg*p.KH*p.KW, q.oh*q.ow
+	return q
+}
+
 // naiveConv visits every multiplication of a convolution by the positions of
 // its operands in x, w and y.
 func naiveConv(p Conv2DParams, visit func(x, w, y int)) {
-	q := newConv("test", p)
+	q := sizesOf(p)
 	for n := range q.N {
 		for oc := range q.OC {
 			for oh := range q.oh {
@@ -55,7 +78,7 @@ func testConv[T Float](t *testing.T) {
 	r := newRand(4)
 	for _, p := range convCases {
 		what := fmt.Sprintf("%+v", p)
-		q := newConv("test", p)
+		q := sizesOf(p)
 		nx, nw, ny := p.N*p.C*p.H*p.W, p.OC*q.taps, p.N*p.OC*q.out
 		x, w, dy := randSlice[T](r, nx), randSlice[T](r, nw), randSlice[T](r, ny)
 		sum := func(n int, visit func(add func(i int, v float64))) (s, tol []float64) {
@@ -74,7 +97,7 @@ func testConv[T Float](t *testing.T) {
 
 		y := withThreads(t, what, func() []T {
 			y := filled(ny, T(math.NaN()))
-			Conv2D(p, y, x, w, make([]T, Conv2DScratchLen(p, Threads())))
+			runConv(p, y, x, w)
 			return y
 		})
 		want, tol := sum(ny, func(add func(int, float64)) {
@@ -84,7 +107,7 @@ func testConv[T Float](t *testing.T) {
 
 		dx := withThreads(t, what, func() []T {
 			dx := filled(nx, T(math.NaN()))
-			Conv2DInputGrad(p, dx, dy, w, make([]T, Conv2DInputGradScratchLen(p, Threads())))
+			runConvInputGrad(p, dx, dy, w)
 			return dx
 		})
 		want, tol = sum(nx, func(add func(int, float64)) {
@@ -94,7 +117,7 @@ func testConv[T Float](t *testing.T) {
 
 		dw := withThreads(t, what, func() []T {
 			dw := filled(nw, T(math.NaN()))
-			Conv2DWeightGrad(p, dw, dy, x, make([]T, Conv2DWeightGradScratchLen(p, Threads())))
+			runConvWeightGrad(p, dw, dy, x)
 			return dw
 		})
 		want, tol = sum(nw, func(add func(int, float64)) {
@@ -105,17 +128,14 @@ func testConv[T Float](t *testing.T) {
 		if p.N == 0 || ny == 0 {
 			continue
 		}
-		// The last sample alone, with scratch for one worker and with none.
+		// The last sample alone.
 		one := p
 		one.N = 1
 		y1, dx1 := make([]T, ny/p.N), make([]T, nx/p.N)
-		Conv2D(one, y1, x[nx-nx/p.N:], w, make([]T, Conv2DScratchLen(one, 1)))
+		runConv(one, y1, x[nx-nx/p.N:], w)
 		sameBits(t, "forward alone "+what, y1, y[ny-ny/p.N:])
-		Conv2DInputGrad(one, dx1, dy[ny-ny/p.N:], w, nil)
+		runConvInputGrad(one, dx1, dy[ny-ny/p.N:], w)
 		sameBits(t, "input gradient alone "+what, dx1, dx[nx-nx/p.N:])
-		dw1 := make([]T, nw)
-		Conv2DWeightGrad(p, dw1, dy, x, make([]T, Conv2DWeightGradScratchLen(p, 1)))
-		sameBits(t, "weight gradient, one worker "+what, dw1, dw)
 	}
 }
 
@@ -128,7 +148,7 @@ func TestConv2DKeepsNaN(t *testing.T) {
 	p := Conv2DParams{N: 1, C: 1, H: 3, W: 3, OC: 1, KH: 3, KW: 3, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
 	x, w, y := make([]float64, 9), make([]float64, 9), make([]float64, 9)
 	x[4] = math.Inf(1)
-	Conv2D(p, y, x, w, nil)
+	runConv(p, y, x, w)
 	for i, v := range y {
 		if !math.IsNaN(v) {
 			t.Errorf("y[%d] = %v, want 0*Inf = NaN", i, v)
@@ -149,7 +169,7 @@ func BenchmarkConv2D(b *testing.B) {
 	r := newRand(1)
 	for _, l := range layers {
 		p := l.p
-		q := newConv("bench", p)
+		q := sizesOf(p)
 		x, w := randSlice[float32](r, p.N*p.C*p.H*p.W), randSlice[float32](r, p.OC*q.taps)
 		y := randSlice[float32](r, p.N*p.OC*q.out)
 		dx, dw, yy := make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(y))
@@ -165,10 +185,10 @@ func BenchmarkConv2D(b *testing.B) {
 					b.ReportMetric(float64(b.N)*2*float64(len(y)*q.taps)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 				})
 			}
-			s := make([]float32, max(Conv2DScratchLen(p, 2), Conv2DInputGradScratchLen(p, 2), Conv2DWeightGradScratchLen(p, 2)))
-			run("forward", func() { Conv2D(p, yy, x, w, s) })
-			run("input", func() { Conv2DInputGrad(p, dx, y, w, s) })
-			run("weight", func() { Conv2DWeightGrad(p, dw, y, x, s) })
+			forward, input, weight := NewConv2D[float32](p, nil), NewConv2DInputGrad[float32](p, nil), NewConv2DWeightGrad[float32](p, nil)
+			run("forward", func() { forward.Run(yy, x, w, nil) })
+			run("input", func() { input.Run(dx, y, w, nil) })
+			run("weight", func() { weight.Run(dw, y, x) })
 		}
 	}
 }

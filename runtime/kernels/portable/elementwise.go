@@ -56,9 +56,6 @@ const (
 // elemGrain is the number of elements that are worth handing out.
 const elemGrain = 1 << 13
 
-// Number is the set of element types of arithmetic.
-type Number interface{ Float | ~int32 | ~int64 }
-
 // Unary computes y[i] = op(x[i]) for every i < len(y). y may be x.
 func Unary[T Float](op UnaryOp, y, x []T) {
 	x = x[:len(y)]
@@ -602,6 +599,17 @@ func Ternary[T Float](op TernaryOp, form Form, y, a, b, c []T) {
 		}
 	}
 }
+
+// ReduceOp names a reduction.
+type ReduceOp uint8
+
+// The reductions. MaxOf and MinOf give NaN if any element is.
+const (
+	Sum ReduceOp = iota
+	Mean
+	MaxOf
+	MinOf
+)
 
 // Fold reduces at least one element by Sum, MaxOf or MinOf.
 func Fold[T Float](op ReduceOp, x []T) T {

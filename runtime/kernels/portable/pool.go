@@ -1,6 +1,10 @@
 package portable
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"sync/atomic"
+)
 
 // Pool2DParams describes a 2-D pooling of x [N, C, H, W] into
 // y [N, C, OutH, OutW]. The caller gives OutH and OutW (rounded down or up), so
@@ -27,11 +31,29 @@ func (p Pool2DParams) check(kernel string, x, y int) {
 	need(kernel, "y or dy", y, p.N*p.C*p.OutH*p.OutW)
 }
 
-// serial reports whether the caller does all planes, and else how many make up
-// a piece of work.
-func (p Pool2DParams) serial() (grain int, ok bool) {
-	work := 2 * max(p.OutH*p.OutW*p.KH*p.KW, p.H*p.W)
-	return max(1, serialWork/max(work, 1)/2), serial(p.N * p.C * work)
+// quads reports whether the windows are 2x2 cells next to each other, all inside x.
+func (p Pool2DParams) quads() bool {
+	return p.KH == 2 && p.KW == 2 && p.StrideH == 2 && p.StrideW == 2 && p.DilH == 1 && p.DilW == 1 &&
+		p.PadTop == 0 && p.PadLeft == 0 && 2*p.OutH <= p.H && 2*p.OutW <= p.W && p.W < 1<<30
+}
+
+// poolSpan is a window along one axis: taps lo to hi, of which the first would be at start, lie in the input, and count
+// of them divide an average.
+type poolSpan struct{ start, lo, hi, count int }
+
+func poolSpans(n, kernel, stride, pad, dil, size, padEnd int, countPad bool) []poolSpan {
+	spans := make([]poolSpan, n)
+	for i := range spans {
+		s := poolSpan{start: i*stride - pad}
+		s.lo, s.hi = window(s.start, kernel, dil, size)
+		s.count = s.hi - s.lo
+		if countPad {
+			// Windows start within the padding in front, so only the far edge cuts.
+			_, s.count = window(max(s.start, 0), kernel, dil, size+padEnd-min(s.start, 0))
+		}
+		spans[i] = s
+	}
+	return spans
 }
 
 // window returns the taps [lo, hi) of a window starting at start (which may be
@@ -49,64 +71,159 @@ func window(start, taps, dil, size int) (lo, hi int) {
 	return lo, max(lo, hi)
 }
 
-// MaxPool2D computes the maximum of each window and, unless index is nil, where
+// A PoolEngine computes windows of 2x2 cells with a stride of 2: rows of n of them, all inside a plane whose rows are w long.
+type PoolEngine[T Float] interface {
+	// Max stores the maxima and, unless index is nil, where in the plane they are.
+	Max(y []T, index []int64, x []T, n, w int)
+	// Mean stores the means.
+	Mean(y, x []T, n, w int)
+}
+
+// Pool2D is a pooling or an adjoint of one, bound to sizes. Runs of one Pool2D must not overlap.
+type Pool2D[T Float] struct {
+	name       string
+	p          Pool2DParams
+	e          PoolEngine[T]
+	rows, cols []poolSpan
+	grain      int // planes of a chunk
+	plane      func(c *Pool2D[T], y, x []T, index []int64)
+	index      bool // plane takes the index
+	fromEnd    bool
+	outside    atomic.Bool // an index was out of range
+	y, x       []T
+	at         []int64
+}
+
+func newPool2D[T Float](name string, p Pool2DParams, e PoolEngine[T], countPad bool) *Pool2D[T] {
+	p = p.defaults()
+	if e == nil {
+		e = PlainPool[T]{}
+	}
+	c := &Pool2D[T]{name: name, p: p, e: e}
+	c.rows = poolSpans(p.OutH, p.KH, p.StrideH, p.PadTop, p.DilH, p.H, p.PadBottom, countPad)
+	c.cols = poolSpans(p.OutW, p.KW, p.StrideW, p.PadLeft, p.DilW, p.W, p.PadRight, countPad)
+	c.grain = max(1, serialWork/2/max(c.work(), 1))
+	return c
+}
+
+// work estimates the time that a plane takes.
+func (c *Pool2D[T]) work() int {
+	if c.p.quads() {
+		return c.p.H * c.p.W / 2
+	}
+	return 2 * max(c.p.OutH*c.p.OutW*c.p.KH*c.p.KW, c.p.H*c.p.W)
+}
+
+// NewMaxPool2D binds the maximum of each window and where it is, for MaxRun. A nil engine is plain Go.
+func NewMaxPool2D[T Float](p Pool2DParams, e PoolEngine[T]) *Pool2D[T] {
+	c := newPool2D("MaxPool2D", p, e, false)
+	c.plane = maxPlane[T]
+	if c.p.quads() {
+		c.plane = maxQuads[T]
+	}
+	return c
+}
+
+// MaxRun computes the maximum of each window and, unless index is nil, where
 // it is: the flat position in the channel's H*W plane. Padding counts as -Inf;
 // of equal cells the first in row-major order wins, and the first NaN over
 // everything. A window that is all padding gives -Inf and index -1.
-func MaxPool2D[T Float](p Pool2DParams, y []T, index []int64, x []T) {
-	p = p.defaults()
-	p.check("MaxPool2D", len(x), len(y))
+func (c *Pool2D[T]) MaxRun(y []T, index []int64, x []T) {
 	if index != nil {
-		need("MaxPool2D", "index", len(index), p.N*p.C*p.OutH*p.OutW)
+		need(c.name, "index", len(index), c.p.N*c.p.C*c.p.OutH*c.p.OutW)
 	}
-	grain, ok := p.serial()
-	if ok {
-		maxPlanes(p, 0, p.N*p.C, y, index, x)
-		return
-	}
-	parallelFor(p.N*p.C, grain, func(lo, hi int) { maxPlanes(p, lo, hi, y, index, x) })
+	c.run(y, x, index)
 }
 
-func maxPlanes[T Float](p Pool2DParams, lo, hi int, y []T, index []int64, x []T) {
-	out := p.OutH * p.OutW
-	for c := lo; c < hi; c++ {
-		var idx []int64
-		if index != nil {
-			idx = index[c*out : (c+1)*out]
+// NewMaxPool2DGrad binds the gradient of MaxPool2D's x, for MaxGradRun. Negative indices count from the end of the plane if
+// fromEnd is set, and are skipped otherwise.
+func NewMaxPool2DGrad[T Float](p Pool2DParams, fromEnd bool) *Pool2D[T] {
+	p.KH, p.KW = 1, 1
+	c := newPool2D[T]("MaxPool2DGrad", p, nil, false)
+	c.fromEnd = fromEnd
+	c.plane = maxPlaneGrad[T]
+	return c
+}
+
+// MaxGradRun adds each dy to the cell of its plane of dx that index names; the other cells are zeros. An index that
+// names none is an error.
+func (c *Pool2D[T]) MaxGradRun(dx, dy []T, index []int64) error {
+	n := c.p.N * c.p.C * c.p.OutH * c.p.OutW
+	need(c.name, "index", len(index), n)
+	c.run(dy, dx, index)
+	if !c.outside.Swap(false) {
+		return nil
+	}
+	plane := int64(c.p.H * c.p.W)
+	for _, at := range index[:n] {
+		if at < -plane || at >= plane {
+			return fmt.Errorf("index %d is out of range for a plane of %d cells", at, plane)
 		}
-		maxPlane(&p, y[c*out:(c+1)*out], idx, x[c*p.H*p.W:(c+1)*p.H*p.W])
+	}
+	return nil
+}
+
+// NewAvgPool2D binds the mean of each window, for AvgRun. Its divisor counts the cells
+// inside the input or, if countPad, inside the padded input (a window may reach
+// beyond it when the output size was rounded up). A window without cells of the
+// input gives 0. A nil engine is plain Go.
+func NewAvgPool2D[T Float](p Pool2DParams, countPad bool, e PoolEngine[T]) *Pool2D[T] {
+	c := newPool2D("AvgPool2D", p, e, countPad)
+	c.plane = meanPlane[T]
+	if c.p.quads() {
+		c.plane = meanQuads[T]
+	}
+	return c
+}
+
+// NewAvgPool2DGrad binds the gradient of AvgPool2D's x, for AvgRun of dy and dx.
+func NewAvgPool2DGrad[T Float](p Pool2DParams, countPad bool) *Pool2D[T] {
+	c := newPool2D[T]("AvgPool2DGrad", p, nil, countPad)
+	c.plane = meanPlaneGrad[T]
+	if c.p.quads() {
+		c.plane = meanQuadsGrad[T]
+	}
+	return c
+}
+
+// AvgRun computes the means y of x, or the gradient x from y.
+func (c *Pool2D[T]) AvgRun(y, x []T) { c.run(y, x, nil) }
+
+func (c *Pool2D[T]) run(y, x []T, index []int64) {
+	c.p.check(c.name, len(x), len(y))
+	c.y, c.x, c.at = y, x, index
+	planes := c.p.N * c.p.C
+	run(ceilDiv(planes, c.grain), planes*c.work(), c)
+	c.y, c.x, c.at = nil, nil, nil
+}
+
+// Do computes some planes.
+func (c *Pool2D[T]) Do(_, chunk int) {
+	in, out := c.p.H*c.p.W, c.p.OutH*c.p.OutW
+	for i := chunk * c.grain; i < min((chunk+1)*c.grain, c.p.N*c.p.C); i++ {
+		var index []int64
+		if c.at != nil {
+			index = c.at[i*out : (i+1)*out]
+		}
+		c.plane(c, c.y[i*out:(i+1)*out], c.x[i*in:(i+1)*in], index)
 	}
 }
 
-func maxPlane[T Float](p *Pool2DParams, y []T, index []int64, x []T) {
+func maxPlane[T Float](c *Pool2D[T], y, x []T, index []int64) {
+	p := &c.p
 	i := 0
-	for oh := range p.OutH {
-		h0 := oh*p.StrideH - p.PadTop
-		khLo, khHi := window(h0, p.KH, p.DilH, p.H)
-		for ow := range p.OutW {
-			w0 := ow*p.StrideW - p.PadLeft
-			kwLo, kwHi := window(w0, p.KW, p.DilW, p.W)
-			if kwHi-kwLo == 2 && khHi-khLo == 2 && p.KH == 2 && p.KW == 2 {
-				o := h0*p.W + w0
-				if at := max2x2(x[o:], p.DilW, p.DilH*p.W); at >= 0 {
-					y[i] = x[o+at]
-					if index != nil {
-						index[i] = int64(o + at)
-					}
-					i++
-					continue
-				}
-			}
+	for _, h := range c.rows {
+		for _, v := range c.cols {
 			best, at := T(math.Inf(-1)), -1
-			for kh := khLo; kh < khHi; kh++ {
-				o := (h0+kh*p.DilH)*p.W + w0
-				for kw := kwLo; kw < kwHi; kw++ {
-					pos := o + kw*p.DilW
+			for kh := h.lo; kh < h.hi; kh++ {
+				pos := (h.start+kh*p.DilH)*p.W + v.start + v.lo*p.DilW
+				for range v.hi - v.lo {
 					// True for a greater cell and for the first NaN, and false
 					// once best is NaN.
 					if v := x[pos]; !(v <= best) && best == best || at < 0 {
 						best, at = v, pos
 					}
+					pos += p.DilW
 				}
 			}
 			y[i] = best
@@ -118,136 +235,155 @@ func maxPlane[T Float](p *Pool2DParams, y []T, index []int64, x []T) {
 	}
 }
 
-// max2x2 returns the position of the maximum of x[0], x[w], x[h] and x[h+w]
-// without branches on their values, or -1 if one is NaN.
-func max2x2[T Float](x []T, w, h int) int {
-	a, b, c, d := x[0], x[w], x[h], x[h+w]
-	m := max(max(a, b), max(c, d))
-	at := -1
-	if d == m {
-		at = h + w
+func maxQuads[T Float](c *Pool2D[T], y, x []T, index []int64) {
+	if len(y) > 0 {
+		c.e.Max(y, index, x, c.p.OutW, c.p.W)
 	}
-	if c == m {
-		at = h
-	}
-	if b == m {
-		at = w
-	}
-	if a == m {
-		at = 0
-	}
-	return at
 }
 
-// MaxPool2DGrad computes the gradient dx of MaxPool2D's x: each dy is added to
-// the cell of its plane that index names; negative indices are skipped.
-func MaxPool2DGrad[T Float](p Pool2DParams, dx, dy []T, index []int64) {
-	p = p.defaults()
-	p.check("MaxPool2DGrad", len(dx), len(dy))
-	need("MaxPool2DGrad", "index", len(index), p.N*p.C*p.OutH*p.OutW)
-	grain, ok := p.serial()
-	if ok {
-		maxGradPlanes(p, 0, p.N*p.C, dx, dy, index)
-		return
+func meanQuads[T Float](c *Pool2D[T], y, x []T, _ []int64) {
+	if len(y) > 0 {
+		c.e.Mean(y, x, c.p.OutW, c.p.W)
 	}
-	parallelFor(p.N*p.C, grain, func(lo, hi int) { maxGradPlanes(p, lo, hi, dx, dy, index) })
 }
 
-func maxGradPlanes[T Float](p Pool2DParams, lo, hi int, dx, dy []T, index []int64) {
-	out := p.OutH * p.OutW
-	for c := lo; c < hi; c++ {
-		d := dx[c*p.H*p.W : (c+1)*p.H*p.W]
-		clear(d)
-		idx := index[c*out : (c+1)*out]
-		for i, v := range dy[c*out : (c+1)*out] {
-			if j := idx[i]; j >= 0 {
-				d[j] += v
+func maxPlaneGrad[T Float](c *Pool2D[T], dy, dx []T, index []int64) {
+	clear(dx)
+	index = index[:len(dy)]
+	for i, v := range dy {
+		at := index[i]
+		if at < 0 {
+			if !c.fromEnd {
+				continue
 			}
+			at += int64(len(dx))
 		}
-	}
-}
-
-// averageWindow returns the taps of a window along one axis that lie in the
-// input, and how many of them divide the sum.
-func averageWindow(start, taps, dil, size, padEnd int, countPad bool) (lo, hi, count int) {
-	lo, hi = window(start, taps, dil, size)
-	if !countPad {
-		return lo, hi, hi - lo
-	}
-	// Windows start within the padding in front, so only the far edge cuts.
-	_, count = window(max(start, 0), taps, dil, size+padEnd-min(start, 0))
-	return lo, hi, count
-}
-
-// AvgPool2D computes the mean of each window. Its divisor counts the cells
-// inside the input or, if countPad, inside the padded input (a window may reach
-// beyond it when the output size was rounded up). A window without cells of the
-// input gives 0.
-func AvgPool2D[T Float](p Pool2DParams, countPad bool, y, x []T) {
-	p = p.defaults()
-	p.check("AvgPool2D", len(x), len(y))
-	averageAll(p, countPad, y, x, false)
-}
-
-// AvgPool2DGrad computes the gradient dx of AvgPool2D's x from dy.
-func AvgPool2DGrad[T Float](p Pool2DParams, countPad bool, dx, dy []T) {
-	p = p.defaults()
-	p.check("AvgPool2DGrad", len(dx), len(dy))
-	averageAll(p, countPad, dy, dx, true)
-}
-
-func averageAll[T Float](p Pool2DParams, countPad bool, y, x []T, grad bool) {
-	grain, ok := p.serial()
-	if ok {
-		averagePlanes(p, 0, p.N*p.C, countPad, y, x, grad)
-		return
-	}
-	parallelFor(p.N*p.C, grain, func(lo, hi int) { averagePlanes(p, lo, hi, countPad, y, x, grad) })
-}
-
-func averagePlanes[T Float](p Pool2DParams, lo, hi int, countPad bool, y, x []T, grad bool) {
-	out := p.OutH * p.OutW
-	for c := lo; c < hi; c++ {
-		plane := x[c*p.H*p.W : (c+1)*p.H*p.W]
-		if grad {
-			clear(plane)
+		if uint64(at) >= uint64(len(dx)) {
+			c.outside.Store(true)
+			continue
 		}
-		averagePlane(&p, countPad, y[c*out:(c+1)*out], plane, grad)
+		dx[at] += v
 	}
 }
 
-// averagePlane writes the means of x's windows to y or, if grad, spreads y over
-// them.
-func averagePlane[T Float](p *Pool2DParams, countPad bool, y, x []T, grad bool) {
+// meanPlane writes the means of x's windows to y.
+func meanPlane[T Float](c *Pool2D[T], y, x []T, _ []int64) {
+	p := &c.p
 	i := 0
-	for oh := range p.OutH {
-		h0 := oh*p.StrideH - p.PadTop
-		khLo, khHi, ch := averageWindow(h0, p.KH, p.DilH, p.H, p.PadBottom, countPad)
-		for ow := range p.OutW {
-			w0 := ow*p.StrideW - p.PadLeft
-			kwLo, kwHi, cw := averageWindow(w0, p.KW, p.DilW, p.W, p.PadRight, countPad)
-			count := T(ch * cw)
-			var sum, share T
-			if grad && khHi > khLo && kwHi > kwLo {
-				share = y[i] / count
+	for _, h := range c.rows {
+		for _, v := range c.cols {
+			var sum T
+			for kh := h.lo; kh < h.hi; kh++ {
+				pos := (h.start+kh*p.DilH)*p.W + v.start + v.lo*p.DilW
+				for range v.hi - v.lo {
+					sum += x[pos]
+					pos += p.DilW
+				}
 			}
-			for kh := khLo; kh < khHi; kh++ {
-				o := (h0+kh*p.DilH)*p.W + w0
-				for kw := kwLo; kw < kwHi; kw++ {
-					if grad {
-						x[o+kw*p.DilW] += share
-					} else {
-						sum += x[o+kw*p.DilW]
+			if h.hi > h.lo && v.hi > v.lo {
+				sum /= T(h.count * v.count)
+			}
+			y[i] = sum
+			i++
+		}
+	}
+}
+
+// meanPlaneGrad spreads dy over the windows of dx.
+func meanPlaneGrad[T Float](c *Pool2D[T], dy, dx []T, _ []int64) {
+	p := &c.p
+	clear(dx)
+	i := 0
+	for _, h := range c.rows {
+		for _, v := range c.cols {
+			if h.hi > h.lo && v.hi > v.lo {
+				share := dy[i] / T(h.count*v.count)
+				for kh := h.lo; kh < h.hi; kh++ {
+					pos := (h.start+kh*p.DilH)*p.W + v.start + v.lo*p.DilW
+					for range v.hi - v.lo {
+						dx[pos] += share
+						pos += p.DilW
 					}
 				}
 			}
-			if !grad {
-				if khHi > khLo && kwHi > kwLo {
-					sum /= count
-				}
-				y[i] = sum
-			}
 			i++
+		}
+	}
+}
+
+func meanQuadsGrad[T Float](c *Pool2D[T], dy, dx []T, _ []int64) {
+	n, w := c.p.OutW, c.p.W
+	if 2*n < w || 2*c.p.OutH < c.p.H {
+		clear(dx)
+	}
+	for i := 0; i < len(dy); i += n {
+		at := i / n * 2 * w
+		r0, r1 := dx[at:at+2*n], dx[at+w:][:2*n]
+		for j, v := range dy[i : i+n] {
+			share := v*0.25 + 0 // a sum, which is never -0
+			a, b := (*[2]T)(r0[2*j:]), (*[2]T)(r1[2*j:])
+			a[0], a[1] = share, share
+			b[0], b[1] = share, share
+		}
+	}
+}
+
+// PlainPool is the engine in plain Go.
+type PlainPool[T Float] struct{}
+
+// Max has no branches on the values but for NaN.
+func (PlainPool[T]) Max(y []T, index []int64, x []T, n, w int) {
+	for i := 0; i < len(y); i += n {
+		at := i / n * 2 * w
+		r0, r1 := x[at:at+2*n], x[at+w:][:2*n]
+		for j := range n {
+			a, b := (*[2]T)(r0[2*j:]), (*[2]T)(r1[2*j:])
+			p, q := above(a[1], a[0]), above(b[1], b[0])
+			best := [2]T{a[p&1], b[q&1]}
+			k := above(best[1], best[0])
+			if sum := a[0] + a[1] + b[0] + b[1]; sum != sum {
+				p, q, k = firstMax(a, b)
+				best = [2]T{a[p&1], b[q&1]}
+			}
+			y[i+j] = best[k&1]
+			if index != nil {
+				index[i+j] = int64(at + 2*j + p + k*(w+q-p))
+			}
+		}
+	}
+}
+
+// above is 1 if x > y; it compiles to no branch.
+func above[T Float](x, y T) int {
+	k := 0
+	if x > y {
+		k = 1
+	}
+	return k
+}
+
+// firstMax returns the column of the maximum of each row and the row of the greater one, where NaN is above everything.
+func firstMax[T Float](a, b *[2]T) (p, q, k int) {
+	over := func(x, y T) bool { return x > y || x != x && y == y }
+	if over(a[1], a[0]) {
+		p = 1
+	}
+	if over(b[1], b[0]) {
+		q = 1
+	}
+	if over(b[q], a[p]) {
+		k = 1
+	}
+	return p, q, k
+}
+
+func (PlainPool[T]) Mean(y, x []T, n, w int) {
+	for i := 0; i < len(y); i += n {
+		at := i / n * 2 * w
+		r0, r1 := x[at:at+2*n], x[at+w:][:2*n]
+		for j := range n {
+			a, b := (*[2]T)(r0[2*j:]), (*[2]T)(r1[2*j:])
+			y[i+j] = (a[0] + a[1] + b[0] + b[1]) * 0.25
 		}
 	}
 }

@@ -36,21 +36,21 @@ func TestPool2D(t *testing.T) {
 		y := withThreads(t, what, func() []float64 {
 			y := make([]float64, planes*out)
 			index = make([]int64, planes*out)
-			MaxPool2D(p, y, index, x)
+			NewMaxPool2D[float64](p, nil).MaxRun(y, index, x)
 			return y
 		})
 		y2 := make([]float64, len(y))
-		MaxPool2D(p, y2, nil, x)
+		NewMaxPool2D[float64](p, nil).MaxRun(y2, nil, x)
 		sameBits(t, "without index", y2, y)
 		for _, countPad := range []bool{false, true} {
 			avg := withThreads(t, what, func() []float64 {
 				y := make([]float64, planes*out)
-				AvgPool2D(p, countPad, y, finite)
+				NewAvgPool2D[float64](p, countPad, nil).AvgRun(y, finite)
 				return y
 			})
 			dx := withThreads(t, what, func() []float64 {
 				dx := filled(planes*in, math.NaN())
-				AvgPool2DGrad(p, countPad, dx, dy)
+				NewAvgPool2DGrad[float64](p, countPad).AvgRun(dy, dx)
 				return dx
 			})
 			wantDx := make([]float64, planes*in)
@@ -94,7 +94,9 @@ func TestPool2D(t *testing.T) {
 		}
 		dx := withThreads(t, what, func() []float64 {
 			dx := filled(planes*in, math.NaN())
-			MaxPool2DGrad(p, dx, dy, index)
+			if err := NewMaxPool2DGrad[float64](p, false).MaxGradRun(dx, dy, index); err != nil {
+				t.Error(err)
+			}
 			return dx
 		})
 		want := make([]float64, planes*in)
@@ -114,19 +116,21 @@ func BenchmarkPool(b *testing.B) {
 	y, idx, dx := make([]float32, len(x)/4), make([]int64, len(x)/4), make([]float32, len(x))
 	SetThreads(1)
 	defer SetThreads(0)
-	b.Run("max", func(b *testing.B) {
-		for b.Loop() {
-			MaxPool2D(p, y, idx, x)
-		}
-	})
-	b.Run("maxgrad", func(b *testing.B) {
-		for b.Loop() {
-			MaxPool2DGrad(p, dx, y, idx)
-		}
-	})
-	b.Run("avg", func(b *testing.B) {
-		for b.Loop() {
-			AvgPool2D(p, true, y, x)
-		}
-	})
+	maxPool, avgPool := NewMaxPool2D[float32](p, nil), NewAvgPool2D[float32](p, true, nil)
+	maxGrad, avgGrad := NewMaxPool2DGrad[float32](p, true), NewAvgPool2DGrad[float32](p, true)
+	for _, k := range []struct {
+		name string
+		run  func()
+	}{
+		{"max", func() { maxPool.MaxRun(y, idx, x) }},
+		{"maxgrad", func() { _ = maxGrad.MaxGradRun(dx, y, idx) }},
+		{"avg", func() { avgPool.AvgRun(y, x) }},
+		{"avggrad", func() { avgGrad.AvgRun(y, dx) }},
+	} {
+		b.Run(k.name, func(b *testing.B) {
+			for b.Loop() {
+				k.run()
+			}
+		})
+	}
 }

@@ -7,18 +7,13 @@ type Numeric interface {
 	Number | ~int8 | ~int16 | ~uint8 | ~uint16 | ~uint32 | ~uint64
 }
 
-// ReduceOp names a reduction.
-type ReduceOp uint8
+// Number is the set of element types of tensors that are computed with in plain Go.
+type Number interface {
+	Float | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64
+}
 
-// The reductions. Over no elements Sum gives 0, Prod 1, Mean NaN, MaxOf -Inf and
-// MinOf +Inf. MaxOf and MinOf give NaN if any element is.
-const (
-	Sum ReduceOp = iota
-	Mean
-	Prod
-	MaxOf
-	MinOf
-)
+// Stage is one of the steps of a reduction: from (Outer, R, Inner) to (Outer, Inner).
+type Stage struct{ Outer, R, Inner int }
 
 // Stage is one of the steps of a reduction: from (Outer, R, Inner) to (Outer, Inner).
 type Stage struct{ Outer, R, Inner int }

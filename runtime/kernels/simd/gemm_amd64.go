@@ -3,6 +3,7 @@
 package simd
 
 import (
+	"math"
 	"time"
 	"unsafe"
 
@@ -63,14 +64,18 @@ type engine[T portable.Float] struct {
 	// stays in the second-level cache as it is.
 	directRows, nearRows, nearBytes int
 
+	// dots sets n >= minDots elements of c to the dot products of x with rows of b, ldb apart: see dot32F32. Without it, rows are
+	// transposed into panels.
+	dots func(k int, x, b []T, ldb int, c []T, n int)
+
 	scratch portable.Pool[T]
 }
 
 // The engines of all levels; engineF32 and engineF64 are those in use.
 var (
-	avx512F32 = newEngine(&engine[float32]{lanes: 16, tiles: tilesF32AVX512, transpose: transposeF32, side: 8})
+	avx512F32 = newEngine(&engine[float32]{lanes: 16, tiles: tilesF32AVX512, transpose: transposeF32, side: 8, dots: dotsF32})
 	avx512F64 = newEngine(&engine[float64]{lanes: 8, tiles: tilesF64AVX512, transpose: transposeF64, side: 4})
-	avx2F32   = newEngine(&engine[float32]{lanes: 8, tiles: tilesF32AVX2, transpose: transposeF32, side: 8})
+	avx2F32   = newEngine(&engine[float32]{lanes: 8, tiles: tilesF32AVX2, transpose: transposeF32, side: 8, dots: dotsF32})
 	avx2F64   = newEngine(&engine[float64]{lanes: 4, tiles: tilesF64AVX2, transpose: transposeF64, side: 4})
 
 	engineF32 portable.Multiplier[float32]
@@ -167,6 +172,60 @@ func (e *engine[T]) Multiply(g *portable.Matrices[T], scratch []T, done portable
 	e.block(g, scratch, done, i0, i1, j0, j1)
 }
 
+// dotRows is the number of rows of C up to which op(B) = transposed rows are read as they are, and minDots the number of columns
+// from which on.
+const (
+	dotRows = 2
+	minDots = 8
+)
+
+// dotsF32 covers the rows by blocks, the last of which overlaps the one before. Rows that fall into the same sets of the first-level
+// cache are taken by fewer.
+func dotsF32(k int, x, b []float32, ldb int, c []float32, n int) {
+	width, dots := 32, dot32F32
+	if n < width || ldb%256 == 0 {
+		width, dots = minDots, dot8F32
+	}
+	for j := 0; j < n; j += width {
+		at := min(j, n-width)
+		dots(k, &x[0], &b[at*ldb], ldb, &c[at])
+	}
+}
+
+// rows computes few rows of C from a B whose columns are rows in memory.
+func (e *engine[T]) rows(g *portable.Matrices[T], a []T, ars, aks int, scratch []T, done portable.Done, i0, i1, j0, j1 int) {
+	kb := blockK(g.K)
+	x, sums := scratch[:kb], scratch[kb:]
+	for width := min(j1-j0, len(sums)-minDots); j0 < j1; j0 += width {
+		n := min(width, j1-j0)
+		if j1-j0-n < minDots {
+			n = j1 - j0 // no block of fewer
+		}
+		width = n
+		for i := i0; i < i1; i++ {
+			c := g.C[i*g.Ldc+j0:][:n]
+			for k0 := 0; k0 < g.K; k0 += kb {
+				kc := min(kb, g.K-k0)
+				for p := range kc {
+					x[p] = a[i*ars+(k0+p)*aks]
+				}
+				for p := kc; p < kb && p%4 != 0; p++ {
+					x[p] = T(math.Copysign(0, -1))
+				}
+				e.dots(kc, x, g.B[j0*g.Ldb+k0:], g.Ldb, sums, n)
+				if g.Accumulate || k0 > 0 {
+					for j, v := range sums[:n] {
+						c[j] += v
+					}
+				} else {
+					copy(c, sums)
+				}
+			}
+		}
+		done.Block(i0, i1, j0, j0+n)
+	}
+}
+
 // swapped computes rows i0 to i1 of a product with few columns as rows of its transpose, in scratch.
 func (e *engine[T]) swapped(g portable.Matrices[T], scratch []T, done portable.Done, i0, i1 int) {
 	n, c, ldc := g.N, g.C, g.Ldc
@@ -206,9 +265,17 @@ func (e *engine[T]) block(g *portable.Matrices[T], scratch []T, done portable.Do
 	if packedA {
 		a, lda, transA = g.PackedA.Data, strideA(g.K), false
 	}
+	rows := i1 - i0
+	if e.dots != nil && g.TransB && !packedB && rows <= dotRows && j1-j0 >= minDots {
+		ars, aks := lda, 1
+		if transA {
+			ars, aks = 1, lda
+		}
+		e.rows(g, a, ars, aks, scratch, done, i0, i1, j0, j1)
+		return
+	}
 	kb := blockK(g.K)
 	size := int(unsafe.Sizeof(scratch[0]))
-	rows := i1 - i0
 	vectors := 2
 	switch {
 	case packedB:

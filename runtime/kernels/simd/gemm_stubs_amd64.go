@@ -504,6 +504,18 @@ func transposeF32(k int, src *float32, lds int, rows int, dst *float32, ldd int)
 //go:noescape
 func transposeF64(k int, src *float64, lds int, rows int, dst *float64, ldd int)
 
+// dot32F32 sets 32 elements of c to the dot products of x with rows of b, ldb apart, of k > 0 elements. x is followed by
+// negative zeros up to a multiple of four, which leave any sum as it is.
+//
+//go:noescape
+func dot32F32(k int, x *float32, b *float32, ldb int, c *float32)
+
+// dot8F32 sets 8 elements of c to the dot products of x with rows of b, ldb apart, of k > 0 elements. x is followed by
+// negative zeros up to a multiple of four, which leave any sum as it is.
+//
+//go:noescape
+func dot8F32(k int, x *float32, b *float32, ldb int, c *float32)
+
 // peakAVX2 runs 12 independent float32 FMAs of 8 lanes n times, n > 0.
 func peakAVX2(n int)
 

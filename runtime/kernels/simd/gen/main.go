@@ -81,6 +81,8 @@ func main() {
 	copyPanel(128)
 	transposeF32()
 	transposeF64()
+	dotRows(4, iota32)
+	dotRows(1, iota32)
 	for _, s := range isas {
 		peak(s)
 	}
@@ -577,6 +579,117 @@ func transposeF64() {
 		ADDQ(ldd, dst)
 	}
 	transposeFinish(k, rows, 4)
+}
+
+// dotRows writes the product of a row with 8*groups columns that are rows in memory: blocks of four by eight are transposed
+// in registers, so that lanes are columns and each has one chain of multiply-adds.
+func dotRows(groups int, idx Mem) {
+	name := fmt.Sprintf("dot%dF32", 8*groups)
+	TEXT(name, attr.NOSPLIT, "func(k int, x *float32, b *float32, ldb int, c *float32)")
+	Doc(fmt.Sprintf("%s sets %d elements of c to the dot products of x with rows of b, ldb apart, of k > 0 elements. x is followed by", name, 8*groups),
+		"negative zeros up to a multiple of four, which leave any sum as it is.")
+	Pragma("noescape")
+	k := Load(Param("k"), GP64())
+	x := Load(Param("x"), GP64())
+	bases := []reg.Register{Load(Param("b"), GP64())}
+	ldb := Load(Param("ldb"), GP64())
+	shift(f32, ldb)
+	for range 2*groups - 1 {
+		next := GP64()
+		LEAQ(Mem{Base: bases[len(bases)-1], Index: ldb, Scale: 4}, next)
+		bases = append(bases, next)
+	}
+	ldb3 := GP64()
+	LEAQ(Mem{Base: ldb, Index: ldb, Scale: 2}, ldb3)
+	row := func(i int) Mem {
+		m := Mem{Base: bases[i/4]}
+		switch i % 4 {
+		case 1, 2:
+			m.Index, m.Scale = ldb, uint8(i%4)
+		case 3:
+			m.Index, m.Scale = ldb3, 1
+		}
+		return m
+	}
+	acc := make([]reg.VecVirtual, groups)
+	for g := range acc {
+		acc[g] = YMM()
+		VXORPS(acc[g], acc[g], acc[g])
+	}
+	// A register that is filled by halves is live from the start for avo: all groups use the same.
+	rows := [4]reg.VecVirtual{YMM(), YMM(), YMM(), YMM()}
+	// columns multiplies four elements of x with what load brings of each row, whose upper four rows it puts in the upper half.
+	columns := func(early bool, load func(i int, v reg.VecVirtual)) {
+		var xs [4]reg.VecVirtual
+		spread := func(i int) {
+			xs[i] = YMM()
+			VBROADCASTSS(Mem{Base: x, Disp: 4 * i}, xs[i])
+		}
+		for i := range xs {
+			if early {
+				spread(i)
+			}
+		}
+		for g := range acc {
+			r := rows
+			for i := range r {
+				load(8*g+i, r[i])
+			}
+			low01, low23 := YMM(), YMM()
+			VUNPCKLPS(r[1], r[0], low01)
+			VUNPCKHPS(r[1], r[0], r[0])
+			VUNPCKLPS(r[3], r[2], low23)
+			VUNPCKHPS(r[3], r[2], r[2])
+			VUNPCKLPD(low23, low01, r[1])
+			VUNPCKHPD(low23, low01, low01)
+			VUNPCKLPD(r[2], r[0], r[3])
+			VUNPCKHPD(r[2], r[0], r[0])
+			r = [4]reg.VecVirtual{r[1], low01, r[3], r[0]}
+			for i := range r {
+				if !early {
+					spread(i)
+				}
+				VFMADD231PS(r[i], xs[i], acc[g])
+			}
+		}
+	}
+	SUBQ(Imm(4), k)
+	JL(LabelRef("rest"))
+	Label("loop")
+	columns(true, func(i int, v reg.VecVirtual) {
+		VMOVUPS(row(i), v.AsX())
+		VINSERTF128(Imm(1), row(i+4), v, v)
+	})
+	for _, b := range bases {
+		ADDQ(Imm(16), b)
+	}
+	ADDQ(Imm(16), x)
+	SUBQ(Imm(4), k)
+	JGE(LabelRef("loop"))
+	Label("rest")
+	ADDQ(Imm(4), k)
+	JZ(LabelRef("store"))
+	for g := range acc { // one group at a time, for want of registers
+		saved := acc
+		acc = acc[g : g+1]
+		mask, high := XMM(), XMM()
+		MOVQ(k, mask)
+		VPBROADCASTD(mask, mask)
+		VPCMPGTD(idx, mask, mask)
+		columns(false, func(i int, v reg.VecVirtual) {
+			VMASKMOVPS(row(8*g+i), mask, v.AsX())
+			VMASKMOVPS(row(8*g+i+4), mask, high)
+			VINSERTF128(Imm(1), high, v, v)
+		})
+		acc = saved
+	}
+	Label("store")
+	c := Load(Param("c"), GP64())
+	for g := range acc {
+		VMOVUPS(acc[g], Mem{Base: c, Disp: 32 * g})
+	}
+	VZEROUPPER()
+	RET()
 }
 
 // peak writes a loop of independent FMAs: as many as hide their latency on two

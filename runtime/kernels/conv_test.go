@@ -1,0 +1,160 @@
+package kernels
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+func attr(name string, v any) graph.Attr { return graph.Attr{Name: name, Value: v} }
+
+func ints(name string, list []int) graph.Attr {
+	v := make([]int64, len(list))
+	for i, n := range list {
+		v[i] = int64(n)
+	}
+	return attr(name, v)
+}
+
+// windows are the attributes of a convolution or, with more of them, of pooling.
+func windows(stride int, pads []int, more ...graph.Attr) graph.Attrs {
+	return append(graph.Attrs{ints("strides", []int{stride, stride}), ints("pads", pads)}, more...)
+}
+
+// boundTo returns the call of an op on operands with its results, and what the reference makes of them.
+func boundTo(t *testing.T, op string, attrs graph.Attrs, in ...*value.Tensor) (k *Kernel, c *Call, want []*value.Tensor) {
+	t.Helper()
+	s := &Spec{Attrs: attrs}
+	var types []graph.Type
+	var operands []value.Value
+	for _, x := range in {
+		operands, types = append(operands, x), append(types, graph.TypeOf(x))
+		s.InTypes = append(s.InTypes, graph.TypeOf(x).(graph.TensorType))
+	}
+	results, err := graph.Evaluate(graph.LookupOp(op), operands, attrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = &Call{Spec: s, In: in}
+	for _, r := range results {
+		want = append(want, r.(*value.Tensor))
+		c.Out = append(c.Out, r.(*value.Tensor).Clone())
+		s.OutTypes = append(s.OutTypes, graph.TypeOf(r).(graph.TensorType))
+	}
+	if k = Lookup(op, types, attrs); k == nil {
+		t.Fatalf("%s has no kernel", op)
+	}
+	return k, c, want
+}
+
+// TestWindows runs the bound kernels of convolution and pooling on one and on two threads: what the references say, and
+// no allocation.
+func TestWindows(t *testing.T) {
+	defer parallel.SetThreads(0)
+	r := rand.New(rand.NewPCG(4, 2))
+	size, ceil, square := attr("size", graph.Ints(17, 19)), attr("ceil_mode", false), ints("kernel", []int{2, 2})
+	dense, holes, whole := ints("dilations", []int{1, 1}), ints("dilations", []int{2, 2}), attr("groups", int64(1))
+	inside, cells := attr("count_include_pad", false), attr("divisor", int64(0))
+	pads, none := []int{1, 2, 0, 1}, []int{0, 0, 0, 0}
+	tensor := func(shape ...int) *value.Tensor { return randomTensor(t, r, shape...) }
+	places, err := value.New(graph.I64, 2, 3, 8, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := 0, data[int64](places); i < len(d); i++ {
+		d[i] = int64(r.IntN(2*17*19) - 17*19)
+	}
+	for _, k := range []struct {
+		op    string
+		attrs graph.Attrs
+		in    []*value.Tensor
+	}{
+		{"conv", windows(1, pads, dense, whole), []*value.Tensor{tensor(3, 4, 17, 19), tensor(20, 4, 3, 5)}},
+		{"conv", windows(2, pads, dense, attr("groups", int64(2))), []*value.Tensor{tensor(3, 4, 17, 19), tensor(6, 2, 3, 5)}},
+		{"conv_input_grad", windows(1, none, holes, whole, size), []*value.Tensor{tensor(2, 5, 13, 15), tensor(5, 3, 3, 3)}},
+		{"conv_weight_grad", windows(1, none, dense, whole, attr("size", graph.Ints(5, 5))), []*value.Tensor{tensor(5, 3, 14, 14), tensor(5, 7, 10, 10)}},
+		{"max_pool", windows(2, none, dense, square, ceil), []*value.Tensor{tensor(2, 3, 17, 19)}},
+		{"max_pool", windows(2, []int{1, 0, 1, 1}, dense, ints("kernel", []int{3, 2}), ceil), []*value.Tensor{tensor(2, 3, 17, 19)}},
+		{"max_pool_grad", graph.Attrs{size}, []*value.Tensor{tensor(2, 3, 8, 9), places}},
+		{"avg_pool", windows(2, none, square, ceil, inside, cells), []*value.Tensor{tensor(2, 3, 17, 19)}},
+		{"avg_pool", windows(1, []int{1, 0, 1, 1}, ints("kernel", []int{3, 2}), ceil, inside, cells), []*value.Tensor{tensor(2, 3, 17, 19)}},
+		{"avg_pool_grad", windows(2, none, square, ceil, inside, cells, size), []*value.Tensor{tensor(2, 3, 8, 9)}},
+	} {
+		row, c, want := boundTo(t, k.op, k.attrs, k.in...)
+		run, err := row.Prepare(c.Spec)
+		if err != nil || run == nil {
+			t.Fatalf("%s: %v", k.op, err)
+		}
+		for _, threads := range []int{1, 2} {
+			parallel.SetThreads(threads)
+			if err := run(c); err != nil {
+				t.Fatalf("%s: %v", k.op, err)
+			}
+			for i, w := range want {
+				got, ref := c.Out[i].Float64s(), w.Float64s()
+				for at := range ref {
+					if math.Abs(got[at]-ref[at]) > 1e-4 {
+						t.Fatalf("%s, %d threads: element %d is %v, want %v", k.op, threads, at, got[at], ref[at])
+					}
+				}
+			}
+			if n := testing.AllocsPerRun(20, func() { _ = run(c) }); n != 0 {
+				t.Errorf("%s, %d threads: %v allocations a run", k.op, threads, n)
+			}
+		}
+	}
+}
+
+func TestConvProducer(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 2))
+	_, c, want := boundTo(t, "conv", windows(1, []int{1, 2, 0, 1}, ints("dilations", []int{1, 1}), attr("groups", int64(1))),
+		randomTensor(t, r, 3, 4, 17, 19), randomTensor(t, r, 20, 4, 3, 5))
+	shape := c.Out[0].Shape()
+	run, err := producers["conv"](c.Spec, &negated{data[float32](c.Out[0]), shape[2] * shape[3]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run(c); err != nil {
+		t.Fatal(err)
+	}
+	for at, w := range want[0].Float64s() {
+		if got := c.Out[0].Float64s()[at]; math.Abs(got+w) > 1e-4 {
+			t.Fatalf("element %d is %v, want %v", at, got, -w)
+		}
+	}
+}
+
+func TestMaxPoolGradOutOfRange(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 2))
+	at, err := value.New(graph.I64, 1, 1, 2, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, c, _ := boundTo(t, "max_pool_grad", graph.Attrs{attr("size", graph.Ints(3, 4))}, randomTensor(t, r, 1, 1, 2, 2), at)
+	run, err := row.Prepare(c.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for index, ok := range map[int64]bool{11: true, -12: true, 12: false, -13: false} {
+		data[int64](at)[2] = index
+		if err := run(c); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "out of range for a plane of 12 cells") {
+			t.Errorf("index %d: %v", index, err)
+		}
+	}
+}
+
+// TestConvOfHoles leaves a convolution whose padded image would be far larger than its operands to the reference.
+func TestConvOfHoles(t *testing.T) {
+	const far = 1 << 20
+	r := rand.New(rand.NewPCG(4, 2))
+	row, c, _ := boundTo(t, "conv", windows(1, []int{far, far, 0, 0}, ints("dilations", []int{far, far}), attr("groups", int64(1))),
+		randomTensor(t, r, 1, 1, 2, 2), randomTensor(t, r, 1, 1, 2, 2))
+	if run, err := row.Prepare(c.Spec); run != nil || err != nil {
+		t.Errorf("the kernel is bound, %v", err)
+	}
+}
