@@ -3,8 +3,10 @@ package optest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"testing"
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
@@ -19,6 +21,16 @@ func (s *sample) checkKernels(in []value.Value) error {
 	if s.Build != nil || len(kernels.Rows(s.op.Name)) == 0 {
 		return nil
 	}
+	for _, v := range s.variants(in) {
+		if err := s.checkKernel(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// variants returns the operands in each float dtype that kernels take, and with special values.
+func (s *sample) variants(in []value.Value) [][]value.Value {
 	variants := [][]value.Value{in}
 	for _, to := range []graph.DType{graph.F32, graph.F64} {
 		if v := converted(in, to); v != nil {
@@ -28,12 +40,7 @@ func (s *sample) checkKernels(in []value.Value) error {
 			}
 		}
 	}
-	for _, v := range variants {
-		if err := s.checkKernel(v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return variants
 }
 
 // converted turns the float operands to another dtype; nil if there are none.
@@ -74,40 +81,92 @@ func special(in []value.Value) []value.Value {
 	return out
 }
 
-func (s *sample) checkKernel(in []value.Value) error {
+// bound is a kernel bound to a sample, with the results of the reference.
+type bound struct {
+	node *graph.Node
+	run  kernels.Func
+	spec *kernels.Spec
+	in   []*value.Tensor
+	want []value.Value
+}
+
+// bind returns the kernel that computes the op on the operands, nil if the reference does or refuses them.
+func (s *sample) bind(in []value.Value) (*bound, error) {
 	types := make([]graph.Type, len(in))
-	tensors := make([]*value.Tensor, len(in))
+	b := &bound{in: make([]*value.Tensor, len(in))}
 	for i, v := range in {
-		types[i], tensors[i] = graph.TypeOf(v), v.(*value.Tensor)
+		types[i], b.in[i] = graph.TypeOf(v), v.(*value.Tensor)
 	}
 	m, outs := s.declare(types)
 	if m.Err() != nil {
-		return nil // not an op on this dtype
+		return nil, nil // not an op on this dtype
 	}
-	n := outs[0].Node()
-	k := kernels.Lookup(s.op.Name, types, n.Attrs())
+	b.node = outs[0].Node()
+	k := kernels.Lookup(s.op.Name, types, b.node.Attrs())
 	if k == nil || k.Alias {
-		return nil
+		return nil, nil
 	}
-	want, err := graph.EvalNode(n, in, nil)
-	if err != nil {
-		return nil // refused by the reference: nothing to compare with
+	var err error
+	if b.want, err = graph.EvalNode(b.node, in, nil); err != nil {
+		return nil, nil // refused by the reference: nothing to compare with
 	}
-	spec := &kernels.Spec{Attrs: n.Attrs(), Node: n, Regions: n.Regions()}
+	b.spec = &kernels.Spec{Attrs: b.node.Attrs(), Node: b.node, Regions: b.node.Regions()}
 	for _, t := range types {
-		spec.InTypes = append(spec.InTypes, t.(graph.TensorType))
+		b.spec.InTypes = append(b.spec.InTypes, t.(graph.TensorType))
 	}
-	for _, w := range want {
-		spec.OutTypes = append(spec.OutTypes, graph.TypeOf(w).(graph.TensorType))
+	for _, w := range b.want {
+		b.spec.OutTypes = append(b.spec.OutTypes, graph.TypeOf(w).(graph.TensorType))
 	}
-	run, err := k.Prepare(spec)
-	if err != nil {
-		return fmt.Errorf("kernel on %v: %w", types, err)
+	if b.run, err = k.Prepare(b.spec); err != nil {
+		return nil, fmt.Errorf("kernel on %v: %w", types, err)
 	}
-	if run == nil {
-		return nil
+	if b.run == nil {
+		return nil, nil
 	}
-	c := &kernels.Call{Spec: spec, In: tensors}
+	return b, nil
+}
+
+// Allocations returns how often a call of each kernel of the op allocates once it is bound, for every sample and float dtype that
+// it does: lines of operand types and numbers.
+func Allocations(op *graph.Op) ([]string, error) {
+	var lines []string
+	for i := range op.Sample {
+		s := &sample{op: op, Sample: &op.Sample[i]}
+		in, err := s.values()
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range s.variants(in) {
+			b, err := s.bind(v)
+			if err != nil {
+				return nil, err
+			}
+			if b == nil {
+				continue
+			}
+			c := &kernels.Call{Spec: b.spec, In: b.in}
+			for _, w := range b.want {
+				c.Out = append(c.Out, w.(*value.Tensor).Clone())
+			}
+			n := testing.AllocsPerRun(3, func() { err = errors.Join(err, b.run(c)) })
+			if err != nil {
+				return nil, err
+			}
+			if n > 0 {
+				lines = append(lines, fmt.Sprintf("%s%v: %v allocations a call", op.Name, b.spec.InTypes, n))
+			}
+		}
+	}
+	return lines, nil
+}
+
+func (s *sample) checkKernel(in []value.Value) error {
+	b, err := s.bind(in)
+	if b == nil || err != nil {
+		return err
+	}
+	n, tensors, want, types, run := b.node, b.in, b.want, b.spec.InTypes, b.run
+	c := &kernels.Call{Spec: b.spec, In: tensors}
 	var guards []func() error
 	for _, w := range want {
 		t, guard, err := guarded(w.(*value.Tensor))

@@ -138,6 +138,9 @@ func init() {
 		}}
 	}
 	for op, e := range elementwiseOps {
+		if op == "expand" || op == "stop_gradient" {
+			continue // alone they only move elements
+		}
 		register(&Kernel{Op: op, DTypes: e.dtypes, Match: e.match, Bind: e.bind})
 	}
 }

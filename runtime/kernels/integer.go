@@ -37,8 +37,8 @@ func init() {
 			graph.F64: each(f),
 		})
 	}
-	perDType("neg", nil, onInts1(each(negate[int8]), each(negate[int16]), each(negate[int32]), each(negate[int64]),
-		each(negate[uint8]), each(negate[uint16]), each(negate[uint32]), each(negate[uint64])))
+	perDType("neg", nil, onInts1(each(opposite[int8]), each(opposite[int16]), each(opposite[int32]), each(opposite[int64]),
+		each(opposite[uint8]), each(opposite[uint16]), each(opposite[uint32]), each(opposite[uint64])))
 	perDType("abs", nil, onInts1(each(size[int8]), each(size[int16]), each(size[int32]), each(size[int64]),
 		each(size[uint8]), each(size[uint16]), each(size[uint32]), each(size[uint64])))
 	perDType("sign", nil, onInts1(each(signum[int8]), each(signum[int16]), each(signum[int32]), each(signum[int64]),
@@ -88,7 +88,7 @@ func minus[T integers](a, b T) T   { return a - b }
 func times[T integers](a, b T) T   { return a * b }
 func larger[T integers](a, b T) T  { return max(a, b) }
 func smaller[T integers](a, b T) T { return min(a, b) }
-func negate[T integers](x T) T     { return -x }
+func opposite[T integers](x T) T   { return -x }
 func squared[T integers](x T) T    { return x * x }
 func positive[T integers](x T) T   { return max(x, 0) }
 
@@ -241,7 +241,7 @@ func dividing(rows map[graph.DType]binder) map[graph.DType]binder {
 }
 
 // each returns the binder of a function of each element.
-func each[X, Y portable.Number](f func(X) Y) binder {
+func each[X, Y portable.Numeric](f func(X) Y) binder {
 	return func(s *Spec) (Func, error) {
 		return inRanges(count(s.OutTypes[0]), 2, func(c *Call, _, lo, hi int) {
 			x, y := elems[X](c.In[0])[lo:hi], elems[Y](c.Out[0])[lo:hi]
@@ -334,7 +334,7 @@ func (b *broadcast) spans(do func(c *Call, r, lo, hi int)) Func {
 }
 
 // zip returns the binder of a function of the elements of two operands, broadcast.
-func zip[X, Y portable.Number](f func(a, b X) Y) binder {
+func zip[X, Y portable.Numeric](f func(a, b X) Y) binder {
 	return func(s *Spec) (Func, error) {
 		b := newBroadcast(s)
 		return b.spans(func(c *Call, r, lo, hi int) {

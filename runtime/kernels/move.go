@@ -28,18 +28,17 @@ var wide = func() (s graph.DTypeSet) {
 func init() {
 	register(&Kernel{Op: "reshape", DTypes: graph.AnyDType, Alias: true})
 	for op, bind := range map[string]func(s *Spec) (Func, error){
-		"transpose": bindTranspose, "expand": bindExpand, "slice": bindSlice, "slice_grad": bindSliceGrad,
+		"transpose": bindTranspose, "expand": bindExpand, "stop_gradient": bindCopy, "slice": bindSlice, "slice_grad": bindSliceGrad,
 		"concat": bindConcat, "split": bindSplit, "pad": bindPad, "shift": bindShift, "pad_mode": bindPadMode,
 		"tril": bindTriangle(func(row, diagonal int) (int, int) { return 0, row + diagonal + 1 }),
 		"triu": bindTriangle(func(row, diagonal int) (int, int) { return row + diagonal, math.MaxInt }),
 	} {
 		register(&Kernel{Op: op, DTypes: wide, Bind: bind})
 	}
-	register(&Kernel{Op: "stop_gradient", DTypes: graph.AnyDType, Alias: true})
 }
 
 // elems returns the elements of a tensor as a type of their size; the table has made sure of the dtype.
-func elems[T portable.Number](t *value.Tensor) []T {
+func elems[T portable.Numeric](t *value.Tensor) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(t.Bytes()))), t.Len())
 }
 
@@ -194,6 +193,11 @@ func bindExpand(s *Spec) (Func, error) {
 	var m moves
 	m.add(0, 0, y, stridesOf(y), from, 0, 0)
 	return m.bind(s.OutTypes[0].DType)
+}
+
+// bindCopy leaves the elements where they are if the result has the operand's storage.
+func bindCopy(*Spec) (Func, error) {
+	return func(c *Call) error { takeOver(c); return nil }, nil
 }
 
 // sliced returns where a slice of a tensor starts and the strides with which it goes on.

@@ -9,6 +9,15 @@ import (
 
 //go:generate go run -C gen ./rows -out ../rows_amd64.s -stubs ../rows_stubs_amd64.go -pkg simd -tables ../rows_tables_amd64.go
 
+// matrix panics if a slice of length have does not hold rows x cols elements, both positive, whose rows are ld apart.
+func matrix(kernel, name string, rows, cols, have, ld int) {
+	over, want := bits.Mul(uint(rows-1), uint(ld))
+	want, carry := bits.Add(want, uint(cols), 0)
+	if ld < 0 || over != 0 || carry != 0 || want > uint(have) {
+		panic(fmt.Sprintf("simd: %s: %s has %d elements, needs %d rows of %d, %d apart", kernel, name, have, rows, cols, ld))
+	}
+}
+
 // checkRows panics unless matrices of rows of n elements, ld apart, and one scalar per row fit into slices of these lengths. It
 // reports whether there is anything to do.
 func checkRows(kernel string, ld, rows, n int, matrices, scalars []int) bool {
@@ -233,18 +242,5 @@ func transposeBlocks[T any](y []T, ldy int, x []T, ldx, rows, cols, side int, bl
 			r := rows - side
 			block(side, &x[c*ldx+r], ldx, &y[r*ldy+c], ldy)
 		}
-	}
-}
-
-// matrix panics if a slice of length have does not hold rows x cols elements whose
-// rows are ld apart; rows and cols are positive.
-func matrix(kernel, name string, rows, cols, have, ld int) {
-	if ld < 0 {
-		panic(fmt.Sprintf("simd: %s: ld%s is %d", kernel, name, ld))
-	}
-	over, want := bits.Mul(uint(rows-1), uint(ld))
-	want, carry := bits.Add(want, uint(cols), 0)
-	if over != 0 || carry != 0 || want > uint(have) {
-		panic(fmt.Sprintf("simd: %s: %s has %d elements, needs %d rows of %d, %d apart", kernel, name, have, rows, cols, ld))
 	}
 }
