@@ -15,9 +15,6 @@ type Number interface {
 // Stage is one of the steps of a reduction: from (Outer, R, Inner) to (Outer, Inner).
 type Stage struct{ Outer, R, Inner int }
 
-// Stage is one of the steps of a reduction: from (Outer, R, Inner) to (Outer, Inner).
-type Stage struct{ Outer, R, Inner int }
-
 // Stages returns the steps that reduce a contiguous tensor of a shape, of at least one element, over axes: the last group of
 // neighbouring axes first. There are none if all axes have size one.
 func Stages(shape, axes []int) []Stage {

@@ -42,7 +42,7 @@ func RowExp[T Float](y, x []T, ld, rows, n int, top, sum []T) {
 		for i, v := range in {
 			out[i] = T(exp(float64(v - m)))
 		}
-		sum[r] = sumRow(out)
+		sum[r] = totalRow(out)
 	}
 }
 
@@ -93,7 +93,7 @@ func RowShift[T Float](y, x []T, ld, rows, n int, top, shift []T) {
 	}
 }
 
-func sumRow[T Numeric](x []T) T {
+func totalRow[T Numeric](x []T) T {
 	if len(x) == 0 {
 		return 0
 	}
@@ -104,7 +104,7 @@ func sumRow[T Numeric](x []T) T {
 func RowSum[T Numeric](x []T, ld, rows, n int, sum []T) {
 	needRows("RowSum", ld, rows, n, len(x))
 	for r := range rows {
-		sum[r] = sumRow(span(x, r*ld, n))
+		sum[r] = totalRow(span(x, r*ld, n))
 	}
 }
 
