@@ -95,7 +95,7 @@ func (b *Builder) Bind() *Kernel {
 	safe, direct := b.lower(s, c, false), b.lower(s, c, true)
 	k.safe, k.direct = safe.code, direct.code
 	k.layOut(b, safe, direct)
-	k.positions()
+	k.positions(b.reduce)
 	cost := direct.cost
 	for i, p := range direct.places {
 		if p.kind == memory && (i >= len(b.operands) || s.varies(i) != 0) {
@@ -177,7 +177,7 @@ func (k *Kernel) bytesOf(p place) int {
 }
 
 // positions numbers the strips.
-func (k *Kernel) positions() {
+func (k *Kernel) positions(r *reduction) {
 	k.extents = append(k.extents, k.space.dims[:k.cut.at]...)
 	k.extents = append(k.extents, k.cut.pieces)
 	k.count = 1
@@ -189,7 +189,7 @@ func (k *Kernel) positions() {
 		for d := range st {
 			if i < k.operands {
 				st[d] = k.space.strides[i][d]
-			} else { // results are whole
+			} else if r == nil || i != k.operands+r.result { // results are whole
 				st[d] = 1
 				for _, n := range k.space.dims[d+1:] {
 					st[d] *= n
