@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
@@ -373,6 +374,19 @@ func TestFused(t *testing.T) {
 	}
 }
 
+// report measures the least time that f takes, on n elements and so many bytes: the machine may be shared.
+func report(b *testing.B, n, size int, f func()) {
+	best := time.Duration(math.MaxInt64)
+	for b.Loop() {
+		start := time.Now()
+		f()
+		best = min(best, time.Since(start))
+	}
+	b.ReportMetric(float64(best.Nanoseconds())/float64(n), "ns/elem")
+	b.ReportMetric(float64(size)/float64(best.Nanoseconds()), "GB/s")
+	b.ReportMetric(0, "ns/op")
+}
+
 // BenchmarkFused reports the time for an element and the memory traffic, beside a copy.
 func BenchmarkFused(b *testing.B) {
 	type expr struct {
@@ -420,22 +434,12 @@ func BenchmarkFused(b *testing.B) {
 				for i := range e.inPlace {
 					p.call.Out[i] = in[i]
 				}
-				for b.Loop() {
-					p.do(b)
-				}
-				ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
-				b.ReportMetric(ns/float64(n), "ns/elem")
-				b.ReportMetric(float64(4*e.traffic*n)/ns, "GB/s")
+				report(b, n, 4*e.traffic*n, func() { p.do(b) })
 			})
 		}
 		b.Run(fmt.Sprint("copy/", n), func(b *testing.B) {
 			x, y := make([]float32, n), make([]float32, n)
-			for b.Loop() {
-				copy(y, x)
-			}
-			ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
-			b.ReportMetric(ns/float64(n), "ns/elem")
-			b.ReportMetric(float64(8*n)/ns, "GB/s")
+			report(b, n, 8*n, func() { copy(y, x) })
 		})
 	}
 }
