@@ -97,8 +97,31 @@ func (e expression) size() int {
 }
 
 var spaces = [][]int{
-	{}, {1}, {7}, {64, 10}, {5, 1, 3}, {300}, {5000}, {3, 700}, {1000, 3}, {130, 130}, {2, 3, 4, 5}, {4, 6, 14, 14}, {2, 5, 28, 28}, {3, 1, 129},
-	{40, 2, 300}, {70_000}, {600, 200}, {0, 3}, {9, 0}, {3, 2, 50, 2}, {2, 2, 2, 2, 2, 2, 2}, {1, 2500}, {65, 33, 17}, {30, 4096}, {5, 3, 7, 2, 9},
+	{},
+	{1},
+	{7},
+	{64, 10},
+	{5, 1, 3},
+	{300},
+	{5000},
+	{3, 700},
+	{1000, 3},
+	{130, 130},
+	{2, 3, 4, 5},
+	{4, 6, 14, 14},
+	{2, 5, 28, 28},
+	{3, 1, 129},
+	{40, 2, 300},
+	{70_000},
+	{600, 200},
+	{0, 3},
+	{9, 0},
+	{3, 2, 50, 2},
+	{2, 2, 2, 2, 2, 2, 2},
+	{1, 2500},
+	{65, 33, 17},
+	{30, 4096},
+	{5, 3, 7, 2, 9},
 }
 
 func randomExpression(seed uint64) expression {
@@ -371,6 +394,119 @@ func TestFused(t *testing.T) {
 		}
 		p.do(t)
 		same("in place")
+	}
+}
+
+// TestEpilogue holds matrix products and convolutions with an epilogue against the same two kernels one after the other: the bits
+// are the same.
+func TestEpilogue(t *testing.T) {
+	defer parallel.SetThreads(0)
+	type producer struct {
+		name   string
+		in     [][]int
+		out    []int
+		others [][]int // shapes of further operands
+		build  func(in []graph.Value) graph.Value
+	}
+	matmul := func(in []graph.Value) graph.Value { return ops.MatMul(in[0], in[1]) }
+	var cases []producer
+	for _, s := range [][3]int{{64, 10, 30}, {1, 10, 5}, {5, 1, 3}, {130, 300, 40}, {64, 256, 20}, {7, 2000, 9}, {300, 127, 8}, {1, 1, 1}, {0, 4, 2}, {70, 600, 400}} {
+		m, n, k := s[0], s[1], s[2]
+		cases = append(cases, producer{fmt.Sprint("matmul", s), [][]int{{m, k}, {k, n}}, []int{m, n}, [][]int{{n}, {m, 1}, {m, n}, {1, n}, {}}, matmul})
+	}
+	cases = append(cases,
+		producer{"batch", [][]int{{2, 3, 20, 7}, {3, 7, 33}}, []int{2, 3, 20, 33}, [][]int{{33}, {2, 1, 20, 1}, {3, 1, 33}, {1, 20, 33}}, matmul},
+		producer{"rows of a batch", [][]int{{4, 50, 7}, {7, 200}}, []int{4, 50, 200}, [][]int{{200}, {50, 1}, {4, 1, 1}, {4, 1, 200}}, matmul},
+	)
+	for _, size := range []int{6, 30} {
+		conv := func(in []graph.Value) graph.Value { return ops.Conv(in[0], in[1], ops.ConvParams{}) }
+		o := size - 2
+		cases = append(cases, producer{
+			fmt.Sprint("conv ", size),
+			[][]int{{3, 4, size, size}, {5, 4, 3, 3}},
+			[]int{3, 5, o, o},
+			[][]int{{5, 1, 1}, {3, 5, o, o}, {1, 1, o, o}, {o, 1}, {3, 1, 1, 1}, {}},
+			conv,
+		})
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			for seed := range uint64(12) {
+				r := rand.New(rand.NewPCG(seed, 7))
+				var in []*value.Tensor
+				var types []graph.TensorType
+				operand := func(dt graph.DType, shape []int) {
+					x := value.NewExact(dt, shape)
+					for i := range x.F {
+						x.F[i] = r.NormFloat64()
+					}
+					for i := range x.B {
+						x.B[i] = r.IntN(2) == 0
+					}
+					in = append(in, x.Tensor())
+					types = append(types, graph.TensorType{DType: dt, Shape: graph.Ints(shape...)})
+				}
+				dt := []graph.DType{graph.F32, graph.F64}[seed%2]
+				operand(dt, c.in[0])
+				operand(dt, c.in[1])
+				for range r.IntN(4) {
+					operand([]graph.DType{dt, dt, graph.Bool}[r.IntN(3)], c.others[r.IntN(len(c.others))])
+				}
+				after := func(y graph.Value, others []graph.Value) graph.Value {
+					for i, x := range others {
+						switch {
+						case x.DType() == graph.Bool:
+							y = ops.Where(x, y, 0.0)
+						case i%2 == 0:
+							y = ops.ReLU(ops.Add(y, x))
+						default:
+							y = ops.Sub(ops.Mul(y, x), x)
+						}
+					}
+					return ops.Tanh(y)
+				}
+				n := fusedNode(t, types, func(_ *graph.Func, p []graph.Value) []graph.Value {
+					return []graph.Value{after(c.build(p[:2]), p[2:])}
+				})
+				if first := n.Regions()[0].Nodes()[0]; !kernels.Produces(first) {
+					t.Fatalf("%s takes no epilogue", first.Op().Name)
+				}
+				parallel.SetThreads(1)
+				p := prepare(t, n, in)
+				// the same as two kernels
+				alone := fusedNode(t, types[:2], func(_ *graph.Func, p []graph.Value) []graph.Value {
+					return []graph.Value{c.build(p)}
+				}).Regions()[0].Nodes()[0]
+				spec := &kernels.Spec{Attrs: alone.Attrs(), Node: alone, InTypes: types[:2], OutTypes: []graph.TensorType{alone.Type(0).(graph.TensorType)}}
+				run, err := kernels.Lookup(alone.Op().Name, []graph.Type{types[0], types[1]}, alone.Attrs()).Prepare(spec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				product, _ := value.New(dt, c.out...)
+				if err := run(&kernels.Call{Spec: spec, In: in[:2], Out: []*value.Tensor{product}}); err != nil {
+					t.Fatal(err)
+				}
+				mapTypes := append([]graph.TensorType{spec.OutTypes[0]}, types[2:]...)
+				q := prepare(t, fusedNode(t, mapTypes, func(_ *graph.Func, p []graph.Value) []graph.Value {
+					return []graph.Value{after(p[0], p[1:])}
+				}), append([]*value.Tensor{product}, in[2:]...))
+				q.do(t)
+				for _, threads := range []int{1, 2, 3, 8} {
+					parallel.SetThreads(threads)
+					clear(p.call.Out[0].Bytes())
+					p.do(t)
+					if !bytes.Equal(p.call.Out[0].Bytes(), q.call.Out[0].Bytes()) {
+						t.Fatalf("seed %d, %d threads: other bits\n%v", seed, threads, n.Regions()[0])
+					}
+				}
+				for _, threads := range []int{1, 2} {
+					parallel.SetThreads(threads)
+					if a := testing.AllocsPerRun(3, func() { p.do(t) }); a > 0 {
+						t.Fatalf("seed %d, %d threads: %v allocations", seed, threads, a)
+					}
+				}
+			}
+		})
 	}
 }
 
