@@ -27,30 +27,10 @@ func floatData[T portable.Float](t *value.Tensor) []T {
 	}
 }
 
-// floats adds the f32 and the f64 row of an op.
-func floats(op string, f32, f64 func(c *Call) error) {
-	floatsIf(op, nil, f32, f64)
-}
-
-// floatsIf is floats for a kernel that does not take every shape.
+// floatsIf adds the f32 and the f64 row of an op, for the shapes that match.
 func floatsIf(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(c *Call) error) {
 	register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F32), Match: match, Run: f32})
 	register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F64), Match: match, Run: f64})
-}
-
-// aligned returns the shape with leading axes of size 1 up to the rank.
-func aligned(t *value.Tensor, rank int) []int {
-	shape := t.Shape()
-	if len(shape) == rank {
-		return shape
-	}
-	out := make([]int, rank)
-	lead := rank - len(shape)
-	for i := range lead {
-		out[i] = 1
-	}
-	copy(out[lead:], shape)
-	return out
 }
 
 // elementwise is an op that strips compute, on a first operand of some dtypes.

@@ -6,6 +6,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func init() {
@@ -171,6 +172,107 @@ func (r region) lower(b *strip.Builder, shape []int, nodes []*graph.Node, values
 	return true
 }
 
+// rowAxes returns the number of axes of a producer's result that are the rows of what its epilogue sees.
+func rowAxes(op string, rank int) int {
+	if op == "conv" {
+		return 2 // sample and channel
+	}
+	return rank - 1
+}
+
+// bindEpilogue makes the kernel of a producer and what follows it: the producer's own with the rest as its epilogue, or, if the rest
+// is none, one after the other.
 func bindEpilogue(s *Spec, r region, producer *graph.Node, bind func(*Spec, portable.Epilogue) (Func, error)) (Func, error) {
-	return nil, nil
+	result := r.Results()[0].Value
+	dt, shape, ok := r.tensor(producer.Result(0))
+	if t, of, known := r.tensor(result); !ok || !known || t != dt || !slices.Equal(of, shape) || len(r.Results()) != 1 || producer.NumResults() != 1 {
+		return nil, nil
+	}
+	sub := &Spec{Attrs: producer.Attrs(), Node: producer, Regions: producer.Regions(), OutTypes: s.OutTypes}
+	index := map[graph.Value]int{}
+	for i, p := range r.Params() {
+		index[p] = i
+	}
+	from := make([]int, len(producer.Operands())) // by operand of the producer: that of the node
+	types := make([]graph.Type, len(from))
+	for i, v := range producer.Operands() {
+		k, ok := index[v]
+		if !ok {
+			return nil, nil
+		}
+		from[i], types[i] = k, s.InTypes[k]
+		sub.InTypes = append(sub.InTypes, s.InTypes[k])
+		if s.Packed != nil {
+			sub.Packed = append(sub.Packed, s.Packed[k])
+		}
+	}
+	if Lookup(producer.Op().Name, types, producer.Attrs()) == nil {
+		return nil, nil
+	}
+	b := strip.New(shape)
+	values := map[graph.Value]strip.Value{producer.Result(0): b.Operand(dt, shape)}
+	var others []int // by operand of the epilogue behind the first: that of the node
+	var rest []*graph.Node
+	for _, n := range r.Nodes() {
+		if n == producer {
+			continue
+		}
+		rest = append(rest, n)
+		for _, v := range n.Operands() {
+			k, param := index[v]
+			if _, known := values[v]; !param || known {
+				continue
+			}
+			t, of, ok := r.tensor(v)
+			if !ok {
+				return nil, nil
+			}
+			values[v] = b.Operand(t, of)
+			others = append(others, k)
+		}
+	}
+	if !r.lower(b, shape, rest, values) {
+		return nil, nil
+	}
+	v, ok := values[result]
+	if !ok {
+		return nil, nil
+	}
+	b.Result(v)
+	call := &Call{Spec: sub, In: make([]*value.Tensor, len(from))}
+	in := make([]*value.Tensor, len(others))
+	epilogue := b.BindEpilogue(rowAxes(producer.Op().Name, len(shape)))
+	var after *strip.Kernel
+	var run Func
+	var err error
+	if epilogue != nil {
+		run, err = bind(sub, epilogue)
+	} else if after = b.Bind(); after != nil {
+		run, err = bind(sub, nil)
+	}
+	if run == nil || err != nil {
+		return nil, err
+	}
+	all := make([]*value.Tensor, 1+len(others))
+	return func(c *Call) error {
+		for i, k := range from {
+			call.In[i] = c.In[k]
+		}
+		for i, k := range others {
+			in[i] = c.In[k]
+		}
+		call.Out = c.Out
+		if epilogue != nil {
+			epilogue.Begin(c.Out[0], in)
+			defer epilogue.End()
+			return run(call)
+		}
+		if err := run(call); err != nil {
+			return err
+		}
+		all[0] = c.Out[0]
+		copy(all[1:], in)
+		after.Run(all, c.Out)
+		return nil
+	}, nil
 }

@@ -53,9 +53,6 @@ const (
 	Trunc
 )
 
-// elemGrain is the number of elements that are worth handing out.
-const elemGrain = 1 << 13
-
 // Unary computes y[i] = op(x[i]) for every i < len(y). y may be x.
 func Unary[T Float](op UnaryOp, y, x []T) {
 	x = x[:len(y)]

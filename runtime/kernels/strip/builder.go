@@ -51,7 +51,6 @@ type Builder struct {
 	nodes    []node
 	results  []Value
 	reduce   *reduction
-	split    int
 }
 
 type operandType struct {

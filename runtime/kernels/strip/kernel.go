@@ -28,7 +28,11 @@ type Kernel struct {
 	perChunk, chunks int // positions per chunk
 	parallel         bool
 
+	columns int    // of an epilogue, else 0
+	moves   []bool // by operand and result: whether it is no scalar for a strip
+
 	code    *code // of this run
+	runs    int
 	base    []unsafe.Pointer
 	workers []*worker
 }
@@ -48,6 +52,7 @@ type worker struct {
 	coord  []int
 	offset []int // by operand and result: bytes
 	filled []fill
+	run    int // in which that was filled
 	acc    unsafe.Pointer
 }
 
@@ -61,7 +66,10 @@ const (
 )
 
 // Bind makes a kernel of the expression, nil if its shape is beyond what kernels take.
-func (b *Builder) Bind() *Kernel {
+func (b *Builder) Bind() *Kernel { return b.bind(0) }
+
+// bind is Bind for strips that do not cross the axis split, unless they hold whole rows before it.
+func (b *Builder) bind(split int) *Kernel {
 	shapes := make([][]int, len(b.operands))
 	for i, o := range b.operands {
 		shapes[i] = o.shape
@@ -70,15 +78,19 @@ func (b *Builder) Bind() *Kernel {
 	if b.reduce != nil {
 		reduced = b.reduce.axes
 	}
-	s, ok := newSpace(b.shape, shapes, reduced, b.split)
+	s, ok := newSpace(b.shape, shapes, reduced, split)
 	if !ok || len(b.operands) > 60 {
 		return nil
 	}
 	if s.size == 0 {
 		return &Kernel{space: s}
 	}
+	newCut := s.newCut
+	if split > 0 {
+		newCut = s.rowCut
+	}
 	// How many registers there are hardly depends on the cut.
-	c := s.newCut(64)
+	c := newCut(64)
 	first := b.lower(s, c, false)
 	bytes := 0
 	for i, p := range first.places {
@@ -86,16 +98,15 @@ func (b *Builder) Bind() *Kernel {
 			bytes += p.size
 		}
 	}
-	if b.split > 0 {
-		c = s.rowCut(bytes)
-	} else {
-		c = s.newCut(bytes)
-	}
+	c = newCut(bytes)
 	k := &Kernel{space: s, cut: c, operands: len(b.operands)}
+	if split > 0 {
+		k.columns = s.dims[len(s.dims)-1]
+	}
 	safe, direct := b.lower(s, c, false), b.lower(s, c, true)
 	k.safe, k.direct = safe.code, direct.code
 	k.layOut(b, safe, direct)
-	k.positions()
+	k.positions(b.reduce)
 	cost := direct.cost
 	for i, p := range direct.places {
 		if p.kind == memory && (i >= len(b.operands) || s.varies(i) != 0) {
@@ -151,8 +162,12 @@ func (k *Kernel) layOut(b *Builder, safe, direct *lowering) {
 		}
 	}
 	k.safe.places, k.direct.places = safe.places, direct.places
+	k.moves = make([]bool, len(k.sizes))
+	for i := range k.sizes {
+		k.moves[i] = i >= len(b.operands) || k.space.varies(i)&spans != 0
+	}
 	for i := range b.operands {
-		if k.space.varies(i)&spans == 0 || k.space.whole(i, spans) {
+		if !k.moves[i] || k.space.whole(i, spans) {
 			continue
 		}
 		sp := spread{operand: i}
@@ -177,9 +192,13 @@ func (k *Kernel) bytesOf(p place) int {
 }
 
 // positions numbers the strips.
-func (k *Kernel) positions() {
+func (k *Kernel) positions(r *reduction) {
 	k.extents = append(k.extents, k.space.dims[:k.cut.at]...)
-	k.extents = append(k.extents, k.cut.pieces)
+	pieces, unit := k.cut.pieces, k.cut.count
+	if k.columns > 0 && k.cut.at < len(k.space.dims)-1 { // rows are counted one by one
+		pieces, unit = k.space.dims[k.cut.at], 1
+	}
+	k.extents = append(k.extents, pieces)
 	k.count = 1
 	for _, n := range k.extents {
 		k.count *= n
@@ -189,14 +208,14 @@ func (k *Kernel) positions() {
 		for d := range st {
 			if i < k.operands {
 				st[d] = k.space.strides[i][d]
-			} else { // results are whole
+			} else if r == nil || i != k.operands+r.result { // results are whole
 				st[d] = 1
 				for _, n := range k.space.dims[d+1:] {
 					st[d] *= n
 				}
 			}
 			if st[d] *= size; d == k.cut.at {
-				st[d] *= k.cut.count
+				st[d] *= unit
 			}
 		}
 		k.steps = append(k.steps, st)
@@ -256,16 +275,7 @@ func (k *Kernel) Run(in, out []*value.Tensor) {
 	if k.space.size == 0 {
 		return
 	}
-	for i, t := range in {
-		k.base[i] = unsafe.Pointer(unsafe.SliceData(t.Bytes()))
-	}
-	for i, t := range out {
-		k.base[k.operands+i] = unsafe.Pointer(unsafe.SliceData(t.Bytes()))
-	}
-	k.code = &k.direct
-	if k.clobbers() {
-		k.code = &k.safe
-	}
+	k.begin(in, out)
 	if k.parallel {
 		k.ensure(parallel.Threads())
 		parallel.Run(k.chunks, k)
@@ -277,8 +287,28 @@ func (k *Kernel) Run(in, out []*value.Tensor) {
 	if k.fold != nil {
 		k.fold.finish(k)
 	}
+	k.end()
+}
+
+// begin points the kernel at the operands and results of a run.
+func (k *Kernel) begin(in, out []*value.Tensor) {
+	for i, t := range in {
+		k.base[i] = unsafe.Pointer(unsafe.SliceData(t.Bytes()))
+	}
+	for i, t := range out {
+		k.base[k.operands+i] = unsafe.Pointer(unsafe.SliceData(t.Bytes()))
+	}
+	k.code = &k.direct
+	if k.clobbers() {
+		k.code = &k.safe
+	}
+	k.runs++
+}
+
+// end makes sure that nothing keeps the storage of the run alive.
+func (k *Kernel) end() {
 	clear(k.base)
-	for _, w := range k.workers { // nothing keeps the storage of a call alive
+	for _, w := range k.workers {
 		clear(w.ptr[:len(k.base)])
 	}
 }
@@ -295,15 +325,24 @@ func (k *Kernel) clobbers() bool {
 	return false
 }
 
-// Do computes a chunk.
-func (k *Kernel) Do(number, chunk int) {
+// worker returns the memory of a worker in this run.
+func (k *Kernel) worker(number int) *worker {
 	w := k.workers[number]
 	if w.code != k.code {
 		k.prepare(w, k.code)
 	}
-	for i := range w.filled {
-		w.filled[i] = fill{offset: -1}
+	if w.run != k.runs {
+		w.run = k.runs
+		for i := range w.filled {
+			w.filled[i] = fill{offset: -1}
+		}
 	}
+	return w
+}
+
+// Do computes a chunk.
+func (k *Kernel) Do(number, chunk int) {
+	w := k.worker(number)
 	lo := chunk * k.perChunk
 	if f := k.fold; f != nil && f.way == columns {
 		for t := lo; t < min(lo+k.perChunk, f.tasks); t++ {
@@ -368,13 +407,18 @@ func (k *Kernel) rows(w *worker) int {
 // strip runs the code for the position.
 func (k *Kernel) strip(w *worker) (n int) {
 	rows := k.rows(w)
+	k.load(w, rows)
+	n = rows * k.cut.inner
+	k.execute(w, n)
+	return n
+}
+
+// load points the places of operands and results at the position.
+func (k *Kernel) load(w *worker, rows int) {
 	for i, base := range k.base {
 		w.ptr[i] = unsafe.Add(base, w.offset[i])
 	}
 	k.spreadOut(w, rows)
-	n = rows * k.cut.inner
-	k.execute(w, n)
-	return n
 }
 
 func (k *Kernel) execute(w *worker, n int) {
@@ -436,12 +480,4 @@ func spreadTo[T uint8 | uint32 | uint64](sp *spread, y, x unsafe.Pointer, d, n i
 		done += spreadTo[T](sp, unsafe.Add(y, done*size), unsafe.Add(x, i*sp.strides[d]), d+1, inner)
 	}
 	return done
-}
-
-// rowCut cuts a space whose last dim is the columns of an epilogue into parts of rows.
-func (s *space) rowCut(bytes int) cut {
-	last := len(s.dims) - 1
-	n := s.dims[last]
-	count := min(min(max(cacheBytes/max(bytes, 1), minStrip), maxStrip)&^63, n)
-	return cut{at: last, count: count, inner: 1, pieces: (n + count - 1) / count}
 }

@@ -11,21 +11,23 @@ type space struct {
 	size    int
 }
 
-// newSpace lays operands, whose shapes broadcast to shape, over it. split, if not 0, is an axis before which no axes merge.
+// newSpace lays operands, whose shapes broadcast to shape, over it. split, if not 0, is an axis before
+// which none merges; what is behind it is one dim at least.
 // ok is false if more than portable.MaxRank dims remain.
 func newSpace(shape []int, operands [][]int, reduced []bool, split int) (s space, ok bool) {
 	var over []uint64 // by dim: the operands that have it
 	s.size = 1
-	cut := true
+	cut, columns := true, false
 	for d, n := range shape {
 		s.size *= n
 		cut = cut || d == split
-		if n == 1 {
+		if n == 1 && (split == 0 || d < len(shape)-1 || columns) {
 			continue
 		}
+		columns = columns || split > 0 && d >= split
 		var has uint64
 		for i, o := range operands {
-			if k := d - (len(shape) - len(o)); k >= 0 && o[k] != 1 {
+			if k := d - (len(shape) - len(o)); n == 1 || k >= 0 && o[k] != 1 {
 				has |= 1 << i
 			}
 		}
@@ -103,6 +105,18 @@ func (s *space) newCut(bytes int) (c cut) {
 	} else {
 		c.count = even
 	}
+	return c
+}
+
+// rowCut is newCut for an epilogue, whose last dim is the columns: a strip is part of a row, or several short rows.
+func (s *space) rowCut(bytes int) cut {
+	limit := min(max(cacheBytes/max(bytes, 1), minStrip), maxStrip) &^ 63
+	last := len(s.dims) - 1
+	c := cut{at: last, count: min(limit, s.dims[last]), inner: 1}
+	if s.dims[last] < longRow && last > 0 {
+		c = cut{at: last - 1, count: min(limit/s.dims[last], s.dims[last-1]), inner: s.dims[last]}
+	}
+	c.pieces = (s.dims[c.at] + c.count - 1) / c.count
 	return c
 }
 

@@ -82,8 +82,13 @@ func primitives(u unit) {
 			op   string
 			body func(x reg.VecVirtual) reg.VecVirtual
 		}{
-			{"Exp", u.exp}, {"Expm1", u.expm1}, {"Log", u.log}, {"Log1p", u.log1p},
-			{"Tanh", u.tanh}, {"Sigmoid", u.sigmoid}, {"Erf", u.erf},
+			{"Exp", u.exp},
+			{"Expm1", u.expm1},
+			{"Log", u.log},
+			{"Log1p", u.log1p},
+			{"Tanh", u.tanh},
+			{"Sigmoid", u.sigmoid},
+			{"Erf", u.erf},
 		} {
 			unary(f.op, 1, f.body)
 		}
@@ -95,7 +100,10 @@ func primitives(u unit) {
 		unroll int
 		f      binary
 	}{
-		{"Add", 4, u.add}, {"Sub", 4, u.sub}, {"Mul", 4, u.mul}, {"Div", 1, u.div},
+		{"Add", 4, u.add},
+		{"Sub", 4, u.sub},
+		{"Mul", 4, u.mul},
+		{"Div", 1, u.div},
 		{"Max", 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.max(a, b.(reg.VecVirtual)) }},
 		{"Min", 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.min(a, b.(reg.VecVirtual)) }},
 	} {
