@@ -477,7 +477,7 @@ func TestEpilogue(t *testing.T) {
 				alone := fusedNode(t, types[:2], func(_ *graph.Func, p []graph.Value) []graph.Value {
 					return []graph.Value{c.build(p)}
 				}).Regions()[0].Nodes()[0]
-				spec := &kernels.Spec{Attrs: alone.Attrs(), Node: alone, InTypes: types[:2], OutTypes: []graph.TensorType{alone.Type(0).(graph.TensorType)}}
+				spec := &kernels.Spec{Attrs: alone.Attrs(), Node: alone, InTypes: types[:2], OutTypes: []graph.TensorType{alone.Types()[0].(graph.TensorType)}}
 				run, err := kernels.Lookup(alone.Op().Name, []graph.Type{types[0], types[1]}, alone.Attrs()).Prepare(spec)
 				if err != nil {
 					t.Fatal(err)
