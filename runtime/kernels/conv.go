@@ -60,7 +60,11 @@ func sides(s *Spec) (top, left, bottom, right int) {
 // bindFloats adds the f32 and the f64 row of an op; a nil Func leaves the node to the reference.
 func bindFloats(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(s *Spec) Func) {
 	for dt, bind := range map[graph.DType]func(s *Spec) Func{graph.F32: f32, graph.F64: f64} {
-		register(&Kernel{Op: op, DTypes: graph.DTypes(dt), Match: match, Bind: func(s *Spec) (Func, error) { return bind(s), nil }})
+		k := &Kernel{Op: op, DTypes: graph.DTypes(dt), Match: match, Bind: func(s *Spec) (Func, error) { return bind(s), nil }}
+		if op == "max_pool" { // the indices are for its gradient
+			k.Optional = []int{1}
+		}
+		register(k)
 	}
 }
 
@@ -131,7 +135,11 @@ func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s 
 	return func(s *Spec) Func {
 		k := portable.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engine())
 		return func(c *Call) error {
-			k.MaxRun(floatData[T](c.Out[0]), data[int64](c.Out[1]), floatData[T](c.In[0]))
+			var index []int64
+			if c.Out[1] != nil {
+				index = data[int64](c.Out[1])
+			}
+			k.MaxRun(floatData[T](c.Out[0]), index, floatData[T](c.In[0]))
 			return nil
 		}
 	}
