@@ -151,7 +151,7 @@ func (u *fuser) join(i int) *group {
 		switch {
 		case to == nil && (g.level > outside || !g.pinned):
 			to, level = g, max(g.level, outside+1)
-		case to != nil && (g.level == to.level || !g.pinned) && mergeable(to, merge, g):
+		case to != nil && (g.level == level || !g.pinned) && mergeable(to, merge, g):
 			merge = append(merge, g)
 		case to != nil && g.level >= level:
 			if to.pinned || slices.ContainsFunc(merge, func(m *group) bool { return m.pinned }) {
