@@ -248,9 +248,9 @@ func at(out, shape []int, i int) int {
 func TestNoAllocations(t *testing.T) {
 	x, y := make([]float32, 4096), make([]float32, 4096)
 	for name, f := range map[string]func(){
-		"Gemm":      func() { Gemm(false, false, 16, 16, 16, x, x, y) },
-		"Unary":     func() { Unary(Neg, y, x) },
-		"Binary":    func() { Binary(Add, VV, y, x, x) },
+		"Gemm":   func() { Gemm(false, false, 16, 16, 16, x, x, y) },
+		"Unary":  func() { Unary(Neg, y, x) },
+		"Binary": func() { Binary(Add, VV, y, x, x) },
 	} {
 		if n := testing.AllocsPerRun(10, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
