@@ -223,28 +223,6 @@ func TestForms(t *testing.T) {
 	sameBits(t, "in place", x, []float32{0, 1, 2, 3})
 }
 
-func sizeOf(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
-}
-
-// at returns the position in a broadcast operand of element i of out.
-func at(out, shape []int, i int) int {
-	pos, step := 0, 1
-	for d := len(out) - 1; d >= 0; d-- {
-		j := i % out[d]
-		i /= out[d]
-		if shape[d] != 1 {
-			pos += j * step
-		}
-		step *= shape[d]
-	}
-	return pos
-}
-
 func TestNoAllocations(t *testing.T) {
 	x, y := make([]float32, 4096), make([]float32, 4096)
 	for name, f := range map[string]func(){
