@@ -11,7 +11,9 @@ import (
 
 // BenchmarkBroadcast measures what broadcasting and reductions cost on shapes of small nets.
 func BenchmarkBroadcast(b *testing.B) {
-	relu := func(_ *graph.Func, x []graph.Value) []graph.Value { return []graph.Value{ops.ReLU(ops.Add(x[0], x[1]))} }
+	relu := func(_ *graph.Func, x []graph.Value) []graph.Value {
+		return []graph.Value{ops.ReLU(ops.Add(x[0], x[1]))}
+	}
 	sum := func(axes ...int) func(*graph.Func, []graph.Value) []graph.Value {
 		return func(_ *graph.Func, x []graph.Value) []graph.Value {
 			return []graph.Value{ops.ReduceSum(ops.Mul(x[0], x[1]), axes, false)}
