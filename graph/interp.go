@@ -16,11 +16,15 @@ type Interpreter struct {
 	Read func(name string) (*value.Tensor, error)
 	// Visit, if set, is called with the results of every node.
 	Visit func(n *Node, results []value.Value) error
+	// Sizes binds the symbols of the function around, when what is evaluated is a region.
+	Sizes map[string]Dim
+
+	move func(n *Node, in, outs []value.Value, env map[string]Dim) ([]value.Value, error) // what an oracle does to results
 }
 
 // Run evaluates f on its parameters' values and returns the values of its results, then of its updates.
 func (ip *Interpreter) Run(f *Func, in []value.Value) ([]value.Value, error) {
-	return (&evaluator{ip: ip}).run(f, in, nil)
+	return (&evaluator{ip: ip}).run(f, in, ip.Sizes)
 }
 
 // EvalNode evaluates one node on operand values by its op's Ref. Symbols in its attributes must be
@@ -88,6 +92,11 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 		outs, err := e.node(n, args, env)
 		if err != nil {
 			return nil, err
+		}
+		if e.ip.move != nil {
+			if outs, err = e.ip.move(n, args, outs, env); err != nil {
+				return nil, err
+			}
 		}
 		for i, o := range outs {
 			vals[Value{n, i}] = o

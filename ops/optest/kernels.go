@@ -188,13 +188,15 @@ func (s *sample) checkKernel(in []value.Value) error {
 			return fmt.Errorf("kernel on %v: operand %d has been written to", types, i)
 		}
 	}
-	for i, w := range want {
+	got := make([]value.Value, len(want))
+	for i, t := range c.Out {
 		if err := guards[i](); err != nil {
 			return fmt.Errorf("kernel on %v: result %d: %w", types, i, err)
 		}
-		if err := s.compare(n, in, c.Out[i], w.(*value.Tensor)); err != nil {
-			return fmt.Errorf("kernel on %v: result %d: %w", types, i, err)
-		}
+		got[i] = t
+	}
+	if err := graph.CompareNode(n, in, got, want, nil); err != nil {
+		return fmt.Errorf("kernel on %v: %w", types, err)
 	}
 	return nil
 }
@@ -229,80 +231,6 @@ func guarded(w *value.Tensor) (*value.Tensor, func() error, error) {
 		}
 		return nil
 	}, nil
-}
-
-// compare holds got against the op's tolerance.
-func (s *sample) compare(n *graph.Node, in []value.Value, got, want *value.Tensor) error {
-	if !want.DType().IsFloat() {
-		if !got.Equal(want) {
-			return fmt.Errorf("%v, want %v", got, want)
-		}
-		return nil
-	}
-	tol := s.op.Tol
-	g, w := got.Float64s(), want.Float64s()
-	var magnitude []float64
-	terms := 0
-	if tol.Terms != nil {
-		abs := make([]value.Value, len(in))
-		var types []graph.TensorType
-		for i, v := range in {
-			e := v.(*value.Tensor).Exact()
-			for k := range e.F {
-				e.F[k] = math.Abs(e.F[k])
-			}
-			abs[i] = e.Tensor()
-			types = append(types, graph.TypeOf(v).(graph.TensorType))
-		}
-		terms = tol.Terms(types, n.Attrs())
-		outs, err := graph.EvalNode(n, abs, nil)
-		if err != nil {
-			return err
-		}
-		magnitude = outs[0].(*value.Tensor).Float64s()
-	}
-	for i := range w {
-		if same(g[i], w[i]) {
-			continue
-		}
-		bound := tol.ULP * ulp(want.DType(), w[i])
-		if magnitude != nil && i < len(magnitude) {
-			bound = max(bound, 2*float64(terms)*epsilon(want.DType())*magnitude[i])
-		}
-		if !(math.Abs(g[i]-w[i]) <= bound) {
-			return fmt.Errorf("element %d is %.9g, want %.9g within %.3g", i, g[i], w[i], bound)
-		}
-	}
-	return nil
-}
-
-func same(a, b float64) bool {
-	return math.IsNaN(a) && math.IsNaN(b) || a == b && math.Signbit(a) == math.Signbit(b)
-}
-
-func epsilon(d graph.DType) float64 {
-	switch d {
-	case graph.F32:
-		return 0x1p-24
-	case graph.F64:
-		return 0x1p-53
-	case graph.F16:
-		return 0x1p-11
-	}
-	return 0x1p-8
-}
-
-// ulp is the distance of the floats round x in the dtype.
-func ulp(d graph.DType, x float64) float64 {
-	x = math.Abs(x)
-	switch d {
-	case graph.F32:
-		f := float32(x)
-		return float64(math.Nextafter32(f, float32(math.Inf(1))) - f)
-	case graph.F64:
-		return math.Nextafter(x, math.Inf(1)) - x
-	}
-	return 2 * epsilon(d) * x
 }
 
 // checkCompiled runs the sample through the whole compiler and a session.
