@@ -116,6 +116,7 @@ func (b *Builder) bind(split int) *Kernel {
 	if b.reduce != nil {
 		cost++
 		k.fold = newFold(k, b.reduce, b.nodes[b.reduce.of].dt)
+		clear(k.steps[k.operands+k.fold.result]) // the fold says where it writes; a pointer must not leave the tensor
 	}
 	tasks, elements := k.count, float64(c.len())
 	if k.fold != nil {

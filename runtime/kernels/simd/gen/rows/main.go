@@ -4,7 +4,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"go/format"
 	"log"
 	"os"
 	"strings"
@@ -502,11 +501,7 @@ func main() {
 		column(s, "colMax", "stores the maximum of each column: NaN wins, +0 is above -0.", least(s), true)
 	}
 	if *tables != "" {
-		src, err := format.Source([]byte(tablesFile()))
-		if err != nil {
-			log.Fatal(err)
-		}
-		if err := os.WriteFile(*tables, src, 0o644); err != nil {
+		if err := os.WriteFile(*tables, []byte(tablesFile()), 0o644); err != nil {
 			log.Fatal(err)
 		}
 	}
