@@ -104,7 +104,8 @@ func (d *dynamic) step(ins *program.Instr) error {
 		in[i], types[i] = d.slots[slot], graph.TypeOf(d.slots[slot])
 	}
 	outs, err := d.kernel(ins, in, types)
-	if err == nil && outs == nil {
+	kernel := outs != nil
+	if err == nil && !kernel {
 		outs, err = graph.EvalNode(n, in, d.env)
 	}
 	if err != nil {
@@ -116,7 +117,7 @@ func (d *dynamic) step(ins *program.Instr) error {
 	for i, slot := range ins.Out {
 		d.slots[slot] = outs[i]
 	}
-	if d.s.observe == nil {
+	if d.s.watch == nil {
 		return nil
 	}
 	seenIn, seenOut := make([]value.Value, len(in)), make([]value.Value, len(outs))
@@ -126,7 +127,7 @@ func (d *dynamic) step(ins *program.Instr) error {
 	for i, v := range outs {
 		seenOut[i] = value.Clone(v)
 	}
-	return d.s.observe(n, seenIn, seenOut)
+	return d.s.watch(&observation{n, seenIn, seenOut, d.env, kernel})
 }
 
 // kernel computes an instruction by its kernel; it returns nil if there is none for these types.

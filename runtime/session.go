@@ -21,9 +21,9 @@ import (
 // A session takes the memory that a call needs once and uses it again: after the first calls with each set of input
 // sizes, [Session.RunInto] does not allocate.
 type Session struct {
-	prog    *program.Program
-	seed    uint64
-	observe Observer
+	prog  *program.Program
+	seed  uint64
+	watch watcher
 
 	mu   sync.RWMutex
 	vars []variable // as Program.Variables
@@ -68,9 +68,9 @@ func Weights(weights map[string]*value.Tensor) Option {
 // and the results, nil for one that nobody needs and the kernel leaves out. What it is given is its own. An error ends the call.
 type Observer func(n *graph.Node, in, out []value.Value) error
 
-// Observe lets an observer watch all calls of the session, which makes them slower. It is what checks are made of.
+// Observe lets an observer watch all calls of the session, which makes them slower. Several are told in turn.
 func Observe(o Observer) Option {
-	return func(s *Session) error { s.observe = o; return nil }
+	return watching(func(seen *observation) error { return o(seen.node, seen.in, seen.out) })
 }
 
 func (v *variable) set(t *value.Tensor, shared bool) {
@@ -264,7 +264,7 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 		}
 	}
 	fr.load(a.in, s.vars)
-	err = fr.compute(ctx, s.observe)
+	err = fr.compute(ctx, s.watch)
 	if err == nil {
 		err = s.finish(fr, results, into)
 	}
@@ -311,7 +311,8 @@ func (s *Session) finish(fr *frame, results map[string]value.Value, into bool) e
 	}
 	for _, u := range f.Updates {
 		target := s.vars[u.Var].tensor
-		if s.vars[u.Var].shared.Load() || slices.Contains(f.Keep, u.Var) {
+		// Where somebody watches, a call can fail while variables are written: it then keeps the present ones.
+		if s.vars[u.Var].shared.Load() || slices.Contains(f.Keep, u.Var) || s.watch != nil {
 			var err error
 			if target, err = value.New(target.DType(), target.Shape()...); err != nil {
 				return err
@@ -322,7 +323,7 @@ func (s *Session) finish(fr *frame, results map[string]value.Value, into bool) e
 			fr.slots[u.Slot] = target
 		}
 	}
-	if err := fr.commit(s.observe); err != nil {
+	if err := fr.commit(s.watch); err != nil {
 		return err
 	}
 	for _, u := range f.Updates {

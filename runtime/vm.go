@@ -144,7 +144,7 @@ func (fr *frame) unload() {
 }
 
 // compute runs the instructions before the commit.
-func (fr *frame) compute(ctx context.Context, observe Observer) (err error) {
+func (fr *frame) compute(ctx context.Context, watch watcher) (err error) {
 	defer fr.rescue(&err)
 	for fr.pc = 0; fr.pc < len(fr.execs); fr.pc++ {
 		ex := &fr.execs[fr.pc]
@@ -154,7 +154,7 @@ func (fr *frame) compute(ctx context.Context, observe Observer) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := fr.step(ex, observe); err != nil {
+		if err := fr.step(ex, watch); err != nil {
 			return at(ex.ins.Node, err)
 		}
 	}
@@ -162,11 +162,11 @@ func (fr *frame) compute(ctx context.Context, observe Observer) (err error) {
 }
 
 // commit runs the instructions that write variables, where compute has stopped.
-func (fr *frame) commit(observe Observer) (err error) {
+func (fr *frame) commit(watch watcher) (err error) {
 	defer fr.rescue(&err)
 	for ; fr.pc < len(fr.execs); fr.pc++ {
 		ex := &fr.execs[fr.pc]
-		if err := fr.step(ex, observe); err != nil {
+		if err := fr.step(ex, watch); err != nil {
 			return at(ex.ins.Node, err)
 		}
 	}
@@ -181,15 +181,15 @@ func (fr *frame) rescue(err *error) {
 	}
 }
 
-func (fr *frame) step(ex *exec, observe Observer) error {
+func (fr *frame) step(ex *exec, watch watcher) error {
 	for i, slot := range ex.ins.In {
 		ex.call.In[i] = fr.slots[slot]
 	}
 	for i, slot := range ex.ins.Out {
 		ex.call.Out[i] = fr.slots[slot]
 	}
-	if observe != nil {
-		return fr.observed(ex, observe)
+	if watch != nil {
+		return fr.observed(ex, watch)
 	}
 	if ex.run == nil {
 		return fr.reference(ex)
@@ -197,8 +197,8 @@ func (fr *frame) step(ex *exec, observe Observer) error {
 	return ex.run(&ex.call)
 }
 
-// observed runs an instruction and shows it to the observer, with the operands as they were before.
-func (fr *frame) observed(ex *exec, observe Observer) error {
+// observed runs an instruction and shows it to the watcher, with the operands as they were before.
+func (fr *frame) observed(ex *exec, watch watcher) error {
 	in, out := make([]value.Value, len(ex.call.In)), make([]value.Value, len(ex.call.Out))
 	for i, t := range ex.call.In {
 		in[i] = t.Clone()
@@ -212,7 +212,7 @@ func (fr *frame) observed(ex *exec, observe Observer) error {
 			out[i] = t.Clone()
 		}
 	}
-	return observe(ex.ins.Node, in, out)
+	return watch(&observation{ex.ins.Node, in, out, fr.b.env, ex.run != nil})
 }
 
 // reference computes an instruction that has no kernel.

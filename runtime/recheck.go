@@ -1,0 +1,215 @@
+package runtime
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// observation is an instruction that has run: its node, the operands as they were before, and the results, nil where nobody
+// needs one.
+type observation struct {
+	node    *graph.Node
+	in, out []value.Value
+	sizes   map[string]graph.Dim // what symbols stand for
+	kernel  bool                 // whether a kernel has run, not the reference
+}
+
+// watcher is told of every instruction after it has run; an error ends the call.
+type watcher func(o *observation) error
+
+// watching adds a watcher to those of the session.
+func watching(w watcher) Option {
+	return func(s *Session) error {
+		if first := s.watch; first != nil {
+			s.watch = func(o *observation) error {
+				if err := first(o); err != nil {
+					return err
+				}
+				return w(o)
+			}
+			return nil
+		}
+		s.watch = w
+		return nil
+	}
+}
+
+// Recheck makes all calls of the session compute every instruction once more, by the reference of its node on the same operands, and
+// hold the results against it within the tolerance that the op declares; for a fused node, within what those of its nodes come to. A
+// call ends with the first instruction that is off, and names its node and how far off it is.
+func Recheck() Option { return watching(recheck) }
+
+func recheck(o *observation) error {
+	err := o.disagreement()
+	if err == nil {
+		return nil
+	}
+	by := "its reference, run in the arena,"
+	if o.kernel {
+		by = "the kernel"
+	}
+	return &graph.Diagnostic{
+		Pos: o.node.Pos(), Op: o.node.Op().Name,
+		Msg: fmt.Sprintf("BUG: %s computes something else than the reference on the same operands%s: %v", by, within(o.node), err),
+	}
+}
+
+func (o *observation) disagreement() error {
+	if o.node.Op().Name == "fused" {
+		ip := &graph.Interpreter{Sizes: o.sizes}
+		oracle, err := ip.Oracle(o.node.Regions()[0], o.in)
+		if err != nil {
+			return fmt.Errorf("the reference fails: %w", err)
+		}
+		for i, v := range o.out {
+			if v == nil {
+				continue
+			}
+			if err := oracle.Compare(i, v); err != nil {
+				return fmt.Errorf("result %d: %w", i, err)
+			}
+		}
+		return nil
+	}
+	want, err := graph.EvalNode(o.node, o.in, o.sizes)
+	if err != nil {
+		return fmt.Errorf("the reference fails: %w", err)
+	}
+	got := make([]value.Value, len(want))
+	for i := range want {
+		if got[i] = o.out[i]; got[i] == nil {
+			got[i] = want[i]
+		}
+	}
+	return graph.CompareNode(o.node, o.in, got, want, o.sizes)
+}
+
+// within says where a node stands: in which layer, and which nodes it stands for.
+func within(n *graph.Node) string {
+	s := ""
+	if n.Scope() != "" {
+		s = " (layer " + n.Scope() + ")"
+	}
+	if n.Op().Name != "fused" {
+		return s
+	}
+	var members []string
+	for _, m := range n.Regions()[0].Nodes() {
+		if m.Op().Name != "constant" {
+			members = append(members, fmt.Sprintf("%s at %s", m.Op().Name, m.Pos()))
+		}
+	}
+	return s + " (it stands for " + strings.Join(members, ", ") + ")"
+}
+
+// NaNGuard makes calls of the session end with the first node whose result holds a NaN while its operands hold none, and name it with
+// the place where it was declared. In a fused node, that is one of those it stands for.
+func NaNGuard() Option { return watching(guardNaN) }
+
+func guardNaN(o *observation) error {
+	for _, v := range o.in {
+		if at, _ := firstNaN(v); at >= 0 {
+			return nil
+		}
+	}
+	for i, v := range o.out {
+		at, of := firstNaN(v)
+		if at < 0 {
+			continue
+		}
+		n, in := o.node, o.in
+		result := i
+		if n.Op().Name == "fused" {
+			if m := o.memberNaN(); m != nil {
+				n, in, result, at, of = m.node, m.in, m.result, m.at, m.of
+			}
+		}
+		msg := fmt.Sprintf("the result is NaN, first at element %d of %d, and no operand is%s", at, of, within(n))
+		if n.NumResults() > 1 {
+			msg = fmt.Sprintf("result %d is NaN, first at element %d of %d, and no operand is%s", result, at, of, within(n))
+		}
+		for k, x := range in {
+			if lo, hi, inf := spread(x); inf {
+				msg += fmt.Sprintf("; operand %d holds infinities", k)
+			} else if lo <= hi {
+				msg += fmt.Sprintf("; operand %d lies in [%.4g, %.4g]", k, lo, hi)
+			}
+		}
+		return &graph.Diagnostic{Pos: n.Pos(), Op: n.Op().Name, Msg: msg}
+	}
+	return nil
+}
+
+// firstNaN returns the first element that is NaN, -1 if there is none, and how many elements there are.
+func firstNaN(v value.Value) (at, of int) {
+	t, ok := v.(*value.Tensor)
+	if !ok || t == nil || !t.DType().IsFloat() {
+		return -1, 0
+	}
+	for i, x := range t.Float64s() {
+		if math.IsNaN(x) {
+			return i, t.Len()
+		}
+	}
+	return -1, t.Len()
+}
+
+// spread returns the least and the greatest element of a tensor of floats, or that it holds infinities.
+func spread(v value.Value) (lo, hi float64, inf bool) {
+	t, ok := v.(*value.Tensor)
+	if !ok || t == nil || !t.DType().IsFloat() {
+		return 1, 0, false
+	}
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for _, x := range t.Float64s() {
+		if math.IsInf(x, 0) {
+			return 0, 0, true
+		}
+		lo, hi = min(lo, x), max(hi, x)
+	}
+	return lo, hi, false
+}
+
+// member is a node of a fused one that makes a NaN.
+type member struct {
+	node           *graph.Node
+	in             []value.Value
+	result, at, of int
+}
+
+// memberNaN evaluates the nodes that a fused one stands for and returns the first that makes a NaN; nil if by the references none does.
+func (o *observation) memberNaN() *member {
+	region := o.node.Regions()[0]
+	values := map[graph.Value]value.Value{}
+	for i, p := range region.Params() {
+		values[p] = o.in[i]
+	}
+	var found *member
+	ip := &graph.Interpreter{Sizes: o.sizes, Visit: func(n *graph.Node, results []value.Value) error {
+		if n.Func() != region || found != nil {
+			return nil
+		}
+		in := make([]value.Value, len(n.Operands()))
+		clean := true
+		for i, v := range n.Operands() {
+			in[i] = values[v]
+			at, _ := firstNaN(in[i])
+			clean = clean && at < 0
+		}
+		for i, v := range results {
+			values[n.Result(i)] = v
+			if at, of := firstNaN(v); at >= 0 && clean && found == nil {
+				found = &member{n, in, i, at, of}
+			}
+		}
+		return nil
+	}}
+	if _, err := ip.Run(region, o.in); err != nil {
+		return nil
+	}
+	return found
+}
