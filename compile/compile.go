@@ -86,16 +86,24 @@ type Context struct {
 	stats  *[]RowStats
 	err    error
 
+	pass  *Pass                                // that runs
+	log   *[]Rewrite                           // nil: rewrites are only counted
+	after func(row int, m *graph.Module) error // called when a row has passed the verifier
+
 	program *program.Program // from emit on
 }
 
-// allow reports whether one more optional rewrite may be made, and counts it.
-func (c *Context) allow(rule string) bool {
+// allow reports whether one more optional rewrite may be made, and counts it. The node, nil where it is no single one, is what a
+// bisection names.
+func (c *Context) allow(rule string, n *graph.Node) bool {
 	if c.limit >= 0 && c.steps >= c.limit {
 		return false
 	}
 	c.steps++
 	c.counts[rule]++
+	if c.log != nil {
+		*c.log = append(*c.log, newRewrite(c.steps, c.pass.Name, rule, n))
+	}
 	return true
 }
 
@@ -135,7 +143,7 @@ func Compile(m *graph.Module, opts ...Option) (*program.Program, error) {
 			continue
 		}
 		start := time.Now()
-		c.counts = map[string]int{}
+		c.pass, c.counts = p, map[string]int{}
 		if err := guard(p, o, func() error { return p.Emit(c, o) }); err != nil {
 			return nil, bug(p, o, err)
 		}
@@ -177,12 +185,12 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 		return nil, nil, err
 	}
 	var checks []*Pass
-	for _, p := range c.passes {
+	for row, p := range c.passes {
 		if p.Run == nil {
 			continue
 		}
 		start := time.Now()
-		c.counts = map[string]int{}
+		c.pass, c.counts = p, map[string]int{}
 		c.print(m, p, "before")
 		version := m.Version()
 		if err := run(c, p, m); err != nil {
@@ -210,6 +218,11 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 				nodes += len(f.Nodes())
 			}
 			*c.stats = append(*c.stats, RowStats{p.Name, maps.Clone(c.counts), nodes, time.Since(start)})
+		}
+		if c.after != nil {
+			if err := c.after(row, m); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	// Once more from scratch, relying on nothing that was noted on the way.
