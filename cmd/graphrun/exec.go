@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/runtime"
 )
 
 // execOptions are the flags of the commands that compile and execute.
@@ -13,12 +14,16 @@ type execOptions struct {
 	cmd       *cobra.Command
 	threads   int
 	passLimit int
+	check     bool
+	nanGuard  bool
 }
 
 func (o *execOptions) flags(cmd *cobra.Command) {
 	o.cmd = cmd
 	f := cmd.Flags()
 	f.IntVar(&o.threads, "threads", 0, "processors to use (default all)")
+	f.BoolVar(&o.check, "check", false, "first hold every pass of the compiler and every instruction against the operations' references, on a few examples")
+	f.BoolVar(&o.nanGuard, "nan-guard", false, "end at the first node that makes a NaN, and name it with its place (slower)")
 	f.IntVar(&o.passLimit, "pass-limit", 0, "stop optional rewrites of the compiler after this many (default no limit)")
 }
 
@@ -37,4 +42,12 @@ func (o *execOptions) apply() ([]compile.Option, error) {
 		return []compile.Option{compile.PassLimit(o.passLimit)}, nil
 	}
 	return nil, nil
+}
+
+// session returns options for sessions, added to the given ones.
+func (o *execOptions) session(opts ...runtime.Option) []runtime.Option {
+	if o.nanGuard {
+		opts = append(opts, runtime.NaNGuard())
+	}
+	return opts
 }

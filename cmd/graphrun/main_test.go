@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"errors"
 	"image"
 	"image/color"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,7 +31,7 @@ func TestScripts(t *testing.T) {
 		Dir:           "../../testdata/scripts",
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"mkmnist": mkmnist, "mkpng": mkpng, "mknpy": mknpy, "hugegif": hugegif,
+			"mkmnist": mkmnist, "mkpng": mkpng, "mknpy": mknpy, "mknpz": mknpz, "hugegif": hugegif,
 			"exits": exits, "capture": capture,
 		},
 		RequireUniqueNames: true,
@@ -91,6 +93,27 @@ func mknpy(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Check(npyio.Write(f, xs))
+	ts.Check(f.Close())
+}
+
+// mknpz FILE NAME=NUMBER,... writes f8 vectors by name.
+func mknpz(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	z := zip.NewWriter(f)
+	for _, a := range args[1:] {
+		name, list, _ := strings.Cut(a, "=")
+		var xs []float64
+		for text := range strings.SplitSeq(list, ",") {
+			x, err := strconv.ParseFloat(text, 64)
+			ts.Check(err)
+			xs = append(xs, x)
+		}
+		w, err := z.Create(name + ".npy")
+		ts.Check(err)
+		ts.Check(npyio.Write(w, xs))
+	}
+	ts.Check(z.Close())
 	ts.Check(f.Close())
 }
 

@@ -55,6 +55,19 @@ func loadModule(arg string) (*graph.Module, error) {
 	return graph.Parse(arg, text, graph.ParseOptions{})
 }
 
+// loadModel returns the module that an argument names, with its weights if it is a saved model.
+func loadModel(arg string) (*graph.Module, map[string]*value.Tensor, error) {
+	if info, err := os.Stat(arg); err == nil && info.IsDir() && (isPath(arg) || !slices.Contains(modelNames(), arg)) {
+		a, err := loadSaved(arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		return a.module, a.weights, nil
+	}
+	m, err := loadModule(arg)
+	return m, nil, err
+}
+
 // isPath reports whether an argument can only be meant as a path.
 func isPath(arg string) bool {
 	return strings.ContainsRune(filepath.ToSlash(arg), '/') || filepath.Ext(arg) == ".graph" || arg == "." || arg == ".."

@@ -18,7 +18,7 @@ func init() { commands = append(commands, passesCommand) }
 
 func passesCommand() *cobra.Command {
 	var dump []string
-	var stats bool
+	var stats, checked bool
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "passes [MODEL|DIR|FILE.graph]",
@@ -27,18 +27,20 @@ func passesCommand() *cobra.Command {
 
 With a model it runs them and prints for each how many rewrites each rule made, how many nodes there are afterwards
 and how long it took. With --dump it prints the model's text before and after the passes named; "all" names every
-pass. --pass-limit N stops optional rewrites after N of them, which bisects a wrong result down to one rewrite.
+pass. With --check it evaluates the model, on inputs that it draws, before the first pass and after every one by the
+operations' references, and names the pass, the rewrite and the node that change what a function gives. --pass-limit N stops optional rewrites after N of them, which bisects a wrong result down to one rewrite.
 
 ` + modelHelp,
 		Example: `  graphrun passes
   graphrun passes lenet5
   graphrun passes mlp --dump autodiff
+  graphrun passes lenet5 --check
   graphrun passes model.graph --dump all --stats --pass-limit 10`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
 			if len(args) == 0 {
-				for _, name := range []string{"dump", "stats", "pass-limit"} {
+				for _, name := range []string{"dump", "stats", "check", "pass-limit"} {
 					if cmd.Flags().Changed(name) {
 						return usagef("passes: --%s: a model is missing", name)
 					}
@@ -52,6 +54,7 @@ pass. --pass-limit N stops optional rewrites after N of them, which bisects a wr
 				}
 				opts = append(opts, compile.PassLimit(limit))
 			}
+			limits := opts
 			switch {
 			case slices.Contains(dump, "all"):
 				opts = append(opts, compile.Dump(out))
@@ -65,9 +68,14 @@ pass. --pass-limit N stops optional rewrites after N of them, which bisects a wr
 			default:
 				stats = true
 			}
-			m, err := loadModule(args[0])
+			m, weights, err := loadModel(args[0])
 			if err != nil {
 				return err
+			}
+			if checked {
+				if err := compile.Check(m, compile.Inputs{Variables: weights}, limits...); err != nil {
+					return err
+				}
 			}
 			var rows []compile.RowStats
 			opts = append(opts, compile.Stats(&rows))
@@ -82,6 +90,7 @@ pass. --pass-limit N stops optional rewrites after N of them, which bisects a wr
 	}
 	cmd.Flags().StringSliceVar(&dump, "dump", nil, `print the model's text before and after these passes ("all" for every pass)`)
 	cmd.Flags().BoolVar(&stats, "stats", false, "print what each pass did (the default without --dump)")
+	cmd.Flags().BoolVar(&checked, "check", false, "hold what the model computes after every pass against what it computed before")
 	cmd.Flags().IntVar(&limit, "pass-limit", 0, "stop optional rewrites after this many (default no limit)")
 	return cmd
 }

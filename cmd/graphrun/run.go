@@ -31,6 +31,9 @@ func init() { commands = append(commands, runCommand) }
 const (
 	predictFunc  = "predict"
 	imageInput   = "image"
+	labelInput   = "label"
+	trainFunc    = "train"
+	evalFunc     = "eval"
 	logitsResult = "logits"
 )
 
@@ -100,12 +103,18 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	sess, err := runtime.NewSession(prog, runtime.Weights(saved.weights))
+	sess, err := runtime.NewSession(prog, o.exec.session(runtime.Weights(saved.weights))...)
 	if err != nil {
 		return err
 	}
+	checked := func(fn string, feeds map[string]value.Value) error {
+		if !o.exec.check {
+			return nil
+		}
+		return check(ctx, stderr, saved.module, compile.Inputs{Func: fn, Feeds: feeds, Variables: saved.weights}, compileOpts)
+	}
 	if o.data != "" {
-		return runEval(ctx, o, sess, stdout)
+		return runEval(ctx, o, sess, checked, stdout)
 	}
 	feeds, notices, err := readInputs(prog, o.fn, o.inputs, o.invert)
 	if err != nil {
@@ -114,6 +123,9 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 	for _, n := range notices {
 		fmt.Fprintf(stderr, "graphrun: note: %s\n", n)
 	}
+	if err := checked(o.fn, feeds); err != nil {
+		return err
+	}
 	out, err := sess.Run(ctx, o.fn, feeds)
 	if err != nil {
 		return err
@@ -121,9 +133,16 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 	return printResults(stdout, prog.Funcs[o.fn], out, saved.classes, o.json)
 }
 
-func runEval(ctx context.Context, o runOptions, sess *runtime.Session, stdout io.Writer) error {
+func runEval(ctx context.Context, o runOptions, sess *runtime.Session, checked func(fn string, feeds map[string]value.Value) error, stdout io.Writer) error {
 	_, testSet, err := loadData(o.data, o.limit)
 	if err != nil {
+		return err
+	}
+	feeds, err := firstExamples(testSet, o.batch)
+	if err != nil {
+		return err
+	}
+	if err := checked(evalFunc, feeds); err != nil {
 		return err
 	}
 	start := time.Now()

@@ -115,9 +115,18 @@ func runTrain(ctx context.Context, o trainOptions, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	sess, err := runtime.NewSession(prog, runtime.Seed(o.seed))
+	sess, err := runtime.NewSession(prog, o.exec.session(runtime.Seed(o.seed))...)
 	if err != nil {
 		return err
+	}
+	if o.exec.check {
+		feeds, err := firstExamples(trainSet, o.batch)
+		if err != nil {
+			return err
+		}
+		if err := check(ctx, stderr, m, compile.Inputs{Func: trainFunc, Feeds: feeds, Variables: sess.Variables()}, compileOpts); err != nil {
+			return err
+		}
 	}
 	// Better to fail now than after the training.
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
