@@ -130,7 +130,7 @@ func (u *fuser) join(i int) *group {
 	outside := int32(-1) // the highest level of a user that is no candidate
 	for _, user := range u.users(i) {
 		g := u.groupOf(user)
-		if g != nil && len(g.members) < maxMembers && graph.EqualShapes(g.shape, shape) {
+		if g != nil && user != g.producer && len(g.members) < maxMembers && graph.EqualShapes(g.shape, shape) {
 			if !slices.Contains(candidates, g) {
 				candidates = append(candidates, g)
 			}
@@ -139,6 +139,15 @@ func (u *fuser) join(i int) *group {
 		outside = max(outside, u.levelOf(user))
 	}
 	u.candidates = candidates
+	// An epilogue has one result: what joins it is needed nowhere else.
+	if slices.ContainsFunc(candidates, func(g *group) bool { return g.producer != none }) && (outside >= 0 || len(candidates) > 1 || u.kept(i)) {
+		candidates = slices.DeleteFunc(candidates, func(g *group) bool {
+			if g.producer != none {
+				outside = max(outside, g.level)
+			}
+			return g.producer != none
+		})
+	}
 	// From the highest level down: the first that may stand above all users outside takes the node, others of its level merge into
 	// it, and what does not fit is outside.
 	if len(candidates) > 1 {
@@ -293,6 +302,10 @@ func (u *fuser) build(c *Context) {
 		if len(g.members) > 1 && c.allow("fuse", u.nodes[i]) {
 			g.state, any = fusing, true
 			slices.Sort(g.members)
+			if k := slices.Index(g.members, g.producer); k > 0 { // it comes first
+				copy(g.members[1:], g.members[:k])
+				g.members[0] = g.producer
+			}
 		}
 	}
 	if !any {

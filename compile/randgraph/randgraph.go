@@ -187,10 +187,8 @@ func (g *gen) buildCallee() *graph.Func {
 	for range 2 + g.intn(3) {
 		c.step()
 	}
-	for i := range 1 + g.intn(2) {
-		if v := c.vals[len(c.vals)-1-i]; len(c.vals) > i {
-			c.f.Return(fmt.Sprintf("y%d", i), v.Value)
-		}
+	for i := range min(1+g.intn(2), len(c.vals)) {
+		c.f.Return(fmt.Sprintf("y%d", i), c.vals[len(c.vals)-1-i].Value)
 	}
 	return c.f
 }
@@ -361,7 +359,9 @@ func (g *gen) input(dt graph.DType, shape []graph.Dim) val {
 		in.Lo, in.Hi = 0.25, 3
 	}
 	g.out.Inputs = append(g.out.Inputs, in)
-	return g.add(val{g.f.InputOf(in.Name, in.Type), in.Lo, in.Hi})
+	v := val{g.f.InputOf(in.Name, in.Type), in.Lo, in.Hi}
+	g.vals = append(g.vals, v) // of whatever size, so that there is a value
+	return v
 }
 
 func (g *gen) variable(dt graph.DType, shape []graph.Dim) val {

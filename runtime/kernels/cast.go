@@ -46,7 +46,7 @@ const (
 )
 
 // castFrom returns the binder of a conversion, nil if there is none.
-func castFrom[X portable.Numeric](to graph.DType, how conversion) binder {
+func castFrom[X portable.Number](to graph.DType, how conversion) binder {
 	switch to {
 	case graph.Bool, graph.U8:
 		return converting[X, uint8](how)
@@ -72,7 +72,7 @@ func castFrom[X portable.Numeric](to graph.DType, how conversion) binder {
 	return nil
 }
 
-func converting[X, Y portable.Numeric](how conversion) binder {
+func converting[X, Y portable.Number](how conversion) binder {
 	switch how {
 	case rounded:
 		return each(func(x X) Y { return Y(float64(x)) })

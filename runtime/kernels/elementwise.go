@@ -27,12 +27,6 @@ func floatData[T portable.Float](t *value.Tensor) []T {
 	}
 }
 
-// floatsIf adds the f32 and the f64 row of an op, for the shapes that match.
-func floatsIf(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(c *Call) error) {
-	register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F32), Match: match, Run: f32})
-	register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F64), Match: match, Run: f64})
-}
-
 // elementwise is an op that strips compute, on a first operand of some dtypes.
 type elementwise struct {
 	dtypes graph.DTypeSet

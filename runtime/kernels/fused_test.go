@@ -416,7 +416,7 @@ func TestEpilogue(t *testing.T) {
 	}
 	cases = append(cases,
 		producer{"batch", [][]int{{2, 3, 20, 7}, {3, 7, 33}}, []int{2, 3, 20, 33}, [][]int{{33}, {2, 1, 20, 1}, {3, 1, 33}, {1, 20, 33}}, matmul},
-		producer{"rows of a batch", [][]int{{4, 50, 7}, {7, 200}}, []int{4, 50, 200}, [][]int{{200}, {50, 1}, {4, 1, 1}, {4, 1, 200}}, matmul},
+		producer{"rows of a batch", [][]int{{4, 50, 7}, {1, 7, 200}}, []int{4, 50, 200}, [][]int{{200}, {50, 1}, {4, 1, 1}, {4, 1, 200}}, matmul},
 	)
 	for _, size := range []int{6, 30} {
 		conv := func(in []graph.Value) graph.Value { return ops.Conv(in[0], in[1], ops.ConvParams{}) }

@@ -130,7 +130,7 @@ func takeOver(c *Call) {
 }
 
 // indexAdd adds in the order of the indices. Threads share the elements of a part, not the parts.
-func indexAdd[T portable.Numeric](s *Spec) (Func, error) {
+func indexAdd[T portable.Number](s *Spec) (Func, error) {
 	shape := sizesOf(s.InTypes[0])
 	axis := axisOf(s, len(shape))
 	outer, inner := around(shape, axis)
@@ -213,7 +213,7 @@ func gatherElements[T word](s *Spec) Func {
 	}
 }
 
-func scatterAdd[T portable.Numeric](s *Spec) (Func, error) {
+func scatterAdd[T portable.Number](s *Spec) (Func, error) {
 	p, size := newPlaces(s), count(s.InTypes[1])
 	if size == 0 {
 		return func(c *Call) error { takeOver(c); return nil }, nil
@@ -239,7 +239,7 @@ func scatterAdd[T portable.Numeric](s *Spec) (Func, error) {
 	}, nil
 }
 
-func padModeGrad[T portable.Numeric](s *Spec) (Func, error) {
+func padModeGrad[T portable.Number](s *Spec) (Func, error) {
 	padded, shape := sizesOf(s.InTypes[0]), sizesOf(s.OutTypes[0])
 	if len(padded) == 0 {
 		return func(c *Call) error { copy(c.Out[0].Bytes(), c.In[0].Bytes()); return nil }, nil
@@ -286,7 +286,7 @@ func bindIota(s *Spec) (Func, error) {
 }
 
 // counting counts along an axis.
-func counting[T portable.Numeric](s *Spec) Func {
+func counting[T portable.Number](s *Spec) Func {
 	shape := sizesOf(s.OutTypes[0])
 	axis := axisOf(s, len(shape))
 	outer, inner := around(shape, axis)

@@ -241,7 +241,7 @@ func dividing(rows map[graph.DType]binder) map[graph.DType]binder {
 }
 
 // each returns the binder of a function of each element.
-func each[X, Y portable.Numeric](f func(X) Y) binder {
+func each[X, Y portable.Number](f func(X) Y) binder {
 	return func(s *Spec) (Func, error) {
 		return inRanges(count(s.OutTypes[0]), 2, func(c *Call, _, lo, hi int) {
 			x, y := elems[X](c.In[0])[lo:hi], elems[Y](c.Out[0])[lo:hi]
@@ -334,7 +334,7 @@ func (b *broadcast) spans(do func(c *Call, r, lo, hi int)) Func {
 }
 
 // zip returns the binder of a function of the elements of two operands, broadcast.
-func zip[X, Y portable.Numeric](f func(a, b X) Y) binder {
+func zip[X, Y portable.Number](f func(a, b X) Y) binder {
 	return func(s *Spec) (Func, error) {
 		b := newBroadcast(s)
 		return b.spans(func(c *Call, r, lo, hi int) {

@@ -38,7 +38,7 @@ func init() {
 }
 
 // elems returns the elements of a tensor as a type of their size; the table has made sure of the dtype.
-func elems[T portable.Numeric](t *value.Tensor) []T {
+func elems[T portable.Number](t *value.Tensor) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(t.Bytes()))), t.Len())
 }
 

@@ -24,7 +24,7 @@ func init() {
 
 // ranked returns the binder of the first elements of each lane, in order, and their positions. Of equal elements the first comes
 // first; NaN is greater than every number. Where few elements of many are wanted, they are kept in a heap.
-func ranked[T portable.Numeric](option string) binder {
+func ranked[T portable.Number](option string) binder {
 	return func(s *Spec) (Func, error) {
 		shape := sizesOf(s.InTypes[0])
 		axis := axisOf(s, len(shape))
@@ -86,13 +86,13 @@ func ranked[T portable.Numeric](option string) binder {
 }
 
 // item is an element and its position.
-type item[T portable.Numeric] struct {
+type item[T portable.Number] struct {
 	v  T
 	at int
 }
 
 // top fills heap, which is empty and has room for k, with the first k of n elements that are step apart. The last of those kept is at its root.
-func top[T portable.Numeric](heap []item[T], x []T, step, n, k int, before func(a, b item[T]) int) {
+func top[T portable.Number](heap []item[T], x []T, step, n, k int, before func(a, b item[T]) int) {
 	for i := range n {
 		v := item[T]{x[i*step], i}
 		if len(heap) < k {

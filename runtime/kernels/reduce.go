@@ -19,26 +19,26 @@ func perDType(op string, match func([]graph.TensorType, graph.Attrs) bool, rows 
 }
 
 // reducer reduces rows, of n elements that are neighbours, or columns of a matrix of one row or more, whose rows are ld apart.
-type reducer[T portable.Numeric] struct {
+type reducer[T portable.Number] struct {
 	rows func(x []T, ld, rows, n int, y []T)
 	cols func(x []T, ld, rows, n int, y []T)
 	// none is the result over no elements.
 	none T
 }
 
-func sums[T portable.Numeric]() reducer[T] {
+func sums[T portable.Number]() reducer[T] {
 	return reducer[T]{portable.RowSum[T], portable.ColSum[T], 0}
 }
 
-func products[T portable.Numeric]() reducer[T] {
+func products[T portable.Number]() reducer[T] {
 	return reducer[T]{portable.RowProd[T], portable.ColProd[T], 1}
 }
 
-func maxima[T portable.Numeric](least T) reducer[T] {
+func maxima[T portable.Number](least T) reducer[T] {
 	return reducer[T]{portable.RowMax[T], portable.ColMax[T], least}
 }
 
-func minima[T portable.Numeric](greatest T) reducer[T] {
+func minima[T portable.Number](greatest T) reducer[T] {
 	return reducer[T]{portable.RowMin[T], portable.ColMin[T], greatest}
 }
 
@@ -117,7 +117,7 @@ const (
 )
 
 // reduction returns the binder of a reduction over the attribute axes; mean divides by the number of elements.
-func reduction[T portable.Numeric](op reducer[T], mean bool) binder {
+func reduction[T portable.Number](op reducer[T], mean bool) binder {
 	return func(s *Spec) (Func, error) {
 		shape := sizesOf(s.InTypes[0])
 		axes := append([]int(nil), s.Ints("axes")...)
@@ -181,7 +181,7 @@ func reduction[T portable.Numeric](op reducer[T], mean bool) binder {
 }
 
 // reduceStep reduces each chunk of a stage.
-func reduceStep[T portable.Numeric](op reducer[T], st portable.Stage, chunk int, from, to func(c *Call) []T) Func {
+func reduceStep[T portable.Number](op reducer[T], st portable.Stage, chunk int, from, to func(c *Call) []T) Func {
 	chunks := (st.R + chunk - 1) / chunk
 	size := st.Outer * st.R * st.Inner
 	switch {
@@ -212,7 +212,7 @@ func reduceStep[T portable.Numeric](op reducer[T], st portable.Stage, chunk int,
 }
 
 // arg returns the binder of the search for the position of an extremum along an axis.
-func arg[T portable.Numeric](find func(y []int64, x []T, outer, r, inner int)) binder {
+func arg[T portable.Number](find func(y []int64, x []T, outer, r, inner int)) binder {
 	return func(s *Spec) (Func, error) {
 		shape := sizesOf(s.InTypes[0])
 		axis := axisOf(s, len(shape))

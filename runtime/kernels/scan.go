@@ -38,7 +38,7 @@ func lanesAlong(s *Spec, do func(c *Call, at, step, n int)) Func {
 }
 
 // cumulate returns the binder of sums or products of the elements so far, which start at a number.
-func cumulate[T portable.Numeric](start T, product bool) binder {
+func cumulate[T portable.Number](start T, product bool) binder {
 	return func(s *Spec) (Func, error) {
 		exclusive, reverse := s.Bool("exclusive"), s.Bool("reverse")
 		return lanesAlong(s, func(c *Call, at, step, n int) {

@@ -577,22 +577,35 @@ const (
 // Ternary computes y[i] = op(a[i], b[i], c[i]) for every i < len(y), where the form is that of b and c. y may be an operand
 // that is a vector.
 func Ternary[T Float](op TernaryOp, form Form, y, a, b, c []T) {
-	var stepB, stepC int
-	if form == VV || form == VS {
-		stepB, b = 1, b[:len(y)]
+	times, with := VV, VV
+	if form == SV || form == SS {
+		times = VS
 	}
-	if form == VV || form == SV {
-		stepC, c = 1, c[:len(y)]
+	if form == VS || form == SS {
+		with = VS
 	}
-	for i, v := range a[:len(y)] {
-		p, c := T(v*b[i*stepB]), c[i*stepC] // the conversion forbids to fuse
-		switch op {
-		case MulAdd:
-			y[i] = p + c
-		case MulSub:
-			y[i] = p - c
+	sum := Add
+	if op != MulAdd {
+		sum = Sub
+	}
+	var buf [128]T
+	for i := 0; i < len(y); i += len(buf) {
+		p := buf[:min(len(buf), len(y)-i)]
+		d, k, l := y[i:i+len(p)], i, i
+		if times == VS {
+			k = 0
+		}
+		if with == VS {
+			l = 0
+		}
+		Binary(Mul, times, p, a[i:], b[k:])
+		switch {
+		case op != SubMul:
+			Binary(sum, with, d, p, c[l:])
+		case with == VS:
+			Binary(Sub, SV, d, c, p)
 		default:
-			y[i] = c - p
+			Binary(Sub, VV, d, c[l:], p)
 		}
 	}
 }

@@ -87,7 +87,6 @@ type Pool2D[T Float] struct {
 	rows, cols []poolSpan
 	grain      int // planes of a chunk
 	plane      func(c *Pool2D[T], y, x []T, index []int64)
-	index      bool // plane takes the index
 	fromEnd    bool
 	outside    atomic.Bool // an index was out of range
 	y, x       []T

@@ -2,11 +2,6 @@ package portable
 
 import "fmt"
 
-// Numeric is the set of element types of tensors that Go computes with.
-type Numeric interface {
-	Number | ~int8 | ~int16 | ~uint8 | ~uint16 | ~uint32 | ~uint64
-}
-
 // Number is the set of element types of tensors that are computed with in plain Go.
 type Number interface {
 	Float | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64
@@ -94,7 +89,7 @@ func (p *reduction) next() (outer, r, inner int, ok bool) {
 }
 
 // maxOf returns the maximum of at least one element, NaN if there is one.
-func maxOf[T Numeric](x []T) T {
+func maxOf[T Number](x []T) T {
 	m0, m1, m2, m3 := x[0], x[0], x[0], x[0]
 	for len(x) >= 4 {
 		m0 = max(m0, x[0])
@@ -110,7 +105,7 @@ func maxOf[T Numeric](x []T) T {
 }
 
 // pairwise adds up at least one element: in halves down to 128 elements and there in eight interleaved sums.
-func pairwise[T Numeric](x []T) T {
+func pairwise[T Number](x []T) T {
 	if len(x) > 128 {
 		h := len(x) / 2 &^ 7
 		return pairwise(x[:h]) + pairwise(x[h:])
@@ -137,7 +132,7 @@ func pairwise[T Numeric](x []T) T {
 // ArgMax writes to y [outer, inner] the position along r of the maximum of x
 // [outer, r, inner], r >= 1. Of equal elements the first wins, and the first NaN
 // over everything.
-func ArgMax[T Numeric](y []int64, x []T, outer, r, inner int) {
+func ArgMax[T Number](y []int64, x []T, outer, r, inner int) {
 	needArg(len(y), len(x), outer, r, inner)
 	for o := range outer {
 		for i := range inner {
@@ -155,7 +150,7 @@ func ArgMax[T Numeric](y []int64, x []T, outer, r, inner int) {
 }
 
 // ArgMin is ArgMax for the minimum.
-func ArgMin[T Numeric](y []int64, x []T, outer, r, inner int) {
+func ArgMin[T Number](y []int64, x []T, outer, r, inner int) {
 	needArg(len(y), len(x), outer, r, inner)
 	for o := range outer {
 		for i := range inner {

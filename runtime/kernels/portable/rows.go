@@ -42,7 +42,7 @@ func RowExp[T Float](y, x []T, ld, rows, n int, top, sum []T) {
 		for i, v := range in {
 			out[i] = T(exp(float64(v - m)))
 		}
-		sum[r] = totalRow(out)
+		sum[r] = total(out)
 	}
 }
 
@@ -93,7 +93,7 @@ func RowShift[T Float](y, x []T, ld, rows, n int, top, shift []T) {
 	}
 }
 
-func totalRow[T Numeric](x []T) T {
+func total[T Number](x []T) T {
 	if len(x) == 0 {
 		return 0
 	}
@@ -101,10 +101,10 @@ func totalRow[T Numeric](x []T) T {
 }
 
 // RowSum stores the sum of each row.
-func RowSum[T Numeric](x []T, ld, rows, n int, sum []T) {
+func RowSum[T Number](x []T, ld, rows, n int, sum []T) {
 	needRows("RowSum", ld, rows, n, len(x))
 	for r := range rows {
-		sum[r] = totalRow(span(x, r*ld, n))
+		sum[r] = total(span(x, r*ld, n))
 	}
 }
 
@@ -179,7 +179,7 @@ func RowNormGrad[T Float](dx, dy, y []T, ld, rows, n int, mean, along, scale []T
 }
 
 // RowMin stores the minimum of each row of at least one element: NaN wins, -0 is below +0.
-func RowMin[T Numeric](x []T, ld, rows, n int, least []T) {
+func RowMin[T Number](x []T, ld, rows, n int, least []T) {
 	needRows("RowMin", ld, rows, n, len(x))
 	for r := range rows {
 		row := x[r*ld:][:n]
@@ -192,7 +192,7 @@ func RowMin[T Numeric](x []T, ld, rows, n int, least []T) {
 }
 
 // RowMax stores the maximum of each row of at least one element: NaN wins, +0 is above -0.
-func RowMax[T Numeric](x []T, ld, rows, n int, greatest []T) {
+func RowMax[T Number](x []T, ld, rows, n int, greatest []T) {
 	needRows("RowMax", ld, rows, n, len(x))
 	for r := range rows {
 		greatest[r] = maxOf(x[r*ld:][:n])
@@ -200,7 +200,7 @@ func RowMax[T Numeric](x []T, ld, rows, n int, greatest []T) {
 }
 
 // RowProd stores the product of each row of at least one element.
-func RowProd[T Numeric](x []T, ld, rows, n int, y []T) {
+func RowProd[T Number](x []T, ld, rows, n int, y []T) {
 	needRows("RowProd", ld, rows, n, len(x))
 	for r := range rows {
 		p := T(1)
@@ -212,7 +212,7 @@ func RowProd[T Numeric](x []T, ld, rows, n int, y []T) {
 }
 
 // ColProd stores the product of each column of at least one row.
-func ColProd[T Numeric](x []T, ld, rows, n int, y []T) {
+func ColProd[T Number](x []T, ld, rows, n int, y []T) {
 	columns("ColProd", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] *= v
@@ -221,7 +221,7 @@ func ColProd[T Numeric](x []T, ld, rows, n int, y []T) {
 }
 
 // ColSum stores the sum of each column of at least one row, in the order of the rows.
-func ColSum[T Numeric](x []T, ld, rows, n int, y []T) {
+func ColSum[T Number](x []T, ld, rows, n int, y []T) {
 	columns("ColSum", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] += v
@@ -230,7 +230,7 @@ func ColSum[T Numeric](x []T, ld, rows, n int, y []T) {
 }
 
 // ColMin stores the minimum of each column of at least one row: NaN wins, -0 is below +0.
-func ColMin[T Numeric](x []T, ld, rows, n int, y []T) {
+func ColMin[T Number](x []T, ld, rows, n int, y []T) {
 	columns("ColMin", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] = min(y[i], v)
@@ -239,7 +239,7 @@ func ColMin[T Numeric](x []T, ld, rows, n int, y []T) {
 }
 
 // ColMax stores the maximum of each column of at least one row: NaN wins, +0 is above -0.
-func ColMax[T Numeric](x []T, ld, rows, n int, y []T) {
+func ColMax[T Number](x []T, ld, rows, n int, y []T) {
 	columns("ColMax", x, ld, rows, n, y, func(y, x []T) {
 		for i, v := range x {
 			y[i] = max(y[i], v)
@@ -247,7 +247,7 @@ func ColMax[T Numeric](x []T, ld, rows, n int, y []T) {
 	})
 }
 
-func columns[T Numeric](kernel string, x []T, ld, rows, n int, y []T, combine func(y, x []T)) {
+func columns[T Number](kernel string, x []T, ld, rows, n int, y []T, combine func(y, x []T)) {
 	needRows(kernel, ld, rows, n, len(x))
 	need(kernel, "the result", len(y), n)
 	y = y[:n]

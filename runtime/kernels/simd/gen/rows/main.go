@@ -4,6 +4,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"go/format"
 	"log"
 	"os"
 	"strings"
@@ -501,7 +502,11 @@ func main() {
 		column(s, "colMax", "stores the maximum of each column: NaN wins, +0 is above -0.", least(s), true)
 	}
 	if *tables != "" {
-		if err := os.WriteFile(*tables, []byte(tablesFile()), 0o644); err != nil {
+		src, err := format.Source([]byte(tablesFile()))
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := os.WriteFile(*tables, src, 0o644); err != nil {
 			log.Fatal(err)
 		}
 	}
