@@ -206,8 +206,8 @@ func place(buffers []buffer, size, align func(*buffer) int64) (offsets []int64, 
 			return offsets, top
 		}
 	}
-	// A few hundred moves of one buffer to another rank, kept where they help.
-	tries := 40_000 / (n + 20)
+	// Moves of one buffer to another rank, kept where they help.
+	tries := min(300, 4_000_000/(n*n+1)) // as many as take a few milliseconds
 	random := uint64(1)
 	next := func() int {
 		random ^= random << 13
