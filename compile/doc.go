@@ -16,14 +16,18 @@
 //   - autodiff replaces each grad by the nodes that compute it, walking from the scalar back to what it is derived by;
 //   - simplify applies algebraic identities, fold evaluates what is constant, cse merges equal nodes, and dce drops nodes
 //     that nothing needs;
-//   - decompose replaces calls and the operations that no kernel computes whole by their bodies.
+//   - decompose replaces calls and the operations that no kernel computes whole by their bodies;
+//   - fuse puts element-wise nodes, a reduction of them, and what follows a matrix product or a convolution into single
+//     nodes, and schedule chooses an order of small memory;
+//   - emit flattens the functions, prepack lays out constants for their kernels, and plan finds a place in memory for
+//     every value and proves that it is free.
 //
-// Passes rewrite the graph, not instructions: what they make is printed, verified and interpreted like what the user
-// declared, and every node keeps the place of the user's call.
+// All but the last three rewrite the graph, not instructions: what they make is printed, verified and interpreted like
+// what the user declared, and every node keeps the place of the user's call. A fused node holds its nodes in a region.
 //
 // # Looking inside
 //
-// [Optimize] returns the module after the passes. [Dump] writes its text around each of them, [Stats] counts the rewrites
+// [Optimize] returns the module after the passes, [Portable] stops before fusion. [Dump] writes its text around each of them, [Stats] counts the rewrites
 // by rule, and [PassLimit] stops after a number of them, which finds the one that breaks a program by bisection. [Only] and
 // [Through] run some of the passes. StabilizeRules and SimplifyRules hold the rewrites, each with its law and where NaN,
 // infinities and rounding break it.

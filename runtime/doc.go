@@ -22,6 +22,13 @@
 // more, and a constraint that was open when the model was declared fails here, with the line of the user's call. Calls
 // with sizes seen before skip that. What cannot fit into memory is refused before anything runs.
 //
+// # Memory
+//
+// A session keeps the memory of its calls: one arena for each call that runs at the same time as others, as large as the
+// program's plan says for the largest batch so far. [Session.RunInto] writes results to tensors of the caller and, once the sizes
+// are known, allocates nothing. Variables are written in place when a call has succeeded; tensors that a caller gave or was
+// given are left as they are.
+//
 // # Randomness
 //
 // Initializers and random operations draw from a counter, which is a variable like the others, and the session's seed.
