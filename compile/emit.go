@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -273,10 +274,7 @@ func splitCommit(x *indexed) (compute, commit []*graph.Node) {
 	readers := map[int][]int{} // from a reader to the writers that wait for it
 	for _, i := range order {
 		for _, v := range x.nodes[i].Operands() {
-			if !v.Is("read") {
-				continue
-			}
-			if w, written := writer[string(v.Node().Attrs().Symbol("var"))]; written && w != i {
+			if w, written := writer[variableOf(v)]; written && w != i {
 				waits[w]++
 				readers[i] = append(readers[i], w)
 			}
@@ -304,18 +302,20 @@ func splitCommit(x *indexed) (compute, commit []*graph.Node) {
 	return compute, commit
 }
 
-// isCommit reports whether a node may write variables in place: all its results are next values, each of one variable, and
-// element by element it reads no more of those variables than it has not written yet.
+// isCommit reports whether a node may write variables in place: it cannot fail, all its results are next values, each of one
+// variable, and element by element it reads no more of those variables than it has not written yet.
 func (x *indexed) isCommit(i int, next map[graph.Value]string) bool {
 	n := x.nodes[i]
 	if !x.update[i] || x.result[i] || len(x.users(i)) > 0 {
 		return false
 	}
-	if n.Op().Name == "fused" {
-		if !isMap(n) {
-			return false
-		}
-	} else if !n.Op().Props.Elementwise || n.Op().IsComposite() || kernelOf(n) == nil {
+	var over []graph.Dim // what it iterates over
+	switch {
+	case n.Op().Name == "fused" && isMap(n):
+		over = mapShape(n)
+	case n.Op().Props.Elementwise && kernels.Fusible(n) && kernelOf(n) != nil:
+		over = n.Result(0).Shape()
+	default:
 		return false
 	}
 	for k := range n.NumResults() {
@@ -324,13 +324,27 @@ func (x *indexed) isCommit(i int, next map[graph.Value]string) bool {
 		if isNext && name == "" {
 			return false
 		}
-		for _, in := range n.Operands() {
-			if isNext && in.Is("read") && string(in.Node().Attrs().Symbol("var")) == name && !graph.EqualShapes(in.Shape(), v.Shape()) {
+		if !isNext || graph.EqualShapes(v.Shape(), over) {
+			continue
+		}
+		for _, in := range n.Operands() { // a reduction is written while other parts of the variable are still read
+			if variableOf(in) == name {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// variableOf returns the name of the variable whose present value a value is, in whatever shape; "" if it is none.
+func variableOf(v graph.Value) string {
+	for isAlias(v.Node()) {
+		v = v.Node().Operands()[0]
+	}
+	if !v.Is("read") {
+		return ""
+	}
+	return string(v.Node().Attrs().Symbol("var"))
 }
 
 // markFree notes after each instruction the slots that are not needed any more.

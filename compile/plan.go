@@ -42,6 +42,9 @@ func checkPlan(p *program.Func) error {
 		sizes = sizes[:min(len(sizes), 2)]
 	}
 	for _, n := range sizes {
+		if float64(p.Plan.Peak.Per)*float64(n)+float64(p.Plan.Peak.Fixed) > 1<<62 {
+			break // no call can ask for so many bytes
+		}
 		if err := plan.Check(p, p.Plan, n); err != nil {
 			return fmt.Errorf("%s = %d: %w", p.Plan.Symbol, n, err)
 		}

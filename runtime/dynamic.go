@@ -88,6 +88,9 @@ func (s *Session) callDynamic(ctx context.Context, f *program.Func, in []value.V
 			d.slots[slot] = nil
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	for _, u := range f.Updates {
 		next = append(next, value.Clone(d.slots[u.Slot]))
 	}

@@ -65,6 +65,9 @@ func TestRefusedRuns(t *testing.T) {
 		{"size", index(func(x, i graph.Value) graph.Value {
 			return ops.Mul(ops.Expand(ops.At(ops.At(x, 0, 0), 0, 0), "K*1099511627776"), 2)
 		}), rows, numbers(t, "i64[2]", 0, 1), "out of memory: the result is f32[2199023255552], and the call would hold "},
+		{"bytes", index(func(x, i graph.Value) graph.Value {
+			return ops.Mul(ops.Expand(ops.At(ops.At(x, 0, 0), 0, 0), "K*35184372088832"), 2)
+		}), rows, numbers(t, "i64[2]", 0, 1), "out of memory: the result is f32[70368744177664], and the call would hold "},
 		{"elements", index(func(x, i graph.Value) graph.Value {
 			return ops.Mul(ops.Expand(ops.At(ops.At(x, 0, 0), 0, 0), "K*4611686018427387903", 4), 2)
 		}), rows, numbers(t, "i64[3]", 0, 1, 2), "too large"},

@@ -149,7 +149,7 @@ func (fr *frame) compute(ctx context.Context, watch watcher) (err error) {
 	for fr.pc = 0; fr.pc < len(fr.execs); fr.pc++ {
 		ex := &fr.execs[fr.pc]
 		if ex.last {
-			return nil
+			break
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -158,7 +158,7 @@ func (fr *frame) compute(ctx context.Context, watch watcher) (err error) {
 			return at(ex.ins.Node, err)
 		}
 	}
-	return nil
+	return ctx.Err() // once more before anything is committed
 }
 
 // commit runs the instructions that write variables, where compute has stopped.

@@ -109,6 +109,81 @@ func TestReadsBeforeUpdates(t *testing.T) {
 	}
 }
 
+// TestReadsThroughViews updates a variable in place that another update reads in another shape: with a plan of the compiler, and with
+// one made for the sizes of a call.
+func TestReadsThroughViews(t *testing.T) {
+	for _, symbols := range [][]any{{"N", "N"}, {"N", "M"}} {
+		m := graph.NewModule("m")
+		a := m.Variable("a", graph.F32, []int{2, 2}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F32, 1.0, 2, 2) })
+		b := m.Variable("b", graph.F32, []int{4}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F32, 8.0, 4) })
+		f := m.Func("f")
+		f.Return("y", ops.Add(f.Input("x", graph.F32, symbols...), 1.0))
+		f.Update(a, ops.Add(a.Read(f), 1.0))
+		f.Update(b, ops.Mul(b.Read(f), ops.Reshape(a.Read(f), 4)))
+		s := session(t, compiled(t, m))
+		for _, want := range []string{"[8 8 8 8]", "[16 16 16 16]", "[48 48 48 48]"} {
+			if _, err := s.Run(context.Background(), "f", map[string]value.Value{"x": numbers(t, "f32[1,1]", 1)}); err != nil {
+				t.Fatal(err)
+			}
+			if got := floats(s.Variable("b")); got != want {
+				t.Errorf("%v: @b is %s, want %s", symbols, got, want)
+			}
+		}
+	}
+}
+
+// TestReducedUpdate has the next value of a variable be a reduction of what reads it, row by row.
+func TestReducedUpdate(t *testing.T) {
+	const n = 600
+	m := graph.NewModule("m")
+	v := m.Variable("v", graph.F64, []int{n}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F64, 1.0, n) })
+	f := m.Func("f")
+	f.Update(v, ops.ReduceSum(ops.Mul(f.Input("x", graph.F64, n, n), v.Read(f)), []int{1}, false))
+	s := session(t, compiled(t, m))
+	ones := make([]float64, n*n)
+	for i := range ones {
+		ones[i] = 1
+	}
+	x, err := value.FromSlice(ones, n, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(context.Background(), "f", map[string]value.Value{"x": x}); err != nil {
+		t.Fatal(err)
+	}
+	for i, y := range s.Variable("v").Float64s() {
+		if y != n {
+			t.Fatalf("element %d is %v, want %d", i, y, n)
+		}
+	}
+}
+
+// TestNothingCommitted refuses calls of a function that only updates: by an operation that fails and by a context that is done.
+func TestNothingCommitted(t *testing.T) {
+	m := graph.NewModule("m")
+	full := func(x int) func(f *graph.Func, _ graph.Value) graph.Value {
+		return func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.I32, float64(x), 2) }
+	}
+	a, b := m.Variable("a", graph.I32, []int{2}, full(1)), m.Variable("b", graph.I32, []int{2}, full(8))
+	f := m.Func("f")
+	f.Update(a, ops.Add(a.Read(f), 1))
+	f.Update(b, ops.FloorDiv(b.Read(f), f.Input("by", graph.I32, 2)))
+	add := m.Func("add")
+	add.Update(a, ops.Add(a.Read(add), 1))
+	s := session(t, compiled(t, m))
+	if _, err := s.Run(context.Background(), "f", map[string]value.Value{"by": numbers(t, "i32[2]", 2, 0)}); err == nil {
+		t.Error("a division by zero succeeds")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Run(ctx, "add", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled call gives %v", err)
+	}
+	if a, b := floats(s.Variable("a")), floats(s.Variable("b")); a != "[1 1]" || b != "[8 8]" {
+		t.Errorf("refused calls have changed the state to %s and %s", a, b)
+	}
+}
+
 // TestCancelledBetweenInstructions cancels a training step after each of its instructions: either the step has not happened, or it
 // has happened whole.
 func TestCancelledBetweenInstructions(t *testing.T) {
