@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/graphrun/graphrun/compile"
@@ -274,6 +275,243 @@ func shuffler(r *rand.Rand) (*graph.Module, *graph.Func) {
 		f.Update(v, one())
 	}
 	return m, f
+}
+
+// TestPlannedStorage runs random programs that are fused and planned, some for one symbol and some for several, against the
+// interpreter: call after call with other sizes, feeds that are one another or a variable, results in tensors of the caller, and
+// calls at the same time.
+func TestPlannedStorage(t *testing.T) {
+	seeds := uint64(120)
+	if testing.Short() {
+		seeds = 40
+	}
+	for seed := range seeds {
+		r := rand.New(rand.NewPCG(seed, 1))
+		width := 3
+		if seed%20 == 9 {
+			width = 130 + r.IntN(40) // several strips
+		}
+		two := seed%3 == 0
+		m, f, g := mixer(r, width, two)
+		s := session(t, compiled(t, m))
+		into := map[string]map[string]value.Value{} // by sizes
+		for call := range 6 {
+			rows := 1 + r.IntN(3)
+			if r.IntN(3) == 0 {
+				rows = width
+			}
+			more := rows
+			if two {
+				more = 1 + r.IntN(3)
+			}
+			x := samples(t, r, rows, width)
+			z := samples(t, r, more, width)
+			switch {
+			case r.IntN(3) == 0 && more == rows:
+				z = x
+			case r.IntN(2) == 0 && rows == width:
+				x = s.Variable("m0")
+			}
+			if r.IntN(3) == 0 && more == width {
+				z = s.Variable("m0")
+			}
+			feeds := map[string]value.Value{"x": x, "z": z}
+			vars := s.Variables()
+			before := map[string]*value.Tensor{"x": x.Clone(), "z": z.Clone()}
+			kept := map[string]*value.Tensor{}
+			for name, v := range vars {
+				kept[name] = v.Clone()
+			}
+			if r.IntN(2) == 0 { // these are nobody else's, so that they are written in place
+				for name, v := range kept {
+					if v != x && v != z {
+						if err := s.SetVariable(name, v.Clone()); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			ip := &graph.Interpreter{Read: func(name string) (*value.Tensor, error) { return kept[name].Clone(), nil }}
+			oracle, err := ip.Oracle(f, []value.Value{x.Clone(), z.Clone()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			// g computes the same and commits nothing; whoever calls it sees the same bits.
+			same := make([]map[string]value.Value, 3)
+			var wg sync.WaitGroup
+			for i := range same {
+				wg.Go(func() {
+					var err error
+					if same[i], err = s.Run(context.Background(), "g", feeds); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			results := into[fmt.Sprint(rows, more)]
+			if results == nil || call%2 == 0 {
+				results, err = s.Run(context.Background(), "f", feeds)
+				into[fmt.Sprint(rows, more)] = results
+			} else {
+				err = s.RunInto(context.Background(), "f", feeds, results)
+			}
+			if err != nil {
+				t.Fatalf("seed %d: %v\n%s", seed, err, m)
+			}
+			for i, res := range f.Results() {
+				if err := oracle.Compare(i, results[res.Name]); err != nil {
+					t.Fatalf("seed %d, call %d: %s: %v\n%s", seed, call, res.Name, err, m)
+				}
+			}
+			for _, out := range same {
+				for i, res := range g.Results() {
+					if !value.Equal(out[res.Name], same[0][res.Name]) {
+						t.Fatalf("seed %d, call %d: calls at the same time differ in %s\n%s", seed, call, res.Name, m)
+					}
+					if err := oracle.Compare(i, out[res.Name]); err != nil {
+						t.Fatalf("seed %d, call %d: %s of g: %v\n%s", seed, call, res.Name, err, m)
+					}
+				}
+			}
+			updated := map[string]bool{}
+			for i, u := range f.Updates() {
+				updated[u.Var.Name()] = true
+				if err := oracle.Compare(len(f.Results())+i, s.Variable(u.Var.Name())); err != nil {
+					t.Fatalf("seed %d, call %d: @%s: %v\n%s", seed, call, u.Var.Name(), err, m)
+				}
+			}
+			for name, v := range vars {
+				if !v.Equal(kept[name]) {
+					t.Fatalf("seed %d, call %d: @%s has changed under the one who was given it\n%s", seed, call, name, m)
+				}
+				if !updated[name] && !s.Variable(name).Equal(v) {
+					t.Fatalf("seed %d, call %d: @%s has changed without an update\n%s", seed, call, name, m)
+				}
+			}
+			if !x.Equal(before["x"]) || !z.Equal(before["z"]) {
+				t.Fatalf("seed %d, call %d: a feed has changed\n%s", seed, call, m)
+			}
+		}
+	}
+}
+
+// samples returns a matrix of numbers of at most 1.
+func samples(t testing.TB, r *rand.Rand, rows, cols int) *value.Tensor {
+	t.Helper()
+	xs := make([]float32, rows*cols)
+	for i := range xs {
+		xs[i] = 2*r.Float32() - 1
+	}
+	x, err := value.FromSlice(xs, rows, cols)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// mixer declares a function f of x: f32[N,width] and z, of that type too or of other rows if there are to be two symbols: products,
+// broadcasting, reductions, views, some of which become results and next values of variables; and g, which is f without updates.
+func mixer(r *rand.Rand, width int, two bool) (m *graph.Module, f, g *graph.Func) {
+	m = graph.NewModule("mixer")
+	var vars []*graph.Variable
+	for _, v := range []struct {
+		name  string
+		shape []int
+	}{{"m0", []int{width, width}}, {"m1", []int{width, width}}, {"v0", []int{width}}, {"v1", []int{width}}, {"flat", []int{width * width}}, {"s", nil}} {
+		vars = append(vars, m.Variable(v.name, graph.F32, v.shape, func(f *graph.Func, _ graph.Value) graph.Value {
+			dims := make([]any, len(v.shape))
+			for i, d := range v.shape {
+				dims[i] = d
+			}
+			return ops.RandomUniform(f, graph.F32, -1, 1, dims...)
+		}))
+	}
+	steps, results, updates := r.Uint64(), 1+r.IntN(4), r.IntN(len(vars)+1)
+	order := r.Perm(len(vars))
+	build := func(f *graph.Func, commit bool) {
+		r := rand.New(rand.NewPCG(steps, 2)) // the same for both functions
+		more := "N"
+		if two {
+			more = "M"
+		}
+		kinds := map[string][]graph.Value{}
+		add := func(kind string, v graph.Value) { kinds[kind] = append(kinds[kind], v) }
+		one := func(kind string) graph.Value { return kinds[kind][r.IntN(len(kinds[kind]))] }
+		add("x", f.Input("x", graph.F32, "N", width))
+		add(more, f.Input("z", graph.F32, more, width))
+		if !two {
+			add("x", one(more))
+		}
+		for i, kind := range []string{"mat", "mat", "vec", "vec", "flat", "scalar"} {
+			add(kind, vars[i].Read(f))
+		}
+		add("vec", ops.Full(f, graph.F32, 0.5, width))
+		names := []string{"x", "x", more, "mat", "mat", "vec", "flat", "scalar"}
+		for range 4 + r.IntN(25) {
+			kind := names[r.IntN(len(names))]
+			v := one(kind)
+			switch rank := v.Rank(); r.IntN(9) {
+			case 0:
+				v = ops.Tanh(v)
+			case 1:
+				v = ops.Sub(ops.Mul(v, 0.5), ops.Mul(one(kind), 0.25))
+			case 2:
+				v = ops.Mul(v, ops.Tanh(one("scalar")))
+			case 3:
+				if rank == 2 {
+					v = ops.Add(ops.Mul(v, 0.5), ops.Mul(one("vec"), 0.5))
+				}
+			case 4:
+				if kind == "mat" {
+					v = ops.Add(v, ops.Reshape(one("vec"), width, 1))
+				} else if rank == 2 {
+					v = ops.Tanh(ops.Add(ops.MatMul(v, one("mat")), one("vec")))
+				}
+			case 5:
+				switch kind {
+				case "mat":
+					kind, v = "vec", ops.ReduceMean(ops.Mul(v, one("vec")), []int{r.IntN(2)}, false)
+				case "vec", "flat":
+					kind, v = "scalar", ops.ReduceMax(v, []int{0}, false)
+				case "scalar":
+				default:
+					kind, v = "vec", ops.ReduceMean(v, []int{0}, false)
+				}
+			case 6:
+				switch kind {
+				case "mat":
+					kind, v = "flat", ops.Reshape(v, width*width)
+				case "flat":
+					kind, v = "mat", ops.Reshape(v, width, width)
+				case "vec":
+					v = ops.Reshape(ops.Reshape(v, 1, width), width)
+				}
+			case 7:
+				if kind == "mat" {
+					v = ops.Transpose(v, 1, 0)
+				}
+			case 8:
+				v = ops.Neg(v)
+			}
+			add(kind, v)
+		}
+		for i := range results {
+			f.Return(fmt.Sprintf("y%d", i), one(names[r.IntN(len(names))]))
+		}
+		if !commit {
+			return
+		}
+		for _, i := range order[:updates] {
+			kind := []string{"mat", "mat", "vec", "vec", "flat", "scalar"}[i]
+			list := kinds[kind]
+			v := list[len(list)-1-r.IntN(min(len(list), 3))] // mostly one that nobody reads
+			f.Update(vars[i], v)
+		}
+	}
+	f, g = m.Func("f"), m.Func("g")
+	build(f, true)
+	build(g, false)
+	return m, f, g
 }
 
 // TestNoProgram starts sessions of nothing and compiles nothing.

@@ -17,6 +17,8 @@ type negated struct {
 	n int
 }
 
+func (*negated) Workers(int) {}
+
 func (e *negated) Apply(_, r0, r1, c0, c1 int) {
 	for r := r0; r < r1; r++ {
 		for i := r*e.n + c0; i < r*e.n+c1; i++ {

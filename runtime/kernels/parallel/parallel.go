@@ -18,9 +18,16 @@ import (
 
 // Task is work cut into chunks. A kernel that must not allocate keeps one and calls Run with it again and again.
 type Task interface {
-	// Do does chunk chunk. Calls with the same worker number, which is below Threads(), never overlap within
-	// a Run, so it may choose the worker's scratch. What it panics with is raised again in the caller of Run.
+	// Do does chunk chunk. Calls with the same worker number never overlap within a Run, so it may choose the worker's
+	// scratch: see Sized. What it panics with is raised again in the caller of Run.
 	Do(worker, chunk int)
+}
+
+// Sized is a Task that keeps scratch by worker. Run tells it how many workers there may be before it hands out chunks: Threads may
+// change at any time.
+type Sized interface {
+	Task
+	Workers(n int)
 }
 
 var threads atomic.Int64
@@ -120,6 +127,9 @@ func (j *job) free() {
 // pool has grown to its size.
 func Run(chunks int, t Task) {
 	n := min(Threads(), chunks)
+	if s, ok := t.(Sized); ok {
+		s.Workers(max(n, 1))
+	}
 	if n <= 1 {
 		for c := range chunks {
 			t.Do(0, c)

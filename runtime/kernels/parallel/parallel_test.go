@@ -125,6 +125,37 @@ func TestThreads(t *testing.T) {
 	}
 }
 
+// sized keeps scratch by worker; more threads are allowed right after it has made it.
+type sized struct{ scratch []atomic.Int64 }
+
+func (s *sized) Workers(n int) {
+	s.scratch = make([]atomic.Int64, n)
+	SetThreads(n + 5)
+}
+
+func (s *sized) Do(worker, _ int) {
+	s.scratch[worker].Add(1)
+	time.Sleep(10 * time.Microsecond) // so that others join
+}
+
+// TestThreadsChange changes the number of threads while a task is started.
+func TestThreadsChange(t *testing.T) {
+	for _, threads := range []int{1, 2, 3} {
+		for range 20 {
+			setThreads(t, threads)
+			s := new(sized)
+			Run(100, s)
+			total := int64(0)
+			for i := range s.scratch {
+				total += s.scratch[i].Load()
+			}
+			if total != 100 || len(s.scratch) != threads {
+				t.Fatalf("%d threads: %d workers do %d chunks, want 100", threads, len(s.scratch), total)
+			}
+		}
+	}
+}
+
 type nothing struct{}
 
 func (nothing) Do(_, _ int) {}

@@ -465,6 +465,13 @@ func run(chunks, work int, t parallel.Task) {
 	}
 }
 
+// Workers passes on the number of workers: see [parallel.Sized].
+func (c *Conv2D[T]) Workers(n int) {
+	if c.epilogue != nil {
+		c.epilogue.Workers(n)
+	}
+}
+
 // Do packs a panel of weights or computes a band of positions of one image.
 func (c *Conv2D[T]) Do(worker, chunk int) {
 	buf := take[T](c.workerLen)

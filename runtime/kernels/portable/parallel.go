@@ -129,4 +129,6 @@ type Epilogue interface {
 	// seen as a matrix: all axes before the last of a product are its rows; all axes behind the channels of a
 	// convolution are its columns. Calls with the same worker number do not overlap.
 	Apply(worker, r0, r1, c0, c1 int)
+	// Workers says that worker numbers are below n from now on; until then there is one worker.
+	Workers(n int)
 }

@@ -243,9 +243,7 @@ func needMatrix(name string, rows, cols, have, ld int) {
 // plan cuts the work into chunks for so many threads. No bits depend on it.
 func (p *Product[T]) plan(threads int) {
 	p.threads = threads
-	for len(p.workers) < threads {
-		p.workers = append(p.workers, worker[T]{})
-	}
+	p.Workers(1)
 	g := &p.g
 	p.rows, p.cols, p.group = g.M, g.N, p.count
 	work := float64(g.M) * float64(g.N) * float64(max(g.K, 1))
@@ -272,6 +270,16 @@ func (p *Product[T]) plan(threads int) {
 }
 
 func ceil(x, y int) int { return (x + y - 1) / y }
+
+// Workers makes room for n workers: see [parallel.Sized].
+func (p *Product[T]) Workers(n int) {
+	for len(p.workers) < n {
+		p.workers = append(p.workers, worker[T]{})
+	}
+	if p.epilogue != nil {
+		p.epilogue.Workers(n)
+	}
+}
 
 // Do computes a chunk: see [parallel.Task].
 func (p *Product[T]) Do(worker, chunk int) {

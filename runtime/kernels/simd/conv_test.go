@@ -248,6 +248,8 @@ type counting struct {
 	count []int32
 }
 
+func (*counting) Workers(int) {}
+
 func (c *counting) Apply(_, r0, r1, c0, c1 int) {
 	for r := r0; r < r1; r++ {
 		for j := c0; j < c1; j++ {

@@ -18,6 +18,8 @@ type tally[T portable.Float] struct {
 	overlap atomic.Bool
 }
 
+func (*tally[T]) Workers(int) {}
+
 func (e *tally[T]) Apply(worker, r0, r1, c0, c1 int) {
 	if e.inside[worker].Add(1) != 1 {
 		e.overlap.Store(true)

@@ -3,7 +3,6 @@ package strip
 import (
 	"unsafe"
 
-	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
@@ -45,7 +44,13 @@ func (e *Epilogue) Begin(result *value.Tensor, operands []*value.Tensor) {
 	e.in[0], e.out[0] = result, result
 	copy(e.in[1:], operands)
 	e.k.begin(e.in, e.out)
-	e.k.ensure(parallel.Threads())
+}
+
+// Workers makes the memory of n workers: see portable.Epilogue.
+func (e *Epilogue) Workers(n int) {
+	if e.k.space.size > 0 {
+		e.k.Workers(n)
+	}
 }
 
 // End lets go of what Begin took.

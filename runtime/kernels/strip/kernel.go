@@ -126,7 +126,7 @@ func (b *Builder) bind(split int) *Kernel {
 	k.chunks = (tasks + k.perChunk - 1) / k.perChunk
 	k.parallel = k.chunks > 1 && cost*float64(s.size) >= 2*chunkCost
 	k.base = make([]unsafe.Pointer, len(k.sizes))
-	k.ensure(1)
+	k.Workers(1)
 	return k
 }
 
@@ -223,8 +223,8 @@ func (k *Kernel) positions(r *reduction) {
 	}
 }
 
-// ensure makes the memory of n workers.
-func (k *Kernel) ensure(n int) {
+// Workers makes the memory of n workers: see parallel.Sized.
+func (k *Kernel) Workers(n int) {
 	for len(k.workers) < n {
 		w := &worker{
 			ptr: make([]unsafe.Pointer, len(k.places)), coord: make([]int, len(k.extents)),
@@ -278,7 +278,6 @@ func (k *Kernel) Run(in, out []*value.Tensor) {
 	}
 	k.begin(in, out)
 	if k.parallel {
-		k.ensure(parallel.Threads())
 		parallel.Run(k.chunks, k)
 	} else {
 		for c := range k.chunks {
