@@ -30,6 +30,7 @@ const (
 type group struct {
 	members  []int32 // places of nodes
 	shape    []graph.Dim
+	args     int   // no less than the number of its operands
 	level    int32 // above that of every group and node that it reaches
 	pinned   bool  // whether a node outside that has been visited reaches it
 	reduce   int32 // the reduction, or none
@@ -71,7 +72,7 @@ type fuser struct {
 
 	first, places []int32 // the places of the operands of node i are places[first[i]:first[i+1]]
 
-	// of emit
+	// of countArgs and emit
 	members       []*graph.Node
 	args, results []graph.Value
 }
@@ -117,6 +118,9 @@ func (u *fuser) visit(i int) {
 	}
 	if g != nil {
 		g.members = append(g.members, int32(i))
+		if len(g.members) == 1 || g.producer == int32(i) {
+			g.args += len(n.Operands())
+		}
 		u.groups[i] = g
 	} else {
 		u.levels[i] = level
@@ -178,9 +182,19 @@ func (u *fuser) join(i int) *group {
 		}
 	}
 	u.merge = merge
-	if to == nil || u.countArgs(to, merge, i) > maxArgs {
+	if to == nil {
 		return nil
 	}
+	args := to.args + len(u.nodes[i].Operands())
+	for _, g := range merge {
+		args += g.args
+	}
+	if args > maxArgs {
+		if args = u.countArgs(to, merge, i); args > maxArgs {
+			return nil
+		}
+	}
+	to.args = args
 	for _, g := range merge {
 		to.take(g)
 	}
@@ -212,14 +226,7 @@ func (to *group) take(g *group) {
 
 // countArgs counts the operands that a group has when a node and the groups in with have joined it.
 func (u *fuser) countArgs(to *group, with []*group, i int) int {
-	members := len(to.members) + 1
-	for _, g := range with {
-		members += len(g.members)
-	}
-	if members <= maxArgs/3 { // no op that may be a member has more than three operands
-		return 0
-	}
-	var seen []graph.Value
+	seen := u.args[:0]
 	count := func(m int) {
 		for _, v := range u.nodes[m].Operands() {
 			if j := v.Node().Index(); j >= 0 {
@@ -241,6 +248,7 @@ func (u *fuser) countArgs(to *group, with []*group, i int) int {
 			count(int(m))
 		}
 	}
+	u.args = seen
 	return len(seen)
 }
 
