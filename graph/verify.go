@@ -113,6 +113,9 @@ var nodeRules = func() (of []*Rule) {
 	return of
 }()
 
+// placeRules are those of nodeRules that ask where a node stands.
+var placeRules = slices.DeleteFunc(slices.Clone(nodeRules), func(r *Rule) bool { return r.of != place })
+
 // Verify returns the faults of m as Diagnostics: those recorded when it was built, else those of the first
 // rule that m breaks. A module built without a recorded fault is valid unless a pass spoiled it or the
 // order of its functions is not that of their calls. Verify changes nothing.
@@ -309,7 +312,11 @@ func (v *verifier) walk(b *body) {
 }
 
 func (v *verifier) walkNode(b *body, n *Node) {
-	for _, r := range nodeRules {
+	rules := nodeRules
+	if v.trust && n != nil && n.sound && n.plain {
+		rules = placeRules
+	}
+	for _, r := range rules {
 		if v.trust && (r.of == local && n.sound || r.of == sizes && n.plain) {
 			continue
 		}
