@@ -46,6 +46,8 @@ func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
 		f: f, vars: vars, p: &program.Func{Name: f.Name()},
 		slots: make([]int, len(f.Nodes())), params: make([]int, len(f.Params())),
 	}
+	e.p.Slots = make([]program.Slot, 0, len(f.Params())+len(f.Nodes()))
+	e.p.Instrs = make([]program.Instr, 0, len(f.Nodes()))
 	for i, v := range f.Params() {
 		name := v.Node().ResultName(0)
 		if name == "" {
@@ -64,7 +66,8 @@ func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
 	for _, r := range f.Results() {
 		e.p.Outputs = append(e.p.Outputs, program.Port{Name: r.Name, Type: r.Value.Type(), Slot: e.of(r.Value)})
 	}
-	updated := map[int]bool{}
+	e.p.Updates = make([]program.Update, 0, len(f.Updates()))
+	updated := make(map[int]bool, len(f.Updates()))
 	for _, u := range f.Updates() {
 		index, slot := vars[u.Var.Name()], e.of(u.Value)
 		if s := &e.p.Slots[slot]; s.Place == program.Read && s.Index == index {
@@ -129,12 +132,13 @@ func (e *emitter) node(n *graph.Node) {
 		e.slot(n.Result(0), program.Slot{Place: program.Read, Index: e.vars[string(n.Attrs().Symbol("var"))]})
 		return
 	}
-	ins := program.Instr{Node: n}
-	for _, v := range n.Operands() {
-		ins.In = append(ins.In, e.of(v))
+	slots := make([]int, len(n.Operands())+n.NumResults())
+	ins := program.Instr{Node: n, In: slots[:len(n.Operands()):len(n.Operands())], Out: slots[len(n.Operands()):]}
+	for i, v := range n.Operands() {
+		ins.In[i] = e.of(v)
 	}
 	for i := range n.NumResults() {
-		ins.Out = append(ins.Out, e.slot(n.Result(i), program.Slot{Place: program.Arena}))
+		ins.Out[i] = e.slot(n.Result(i), program.Slot{Place: program.Arena})
 	}
 	if isAlias(n) {
 		ins.Alias = true

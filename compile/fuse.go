@@ -30,6 +30,7 @@ const (
 type group struct {
 	members  []int32 // places of nodes
 	shape    []graph.Dim
+	args     int   // no less than the number of its operands
 	level    int32 // above that of every group and node that it reaches
 	pinned   bool  // whether a node outside that has been visited reaches it
 	reduce   int32 // the reduction, or none
@@ -68,6 +69,12 @@ type fuser struct {
 	levels []int32  // by node, of those in no group
 
 	candidates, merge []*group // of join
+
+	first, places []int32 // the places of the operands of node i are places[first[i]:first[i+1]]
+
+	// of countArgs and emit
+	members       []*graph.Node
+	args, results []graph.Value
 }
 
 func fuseFunc(c *Context, f *graph.Func) {
@@ -111,6 +118,9 @@ func (u *fuser) visit(i int) {
 	}
 	if g != nil {
 		g.members = append(g.members, int32(i))
+		if len(g.members) == 1 || g.producer == int32(i) {
+			g.args += len(n.Operands())
+		}
 		u.groups[i] = g
 	} else {
 		u.levels[i] = level
@@ -172,9 +182,19 @@ func (u *fuser) join(i int) *group {
 		}
 	}
 	u.merge = merge
-	if to == nil || u.args(to, merge, i) > maxArgs {
+	if to == nil {
 		return nil
 	}
+	args := to.args + len(u.nodes[i].Operands())
+	for _, g := range merge {
+		args += g.args
+	}
+	if args > maxArgs {
+		if args = u.countArgs(to, merge, i); args > maxArgs {
+			return nil
+		}
+	}
+	to.args = args
 	for _, g := range merge {
 		to.take(g)
 	}
@@ -204,16 +224,9 @@ func (to *group) take(g *group) {
 	g.into = to
 }
 
-// args counts the operands that a group has when a node and the groups in with have joined it.
-func (u *fuser) args(to *group, with []*group, i int) int {
-	members := len(to.members) + 1
-	for _, g := range with {
-		members += len(g.members)
-	}
-	if members <= maxArgs/3 { // no op that may be a member has more than three operands
-		return 0
-	}
-	var seen []graph.Value
+// countArgs counts the operands that a group has when a node and the groups in with have joined it.
+func (u *fuser) countArgs(to *group, with []*group, i int) int {
+	seen := u.args[:0]
 	count := func(m int) {
 		for _, v := range u.nodes[m].Operands() {
 			if j := v.Node().Index(); j >= 0 {
@@ -235,6 +248,7 @@ func (u *fuser) args(to *group, with []*group, i int) int {
 			count(int(m))
 		}
 	}
+	u.args = seen
 	return len(seen)
 }
 
@@ -290,6 +304,25 @@ func (u *fuser) produce(i int) *group {
 	return g
 }
 
+// noteOperands keeps the places of operands, which change as nodes are put back.
+func (u *fuser) noteOperands() {
+	total := 0
+	for _, n := range u.nodes {
+		total += len(n.Operands())
+	}
+	u.places, u.first = make([]int32, 0, total), make([]int32, 0, len(u.nodes)+1)
+	for _, n := range u.nodes {
+		u.first = append(u.first, int32(len(u.places)))
+		for _, v := range n.Operands() {
+			u.places = append(u.places, int32(v.Node().Index()))
+		}
+	}
+	u.first = append(u.first, int32(len(u.places)))
+}
+
+// operands returns where the operands of node i stood.
+func (u *fuser) operands(i int32) []int32 { return u.places[u.first[i]:u.first[i+1]] }
+
 // build replaces every group of several nodes by a fused node.
 func (u *fuser) build(c *Context) {
 	any := false
@@ -311,16 +344,7 @@ func (u *fuser) build(c *Context) {
 	if !any {
 		return
 	}
-	// The places of operands, which change as nodes are put back.
-	var operands [][]int32
-	for _, n := range u.nodes {
-		in := n.Operands()
-		list := make([]int32, len(in))
-		for k, v := range in {
-			list[k] = int32(v.Node().Index())
-		}
-		operands = append(operands, list)
-	}
+	u.noteOperands()
 	w := newRewriter(u.f)
 	w.take()
 	done := make([]bool, len(u.nodes))
@@ -349,11 +373,11 @@ func (u *fuser) build(c *Context) {
 			} else if fr.at > 0 {
 				return 0, false
 			}
-			if fr.next == len(operands[m]) {
+			if fr.next == len(u.operands(m)) {
 				fr.at, fr.next = fr.at+1, 0
 				continue
 			}
-			j := operands[m][fr.next]
+			j := u.operands(m)[fr.next]
 			fr.next++
 			if j >= 0 && !done[j] && (fr.g == nil || u.groupOf(j) != fr.g) {
 				return j, true
@@ -395,10 +419,27 @@ func (u *fuser) build(c *Context) {
 
 // dropConstants removes the constants that have become part of regions.
 func dropConstants(f *graph.Func) {
-	x := newIndexed(f)
-	kept := make([]*graph.Node, 0, len(x.nodes))
-	for i, n := range x.nodes {
-		if n.Op().Name != "constant" || x.kept(i) || len(x.users(i)) > 0 {
+	nodes := f.Nodes()
+	used := make([]bool, len(nodes))
+	use := func(v graph.Value) {
+		if i := v.Node().Index(); i >= 0 {
+			used[i] = true
+		}
+	}
+	for _, n := range nodes {
+		for _, v := range n.Operands() {
+			use(v)
+		}
+	}
+	for _, r := range f.Results() {
+		use(r.Value)
+	}
+	for _, u := range f.Updates() {
+		use(u.Value)
+	}
+	kept := make([]*graph.Node, 0, len(nodes))
+	for i, n := range nodes {
+		if used[i] || n.Op().Name != "constant" {
 			kept = append(kept, n)
 		}
 	}
@@ -408,53 +449,26 @@ func dropConstants(f *graph.Func) {
 
 // emit puts the fused node of a group into the function.
 func (u *fuser) emit(w *rewriter, g *group) {
-	var args, results []graph.Value
-	var types []graph.Type
-	inside := make(map[graph.Value]graph.Value, len(g.members)) // from values of the function to those of the region
-	for _, m := range g.members {
-		inside[u.nodes[m].Result(0)] = graph.Value{}
-	}
+	nodes, args, results := u.members[:0], u.args[:0], u.results[:0]
 	for _, m := range g.members {
 		n := u.nodes[m]
 		w.rewire(n)
-		for _, v := range n.Operands() {
-			if _, member := inside[v]; !member && !isImmediate(v) && !slices.Contains(args, v) {
+		for k, v := range n.Operands() {
+			if j := u.operands(m)[k]; (j < 0 || u.groupOf(j) != g) && !isImmediate(v) && !slices.Contains(args, v) {
 				args = append(args, v)
-				types = append(types, v.Type())
 			}
 		}
+		nodes = append(nodes, n)
 		if u.kept(int(m)) || slices.ContainsFunc(u.users(int(m)), func(user int32) bool { return u.groupOf(user) != g }) {
 			results = append(results, n.Result(0))
 		}
 	}
-	f := u.f
-	f.Module().AtNode(u.nodes[g.members[len(g.members)-1]], func() {
-		region := f.Region("fused", types, func(r *graph.Func, in []graph.Value) []graph.Value {
-			for i, v := range args {
-				inside[v] = in[i]
-			}
-			for _, m := range g.members {
-				n := u.nodes[m]
-				operands := make([]graph.Value, len(n.Operands()))
-				for i, v := range n.Operands() {
-					if _, known := inside[v]; !known {
-						inside[v] = r.AppendCopy(v.Node(), nil).Result(0)
-					}
-					operands[i] = inside[v]
-				}
-				inside[n.Result(0)] = r.AppendCopy(n, operands).Result(0)
-			}
-			outs := make([]graph.Value, len(results))
-			for i, v := range results {
-				outs[i] = inside[v]
-			}
-			return outs
-		})
-		outs := f.Emit(graph.LookupOp("fused"), args, graph.Attrs{{Name: "results", Value: int64(len(results))}}, region)
-		for i, v := range results {
-			w.replace(v.Node(), outs[i:i+1])
-		}
-	})
+	u.members, u.args, u.results = nodes, args, results
+	n := u.f.Outline(graph.LookupOp("fused"), graph.Attrs{{Name: "results", Value: int64(len(results))}}, nodes, args, results)
+	outs := n.Results()
+	for i, v := range results {
+		w.replace(v.Node(), outs[i:i+1:i+1])
+	}
 }
 
 // isMember reports whether a node may be one of a group's element-wise nodes.

@@ -50,7 +50,13 @@ func FuzzCompile(f *testing.F) {
 		if got := again.String(); got != printed {
 			t.Fatalf("print, parse, print changes\n%s\nto\n%s", printed, got)
 		}
-		if _, err := compile.Compile(m); err != nil && strings.Contains(err.Error(), "BUG") {
+		p, err := compile.Compile(m)
+		if err == nil {
+			err = graph.Verify(p.Module)
+		} else if !strings.Contains(err.Error(), "BUG") {
+			return
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -46,6 +46,9 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if err := graph.Verify(o); err != nil {
+				t.Errorf("from scratch: %v", err)
+			}
 			var counts strings.Builder
 			for _, s := range stats {
 				fmt.Fprintf(&counts, "%s:", s.Pass)

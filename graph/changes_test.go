@@ -57,6 +57,20 @@ func TestVerifyChangesRejectsMutations(t *testing.T) {
 	}
 }
 
+// outlineResult makes a region of the node of a function that gives its first result.
+func outlineResult(f *Func, args func(n *Node) []Value) {
+	old := f.results[0].Value.node
+	for _, n := range f.TakeNodes() {
+		if n != old {
+			f.Append(n)
+		}
+	}
+	n := f.Outline(testApply, nil, []*Node{old}, args(old), old.Results())
+	old.Replace(n.Results())
+	f.SetResult(0, n.Result(0))
+	f.Forget()
+}
+
 // TestVerifyChangesSeesChanges spoils a module that has been checked through the methods that passes use. What each of them notes
 // must let VerifyChanges find the fault.
 func TestVerifyChangesSeesChanges(t *testing.T) {
@@ -73,11 +87,19 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 		"Append":             {"operand", func(_ *Module, f *Func) { n := f.TakeNodes(); f.Append(n[4]) }},
 		"Append twice":       {"function", func(_ *Module, f *Func) { f.Append(f.nodes[0]) }},
 		"Append in a region": {"function", func(_ *Module, f *Func) { r := f.nodes[3].regions[0]; r.Append(r.nodes[0]) }},
-		"AppendCopy": {"inference", func(_ *Module, f *Func) {
-			f.AppendCopy(f.nodes[4], []Value{f.nodes[0].Result(1), f.nodes[0].Result(0)})
+		"Outline":            {"inference", func(_ *Module, f *Func) { outlineResult(f, func(n *Node) []Value { return n.in }) }},
+		"Outline of less":    {"operand", func(_ *Module, f *Func) { outlineResult(f, func(n *Node) []Value { return n.in[:1] }) }},
+		"Outline outside": {"operand", func(m *Module, f *Func) {
+			outlineResult(f, func(n *Node) []Value { n.in[1] = n.in[0]; return m.funcs[1].Params() })
 		}},
-		"AppendCopy of less":  {"inference", func(_ *Module, f *Func) { f.AppendCopy(f.nodes[4], f.nodes[4].in[:1]) }},
-		"AppendCopy outside":  {"operand", func(m *Module, f *Func) { f.AppendCopy(f.nodes[0], m.funcs[1].Params()) }},
+		"Outline of other types": {"inference", func(_ *Module, f *Func) {
+			outlineResult(f, func(n *Node) []Value {
+				n.SetOperand(0, f.nodes[0].Result(1))
+				n.SetOperand(1, n.in[0])
+				return n.in[:1]
+			})
+		}},
+		"Outline of a read":   {"closed", func(m *Module, _ *Func) { outlineResult(m.funcs[0], func(*Node) []Value { return nil }) }},
 		"Emit":                {"op", func(_ *Module, f *Func) { op := *testPair; f.Emit(&op, f.Params()[:1], nil) }},
 		"Emit a symbol":       {"symbol", mutations["symbol"]["result"]},
 		"Emit in initializer": {"closed", mutations["closed"]["read in initializer"]},
@@ -147,6 +169,9 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 			f.SetResult(0, f.results[0].Value.Current())
 			f.Forget()
 		},
+		"Outline": func(_ *Module, f *Func) {
+			outlineResult(f, func(n *Node) []Value { n.SetOperand(1, n.in[0]); return n.in[:1] })
+		},
 		"SetMeta": func(m *Module, _ *Func) { m.SetMeta("k", "v") },
 		"Region": func(_ *Module, f *Func) {
 			UnifyCaptures(f.Region("r", nil, func(*Func, []Value) []Value { return f.Params() }))
@@ -195,7 +220,7 @@ func TestPutBackIsNoChange(t *testing.T) {
 // list, or notes what it changes by touch, and belongs into the tests above.
 func TestExportedMethods(t *testing.T) {
 	known := strings.Fields(`
-		Func: Append AppendCopy Call Carries Const Emit Forget Input InputOf IsRegion Lookup Module Name Nodes Params Pos Region
+		Func: Append Call Carries Const Emit Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
 			Results Return Root Scalar SetNodes SetResult SetUpdate Splice String Symbols TakeNodes Update Updates
 		Node: Attrs BindRegions Func Index InlineBody NumResults Op OperandTypes Operands Pos Regions Replace Result ResultName Results Scope
 			SetOperand String Types

@@ -472,14 +472,83 @@ func (f *Func) Append(n *Node) {
 	f.push(n)
 }
 
-// AppendCopy appends a copy of a node of this or another function of the module, with its attributes, types, names, position and
-// scope, on other operands, which must be values of f of the types of the old ones. It is for passes; nodes that carry regions
-// are not copied.
-func (f *Func) AppendCopy(n *Node, in []Value) *Node {
-	k := &Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: f, pos: n.pos, scope: n.scope}
-	k.sound = n.sound && slices.EqualFunc(in, n.in, func(a, b Value) bool { return EqualTypes(a.Type(), b.Type()) })
-	f.Append(k)
-	return k
+// Outline appends a node of op that carries one region, and returns it. The region does what the given nodes of f do, which have been
+// taken and are not put back: it holds copies of them on parameters that stand for args, with their attributes, types, positions
+// and scopes. Their operands are args, results of nodes before, or constants, which are copied too. Of their results the given ones are the
+// region's. attrs must be as those of a Node. It is for passes; nodes that carry regions are not copied.
+func (f *Func) Outline(op *Op, attrs Attrs, nodes []*Node, args, results []Value) *Node {
+	var constants []*Node
+	operands := 0
+	for i, n := range nodes {
+		n.at = i // where its copy is found
+		operands += len(n.in)
+		for _, v := range n.in {
+			if v.node.op == constantOp && !slices.Contains(constants, v.node) && !slices.Contains(args, v) {
+				constants = append(constants, v.node)
+			}
+		}
+	}
+	last := nodes[len(nodes)-1]
+	r := &Func{name: op.Name, module: f.module, parent: f, detached: true, pos: last.pos}
+	store := make([]Node, 1+len(args)+len(constants)+len(nodes))
+	links := make([]*Node, len(args), len(store)-1+len(constants)+len(nodes))
+	values := make([]Value, len(args)+operands)
+	take := func(count int) (in []Value) {
+		in, values = values[:count:count], values[count:]
+		return in
+	}
+	fresh := func(n Node) *Node {
+		k := &store[0]
+		*k, store = n, store[1:]
+		return k
+	}
+	for i, v := range args {
+		links[i] = fresh(Node{op: paramOp, types: v.node.types[v.index : v.index+1 : v.index+1], fn: r, pos: last.pos, scope: last.scope, at: -1 - i})
+	}
+	r.params = links[:len(args):len(args)]
+	r.nodes = links[len(args) : len(args) : len(args)+len(constants)+len(nodes)]
+	copies := links[cap(r.nodes)+len(args) : cap(links)] // of constants, then of nodes
+	// The types are those of the operands of old, and symbols come from around the region: what has been checked of n holds for its copy.
+	copyNode := func(n *Node, in []Value) *Node {
+		k := fresh(Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: r, pos: n.pos, scope: n.scope, sound: n.sound, plain: n.plain})
+		r.push(k)
+		return k
+	}
+	inside := func(v Value) Value {
+		if at := v.node.at; at >= 0 && at < len(nodes) && nodes[at] == v.node {
+			return Value{copies[len(constants)+at], v.index}
+		}
+		if i := slices.Index(args, v); i >= 0 {
+			return Value{r.params[i], 0}
+		}
+		i := slices.Index(constants, v.node)
+		if i < 0 {
+			return v // for the verifier to find
+		}
+		if copies[i] == nil {
+			copies[i] = copyNode(v.node, nil)
+		}
+		return Value{copies[i], 0}
+	}
+	for i, n := range nodes {
+		in := take(len(n.in))
+		for k, v := range n.in {
+			in[k] = inside(v)
+		}
+		copies[len(constants)+i] = copyNode(n, in)
+	}
+	types := make([]Type, len(results))
+	r.results = make([]Result, len(results))
+	for i, v := range results {
+		r.results[i] = Result{strconv.Itoa(i), inside(v)}
+		types[i] = v.Type()
+	}
+	in := take(len(args))
+	copy(in, args)
+	n := fresh(Node{op: op, in: in, attrs: attrs, regions: []*Func{r}, types: types, fn: f, pos: last.pos, scope: last.scope})
+	f.push(n)
+	f.touch()
+	return n
 }
 
 // SetNodes replaces all nodes. It is for passes.

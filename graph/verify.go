@@ -113,6 +113,9 @@ var nodeRules = func() (of []*Rule) {
 	return of
 }()
 
+// placeRules are those of nodeRules that ask where a node stands.
+var placeRules = slices.DeleteFunc(slices.Clone(nodeRules), func(r *Rule) bool { return r.of != place })
+
 // Verify returns the faults of m as Diagnostics: those recorded when it was built, else those of the first
 // rule that m breaks. A module built without a recorded fault is valid unless a pass spoiled it or the
 // order of its functions is not that of their calls. Verify changes nothing.
@@ -309,7 +312,11 @@ func (v *verifier) walk(b *body) {
 }
 
 func (v *verifier) walkNode(b *body, n *Node) {
-	for _, r := range nodeRules {
+	rules := nodeRules
+	if v.trust && n != nil && n.sound && n.plain {
+		rules = placeRules
+	}
+	for _, r := range rules {
 		if v.trust && (r.of == local && n.sound || r.of == sizes && n.plain) {
 			continue
 		}
@@ -536,7 +543,10 @@ func (v *verifier) results(b *body) {
 	if b.carrier == nil && len(b.f.results) == 0 && len(b.f.updates) == 0 {
 		v.body(b, "want a result or an update, have neither")
 	}
-	seen := make(map[string]bool, len(b.f.results))
+	var seen map[string]bool
+	if len(b.f.results) > 1 {
+		seen = make(map[string]bool, len(b.f.results))
+	}
 	for _, r := range b.f.results {
 		switch fault := b.valueFault(r.Value, len(b.f.nodes)); {
 		case fault != "":
@@ -546,11 +556,16 @@ func (v *verifier) results(b *body) {
 		case seen[r.Name]:
 			v.body(b, "there are two results %q", r.Name)
 		}
-		seen[r.Name] = true
+		if seen != nil {
+			seen[r.Name] = true
+		}
 	}
 }
 
 func (v *verifier) updates(b *body) {
+	if len(b.f.updates) == 0 {
+		return
+	}
 	seen := make(map[*Variable]bool, len(b.f.updates))
 	for _, u := range b.f.updates {
 		if u.Var == nil || v.m.varByName[u.Var.name] != u.Var {
@@ -594,7 +609,9 @@ func (v *verifier) position(name string) int {
 
 func (v *verifier) calls(b *body, n *Node) {
 	for _, t := range n.types {
-		eachUnknown(t, func(id string) { note(&b.sum.sizes, id) })
+		if mayHaveUnknown(t) {
+			eachUnknown(t, func(id string) { note(&b.sum.sizes, id) })
+		}
 	}
 	if n.op == readOp {
 		b.sum.reads = true
@@ -802,6 +819,12 @@ func eachDim(t Type, visit func(Dim)) {
 	}
 }
 
+// mayHaveUnknown reports whether a type names an unknown size, or is none of a tensor.
+func mayHaveUnknown(t Type) bool {
+	tt, ok := t.(TensorType)
+	return !ok || slices.ContainsFunc(tt.Shape, hasUnknown)
+}
+
 // eachUnknown calls visit for the unknown sizes in a type.
 func eachUnknown(t Type, visit func(id string)) {
 	eachDim(t, func(d Dim) {
@@ -817,7 +840,9 @@ func eachUnknown(t Type, visit func(id string)) {
 func (n *Node) namesUnknown() (found bool) {
 	note := func(string) { found = true }
 	for _, t := range n.types {
-		eachUnknown(t, note)
+		if mayHaveUnknown(t) {
+			eachUnknown(t, note)
+		}
 	}
 	for _, a := range n.attrs {
 		switch x := a.Value.(type) {
@@ -832,10 +857,12 @@ func (n *Node) namesUnknown() (found bool) {
 
 // binds reports whether a symbol is in the type of a parameter of b or of the bodies around it.
 func (b *body) binds(symbol string) bool {
-	for ; b != nil; b = b.outer {
-		if b.symbol == symbol {
+	for o := b; o != nil; o = o.outer {
+		if o.symbol == symbol {
 			return true
 		}
+	}
+	for ; b != nil; b = b.outer {
 		if b.symbols == nil {
 			b.symbols = map[string]bool{}
 			for _, p := range b.f.params {
@@ -910,6 +937,14 @@ func (v *verifier) symbols(b *body, n *Node) {
 // symbolsOf checks the dims in a type of a node: in one that an attribute names, unknown sizes too. It reports whether there is
 // no fault.
 func (v *verifier) symbolsOf(b *body, n *Node, t Type, named bool) bool {
+	if tt, ok := t.(TensorType); ok {
+		for _, d := range tt.Shape {
+			if !v.dim(b, n, d, named) {
+				return false
+			}
+		}
+		return true
+	}
 	sound := true
 	eachDim(t, func(d Dim) { sound = sound && v.dim(b, n, d, named) })
 	return sound

@@ -95,6 +95,9 @@ func agree(g *randgraph.Graph, limits int) error {
 			if err != nil {
 				return fmt.Errorf("limit %d: %w", limit, err)
 			}
+			if err := graph.Verify(m); err != nil {
+				return fmt.Errorf("limit %d, from scratch: %w", limit, err)
+			}
 			results, next, err := interpret(m, g.Func, feeds, vars)
 			if err == nil {
 				err = expected.Compare(results, func(name string) *value.Tensor { return next[name] })

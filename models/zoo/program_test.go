@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/models/zoo"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/plan"
@@ -25,6 +26,9 @@ func compiled(t *testing.T, m *zoo.Model, opts ...compile.Option) *program.Progr
 	prog, err := compile.Compile(m.Build(), opts...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := graph.Verify(prog.Module); err != nil {
+		t.Fatalf("from scratch: %v", err)
 	}
 	return prog
 }

@@ -16,27 +16,40 @@ func init() {
 // Fusible reports whether a node can be one of several that a fused kernel computes: as an element of a map, as the
 // reduction that ends it, or as part of an epilogue.
 func Fusible(n *graph.Node) bool {
-	var in []graph.TensorType
-	for _, t := range n.OperandTypes() {
-		tt, ok := t.(graph.TensorType)
-		if !ok || !strip.Holds(tt.DType) || graph.HasUnknown(tt) {
-			return false
-		}
-		in = append(in, tt)
-	}
-	for _, t := range n.Types() {
-		if tt, ok := t.(graph.TensorType); !ok || !strip.Holds(tt.DType) || graph.HasUnknown(tt) {
-			return false
-		}
-	}
-	if len(in) == 0 {
+	if len(n.Operands()) == 0 {
 		return false
 	}
-	if _, ok := reductions[n.Op().Name]; ok {
-		return stripFloats.Has(in[0].DType)
+	_, reduces := reductions[n.Op().Name]
+	e, elementwise := elementwiseOps[n.Op().Name]
+	if !reduces && !elementwise {
+		return false
 	}
-	e, ok := elementwiseOps[n.Op().Name]
-	return ok && e.dtypes.Has(in[0].DType) && (e.match == nil || e.match(in, n.Attrs()))
+	holds := func(t graph.Type) bool {
+		tt, ok := t.(graph.TensorType)
+		return ok && strip.Holds(tt.DType) && !graph.HasUnknown(tt)
+	}
+	for _, v := range n.Operands() {
+		if !holds(v.Type()) {
+			return false
+		}
+	}
+	if slices.ContainsFunc(n.Types(), func(t graph.Type) bool { return !holds(t) }) {
+		return false
+	}
+	dt := n.Operands()[0].DType()
+	if reduces {
+		return stripFloats.Has(dt)
+	}
+	return e.dtypes.Has(dt) && (e.match == nil || e.match(tensorTypes(n), n.Attrs()))
+}
+
+// tensorTypes returns the types of a node's operands, which are tensors.
+func tensorTypes(n *graph.Node) []graph.TensorType {
+	types := make([]graph.TensorType, len(n.Operands()))
+	for i, v := range n.Operands() {
+		types[i], _ = v.TensorType()
+	}
+	return types
 }
 
 // reductions are the ops that may end an expression of package strip.

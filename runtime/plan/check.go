@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -175,10 +176,10 @@ func (c *checker) own(slot int, at, end int64) {
 	if c.views == nil {
 		c.views = map[int][]int{}
 	}
-	for _, o := range c.owners {
-		if o.at == at && o.end >= end {
-			c.views[o.slot] = append(c.views[o.slot], slot)
-		}
+	i, found := slices.BinarySearchFunc(c.owners, at, func(o owner, at int64) int { return cmp.Compare(o.at, at) })
+	if found && c.owners[i].end >= end {
+		o := c.owners[i].slot
+		c.views[o] = append(c.views[o], slot)
 	}
 }
 

@@ -14,6 +14,7 @@ package plan
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -189,8 +190,12 @@ func place(buffers []buffer, size, align func(*buffer) int64) (offsets []int64, 
 	}
 	var best []int
 	try := func(order []int) bool {
-		o, t := greedy(buffers, sizes, aligns, order)
-		if offsets != nil && t >= top {
+		limit := int64(math.MaxInt64)
+		if offsets != nil {
+			limit = top
+		}
+		o, t := greedy(buffers, sizes, aligns, order, limit)
+		if t >= limit {
 			return false
 		}
 		offsets, top, best = o, t, slices.Clone(order)
@@ -227,27 +232,33 @@ func place(buffers []buffer, size, align func(*buffer) int64) (offsets []int64, 
 	return offsets, top
 }
 
-// greedy places buffers in the given order, each as low as those placed before allow.
-func greedy(buffers []buffer, sizes, aligns []int64, order []int) (offsets []int64, top int64) {
+// greedy places buffers in the given order, each as low as those placed before allow. It gives up when the top reaches the limit.
+func greedy(buffers []buffer, sizes, aligns []int64, order []int, limit int64) (offsets []int64, top int64) {
+	type spot struct {
+		first, last int
+		at, end     int64
+	}
 	offsets = make([]int64, len(buffers))
-	placed := make([]int, 0, len(buffers)) // by offset
+	placed := make([]spot, 0, len(buffers)) // by place
 	for _, i := range order {
 		b := &buffers[i]
-		at := int64(0)
-		for _, j := range placed {
-			o := &buffers[j]
-			if o.last < b.first || o.first > b.last {
+		at, size, align := int64(0), sizes[i], aligns[i]
+		for j := range placed {
+			s := &placed[j]
+			if s.last < b.first || s.first > b.last {
 				continue
 			}
-			if at+sizes[i] <= offsets[j] {
+			if at+size <= s.at {
 				break
 			}
-			at = max(at, program.RoundUp(offsets[j]+sizes[j], aligns[i]))
+			at = max(at, program.RoundUp(s.end, align))
 		}
 		offsets[i] = at
-		top = max(top, at+sizes[i])
-		k, _ := slices.BinarySearchFunc(placed, at, func(j int, at int64) int { return cmp.Compare(offsets[j], at) })
-		placed = slices.Insert(placed, k, i)
+		if top = max(top, at+size); top >= limit {
+			return offsets, top
+		}
+		k, _ := slices.BinarySearchFunc(placed, at, func(s spot, at int64) int { return cmp.Compare(s.at, at) })
+		placed = slices.Insert(placed, k, spot{b.first, b.last, at, at + size})
 	}
 	return offsets, top
 }
