@@ -8,7 +8,8 @@ import (
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
-// arena is the memory of one call at a time, and what has been prepared to run in it: frames hold views of the memory.
+// arena is the memory of one call at a time, and what has been prepared to run in it: frames hold views of the memory, and of the
+// feeds of their last call.
 type arena struct {
 	mem    []byte
 	frames map[*binding]*frame
@@ -68,7 +69,7 @@ func (s *Session) takeArena(size int) (*arena, error) {
 }
 
 func (s *Session) putArena(a *arena) {
-	clear(a.in) // feeds are not kept
+	clear(a.in)
 	s.pool.Lock()
 	s.arenas = append(s.arenas, a)
 	s.pool.Unlock()

@@ -153,6 +153,9 @@ func (b *binding) layOut() error {
 		if p = plan.Make(f, "", types); p == nil {
 			return b.outOfMemory()
 		}
+		if err := plan.Check(f, p, 0); err != nil {
+			return fmt.Errorf("BUG: the plan of @%s: %w", f.Name, err)
+		}
 	} else if p.Symbol != "" {
 		d, ok := b.env[p.Symbol].Int()
 		if !ok {

@@ -66,6 +66,7 @@ func Weights(weights map[string]*value.Tensor) Option {
 
 // Observer is told of every instruction after it has run: the node that it computes, the operands as they were before
 // and the results, nil for one that nobody needs and the kernel leaves out. What it is given is its own. An error ends the call.
+// It must not call the session that it observes.
 type Observer func(n *graph.Node, in, out []value.Value) error
 
 // Observe lets an observer watch all calls of the session, which makes them slower. Several are told in turn.
