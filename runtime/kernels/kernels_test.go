@@ -76,7 +76,7 @@ func compare(op *graph.Op, dt graph.DType, n int) error {
 		spec.InTypes = append(spec.InTypes, types[i].(graph.TensorType))
 	}
 	spec.OutTypes = []graph.TensorType{graph.TypeOf(w).(graph.TensorType)}
-	run, err := k.Prepare(spec)
+	run, err := k.Bind(spec)
 	if err != nil {
 		return err
 	}

@@ -225,10 +225,11 @@ func TestForms(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	x, y := make([]float32, 4096), make([]float32, 4096)
+	p := prepared[float32](false, false, 16, 16, 16)
 	for name, f := range map[string]func(){
-		"Gemm":   func() { Gemm(false, false, 16, 16, 16, x, x, y) },
-		"Unary":  func() { Unary(Neg, y, x) },
-		"Binary": func() { Binary(Add, VV, y, x, x) },
+		"Product": func() { p.Run(x, x, y, nil) },
+		"Unary":   func() { Unary(Neg, y, x) },
+		"Binary":  func() { Binary(Add, VV, y, x, x) },
 	} {
 		if n := testing.AllocsPerRun(10, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
