@@ -37,8 +37,13 @@ var unaryRef = map[UnaryOp]func(float64) float64{
 		}
 		return 1 / (1 + math.Exp(-x))
 	},
-	ReLU: func(x float64) float64 { return max(x, 0) },
-	Erf:  math.Erf, Erfc: math.Erfc, Floor: math.Floor, Ceil: math.Ceil, Round: math.RoundToEven, Trunc: math.Trunc,
+	ReLU: func(x float64) float64 {
+		if x < 0 {
+			return 0
+		}
+		return x
+	},
+	Erf: math.Erf, Erfc: math.Erfc, Floor: math.Floor, Ceil: math.Ceil, Round: math.RoundToEven, Trunc: math.Trunc,
 }
 
 // within1ulp reports whether got is want rounded to T, or next to it.

@@ -159,9 +159,9 @@ func blockK(k int) int {
 
 func ceil(x, y int) int { return (x + y - 1) / y }
 
-func (e *engine[T]) Tile() (rows, cols int)     { return len(e.tiles[2]) - 1, 2 * e.lanes }
-func (e *engine[T]) MinWork() int               { return minWork }
-func (e *engine[T]) Scratch() int { return e.scratch }
+func (e *engine[T]) Tile() (rows, cols int) { return len(e.tiles[2]) - 1, 2 * e.lanes }
+func (e *engine[T]) MinWork() int           { return minWork }
+func (e *engine[T]) Scratch() int           { return e.scratch }
 
 // Multiply computes a part of a product: see [portable.Multiplier].
 func (e *engine[T]) Multiply(g *portable.Matrices[T], scratch []T, done portable.Done, i0, i1, j0, j1 int) {
