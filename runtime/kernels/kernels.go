@@ -102,7 +102,7 @@ var producers = map[string]func(s *Spec, epilogue portable.Epilogue) (Func, erro
 
 var table = map[string][]*Kernel{}
 
-// register adds a row. Rows of one op whose dtypes overlap must all have a Match, and at most one of them may match anything.
+// register adds a row. Of rows of one op whose dtypes overlap at most one may match; that needs a Match in each.
 func register(k *Kernel) {
 	if k.Op == "" || k.DTypes == 0 || (k.Bind == nil) != k.Alias {
 		panic(fmt.Sprintf("kernels: the row of %q needs Op, DTypes, and Bind or Alias", k.Op))
