@@ -12,7 +12,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/program"
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -228,10 +228,10 @@ func batch(t testing.TB, n, width int, phase float32) *value.Tensor {
 func TestThreadsAndBatches(t *testing.T) {
 	p := compiled(t, net())
 	x, target := batch(t, 200, 20, 0.5), batch(t, 200, 7, 0)
-	defer portable.SetThreads(0)
+	defer parallel.SetThreads(0)
 	var want string
 	for _, threads := range []int{1, 2, 3, 8} {
-		portable.SetThreads(threads)
+		parallel.SetThreads(threads)
 		s := session(t, p, runtime.Seed(3))
 		for range 3 {
 			if _, err := s.Run(context.Background(), "train", map[string]value.Value{"x": x, "t": target}); err != nil {

@@ -117,7 +117,7 @@ func prepare(k *kernels.Kernel, spec *kernels.Spec) (run kernels.Func, err error
 			err = fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
 		}
 	}()
-	return k.Prepare(spec)
+	return k.Bind(spec)
 }
 
 // load points slots at the tensors of this call.

@@ -117,7 +117,7 @@ func (s *sample) bind(in []value.Value) (*bound, error) {
 	for _, w := range b.want {
 		b.spec.OutTypes = append(b.spec.OutTypes, graph.TypeOf(w).(graph.TensorType))
 	}
-	if b.run, err = k.Prepare(b.spec); err != nil {
+	if b.run, err = k.Bind(b.spec); err != nil {
 		return nil, fmt.Errorf("kernel on %v: %w", types, err)
 	}
 	if b.run == nil {

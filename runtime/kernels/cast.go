@@ -5,7 +5,10 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
+
+// Casts from or to a dtype that strips do not hold.
 
 func init() {
 	for d, row := range map[graph.DType]func(to graph.DType, how conversion) binder{
@@ -15,7 +18,10 @@ func init() {
 	} {
 		register(&Kernel{
 			Op: "cast", DTypes: graph.DTypes(d),
-			Match: func(_ []graph.TensorType, attrs graph.Attrs) bool { return row(attrs.DType("to"), direct) != nil },
+			Match: func(_ []graph.TensorType, attrs graph.Attrs) bool {
+				to := attrs.DType("to")
+				return !(strip.Holds(d) && strip.Holds(to)) && row(to, direct) != nil
+			},
 			Bind: func(s *Spec) (Func, error) {
 				to, how := s.DType("to"), direct
 				switch {

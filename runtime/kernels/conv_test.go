@@ -86,7 +86,7 @@ func TestWindows(t *testing.T) {
 		{"avg_pool_grad", windows(2, none, square, ceil, inside, cells, size), []*value.Tensor{tensor(2, 3, 8, 9)}},
 	} {
 		row, c, want := boundTo(t, k.op, k.attrs, k.in...)
-		run, err := row.Prepare(c.Spec)
+		run, err := row.Bind(c.Spec)
 		if err != nil || run == nil {
 			t.Fatalf("%s: %v", k.op, err)
 		}
@@ -136,7 +136,7 @@ func TestMaxPoolGradOutOfRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	row, c, _ := boundTo(t, "max_pool_grad", graph.Attrs{attr("size", graph.Ints(3, 4))}, randomTensor(t, r, 1, 1, 2, 2), at)
-	run, err := row.Prepare(c.Spec)
+	run, err := row.Bind(c.Spec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestConvOfHoles(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 2))
 	row, c, _ := boundTo(t, "conv", windows(1, []int{far, far, 0, 0}, ints("dilations", []int{far, far}), attr("groups", int64(1))),
 		randomTensor(t, r, 1, 1, 2, 2), randomTensor(t, r, 1, 1, 2, 2))
-	if run, err := row.Prepare(c.Spec); run != nil || err != nil {
+	if run, err := row.Bind(c.Spec); run != nil || err != nil {
 		t.Errorf("the kernel is bound, %v", err)
 	}
 }

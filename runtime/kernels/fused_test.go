@@ -62,7 +62,7 @@ func prepare(t testing.TB, n *graph.Node, in []*value.Tensor) *prepared {
 		p.call.Out = append(p.call.Out, out)
 	}
 	var err error
-	if p.run, err = kernels.Lookup("fused", types, n.Attrs()).Prepare(spec); err != nil {
+	if p.run, err = kernels.Lookup("fused", types, n.Attrs()).Bind(spec); err != nil {
 		t.Fatal(err)
 	}
 	if p.run == nil {
@@ -478,7 +478,7 @@ func TestEpilogue(t *testing.T) {
 					return []graph.Value{c.build(p)}
 				}).Regions()[0].Nodes()[0]
 				spec := &kernels.Spec{Attrs: alone.Attrs(), Node: alone, InTypes: types[:2], OutTypes: []graph.TensorType{alone.Types()[0].(graph.TensorType)}}
-				run, err := kernels.Lookup(alone.Op().Name, []graph.Type{types[0], types[1]}, alone.Attrs()).Prepare(spec)
+				run, err := kernels.Lookup(alone.Op().Name, []graph.Type{types[0], types[1]}, alone.Attrs()).Bind(spec)
 				if err != nil {
 					t.Fatal(err)
 				}

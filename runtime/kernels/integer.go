@@ -6,69 +6,54 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
-// Element-wise ops on integers and truth values, and those on floats that no strip computes: plain loops.
+// Element-wise ops that no strip computes, and those on dtypes that strips do not hold: plain loops.
 
 func init() {
 	for op, rows := range map[string]map[graph.DType]binder{
-		"add":       onInts(plus[int8], plus[int16], plus[int32], plus[int64], plus[uint8], plus[uint16], plus[uint32], plus[uint64]),
-		"sub":       onInts(minus[int8], minus[int16], minus[int32], minus[int64], minus[uint8], minus[uint16], minus[uint32], minus[uint64]),
-		"mul":       onInts(times[int8], times[int16], times[int32], times[int64], times[uint8], times[uint16], times[uint32], times[uint64]),
-		"maximum":   onInts(larger[int8], larger[int16], larger[int32], larger[int64], larger[uint8], larger[uint16], larger[uint32], larger[uint64]),
-		"minimum":   onInts(smaller[int8], smaller[int16], smaller[int32], smaller[int64], smaller[uint8], smaller[uint16], smaller[uint32], smaller[uint64]),
-		"pow":       onInts(power[int8], power[int16], power[int32], power[int64], power[uint8], power[uint16], power[uint32], power[uint64]),
-		"div":       dividing(onInts(quotient[int8], quotient[int16], quotient[int32], quotient[int64], quotient[uint8], quotient[uint16], quotient[uint32], quotient[uint64])),
-		"floor_div": dividing(onInts(floored[int8], floored[int16], floored[int32], floored[int64], floored[uint8], floored[uint16], floored[uint32], floored[uint64])),
-		"remainder": dividing(onInts(modulo[int8], modulo[int16], modulo[int32], modulo[int64], modulo[uint8], modulo[uint16], modulo[uint32], modulo[uint64])),
-		"fmod":      dividing(onInts(rest[int8], rest[int16], rest[int32], rest[int64], rest[uint8], rest[uint16], rest[uint32], rest[uint64])),
+		"add":     narrow2(plus[int8], plus[int16], plus[uint8], plus[uint16], plus[uint32], plus[uint64]),
+		"sub":     narrow2(minus[int8], minus[int16], minus[uint8], minus[uint16], minus[uint32], minus[uint64]),
+		"mul":     narrow2(times[int8], times[int16], times[uint8], times[uint16], times[uint32], times[uint64]),
+		"maximum": narrow2(larger[int8], larger[int16], larger[uint8], larger[uint16], larger[uint32], larger[uint64]),
+		"minimum": narrow2(smaller[int8], smaller[int16], smaller[uint8], smaller[uint16], smaller[uint32], smaller[uint64]),
+
+		"pow": integers2(power[int8], power[int16], power[int32], power[int64], power[uint8], power[uint16], power[uint32], power[uint64]),
+		"div": dividing(integers2(quotient[int8], quotient[int16], quotient[int32], quotient[int64],
+			quotient[uint8], quotient[uint16], quotient[uint32], quotient[uint64])),
+		"floor_div": dividing(integers2(floored[int8], floored[int16], floored[int32], floored[int64],
+			floored[uint8], floored[uint16], floored[uint32], floored[uint64])),
+		"remainder": dividing(integers2(modulo[int8], modulo[int16], modulo[int32], modulo[int64],
+			modulo[uint8], modulo[uint16], modulo[uint32], modulo[uint64])),
+		"fmod": dividing(integers2(rest[int8], rest[int16], rest[int32], rest[int64], rest[uint8], rest[uint16], rest[uint32], rest[uint64])),
+
+		"equal":         narrow2(eq[int8], eq[int16], eq[uint8], eq[uint16], eq[uint32], eq[uint64]),
+		"not_equal":     narrow2(ne[int8], ne[int16], ne[uint8], ne[uint16], ne[uint32], ne[uint64]),
+		"less":          narrow2(lt[int8], lt[int16], lt[uint8], lt[uint16], lt[uint32], lt[uint64]),
+		"less_equal":    narrow2(le[int8], le[int16], le[uint8], le[uint16], le[uint32], le[uint64]),
+		"greater":       narrow2(gt[int8], gt[int16], gt[uint8], gt[uint16], gt[uint32], gt[uint64]),
+		"greater_equal": narrow2(ge[int8], ge[int16], ge[uint8], ge[uint16], ge[uint32], ge[uint64]),
+
+		"neg":    narrow1(opposite[int8], opposite[int16], opposite[uint8], opposite[uint16], opposite[uint32], opposite[uint64]),
+		"abs":    narrow1(size[int8], size[int16], size[uint8], size[uint16], size[uint32], size[uint64]),
+		"sign":   narrow1(signum[int8], signum[int16], signum[uint8], signum[uint16], signum[uint32], signum[uint64]),
+		"square": narrow1(squared[int8], squared[int16], squared[uint8], squared[uint16], squared[uint32], squared[uint64]),
+		"relu":   narrow1(positive[int8], positive[int16], positive[uint8], positive[uint16], positive[uint32], positive[uint64]),
 	} {
 		perDType(op, nil, rows)
 	}
-	for op, f := range map[string]func(a, b float64) float64{"floor_div": floorDiv, "remainder": remainder, "fmod": math.Mod} {
+	for op, f := range map[string]func(a, b float64) float64{"floor_div": floorDiv, "remainder": remainder} {
 		perDType(op, nil, map[graph.DType]binder{
 			graph.F32: zip(func(a, b float32) float32 { return float32(f(float64(a), float64(b))) }),
 			graph.F64: zip(f),
 		})
 	}
-	for op, f := range map[string]func(float64) float64{"asinh": math.Asinh, "acosh": math.Acosh, "atanh": math.Atanh, "erfc": math.Erfc} {
-		perDType(op, nil, map[graph.DType]binder{
-			graph.F32: each(func(x float32) float32 { return float32(f(float64(x))) }),
-			graph.F64: each(f),
-		})
-	}
-	perDType("neg", nil, onInts1(each(opposite[int8]), each(opposite[int16]), each(opposite[int32]), each(opposite[int64]),
-		each(opposite[uint8]), each(opposite[uint16]), each(opposite[uint32]), each(opposite[uint64])))
-	perDType("abs", nil, onInts1(each(size[int8]), each(size[int16]), each(size[int32]), each(size[int64]),
-		each(size[uint8]), each(size[uint16]), each(size[uint32]), each(size[uint64])))
-	perDType("sign", nil, onInts1(each(signum[int8]), each(signum[int16]), each(signum[int32]), each(signum[int64]),
-		each(signum[uint8]), each(signum[uint16]), each(signum[uint32]), each(signum[uint64])))
-	perDType("square", nil, onInts1(each(squared[int8]), each(squared[int16]), each(squared[int32]), each(squared[int64]),
-		each(squared[uint8]), each(squared[uint16]), each(squared[uint32]), each(squared[uint64])))
-	perDType("relu", nil, onInts1(each(positive[int8]), each(positive[int16]), each(positive[int32]), each(positive[int64]),
-		each(positive[uint8]), each(positive[uint16]), each(positive[uint32]), each(positive[uint64])))
-	perDType("isnan", nil, map[graph.DType]binder{
-		graph.F32: each(func(x float32) uint8 { return truth(x != x) }), graph.F64: each(func(x float64) uint8 { return truth(x != x) }),
-	})
-	perDType("isinf", nil, map[graph.DType]binder{
-		graph.F32: each(func(x float32) uint8 { return truth(math.IsInf(float64(x), 0)) }),
-		graph.F64: each(func(x float64) uint8 { return truth(math.IsInf(x, 0)) }),
-	})
-	perDType("not", nil, map[graph.DType]binder{graph.Bool: each(func(x uint8) uint8 { return 1 - x })})
-	perDType("and", nil, map[graph.DType]binder{graph.Bool: zip(func(a, b uint8) uint8 { return a & b })})
-	perDType("or", nil, map[graph.DType]binder{graph.Bool: zip(func(a, b uint8) uint8 { return a | b })})
-	perDType("xor", nil, map[graph.DType]binder{graph.Bool: zip(func(a, b uint8) uint8 { return a ^ b })})
-	perDType("equal", nil, compared(map[graph.DType]binder{graph.Bool: zip(func(a, b uint8) uint8 { return truth(a == b) })},
-		eq[int8], eq[int16], eq[int32], eq[int64], eq[uint8], eq[uint16], eq[uint32], eq[uint64]))
-	perDType("not_equal", nil, compared(map[graph.DType]binder{graph.Bool: zip(func(a, b uint8) uint8 { return truth(a != b) })},
-		ne[int8], ne[int16], ne[int32], ne[int64], ne[uint8], ne[uint16], ne[uint32], ne[uint64]))
-	perDType("less", nil, compared(nil, lt[int8], lt[int16], lt[int32], lt[int64], lt[uint8], lt[uint16], lt[uint32], lt[uint64]))
-	perDType("less_equal", nil, compared(nil, le[int8], le[int16], le[int32], le[int64], le[uint8], le[uint16], le[uint32], le[uint64]))
-	perDType("greater", nil, compared(nil, gt[int8], gt[int16], gt[int32], gt[int64], gt[uint8], gt[uint16], gt[uint32], gt[uint64]))
-	perDType("greater_equal", nil, compared(nil, ge[int8], ge[int16], ge[int32], ge[int64], ge[uint8], ge[uint16], ge[uint32], ge[uint64]))
 	register(&Kernel{
 		Op: "where", DTypes: graph.Bools,
-		Match: func(in []graph.TensorType, _ graph.Attrs) bool { return wide.Has(in[1].DType) },
+		Match: func(in []graph.TensorType, _ graph.Attrs) bool {
+			return wide.Has(in[1].DType) && !strip.Holds(in[1].DType)
+		},
 		Bind: func(s *Spec) (Func, error) {
 			return bySize(s.OutTypes[0].DType, func() (Func, error) { return choose[uint8](s) },
 				func() (Func, error) { return choose[uint16](s) },
@@ -188,29 +173,31 @@ func remainder(a, b float64) float64 {
 	return r
 }
 
-// onInts1 names the binders by their dtypes.
-func onInts1(i8, i16, i32, i64, u8, u16, u32, u64 binder) map[graph.DType]binder {
-	return map[graph.DType]binder{
-		graph.I8: i8, graph.I16: i16, graph.I32: i32, graph.I64: i64, graph.U8: u8, graph.U16: u16, graph.U32: u32, graph.U64: u64,
-	}
-}
-
-// onInts returns the binders of a binary op.
-func onInts(i8 func(a, b int8) int8, i16 func(a, b int16) int16, i32 func(a, b int32) int32, i64 func(a, b int64) int64,
+// integers2 returns the binders of a function of the elements of two operands, broadcast, on all integers.
+func integers2(i8 func(a, b int8) int8, i16 func(a, b int16) int16, i32 func(a, b int32) int32, i64 func(a, b int64) int64,
 	u8 func(a, b uint8) uint8, u16 func(a, b uint16) uint16, u32 func(a, b uint32) uint32, u64 func(a, b uint64) uint64,
 ) map[graph.DType]binder {
-	return onInts1(zip(i8), zip(i16), zip(i32), zip(i64), zip(u8), zip(u16), zip(u32), zip(u64))
+	rows := narrow2(i8, i16, u8, u16, u32, u64)
+	rows[graph.I32], rows[graph.I64] = zip(i32), zip(i64)
+	return rows
 }
 
-// compared adds the binders of a comparison to rows.
-func compared(rows map[graph.DType]binder, i8 func(a, b int8) uint8, i16 func(a, b int16) uint8, i32 func(a, b int32) uint8, i64 func(a, b int64) uint8,
-	u8 func(a, b uint8) uint8, u16 func(a, b uint16) uint8, u32 func(a, b uint32) uint8, u64 func(a, b uint64) uint8,
+// narrow2 is integers2 for those that strips do not hold; the results may be truth values.
+func narrow2[A, B, C, D, E, F portable.Number](i8 func(a, b int8) A, i16 func(a, b int16) B,
+	u8 func(a, b uint8) C, u16 func(a, b uint16) D, u32 func(a, b uint32) E, u64 func(a, b uint64) F,
 ) map[graph.DType]binder {
-	all := onInts1(zip(i8), zip(i16), zip(i32), zip(i64), zip(u8), zip(u16), zip(u32), zip(u64))
-	for d, b := range rows {
-		all[d] = b
+	return map[graph.DType]binder{
+		graph.I8: zip(i8), graph.I16: zip(i16), graph.U8: zip(u8), graph.U16: zip(u16), graph.U32: zip(u32), graph.U64: zip(u64),
 	}
-	return all
+}
+
+// narrow1 is narrow2 for functions of one operand.
+func narrow1(i8 func(int8) int8, i16 func(int16) int16,
+	u8 func(uint8) uint8, u16 func(uint16) uint16, u32 func(uint32) uint32, u64 func(uint64) uint64,
+) map[graph.DType]binder {
+	return map[graph.DType]binder{
+		graph.I8: each(i8), graph.I16: each(i16), graph.U8: each(u8), graph.U16: each(u16), graph.U32: each(u32), graph.U64: each(u64),
+	}
 }
 
 // dividing makes binders refuse zeros in the second operand of a call that has results.

@@ -47,7 +47,7 @@ type Kernel struct {
 	// Match, if set, narrows the kernel down to operand types and attributes that it takes.
 	Match func(in []graph.TensorType, attrs graph.Attrs) bool
 	// Alias marks a kernel that moves no data: the first result is the first operand's storage with another shape, and
-	// there is neither Run nor Bind.
+	// there is no Bind.
 	Alias bool
 	// InPlace lists the operands whose storage the first result may take, as graph.Op.InPlace does for the reference: the
 	// kernel then reads an element of the operand no later than it writes that of the result.
@@ -57,10 +57,8 @@ type Kernel struct {
 	// Pack, if set, returns a constant operand in the layout that the kernel reads it in, nil if it is to stay as it is. The
 	// compiler calls it once; Spec.Packed then holds what it returned, which does not change.
 	Pack func(attrs graph.Attrs, operand int, t *value.Tensor) any
-	// Run computes the results.
-	Run Func
-	// Bind, in place of Run, prepares a kernel for sizes: plans, scratch and tasks are made here, so that the Func
-	// it returns does not allocate. nil, nil leaves the node to the reference.
+	// Bind prepares the kernel for sizes: plans, scratch and tasks are made here, so that the Func it returns does not
+	// allocate. nil, nil leaves the node to the reference.
 	Bind func(s *Spec) (Func, error)
 }
 
@@ -98,23 +96,21 @@ func producerOf(n *graph.Node) *graph.Node {
 	return nil
 }
 
-// Prepare returns the function that computes a node of the given sizes, nil if the kernel leaves it to the reference.
-func (k *Kernel) Prepare(s *Spec) (Func, error) {
-	if k.Bind == nil {
-		return k.Run, nil
-	}
-	return k.Bind(s)
-}
-
 // producers are the ops whose kernels take an epilogue, each with the function that binds the op to sizes: what it returns
 // calls Apply once for every element of the first result, and is otherwise as Kernel.Bind says. A nil epilogue is none.
 var producers = map[string]func(s *Spec, epilogue portable.Epilogue) (Func, error){}
 
 var table = map[string][]*Kernel{}
 
+// register adds a row. Of rows of one op whose dtypes overlap at most one may match; that needs a Match in each.
 func register(k *Kernel) {
-	if k.Op == "" || k.DTypes == 0 || k.Run == nil && k.Bind == nil && !k.Alias {
-		panic(fmt.Sprintf("kernels: the row of %q needs Op, DTypes, and Run or Bind", k.Op))
+	if k.Op == "" || k.DTypes == 0 || (k.Bind == nil) != k.Alias {
+		panic(fmt.Sprintf("kernels: the row of %q needs Op, DTypes, and Bind or Alias", k.Op))
+	}
+	for _, other := range table[k.Op] {
+		if k.DTypes&other.DTypes != 0 && (k.Match == nil || other.Match == nil) {
+			panic(fmt.Sprintf("kernels: two rows of %q take %v", k.Op, k.DTypes&other.DTypes))
+		}
 	}
 	table[k.Op] = append(table[k.Op], k)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
@@ -76,7 +77,7 @@ func compare(op *graph.Op, dt graph.DType, n int) error {
 		spec.InTypes = append(spec.InTypes, types[i].(graph.TensorType))
 	}
 	spec.OutTypes = []graph.TensorType{graph.TypeOf(w).(graph.TensorType)}
-	run, err := k.Prepare(spec)
+	run, err := k.Bind(spec)
 	if err != nil {
 		return err
 	}
@@ -116,4 +117,46 @@ func misaligned(t *value.Tensor) (*value.Tensor, error) {
 	bytes := room.Bytes()[size:]
 	copy(bytes, t.Bytes())
 	return value.FromBytes(t.DType(), bytes, t.Shape()...)
+}
+
+// TestOneRow looks for operands that two rows of an op match, of those that tell rows apart by Match.
+func TestOneRow(t *testing.T) {
+	matching := func(op string, attrs graph.Attrs, dtypes ...graph.DType) (n int) {
+		types := make([]graph.TensorType, len(dtypes))
+		for i, dt := range dtypes {
+			types[i] = graph.TensorType{DType: dt}
+		}
+		for _, k := range kernels.Rows(op) {
+			if k.DTypes.Has(dtypes[0]) && (k.Match == nil || k.Match(types, attrs)) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, from := range value.DTypes() {
+		if n := matching("where", nil, graph.Bool, from, from); n > 1 || n == 0 && from.Bits() >= 8 {
+			t.Errorf("%d rows of where match %v", n, from)
+		}
+		for _, to := range value.DTypes() {
+			if n := matching("cast", graph.Attrs{{Name: "to", Value: to}}, from); n > 1 {
+				t.Errorf("%d rows of cast match %v to %v", n, from, to)
+			}
+		}
+		for _, op := range []string{"random_uniform", "random_normal"} {
+			if n := matching(op, graph.Attrs{{Name: "dtype", Value: from}}, graph.U64); n > 1 {
+				t.Errorf("%d rows of %s match %v", n, op, from)
+			}
+		}
+	}
+	tried := []string{"where", "cast", "random_uniform", "random_normal"}
+	for _, op := range graph.Ops() {
+		rows := kernels.Rows(op.Name)
+		for i, k := range rows {
+			for _, other := range rows[:i] {
+				if k.DTypes&other.DTypes != 0 && !slices.Contains(tried, op.Name) {
+					t.Errorf("two rows of %s take %v: try here what they match", op.Name, k.DTypes&other.DTypes)
+				}
+			}
+		}
+	}
 }

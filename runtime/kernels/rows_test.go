@@ -52,7 +52,7 @@ func bindNode(t *testing.T, op string, attrs graph.Attrs, in ...*value.Tensor) n
 	if k == nil {
 		return n
 	}
-	run, err := k.Prepare(spec)
+	run, err := k.Bind(spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 
 func runConv[T Float](p Conv2DParams, y, x, w []T) { NewConv2D[T](p, nil).Run(y, x, w, nil) }
@@ -176,8 +178,8 @@ func BenchmarkConv2D(b *testing.B) {
 		for _, th := range []int{1, 2} {
 			run := func(name string, f func()) {
 				b.Run(fmt.Sprintf("%s/%s/threads=%d", l.name, name, th), func(b *testing.B) {
-					SetThreads(th)
-					defer SetThreads(0)
+					parallel.SetThreads(th)
+					defer parallel.SetThreads(0)
 					b.ReportAllocs()
 					for b.Loop() {
 						f()

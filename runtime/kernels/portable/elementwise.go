@@ -44,7 +44,7 @@ const (
 	Acosh
 	Atanh
 	Sigmoid
-	ReLU // max(x, 0); NaN stays
+	ReLU // 0 where x is negative; zeros and NaN stay
 	Erf
 	Erfc
 	Floor
@@ -94,9 +94,7 @@ func Unary[T Float](op UnaryOp, y, x []T) {
 			y[i] = 1 / v
 		}
 	case ReLU:
-		for i, v := range x {
-			y[i] = max(v, 0)
-		}
+		relu(y, x)
 	case Exp:
 		each(y, x, expFunc[T]())
 	case Tanh:
@@ -153,6 +151,27 @@ func Unary[T Float](op UnaryOp, y, x []T) {
 		each(y, x, math.Trunc)
 	default:
 		panic(fmt.Sprintf("portable: unknown unary op %d", op))
+	}
+}
+
+// relu chooses between the bits of x and 0, for which there is an instruction: random signs would make a branch slow.
+func relu[T Float](y, x []T) {
+	if is32[T]() {
+		for i, v := range x {
+			b := math.Float32bits(float32(v))
+			if v < 0 {
+				b = 0
+			}
+			y[i] = T(math.Float32frombits(b))
+		}
+		return
+	}
+	for i, v := range x {
+		b := math.Float64bits(float64(v))
+		if v < 0 {
+			b = 0
+		}
+		y[i] = T(math.Float64frombits(b))
 	}
 }
 

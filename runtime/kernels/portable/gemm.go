@@ -27,75 +27,18 @@ const (
 	gemmNarrow = 6
 )
 
-// Gemm computes C = op(A)·op(B) for contiguous row-major matrices: C is m x n,
-// op(A) is m x k and stored as k x m if transA, op(B) is k x n and stored as
-// n x k if transB. With k == 0, C is zero. A row of C has the same bits for any
-// m, a column for any n.
-func Gemm[T Float](transA, transB bool, m, n, k int, a, b, c []T) {
-	lda, ldb := k, n
-	if transA {
-		lda = m
-	}
-	if transB {
-		ldb = k
-	}
-	GemmStrided(transA, transB, m, n, k, a, lda, b, ldb, c, n, false)
-}
-
-// GemmStrided is Gemm on matrices whose rows, as stored, are lda, ldb and ldc
-// elements apart. If accumulate, it adds the product to C, block of K by block.
-func GemmStrided[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool) {
-	plainOf[T]().products.Multiply(Plain[T](), Matrices[T]{
-		TransA: transA, TransB: transB, M: m, N: n, K: k, A: a, Lda: lda, B: b, Ldb: ldb, C: c, Ldc: ldc, Accumulate: accumulate,
-	})
-}
-
-// BatchGemm computes a contiguous batch of products C[i] = op(A[i])·op(B[i])
-// over the index space of the dims in batch. The matrices of A (of B) are
-// contiguous; their element strides along the dims of batch are in strideA
-// (strideB), where 0 broadcasts.
-func BatchGemm[T Float](transA, transB bool, batch []int, m, n, k int, a []T, strideA []int, b []T, strideB []int, c []T) {
-	lda, ldb := k, n
-	if transA {
-		lda = m
-	}
-	if transB {
-		ldb = k
-	}
-	plainOf[T]().products.Batch(Plain[T](), Matrices[T]{
-		TransA: transA, TransB: transB, M: m, N: n, K: k, A: a, Lda: lda, B: b, Ldb: ldb, C: c, Ldc: n,
-	}, batch, strideA, strideB)
-}
-
 // plain is the Multiplier in plain Go.
-type plain[T Float] struct {
-	scratch  Pool[T]
-	products Products[T]
-}
-
-func newPlain[T Float]() *plain[T] { return &plain[T]{scratch: Pool[T]{Len: (tileM + tileN) * tileK}} }
-
-var plainF32, plainF64 = newPlain[float32](), newPlain[float64]()
-
-func plainOf[T Float]() *plain[T] {
-	if p, ok := any(plainF32).(*plain[T]); ok {
-		return p
-	}
-	if p, ok := any(plainF64).(*plain[T]); ok {
-		return p
-	}
-	return newPlain[T]()
-}
+type plain[T Float] struct{}
 
 // Plain returns the Multiplier in plain Go.
-func Plain[T Float]() Multiplier[T] { return plainOf[T]() }
+func Plain[T Float]() Multiplier[T] { return plain[T]{} }
 
-func (*plain[T]) Tile() (rows, cols int) { return tileM / 4, tileN }
-func (*plain[T]) MinWork() int           { return serialWork * 4 }
-func (p *plain[T]) Scratch() *Pool[T]    { return &p.scratch }
+func (plain[T]) Tile() (rows, cols int) { return tileM / 4, tileN }
+func (plain[T]) MinWork() int           { return serialWork * 4 }
+func (plain[T]) Scratch() int           { return (tileM + tileN) * tileK }
 
 // Multiply computes a part of a product tile by tile.
-func (*plain[T]) Multiply(m *Matrices[T], scratch []T, done Done, i0, i1, j0, j1 int) {
+func (plain[T]) Multiply(m *Matrices[T], scratch []T, done Done, i0, i1, j0, j1 int) {
 	g := gemm[T]{
 		m.TransA, m.TransB, i1 - i0, j1 - j0, m.K,
 		m.A, m.Lda, m.B, m.Ldb, m.C[i0*m.Ldc+j0:], m.Ldc, m.Accumulate,
@@ -116,7 +59,7 @@ func (*plain[T]) Multiply(m *Matrices[T], scratch []T, done Done, i0, i1, j0, j1
 	} else {
 		g.b = g.b[j0:]
 	}
-	across := ceil(g.n, tileN)
+	across := ceilDiv(g.n, tileN)
 	for t := range g.tiles() {
 		g.tile(t, scratch)
 		i, j := t/across*tileM, t%across*tileN
@@ -124,7 +67,7 @@ func (*plain[T]) Multiply(m *Matrices[T], scratch []T, done Done, i0, i1, j0, j1
 	}
 }
 
-// gemm is one product: see GemmStrided for the meaning of its fields.
+// gemm is one product: see Matrices for the meaning of its fields.
 type gemm[T Float] struct {
 	transA, transB bool
 	m, n, k        int
@@ -494,12 +437,12 @@ func peakLoop(n int, x float32) float32 {
 }
 
 // PackA lays op(A) out in rows.
-func (p *plain[T]) PackA(trans bool, m, k int, x []T, ld int) *Packed[T] {
+func (p plain[T]) PackA(trans bool, m, k int, x []T, ld int) *Packed[T] {
 	return NewPacked(p, "a", m, k, packRows(!trans, m, k, x, ld))
 }
 
 // PackB lays op(B) out in columns.
-func (p *plain[T]) PackB(trans bool, k, n int, x []T, ld int) *Packed[T] {
+func (p plain[T]) PackB(trans bool, k, n int, x []T, ld int) *Packed[T] {
 	return NewPacked(p, "b", k, n, packRows(trans, n, k, x, ld))
 }
 

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 
 func randSlice[T Float](r *rand.Rand, n int) []T {
@@ -65,14 +67,30 @@ func near[T Float](t *testing.T, what string, got []T, want, tol []float64) {
 	}
 }
 
+// prepared returns the product of contiguous matrices.
+func prepared[T Float](transA, transB bool, m, n, k int) *Product[T] {
+	g := Matrices[T]{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n}
+	if transA {
+		g.Lda = m
+	}
+	if transB {
+		g.Ldb = k
+	}
+	return NewProduct(Plain[T](), g, nil, nil, nil)
+}
+
+func multiply[T Float](transA, transB bool, m, n, k int, a, b, c []T) {
+	prepared[T](transA, transB, m, n, k).Run(a, b, c, nil)
+}
+
 // withThreads runs f under 1, 2, 3 and 8 threads and checks that the results
 // have the same bits.
 func withThreads[T Float](t *testing.T, what string, f func() []T) []T {
 	t.Helper()
-	defer SetThreads(0)
+	defer parallel.SetThreads(0)
 	var want []T
 	for _, n := range []int{1, 2, 3, 8} {
-		SetThreads(n)
+		parallel.SetThreads(n)
 		got := f()
 		if want == nil {
 			want = got
@@ -135,7 +153,7 @@ func testGemm[T Float](t *testing.T) {
 			a, b := randSlice[T](r, m*k), randSlice[T](r, k*n)
 			run := func() []T {
 				c := filled(m*n, T(math.NaN()))
-				Gemm(ta, tb, m, n, k, a, b, c)
+				multiply(ta, tb, m, n, k, a, b, c)
 				return c
 			}
 			got := withThreads(t, what, run)
@@ -145,13 +163,13 @@ func testGemm[T Float](t *testing.T) {
 			if m > 0 && n > 0 && !ta {
 				c := make([]T, n)
 				i := m - 1
-				Gemm(ta, tb, 1, n, k, a[i*k:], b, c)
+				multiply(ta, tb, 1, n, k, a[i*k:], b, c)
 				sameBits(t, what+" last row", c, got[i*n:])
 			}
 			if m > 0 && n > 0 && tb {
 				c := make([]T, m)
 				j := n - 1
-				Gemm(ta, tb, m, 1, k, a, b[j*k:], c)
+				multiply(ta, tb, m, 1, k, a, b[j*k:], c)
 				for i := range m {
 					sameBits(t, what+" last column", c[i:i+1], got[i*n+j:][:1])
 				}
@@ -167,7 +185,7 @@ func testGemm[T Float](t *testing.T) {
 				transposeInto(bt, b, k, n, k)
 			}
 			c := make([]T, m*n)
-			Gemm(false, false, m, n, k, at, bt, c)
+			multiply(false, false, m, n, k, at, bt, c)
 			sameBits(t, what+" layouts", c, got)
 		}
 	}
@@ -206,13 +224,14 @@ func TestDotTiles(t *testing.T) {
 	}
 }
 
-func TestGemmStrided(t *testing.T) {
+func TestAccumulate(t *testing.T) {
 	r := newRand(2)
 	m, n, k := 5, 6, 300
 	a, b := randSlice[float32](r, m*k), randSlice[float32](r, k*n)
 	c := randSlice[float32](r, m*(n+3))
 	was := append([]float32(nil), c...)
-	GemmStrided(false, false, m, n, k, a, k, b, n, c, n+3, true)
+	g := Matrices[float32]{M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n + 3, Accumulate: true}
+	NewProduct(Plain[float32](), g, nil, nil, nil).Run(a, b, c, nil)
 	want, tol := naiveGemm(false, false, m, n, k, a, b)
 	for i := range m {
 		w := want[i*n : (i+1)*n]
@@ -234,14 +253,14 @@ func TestGemmSpecials(t *testing.T) {
 			a, b := filled(m*3, 0.0), filled(3*n, 0.0)
 			b[0], b[n] = inf, 1
 			c := make([]float64, m*n)
-			Gemm(false, false, m, n, 3, a, b, c)
+			multiply(false, false, m, n, 3, a, b, c)
 			for i := range m {
 				if !math.IsNaN(c[i*n]) {
 					t.Errorf("0*Inf gave %v", c[i*n])
 				}
 			}
 			b[0] = nan
-			Gemm(false, false, m, n, 3, a, b, c)
+			multiply(false, false, m, n, 3, a, b, c)
 			if !math.IsNaN(c[0]) {
 				t.Errorf("0*NaN gave %v", c[0])
 			}
@@ -249,19 +268,20 @@ func TestGemmSpecials(t *testing.T) {
 	}
 }
 
-func TestBatchGemm(t *testing.T) {
+func TestBatch(t *testing.T) {
 	r := newRand(3)
 	const m, n, k = 17, 33, 40
 	a, b := randSlice[float32](r, 3*m*k), randSlice[float32](r, 2*k*n)
 	got := withThreads(t, "batch", func() []float32 {
 		c := make([]float32, 3*2*m*n)
-		BatchGemm(false, true, []int{3, 2}, m, n, k, a, []int{m * k, 0}, b, []int{0, k * n}, c)
+		g := Matrices[float32]{TransB: true, M: m, N: n, K: k, Lda: k, Ldb: k, Ldc: n}
+		NewProduct(Plain[float32](), g, []int{3, 2}, []int{m * k, 0}, []int{0, k * n}).Run(a, b, c, nil)
 		return c
 	})
 	for i := range 3 {
 		for j := range 2 {
 			c := make([]float32, m*n)
-			Gemm(false, true, m, n, k, a[i*m*k:], b[j*k*n:], c)
+			multiply(false, true, m, n, k, a[i*m*k:], b[j*k*n:], c)
 			sameBits(t, "one of the batch", got[(i*2+j)*m*n:][:m*n], c)
 		}
 	}
@@ -273,17 +293,18 @@ func TestGemmPanicsOnShortSlice(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	Gemm(false, false, 2, 2, 2, make([]float32, 3), make([]float32, 4), make([]float32, 4))
+	multiply(false, false, 2, 2, 2, make([]float32, 3), make([]float32, 4), make([]float32, 4))
 }
 
 func benchGemm[T Float](b *testing.B, threads, m, n, k int, ta, tb bool) {
-	SetThreads(threads)
-	defer SetThreads(0)
+	parallel.SetThreads(threads)
+	defer parallel.SetThreads(0)
 	r := newRand(1)
 	x, y, z := randSlice[T](r, m*k), randSlice[T](r, k*n), make([]T, m*n)
+	p := prepared[T](ta, tb, m, n, k)
 	b.ReportAllocs()
 	for b.Loop() {
-		Gemm(ta, tb, m, n, k, x, y, z)
+		p.Run(x, y, z, nil)
 	}
 	b.ReportMetric(float64(b.N)*2*float64(m)*float64(n)*float64(k)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }

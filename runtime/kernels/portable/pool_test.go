@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 
 var poolCases = []Pool2DParams{
@@ -114,8 +116,8 @@ func BenchmarkPool(b *testing.B) {
 	r := newRand(1)
 	x := randSlice[float32](r, 64*6*28*28)
 	y, idx, dx := make([]float32, len(x)/4), make([]int64, len(x)/4), make([]float32, len(x))
-	SetThreads(1)
-	defer SetThreads(0)
+	parallel.SetThreads(1)
+	defer parallel.SetThreads(0)
 	maxPool, avgPool := NewMaxPool2D[float32](p, nil), NewAvgPool2D[float32](p, true, nil)
 	maxGrad, avgGrad := NewMaxPool2DGrad[float32](p, true), NewAvgPool2DGrad[float32](p, true)
 	for _, k := range []struct {

@@ -3,8 +3,6 @@ package portable
 import (
 	"fmt"
 	"math/bits"
-	"sync"
-	"unsafe"
 
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
@@ -50,8 +48,8 @@ type Multiplier[T Float] interface {
 	Tile() (rows, cols int)
 	// MinWork returns the number of multiply-adds that are worth handing to another goroutine.
 	MinWork() int
-	// Scratch returns the memory that calls of Multiply take turns to use.
-	Scratch() *Pool[T]
+	// Scratch returns how many elements of scratch Multiply needs; it starts at a multiple of 64 bytes.
+	Scratch() int
 	// PackA and PackB return an operand in the order in which Multiply reads it: products with it have the same bits. What is in x
 	// is copied.
 	PackA(trans bool, m, k int, x []T, ld int) *Packed[T]
@@ -82,40 +80,6 @@ func (d Done) Columns(rows, width int) int {
 	return max(1, max(blockElements/max(rows, 1), 64)/width) * width
 }
 
-// Pool is a free list of scratch, all of one length. It keeps what it has: as many as were ever in use at the same time.
-type Pool[T Float] struct {
-	// Len is the length of a scratch, which starts at a multiple of 64 bytes.
-	Len  int
-	mu   sync.Mutex
-	free [][]T
-}
-
-// Get returns scratch, which holds anything.
-func (p *Pool[T]) Get() []T {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.free); n > 0 {
-		s := p.free[n-1]
-		p.free = p.free[:n-1]
-		return s
-	}
-	return Aligned[T](p.Len)
-}
-
-// Put gives back what Get returned.
-func (p *Pool[T]) Put(s []T) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.free = append(p.free, s)
-}
-
-// Aligned returns n elements that start at a multiple of 64 bytes.
-func Aligned[T Float](n int) []T {
-	s := make([]T, n+16)
-	at := uintptr(unsafe.Pointer(unsafe.SliceData(s)))
-	return s[(-at&63)/unsafe.Sizeof(s[0]):][:n:n]
-}
-
 // Product is a matrix product of fixed shape, or a batch of them, to be run again and again. Runs of one Product must not overlap.
 type Product[T Float] struct {
 	by                      Multiplier[T]
@@ -141,15 +105,8 @@ type worker[T Float] struct {
 // batch: A and B step by strideA and strideB elements along each, 0 where they broadcast; each C follows the one before,
 // M rows of Ldc elements. No dims are one product.
 func NewProduct[T Float](by Multiplier[T], g Matrices[T], batch, strideA, strideB []int) *Product[T] {
-	p := new(Product[T])
-	p.set(by, g, batch, strideA, strideB)
-	return p
-}
-
-func (p *Product[T]) set(by Multiplier[T], g Matrices[T], batch, strideA, strideB []int) {
 	g.K = max(g.K, 0)
-	p.by, p.g, p.batch, p.strideA, p.strideB = by, g, batch, strideA, strideB
-	p.count, p.lastA, p.lastB = 1, 0, 0
+	p := &Product[T]{by: by, g: g, batch: batch, strideA: strideA, strideB: strideB, count: 1}
 	for i, d := range batch {
 		p.count *= d
 		p.lastA += (d - 1) * strideA[i]
@@ -167,7 +124,10 @@ func (p *Product[T]) set(by Multiplier[T], g Matrices[T], batch, strideA, stride
 			panic(fmt.Sprintf("gemm: %s is not packed for this product: it is %s, %d x %d", operand.name, x.operand, x.Rows, x.Cols))
 		}
 	}
-	p.threads = 0
+	if p.count > 0 && g.M > 0 && g.N > 0 {
+		reserve[T](by.Scratch(), 0)
+	}
+	return p
 }
 
 // Run computes the products, and calls the epilogue, if there is one, for all elements of C. The rows of C are numbered through the
@@ -195,7 +155,7 @@ func (p *Product[T]) Run(a, b, c []T, epilogue Epilogue) {
 	}
 	for i := range p.workers {
 		if s := p.workers[i].scratch; s != nil {
-			p.by.Scratch().Put(s)
+			give(s)
 			p.workers[i] = worker[T]{}
 		}
 	}
@@ -252,9 +212,9 @@ func (p *Product[T]) plan(threads int) {
 		chunks := 4 * threads
 		p.group = max(1, min(p.count/chunks, int(float64(p.count)*least/work)))
 		mr, nr := p.by.Tile()
-		for p.group == 1 && p.count*ceil(g.M, p.rows)*ceil(g.N, p.cols) < chunks &&
+		for p.group == 1 && p.count*ceilDiv(g.M, p.rows)*ceilDiv(g.N, p.cols) < chunks &&
 			float64(p.rows)*float64(p.cols)*float64(max(g.K, 1)) >= 2*least {
-			r, c := ceil(ceil(p.rows, 2), mr)*mr, ceil(ceil(p.cols, 2), nr)*nr
+			r, c := ceilDiv(ceilDiv(p.rows, 2), mr)*mr, ceilDiv(ceilDiv(p.cols, 2), nr)*nr
 			switch {
 			case c < p.cols && (p.cols >= p.rows || r >= p.rows):
 				p.cols = c
@@ -265,11 +225,9 @@ func (p *Product[T]) plan(threads int) {
 			}
 		}
 	}
-	p.across = ceil(g.N, p.cols)
-	p.parts = ceil(g.M, p.rows) * p.across
+	p.across = ceilDiv(g.N, p.cols)
+	p.parts = ceilDiv(g.M, p.rows) * p.across
 }
-
-func ceil(x, y int) int { return (x + y - 1) / y }
 
 // Workers makes room for n workers: see [parallel.Sized].
 func (p *Product[T]) Workers(n int) {
@@ -284,7 +242,7 @@ func (p *Product[T]) Workers(n int) {
 // Do computes a chunk: see [parallel.Task].
 func (p *Product[T]) Do(worker, chunk int) {
 	if w := &p.workers[worker]; w.scratch == nil {
-		w.scratch = p.by.Scratch().Get()
+		w.scratch = take[T](p.by.Scratch())
 	}
 	g := &p.g
 	if p.parts > 1 {
@@ -323,37 +281,4 @@ func (p *Product[T]) multiply(worker, i, i0, i1, j0, j1 int) {
 	}
 	g.A, g.B = g.A[offA:], g.B[offB:]
 	p.by.Multiply(g, w.scratch, done, i0, i1, j0, j1)
-}
-
-// Products runs products of changing shapes without allocating in a steady state.
-type Products[T Float] struct {
-	mu   sync.Mutex
-	free []*Product[T]
-}
-
-// Multiply computes one product.
-func (s *Products[T]) Multiply(by Multiplier[T], g Matrices[T]) {
-	s.Batch(by, g, nil, nil, nil)
-}
-
-// Batch computes a batch of products, laid out as NewProduct says.
-func (s *Products[T]) Batch(by Multiplier[T], g Matrices[T], batch, strideA, strideB []int) {
-	s.mu.Lock()
-	var p *Product[T]
-	if n := len(s.free); n > 0 {
-		p = s.free[n-1]
-		s.free = s.free[:n-1]
-	}
-	s.mu.Unlock()
-	if p == nil {
-		p = new(Product[T])
-	}
-	a, b, c := g.A, g.B, g.C
-	g.A, g.B, g.C = nil, nil, nil
-	p.set(by, g, batch, strideA, strideB)
-	p.Run(a, b, c, nil)
-	p.batch, p.strideA, p.strideB, p.g = nil, nil, nil, Matrices[T]{}
-	s.mu.Lock()
-	s.free = append(s.free, p)
-	s.mu.Unlock()
 }

@@ -25,16 +25,3 @@ func TestArg(t *testing.T) {
 		t.Error("ArgMax of columns", y)
 	}
 }
-
-func TestParallelPanics(t *testing.T) {
-	defer func() {
-		if e := recover(); e != "boom" {
-			t.Errorf("recovered %v", e)
-		}
-	}()
-	parallelWorkers(100, 1, 4, func(_, lo, _ int) {
-		if lo == 57 {
-			panic("boom")
-		}
-	})
-}

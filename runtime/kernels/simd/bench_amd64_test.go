@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
 
@@ -41,14 +42,14 @@ var gemmShapes = []struct {
 // peak.
 func BenchmarkGemm(b *testing.B) {
 	defer setLevel(level)
-	defer portable.SetThreads(0)
+	defer parallel.SetThreads(0)
 	for _, s := range gemmShapes {
 		for _, form := range strings.Fields(s.forms) {
 			for _, threads := range []int{1, 2} {
 				for _, l := range supported() {
 					b.Run(fmt.Sprintf("%dx%dx%d/%s/threads=%d/%s", s.m, s.n, s.k, form, threads, l), func(b *testing.B) {
 						setLevel(l)
-						portable.SetThreads(threads)
+						parallel.SetThreads(threads)
 						benchGemm(b, form == "tn", form == "nt", s.m, s.n, s.k, threads)
 					})
 				}
@@ -62,7 +63,9 @@ func benchGemm(b *testing.B, transA, transB bool, m, n, k, threads int) {
 	x, y := newMatrix[float32](r, transA, m, k, 0), newMatrix[float32](r, transB, k, n, 0)
 	c := make([]float32, m*n)
 	peak := Peak()
-	run := func() { GemmF32(transA, transB, m, n, k, x.x, x.ld, y.x, y.ld, c, n, false) }
+	g := portable.Matrices[float32]{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: x.ld, Ldb: y.ld, Ldc: n}
+	p := portable.NewProduct(MultiplierF32(), g, nil, nil, nil)
+	run := func() { p.Run(x.x, y.x, c, nil) }
 	run()
 	ops := 2 * float64(m) * float64(n) * float64(k)
 	repeat := int(5e6/ops) + 1

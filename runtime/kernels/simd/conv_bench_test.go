@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
 
 // BenchmarkConv reports GFLOP/s and the share of the peak of as many cores as there are threads, both of the best run.
 func BenchmarkConv(b *testing.B) {
 	defer setLevel(level)
-	defer portable.SetThreads(0)
+	defer parallel.SetThreads(0)
 	same := func(pad int, p portable.Conv2DParams) portable.Conv2DParams {
 		p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = pad, pad, pad, pad
 		return p
@@ -44,7 +45,7 @@ func BenchmarkConv(b *testing.B) {
 		dy := fill(p.N * p.OC * p.OutH() * p.OutW())
 		dx, dw, y := make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(dy))
 		for _, threads := range []int{1, 2} {
-			portable.SetThreads(threads)
+			parallel.SetThreads(threads)
 			for _, l := range supported() {
 				setLevel(l)
 				forward := portable.NewConv2D(p, ConvF32)
@@ -59,7 +60,7 @@ func BenchmarkConv(b *testing.B) {
 					{"weight", func() { weight.Run(dw, dy, x) }},
 				} {
 					b.Run(fmt.Sprintf("%s/%s/threads=%d/%s", s.name, k.name, threads, l), func(b *testing.B) {
-						portable.SetThreads(threads)
+						parallel.SetThreads(threads)
 						setLevel(supported()[0])
 						peak := 1e9 * Peak()
 						ops := 2 * float64(len(dy)) * float64(len(w)/p.OC)
@@ -82,8 +83,8 @@ func BenchmarkConv(b *testing.B) {
 
 func BenchmarkPool(b *testing.B) {
 	defer setLevel(level)
-	defer portable.SetThreads(0)
-	portable.SetThreads(1)
+	defer parallel.SetThreads(0)
+	parallel.SetThreads(1)
 	p := portable.Pool2DParams{N: 64, C: 6, H: 28, W: 28, KH: 2, KW: 2, StrideH: 2, StrideW: 2, OutH: 14, OutW: 14}
 	x := make([]float32, 64*6*28*28)
 	r := newRand(1)
@@ -111,7 +112,7 @@ func BenchmarkPool(b *testing.B) {
 // runs.
 func BenchmarkLeNetWindows(b *testing.B) {
 	defer setLevel(level)
-	defer portable.SetThreads(0)
+	defer parallel.SetThreads(0)
 	r := newRand(1)
 	tensor := func(n int) []float32 {
 		x := make([]float32, n)
@@ -131,7 +132,7 @@ func BenchmarkLeNetWindows(b *testing.B) {
 	for _, threads := range []int{1, 2} {
 		for _, l := range supported() {
 			setLevel(l)
-			portable.SetThreads(threads)
+			parallel.SetThreads(threads)
 			steps := []func(){}
 			add := func(f func()) { steps = append(steps, f) }
 			c1, c2 := portable.NewConv2D(conv1, ConvF32), portable.NewConv2D(conv2, ConvF32)
@@ -150,7 +151,7 @@ func BenchmarkLeNetWindows(b *testing.B) {
 			add(func() { dw1.Run(w1, y1, x) })
 			b.Run(fmt.Sprintf("threads=%d/%s", threads, l), func(b *testing.B) {
 				setLevel(l)
-				portable.SetThreads(threads)
+				parallel.SetThreads(threads)
 				least := make([]float64, len(steps))
 				for i := range least {
 					least[i] = 1

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
 
@@ -116,7 +117,7 @@ func convRuns[T portable.Float](p portable.Conv2DParams, engines portable.ConvEn
 }
 
 func testConv[T portable.Float](t *testing.T, engines portable.ConvEngines[T]) {
-	defer portable.SetThreads(0)
+	defer parallel.SetThreads(0)
 	r := newRand(8)
 	normal := func() T { return T(r.NormFloat64()) }
 	for _, p := range convCases() {
@@ -153,7 +154,7 @@ func testConv[T portable.Float](t *testing.T, engines portable.ConvEngines[T]) {
 			})
 			var first []T
 			for _, threads := range []int{1, 2, 3, 8} {
-				portable.SetThreads(threads)
+				parallel.SetThreads(threads)
 				out, intact := guarded(k.n, nothing[T])
 				runs[i](out, k.a, k.b)
 				if !intact() {
@@ -260,8 +261,8 @@ func (c *counting) Apply(_, r0, r1, c0, c1 int) {
 }
 
 func TestConvEpilogue(t *testing.T) {
-	defer portable.SetThreads(0)
-	portable.SetThreads(3)
+	defer parallel.SetThreads(0)
+	parallel.SetThreads(3)
 	atLevels(t, func(t *testing.T) {
 		r := newRand(2)
 		for _, p := range convCases() {
@@ -287,10 +288,10 @@ func TestConvNoAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	defer portable.SetThreads(0)
+	defer parallel.SetThreads(0)
 	atLevels(t, func(t *testing.T) {
 		for _, threads := range []int{1, 2} {
-			portable.SetThreads(threads)
+			parallel.SetThreads(threads)
 			for _, p := range []portable.Conv2DParams{
 				{N: 8, C: 6, H: 14, W: 14, OC: 16, KH: 5, KW: 5},
 				{N: 4, C: 1, H: 28, W: 28, OC: 6, KH: 5, KW: 5, PadTop: 2, PadLeft: 2, PadBottom: 2, PadRight: 2},

@@ -68,7 +68,7 @@ type engine[T portable.Float] struct {
 	// transposed into panels.
 	dots func(k int, x, b []T, ldb int, c []T, n int)
 
-	scratch portable.Pool[T]
+	scratch int // elements that Multiply needs
 }
 
 // The engines of all levels; engineF32 and engineF64 are those in use.
@@ -92,7 +92,7 @@ func newEngine[T portable.Float](e *engine[T]) *engine[T] {
 	} else {
 		e.copyPanel, e.directRows, e.nearRows, e.nearBytes = copyPanel64, 16, 64, 128<<10
 	}
-	e.scratch.Len = (bytesA+bytesB)/size + swapCols*swapRows
+	e.scratch = (bytesA+bytesB)/size + swapCols*swapRows
 	return e
 }
 
@@ -159,9 +159,9 @@ func blockK(k int) int {
 
 func ceil(x, y int) int { return (x + y - 1) / y }
 
-func (e *engine[T]) Tile() (rows, cols int)     { return len(e.tiles[2]) - 1, 2 * e.lanes }
-func (e *engine[T]) MinWork() int               { return minWork }
-func (e *engine[T]) Scratch() *portable.Pool[T] { return &e.scratch }
+func (e *engine[T]) Tile() (rows, cols int) { return len(e.tiles[2]) - 1, 2 * e.lanes }
+func (e *engine[T]) MinWork() int           { return minWork }
+func (e *engine[T]) Scratch() int           { return e.scratch }
 
 // Multiply computes a part of a product: see [portable.Multiplier].
 func (e *engine[T]) Multiply(g *portable.Matrices[T], scratch []T, done portable.Done, i0, i1, j0, j1 int) {

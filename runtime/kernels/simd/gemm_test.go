@@ -7,11 +7,21 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
 
-// gemmFunc is the signature of GemmF32 and GemmF64.
+// gemmFunc computes C = op(A)·op(B), or adds it to C, at the level in use; see portable.Matrices.
 type gemmFunc[T portable.Float] func(transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool)
+
+var gemmF32, gemmF64 = gemmOf(MultiplierF32), gemmOf(MultiplierF64)
+
+func gemmOf[T portable.Float](by func() portable.Multiplier[T]) gemmFunc[T] {
+	return func(transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool) {
+		g := portable.Matrices[T]{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: lda, Ldb: ldb, Ldc: ldc, Accumulate: accumulate}
+		portable.NewProduct(by(), g, nil, nil, nil).Run(a, b, c, nil)
+	}
+}
 
 // matrixOf is a stored matrix with its distance between rows.
 type matrixOf[T portable.Float] struct {
@@ -163,7 +173,7 @@ func testSizes[T portable.Float](gemm gemmFunc[T]) func(t *testing.T) {
 }
 
 func TestSizes(t *testing.T) {
-	atLevels(t, func(t *testing.T) { both(t, testSizes(GemmF32), testSizes(GemmF64)) })
+	atLevels(t, func(t *testing.T) { both(t, testSizes(gemmF32), testSizes(gemmF64)) })
 }
 
 // product returns a contiguous C.
@@ -184,7 +194,7 @@ func sameBits[T portable.Float](t *testing.T, what string, got, want []T) {
 
 func testThreads[T portable.Float](gemm gemmFunc[T]) func(t *testing.T) {
 	return func(t *testing.T) {
-		defer portable.SetThreads(0)
+		defer parallel.SetThreads(0)
 		r := newRand(2)
 		for _, s := range [][3]int{{200, 300, 100}, {1, 3000, 1500}, {3000, 1, 1500}, {3000, 2, 750}, {17, 900, 400}, {1200, 40, 100}} {
 			m, n, k := s[0], s[1], s[2]
@@ -196,7 +206,7 @@ func testThreads[T portable.Float](gemm gemmFunc[T]) func(t *testing.T) {
 				a, b := newMatrix[T](r, transA, m, k, 1), newMatrix[T](r, transB, k, n, 2)
 				var want []T
 				for _, threads := range []int{1, 2, 3, 8} {
-					portable.SetThreads(threads)
+					parallel.SetThreads(threads)
 					got := product(gemm, transA, transB, m, n, k, a, b)
 					if want == nil {
 						want = got
@@ -209,7 +219,7 @@ func testThreads[T portable.Float](gemm gemmFunc[T]) func(t *testing.T) {
 }
 
 func TestThreads(t *testing.T) {
-	atLevels(t, func(t *testing.T) { both(t, testThreads(GemmF32), testThreads(GemmF64)) })
+	atLevels(t, func(t *testing.T) { both(t, testThreads(gemmF32), testThreads(gemmF64)) })
 }
 
 // testParts holds any rows and columns of a product, computed alone and from
@@ -291,7 +301,7 @@ func TestParts(t *testing.T) {
 		if !Available() {
 			t.Skip("the order of package portable is tested there")
 		}
-		both(t, testParts(GemmF32), testParts(GemmF64))
+		both(t, testParts(gemmF32), testParts(gemmF64))
 	})
 }
 
@@ -317,7 +327,7 @@ func TestLevelsAgree(t *testing.T) {
 		t.Skip("no AVX-512")
 	}
 	defer setLevel(level)
-	both(t, testLevels(GemmF32), testLevels(GemmF64))
+	both(t, testLevels(gemmF32), testLevels(gemmF64))
 }
 
 func testSpecials[T portable.Float](gemm gemmFunc[T]) func(t *testing.T) {
@@ -385,22 +395,22 @@ func testSpecials[T portable.Float](gemm gemmFunc[T]) func(t *testing.T) {
 }
 
 func TestSpecials(t *testing.T) {
-	atLevels(t, func(t *testing.T) { both(t, testSpecials(GemmF32), testSpecials(GemmF64)) })
+	atLevels(t, func(t *testing.T) { both(t, testSpecials(gemmF32), testSpecials(gemmF64)) })
 }
 
 func TestChecks(t *testing.T) {
 	const m, n, k = 5, 7, 11
 	x := make([]float32, 200)
 	for name, f := range map[string]func(){
-		"short a":                 func() { GemmF32(false, false, m, n, k, x[:m*k-1], k, x, n, x, n, false) },
-		"short transposed a":      func() { GemmF32(true, false, m, n, k, x[:m*k-1], m, x, n, x, n, false) },
-		"short b":                 func() { GemmF32(false, false, m, n, k, x, k, x[:k*n-1], n, x, n, false) },
-		"short transposed b":      func() { GemmF32(false, true, m, n, k, x, k, x[:k*n-1], k, x, n, false) },
-		"short c":                 func() { GemmF32(false, false, m, n, k, x, k, x, n, x[:m*n-1], n, false) },
-		"negative lda":            func() { GemmF32(false, false, m, n, k, x, -1, x, n, x, n, false) },
-		"overlapping rows of c":   func() { GemmF32(false, false, m, n, k, x, k, x, n, x, n-1, false) },
-		"lda out of range":        func() { GemmF32(false, false, m, n, k, x, math.MaxInt/2, x, n, x, n, false) },
-		"ldb that wraps to small": func() { GemmF32(false, false, m, n, k, x, k, x, math.MaxInt/5+1, x, n, false) },
+		"short a":                 func() { gemmF32(false, false, m, n, k, x[:m*k-1], k, x, n, x, n, false) },
+		"short transposed a":      func() { gemmF32(true, false, m, n, k, x[:m*k-1], m, x, n, x, n, false) },
+		"short b":                 func() { gemmF32(false, false, m, n, k, x, k, x[:k*n-1], n, x, n, false) },
+		"short transposed b":      func() { gemmF32(false, true, m, n, k, x, k, x[:k*n-1], k, x, n, false) },
+		"short c":                 func() { gemmF32(false, false, m, n, k, x, k, x, n, x[:m*n-1], n, false) },
+		"negative lda":            func() { gemmF32(false, false, m, n, k, x, -1, x, n, x, n, false) },
+		"overlapping rows of c":   func() { gemmF32(false, false, m, n, k, x, k, x, n, x, n-1, false) },
+		"lda out of range":        func() { gemmF32(false, false, m, n, k, x, math.MaxInt/2, x, n, x, n, false) },
+		"ldb that wraps to small": func() { gemmF32(false, false, m, n, k, x, k, x, math.MaxInt/5+1, x, n, false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
@@ -412,9 +422,9 @@ func TestChecks(t *testing.T) {
 		})
 	}
 	// Exactly long enough, and nothing to read when there is nothing to add.
-	GemmF32(false, false, m, n, k, x[:m*k], k, x[:k*n], n, x[:m*n], n, false)
-	GemmF32(false, false, m, n, 0, nil, 0, nil, 0, x, n, false)
-	GemmF32(false, false, 0, n, k, nil, 0, nil, 0, nil, 0, false)
+	gemmF32(false, false, m, n, k, x[:m*k], k, x[:k*n], n, x[:m*n], n, false)
+	gemmF32(false, false, m, n, 0, nil, 0, nil, 0, x, n, false)
+	gemmF32(false, false, 0, n, k, nil, 0, nil, 0, nil, 0, false)
 }
 
 func TestNoAllocations(t *testing.T) {
@@ -424,15 +434,17 @@ func TestNoAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector drops pooled memory")
 	}
-	defer portable.SetThreads(0)
+	defer parallel.SetThreads(0)
 	r := newRand(6)
 	for _, threads := range []int{1, 3} {
-		portable.SetThreads(threads)
+		parallel.SetThreads(threads)
 		for _, s := range [][3]int{{1, 500, 300}, {500, 1, 300}, {10, 10, 10}, {200, 200, 200}} {
 			m, n, k := s[0], s[1], s[2]
 			a, b := newMatrix[float32](r, false, m, k, 0), newMatrix[float32](r, true, k, n, 0)
 			c := make([]float32, m*n)
-			run := func() { GemmF32(false, true, m, n, k, a.x, a.ld, b.x, b.ld, c, n, false) }
+			g := portable.Matrices[float32]{TransB: true, M: m, N: n, K: k, Lda: a.ld, Ldb: b.ld, Ldc: n}
+			p := portable.NewProduct(MultiplierF32(), g, nil, nil, nil)
+			run := func() { p.Run(a.x, b.x, c, nil) }
 			for range 20 {
 				run()
 			}
@@ -470,10 +482,10 @@ func TestConcurrentCalls(t *testing.T) {
 	r := newRand(7)
 	const m, n, k = 90, 130, 200
 	a, b := newMatrix[float32](r, false, m, k, 0), newMatrix[float32](r, true, k, n, 0)
-	want := product(GemmF32, false, true, m, n, k, a, b)
+	want := product(gemmF32, false, true, m, n, k, a, b)
 	results := make(chan []float32)
 	for range 8 {
-		go func() { results <- product(GemmF32, false, true, m, n, k, a, b) }()
+		go func() { results <- product(gemmF32, false, true, m, n, k, a, b) }()
 	}
 	for range 8 {
 		sameBits(t, "concurrent call", <-results, want)

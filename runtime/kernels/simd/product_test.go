@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
 
@@ -51,14 +52,14 @@ func (e *tally[T]) run(t *testing.T, what string, p *portable.Product[T], a, b, 
 	if e.overlap.Load() {
 		t.Fatalf("%s: calls for one worker overlap", what)
 	}
-	if calls := int(e.calls.Load()); portable.Threads() <= 2 && len(want) >= 1<<15 && len(want)/calls < 2048 {
+	if calls := int(e.calls.Load()); parallel.Threads() <= 2 && len(want) >= 1<<15 && len(want)/calls < 2048 {
 		t.Fatalf("%s: %d calls for %d elements", what, calls, len(want))
 	}
 }
 
 func testEpilogue[T portable.Float](by func() portable.Multiplier[T]) func(t *testing.T) {
 	return func(t *testing.T) {
-		defer portable.SetThreads(0)
+		defer parallel.SetThreads(0)
 		r := newRand(8)
 		var e tally[T]
 		for _, s := range [][3]int{
@@ -95,7 +96,7 @@ func testEpilogue[T portable.Float](by func() portable.Multiplier[T]) func(t *te
 				both := packed
 				both.PackedB = packedB.PackedB
 				for _, threads := range []int{1, 2, 3, 8} {
-					portable.SetThreads(threads)
+					parallel.SetThreads(threads)
 					what := fmt.Sprintf("%v transA=%v transB=%v threads=%d", s, transA, transB, threads)
 					e.run(t, what, plain, a.x, b.x, want, n)
 					e.run(t, what+" packed A", portable.NewProduct(by(), packed, nil, nil, nil), nil, b.x, want, n)
@@ -114,7 +115,7 @@ func TestEpilogueAndPacked(t *testing.T) {
 
 func testBatches[T portable.Float](by func() portable.Multiplier[T], gemm gemmFunc[T]) func(t *testing.T) {
 	return func(t *testing.T) {
-		defer portable.SetThreads(0)
+		defer parallel.SetThreads(0)
 		r := newRand(9)
 		var e tally[T]
 		for _, s := range [][3]int{{1, 1, 1}, {3, 5, 7}, {17, 33, 40}, {130, 1, 60}, {90, 150, 70}, {4, 4, 0}} {
@@ -137,7 +138,7 @@ func testBatches[T portable.Float](by func() portable.Multiplier[T], gemm gemmFu
 				}
 				p := portable.NewProduct(by(), g, []int{outer, inner}, []int{m * k, 0}, []int{0, k * n})
 				for _, threads := range []int{1, 2, 3, 8} {
-					portable.SetThreads(threads)
+					parallel.SetThreads(threads)
 					e.run(t, fmt.Sprintf("%v transA=%v transB=%v threads=%d", s, transA, transB, threads), p, a.x, b.x, want, n)
 				}
 				shared := g
@@ -154,7 +155,7 @@ func testBatches[T portable.Float](by func() portable.Multiplier[T], gemm gemmFu
 }
 
 func TestBatches(t *testing.T) {
-	atLevels(t, func(t *testing.T) { both(t, testBatches(MultiplierF32, GemmF32), testBatches(MultiplierF64, GemmF64)) })
+	atLevels(t, func(t *testing.T) { both(t, testBatches(MultiplierF32, gemmF32), testBatches(MultiplierF64, gemmF64)) })
 }
 
 // TestRunsDoNotAllocate runs prepared products, with epilogues and packed operands, at every level.
@@ -163,11 +164,11 @@ func TestRunsDoNotAllocate(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	atLevels(t, func(t *testing.T) {
-		defer portable.SetThreads(0)
+		defer parallel.SetThreads(0)
 		r := newRand(10)
 		var e tally[float32]
 		for _, threads := range []int{1, 2} {
-			portable.SetThreads(threads)
+			parallel.SetThreads(threads)
 			for _, s := range [][3]int{{1, 500, 300}, {500, 1, 300}, {10, 10, 10}, {200, 200, 200}} {
 				m, n, k := s[0], s[1], s[2]
 				for _, count := range []int{1, 6} {

@@ -1,13 +1,3 @@
-// Package strip computes element-wise expressions, and a reduction of one, in one pass over memory.
-//
-// A Builder takes the expression over one shape; Bind makes a Kernel of it: code over registers that hold a strip of some
-// hundred elements each, so that all of them stay in the first-level cache. An instruction is one call of a primitive of
-// package simd on a strip. Operands and results are operands of instructions themselves, without loads and stores, wherever
-// their elements for a strip lie together in memory; one that is the same for a whole strip is a scalar of the instruction,
-// and what is left is spread out into a register.
-//
-// Strips, and the tree in which a reduction adds them, depend on the shape only: results have the same bits for any number of
-// threads.
 package strip
 
 import (

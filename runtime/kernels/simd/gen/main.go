@@ -14,30 +14,20 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/graphrun/graphrun/runtime/kernels/simd/gen/internal/vector"
 )
 
 // isa is an instruction set with its tile: up to rows rows for tiles of one and
 // two vectors, up to wideRows for tiles of three and four.
 type isa struct {
-	name           string
-	bytes          int
+	vector.ISA
 	rows, wideRows int
 }
 
-// elem is an element type.
-type elem struct {
-	name, goType string
-	size         int
-}
-
 var (
-	avx2   = isa{name: "AVX2", bytes: 32, rows: 6, wideRows: 2}
-	avx512 = isa{name: "AVX512", bytes: 64, rows: 8, wideRows: 4}
-	isas   = []isa{avx2, avx512}
-
-	f32   = elem{"F32", "float32", 4}
-	f64   = elem{"F64", "float64", 8}
-	elems = []elem{f32, f64}
+	isas  = []isa{{vector.AVX2, 6, 2}, {vector.AVX512, 8, 4}}
+	elems = []vector.Elem{vector.Float32, vector.Float64}
 )
 
 const (
@@ -55,8 +45,8 @@ func (s isa) maxRows(vectors int) int {
 	return s.rows
 }
 
-func tileName(e elem, s isa, rows, vectors int) string {
-	return fmt.Sprintf("tile%dx%d%s%s", rows, vectors, e.name, s.name)
+func tileName(e vector.Elem, s isa, rows, vectors int) string {
+	return fmt.Sprintf("tile%dx%d%s%s", rows, vectors, e.Name, s.Name)
 }
 
 func main() {
@@ -69,7 +59,7 @@ func main() {
 			for v := 1; v <= maxVectors; v++ {
 				for r := 1; r <= s.maxRows(v); r++ {
 					idx := iota32
-					if e.size == 8 {
+					if e.Size == 8 {
 						idx = iota64
 					}
 					tile(e, s, r, v, idx)
@@ -101,7 +91,7 @@ func tablesFile() string {
 	fmt.Fprintf(&w, "\n// maxVectors is the number of vectors in the widest tiles.\nconst maxVectors = %d\n", maxVectors)
 	for _, e := range elems {
 		for _, s := range isas {
-			fmt.Fprintf(&w, "\nvar tiles%s%s = [maxVectors + 1][]tileFunc[%s]{\n", e.name, s.name, e.goType)
+			fmt.Fprintf(&w, "\nvar tiles%s%s = [maxVectors + 1][]tileFunc[%s]{\n", e.Name, s.Name, e.Go)
 			for v := 1; v <= maxVectors; v++ {
 				fmt.Fprintf(&w, "\t%d: {", v)
 				for r := 1; r <= s.maxRows(v); r++ {
@@ -131,81 +121,17 @@ func lanes(name string, size int) Mem {
 	return m
 }
 
-// shift turns a number of elements into bytes.
-func shift(e elem, r reg.Register) {
-	if e.size == 4 {
-		SHLQ(Imm(2), r)
-	} else {
-		SHLQ(Imm(3), r)
-	}
-}
-
-func vector(s isa) reg.VecVirtual {
-	if s.bytes == 64 {
-		return ZMM()
-	}
-	return YMM()
-}
-
-func zero(s isa, v reg.VecVirtual) {
-	if s.bytes == 64 {
-		VPXORD(v, v, v)
-	} else {
-		VXORPS(v, v, v)
-	}
-}
-
-func load(e elem, m Mem, v reg.VecVirtual) {
-	if e.size == 4 {
-		VMOVUPS(m, v)
-	} else {
-		VMOVUPD(m, v)
-	}
-}
-
-func store(e elem, v reg.VecVirtual, m Mem) {
-	if e.size == 4 {
-		VMOVUPS(v, m)
-	} else {
-		VMOVUPD(v, m)
-	}
-}
-
-func broadcast(e elem, m Mem, v reg.VecVirtual) {
-	if e.size == 4 {
-		VBROADCASTSS(m, v)
-	} else {
-		VBROADCASTSD(m, v)
-	}
-}
-
-func fma(e elem, x Op, y, acc reg.VecVirtual) {
-	if e.size == 4 {
-		VFMADD231PS(x, y, acc)
-	} else {
-		VFMADD231PD(x, y, acc)
-	}
-}
-
-func add(e elem, x Op, acc reg.VecVirtual) {
-	if e.size == 4 {
-		VADDPS(x, acc, acc)
-	} else {
-		VADDPD(x, acc, acc)
-	}
-}
-
 // mask is the predicate of the lanes of the last vector that exist.
 type mask struct {
-	e elem
+	e vector.Elem
 	s isa
 	k reg.OpmaskVirtual
 	y reg.VecVirtual
 }
 
-func newMask(e elem, s isa, cols reg.GPVirtual, idx Mem) mask {
+func newMask(e vector.Elem, s isa, cols reg.GPVirtual, idx Mem) mask {
 	m := mask{e: e, s: s}
-	if s.bytes == 64 {
+	if s.Wide() {
 		bits := GP64()
 		m.k = K()
 		MOVQ(I64(-1), bits)
@@ -216,7 +142,7 @@ func newMask(e elem, s isa, cols reg.GPVirtual, idx Mem) mask {
 	m.y = YMM()
 	x := XMM()
 	MOVQ(cols, x)
-	if e.size == 4 {
+	if e.Size == 4 {
 		VPBROADCASTD(x, m.y)
 		VPCMPGTD(idx, m.y, m.y)
 	} else {
@@ -229,11 +155,11 @@ func newMask(e elem, s isa, cols reg.GPVirtual, idx Mem) mask {
 // load leaves zeros in the lanes that do not exist.
 func (m mask) load(src Mem, v reg.VecVirtual) {
 	switch {
-	case m.s.bytes == 64 && m.e.size == 4:
+	case m.s.Wide() && m.e.Size == 4:
 		VMOVUPS_Z(src, m.k, v)
-	case m.s.bytes == 64:
+	case m.s.Wide():
 		VMOVUPD_Z(src, m.k, v)
-	case m.e.size == 4:
+	case m.e.Size == 4:
 		VMASKMOVPS(src, m.y, v)
 	default:
 		VMASKMOVPD(src, m.y, v)
@@ -242,11 +168,11 @@ func (m mask) load(src Mem, v reg.VecVirtual) {
 
 func (m mask) store(v reg.VecVirtual, dst Mem) {
 	switch {
-	case m.s.bytes == 64 && m.e.size == 4:
+	case m.s.Wide() && m.e.Size == 4:
 		VMOVUPS(v, m.k, dst)
-	case m.s.bytes == 64:
+	case m.s.Wide():
 		VMOVUPD(v, m.k, dst)
-	case m.e.size == 4:
+	case m.e.Size == 4:
 		VMASKMOVPS(v, m.y, dst)
 	default:
 		VMASKMOVPD(v, m.y, dst)
@@ -254,9 +180,9 @@ func (m mask) store(v reg.VecVirtual, dst Mem) {
 }
 
 // tile writes the micro-kernel for rows x vectors of C.
-func tile(e elem, s isa, rows, vectors int, idx Mem) {
+func tile(e vector.Elem, s isa, rows, vectors int, idx Mem) {
 	name := tileName(e, s, rows, vectors)
-	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(k int, a *%[1]s, ars, aks int, b *%[1]s, bks int, c *%[1]s, ldc, cols int, add bool)", e.goType))
+	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(k int, a *%[1]s, ars, aks int, b *%[1]s, bks int, c *%[1]s, ldc, cols int, add bool)", e.Go))
 	Doc(fmt.Sprintf("%s is a tileFunc for %d rows and %d vectors.", name, rows, vectors))
 	Pragma("noescape")
 
@@ -268,9 +194,9 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 	bks := Load(Param("bks"), GP64())
 	cols := GP64()
 	Load(Param("cols"), cols)
-	shift(e, ars)
-	shift(e, aks)
-	shift(e, bks)
+	e.Bytes(ars)
+	e.Bytes(aks)
+	e.Bytes(bks)
 	for i := 4; i < rows; i += 4 {
 		next := GP64()
 		LEAQ(Mem{Base: bases[len(bases)-1], Index: ars, Scale: 4}, next)
@@ -294,12 +220,12 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 	last := newMask(e, s, cols, idx)
 	c := Load(Param("c"), GP64())
 	ldc := Load(Param("ldc"), GP64())
-	shift(e, ldc)
+	e.Bytes(ldc)
 	if rows > 1 {
 		at := GP64()
 		MOVQ(c, at)
 		for i := range rows {
-			for v := 0; v < vectors*s.bytes; v += 64 {
+			for v := 0; v < vectors*s.Bytes; v += 64 {
 				PREFETCHT0(Mem{Base: at, Disp: v})
 			}
 			if i+1 < rows {
@@ -310,46 +236,46 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 	acc := make([][]reg.VecVirtual, rows)
 	for i := range acc {
 		for range vectors {
-			v := vector(s)
-			zero(s, v)
+			v := s.Register()
+			s.Zero(v)
 			acc[i] = append(acc[i], v)
 		}
 	}
 	bv := make([]reg.VecVirtual, vectors)
 	for v := range bv {
-		bv[v] = vector(s)
+		bv[v] = s.Register()
 	}
-	av := vector(s)
+	av := s.Register()
 
 	step := func(u int, masked bool) {
 		for v := range bv {
-			m := Mem{Base: b, Disp: (u*vectors + v) * s.bytes}
+			m := Mem{Base: b, Disp: (u*vectors + v) * s.Bytes}
 			if masked && v == vectors-1 {
 				last.load(m, bv[v])
 			} else {
-				load(e, m, bv[v])
+				e.Move(m, bv[v])
 			}
 		}
 		for i := range rows {
 			m := row(i)
-			m.Disp = u * e.size
-			broadcast(e, m, av)
+			m.Disp = u * e.Size
+			e.Broadcast(m, av)
 			for v := range bv {
-				fma(e, bv[v], av, acc[i][v])
+				e.FMA(bv[v], av, acc[i][v])
 			}
 		}
 	}
 	loop := func(label string, masked bool) {
 		Label(label)
 		if rows == 1 {
-			broadcast(e, row(0), av)
+			e.Broadcast(row(0), av)
 			for v, acc := range acc[0] {
-				m := Mem{Base: b, Disp: v * s.bytes}
+				m := Mem{Base: b, Disp: v * s.Bytes}
 				if masked && v == vectors-1 {
 					last.load(m, bv[0])
-					fma(e, bv[0], av, acc)
+					e.FMA(bv[0], av, acc)
 				} else {
-					fma(e, m, av, acc)
+					e.FMA(m, av, acc)
 				}
 			}
 			ADDQ(aks, bases[0])
@@ -370,9 +296,9 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 	// instructions count where a core is shared.
 	unrolled := func(then string) {
 		const unroll = 4
-		CMPQ(aks, Imm(uint64(e.size)))
+		CMPQ(aks, Imm(uint64(e.Size)))
 		JNE(LabelRef(then))
-		CMPQ(bks, U32(vectors*s.bytes))
+		CMPQ(bks, U32(vectors*s.Bytes))
 		JNE(LabelRef(then))
 		SUBQ(Imm(unroll), k)
 		JL(LabelRef("rest"))
@@ -381,18 +307,18 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 			step(u, false)
 		}
 		for _, a := range bases {
-			ADDQ(Imm(unroll*uint64(e.size)), a)
+			ADDQ(Imm(unroll*uint64(e.Size)), a)
 		}
-		ADDQ(U32(unroll*vectors*s.bytes), b)
+		ADDQ(U32(unroll*vectors*s.Bytes), b)
 		SUBQ(Imm(unroll), k)
 		JGE(LabelRef("unrolled"))
 		Label("rest")
 		ADDQ(Imm(unroll), k)
 		JZ(LabelRef("sum"))
 	}
-	if s.bytes == 32 {
+	if s.Bytes == 32 {
 		// Masked loads and stores of AVX2 are slow on some processors.
-		CMPQ(cols, Imm(uint64(s.bytes/e.size)))
+		CMPQ(cols, Imm(uint64(s.Bytes/e.Size)))
 		JNE(LabelRef("edge"))
 		if rows > 2 {
 			unrolled("full")
@@ -412,12 +338,12 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 	MOVQ(c, old)
 	for i := range rows {
 		for v := range bv {
-			m := Mem{Base: old, Disp: v * s.bytes}
+			m := Mem{Base: old, Disp: v * s.Bytes}
 			if v == vectors-1 {
 				last.load(m, av)
-				add(e, av, acc[i][v])
+				e.Add(av, acc[i][v])
 			} else {
-				add(e, m, acc[i][v])
+				e.Add(m, acc[i][v])
 			}
 		}
 		if i+1 < rows {
@@ -429,11 +355,11 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 	put := func(masked bool) {
 		for i := range rows {
 			for v := range bv {
-				m := Mem{Base: c, Disp: v * s.bytes}
+				m := Mem{Base: c, Disp: v * s.Bytes}
 				if masked && v == vectors-1 {
 					last.store(acc[i][v], m)
 				} else {
-					store(e, acc[i][v], m)
+					e.Move(acc[i][v], m)
 				}
 			}
 			if i+1 < rows {
@@ -443,8 +369,8 @@ func tile(e elem, s isa, rows, vectors int, idx Mem) {
 		VZEROUPPER()
 		RET()
 	}
-	if s.bytes == 32 {
-		CMPQ(cols, Imm(uint64(s.bytes/e.size)))
+	if s.Bytes == 32 {
+		CMPQ(cols, Imm(uint64(s.Bytes/e.Size)))
 		JNE(LabelRef("masked"))
 		put(false)
 		Label("masked")
@@ -484,12 +410,12 @@ func copyPanel(width int) {
 
 // transposeStart loads the arguments of a transposition of blocks of side rows;
 // rows that do not exist are read from the first.
-func transposeStart(e elem, side int) (k reg.Register, rows []reg.Register, dst, ldd reg.Register) {
+func transposeStart(e vector.Elem, side int) (k reg.Register, rows []reg.Register, dst, ldd reg.Register) {
 	k = Load(Param("k"), GP64())
 	src := Load(Param("src"), GP64())
 	lds := Load(Param("lds"), GP64())
 	count := Load(Param("rows"), GP64())
-	shift(e, lds)
+	e.Bytes(lds)
 	next := GP64()
 	MOVQ(src, next)
 	rows = append(rows, src)
@@ -503,7 +429,7 @@ func transposeStart(e elem, side int) (k reg.Register, rows []reg.Register, dst,
 	}
 	dst = Load(Param("dst"), GP64())
 	ldd = Load(Param("ldd"), GP64())
-	shift(e, ldd)
+	e.Bytes(ldd)
 	return k, rows, dst, ldd
 }
 
@@ -518,16 +444,16 @@ func transposeFinish(k reg.Register, rows []reg.Register, side int) {
 	RET()
 }
 
-func transposeText(e elem, side int) {
-	name := "transpose" + e.name
-	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(k int, src *%[1]s, lds, rows int, dst *%[1]s, ldd int)", e.goType))
+func transposeText(e vector.Elem, side int) {
+	name := "transpose" + e.Name
+	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(k int, src *%[1]s, lds, rows int, dst *%[1]s, ldd int)", e.Go))
 	Doc(fmt.Sprintf("%s is a transposeFunc of blocks of %d.", name, side))
 	Pragma("noescape")
 }
 
 func transposeF32() {
-	transposeText(f32, 8)
-	k, rows, dst, ldd := transposeStart(f32, 8)
+	transposeText(vector.Float32, 8)
+	k, rows, dst, ldd := transposeStart(vector.Float32, 8)
 	Label("loop")
 	var r, t [8]reg.VecVirtual
 	for i := range r {
@@ -557,8 +483,8 @@ func transposeF32() {
 }
 
 func transposeF64() {
-	transposeText(f64, 4)
-	k, rows, dst, ldd := transposeStart(f64, 4)
+	transposeText(vector.Float64, 4)
+	k, rows, dst, ldd := transposeStart(vector.Float64, 4)
 	Label("loop")
 	var r, t [4]reg.VecVirtual
 	for i := range r {
@@ -593,7 +519,7 @@ func dotRows(groups int, idx Mem) {
 	x := Load(Param("x"), GP64())
 	bases := []reg.Register{Load(Param("b"), GP64())}
 	ldb := Load(Param("ldb"), GP64())
-	shift(f32, ldb)
+	vector.Float32.Bytes(ldb)
 	for range 2*groups - 1 {
 		next := GP64()
 		LEAQ(Mem{Base: bases[len(bases)-1], Index: ldb, Scale: 4}, next)
@@ -696,20 +622,20 @@ func dotRows(groups int, idx Mem) {
 // ports.
 func peak(s isa) {
 	const chains = 12
-	name := "peak" + s.name
+	name := "peak" + s.Name
 	TEXT(name, attr.NOSPLIT, "func(n int)")
-	Doc(fmt.Sprintf("%s runs %d independent float32 FMAs of %d lanes n times, n > 0.", name, chains, s.bytes/4))
+	Doc(fmt.Sprintf("%s runs %d independent float32 FMAs of %d lanes n times, n > 0.", name, chains, s.Bytes/4))
 	n := Load(Param("n"), GP64())
-	x := vector(s)
-	zero(s, x)
+	x := s.Register()
+	s.Zero(x)
 	acc := make([]reg.VecVirtual, chains)
 	for i := range acc {
-		acc[i] = vector(s)
-		zero(s, acc[i])
+		acc[i] = s.Register()
+		s.Zero(acc[i])
 	}
 	Label("loop")
 	for _, a := range acc {
-		fma(f32, x, x, a)
+		vector.Float32.FMA(x, x, a)
 	}
 	DECQ(n)
 	JNZ(LabelRef("loop"))

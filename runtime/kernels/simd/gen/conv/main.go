@@ -15,25 +15,23 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/graphrun/graphrun/runtime/kernels/simd/gen/internal/vector"
 )
 
 // isa is an instruction set.
 type isa struct {
-	name  string
-	bytes int // of a vector
+	vector.ISA
 	// gather is the number of rows of the gathered tiles, by vectors.
 	gather [3]int
 }
 
 // elem is an element type.
-type elem struct {
-	name, goType string
-	size         int
-}
+type elem struct{ vector.Elem }
 
 var (
-	isas  = []isa{{"AVX2", 32, [3]int{1: 10, 2: 6}}, {"AVX512", 64, [3]int{1: 10, 2: 10}}}
-	elems = []elem{{"F32", "float32", 4}, {"F64", "float64", 8}}
+	isas  = []isa{{vector.AVX2, [3]int{1: 10, 2: 6}}, {vector.AVX512, [3]int{1: 10, 2: 10}}}
+	elems = []elem{{vector.Float32}, {vector.Float64}}
 	// lines holds the rows of the tiles of lines, by vectors: at most 12 sums.
 	lines = [5]int{1: 6, 2: 6, 4: 3}
 )
@@ -47,14 +45,14 @@ func main() {
 	for _, e := range elems {
 		for _, s := range isas {
 			table := func(name, kind string, shapes []int, tile func(name string, rows, vectors int)) {
-				fmt.Fprintf(&w, "\nvar %s%s%s = [%d][]%s[%s]{\n", name, e.name, s.name, len(shapes), kind, e.goType)
+				fmt.Fprintf(&w, "\nvar %s%s%s = [%d][]%s[%s]{\n", name, e.Name, s.Name, len(shapes), kind, e.Go)
 				for v, most := range shapes {
 					if most == 0 {
 						continue
 					}
 					fmt.Fprintf(&w, "\t%d: {", v)
 					for r := 1; r <= most; r++ {
-						fn := fmt.Sprintf("%s%dx%d%s%s", name, r, v, e.name, s.name)
+						fn := fmt.Sprintf("%s%dx%d%s%s", name, r, v, e.Name, s.Name)
 						tile(fn, r, v)
 						if r > 1 {
 							w.WriteString(", ")
@@ -91,25 +89,10 @@ var pairs = sync.OnceValue(func() Mem {
 	return m
 })
 
-func (s isa) vector() reg.VecVirtual {
-	if s.bytes == 64 {
-		return ZMM()
-	}
-	return YMM()
-}
-
-func (s isa) zero(v reg.VecVirtual) {
-	if s.bytes == 64 {
-		VPXORD(v, v, v)
-	} else {
-		VXORPS(v, v, v)
-	}
-}
-
 func (s isa) vectors(n int) []reg.VecVirtual {
 	v := make([]reg.VecVirtual, n)
 	for i := range v {
-		v[i] = s.vector()
+		v[i] = s.Register()
 	}
 	return v
 }
@@ -120,52 +103,20 @@ func (s isa) sums(rows, n int) [][]reg.VecVirtual {
 	for i := range acc {
 		acc[i] = s.vectors(n)
 		for _, v := range acc[i] {
-			s.zero(v)
+			s.Zero(v)
 		}
 	}
 	return acc
 }
 
-func (e elem) move(src, dst Op) {
-	if e.size == 4 {
-		VMOVUPS(src, dst)
-	} else {
-		VMOVUPD(src, dst)
-	}
-}
-
-func (e elem) broadcast(m Mem, v reg.VecVirtual) {
-	if e.size == 4 {
-		VBROADCASTSS(m, v)
-	} else {
-		VBROADCASTSD(m, v)
-	}
-}
-
-func (e elem) fma(x, y, acc Op) {
-	if e.size == 4 {
-		VFMADD231PS(x, y, acc)
-	} else {
-		VFMADD231PD(x, y, acc)
-	}
-}
-
-func (e elem) add(x, acc Op) {
-	if e.size == 4 {
-		VADDPS(x, acc, acc)
-	} else {
-		VADDPD(x, acc, acc)
-	}
-}
-
 // at returns the address of element index of an array.
 func (e elem) at(base, index reg.Register, disp int) Mem {
-	return Mem{Base: base, Index: index, Scale: uint8(e.size), Disp: disp}
+	return Mem{Base: base, Index: index, Scale: uint8(e.Size), Disp: disp}
 }
 
 // text begins a function; args are the arguments with E for the element type.
 func (e elem) text(name, args, doc string) {
-	TEXT(name, attr.NOSPLIT, "func("+strings.ReplaceAll(args, "E", e.goType)+")")
+	TEXT(name, attr.NOSPLIT, "func("+strings.ReplaceAll(args, "E", e.Go)+")")
 	Doc(name + " is a " + doc)
 	Pragma("noescape")
 }
@@ -175,11 +126,7 @@ func arg(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVi
 // bytes loads a number of elements as one of bytes.
 func (e elem) bytes(name string) reg.GPVirtual {
 	r := arg(name)
-	if e.size == 4 {
-		SHLQ(Imm(2), r)
-	} else {
-		SHLQ(Imm(3), r)
-	}
+	e.Bytes(r)
 	return r
 }
 
@@ -202,20 +149,20 @@ func gather(e elem, s isa, name string, rows, vectors int) {
 	}
 	index(cols, k)
 	acc := s.sums(rows, vectors)
-	bv, av := s.vectors(vectors), s.vector()
+	bv, av := s.vectors(vectors), s.Register()
 	at := GP64()
 	Label("loop")
 	MOVQ(Mem{Base: cols, Index: k, Scale: 8}, at)
 	for v := range bv {
-		e.move(Mem{Base: b, Disp: v * s.bytes}, bv[v])
+		e.Move(Mem{Base: b, Disp: v * s.Bytes}, bv[v])
 	}
 	for i := range acc {
-		e.broadcast(e.at(base[i], at, 0), av)
+		e.Broadcast(e.at(base[i], at, 0), av)
 		for v := range bv {
-			e.fma(bv[v], av, acc[i][v])
+			e.FMA(bv[v], av, acc[i][v])
 		}
 	}
-	ADDQ(Imm(uint64(vectors*s.bytes)), b)
+	ADDQ(Imm(uint64(vectors*s.Bytes)), b)
 	INCQ(k)
 	JNZ(LabelRef("loop"))
 
@@ -228,7 +175,7 @@ func gather(e elem, s isa, name string, rows, vectors int) {
 	MOVQ(c, old)
 	for i := range acc {
 		for v, x := range acc[i] {
-			e.add(Mem{Base: old, Disp: v * s.bytes}, x)
+			e.Add(Mem{Base: old, Disp: v * s.Bytes}, x)
 		}
 		if i+1 < rows {
 			ADDQ(ldc, old)
@@ -237,7 +184,7 @@ func gather(e elem, s isa, name string, rows, vectors int) {
 	Label("store")
 	for i := range acc {
 		for v, x := range acc[i] {
-			e.move(x, Mem{Base: c, Disp: v * s.bytes})
+			e.Move(x, Mem{Base: c, Disp: v * s.Bytes})
 		}
 		if i+1 < rows {
 			ADDQ(ldc, c)
@@ -278,34 +225,34 @@ func line(e elem, s isa, name string, rows, vectors int) {
 		if v == vectors-1 {
 			return e.at(last, at, 0)
 		}
-		return e.at(a, at, v*s.bytes)
+		return e.at(a, at, v*s.Bytes)
 	}
 	xs, ws := s.vectors(vectors), s.vectors(rows)
 	Label("loop")
 	MOVQ(Mem{Base: cols, Index: k, Scale: 8}, at)
 	if rows < vectors {
 		for i := range ws {
-			e.broadcast(row(i), ws[i])
+			e.Broadcast(row(i), ws[i])
 		}
 		for v, x := range xs {
-			e.move(vector(v), x)
+			e.Move(vector(v), x)
 			for i := range ws {
-				e.fma(ws[i], x, acc[i][v])
+				e.FMA(ws[i], x, acc[i][v])
 			}
 		}
 	} else {
 		for v, x := range xs {
-			e.move(vector(v), x)
+			e.Move(vector(v), x)
 		}
 		for i, w := range ws {
-			e.broadcast(row(i), w)
+			e.Broadcast(row(i), w)
 			for v, x := range xs {
-				e.fma(w, x, acc[i][v])
+				e.FMA(w, x, acc[i][v])
 			}
 		}
 	}
 	for _, b := range bases {
-		ADDQ(Imm(uint64(e.size)), b)
+		ADDQ(Imm(uint64(e.Size)), b)
 	}
 	INCQ(k)
 	JNZ(LabelRef("loop"))
@@ -313,11 +260,11 @@ func line(e elem, s isa, name string, rows, vectors int) {
 	ADDQ(c, end)
 	for i := range acc {
 		for v, x := range acc[i] {
-			m := Mem{Base: c, Disp: v * s.bytes}
+			m := Mem{Base: c, Disp: v * s.Bytes}
 			if v == vectors-1 {
 				m = Mem{Base: end}
 			}
-			e.move(x, m)
+			e.Move(x, m)
 		}
 		if i+1 < rows {
 			ADDQ(ldc, c)
@@ -330,8 +277,8 @@ func line(e elem, s isa, name string, rows, vectors int) {
 
 // turn writes the transposition of a number of square blocks.
 func turn(e elem) {
-	side := 32 / e.size
-	e.text("turn"+e.name, "blocks int, src *E, lds, steps, rows int, dst *E, ldd, stepd, cols int", fmt.Sprintf("turnFunc of blocks of %d.", side))
+	side := 32 / e.Size
+	e.text("turn"+e.Name, "blocks int, src *E, lds, steps, rows int, dst *E, ldd, stepd, cols int", fmt.Sprintf("turnFunc of blocks of %d.", side))
 	blocks, src, lds, steps := arg("blocks"), arg("src"), e.bytes("lds"), e.bytes("steps")
 	count := arg("rows")
 	rows := []reg.Register{src}
@@ -353,9 +300,9 @@ func turn(e elem) {
 	r, t := isas[0].vectors(side), isas[0].vectors(side)
 	half := side / 2
 	for i := range half {
-		e.move(Mem{Base: rows[i], Index: at, Scale: 1}, r[i].AsX())
+		e.Move(Mem{Base: rows[i], Index: at, Scale: 1}, r[i].AsX())
 		VINSERTF128(Imm(1), Mem{Base: rows[i+half], Index: at, Scale: 1}, r[i], r[i])
-		e.move(Mem{Base: rows[i], Index: at, Scale: 1, Disp: 16}, r[i+half].AsX())
+		e.Move(Mem{Base: rows[i], Index: at, Scale: 1, Disp: 16}, r[i+half].AsX())
 		VINSERTF128(Imm(1), Mem{Base: rows[i+half], Index: at, Scale: 1, Disp: 16}, r[i+half], r[i+half])
 	}
 	if side == 8 {
@@ -384,7 +331,7 @@ func turn(e elem) {
 			JLE(LabelRef("stored"))
 			ADDQ(ldd, to)
 		}
-		e.move(v, Mem{Base: to})
+		e.Move(v, Mem{Base: to})
 	}
 	Label("stored")
 	ADDQ(steps, at)
@@ -398,13 +345,13 @@ func turn(e elem) {
 
 // quads writes the maximum or the mean of rows of windows of 2x2 with a stride of 2, as many as fill a vector at a time.
 func quads(e elem, bytes int, most bool) {
-	side := bytes / e.size
+	side := bytes / e.Size
 	name, args, kind := "means", "rows, n int, x *E, w int, y *E, ld int", "a meansFunc"
 	if most {
 		name, args, kind = "maxima", "rows, n int, x *E, w int, y *E, ld int, index *int64, at int", "a maximaFunc"
 	}
-	name = fmt.Sprintf("%s%d%s", name, side, e.name)
-	TEXT(name, attr.NOSPLIT, "func("+strings.ReplaceAll(args, "E", e.goType)+")")
+	name = fmt.Sprintf("%s%d%s", name, side, e.Name)
+	TEXT(name, attr.NOSPLIT, "func("+strings.ReplaceAll(args, "E", e.Go)+")")
 	Doc(fmt.Sprintf("%s is %s of %d lanes.", name, kind, side))
 	Pragma("noescape")
 	vector := func() reg.VecVirtual {
@@ -419,9 +366,9 @@ func quads(e elem, bytes int, most bool) {
 	split := func(row reg.Register) (even, odd reg.VecVirtual) {
 		p, q := vector(), vector()
 		even, odd = vector(), vector()
-		e.move(Mem{Base: row}, p)
-		e.move(Mem{Base: row, Disp: bytes}, q)
-		if e.size == 4 {
+		e.Move(Mem{Base: row}, p)
+		e.Move(Mem{Base: row, Disp: bytes}, q)
+		if e.Size == 4 {
 			VSHUFPS(Imm(0x88), q, p, even)
 			VSHUFPS(Imm(0xDD), q, p, odd)
 		} else {
@@ -459,7 +406,7 @@ func quads(e elem, bytes int, most bool) {
 	if !most {
 		quarter := vector()
 		one := GP64()
-		if e.size == 4 {
+		if e.Size == 4 {
 			MOVQ(U32(math.Float32bits(0.25)), one)
 			VMOVQ(one, quarter.AsX())
 			VBROADCASTSS(quarter.AsX(), quarter)
@@ -473,15 +420,15 @@ func quads(e elem, bytes int, most bool) {
 		a, b := split(r0)
 		c, d := split(r1)
 		for _, v := range []reg.VecVirtual{b, c, d} {
-			e.add(v, a)
+			e.Add(v, a)
 		}
-		if e.size == 4 {
+		if e.Size == 4 {
 			VMULPS(quarter, a, a)
 		} else {
 			VMULPD(quarter, a, a)
 		}
 		order(a)
-		e.move(a, Mem{Base: to})
+		e.Move(a, Mem{Base: to})
 		next(func() {})
 		return
 	}
@@ -493,7 +440,7 @@ func quads(e elem, bytes int, most bool) {
 	spread := func(r reg.GPVirtual) reg.VecVirtual {
 		v := vector()
 		VMOVQ(r, v.AsX())
-		if e.size == 4 {
+		if e.Size == 4 {
 			VPBROADCASTD(v.AsX(), v)
 		} else {
 			VPBROADCASTQ(v.AsX(), v)
@@ -533,7 +480,7 @@ func quads(e elem, bytes int, most bool) {
 	for i, v := range []reg.VecVirtual{b, c, d} {
 		more, sure := vector(), vector()
 		// The greater one, and the first NaN.
-		if e.size == 4 {
+		if e.Size == 4 {
 			VCMPPS(Imm(0x16), best, v, more)
 			VCMPPS(Imm(7), best, best, sure)
 			VANDPS(sure, more, more)
@@ -548,11 +495,11 @@ func quads(e elem, bytes int, most bool) {
 		}
 	}
 	order(best)
-	e.move(best, Mem{Base: to})
+	e.Move(best, Mem{Base: to})
 	TESTQ(index, index)
 	JZ(LabelRef("next"))
 	order(tap)
-	if e.size == 8 {
+	if e.Size == 8 {
 		VPADDQ(columns, tap, tap)
 		VMOVDQU(tap, Mem{Base: place})
 	} else {

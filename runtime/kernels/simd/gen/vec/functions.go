@@ -6,9 +6,11 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/graphrun/graphrun/runtime/kernels/simd/gen/internal/vector"
 )
 
-// The functions of float32. The polynomials of exp and log are those of Cephes (Moshier), those of erf are Juffa's.
+// The functions of float32. The polynomial of log is that of Cephes (Moshier), those of erf are Juffa's.
 
 // reduceExp returns r in [-ln(2)/2, ln(2)/2] and the integer k, as a lane of 32 bits, with x = k*ln(2) + r. The rounding to an
 // integer is the addition of 1.5*2^23, which leaves the integer in the low bits.
@@ -24,9 +26,9 @@ func (u unit) reduceExp(x reg.VecVirtual) (r, k reg.VecVirtual) {
 
 // expTail returns exp(r) - 1 for r in [-ln(2)/2, ln(2)/2].
 func (u unit) expTail(r reg.VecVirtual) reg.VecVirtual {
-	q := u.load(u.c(1.9875691500e-4))
-	for _, c := range []float64{1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1} {
-		u.horner(q, r, u.c(c))
+	q := u.load(u.c(float64(vector.ExpPolynomial[0])))
+	for _, c := range vector.ExpPolynomial[1:] {
+		u.horner(q, r, u.c(float64(c)))
 	}
 	return u.mulAdd(u.mul(r, r), q, r)
 }

@@ -8,27 +8,21 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/graphrun/graphrun/runtime/kernels/simd/gen/internal/vector"
 )
 
-// isa is an instruction set with the width of its vectors.
-type isa struct {
-	name  string
-	bytes int
-}
-
-// elem is an element type.
+// elem is an element type with the bits of its infinity and sign.
 type elem struct {
-	name         string
-	size         int
+	vector.Elem
 	inf, signBit uint64
 }
 
 var (
-	avx2   = isa{"AVX2", 32}
-	avx512 = isa{"AVX512", 64}
+	isas = []vector.ISA{vector.AVX2, vector.AVX512}
 
-	f32 = elem{"F32", 4, 0x7f800000, 1 << 31}
-	f64 = elem{"F64", 8, 0x7ff << 52, 1 << 63}
+	f32 = elem{vector.Float32, 0x7f800000, 1 << 31}
+	f64 = elem{vector.Float64, 0x7ff << 52, 1 << 63}
 )
 
 // The predicates of comparisons.
@@ -46,26 +40,21 @@ const (
 
 // unit writes instructions for one instruction set and element type. Its methods return new registers.
 type unit struct {
-	s isa
+	s vector.ISA
 	e elem
 }
 
-func (u unit) wide() bool { return u.s.bytes == 64 }
+func (u unit) wide() bool { return u.s.Wide() }
 
-func (u unit) lanes() int { return u.s.bytes / u.e.size }
+func (u unit) lanes() int { return u.s.Bytes / u.e.Size }
 
-func (u unit) new() reg.VecVirtual {
-	if u.wide() {
-		return ZMM()
-	}
-	return YMM()
-}
+func (u unit) new() reg.VecVirtual { return u.s.Register() }
 
 // op picks the instruction for the element type.
 func (u unit) op(ps, pd func(ops ...Op), ops ...Op) reg.VecVirtual {
 	y := u.new()
 	f := ps
-	if u.e.size == 8 {
+	if u.e.Size == 8 {
 		f = pd
 	}
 	f(append(ops, y)...)
@@ -74,31 +63,25 @@ func (u unit) op(ps, pd func(ops ...Op), ops ...Op) reg.VecVirtual {
 
 func (u unit) load(m Mem) reg.VecVirtual { return u.op(VMOVUPS, VMOVUPD, m) }
 
-func (u unit) broadcast(m Mem) reg.VecVirtual { return u.op(VBROADCASTSS, VBROADCASTSD, m) }
+func (u unit) broadcast(m Mem) reg.VecVirtual {
+	y := u.new()
+	u.e.Broadcast(m, y)
+	return y
+}
 
 func (u unit) move(x, y reg.VecVirtual) {
-	if u.e.size == 8 {
+	if u.e.Size == 8 {
 		VMOVAPD(x, y)
 	} else {
 		VMOVAPS(x, y)
 	}
 }
 
-func (u unit) store(x reg.VecVirtual, m Mem) {
-	if u.e.size == 8 {
-		VMOVUPD(x, m)
-	} else {
-		VMOVUPS(x, m)
-	}
-}
+func (u unit) store(x reg.VecVirtual, m Mem) { u.e.Move(x, m) }
 
 func (u unit) zero() reg.VecVirtual {
 	y := u.new()
-	if u.wide() {
-		VPXORD(y, y, y)
-	} else {
-		VXORPS(y, y, y)
-	}
+	u.s.Zero(y)
 	return y
 }
 
@@ -138,11 +121,11 @@ func (u unit) signum(x reg.VecVirtual) reg.VecVirtual {
 func (u unit) round(mode uint64, x reg.VecVirtual) reg.VecVirtual {
 	y := u.new()
 	switch {
-	case u.wide() && u.e.size == 4:
+	case u.wide() && u.e.Size == 4:
 		VRNDSCALEPS(Imm(mode), x, y)
 	case u.wide():
 		VRNDSCALEPD(Imm(mode), x, y)
-	case u.e.size == 4:
+	case u.e.Size == 4:
 		VROUNDPS(Imm(mode), x, y)
 	default:
 		VROUNDPD(Imm(mode), x, y)
@@ -152,7 +135,7 @@ func (u unit) round(mode uint64, x reg.VecVirtual) reg.VecVirtual {
 
 // horner sets y to y*x + c.
 func (u unit) horner(y, x reg.VecVirtual, c Op) {
-	if u.e.size == 8 {
+	if u.e.Size == 8 {
 		VFMADD213PD(c, x, y)
 	} else {
 		VFMADD213PS(c, x, y)
@@ -163,11 +146,7 @@ func (u unit) horner(y, x reg.VecVirtual, c Op) {
 func (u unit) mulAdd(a reg.VecVirtual, b Op, c reg.VecVirtual) reg.VecVirtual {
 	y := u.new()
 	u.move(c, y)
-	if u.e.size == 8 {
-		VFMADD231PD(b, a, y)
-	} else {
-		VFMADD231PS(b, a, y)
-	}
+	u.e.FMA(b, a, y)
 	return y
 }
 
@@ -175,7 +154,7 @@ func (u unit) mulAdd(a reg.VecVirtual, b Op, c reg.VecVirtual) reg.VecVirtual {
 func (u unit) subMul(c, a reg.VecVirtual, b Op) reg.VecVirtual {
 	y := u.new()
 	u.move(c, y)
-	if u.e.size == 8 {
+	if u.e.Size == 8 {
 		VFNMADD231PD(b, a, y)
 	} else {
 		VFNMADD231PS(b, a, y)
@@ -208,7 +187,7 @@ func (u unit) cmp(predicate uint64, a, b reg.VecVirtual) pred {
 		p.v = u.new()
 		y = p.v
 	}
-	if u.e.size == 8 {
+	if u.e.Size == 8 {
 		VCMPPD(Imm(predicate), b, a, y)
 	} else {
 		VCMPPS(Imm(predicate), b, a, y)
@@ -220,11 +199,11 @@ func (u unit) cmp(predicate uint64, a, b reg.VecVirtual) pred {
 func (u unit) blend(p pred, yes, no reg.VecVirtual) reg.VecVirtual {
 	y := u.new()
 	switch {
-	case u.wide() && u.e.size == 4:
+	case u.wide() && u.e.Size == 4:
 		VBLENDMPS(yes, no, p.k, y)
 	case u.wide():
 		VBLENDMPD(yes, no, p.k, y)
-	case u.e.size == 4:
+	case u.e.Size == 4:
 		VBLENDVPS(p.v, yes, no, y)
 	default:
 		VBLENDVPD(p.v, yes, no, y)
@@ -235,7 +214,7 @@ func (u unit) blend(p pred, yes, no reg.VecVirtual) reg.VecVirtual {
 // orAll returns x with all bits set where p holds: a NaN.
 func (u unit) orAll(p pred, x reg.VecVirtual) reg.VecVirtual {
 	if u.wide() {
-		return u.blend(p, u.load(u.bits(math.MaxUint64>>(64-8*u.e.size))), x)
+		return u.blend(p, u.load(u.bits(math.MaxUint64>>(64-8*u.e.Size))), x)
 	}
 	return u.or(p.v, x)
 }
@@ -245,12 +224,12 @@ func (u unit) orAll(p pred, x reg.VecVirtual) reg.VecVirtual {
 var constants = map[string]Mem{}
 
 func (u unit) bits(b uint64) Mem {
-	name := fmt.Sprintf("vec%s_%x", u.e.name, b)
+	name := fmt.Sprintf("vec%s_%x", u.e.Name, b)
 	m, ok := constants[name]
 	if !ok {
 		m = GLOBL(name, attr.RODATA|attr.NOPTR)
-		for i := range 64 / u.e.size {
-			if u.e.size == 4 {
+		for i := range 64 / u.e.Size {
+			if u.e.Size == 4 {
 				DATA(4*i, U32(b))
 			} else {
 				DATA(8*i, U64(b))
@@ -262,7 +241,7 @@ func (u unit) bits(b uint64) Mem {
 }
 
 func (u unit) c(x float64) Mem {
-	if u.e.size == 4 {
+	if u.e.Size == 4 {
 		return u.bits(uint64(math.Float32bits(float32(x))))
 	}
 	return u.bits(math.Float64bits(x))
@@ -308,27 +287,19 @@ func (u unit) tail(left reg.Register) tail {
 	MOVQ(left, back)
 	NEGQ(back)
 	t.p.v = u.new()
-	u.loadInto(Mem{Base: from, Index: back, Scale: uint8(u.e.size), Disp: 32}, t.p.v)
+	u.e.Move(Mem{Base: from, Index: back, Scale: uint8(u.e.Size), Disp: 32}, t.p.v)
 	return t
-}
-
-func (u unit) loadInto(m Mem, y reg.VecVirtual) {
-	if u.e.size == 8 {
-		VMOVUPD(m, y)
-	} else {
-		VMOVUPS(m, y)
-	}
 }
 
 // maskLoad loads zeros into lanes that do not exist.
 func (u unit) maskLoad(t tail, m Mem) reg.VecVirtual {
 	y := u.new()
 	switch {
-	case u.wide() && u.e.size == 4:
+	case u.wide() && u.e.Size == 4:
 		VMOVUPS_Z(m, t.p.k, y)
 	case u.wide():
 		VMOVUPD_Z(m, t.p.k, y)
-	case u.e.size == 4:
+	case u.e.Size == 4:
 		VMASKMOVPS(m, t.p.v, y)
 	default:
 		VMASKMOVPD(m, t.p.v, y)
@@ -338,11 +309,11 @@ func (u unit) maskLoad(t tail, m Mem) reg.VecVirtual {
 
 func (u unit) maskStore(t tail, x reg.VecVirtual, m Mem) {
 	switch {
-	case u.wide() && u.e.size == 4:
+	case u.wide() && u.e.Size == 4:
 		VMOVUPS(x, t.p.k, m)
 	case u.wide():
 		VMOVUPD(x, t.p.k, m)
-	case u.e.size == 4:
+	case u.e.Size == 4:
 		VMASKMOVPS(x, t.p.v, m)
 	default:
 		VMASKMOVPD(x, t.p.v, m)
@@ -373,7 +344,7 @@ func (u unit) truthOf(x reg.VecVirtual) pred {
 		return pred{k: k}
 	}
 	y := YMM()
-	if u.e.size == 4 {
+	if u.e.Size == 4 {
 		VPMOVZXBD(x, y)
 		VPSLLD(Imm(31), y, y)
 	} else {
@@ -422,7 +393,7 @@ func (u unit) newTruths() (o truths) {
 	default:
 		o.bytes = GP64()
 		MOVQ(m, o.bytes)
-		if u.e.size == 4 {
+		if u.e.Size == 4 {
 			o.ones, o.order = YMM(), YMM()
 			VMOVDQU(m, o.ones)
 			order := make([]byte, 32)
@@ -442,13 +413,13 @@ func (u unit) storeTruths(o truths, p []pred, y reg.Register) {
 		for i := range p {
 			x := XMM()
 			VMOVDQU8_Z(o.ones, p[i].k, x)
-			if u.e.size == 4 {
+			if u.e.Size == 4 {
 				VMOVDQU(x, Mem{Base: y, Disp: 16 * i})
 			} else {
 				VMOVQ(x, Mem{Base: y, Disp: 8 * i})
 			}
 		}
-	case u.e.size == 4 && len(p) == 4:
+	case u.e.Size == 4 && len(p) == 4:
 		lo, hi := YMM(), YMM()
 		VPACKSSDW(p[1].v, p[0].v, lo)
 		VPACKSSDW(p[3].v, p[2].v, hi)
@@ -459,7 +430,7 @@ func (u unit) storeTruths(o truths, p []pred, y reg.Register) {
 	default:
 		for i := range p {
 			bytes := u.spread(o, p[i])
-			if u.e.size == 4 {
+			if u.e.Size == 4 {
 				MOVQ(bytes, Mem{Base: y, Disp: 8 * i})
 			} else {
 				MOVL(bytes.(reg.GPVirtual).As32(), Mem{Base: y, Disp: 4 * i})
@@ -471,7 +442,7 @@ func (u unit) storeTruths(o truths, p []pred, y reg.Register) {
 // spread turns a condition of up to 8 lanes into bytes.
 func (u unit) spread(o truths, p pred) reg.Register {
 	bits := GP64()
-	if u.e.size == 4 {
+	if u.e.Size == 4 {
 		VMOVMSKPS(p.v, bits.As32())
 	} else {
 		VMOVMSKPD(p.v, bits.As32())
@@ -504,7 +475,7 @@ func (u unit) fold(acc reg.VecVirtual, f combine, y reg.Register) {
 		low, high := YMM(), YMM()
 		VEXTRACTF64X4(Imm(1), acc, high)
 		VMOVAPS(acc.AsY(), low)
-		u = unit{avx2, u.e}
+		u = unit{vector.AVX2, u.e}
 		acc = f(u, low, high)
 	}
 	// Whole vectors of 32 bytes are combined; their upper parts do not matter.
@@ -514,7 +485,7 @@ func (u unit) fold(acc reg.VecVirtual, f combine, y reg.Register) {
 	high = YMM()
 	VPERMILPD(Imm(1), acc, high)
 	acc = f(u, acc, high)
-	if u.e.size == 8 {
+	if u.e.Size == 8 {
 		VMOVSD(acc.AsX(), Mem{Base: y})
 		return
 	}

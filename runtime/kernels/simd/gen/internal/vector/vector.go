@@ -1,5 +1,5 @@
 // Package vector writes vector code for AVX2 and AVX-512 from one description: registers as wide as the instruction set has them,
-// constants, the elements that do not fill a register, and functions as polynomials.
+// instructions by element type, constants, the elements that do not fill a register, and the exponential.
 package vector
 
 import (
@@ -211,8 +211,13 @@ func (s ISA) Horizontal(v reg.VecVirtual, double bool, combine func(a Op, b, to 
 	return low
 }
 
+// ExpPolynomial is p, highest power first, in e^r = 1 + r + r^2*p(r) for |r| <= log(2)/2, as in Cephes' expf (Moshier).
+var ExpPolynomial = []float32{
+	1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+}
+
 // Exp replaces each lane of x by its exponential, to within one unit in the last place, subnormal results included: x is taken
-// apart into n*log(2) + r with |r| <= log(2)/2, e^r is the polynomial of Cephes' expf, and 2^n is multiplied in two steps.
+// apart into n*log(2) + r with |r| <= log(2)/2, e^r is computed by ExpPolynomial, and 2^n is multiplied in two steps.
 func (s ISA) Exp(x reg.VecVirtual) {
 	n, e, p := s.Register(), s.Register(), s.Register()
 	// Beyond these the result is 0 and Inf. The operand that NaN selects is x.
@@ -226,8 +231,8 @@ func (s ISA) Exp(x reg.VecVirtual) {
 	VCVTDQ2PS(n, e)
 	VFNMADD231PS(Const(0x1.62e43p-1), e, x)
 	VFNMADD231PS(Const(-1.904654323148236017e-09), e, x)
-	VMOVUPS(Const(1.9875691500e-4), p)
-	for _, c := range []float32{1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1} {
+	VMOVUPS(Const(ExpPolynomial[0]), p)
+	for _, c := range ExpPolynomial[1:] {
 		VFMADD213PS(Const(c), x, p)
 	}
 	sq := s.Register()

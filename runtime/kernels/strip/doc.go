@@ -1,0 +1,29 @@
+// Package strip computes element-wise expressions, and a reduction of one, in one pass over memory.
+//
+// A [Builder] takes the expression over one shape, to which the shapes of the operands broadcast. Bind makes a [Kernel]
+// of it, which computes it again and again without allocating; BindEpilogue makes an [Epilogue], which does so for the
+// parts of a matrix product or a convolution while they are in cache.
+//
+// # Programs
+//
+// The shape is cut into strips of some hundred elements, few enough for all that a strip takes to stay in the
+// first-level cache. The expression becomes a program that is run on every strip: instructions over registers that
+// hold a strip each. An instruction is one call of a primitive of package simd, so that its elements share what the call
+// costs. Operands and results are operands of instructions themselves, without loads and stores, wherever their
+// elements for a strip lie together in memory. One that is the same for a whole strip is a scalar of the instruction,
+// and what is left, such as an operand that is broadcast within the strip, is spread out into a register. A product
+// that is only added to something is computed together with the sum, rounded as if it were not.
+//
+// # In place
+//
+// A result may have the storage of one operand of its shape and its size of elements, which no other result then has;
+// apart from this, results overlap neither operands nor each other. There are two programs: the direct one writes a
+// result as soon as it is known. Where that would overwrite an operand that is yet to be read, which every run sees
+// from the tensors that it is given, the safe one runs, in which all reads of a strip come before all results.
+//
+// # Determinism
+//
+// Strips, and the tree in which a reduction combines them, depend on the shape and the expression only: results have
+// the same bits for any number of threads, in place or not, and whatever the parts that an epilogue is applied to.
+// AVX2 and AVX-512 also add the elements of a strip in the same order; plain Go has another.
+package strip
