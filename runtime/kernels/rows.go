@@ -130,13 +130,6 @@ func (b rowBlocks) bind(cost int, do func(c *Call, slot, r, count int)) Func {
 	})
 }
 
-// pieces calls do for the columns of a block: all at once, or, of a long row, one piece after the other.
-func (b rowBlocks) pieces(do func(at, n int)) {
-	for at := 0; at < b.n; at += rowBlock {
-		do(at, min(rowBlock, b.n-at))
-	}
-}
-
 func nothing(*Call) error { return nil }
 
 // rowShape returns a shape as rows along its last axis.
