@@ -4,6 +4,7 @@ package simd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,4 +81,31 @@ func benchGemm(b *testing.B, transA, transB bool, m, n, k, threads int) {
 	b.ReportMetric(flops, "GFLOP/s")
 	b.ReportMetric(100*flops/peak/float64(threads), "%peak")
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkThreads multiplies large matrices on one thread and on two by turns, and reports how much faster two are: the ratio of the
+// medians and that of the best runs.
+func BenchmarkThreads(b *testing.B) {
+	defer parallel.SetThreads(0)
+	const n = 2048
+	r := newRand(1)
+	x, y := newMatrix[float32](r, false, n, n, 0), newMatrix[float32](r, false, n, n, 0)
+	c := make([]float32, n*n)
+	g := portable.Matrices[float32]{M: n, N: n, K: n, Lda: x.ld, Ldb: y.ld, Ldc: n}
+	p := portable.NewProduct(MultiplierF32(), g, nil, nil, nil)
+	var times [2][]float64
+	for b.Loop() {
+		for i := range times {
+			parallel.SetThreads(i + 1)
+			start := time.Now()
+			p.Run(x.x, y.x, c, nil)
+			times[i] = append(times[i], time.Since(start).Seconds())
+		}
+	}
+	for _, t := range times {
+		slices.Sort(t)
+	}
+	half := len(times[0]) / 2
+	b.ReportMetric(times[0][half]/times[1][half], "median-ratio")
+	b.ReportMetric(times[0][0]/times[1][0], "best-ratio")
 }
