@@ -23,13 +23,13 @@ const maxFrames = 64
 func newArena(size int) (*arena, error) {
 	a := &arena{frames: map[*binding]*frame{}}
 	if size >= mappedSize {
-		mem, err := mapMemory(size)
+		mem, whole, err := mapMemory(size)
 		if err != nil {
 			return nil, fmt.Errorf("out of memory: the call needs %s: %w", value.ByteText(float64(size)), err)
 		}
 		if mem != nil {
 			a.mem = mem
-			runtime.AddCleanup(a, unmapMemory, mem)
+			runtime.AddCleanup(a, unmapMemory, whole)
 			return a, nil
 		}
 	}
@@ -44,8 +44,8 @@ func newArena(size int) (*arena, error) {
 // mappedSize is the size from which an arena is memory of its own, outside the Go heap.
 const mappedSize = 1 << 20
 
-// arenas are the session's arenas that no call uses.
-func (s *Session) takeArena(size int) (*arena, error) {
+// takeArena returns the largest arena that no call uses, a small new one if there is none.
+func (s *Session) takeArena() (*arena, error) {
 	s.pool.Lock()
 	best := -1
 	for i, a := range s.arenas {
@@ -62,10 +62,10 @@ func (s *Session) takeArena(size int) (*arena, error) {
 		s.arenas = s.arenas[:last]
 	}
 	s.pool.Unlock()
-	if a != nil && len(a.mem) >= size {
+	if a != nil {
 		return a, nil
 	}
-	return newArena(size) // the smaller one is dropped
+	return newArena(0)
 }
 
 func (s *Session) putArena(a *arena) {

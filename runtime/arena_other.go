@@ -3,6 +3,6 @@
 package runtime
 
 // mapMemory returns nil: arenas are on the Go heap.
-func mapMemory(int) ([]byte, error) { return nil, nil }
+func mapMemory(int) (mem, whole []byte, err error) { return nil, nil, nil }
 
 func unmapMemory([]byte) {}

@@ -233,7 +233,7 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 	if f.Dynamic || !tensors(f, feeds) {
 		return s.runDynamic(ctx, f, feeds, results, into)
 	}
-	a, err := s.takeArena(0)
+	a, err := s.takeArena()
 	if err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 		s.putArena(a)
 		return err
 	}
-	if len(a.mem) < b.size {
+	if len(a.mem) < b.size { // the smaller one is dropped
 		in := a.in
 		if a, err = newArena(b.size); err != nil {
 			return err
