@@ -421,22 +421,11 @@ func (u *fuser) build(c *Context) {
 func dropConstants(f *graph.Func) {
 	nodes := f.Nodes()
 	used := make([]bool, len(nodes))
-	use := func(v graph.Value) {
+	eachUse(f, nodes, func(v graph.Value) {
 		if i := v.Node().Index(); i >= 0 {
 			used[i] = true
 		}
-	}
-	for _, n := range nodes {
-		for _, v := range n.Operands() {
-			use(v)
-		}
-	}
-	for _, r := range f.Results() {
-		use(r.Value)
-	}
-	for _, u := range f.Updates() {
-		use(u.Value)
-	}
+	})
 	kept := make([]*graph.Node, 0, len(nodes))
 	for i, n := range nodes {
 		if used[i] || n.Op().Name != "constant" {

@@ -58,6 +58,21 @@ func (w *rewriter) body(n *graph.Node) (outs []graph.Value) {
 	return outs
 }
 
+// eachUse visits what nodes take as operands and what leaves the function, once for every place.
+func eachUse(f *graph.Func, nodes []*graph.Node, visit func(v graph.Value)) {
+	for _, n := range nodes {
+		for _, v := range n.Operands() {
+			visit(v)
+		}
+	}
+	for _, r := range f.Results() {
+		visit(r.Value)
+	}
+	for _, u := range f.Updates() {
+		visit(u.Value)
+	}
+}
+
 // eachFunc visits the regions of every function before the function, initializers included.
 func eachFunc(m *graph.Module, visit func(f *graph.Func) error) error {
 	var walk func(f *graph.Func) error

@@ -92,22 +92,11 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed
 // one more, until the next round.
 func countUses(f *graph.Func, nodes []*graph.Node, op string) map[*graph.Node]int {
 	uses := map[*graph.Node]int{}
-	use := func(v graph.Value) {
+	eachUse(f, nodes, func(v graph.Value) {
 		if v.Is(op) {
 			uses[v.Node()]++
 		}
-	}
-	for _, n := range nodes {
-		for _, v := range n.Operands() {
-			use(v)
-		}
-	}
-	for _, r := range f.Results() {
-		use(r.Value)
-	}
-	for _, u := range f.Updates() {
-		use(u.Value)
-	}
+	})
 	return uses
 }
 
