@@ -214,7 +214,7 @@ func (e *emitter) twice(ins *program.Instr, j int) bool {
 
 // isOptional reports whether the kernel of a node leaves out result k where nobody needs it.
 func isOptional(n *graph.Node, k int) bool {
-	kernel := kernelOf(n)
+	kernel := kernels.Of(n)
 	return kernel != nil && slices.Contains(kernel.Optional, k)
 }
 
@@ -232,7 +232,7 @@ func mayReuse(n *graph.Node, j, k int) bool {
 	if n.Op().Name == "fused" {
 		return isMap(n) && graph.EqualShapes(out.Shape(), mapShape(n))
 	}
-	kernel := kernelOf(n)
+	kernel := kernels.Of(n)
 	if kernel == nil {
 		return false
 	}
@@ -317,7 +317,7 @@ func (x *indexed) isCommit(i int, next map[graph.Value]string) bool {
 	switch {
 	case n.Op().Name == "fused" && isMap(n):
 		over = mapShape(n)
-	case n.Op().Props.Elementwise && kernels.Fusible(n) && kernelOf(n) != nil:
+	case n.Op().Props.Elementwise && kernels.Fusible(n) && kernels.Claims(n):
 		over = n.Result(0).Shape()
 	default:
 		return false

@@ -67,14 +67,6 @@ func (x *indexed) users(i int) []int32 { return x.list[x.start[i]:x.start[i+1]] 
 // kept reports whether a result of node i leaves the function.
 func (x *indexed) kept(i int) bool { return x.result[i] || x.update[i] }
 
-// kernelOf returns the kernel that computes a node, nil if its reference does.
-func kernelOf(n *graph.Node) *kernels.Kernel {
-	if len(kernels.Rows(n.Op().Name)) == 0 {
-		return nil
-	}
-	return kernels.Lookup(n.Op().Name, n.OperandTypes(), n.Attrs())
-}
-
 // isAlias reports whether a node moves nothing.
 func isAlias(n *graph.Node) bool {
 	rows := kernels.Rows(n.Op().Name)

@@ -140,10 +140,16 @@ func Lookup(op string, in []graph.Type, attrs graph.Attrs) *Kernel {
 	return nil
 }
 
-// Claims reports whether a kernel computes the node whole.
-func Claims(n *graph.Node) bool {
-	return Lookup(n.Op().Name, n.OperandTypes(), n.Attrs()) != nil
+// Of returns the kernel that computes a node, nil if its reference does.
+func Of(n *graph.Node) *Kernel {
+	if len(table[n.Op().Name]) == 0 { // without looking at types
+		return nil
+	}
+	return Lookup(n.Op().Name, n.OperandTypes(), n.Attrs())
 }
+
+// Claims reports whether a kernel computes the node whole.
+func Claims(n *graph.Node) bool { return Of(n) != nil }
 
 // Produces reports whether element-wise nodes may follow a node as its epilogue: its kernel applies them to each part of its result
 // while that is in cache.
