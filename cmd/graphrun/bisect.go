@@ -1,15 +1,12 @@
 package main
 
 import (
-	"archive/zip"
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
@@ -20,6 +17,7 @@ import (
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/program"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
 func init() { commands = append(commands, bisectCommand) }
@@ -81,7 +79,7 @@ func runBisect(ctx context.Context, o bisectOptions, out io.Writer) error {
 	}
 	in := compile.Inputs{Func: o.fn, Variables: weights}
 	if o.feeds != "" {
-		feeds, err := readNPZ(o.feeds)
+		feeds, err := npy.ReadNPZ(o.feeds)
 		if err != nil {
 			return fmt.Errorf("--feeds: %w", err)
 		}
@@ -95,7 +93,7 @@ func runBisect(ctx context.Context, o bisectOptions, out io.Writer) error {
 	}
 	right := func(p *program.Program) error { return meets(ctx, p, want) }
 	if o.expect != "" {
-		expected, err := readNPZ(o.expect)
+		expected, err := npy.ReadNPZ(o.expect)
 		if err != nil {
 			return fmt.Errorf("--expect: %w", err)
 		}
@@ -167,7 +165,7 @@ func meetsArrays(ctx context.Context, p *program.Program, e *compile.Expectation
 		if !ok {
 			return fmt.Errorf("result %s is no tensor", name)
 		}
-		w, err := castExactly(want[name], got.DType())
+		w, err := value.CastExactly(want[name], got.DType())
 		if err != nil {
 			return fmt.Errorf("--expect: %s: %w", name, err)
 		}
@@ -186,41 +184,11 @@ func fitFeeds(f *graph.Func, arrays map[string]*value.Tensor) (map[string]value.
 		if !ok || !p.Is("param") {
 			return nil, fmt.Errorf("%s has no input %q", f.Name(), name)
 		}
-		t, err := castExactly(t, p.DType())
+		t, err := value.CastExactly(t, p.DType())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		feeds[name] = t
 	}
 	return feeds, nil
-}
-
-// readNPZ reads the arrays of a file as NumPy's savez writes it.
-func readNPZ(path string) (map[string]*value.Tensor, error) {
-	z, err := zip.OpenReader(path)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("there is no file %s", path)
-		}
-		return nil, fmt.Errorf("%s: not an .npz file: %w", path, err)
-	}
-	defer z.Close()
-	arrays := map[string]*value.Tensor{}
-	for _, f := range z.File {
-		t, err := readNPZArray(f)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", path, f.Name, err)
-		}
-		arrays[strings.TrimSuffix(f.Name, ".npy")] = t
-	}
-	return arrays, nil
-}
-
-func readNPZArray(f *zip.File) (*value.Tensor, error) {
-	r, err := f.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return decodeNPY(bufio.NewReader(r), int64(min(f.UncompressedSize64, math.MaxInt64)))
 }

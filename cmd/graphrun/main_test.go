@@ -50,7 +50,7 @@ func mkmnist(ts *testscript.TestScript, _ bool, args []string) {
 		s := set.Pixels().Shape()
 		pixels, err := set.Pixels().Reshape(s[0], s[2], s[3])
 		ts.Check(err)
-		labels, err := castExactly(set.Labels(), pixels.DType())
+		labels, err := value.CastExactly(set.Labels(), pixels.DType())
 		ts.Check(err)
 		for _, f := range []struct {
 			name string

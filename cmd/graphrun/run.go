@@ -23,6 +23,7 @@ import (
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/program"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
 func init() { commands = append(commands, runCommand) }
@@ -222,10 +223,10 @@ func readInput(want graph.Type, file string, invert bool) (t *value.Tensor, noti
 		return nil, "", fmt.Errorf("there is no file %s", file)
 	}
 	if strings.EqualFold(filepath.Ext(file), ".npy") {
-		if t, err = readNPY(file); err != nil {
+		if t, err = npy.ReadFile(file); err != nil {
 			return nil, "", err
 		}
-		if t, err = castExactly(t, tt.DType); err != nil {
+		if t, err = value.CastExactly(t, tt.DType); err != nil {
 			return nil, "", fmt.Errorf("%s: %w", file, err)
 		}
 		return t, "", nil

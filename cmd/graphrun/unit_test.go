@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -70,98 +69,6 @@ func TestInterruptedBeforeTheFirstStep(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, artifact.GraphFile)); err == nil {
 		t.Error("a model was saved that is not trained")
-	}
-}
-
-// npy is an array as NumPy's save writes it.
-func npy(descr string, fortran bool, shape string, elems string) string {
-	order := "False"
-	if fortran {
-		order = "True"
-	}
-	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n", descr, order, shape)
-	return "\x93NUMPY\x01\x00" + string([]byte{byte(len(head)), byte(len(head) >> 8)}) + head + elems
-}
-
-func readNPYText(text string) (*value.Tensor, error) {
-	return decodeNPY(bufio.NewReader(strings.NewReader(text)), int64(len(text)))
-}
-
-func TestReadNPY(t *testing.T) {
-	for _, c := range []struct{ name, text, want string }{
-		{"scalar", npy("<f4", false, "()", "\x00\x00\xc0\x3f"), "f32[] 1.5"},
-		{"big-endian", npy(">i2", false, "(2,)", "\x01\x02\xff\xff"), "i16[2] [258 -1]"},
-		{"half", npy("<f2", false, "(1,)", "\x00\x3c"), "f16[1] [1]"},
-		{"bool", npy("|b1", false, "(3,)", "\x01\x00\x01"), "bool[3] [true false true]"},
-		{"Fortran", npy("|u1", true, "(2, 3)", "\x01\x02\x03\x04\x05\x06"), "u8[2,3] [[1 3 5] [2 4 6]]"},
-		{"C", npy("|u1", false, "(2, 3)", "\x01\x02\x03\x04\x05\x06"), "u8[2,3] [[1 2 3] [4 5 6]]"},
-		{"empty", npy("<f8", false, "(0, 3)", ""), "f64[0,3] []"},
-	} {
-		got, err := readNPYText(c.text)
-		if err != nil || got.String() != c.want {
-			t.Errorf("%s: %v, %v, want %s", c.name, got, err, c.want)
-		}
-	}
-	for _, c := range []struct{ name, text, want string }{
-		{"nothing", "", "not an .npy file"},
-		{"other", "PK\x03\x04 a zip file", "not an .npy file"},
-		{"short", npy("<f4", false, "(2,)", "1234"), "4 bytes of elements: want 8"},
-		{"long", npy("<f4", false, "(1,)", "12345"), "5 bytes of elements: want 4"},
-		{"complex", npy("<c8", false, "(1,)", "12345678"), `dtype "<c8" is none of tensors`},
-		{"negative", npy("<f4", false, "(-1,)", ""), "a size is negative"},
-		{"huge", npy("<f4", false, "(4294967296, 4294967296, 4294967296)", ""), "too large"},
-		{"header cut off", npy("<f4", false, "(1,)", "")[:40], "ends inside its header"},
-		{"header damaged", "\x93NUMPY\x01\x00\x04\x00{'a'", "header"},
-		{"header too long", "\x93NUMPY\x02\x00\xff\xff\xff\xff{'descr': ", "ends inside its header"},
-	} {
-		got, err := readNPYText(c.text)
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, %v, want an error with %q", c.name, got, err, c.want)
-		}
-	}
-}
-
-func FuzzReadNPY(f *testing.F) {
-	f.Add([]byte(npy("<f4", false, "(1, 2)", "12345678")))
-	f.Add([]byte(npy(">i8", true, "()", "12345678")))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		x, err := readNPYText(string(text))
-		if err == nil && len(x.Bytes()) > len(text) {
-			t.Errorf("%d bytes gave a tensor of %d", len(text), len(x.Bytes()))
-		}
-	})
-}
-
-func TestCastExactly(t *testing.T) {
-	vec := func(xs ...float64) *value.Tensor {
-		x, err := value.FromSlice(xs, len(xs))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return x
-	}
-	for _, c := range []struct {
-		in   *value.Tensor
-		to   value.DType
-		want string // "" for a refusal
-	}{
-		{vec(1, -2.5), value.F32, "f32[2] [1 -2.5]"},
-		{vec(0.1), value.F32, ""},
-		{vec(3, 4), value.I64, "i64[2] [3 4]"},
-		{vec(-1), value.U8, ""},
-		{vec(256), value.U8, ""},
-		{vec(math.NaN()), value.I64, ""},
-		{vec(math.Inf(1)), value.F32, "f32[1] [inf]"},
-		{value.Scalar(int64(-1)), value.U64, ""},
-		{value.Scalar(uint64(1 << 63)), value.I64, ""},
-		{value.Scalar(int64(1<<53 + 1)), value.F64, ""},
-		{value.Scalar(uint8(200)), value.F32, "f32[] 200"},
-		{value.Scalar(true), value.I64, "i64[] 1"},
-	} {
-		got, err := castExactly(c.in, c.to)
-		if c.want == "" && err == nil || c.want != "" && (err != nil || got.String() != c.want) {
-			t.Errorf("%v to %v: %v, %v, want %q", c.in, c.to, got, err, c.want)
-		}
 	}
 }
 

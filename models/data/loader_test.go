@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -185,17 +188,198 @@ func TestLoaderReuse(t *testing.T) {
 func TestLoaderConcurrent(t *testing.T) {
 	l := newLoader(t, counting(t, 50), LoaderOptions{BatchSize: 8, Reuse: true, Shuffle: true})
 	var workers sync.WaitGroup
+	ahead := newLoader(t, counting(t, 50), LoaderOptions{BatchSize: 8, Reuse: true, Shuffle: true, Workers: 2})
 	for e := range 8 {
 		workers.Go(func() {
 			for range 5 {
 				order(t, l, e)
-				for range l.Epoch(e) {
+				order(t, ahead, e)
+				for range ahead.Epoch(e) {
 					break
 				}
 			}
 		})
 	}
 	workers.Wait()
+}
+
+// copies returns the batches of an epoch from one on, copied, and the error that ends it.
+func copies(l *Loader, epoch, from int) (all []Batch, err error) {
+	for b, err := range l.EpochFrom(epoch, from) {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, Batch{b.X.Clone(), b.Y.Clone(), slices.Clone(b.Index)})
+	}
+	return all, nil
+}
+
+var sameTensors = cmp.Comparer(func(a, b *value.Tensor) bool { return a.Equal(b) })
+
+// The batches are the same whoever prepares them, and wherever an epoch begins.
+func TestLoaderWorkers(t *testing.T) {
+	var wobbly atomic.Uint64
+	d := observed{counting(t, 53), func(int) {
+		for range wobbly.Add(1) * 7919 % 5 { // batches get ready in another order than they were begun
+			runtime.Gosched()
+		}
+	}}
+	base := LoaderOptions{BatchSize: 5, Shuffle: true, Seed: 3, Normalize: &Normalization{[]float32{1}, []float32{2}}}
+	const epoch = 2
+	want, err := copies(newLoader(t, d, base), epoch, 0)
+	if err != nil || len(want) != 11 {
+		t.Fatalf("%d batches, %v", len(want), err)
+	}
+	for _, workers := range []int{0, 1, 2, 3, 16} {
+		for _, prefetch := range []int{0, 1, 2, 5, 100} {
+			for _, reuse := range []bool{false, true} {
+				opts := base
+				opts.Workers, opts.Prefetch, opts.Reuse = workers, prefetch, reuse
+				l := newLoader(t, d, opts)
+				for _, from := range []int{0, 1, 7, 10, 11} {
+					got, err := copies(l, epoch, from)
+					if diff := cmp.Diff(want[from:], got, sameTensors, cmpopts.EquateEmpty()); err != nil || diff != "" {
+						t.Errorf("%d workers, %d ahead, reuse %v, from batch %d: %v, (-want +got):\n%s", workers, prefetch, reuse, from, err, diff)
+					}
+				}
+			}
+		}
+	}
+	for _, from := range []int{-1, 12} {
+		if got, err := copies(newLoader(t, d, base), 2, from); got != nil || err == nil ||
+			err.Error() != fmt.Sprintf("loader: epoch 2: it cannot begin with batch %d: there are 11", from) {
+			t.Errorf("from batch %d: %v, %v", from, got, err)
+		}
+	}
+}
+
+// observed calls a function for each example that is read.
+type observed struct {
+	Dataset
+	see func(i int)
+}
+
+func (d observed) Item(i int) (x, y *value.Tensor, err error) {
+	d.see(i)
+	return d.Dataset.Item(i)
+}
+
+// No more is prepared than asked for, and all that was begun has ended when the loop has.
+func TestLoaderPrefetchIsBounded(t *testing.T) {
+	var read atomic.Int64
+	var active atomic.Int64
+	d := observed{counting(t, 100), func(int) {
+		active.Add(1)
+		read.Add(1)
+		active.Add(-1)
+	}}
+	for _, prefetch := range []int{1, 3} {
+		read.Store(0)
+		l := newLoader(t, d, LoaderOptions{BatchSize: 2, Workers: 2, Prefetch: prefetch, Reuse: true})
+		seen := 0
+		for _, err := range l.Epoch(0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen++
+			if have, most := read.Load(), int64(2*(seen+prefetch)); have > most {
+				t.Errorf("at batch %d, %d ahead: %d examples were read, want at most %d", seen, prefetch, have, most)
+			}
+			if seen == 5 {
+				break
+			}
+		}
+		after := read.Load()
+		for range 100 {
+			runtime.Gosched()
+		}
+		if read.Load() != after || active.Load() != 0 {
+			t.Error("examples are read after the loop has ended")
+		}
+	}
+}
+
+// However a loop ends, it leaves no goroutine behind.
+func TestLoaderLeavesNoGoroutine(t *testing.T) {
+	broken := errors.New("disk on fire")
+	good := counting(t, 40)
+	bad := faultyAt{good, 13, broken}
+	before := runtime.NumGoroutine()
+	for _, reuse := range []bool{false, true} {
+		for stop := range 12 {
+			for _, d := range []Dataset{good, bad} {
+				l := newLoader(t, d, LoaderOptions{BatchSize: 4, Workers: 3, Reuse: reuse})
+				func() {
+					defer func() { _ = recover() }()
+					n := 0
+					for range l.Epoch(0) {
+						if n == stop && stop%2 == 0 {
+							break
+						}
+						if n == stop {
+							panic("the loop")
+						}
+						n++
+					}
+				}()
+			}
+		}
+	}
+	// The workers have returned from their functions; the runtime may still count them for a moment.
+	for i := 0; runtime.NumGoroutine() > before && i < 1_000_000; i++ {
+		runtime.Gosched()
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines, %d before", after, before)
+	}
+}
+
+// faultyAt fails at one example.
+type faultyAt struct {
+	Dataset
+	bad int
+	err error
+}
+
+func (d faultyAt) Item(i int) (x, y *value.Tensor, err error) {
+	if i == d.bad {
+		return nil, nil, d.err
+	}
+	return d.Dataset.Item(i)
+}
+
+// An error comes where its batch would, after the batches before it.
+func TestLoaderErrorsInOrder(t *testing.T) {
+	broken := errors.New("disk on fire")
+	d := faultyAt{itemsOnly{counting(t, 40)}, 13, broken}
+	want, _ := copies(newLoader(t, counting(t, 40), LoaderOptions{BatchSize: 4}), 0, 0)
+	for _, workers := range []int{0, 1, 4} {
+		l := newLoader(t, d, LoaderOptions{BatchSize: 4, Workers: workers, Prefetch: 10, Reuse: true})
+		for range 3 { // buffers are used again after an error too
+			got, err := copies(l, 0, 0)
+			if diff := cmp.Diff(want[:3], got, sameTensors); diff != "" || !errors.Is(err, broken) ||
+				err.Error() != "loader: epoch 0, batch 3: example 13: disk on fire" {
+				t.Errorf("%d workers: %v, (-want +got):\n%s", workers, err, diff)
+			}
+		}
+	}
+}
+
+// With Reuse a longer epoch allocates no more, workers or not.
+func TestLoaderWorkersAllocate(t *testing.T) {
+	allocs := func(n int) float64 {
+		l := newLoader(t, counting(t, n), LoaderOptions{BatchSize: 4, Reuse: true, Shuffle: true, Workers: 2})
+		return testing.AllocsPerRun(20, func() {
+			for _, err := range l.Epoch(3) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+	if short, long := allocs(100), allocs(1000); long > short+2 {
+		t.Errorf("an epoch of 25 batches makes %v allocations, one of 250 makes %v", short, long)
+	}
 }
 
 func TestLoaderErrors(t *testing.T) {
@@ -219,6 +403,8 @@ func TestLoaderErrors(t *testing.T) {
 		{empty, LoaderOptions{BatchSize: 1}, "dataset is empty"},
 		{two, LoaderOptions{}, "batch size is 0"},
 		{two, LoaderOptions{BatchSize: -1}, "batch size is -1"},
+		{two, LoaderOptions{BatchSize: 1, Workers: -1}, "-1 workers, 0 batches ahead: want 0 or more"},
+		{two, LoaderOptions{BatchSize: 1, Prefetch: -1}, "0 workers, -1 batches ahead"},
 		{two, LoaderOptions{BatchSize: 3, DropLast: true}, "DropLast would leave no batch"},
 		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{}}, "0 means and 0 deviations"},
 		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{nan}, []float32{1}}}, "mean 0 is NaN"},

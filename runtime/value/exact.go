@@ -216,6 +216,30 @@ func (e *Exact) Clone() *Exact {
 // Values must be in the range of e's dtype (Round). An invalid dtype is an error.
 func Convert(e *Exact, to DType) (*Exact, error) { return ConvertMode(e, to, CastMode{}) }
 
+// CastExactly returns t in another dtype, and an error if an element would change by that: the conversion there and back gives the same
+// bits, and no integer changes its sign on the way. A tensor that has the dtype already is returned itself.
+func CastExactly(t *Tensor, to DType) (*Tensor, error) {
+	if t.dt == to {
+		return t, nil
+	}
+	from := t.Exact()
+	there, err := Convert(from, to)
+	if err != nil {
+		return nil, err
+	}
+	back, err := Convert(there, t.dt)
+	if err != nil {
+		return nil, err
+	}
+	// Integers of the other signedness keep their bits and would come back, whatever they mean in between.
+	negative := func(x int64) bool { return x < 0 }
+	wrapped := there.U != nil && slices.ContainsFunc(from.I, negative) || from.U != nil && slices.ContainsFunc(there.I, negative)
+	if wrapped || !back.Tensor().Equal(t) {
+		return nil, fmt.Errorf("its elements are %s, and not all of them are numbers of %s: convert them first", t.dt, to)
+	}
+	return there.Tensor(), nil
+}
+
 // CastMode holds what ONNX's Cast lets one choose about conversions to 8-bit floats. The zero CastMode is
 // what Convert does.
 type CastMode struct {

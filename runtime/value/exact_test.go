@@ -221,3 +221,36 @@ func TestExactPanics(t *testing.T) {
 		}()
 	}
 }
+
+func TestCastExactly(t *testing.T) {
+	vec := func(xs ...float64) *Tensor {
+		x, err := FromSlice(xs, len(xs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	for _, c := range []struct {
+		in   *Tensor
+		to   DType
+		want string // "" for a refusal
+	}{
+		{vec(1, -2.5), F32, "f32[2] [1 -2.5]"},
+		{vec(0.1), F32, ""},
+		{vec(3, 4), I64, "i64[2] [3 4]"},
+		{vec(-1), U8, ""},
+		{vec(256), U8, ""},
+		{vec(math.NaN()), I64, ""},
+		{vec(math.Inf(1)), F32, "f32[1] [inf]"},
+		{Scalar(int64(-1)), U64, ""},
+		{Scalar(uint64(1 << 63)), I64, ""},
+		{Scalar(int64(1<<53 + 1)), F64, ""},
+		{Scalar(uint8(200)), F32, "f32[] 200"},
+		{Scalar(true), I64, "i64[] 1"},
+	} {
+		got, err := CastExactly(c.in, c.to)
+		if c.want == "" && err == nil || c.want != "" && (err != nil || got.String() != c.want) {
+			t.Errorf("%v to %v: %v, %v, want %q", c.in, c.to, got, err, c.want)
+		}
+	}
+}
