@@ -38,7 +38,7 @@ func check(ctx context.Context, out io.Writer, m *graph.Module, in compile.Input
 }
 
 // firstExamples returns the first examples of a data set as feeds of the models' functions.
-func firstExamples(set *data.Images, batch int) (map[string]value.Value, error) {
+func firstExamples(set data.Dataset, batch int) (map[string]value.Value, error) {
 	loader, err := data.NewLoader(set, data.LoaderOptions{BatchSize: min(batch, checkedExamples)})
 	if err != nil {
 		return nil, err

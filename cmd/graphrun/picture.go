@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	_ "image/gif"
 	_ "image/jpeg"
 	"image/png"
@@ -108,16 +109,17 @@ func encodePNG(img image.Image) ([]byte, error) {
 
 // asciiArt draws a picture with characters: one for two pixels above each other, since characters are about twice
 // as high as wide.
-func asciiArt(img *image.Gray) string {
+func asciiArt(img image.Image) string {
 	const ramp = " .:-=+*#%@"
 	var b strings.Builder
 	r := img.Bounds()
+	light := func(x, y int) int { return int(color.GrayModel.Convert(img.At(x, y)).(color.Gray).Y) }
 	for y := r.Min.Y; y < r.Max.Y; y += 2 {
 		var line []byte
 		for x := r.Min.X; x < r.Max.X; x++ {
-			sum, n := int(img.GrayAt(x, y).Y), 1
+			sum, n := light(x, y), 1
 			if y+1 < r.Max.Y {
-				sum, n = sum+int(img.GrayAt(x, y+1).Y), 2
+				sum, n = sum+light(x, y+1), 2
 			}
 			line = append(line, ramp[sum/n*(len(ramp)-1)/255])
 		}

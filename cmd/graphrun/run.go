@@ -43,9 +43,8 @@ type runOptions struct {
 	fn     string
 	inputs []string
 	invert bool
-	data   string
+	data   dataOptions
 	batch  int
-	limit  int
 	json   bool
 	exec   execOptions
 }
@@ -69,9 +68,9 @@ in brackets. With --data the model is evaluated on the test images of a data set
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = args[0]
 			switch {
-			case o.data == "" && len(o.inputs) == 0:
+			case o.data.name == "" && len(o.inputs) == 0:
 				return usagef("run: nothing to run on: give --input NAME=FILE or --data DIR")
-			case o.data != "" && (len(o.inputs) > 0 || cmd.Flags().Changed("func")):
+			case o.data.name != "" && (len(o.inputs) > 0 || cmd.Flags().Changed("func")):
 				return usagef("run: --data evaluates the model, and goes with neither --input nor --func")
 			case o.batch < 1:
 				return usagef("run: --batch %d: want at least 1", o.batch)
@@ -83,9 +82,8 @@ in brackets. With --data the model is evaluated on the test images of a data set
 	f.StringVar(&o.fn, "func", predictFunc, "the function to run")
 	f.StringArrayVar(&o.inputs, "input", nil, "`NAME=FILE`: what an input of the function takes; once per input")
 	f.BoolVar(&o.invert, "invert", false, "swap black and white in pictures: the models expect light on dark")
-	f.StringVar(&o.data, "data", "", dataHelp)
+	o.data.flags(cmd, "")
 	f.IntVar(&o.batch, "batch", 100, "with --data, examples at a time")
-	f.IntVar(&o.limit, "limit", 0, "with --data, use the first `N` test examples only (default all)")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	o.exec.flags(cmd)
 	return cmd
@@ -114,7 +112,7 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 		}
 		return check(ctx, stderr, saved.module, compile.Inputs{Func: fn, Feeds: feeds, Variables: saved.weights}, compileOpts)
 	}
-	if o.data != "" {
+	if o.data.name != "" {
 		return runEval(ctx, o, sess, checked, stdout)
 	}
 	feeds, notices, err := readInputs(prog, o.fn, o.inputs, o.invert)
@@ -135,10 +133,11 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 }
 
 func runEval(ctx context.Context, o runOptions, sess *runtime.Session, checked func(fn string, feeds map[string]value.Value) error, stdout io.Writer) error {
-	_, testSet, err := loadData(o.data, o.limit)
+	ds, err := loadData(o.data.name, o.data)
 	if err != nil {
 		return err
 	}
+	testSet := ds.Test
 	feeds, err := firstExamples(testSet, o.batch)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"os"
 	"path/filepath"
@@ -32,8 +33,7 @@ const sampleIndex = 7
 
 type trainOptions struct {
 	model     string
-	data      string
-	limit     int
+	data      dataOptions
 	epochs    int
 	batch     int
 	optimizer string
@@ -76,8 +76,7 @@ so far.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.data, "data", builtinDigits, dataHelp)
-	f.IntVar(&o.limit, "limit", 0, "use the first `N` training and test examples only (default all)")
+	o.data.flags(cmd, builtinDigits)
 	f.IntVar(&o.epochs, "epochs", 2, "how often to go through the training set")
 	f.IntVar(&o.batch, "batch", 64, "examples per step")
 	f.StringVar(&o.optimizer, "optimizer", defaultOptimizer, "one of "+strings.Join(optimizerNames(), ", "))
@@ -106,11 +105,15 @@ func runTrain(ctx context.Context, o trainOptions, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	trainSet, testSet, err := loadData(o.data, o.limit)
+	ds, err := loadData(o.data.name, o.data)
 	if err != nil {
 		return err
 	}
-	setClasses(m, testSet.Classes())
+	trainSet, testSet := ds.Train, ds.Test
+	if err := ds.fits(o.model, m.LookupFunc(trainFunc), imageInput, labelInput); err != nil {
+		return err
+	}
+	setClasses(m, ds.Classes)
 	prog, err := compile.Compile(m, compileOpts...)
 	if err != nil {
 		return err
@@ -159,8 +162,8 @@ func runTrain(ctx context.Context, o trainOptions, stdout, stderr io.Writer) err
 }
 
 // save writes the model and the sample picture.
-func save(o trainOptions, m *graph.Module, sess *runtime.Session, testSet *data.Images, result train.Result) error {
-	m.SetMeta("train.data", filepath.Base(o.data)) // a stored model does not tell where it was made
+func save(o trainOptions, m *graph.Module, sess *runtime.Session, testSet data.Dataset, result train.Result) error {
+	m.SetMeta("train.data", filepath.Base(o.data.name)) // a stored model does not tell where it was made
 	m.SetMeta("train.steps", strconv.Itoa(result.Steps))
 	if n := len(result.Epochs); n > 0 {
 		last := result.Epochs[n-1]
@@ -170,7 +173,7 @@ func save(o trainOptions, m *graph.Module, sess *runtime.Session, testSet *data.
 	if err := artifact.Save(o.out, m, sess.Variables()); err != nil {
 		return err
 	}
-	img, _, err := testSet.Gray(sampleIndex % testSet.Len())
+	img, _, err := samplePictureOf(testSet)
 	if err != nil {
 		return err
 	}
@@ -181,9 +184,22 @@ func save(o trainOptions, m *graph.Module, sess *runtime.Session, testSet *data.
 	return writeFile(filepath.Join(o.out, samplePicture), func(w io.Writer) error { _, err := w.Write(text); return err })
 }
 
+// samplePictureOf returns the test picture that becomes the sample, and its class.
+func samplePictureOf(testSet data.Dataset) (img image.Image, label int, err error) {
+	x, y, err := testSet.Item(sampleIndex % testSet.Len())
+	if err != nil {
+		return nil, 0, err
+	}
+	if img, err = data.Picture(x); err != nil {
+		return nil, 0, err
+	}
+	class, err := value.Item[int64](y)
+	return img, int(class), err
+}
+
 // trySaved loads what was saved and runs it on the sample picture: a demonstration, and the check that the saved
 // model is the trained one.
-func trySaved(ctx context.Context, o trainOptions, opts []compile.Option, trained *runtime.Session, testSet *data.Images, report *trainReport) error {
+func trySaved(ctx context.Context, o trainOptions, opts []compile.Option, trained *runtime.Session, testSet data.Dataset, report *trainReport) error {
 	saved, err := loadSaved(o.out)
 	if err != nil {
 		return err
@@ -196,7 +212,7 @@ func trySaved(ctx context.Context, o trainOptions, opts []compile.Option, traine
 	if err != nil {
 		return err
 	}
-	img, label, err := testSet.Gray(sampleIndex % testSet.Len())
+	img, label, err := samplePictureOf(testSet)
 	if err != nil {
 		return err
 	}
@@ -219,7 +235,7 @@ func trySaved(ctx context.Context, o trainOptions, opts []compile.Option, traine
 		}
 	}
 	if rows := classify(out, saved.classes); len(rows) > 0 {
-		report.sample(path, asciiArt(img), className(saved.classes, int(label)), rows[0])
+		report.sample(path, asciiArt(img), className(saved.classes, label), rows[0])
 	}
 	return nil
 }
@@ -264,9 +280,9 @@ func (r *trainReport) start(o trainOptions, m *graph.Module, trainLen, testLen i
 		Optimizer  string  `json:"optimizer"`
 		LR         float64 `json:"lr"`
 		Seed       uint64  `json:"seed"`
-	}{o.model, params, o.data, trainLen, testLen, o.batch, o.optimizer, o.lr, o.seed},
+	}{o.model, params, o.data.name, trainLen, testLen, o.batch, o.optimizer, o.lr, o.seed},
 		fmt.Sprintf("%s: %d parameters; %s: %d training and %d test images; batch %d, %s, learning rate %g, seed %d\n",
-			o.model, params, o.data, trainLen, testLen, o.batch, o.optimizer, o.lr, o.seed))
+			o.model, params, o.data.name, trainLen, testLen, o.batch, o.optimizer, o.lr, o.seed))
 }
 
 func (r *trainReport) epoch(e train.Epoch) {

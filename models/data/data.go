@@ -52,14 +52,19 @@ type Batch struct {
 func (b Batch) Len() int { return len(b.Index) }
 
 var (
-	_ Filler = (*TensorDataset)(nil)
-	_ Filler = (*Images)(nil)
+	_ Filler   = (*TensorDataset)(nil)
+	_ Filler   = (*Images)(nil)
+	_ Labelled = (*TensorDataset)(nil)
+	_ Labelled = (*Images)(nil)
+	_ Labelled = (*Subset)(nil)
 )
 
 // TensorDataset is a Dataset of two tensors in memory: example i is row i of each.
 type TensorDataset struct {
-	x, y *value.Tensor
-	n    int
+	x, y    *value.Tensor
+	n       int
+	classes []string
+	lab     []int64 // the elements of y where there are classes
 }
 
 // NewTensorDataset returns the dataset with inputs x[N, ...] and targets y[N, ...], of any dtypes of whole bytes.
@@ -86,8 +91,49 @@ func NewTensorDataset(x, y *value.Tensor) (*TensorDataset, error) {
 	return &TensorDataset{x: x, y: y, n: n[0]}, nil
 }
 
+// NewClassified returns the dataset with inputs x[N, ...] and labels i64[N], each the number of one of the classes. It keeps the tensors, and
+// they must not change while it is used.
+func NewClassified(x, labels *value.Tensor, classes []string) (*TensorDataset, error) {
+	d, err := NewTensorDataset(x, labels)
+	if err != nil {
+		return nil, err
+	}
+	if d.lab, err = checkLabels(labels, classes); err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	d.classes = slices.Clone(classes)
+	return d, nil
+}
+
+// checkLabels returns the elements of i64[N], each the number of a class.
+func checkLabels(labels *value.Tensor, classes []string) ([]int64, error) {
+	if labels.DType() != value.I64 || labels.Rank() != 1 {
+		return nil, fmt.Errorf("labels are %v%v: want i64[N]", labels.DType(), labels.Shape())
+	}
+	lab, err := value.Data[int64](labels)
+	if err != nil {
+		return nil, fmt.Errorf("labels: %w", err)
+	}
+	for i, l := range lab {
+		if l < 0 || l >= int64(len(classes)) {
+			return nil, fmt.Errorf("label %d is %d: want 0 to %d, the number of a class", i, l, len(classes)-1)
+		}
+	}
+	return lab, nil
+}
+
 // Len returns the number of examples.
 func (d *TensorDataset) Len() int { return d.n }
+
+// Classes returns the name of each class, nothing if the targets are no classes.
+func (d *TensorDataset) Classes() []string { return slices.Clone(d.classes) }
+
+func (d *TensorDataset) label(i int) (int64, bool) {
+	if d.lab == nil {
+		return 0, false
+	}
+	return d.lab[i], true
+}
 
 // Item returns a copy of row i of both tensors.
 func (d *TensorDataset) Item(i int) (x, y *value.Tensor, err error) { return item(d, i) }
@@ -119,24 +165,16 @@ func NewImages(pixels, labels *value.Tensor, classes []string) (*Images, error) 
 	if pixels.DType() != value.U8 || len(ps) != 4 {
 		return nil, fmt.Errorf("images: pixels are %v%v: want u8[N,C,H,W]", pixels.DType(), ps)
 	}
-	if labels.DType() != value.I64 || len(ls) != 1 {
-		return nil, fmt.Errorf("images: labels are %v%v: want i64[N]", labels.DType(), ls)
-	}
-	if ps[0] != ls[0] {
+	if len(ls) == 1 && ps[0] != ls[0] {
 		return nil, fmt.Errorf("images: %d images, but %d labels", ps[0], ls[0])
 	}
 	pix, err := value.Data[uint8](pixels)
 	if err != nil {
 		return nil, fmt.Errorf("images: pixels: %w", err)
 	}
-	lab, err := value.Data[int64](labels)
+	lab, err := checkLabels(labels, classes)
 	if err != nil {
-		return nil, fmt.Errorf("images: labels: %w", err)
-	}
-	for i, l := range lab {
-		if l < 0 || l >= int64(len(classes)) {
-			return nil, fmt.Errorf("images: label %d is %d: want 0 to %d, the number of a class", i, l, len(classes)-1)
-		}
+		return nil, fmt.Errorf("images: %w", err)
 	}
 	return &Images{pixels, labels, pix, lab, slices.Clone(classes)}, nil
 }
@@ -152,6 +190,8 @@ func (d *Images) Labels() *value.Tensor { return d.labels }
 
 // Classes returns the name of each class.
 func (d *Images) Classes() []string { return slices.Clone(d.classes) }
+
+func (d *Images) label(i int) (int64, bool) { return d.lab[i], true }
 
 // Item returns image i, f32[C,H,W], and its label, i64[].
 func (d *Images) Item(i int) (x, y *value.Tensor, err error) { return item(d, i) }
