@@ -224,7 +224,7 @@ func TestExportedMethods(t *testing.T) {
 			Results Return Root Scalar SetNodes SetResult SetUpdate Splice String Symbols TakeNodes Update Updates
 		Node: Attrs BindRegions Func Index InlineBody NumResults Op OperandTypes Operands Pos Regions Replace Result ResultName Results Scope
 			SetOperand String Types
-		Variable: Init Name Pos Read Shape Trainable Type`)
+		Variable: Init IsOptimizerState Name Pos Read Shape Trainable Type`)
 	at := ""
 	methods := map[string][]string{}
 	for _, w := range known {

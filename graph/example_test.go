@@ -19,7 +19,7 @@ func Example() {
 	f.Return("y", ops.Sum(ops.Mul(x, w.Read(f)), 1))
 	fmt.Print(m)
 	// Output:
-	// graphrun 1
+	// graphrun 2
 	// module @line
 	//
 	// var @w: f32[3] = init(%key: u64[2]) {
@@ -72,7 +72,7 @@ func ExampleModule_Err() {
 
 // Parse reads what Print writes.
 func ExampleParse() {
-	m, err := graph.Parse("model.graph", []byte(`graphrun 1
+	m, err := graph.Parse("model.graph", []byte(`graphrun 2
 module @m
 func @f(%x: f32[N]) {
   %y = exp %x
@@ -84,7 +84,7 @@ func @f(%x: f32[N]) {
 		return
 	}
 	fmt.Print(m.LookupFunc("f"))
-	_, err = graph.Parse("model.graph", []byte("graphrun 1\nmodule @m\nfunc @f(%x: f32[N]) {\n  %y = exq %x\n  return %y\n}\n"), graph.ParseOptions{})
+	_, err = graph.Parse("model.graph", []byte("graphrun 2\nmodule @m\nfunc @f(%x: f32[N]) {\n  %y = exq %x\n  return %y\n}\n"), graph.ParseOptions{})
 	fmt.Println(err)
 	// Output:
 	// func @f(%x: f32[N]) {

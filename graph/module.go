@@ -5,8 +5,13 @@ import (
 	"slices"
 )
 
-// FormatVersion is the version of the text form that this package prints. Every version up to it parses.
-const FormatVersion = 1
+// FormatVersion is the version of the text form that this package prints. Every version up to it parses:
+//
+//	1  the first
+//	2  variables say whether they are an optimizer's state; see OptimizerState
+//
+// What a text of version 1 does not say of its variables is worked out from what its functions do with them; see Parse.
+const FormatVersion = 2
 
 // Module is a model: named functions over one table of variables. Building it never fails at the call;
 // faults are recorded with their positions and Err returns them all. A module is built by one
@@ -112,6 +117,7 @@ type Variable struct {
 	name      string
 	typ       TensorType
 	trainable bool
+	optimizer bool // the state of one
 	init      *Func
 	module    *Module
 	pos       Pos
@@ -122,6 +128,13 @@ type VariableOption func(*Variable)
 
 // NotTrainable keeps a variable out of the set that optimizers update.
 func NotTrainable() VariableOption { return func(v *Variable) { v.trainable = false } }
+
+// OptimizerState declares a variable that belongs to an optimizer and not to the model: a moment, a step counter, a learning
+// rate. It is not trainable. What a model is used for does not depend on it, so that whoever serves the model, or trains it by another
+// optimizer, may leave it away.
+func OptimizerState() VariableOption {
+	return func(v *Variable) { v.trainable, v.optimizer = false, true }
+}
 
 // Variable declares a variable of a type with constant dims. The initializer builds a closed function
 // that computes the first value from key, a u64[2] random key made from the session's seed (see
@@ -186,6 +199,9 @@ func (v *Variable) Shape() []int { s, _ := v.typ.ConstShape(); return s }
 
 // Trainable reports whether optimizers update the variable.
 func (v *Variable) Trainable() bool { return v.trainable }
+
+// IsOptimizerState reports whether the variable belongs to an optimizer; see OptimizerState.
+func (v *Variable) IsOptimizerState() bool { return v.optimizer }
 
 // Init returns the function of one parameter, a u64[2] random key, that computes the first value.
 func (v *Variable) Init() *Func { return v.init }
@@ -268,7 +284,7 @@ func (m *Module) detachedFunc(name string, pos Pos) *Func {
 func (m *Module) Clone() *Module {
 	c := &Module{name: m.name, meta: maps.Clone(m.meta), streams: m.streams, diags: slices.Clone(m.diags)}
 	for _, v := range m.vars {
-		w := &Variable{name: v.name, typ: v.typ, trainable: v.trainable, module: c, pos: v.pos}
+		w := &Variable{name: v.name, typ: v.typ, trainable: v.trainable, optimizer: v.optimizer, module: c, pos: v.pos}
 		if v.init != nil {
 			w.init = v.init.cloneInto(c, nil)
 		}

@@ -26,6 +26,11 @@ type ParseOptions struct {
 //
 // Positions are those of the locs in the text. What has none stands at its line of the text; a parameter
 // or a region without one stands where its function or its node does.
+//
+// A text of format version 1 does not mark the state of optimizers. Parse marks a variable that is not trainable if the next value of
+// a trainable one depends on it, or the next value of such state, while no result of any function does: a moment, a step
+// counter or a learning rate, whatever its name, and neither running statistics, on which no next weight depends, nor random keys and
+// what predictions depend on.
 func Parse(filename string, text []byte, opt ParseOptions) (*Module, error) {
 	m := NewModule("module")
 	p := &parser{
@@ -41,6 +46,9 @@ func Parse(filename string, text []byte, opt ParseOptions) (*Module, error) {
 	p.try("", p.text)
 	if len(m.diags) == 0 {
 		m.site = site{}
+		if p.version < 2 {
+			m.markOptimizerState()
+		}
 		if err := Verify(m); err != nil {
 			return nil, err
 		}
@@ -57,11 +65,12 @@ const maxFaults = 1000
 
 type parser struct {
 	lexer
-	file   string
-	opt    ParseOptions
-	m      *Module
-	depth  int // of regions
-	broken map[Symbol]bool
+	file    string
+	opt     ParseOptions
+	m       *Module
+	version int // of the text's format
+	depth   int // of regions
+	broken  map[Symbol]bool
 	// unclosed is where the text was found to leave functions open, which is reported once.
 	unclosed int
 	stored   map[string]*value.Tensor // external constants that were checked, by name, checksum and type
@@ -123,6 +132,7 @@ func (p *parser) text() {
 	if n > FormatVersion {
 		p.failf("the text has format version %d, this program reads versions up to %d: a newer graphrun is needed", n, FormatVersion)
 	}
+	p.version = n
 	p.endStatement()
 	p.blank()
 	p.expectWord("module")
@@ -206,10 +216,7 @@ func (p *parser) variable() {
 			p.report("var", "@%s: want a tensor with constant dims, have %s", v.name, t)
 		}
 		if p.accept('{') {
-			p.expectWord("trainable")
-			p.expect('=')
-			v.trainable = p.bool()
-			p.expect('}')
+			p.variableAttrs(v)
 		}
 		if loc, ok := p.loc(); ok {
 			v.pos, v.init.pos = loc.pos, loc.pos
@@ -235,6 +242,36 @@ func (p *parser) variable() {
 		p.reportAt(line, "var", "@%s: %s", v.name, fault)
 	}
 	p.m.addVariable(v)
+}
+
+// variableAttrs reads what follows the opening brace.
+func (p *parser) variableAttrs(v *Variable) {
+	given := map[string]bool{}
+	for i := 0; i == 0 || p.accept(','); i++ {
+		name := p.name("an attribute")
+		p.expect('=')
+		val := p.bool()
+		switch {
+		case given[name]:
+			p.report("var", "@%s: %s is given twice", v.name, name)
+		case name == "trainable":
+			v.trainable = val
+		case name == "optimizer_state" && p.version < 2:
+			p.report("var", "@%s: optimizer_state comes with format version 2, the text has version %d", v.name, p.version)
+		case name == "optimizer_state":
+			v.optimizer = val
+		default:
+			p.report("var", "@%s: there is no attribute %s: want optimizer_state or trainable", v.name, quoteShort(name))
+		}
+		given[name] = true
+	}
+	p.expect('}')
+	if v.optimizer && !given["trainable"] {
+		v.trainable = false
+	}
+	if fault := v.stateFault(); fault != "" {
+		p.report("var", "@%s: %s", v.name, fault)
+	}
 }
 
 func (p *parser) function() {

@@ -130,7 +130,10 @@ func (p *printer) module(m *Module) {
 
 func (p *printer) variable(v *Variable) {
 	p.put("var @", v.name, ": ", v.typ.String())
-	if !v.trainable {
+	switch {
+	case v.optimizer:
+		p.put(" {optimizer_state=", strconv.FormatBool(v.optimizer), ", trainable=", strconv.FormatBool(v.trainable), "}")
+	case !v.trainable:
 		p.put(" {trainable=false}")
 	}
 	p.loc(v.pos, "")

@@ -17,7 +17,7 @@ import (
 )
 
 // sample is canonical text that uses all of the grammar.
-const sample = `graphrun 1
+const sample = `graphrun 2
 module @lenet5
 meta "classes" = "0,1,2"
 meta "note\n" = "a \"quoted\" }{ // value"
@@ -29,6 +29,10 @@ var @fc.0.weight: f32[3,5] = init(%key: u64[2]) {
 var @step: i64[] {trainable=false} = init(%key: u64[2]) {
   %zero = constant {value=i64[] [0]} : i64[]
   return value: %zero
+}
+var @lr: f64[] {optimizer_state=true, trainable=false} = init(%key: u64[2]) {
+  %0 = constant {value=f64[] [0.1]} : f64[]
+  return value: %0
 }
 
 func @helper(%x: f32[N], %s: seq<f32[N,2*N+1]>) {
@@ -152,7 +156,7 @@ func TestPrintInvertsParseOfDeclaredModule(t *testing.T) {
 
 // Layout, numbers, comments, types and defaults are free.
 func TestParseFreeForm(t *testing.T) {
-	m := mustParse(t, "// a comment\r\ngraphrun 1 // one\n\nmodule @m\n"+`
+	m := mustParse(t, "// a comment\r\ngraphrun 2 // one\n\nmodule @m\n"+`
 func @f( // parameters may stand on lines of their own
     %x: f32[ N , 1+N ],
     %y.1: i64[]
@@ -164,7 +168,7 @@ func @f( // parameters may stand on lines of their own
   return %12, second: %z }
 func @g(%x: token) { return %x }
 `)
-	want := `graphrun 1
+	want := `graphrun 2
 module @m
 
 func @f(%x: f32[N,N+1], %y.1: i64[]) {
@@ -385,7 +389,7 @@ func TestParseTruncated(t *testing.T) {
 
 // Short texts that ask for much get an error and not the memory.
 func TestParseHostile(t *testing.T) {
-	const head = "graphrun 1\nmodule @m\n"
+	const head = "graphrun 2\nmodule @m\n"
 	deep := func(n int) string {
 		return head + "func @f(%x: token) {\n" +
 			strings.Repeat("%0 = test_apply %x region(%x: token) {\n", n) + strings.Repeat("return %x\n} : token\n", n) + "return %x\n}\n"
@@ -431,17 +435,129 @@ func TestParseHostile(t *testing.T) {
 
 func TestParseVersion(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                         `x.graph:1: want "graphrun 1", the format's name and version, have the end of the text`,
-		"module @m":                `x.graph:1: want "graphrun 1", the format's name and version, have "module"`,
-		"graphrun 2\nmodule @m":    "x.graph:1: the text has format version 2, this program reads versions up to 1: a newer graphrun is needed",
-		"graphrun 0\nmodule @m":    `x.graph:1: want a format version from 1 to 1, have "0"`,
-		"graphrun 1 2\nmodule @m":  `x.graph:1: want the end of the line, have "2"`,
-		"\ngraphrun 1\n\nmodul @m": `x.graph:4: want "module", have "modul"`,
+		"":                         `x.graph:1: want "graphrun 2", the format's name and version, have the end of the text`,
+		"module @m":                `x.graph:1: want "graphrun 2", the format's name and version, have "module"`,
+		"graphrun 3\nmodule @m":    "x.graph:1: the text has format version 3, this program reads versions up to 2: a newer graphrun is needed",
+		"graphrun 0\nmodule @m":    `x.graph:1: want a format version from 1 to 2, have "0"`,
+		"graphrun 2 2\nmodule @m":  `x.graph:1: want the end of the line, have "2"`,
+		"\ngraphrun 2\n\nmodul @m": `x.graph:4: want "module", have "modul"`,
 	} {
 		_, err := Parse("x.graph", []byte(text), ParseOptions{})
 		if err == nil || err.Error() != want {
 			t.Errorf("%q:\nwant %s\nhave %v", text, want, err)
 		}
+	}
+}
+
+// In a text of version 1, what is an optimizer's state follows from what the functions do.
+func TestParseMarksOptimizerState(t *testing.T) {
+	declare := func(b *strings.Builder, name, attrs string) {
+		fmt.Fprintf(b, "var @%s: f32[]%s = init(%%key: u64[2]) {\n  %%0 = constant {value=f32[] [1]} : f32[]\n  return value: %%0\n}\n", name, attrs)
+	}
+	// The kinds of variables: moment, its own moment, rate and counter are a step's; frozen is used by a result, called by a result of a
+	// callee, mean is a running statistic, ema follows the weight, key makes draws that the loss depends on; idle is nobody's.
+	const functions = `
+func @helper() {
+  %0 = read {var=@called} : f32[]
+  return y: %0
+}
+func @other() {
+  %0 = read {var=@counter} : f32[]
+  %1 = test_add %0, %0 : f32[]
+  update @counter = %1
+}
+func @train(%x: f32[]) {
+  %w = read {var=@w} : f32[]
+  %key = read {var=@key} : f32[]
+  %frozen = read {var=@frozen} : f32[]
+  %c = call {func=@helper, results=1} : f32[]
+  %0 = test_add %w, %key : f32[]
+  %1 = test_add %0, %frozen : f32[]
+  %loss = test_add %1, %c : f32[]
+  %moment = read {var=@moment} : f32[]
+  %deep = read {var=@deep} : f32[]
+  %rate = read {var=@rate} : f32[]
+  %2 = test_add %moment, %deep : f32[]
+  %3 = test_add %rate, %loss : f32[]
+  %4 = test_add %moment, %3 : f32[]
+  %mean = read {var=@mean} : f32[]
+  %5 = test_add %mean, %x : f32[]
+  %ema = read {var=@ema} : f32[]
+  %6 = test_add %ema, %4 : f32[]
+  %counter = read {var=@counter} : f32[]
+  %7 = test_add %deep, %counter : f32[]
+  update @w = %4
+  update @moment = %2
+  update @deep = %7
+  update @mean = %5
+  update @ema = %6
+  update @key = %0
+  return loss: %loss
+}
+`
+	text := func(version int) string {
+		var b strings.Builder
+		fmt.Fprintf(&b, "graphrun %d\nmodule @m\n", version)
+		declare(&b, "w", "")
+		for _, name := range []string{"moment", "deep", "rate", "counter", "frozen", "called", "mean", "ema", "key", "idle"} {
+			declare(&b, name, " {trainable=false}")
+		}
+		return b.String() + functions
+	}
+	state := func(m *Module) (names []string) {
+		for _, v := range m.Variables() {
+			if v.IsOptimizerState() {
+				names = append(names, v.Name())
+			}
+		}
+		return names
+	}
+	want := []string{"moment", "deep", "rate", "counter"}
+	old := mustParse(t, text(1))
+	if d := cmp.Diff(want, state(old)); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(want, state(mustParse(t, old.String()))); d != "" {
+		t.Errorf("printed and parsed: %s", d)
+	}
+	if d := cmp.Diff(want, state(old.Clone())); d != "" {
+		t.Errorf("cloned: %s", d)
+	}
+	if have := state(mustParse(t, text(2))); have != nil {
+		t.Errorf("a text of version 2 says so itself, have %v", have)
+	}
+}
+
+func TestParseVariableAttributes(t *testing.T) {
+	for attrs, want := range map[string]string{
+		"{}":                      "want an attribute, have '}'",
+		"{trainable=true}":        "",
+		"{optimizer_state=false}": "",
+		"{optimizer_state=true}":  "",
+		"{trainable=false, optimizer_state=true}": "",
+		"{optimizer_state=true, trainable=true}":  "@w: the state of an optimizer is not trainable",
+		"{trainable=true, trainable=true}":        "@w: trainable is given twice",
+		"{frozen=true}":                           `@w: there is no attribute "frozen": want optimizer_state or trainable`,
+		"{optimizer_state=1}":                     `want true or false, have "1"`,
+		"{trainable=true optimizer_state=true}":   "want '}', have \"optimizer_state\"",
+	} {
+		text := "graphrun 2\nmodule @m\nvar @w: f32[] " + attrs + " = init(%key: u64[2]) {\n  %0 = constant {value=f32[] [1]} : f32[]\n  return value: %0\n}\n"
+		m, err := Parse("x.graph", []byte(text), ParseOptions{})
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: want %q, have %v", attrs, want, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", attrs, err)
+		} else if v := m.Variables()[0]; v.Trainable() != (attrs == "{trainable=true}" || attrs == "{optimizer_state=false}") {
+			t.Errorf("%s: trainable is %v", attrs, v.Trainable())
+		}
+	}
+	old := "graphrun 1\nmodule @m\nvar @w: f32[] {optimizer_state=true} = init(%key: u64[2]) {\n  %0 = constant {value=f32[] [1]} : f32[]\n  return value: %0\n}\n"
+	if _, err := Parse("x.graph", []byte(old), ParseOptions{}); err == nil || !strings.Contains(err.Error(), "optimizer_state comes with format version 2, the text has version 1") {
+		t.Errorf("have %v", err)
 	}
 }
 

@@ -42,7 +42,7 @@ var rules = []Rule{
 		module: (*verifier).module,
 	},
 	{
-		Name: "variable", Doc: "a variable is a tensor with constant dims",
+		Name: "variable", Doc: "a variable is a tensor with constant dims; the state of an optimizer is not trainable",
 		module: (*verifier).variables,
 	},
 	{
@@ -412,8 +412,19 @@ func (v *verifier) variables() {
 			if fault := typeFault(vr.typ); fault != "" {
 				v.faultf(vr.pos, "var", "@%s is %s: %s", vr.name, vr.typ, fault)
 			}
+			if fault := vr.stateFault(); fault != "" {
+				v.faultf(vr.pos, "var", "@%s: %s", vr.name, fault)
+			}
 		}
 	}
+}
+
+// stateFault says what is wrong with what the variable is for, "" if nothing is.
+func (v *Variable) stateFault() string {
+	if v.optimizer && v.trainable {
+		return "the state of an optimizer is not trainable"
+	}
+	return ""
 }
 
 func (v *verifier) function(b *body) {

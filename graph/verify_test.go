@@ -9,7 +9,7 @@ import (
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
-const verified = `graphrun 1
+const verified = `graphrun 2
 module @m
 var @w: f32[2] = init(%key: u64[2]) {
   %0 = test_random %key {shape=[2], stream=1} : f32[2]
@@ -55,6 +55,7 @@ var mutations = map[string]map[string]func(m *Module, f *Func){
 		"negative": func(m *Module, _ *Func) { m.vars[0].typ.Shape = Ints(-2) },
 		"no dtype": func(m *Module, _ *Func) { m.vars[0].typ.DType = 0 },
 		"foreign":  func(m *Module, _ *Func) { m.vars[0].module = NewModule("other") },
+		"state":    func(m *Module, _ *Func) { m.vars[0].optimizer = true },
 	},
 	"function": {
 		"foreign":          func(_ *Module, f *Func) { f.module = NewModule("other") },

@@ -273,7 +273,7 @@ func TestLoadFaults(t *testing.T) {
 	}{
 		"no text":                   {func(_ *testing.T, fsys fstest.MapFS) { delete(fsys, artifact.GraphFile) }, []string{"model.graph: file does not exist"}},
 		"no weights":                {func(_ *testing.T, fsys fstest.MapFS) { delete(fsys, artifact.WeightsFile) }, []string{"model.safetensors: file does not exist"}},
-		"no text in the text":       {func(_ *testing.T, fsys fstest.MapFS) { fsys[artifact.GraphFile] = &fstest.MapFile{} }, []string{"model.graph:1: want \"graphrun 1\""}},
+		"no text in the text":       {func(_ *testing.T, fsys fstest.MapFS) { fsys[artifact.GraphFile] = &fstest.MapFile{} }, []string{"model.graph:1: want \"graphrun 2\""}},
 		"no tensors in the weights": {func(_ *testing.T, fsys fstest.MapFS) { fsys[artifact.WeightsFile] = &fstest.MapFile{} }, []string{"model.safetensors: "}},
 		"weight": {
 			tensors(func(m map[string]*value.Tensor) { delete(m, "fc.bias"); m["fc.weight"] = zeros(graph.F32, 5, 3) }),

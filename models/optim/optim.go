@@ -216,7 +216,7 @@ func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 		return
 	}
 	if len(vars) == 0 {
-		vars = dependencies(loss)
+		vars = weights(loss)
 		if len(vars) == 0 {
 			m.Report(graph.Pos{}, o.kind, "the loss does not depend on any trainable variable")
 			return
@@ -254,41 +254,10 @@ func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 	})
 }
 
-// dependencies returns the trainable variables that the value depends on, those that called functions read included,
-// in the module's order.
-func dependencies(y Value) []*graph.Variable {
-	m := y.Func().Module()
-	names := map[string]bool{}
-	seen := map[any]bool{}
-	var visit func(n *graph.Node)
-	visit = func(n *graph.Node) {
-		if n == nil || seen[n] {
-			return
-		}
-		seen[n] = true
-		switch n.Op().Name {
-		case "read":
-			names[string(n.Attrs().Symbol("var"))] = true
-		case "call":
-			if g := m.LookupFunc(string(n.Attrs().Symbol("func"))); g != nil && !seen[g] {
-				seen[g] = true
-				for _, r := range g.Results() {
-					visit(r.Value.Node())
-				}
-			}
-		}
-		for _, v := range n.Operands() {
-			visit(v.Node())
-		}
-	}
-	visit(y.Node())
-	var vars []*graph.Variable
-	for _, v := range m.Variables() {
-		if names[v.Name()] && v.Trainable() {
-			vars = append(vars, v)
-		}
-	}
-	return vars
+// weights returns the trainable variables that the loss depends on, in the module's order.
+func weights(loss Value) []*graph.Variable {
+	vars := loss.Func().Module().Dependencies(loss)
+	return slices.DeleteFunc(vars, func(v *graph.Variable) bool { return !v.Trainable() })
 }
 
 // prefix is the name below which the optimizer's state is found.
@@ -312,7 +281,7 @@ func (o *Optimizer) owned(m *graph.Module, key string) bool { return o.own.Has(m
 
 func (o *Optimizer) variable(m *graph.Module, name string, dt graph.DType, dims []int, init initializer.Func) *graph.Variable {
 	return o.own.Variable(m, name, func() string { return name }, func(name string) *graph.Variable {
-		return m.Variable(name, dt, dims, init.For(dt, dims...), graph.NotTrainable())
+		return m.Variable(name, dt, dims, init.For(dt, dims...), graph.OptimizerState())
 	})
 }
 

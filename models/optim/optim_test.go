@@ -196,3 +196,51 @@ func TestNames(t *testing.T) {
 		t.Errorf("an unknown name gives %v", err)
 	}
 }
+
+// TestStateIsKnownWithoutMarks reads models as if they were stored in the first format version, which does not mark the state of optimizers:
+// what the functions do must tell.
+func TestStateIsKnownWithoutMarks(t *testing.T) {
+	type options = []optim.Option
+	for name, opt := range map[string]*optim.Optimizer{
+		"sgd":                 optim.SGD(0.1),
+		"sgd, dampened":       optim.SGD(0.1, optim.Momentum(0.9), optim.Dampening(0.1)),
+		"nesterov":            optim.SGD(0.1, optim.Momentum(0.9), optim.Nesterov(), optim.WeightDecay(0.1)),
+		"sgd, scheduled":      optim.SGD(0.1, optim.Momentum(0.9), optim.ScheduleMomentum(), optim.Maximize()),
+		"adam":                optim.Adam(0.1),
+		"adam, all":           optim.Adam(0.1, options{optim.AMSGrad(), optim.ScheduleMomentum(), optim.WeightDecay(0.1), optim.Name("one")}...),
+		"adamw":               optim.AdamW(0.1),
+		"rmsprop":             optim.RMSprop(0.1),
+		"rmsprop, all":        optim.RMSprop(0.1, optim.Centered(), optim.Momentum(0.9), optim.ScheduleMomentum()),
+		"adagrad":             optim.Adagrad(0.1),
+		"adagrad, with decay": optim.Adagrad(0.1, optim.LRDecay(0.1)),
+		"adadelta":            optim.Adadelta(1),
+		"adamax":              optim.Adamax(0.1),
+		"nadam":               optim.NAdam(0.1),
+		"radam":               optim.RAdam(0.1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := graph.NewModule("m")
+			net := nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, nn.CumulativeMomentum()), nn.Dropout(0.5), nn.Linear(4, 1))
+			train, predict := m.Func("train"), m.Func("predict")
+			predict.Return("y", net.Apply(predict.Input("x", graph.F32, "N", 3)))
+			loss := nn.MSE(net.Apply(train.Input("x", graph.F32, "N", 3), nn.Training), train.Input("y", graph.F32, "N", 1))
+			train.Return("loss", loss)
+			opt.Minimize(loss)
+			if err := graph.Verify(m); err != nil {
+				t.Fatal(err)
+			}
+			text := m.String()
+			if !strings.Contains(text, "optimizer_state=true, ") {
+				t.Fatal("nothing is marked")
+			}
+			old := strings.Replace(strings.ReplaceAll(text, "optimizer_state=true, ", ""), "graphrun 2", "graphrun 1", 1)
+			again, err := graph.Parse("m.graph", []byte(old), graph.ParseOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(text, again.String()); d != "" {
+				t.Errorf("-declared +read: %s", d)
+			}
+		})
+	}
+}

@@ -13,9 +13,9 @@ package zoo
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/models/nn"
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/ops"
@@ -129,39 +129,33 @@ func (m *Model) Build(opts ...Option) *graph.Module {
 	}
 	label := func(f *graph.Func) graph.Value { return f.Input("label", graph.I64, "N") }
 
-	predict := mod.Func("predict")
+	predict := mod.Func(artifact.PredictFunc)
 	predict.Return("logits", net.Apply(image(predict)))
 
-	train := mod.Func("train")
+	train := mod.Func(artifact.TrainFunc)
 	loss := nn.CrossEntropy(net.Apply(image(train), nn.Training), label(train))
 	train.Return("loss", loss)
 	o.optimizer.Minimize(loss)
 
-	eval := mod.Func("eval")
+	eval := mod.Func(artifact.EvalFunc)
 	logits, truth := net.Apply(image(eval)), label(eval)
 	eval.Return("loss", nn.CrossEntropy(logits, truth))
 	eval.Return("correct", ops.Sum(ops.Equal(ops.ArgMax(logits, 1, false), truth)))
 	eval.Return("logits", logits)
 
-	mod.SetMeta("doc", m.Doc)
-	mod.SetMeta("input.image", "gray pictures, 0 for black to 1 for white, of shape "+shapeText(m.Input))
-	mod.SetMeta("classes", classNames(m.Classes))
+	artifact.Info{
+		Doc: m.Doc, Classes: classNames(m.Classes), Loss: artifact.TrainFunc + "/loss",
+		Roles:      map[string]string{"image": artifact.InputRole, "label": artifact.TargetRole},
+		Preprocess: map[string]artifact.Preprocess{"image": {Mode: artifact.Gray, Scale: 1. / 255}},
+	}.Set(mod)
 	return mod
 }
 
-func shapeText(shape []int) string {
-	parts := make([]string, len(shape))
-	for i, n := range shape {
-		parts[i] = strconv.Itoa(n)
-	}
-	return strings.Join(parts, "x")
-}
-
-// classNames returns the numbers of the classes, one per line, until a dataset gives them names.
-func classNames(n int) string {
+// classNames returns the numbers of the classes, until a dataset gives them names.
+func classNames(n int) []string {
 	names := make([]string, n)
 	for i := range names {
 		names[i] = strconv.Itoa(i)
 	}
-	return strings.Join(names, "\n")
+	return names
 }

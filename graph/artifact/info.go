@@ -1,0 +1,353 @@
+package artifact
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/graphrun/graphrun/graph"
+)
+
+// The functions that a model has by convention. A model need not have all of them.
+const (
+	TrainFunc   = "train"   // returns the loss and updates the weights
+	EvalFunc    = "eval"    // returns the loss and what it is measured by, such as the number of correct predictions
+	PredictFunc = "predict" // what the model is made for: returns logits or others
+)
+
+// What an input takes.
+const (
+	InputRole  = "input"  // what is looked at: images, texts
+	TargetRole = "target" // what should come out: labels, sums
+)
+
+// Info is what a model says about itself. It is kept in the module's meta table, so that it travels with the text, and may be
+// edited there.
+type Info struct {
+	// Doc is a sentence on the model and its source. Meta "doc".
+	Doc string
+	// Classes are the names of what a classifier tells apart, in the order of its logits. Meta "classes", one per line.
+	Classes []string
+	// Loss names the result that training minimizes, after its function: "train/loss". Meta "loss".
+	Loss string
+	// Roles tells by the names of inputs whether they take InputRole or TargetRole. Meta "role.NAME".
+	Roles map[string]string
+	// Preprocess tells by the names of inputs what is done to a picture before it is fed. Meta "preprocess.NAME".
+	Preprocess map[string]Preprocess
+	// Provenance is how the model came about: the data set, epochs, the seed. Meta "train.KEY".
+	Provenance map[string]string
+}
+
+// The keys of the meta table, and the beginnings of those that are followed by a name.
+const (
+	metaDoc        = "doc"
+	metaClasses    = "classes"
+	metaLoss       = "loss"
+	metaRole       = "role."
+	metaPreprocess = "preprocess."
+	metaProvenance = "train."
+)
+
+// Set replaces what m says about itself. Other entries of its meta table stay. A line break in a class's name becomes a space.
+func (i Info) Set(m *graph.Module) {
+	for _, key := range m.MetaKeys() {
+		for _, prefix := range []string{metaRole, metaPreprocess, metaProvenance} {
+			if strings.HasPrefix(key, prefix) {
+				m.SetMeta(key, "")
+			}
+		}
+	}
+	classes := slices.Clone(i.Classes)
+	for k, c := range classes {
+		classes[k] = strings.ReplaceAll(c, "\n", " ")
+	}
+	m.SetMeta(metaDoc, i.Doc)
+	m.SetMeta(metaClasses, strings.Join(classes, "\n"))
+	m.SetMeta(metaLoss, i.Loss)
+	for name, role := range i.Roles {
+		m.SetMeta(metaRole+name, role)
+	}
+	for name, p := range i.Preprocess {
+		m.SetMeta(metaPreprocess+name, p.String())
+	}
+	for key, val := range i.Provenance {
+		m.SetMeta(metaProvenance+key, val)
+	}
+}
+
+// InfoOf returns what m says about itself. Where it says nothing, the conventions hold: the loss is the result "loss" of the function
+// "train", and of the inputs that "train" and "eval" take, those that "predict" takes too are what is looked at, the others are targets. An
+// entry that does not make sense, such as the role of an input that no function has, is an error.
+func InfoOf(m *graph.Module) (Info, error) {
+	i := Info{Doc: m.Meta(metaDoc), Loss: m.Meta(metaLoss), Roles: map[string]string{}, Preprocess: map[string]Preprocess{}, Provenance: map[string]string{}}
+	if text := m.Meta(metaClasses); text != "" {
+		i.Classes = strings.Split(text, "\n")
+	}
+	inputs := map[string]bool{}
+	for _, f := range m.Funcs() {
+		for _, name := range inputNames(f) {
+			inputs[name] = true
+		}
+	}
+	for _, key := range m.MetaKeys() {
+		val := m.Meta(key)
+		if name, ok := strings.CutPrefix(key, metaRole); ok {
+			if val != InputRole && val != TargetRole {
+				return i, fmt.Errorf("meta %q: want %q or %q, have %q", key, InputRole, TargetRole, val)
+			}
+			if !inputs[name] {
+				return i, fmt.Errorf("meta %q: no function has an input %q", key, name)
+			}
+			i.Roles[name] = val
+		} else if name, ok := strings.CutPrefix(key, metaPreprocess); ok {
+			p, err := ParsePreprocess(val)
+			if err != nil {
+				return i, fmt.Errorf("meta %q: %w", key, err)
+			}
+			if !inputs[name] {
+				return i, fmt.Errorf("meta %q: no function has an input %q", key, name)
+			}
+			i.Preprocess[name] = p
+		} else if name, ok := strings.CutPrefix(key, metaProvenance); ok {
+			i.Provenance[name] = val
+		} else if name, ok := strings.CutPrefix(key, oldInput); ok && inputs[name] && strings.HasPrefix(val, oldGray) && m.Meta(metaPreprocess+name) == "" {
+			i.Preprocess[name] = Preprocess{Mode: Gray, Scale: 1. / 255}
+		}
+	}
+	if err := i.loss(m); err != nil {
+		return i, err
+	}
+	i.roles(m)
+	return i, nil
+}
+
+// Models of format version 1 say in a sentence how pictures are fed.
+const (
+	oldInput = "input."
+	oldGray  = "gray pictures, 0 for black to 1 for white"
+)
+
+// loss checks which result is minimized, and finds the usual one where none is given.
+func (i *Info) loss(m *graph.Module) error {
+	given := i.Loss != ""
+	if !given {
+		i.Loss = TrainFunc + "/loss"
+	}
+	name, result := i.LossResult()
+	f := m.LookupFunc(name)
+	at := -1
+	if f != nil {
+		at = slices.IndexFunc(f.Results(), func(r graph.Result) bool { return r.Name == result })
+	}
+	switch {
+	case at < 0 && !given:
+		i.Loss = ""
+	case f == nil || result == "":
+		return fmt.Errorf("meta %q: want FUNCTION/RESULT of a function of the module, have %q", metaLoss, i.Loss)
+	case at < 0:
+		return fmt.Errorf("meta %q: @%s has no result %q", metaLoss, name, result)
+	default:
+		if t, ok := f.Results()[at].Value.TensorType(); !ok || t.Rank() != 0 || !t.DType.IsFloat() {
+			return fmt.Errorf("meta %q: want a float of rank 0, %q is %s", metaLoss, i.Loss, f.Results()[at].Value.Type())
+		}
+	}
+	return nil
+}
+
+// LossResult returns the function and the result that Loss names; both are empty if it names none.
+func (i Info) LossResult() (fn, result string) {
+	fn, result, _ = strings.Cut(i.Loss, "/")
+	return fn, result
+}
+
+// roles gives inputs without a role the usual one.
+func (i *Info) roles(m *graph.Module) {
+	predict := m.LookupFunc(PredictFunc)
+	if predict == nil {
+		return
+	}
+	looked := inputNames(predict)
+	train, _ := i.LossResult()
+	for _, fn := range []string{PredictFunc, train, TrainFunc, EvalFunc} {
+		f := m.LookupFunc(fn)
+		if f == nil {
+			continue
+		}
+		for _, name := range inputNames(f) {
+			switch {
+			case i.Roles[name] != "":
+			case slices.Contains(looked, name):
+				i.Roles[name] = InputRole
+			default:
+				i.Roles[name] = TargetRole
+			}
+		}
+	}
+}
+
+// InRole returns the inputs of a function that have a role, in the function's order.
+func (i Info) InRole(f *graph.Func, role string) []string {
+	return slices.DeleteFunc(inputNames(f), func(name string) bool { return i.Roles[name] != role })
+}
+
+func inputNames(f *graph.Func) []string {
+	params := f.Params()
+	names := make([]string, len(params))
+	for i, p := range params {
+		names[i] = p.Node().ResultName(0)
+	}
+	return names
+}
+
+// The modes of Preprocess.
+const (
+	Gray = "gray" // one channel, the luma of a colour picture
+	RGB  = "rgb"  // three channels
+)
+
+// Preprocess is what is done to a picture before it is fed: its channels, from 0 to 255, become (x*Scale - Mean) / Std, as torchvision's
+// ToTensor and Normalize do it with a Scale of 1/255.
+type Preprocess struct {
+	// Mode is Gray, RGB or, where the model does not say which channels it takes, empty.
+	Mode string
+	// Scale is what channels are multiplied by; 0 stands for 1.
+	Scale float64
+	// Mean and Std hold a number for each channel, or one for all; without them, 0 and 1 are meant.
+	Mean, Std []float64
+}
+
+// String returns the text that ParsePreprocess reads: "gray scale=1/255 mean=0.1307 std=0.3081". It is empty where nothing is done.
+func (p Preprocess) String() string {
+	var parts []string
+	if p.Mode != "" {
+		parts = append(parts, p.Mode)
+	}
+	if p.Scale != 0 && p.Scale != 1 {
+		text := strconv.FormatFloat(p.Scale, 'g', -1, 64)
+		if n := math.Round(1 / p.Scale); n > 1 && n < 1<<53 && 1/n == p.Scale {
+			text = "1/" + strconv.FormatFloat(n, 'f', -1, 64)
+		}
+		parts = append(parts, "scale="+text)
+	}
+	for _, list := range []struct {
+		key  string
+		vals []float64
+	}{{"mean", p.Mean}, {"std", p.Std}} {
+		if len(list.vals) == 0 {
+			continue
+		}
+		texts := make([]string, len(list.vals))
+		for i, x := range list.vals {
+			texts[i] = strconv.FormatFloat(x, 'g', -1, 64)
+		}
+		parts = append(parts, list.key+"="+strings.Join(texts, ","))
+	}
+	return strings.Join(parts, " ")
+}
+
+// ParsePreprocess reads what String returns. Numbers are finite, and may be quotients of two.
+func ParsePreprocess(text string) (Preprocess, error) {
+	p := Preprocess{Scale: 1}
+	seen := map[string]bool{}
+	for i, word := range strings.Fields(text) {
+		key, list, assigned := strings.Cut(word, "=")
+		if !assigned {
+			if i > 0 || key != Gray && key != RGB {
+				return p, fmt.Errorf("want %q, as in \"gray scale=1/255 mean=0.5 std=0.5\", have %q", []string{Gray, RGB}, word)
+			}
+			p.Mode = key
+			continue
+		}
+		if seen[key] {
+			return p, fmt.Errorf("%s is given twice", key)
+		}
+		seen[key] = true
+		var vals []float64
+		for s := range strings.SplitSeq(list, ",") {
+			x, err := parseNumber(s)
+			if err != nil {
+				return p, fmt.Errorf("%s: %w", key, err)
+			}
+			vals = append(vals, x)
+		}
+		switch key {
+		case "scale":
+			if len(vals) != 1 || vals[0] == 0 {
+				return p, fmt.Errorf("scale: want one number other than 0, have %q", list)
+			}
+			p.Scale = vals[0]
+		case "mean":
+			p.Mean = vals
+		case "std":
+			if slices.ContainsFunc(vals, func(x float64) bool { return x <= 0 }) {
+				return p, fmt.Errorf("std: want numbers above 0, have %q", list)
+			}
+			p.Std = vals
+		default:
+			return p, fmt.Errorf("want scale, mean or std, have %q", key)
+		}
+	}
+	for key, vals := range map[string][]float64{"mean": p.Mean, "std": p.Std} {
+		if channels := p.Channels(); len(vals) > 1 && channels > 0 && len(vals) != channels {
+			return p, fmt.Errorf("%s: want one number, or %d for %s, have %d", key, channels, p.Mode, len(vals))
+		}
+	}
+	return p, nil
+}
+
+// parseNumber reads a finite number, or a quotient such as 1/255.
+func parseNumber(s string) (float64, error) {
+	num, den, quotient := strings.Cut(s, "/")
+	x, err := strconv.ParseFloat(num, 64)
+	if err == nil && quotient {
+		var y float64
+		y, err = strconv.ParseFloat(den, 64)
+		x /= y
+	}
+	if err != nil || math.IsInf(x, 0) || math.IsNaN(x) {
+		return 0, fmt.Errorf("want a finite number, have %q", s)
+	}
+	return x, nil
+}
+
+// Channels returns how many channels the mode stands for, 0 if it is empty.
+func (p Preprocess) Channels() int { return map[string]int{Gray: 1, RGB: 3}[p.Mode] }
+
+// Apply turns the channels of one picture, each from 0 to 255, into what is fed, in place. pixels holds one channel after the other.
+func (p Preprocess) Apply(pixels []float32, channels int) error {
+	if channels < 1 || len(pixels)%channels != 0 {
+		return fmt.Errorf("preprocess: %d pixels do not divide into %d channels", len(pixels), channels)
+	}
+	at := func(vals []float64, c int, without float64) (float64, error) {
+		switch len(vals) {
+		case 0:
+			return without, nil
+		case 1:
+			return vals[0], nil
+		case channels:
+			return vals[c], nil
+		}
+		return 0, fmt.Errorf("preprocess: want one mean and std, or one for each of %d channels, have %d", channels, len(vals))
+	}
+	scale := p.Scale
+	if scale == 0 {
+		scale = 1
+	}
+	size := len(pixels) / channels
+	for c := range channels {
+		mean, err := at(p.Mean, c, 0)
+		if err != nil {
+			return err
+		}
+		std, err := at(p.Std, c, 1)
+		if err != nil {
+			return err
+		}
+		for i, x := range pixels[c*size : (c+1)*size] {
+			pixels[c*size+i] = float32((float64(x)*scale - mean) / std)
+		}
+	}
+	return nil
+}
