@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
@@ -264,12 +263,12 @@ func padModeGrad[T portable.Number](s *Spec) (Func, error) {
 	}, nil
 }
 
-// countable matches dtypes whose elements are Go numbers.
-func countable(_ []graph.TensorType, attrs graph.Attrs) bool {
-	return slices.Contains([]graph.DType{
-		graph.F32, graph.F64, graph.I8, graph.I16, graph.I32, graph.I64, graph.U8, graph.U16, graph.U32, graph.U64,
-	}, attrs.DType("dtype"))
-}
+// countables are the dtypes whose elements are Go numbers.
+var countables = graph.DTypes(
+	graph.F32, graph.F64, graph.I8, graph.I16, graph.I32, graph.I64, graph.U8, graph.U16, graph.U32, graph.U64,
+)
+
+func countable(_ []graph.TensorType, attrs graph.Attrs) bool { return countables.Has(attrs.DType("dtype")) }
 
 func bindIota(s *Spec) (Func, error) {
 	switch s.OutTypes[0].DType {
