@@ -259,7 +259,9 @@ var countables = graph.DTypes(
 	graph.F32, graph.F64, graph.I8, graph.I16, graph.I32, graph.I64, graph.U8, graph.U16, graph.U32, graph.U64,
 )
 
-func countable(_ []graph.TensorType, attrs graph.Attrs) bool { return countables.Has(attrs.DType("dtype")) }
+func countable(_ []graph.TensorType, attrs graph.Attrs) bool {
+	return countables.Has(attrs.DType("dtype"))
+}
 
 func bindIota(s *Spec) (Func, error) {
 	switch s.OutTypes[0].DType {
