@@ -2,7 +2,6 @@ package graph
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -272,7 +271,18 @@ func Ops() []*Op {
 	return all
 }
 
-var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+// isSnakeCase reports whether a name is of words of a-z and 0-9, joined by underscores, the first of which begins with a letter.
+func isSnakeCase(name string) bool {
+	if name == "" || name[0] < 'a' || 'z' < name[0] {
+		return false
+	}
+	for word := range strings.SplitSeq(name, "_") {
+		if word == "" || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+			return false
+		}
+	}
+	return true
+}
 
 func validate(op *Op) error {
 	type check struct {
@@ -280,7 +290,7 @@ func validate(op *Op) error {
 		msg string
 	}
 	checks := []check{
-		{!snakeCase.MatchString(op.Name), "the name is not in snake case"},
+		{!isSnakeCase(op.Name), "the name is not in snake case"},
 		{op.Doc == "", "Doc is missing"},
 		{len(op.Results) == 0 && op.NumResults == nil, "Results are missing"},
 		{op.Body == nil && op.Infer == nil, "Infer is missing"},

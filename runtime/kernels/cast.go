@@ -6,95 +6,125 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
-// Casts from or to a dtype that strips do not hold.
+// Casts from or to a dtype that strips do not hold. They go by way of int64 or float64, so that there is a loop per dtype and not
+// one per pair of them; value.Convert has the meaning.
 
 func init() {
-	for d, row := range map[graph.DType]func(to graph.DType, how conversion) binder{
-		graph.Bool: castFrom[uint8], graph.F32: castFrom[float32], graph.F64: castFrom[float64],
-		graph.I8: castFrom[int8], graph.I16: castFrom[int16], graph.I32: castFrom[int32], graph.I64: castFrom[int64],
-		graph.U8: castFrom[uint8], graph.U16: castFrom[uint16], graph.U32: castFrom[uint32], graph.U64: castFrom[uint64],
-	} {
-		register(&Kernel{
-			Op: "cast", DTypes: graph.DTypes(d),
-			Match: func(_ []graph.TensorType, attrs graph.Attrs) bool {
-				to := attrs.DType("to")
-				return !(strip.Holds(d) && strip.Holds(to)) && row(to, direct) != nil
-			},
-			Bind: func(s *Spec) (Func, error) {
-				to, how := s.DType("to"), direct
-				switch {
-				case to == graph.Bool:
-					how = nonzero
-				case d.IsFloat() && to == graph.U64:
-					how = saturatedUnsigned
-				case d.IsFloat() && to.IsInteger():
-					how = saturated
-				case d.IsInteger() && to.IsFloat():
-					how = rounded
-				}
-				return row(to, how)(s)
-			},
-		})
-	}
+	register(&Kernel{
+		Op: "cast", DTypes: countables | graph.Bools,
+		Match: func(in []graph.TensorType, attrs graph.Attrs) bool {
+			to := attrs.DType("to")
+			return (countables | graph.Bools).Has(to) && !(strip.Holds(in[0].DType) && strip.Holds(to))
+		},
+		Bind: bindCast,
+	})
 }
 
-// conversion says how an element becomes one of another dtype; value.Convert has the meaning.
-type conversion uint8
+// castPart is how many elements are converted at once.
+const castPart = 256
 
-const (
-	direct            conversion = iota // as Go converts
-	rounded                             // by way of float64
-	nonzero                             // whether it is not zero
-	saturated                           // to the nearest of i64, whose low bits are taken
-	saturatedUnsigned                   // to the nearest of i64 and u64
-)
+// castBuffer holds elements between two loops: those of floats as float64, others as int64 modulo 2^64.
+type castBuffer struct {
+	ints   [castPart]int64
+	floats [castPart]float64
+}
 
-// castFrom returns the binder of a conversion, nil if there is none.
-func castFrom[X portable.Number](to graph.DType, how conversion) binder {
-	switch to {
-	case graph.Bool, graph.U8:
-		return converting[X, uint8](how)
-	case graph.I8:
-		return converting[X, int8](how)
-	case graph.I16:
-		return converting[X, int16](how)
-	case graph.I32:
-		return converting[X, int32](how)
-	case graph.I64:
-		return converting[X, int64](how)
-	case graph.U16:
-		return converting[X, uint16](how)
-	case graph.U32:
-		return converting[X, uint32](how)
-	case graph.U64:
-		return converting[X, uint64](how)
+func bindCast(s *Spec) (Func, error) {
+	from, to := s.InTypes[0].DType, s.DType("to")
+	return inRanges(count(s.OutTypes[0]), 2, func(c *Call, _, lo, hi int) {
+		var b castBuffer
+		for ; lo < hi; lo += castPart {
+			n := min(hi-lo, castPart)
+			b.load(c.In[0], from, lo, n)
+			b.convert(from, to, n)
+			b.store(c.Out[0], to, lo, n)
+		}
+	}), nil
+}
+
+func (b *castBuffer) load(x *value.Tensor, d graph.DType, at, n int) {
+	switch d {
 	case graph.F32:
-		return converting[X, float32](how)
+		copyAs(b.floats[:n], elems[float32](x)[at:])
 	case graph.F64:
-		return converting[X, float64](how)
+		copyAs(b.floats[:n], elems[float64](x)[at:])
+	case graph.I8:
+		copyAs(b.ints[:n], elems[int8](x)[at:])
+	case graph.I16:
+		copyAs(b.ints[:n], elems[int16](x)[at:])
+	case graph.I32:
+		copyAs(b.ints[:n], elems[int32](x)[at:])
+	case graph.Bool, graph.U8:
+		copyAs(b.ints[:n], elems[uint8](x)[at:])
+	case graph.U16:
+		copyAs(b.ints[:n], elems[uint16](x)[at:])
+	case graph.U32:
+		copyAs(b.ints[:n], elems[uint32](x)[at:])
+	default:
+		copyAs(b.ints[:n], elems[int64](x)[at:])
 	}
-	return nil
 }
 
-func converting[X, Y portable.Number](how conversion) binder {
-	switch how {
-	case rounded:
-		return each(func(x X) Y { return Y(float64(x)) })
-	case nonzero:
-		return each(func(x X) Y {
-			if x != 0 {
-				return 1
-			}
-			return 0
-		})
-	case saturated:
-		return each(func(x X) Y { return Y(integerBits(float64(x), math.MaxInt64)) })
-	case saturatedUnsigned:
-		return each(func(x X) Y { return Y(integerBits(float64(x), math.MaxUint64)) })
+// convert makes of the n elements that have been loaded what is to be stored.
+func (b *castBuffer) convert(from, to graph.DType, n int) {
+	switch {
+	case to == graph.Bool && from.IsFloat():
+		for i, x := range b.floats[:n] {
+			b.ints[i] = int64(truth(x != 0))
+		}
+	case to == graph.Bool:
+		for i, x := range b.ints[:n] {
+			b.ints[i] = int64(truth(x != 0))
+		}
+	case from.IsFloat():
+		largest := uint64(math.MaxInt64)
+		if to == graph.U64 {
+			largest = math.MaxUint64
+		}
+		for i, x := range b.floats[:n] {
+			b.ints[i] = int64(integerBits(x, largest))
+		}
+	case to.IsFloat() && from == graph.U64:
+		for i, x := range b.ints[:n] {
+			b.floats[i] = float64(uint64(x))
+		}
+	case to.IsFloat():
+		for i, x := range b.ints[:n] {
+			b.floats[i] = float64(x)
+		}
 	}
-	return each(func(x X) Y { return Y(x) })
+}
+
+func (b *castBuffer) store(y *value.Tensor, d graph.DType, at, n int) {
+	switch d.Bits() / 8 {
+	case 1:
+		copyAs(elems[uint8](y)[at:][:n], b.ints[:])
+	case 2:
+		copyAs(elems[uint16](y)[at:][:n], b.ints[:])
+	case 4:
+		if d.IsFloat() {
+			copyAs(elems[float32](y)[at:][:n], b.floats[:])
+		} else {
+			copyAs(elems[uint32](y)[at:][:n], b.ints[:])
+		}
+	default:
+		if d.IsFloat() {
+			copyAs(elems[float64](y)[at:][:n], b.floats[:])
+		} else {
+			copyAs(elems[uint64](y)[at:][:n], b.ints[:])
+		}
+	}
+}
+
+// copyAs fills y with the elements of x as Go converts them.
+func copyAs[Y, X portable.Number](y []Y, x []X) {
+	x = x[:len(y)]
+	for i := range y {
+		y[i] = Y(x[i])
+	}
 }
 
 // integerBits returns the integer next to x toward zero, modulo 2^64, where x lies between the least i64 and a largest value, and NaN is 0.

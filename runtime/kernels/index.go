@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
@@ -23,26 +22,17 @@ func init() {
 			func() (Func, error) { return gatherElements[uint64](s), nil })
 	}})
 	for op, rows := range map[string]map[graph.DType]binder{
-		"index_add": {
-			graph.F32: indexAdd[float32], graph.F64: indexAdd[float64],
-			graph.I8: indexAdd[int8], graph.I16: indexAdd[int16], graph.I32: indexAdd[int32], graph.I64: indexAdd[int64],
-			graph.U8: indexAdd[uint8], graph.U16: indexAdd[uint16], graph.U32: indexAdd[uint32], graph.U64: indexAdd[uint64],
-		},
-		"scatter_add": {
-			graph.F32: scatterAdd[float32], graph.F64: scatterAdd[float64],
-			graph.I8: scatterAdd[int8], graph.I16: scatterAdd[int16], graph.I32: scatterAdd[int32], graph.I64: scatterAdd[int64],
-			graph.U8: scatterAdd[uint8], graph.U16: scatterAdd[uint16], graph.U32: scatterAdd[uint32], graph.U64: scatterAdd[uint64],
-		},
+		"index_add": wrapping(indexAdd[float32], indexAdd[float64],
+			indexAdd[uint8], indexAdd[uint16], indexAdd[uint32], indexAdd[uint64]),
+		"scatter_add": wrapping(scatterAdd[float32], scatterAdd[float64],
+			scatterAdd[uint8], scatterAdd[uint16], scatterAdd[uint32], scatterAdd[uint64]),
 	} {
 		for d, bind := range rows {
 			register(&Kernel{Op: op, DTypes: graph.DTypes(d), Match: indexed, InPlace: []int{0}, Bind: bind})
 		}
 	}
-	perDType("pad_mode_grad", nil, map[graph.DType]binder{
-		graph.F32: padModeGrad[float32], graph.F64: padModeGrad[float64],
-		graph.I8: padModeGrad[int8], graph.I16: padModeGrad[int16], graph.I32: padModeGrad[int32], graph.I64: padModeGrad[int64],
-		graph.U8: padModeGrad[uint8], graph.U16: padModeGrad[uint16], graph.U32: padModeGrad[uint32], graph.U64: padModeGrad[uint64],
-	})
+	perDType("pad_mode_grad", nil, wrapping(padModeGrad[float32], padModeGrad[float64],
+		padModeGrad[uint8], padModeGrad[uint16], padModeGrad[uint32], padModeGrad[uint64]))
 	register(&Kernel{Op: "dim_size", DTypes: graph.AnyDType, Bind: func(s *Spec) (Func, error) {
 		shape := sizesOf(s.InTypes[0])
 		n := int64(shape[axisOf(s, len(shape))])
@@ -264,11 +254,13 @@ func padModeGrad[T portable.Number](s *Spec) (Func, error) {
 	}, nil
 }
 
-// countable matches dtypes whose elements are Go numbers.
+// countables are the dtypes whose elements are Go numbers.
+var countables = graph.DTypes(
+	graph.F32, graph.F64, graph.I8, graph.I16, graph.I32, graph.I64, graph.U8, graph.U16, graph.U32, graph.U64,
+)
+
 func countable(_ []graph.TensorType, attrs graph.Attrs) bool {
-	return slices.Contains([]graph.DType{
-		graph.F32, graph.F64, graph.I8, graph.I16, graph.I32, graph.I64, graph.U8, graph.U16, graph.U32, graph.U64,
-	}, attrs.DType("dtype"))
+	return countables.Has(attrs.DType("dtype"))
 }
 
 func bindIota(s *Spec) (Func, error) {

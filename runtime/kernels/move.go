@@ -42,6 +42,18 @@ func elems[T portable.Number](t *value.Tensor) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(t.Bytes()))), t.Len())
 }
 
+// cells is elems for storage.
+func cells[T portable.Number](b []byte) []T {
+	var v T
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(v)))
+}
+
+// newCells returns storage for n elements of a size, aligned for each.
+func newCells(n, size int) []byte {
+	words := make([]uint64, (n*size+7)/8)
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n*size)
+}
+
 // bySize calls the binder for the size of the elements.
 func bySize(d graph.DType, b1, b2, b4, b8 func() (Func, error)) (Func, error) {
 	switch d.Bits() {

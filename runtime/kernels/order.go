@@ -2,128 +2,168 @@ package kernels
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func init() {
-	for _, op := range []string{"topk", "sort"} {
-		option := map[string]string{"topk": "largest", "sort": "descending"}[op]
-		perDType(op, nil, map[graph.DType]binder{
-			graph.F32: ranked[float32](option), graph.F64: ranked[float64](option),
-			graph.I8: ranked[int8](option), graph.I16: ranked[int16](option),
-			graph.I32: ranked[int32](option), graph.I64: ranked[int64](option),
-			graph.U8: ranked[uint8](option), graph.U16: ranked[uint16](option),
-			graph.U32: ranked[uint32](option), graph.U64: ranked[uint64](option),
-			graph.Bool: ranked[uint8](option),
-		})
+	for op, option := range map[string]string{"topk": "largest", "sort": "descending"} {
+		register(&Kernel{Op: op, DTypes: countables | graph.Bools, Bind: func(s *Spec) (Func, error) { return bindRanked(s, option) }})
 	}
 }
 
-// ranked returns the binder of the first elements of each lane, in order, and their positions. Of equal elements the first comes
+// item is an element as a key, whose order is that of the elements, and its position.
+type item struct {
+	key uint64
+	at  int
+}
+
+func (v item) compare(w item) int {
+	if v.key != w.key {
+		return cmp.Compare(v.key, w.key)
+	}
+	return cmp.Compare(v.at, w.at)
+}
+
+// bindRanked gives the first elements of each lane, in order, and their positions. Of equal elements the first comes
 // first; NaN is greater than every number. Where few elements of many are wanted, they are kept in a heap.
-func ranked[T portable.Number](option string) binder {
-	return func(s *Spec) (Func, error) {
-		shape := sizesOf(s.InTypes[0])
-		axis := axisOf(s, len(shape))
-		outer, inner := around(shape, axis)
-		n, k := shape[axis], sizesOf(s.OutTypes[0])[axis]
-		falling := s.Bool(option)
-		// before is negative if the element a comes before b.
-		before := func(a, b item[T]) int {
-			x, y := a.v, b.v
-			if falling {
-				x, y = y, x
-			}
-			switch {
-			case x < y:
-				return -1
-			case x > y:
-				return 1
-			case x == y:
-				return cmp.Compare(a.at, b.at)
-			case x == x: // y is NaN
-				return -1
-			case y == y:
-				return 1
-			}
-			return cmp.Compare(a.at, b.at)
-		}
-		few := k <= n/8
-		room := n
-		if few {
-			room = k
-		}
-		// One chunk of lanes has one piece of scratch.
-		const chunks = 64
-		lanes := outer * inner
-		per := (lanes + chunks - 1) / chunks
-		if lanes == 0 || k == 0 {
-			return nothing, nil
-		}
-		scratch := make([]item[T], (lanes+per-1)/per*room)
-		return inChunks((lanes+per-1)/per, lanes*n*8, func(c *Call, _, chunk int) {
-			x, values, places := elems[T](c.In[0]), elems[T](c.Out[0]), elems[int64](c.Out[1])
-			items := scratch[chunk*room:][:room]
-			for l := chunk * per; l < min((chunk+1)*per, lanes); l++ {
-				from, to := l/inner*n*inner+l%inner, l/inner*k*inner+l%inner
-				if few {
-					top(items[:0], x[from:], inner, n, k, before)
-				} else {
-					for i := range items {
-						items[i] = item[T]{x[from+i*inner], i}
+func bindRanked(s *Spec, option string) (Func, error) {
+	shape := sizesOf(s.InTypes[0])
+	axis := axisOf(s, len(shape))
+	outer, inner := around(shape, axis)
+	n, k := shape[axis], sizesOf(s.OutTypes[0])[axis]
+	var flip uint64 // of all bits turns the order round
+	if s.Bool(option) {
+		flip = math.MaxUint64
+	}
+	few := k <= n/8
+	room := n
+	if few {
+		room = k
+	}
+	// One chunk of lanes has one piece of scratch.
+	const chunks = 64
+	lanes := outer * inner
+	per := (lanes + chunks - 1) / chunks
+	if lanes == 0 || k == 0 {
+		return nothing, nil
+	}
+	dt := s.InTypes[0].DType
+	size := dt.Bits() / 8
+	scratch := make([]item, (lanes+per-1)/per*room)
+	return inChunks((lanes+per-1)/per, lanes*n*8, func(c *Call, _, chunk int) {
+		x, y, places := c.In[0].Bytes(), c.Out[0].Bytes(), elems[int64](c.Out[1])
+		var keys [256]uint64
+		for l := chunk * per; l < min((chunk+1)*per, lanes); l++ {
+			from, to := l/inner*n*inner+l%inner, l/inner*k*inner+l%inner
+			items := scratch[chunk*room:][:0:room]
+			for lo := 0; lo < n; lo += len(keys) {
+				part := keys[:min(n-lo, len(keys))]
+				loadKeys(part, c.In[0], dt, from+lo*inner, inner)
+				for i, key := range part {
+					if v := (item{key ^ flip, lo + i}); few {
+						items = keepFirst(items, v)
+					} else {
+						items = append(items, v)
 					}
 				}
-				slices.SortFunc(items, before)
-				for i := range k {
-					values[to+i*inner], places[to+i*inner] = items[i].v, int64(items[i].at)
-				}
 			}
-		}), nil
+			slices.SortFunc(items, item.compare)
+			for i, v := range items[:k] {
+				copy(y[(to+i*inner)*size:][:size], x[(from+v.at*inner)*size:])
+				places[to+i*inner] = int64(v.at)
+			}
+		}
+	}), nil
+}
+
+// loadKeys fills keys with those of elements that are step apart.
+func loadKeys(keys []uint64, x *value.Tensor, d graph.DType, at, step int) {
+	switch d {
+	case graph.F32:
+		floatKeys(keys, elems[float32](x)[at:], step)
+	case graph.F64:
+		floatKeys(keys, elems[float64](x)[at:], step)
+	case graph.I8:
+		signedKeys(keys, elems[int8](x)[at:], step)
+	case graph.I16:
+		signedKeys(keys, elems[int16](x)[at:], step)
+	case graph.I32:
+		signedKeys(keys, elems[int32](x)[at:], step)
+	case graph.I64:
+		signedKeys(keys, elems[int64](x)[at:], step)
+	case graph.U16:
+		unsignedKeys(keys, elems[uint16](x)[at:], step)
+	case graph.U32:
+		unsignedKeys(keys, elems[uint32](x)[at:], step)
+	case graph.U64:
+		unsignedKeys(keys, elems[uint64](x)[at:], step)
+	default:
+		unsignedKeys(keys, elems[uint8](x)[at:], step)
 	}
 }
 
-// item is an element and its position.
-type item[T portable.Number] struct {
-	v  T
-	at int
+func unsignedKeys[T word](keys []uint64, x []T, step int) {
+	for i := range keys {
+		keys[i] = uint64(x[i*step])
+	}
 }
 
-// top fills heap, which is empty and has room for k, with the first k of n elements that are step apart. The last of those kept is at its root.
-func top[T portable.Number](heap []item[T], x []T, step, n, k int, before func(a, b item[T]) int) {
-	for i := range n {
-		v := item[T]{x[i*step], i}
-		if len(heap) < k {
-			heap = append(heap, v)
-			for c := len(heap) - 1; c > 0; {
-				p := (c - 1) / 2
-				if before(heap[p], heap[c]) > 0 {
-					break
-				}
-				heap[p], heap[c] = heap[c], heap[p]
-				c = p
-			}
-			continue
+func signedKeys[T int8 | int16 | int32 | int64](keys []uint64, x []T, step int) {
+	for i := range keys {
+		keys[i] = uint64(x[i*step]) ^ 1<<63
+	}
+}
+
+func floatKeys[T portable.Float](keys []uint64, x []T, step int) {
+	for i := range keys {
+		switch v := float64(x[i*step]); {
+		case v > 0:
+			keys[i] = math.Float64bits(v) ^ 1<<63
+		case v < 0:
+			keys[i] = ^math.Float64bits(v)
+		case v == 0: // of either sign
+			keys[i] = 1 << 63
+		default:
+			keys[i] = math.MaxUint64
 		}
-		if before(v, heap[0]) > 0 {
-			continue
-		}
-		heap[0] = v
-		for p := 0; ; {
-			c := 2*p + 1
-			if c >= k {
-				break
-			}
-			if c+1 < k && before(heap[c+1], heap[c]) > 0 {
-				c++
-			}
-			if before(heap[p], heap[c]) > 0 {
+	}
+}
+
+// keepFirst adds an item to a heap that keeps the first ones, as many as it has room for. The last of those kept is at its root.
+func keepFirst(heap []item, v item) []item {
+	if len(heap) < cap(heap) {
+		heap = append(heap, v)
+		for c := len(heap) - 1; c > 0; {
+			p := (c - 1) / 2
+			if heap[p].compare(heap[c]) > 0 {
 				break
 			}
 			heap[p], heap[c] = heap[c], heap[p]
-			p = c
+			c = p
 		}
+		return heap
+	}
+	if v.compare(heap[0]) > 0 {
+		return heap
+	}
+	heap[0] = v
+	for p := 0; ; {
+		c := 2*p + 1
+		if c >= len(heap) {
+			return heap
+		}
+		if c+1 < len(heap) && heap[c+1].compare(heap[c]) > 0 {
+			c++
+		}
+		if heap[p].compare(heap[c]) > 0 {
+			return heap
+		}
+		heap[p], heap[c] = heap[c], heap[p]
+		p = c
 	}
 }

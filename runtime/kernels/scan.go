@@ -6,20 +6,10 @@ import (
 )
 
 func init() {
-	perDType("cumsum", nil, map[graph.DType]binder{
-		graph.F32: cumulate[float32](0, false), graph.F64: cumulate[float64](0, false),
-		graph.I8: cumulate[int8](0, false), graph.I16: cumulate[int16](0, false),
-		graph.I32: cumulate[int32](0, false), graph.I64: cumulate[int64](0, false),
-		graph.U8: cumulate[uint8](0, false), graph.U16: cumulate[uint16](0, false),
-		graph.U32: cumulate[uint32](0, false), graph.U64: cumulate[uint64](0, false),
-	})
-	perDType("cumprod", nil, map[graph.DType]binder{
-		graph.F32: cumulate[float32](1, true), graph.F64: cumulate[float64](1, true),
-		graph.I8: cumulate[int8](1, true), graph.I16: cumulate[int16](1, true),
-		graph.I32: cumulate[int32](1, true), graph.I64: cumulate[int64](1, true),
-		graph.U8: cumulate[uint8](1, true), graph.U16: cumulate[uint16](1, true),
-		graph.U32: cumulate[uint32](1, true), graph.U64: cumulate[uint64](1, true),
-	})
+	perDType("cumsum", nil, wrapping(cumulate[float32](0, false), cumulate[float64](0, false),
+		cumulate[uint8](0, false), cumulate[uint16](0, false), cumulate[uint32](0, false), cumulate[uint64](0, false)))
+	perDType("cumprod", nil, wrapping(cumulate[float32](1, true), cumulate[float64](1, true),
+		cumulate[uint8](1, true), cumulate[uint16](1, true), cumulate[uint32](1, true), cumulate[uint64](1, true)))
 	perDType("recurrence", nil, map[graph.DType]binder{graph.F32: recurrence[float32], graph.F64: recurrence[float64]})
 }
 

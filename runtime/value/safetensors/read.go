@@ -1,10 +1,8 @@
 package safetensors
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -142,8 +140,7 @@ func checkOffsets(entries []entry) (int, error) {
 	return at, nil
 }
 
-// parseHeader reads the JSON object. encoding/json takes the last of equal keys, so it only splits the
-// text into tokens here.
+// parseHeader reads the JSON object.
 func (f *File) parseHeader(header []byte) ([]entry, error) {
 	if len(header) == 0 || header[0] != '{' {
 		return nil, badf("the header does not begin with '{'")
@@ -151,22 +148,13 @@ func (f *File) parseHeader(header []byte) ([]entry, error) {
 	if !utf8.Valid(header) {
 		return nil, badf("the header is not UTF-8")
 	}
-	p := &parser{json.NewDecoder(bytes.NewReader(header))}
-	p.dec.UseNumber()
+	s := &scanner{text: string(header)}
 	var entries []entry
-	seen := map[string]bool{}
-	err := p.object(func(key string) error {
-		if seen[key] {
-			return fmt.Errorf("the key %s occurs twice", quoteShort(key))
-		}
-		seen[key] = true
+	err := s.object(func(key string) error {
 		if key == metadataKey {
 			f.Metadata = map[string]string{}
-			return p.object(func(k string) error {
-				if _, dup := f.Metadata[k]; dup {
-					return fmt.Errorf("metadata: the key %s occurs twice", quoteShort(k))
-				}
-				v, err := p.str()
+			return s.object(func(k string) error {
+				v, err := s.str()
 				if err != nil {
 					return fmt.Errorf("metadata %s: %w", quoteShort(k), err)
 				}
@@ -174,7 +162,7 @@ func (f *File) parseHeader(header []byte) ([]entry, error) {
 				return nil
 			})
 		}
-		e, err := p.entry()
+		e, err := s.entry()
 		if err != nil {
 			return fmt.Errorf("tensor %s: %w", quoteShort(key), err)
 		}
@@ -182,104 +170,29 @@ func (f *File) parseHeader(header []byte) ([]entry, error) {
 		entries = append(entries, e)
 		return nil
 	})
+	if err == nil && s.next() == 0 && s.at == len(s.text) {
+		return entries, nil
+	}
 	if err == nil {
-		if _, err = p.dec.Token(); err == io.EOF {
-			return entries, nil
-		} else if err == nil {
-			err = errors.New("there is more after the JSON object")
-		}
+		err = fmt.Errorf("there is more after the JSON object: %s", s.found())
 	}
-	return nil, badf("header, before offset %d: %w", p.dec.InputOffset(), err)
+	return nil, badf("header, before offset %d: %w", s.at, err)
 }
 
-type parser struct{ dec *json.Decoder }
-
-// object calls field for every key; field consumes the value.
-func (p *parser) object(field func(key string) error) error {
-	if err := p.delim('{'); err != nil {
-		return err
-	}
-	for p.dec.More() {
-		key, err := p.str()
-		if err != nil {
-			return err
-		}
-		if err := field(key); err != nil {
-			return err
-		}
-	}
-	return p.delim('}')
-}
-
-func (p *parser) token() (json.Token, error) {
-	tok, err := p.dec.Token()
-	if err == io.EOF {
-		err = errors.New("the JSON text is not complete")
-	}
-	return tok, err
-}
-
-func (p *parser) delim(want json.Delim) error {
-	tok, err := p.token()
-	if err == nil && tok != want {
-		err = fmt.Errorf("want '%s', have %s", want, describe(tok))
-	}
-	return err
-}
-
-func (p *parser) str() (string, error) {
-	tok, err := p.token()
-	if err != nil {
-		return "", err
-	}
-	s, ok := tok.(string)
-	if !ok {
-		return "", fmt.Errorf("want a string, have %s", describe(tok))
-	}
-	return s, nil
-}
-
-// sizes reads an array of integers that are not negative.
-func (p *parser) sizes() ([]int, error) {
-	if err := p.delim('['); err != nil {
-		return nil, err
-	}
-	var out []int
-	for p.dec.More() {
-		tok, err := p.token()
-		if err != nil {
-			return nil, err
-		}
-		num, ok := tok.(json.Number)
-		if !ok {
-			return nil, fmt.Errorf("want a number, have %s", describe(tok))
-		}
-		n, err := strconv.ParseUint(num.String(), 10, strconv.IntSize-1)
-		if err != nil {
-			return nil, fmt.Errorf("%s is not an integer from 0 to 2^%d-1", quoteShort(num.String()), strconv.IntSize-1)
-		}
-		out = append(out, int(n))
-	}
-	return out, p.delim(']')
-}
-
-func (p *parser) entry() (entry, error) {
+func (s *scanner) entry() (entry, error) {
 	var e entry
 	var dtype string
 	var offsets []int
 	seen := map[string]bool{}
-	err := p.object(func(key string) (err error) {
-		if seen[key] {
-			return fmt.Errorf("the key %s occurs twice", quoteShort(key))
-		}
+	err := s.object(func(key string) (err error) {
 		seen[key] = true
 		switch key {
 		case "dtype":
-			dtype, err = p.str()
+			dtype, err = s.str()
 		case "shape":
-			e.shape, err = p.sizes()
+			e.shape, err = s.sizes()
 		case "data_offsets":
-			offsets, err = p.sizes()
+			offsets, err = s.sizes()
 		default:
 			return fmt.Errorf("the key %s is not one of dtype, shape and data_offsets", quoteShort(key))
 		}
@@ -339,18 +252,6 @@ func checkPadding(dt value.DType, shape []int) error {
 		return fmt.Errorf("%s elements that do not fill whole bytes: the format has no padding", dt)
 	}
 	return nil
-}
-
-func describe(tok json.Token) string {
-	switch tok := tok.(type) {
-	case json.Delim:
-		return "'" + tok.String() + "'"
-	case string:
-		return "the string " + quoteShort(tok)
-	case nil:
-		return "null"
-	}
-	return fmt.Sprint(tok)
 }
 
 // quoteShort quotes the beginning of text from the file for a message.
