@@ -32,7 +32,7 @@ Nodes that no kernel computes are listed with their source lines: their referenc
 ` + modelHelp,
 		Example: `  graphrun inspect lenet5
   graphrun inspect lenet5/ --batch 1`,
-		Args: cobra.ExactArgs(1),
+		Args: exactArg("the model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if batch < 1 {
 				return usagef("inspect: --batch %d: want 1 or more", batch)

@@ -10,9 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
 // The exit codes.
@@ -25,10 +29,18 @@ const (
 // commands makes the commands; the file of each adds its own.
 var commands []func() *cobra.Command
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+func main() { os.Exit(process(os.Stderr)) }
+
+// process runs the command line of the process.
+func process(stderr io.Writer) int {
+	return run(untilSignal(), os.Args[1:], os.Stdout, stderr)
+}
+
+// untilSignal returns a context that Ctrl-C or SIGTERM ends. A second one ends the program at once.
+func untilSignal() context.Context {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx
 }
 
 // run is the program without the process: it runs a command line and returns the exit code. If ctx is done, the
@@ -46,23 +58,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	code := exitFailed
+	text := errorText(cmd, err)
 	var usage *usageError
 	switch {
 	case errors.As(err, &usage) || !started:
 		code = exitUsage
-		err = fmt.Errorf("%s\n%s --help says how to use it", oneLine(err), cmd.CommandPath())
+		text = fmt.Sprintf("%s (%s --help shows how)", text, cmd.CommandPath())
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		code = exitInterrupted
-		err = errors.New("interrupted")
+		text = "interrupted"
 	}
-	fmt.Fprintf(stderr, "graphrun: %v\n", err)
+	fmt.Fprintf(stderr, "%s %s\n", styled(stderr, red, "graphrun:"), text)
 	return code
 }
 
-// oneLine drops the suggestions that cobra appends to an unknown command.
-func oneLine(err error) string {
-	text, _, _ := strings.Cut(err.Error(), "\n\n")
-	return text
+// errorText is an error of a command as it is printed: on one line that begins with the command, except that an error of
+// several faults takes an indented line for each but the first.
+func errorText(cmd *cobra.Command, err error) string {
+	text := strings.TrimSpace(err.Error())
+	if path := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()); path != "" {
+		if path = path[1:] + ": "; !strings.HasPrefix(text, path) {
+			text = path + text
+		}
+	}
+	return strings.ReplaceAll(text, "\n", "\n  ")
 }
 
 func newRoot() *cobra.Command {
@@ -72,21 +91,95 @@ func newRoot() *cobra.Command {
 		Long: `graphrun trains, runs and inspects models that are static computation graphs.
 
 Exit codes: 0 success, 1 a failed run, 2 a wrong command line, 130 interrupted.`,
-		Example: `  graphrun train lenet5                               train LeNet-5 on the built-in digits
+		Example: `  graphrun train lenet5                                train LeNet-5 on the built-in digits
   graphrun run lenet5 --input image=lenet5/sample.png  classify a picture
-  graphrun dot lenet5 --func predict -o lenet5.dot     draw the graph
+  graphrun inspect lenet5                              layers, parameters, FLOPs and memory
+  graphrun dot lenet5 -o lenet5.svg                    draw the graph
   graphrun passes lenet5                               see what each compiler pass does
-  graphrun ops softmax                                 read an operation's declaration`,
+  graphrun ops softmax                                 read an operation's declaration
+  graphrun completion bash --help                      complete models, functions and flags with the Tab key`,
+		Version:       versionText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			if _, err := readTopic(args[0]); err == nil {
+				return usagef("%s is no command but a help topic: graphrun help %s shows it", args[0], args[0])
+			}
+			return usagef("there is no command %q%s", args[0], didYouMean(args[0], commandNames(cmd)))
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
 	for _, c := range commands {
 		root.AddCommand(c())
 	}
+	addHelp(root)
+	addCompletion(root)
 	return root
+}
+
+// commandNames lists the commands that help shows.
+func commandNames(root *cobra.Command) []string {
+	var names []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+// flagError says what is wrong with a flag and what to write instead.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var empty *pflag.ValueRequiredError
+	var bad *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return usagef("there is no flag -%s", unknown.GetSpecifiedShortnames())
+	case errors.As(err, &unknown):
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, "--"+f.Name)
+			}
+		})
+		name := "--" + unknown.GetSpecifiedName()
+		return usagef("there is no flag %s%s", name, didYouMean(name, names))
+	case errors.As(err, &empty):
+		return usagef("--%s: want %s after it", empty.GetFlag().Name, flagWants(empty.GetFlag()))
+	case errors.As(err, &bad):
+		want := flagWants(bad.GetFlag())
+		if errors.Is(err, strconv.ErrRange) {
+			want += " closer to 0"
+		}
+		return usagef("--%s %s: want %s", bad.GetFlag().Name, bad.GetValue(), want)
+	}
+	return usagef("%v", err)
+}
+
+// flagWants says what a flag takes.
+func flagWants(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "bool":
+		return "true or false"
+	case "int", "int64":
+		return "a whole number"
+	case "uint64":
+		return "a whole number from 0 on"
+	case "float64":
+		return "a number"
+	case "duration":
+		return "a time, such as 90s or 5m"
+	}
+	if name, _ := pflag.UnquoteUsage(f); strings.ToUpper(name) == name {
+		return name
+	}
+	return "a value"
 }
 
 // usageError is a fault of the command line that a command itself found.
@@ -101,12 +194,40 @@ func usagef(format string, args ...any) error {
 // exactArg asks for one argument and says which.
 func exactArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		switch len(args) {
-		case 0:
-			return usagef("%s: %s is missing", cmd.Name(), what)
-		case 1:
-			return nil
+		if len(args) == 0 {
+			return usagef("%s is missing", what)
 		}
-		return usagef("%s: unexpected argument %q after %s", cmd.Name(), args[1], args[0])
+		return atMostOneArg(cmd, args)
 	}
+}
+
+// atMostOneArg admits one argument or none.
+func atMostOneArg(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usagef("unexpected argument %q after %s", args[1], args[0])
+	}
+	return nil
+}
+
+// noArgs admits no argument.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// The styles of text on a terminal, as the parameters of the control sequence SGR.
+const (
+	red = "1;31"
+)
+
+// styled is a text in a style where w is a terminal that shows it and NO_COLOR (no-color.org) does not forbid it, the text alone
+// elsewhere.
+func styled(w io.Writer, style, text string) string {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }

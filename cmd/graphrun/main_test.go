@@ -2,20 +2,25 @@ package main
 
 import (
 	"archive/zip"
+	"bytes"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/sbinet/npyio"
+	"golang.org/x/term"
 
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/data/digits"
@@ -23,7 +28,36 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"graphrun": main})
+	testscript.Main(m, map[string]func(){"graphrun": checkedMain})
+}
+
+// checkedMain is the command that scripts run. It also holds what every failing command must do: its exit code is one of the
+// documented ones, and its standard error has exactly one line of an error. One that does not succeeds, which fails the script.
+func checkedMain() {
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		main()
+	}
+	var stderr bytes.Buffer
+	code := process(io.MultiWriter(os.Stderr, &stderr))
+	errs := 0
+	for line := range strings.Lines(stderr.String()) {
+		if strings.HasPrefix(line, "graphrun: ") && !strings.HasPrefix(line, "graphrun: note: ") && !strings.HasPrefix(line, "graphrun: check: ") {
+			errs++
+		}
+	}
+	want := 1
+	if code == 0 {
+		want = 0
+	}
+	if errs != want || !slices.Contains([]int{0, exitFailed, exitUsage, exitInterrupted}, code) {
+		fmt.Fprintf(os.Stderr, "BAD: exit code %d with %d lines of errors\n", code, errs)
+		if code == 0 {
+			code = exitFailed
+		} else {
+			code = 0
+		}
+	}
+	os.Exit(code)
 }
 
 func TestScripts(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -26,8 +27,8 @@ kernel's result may be from the reference.
 With names it prints the declarations in full: operands, attributes, results, gradient, tolerance and kernels.`,
 		Example: `  graphrun ops
   graphrun ops softmax conv`,
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return opNames(), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(_ *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+			return words(opNames)(args, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -282,15 +283,10 @@ func wrap(text, indent string) string {
 	return b.String()
 }
 
-// didYouMean lists the names that are nearly like the one that was not found; all of them if they are few.
+// didYouMean lists the names that are nearly like the one that was not found, the nearest first; all of them if they are few.
 func didYouMean(name string, all []string) string {
 	const few = 12
-	var near []string
-	for _, n := range all {
-		if strings.Contains(n, name) || name != "" && strings.Contains(name, n) || distance(name, n) <= 2 {
-			near = append(near, n)
-		}
-	}
+	near := nearest(name, all)
 	switch {
 	case len(near) > 0:
 		return ": did you mean " + strings.Join(near[:min(len(near), few)], ", ") + "?"
@@ -298,6 +294,18 @@ func didYouMean(name string, all []string) string {
 		return ": want one of " + strings.Join(all, ", ")
 	}
 	return ""
+}
+
+// nearest returns the names that are nearly like the given one, the nearest first.
+func nearest(name string, all []string) []string {
+	var near []string
+	for _, n := range all {
+		if strings.Contains(n, name) || name != "" && strings.Contains(name, n) || distance(name, n) <= 2 {
+			near = append(near, n)
+		}
+	}
+	slices.SortStableFunc(near, func(a, b string) int { return distance(name, a) - distance(name, b) })
+	return near
 }
 
 // distance is the Levenshtein distance of two names.

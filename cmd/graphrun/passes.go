@@ -36,7 +36,7 @@ operations' references, and names the pass, the rewrite and the node that change
   graphrun passes mlp --dump autodiff
   graphrun passes lenet5 --check
   graphrun passes model.graph --dump all --stats --pass-limit 10`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
 			if len(args) == 0 {

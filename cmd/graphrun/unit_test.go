@@ -4,17 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/runtime/value"
@@ -69,6 +75,85 @@ func TestInterruptedBeforeTheFirstStep(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, artifact.GraphFile)); err == nil {
 		t.Error("a model was saved that is not trained")
+	}
+}
+
+func TestSIGTERMInterrupts(t *testing.T) {
+	ctx := untilSignal()
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGTERM); err != nil {
+		t.Skipf("no SIGTERM on %s: %v", runtime.GOOS, err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-t.Context().Done():
+		t.Error("SIGTERM does not end the context")
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	root := newRoot()
+	cmd, _, err := root.Find([]string{"run"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		cmd  *cobra.Command
+		err  error
+		want string
+	}{
+		{cmd, errors.New("no such file"), "run: no such file"},
+		{cmd, errors.New("run: no such file\n"), "run: no such file"},
+		{cmd, errors.Join(errors.New("a.graph:1: one"), errors.New("a.graph:2: two")), "run: a.graph:1: one\n  a.graph:2: two"},
+		{root, errors.New("no such command"), "no such command"},
+	} {
+		if got := errorText(c.cmd, c.err); got != c.want {
+			t.Errorf("%q: %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+func TestStyled(t *testing.T) {
+	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil || !term.IsTerminal(int(tty.Fd())) {
+		t.Skipf("no terminal to test on: %v", err)
+	}
+	defer tty.Close()
+	const coloured = "\x1b[1;31mx\x1b[0m"
+	for _, c := range []struct {
+		out           io.Writer
+		term, noColor string
+		want          string
+	}{
+		{tty, "xterm", "", coloured},
+		{tty, "xterm", "1", "x"},
+		{tty, "dumb", "", "x"},
+		{&bytes.Buffer{}, "xterm", "", "x"},
+	} {
+		t.Setenv("TERM", c.term)
+		t.Setenv("NO_COLOR", c.noColor)
+		if got := styled(c.out, red, "x"); got != c.want {
+			t.Errorf("%T, TERM=%s, NO_COLOR=%s: %q, want %q", c.out, c.term, c.noColor, got, c.want)
+		}
+	}
+}
+
+// TestTopics holds the pages of documentation against what the list of topics needs.
+func TestTopics(t *testing.T) {
+	names := commandNames(newRoot())
+	for _, p := range topics() {
+		if !strings.HasPrefix(p.text, "# "+p.title+"\n") || p.title == "" {
+			t.Errorf("docs/%s.md does not begin with a line # Title", p.name)
+		}
+		if slices.Contains(names, p.name) {
+			t.Errorf("docs/%s.md: graphrun help %s shows the command of that name: give the page another", p.name, p.name)
+		}
+	}
+	if len(topics()) == 0 {
+		t.Error("there are no topics")
 	}
 }
 

@@ -15,7 +15,7 @@ func versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version of graphrun and of Go",
 		Example: "  graphrun version",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText())
 			return err
