@@ -39,9 +39,9 @@
 // # Memory
 //
 // A session keeps the memory of its calls: one arena for each call that runs at the same time as others, as large as the
-// program's plan says for the largest batch so far. [Session.RunInto] writes results to tensors of the caller and, once the sizes
-// are known, allocates nothing. Variables are written in place when a call has succeeded; tensors that a caller gave or was
-// given are left as they are.
+// program's plan says for the largest batch so far. [Session.RunInto] writes results to tensors of the caller and, once
+// the sizes are known, allocates nothing. Variables are written in place when a call has succeeded; tensors that a caller
+// gave or was given are left as they are.
 //
 // # Randomness
 //

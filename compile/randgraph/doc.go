@@ -19,9 +19,10 @@
 //
 // and [Graph.Feeds] draws values for its inputs. The example runs the function compiled and by the references, and compares.
 //
-// Graphs have several results, values that are used more than once, values that nothing uses, expressions that occur twice, formulas
-// that rewrites look for, a symbol N for one size, variables that are read and updated, and calls. Values stay tame: an interval is known of
-// each, so that nothing overflows, logarithms and roots are taken of positive numbers, and denominators are no zeros.
+// Graphs have several results, values that are used more than once, values that nothing uses, expressions that occur
+// twice, formulas that rewrites look for, a symbol N for one size, variables that are read and updated, and calls. Values
+// stay tame: an interval is known of each, so that nothing overflows, logarithms and roots are taken of positive numbers,
+// and denominators are no zeros.
 //
 // A seed stands for one graph only as long as the generator does not change: keep the text of a graph that found a fault.
 package randgraph

@@ -12,6 +12,7 @@
 //	  return value: %0
 //	}
 //
-// Formulas and defaults are those of torch.nn.init; [Default] is what PyTorch's layers take. The numbers drawn are not PyTorch's: its
-// generator is another. Sizes that a formula cannot use are reported on the module, with the line of the variable.
+// Formulas and defaults are those of torch.nn.init; [Default] is what PyTorch's layers take. The numbers drawn are not
+// PyTorch's: its generator is another. Sizes that a formula cannot use are reported on the module, with the line of the
+// variable.
 package initializer

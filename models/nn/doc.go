@@ -28,8 +28,8 @@
 // Variables have the names that PyTorch's state_dict gives them: the path of the layer and "weight", "bias" and so on,
 // in PyTorch's shapes. Their dtype is that of the first input.
 //
-// A [Layer] takes one value; a [PairLayer] two, [Recurrent] and [Attention] what their kind needs. [Func] makes a layer of any function, and
-// the losses, such as [CrossEntropy] and [MSE], take a layer's result and a target.
+// A [Layer] takes one value; a [PairLayer] two, [Recurrent] and [Attention] what their kind needs. [Func] makes a layer
+// of any function, and the losses, such as [CrossEntropy] and [MSE], take a layer's result and a target.
 //
 // Apply computes what a layer computes when a model is used. Layers that behave otherwise while it is trained, such
 // as Dropout and BatchNorm, take the mode: net.Apply(x, nn.Training).

@@ -15,8 +15,8 @@
 //	1: [fcdb2127 53ba6cfd 838f5a6e 744e06fb]  uniform 0.9877  normal -1.1067 +0.3267
 //	2: [d36c0225 a8875dcb 9a4d6d99 c609a559]  uniform 0.8259  normal +0.1486 -0.9952
 //
-// and would print the same line 2 if it began there. Random ops so draw the same numbers on any number of threads, and again when a
-// run is resumed.
+// and would print the same line 2 if it began there. Random ops so draw the same numbers on any number of threads, and
+// again when a run is resumed.
 //
 // The generator is made for simulation: do not draw secrets from it.
 package philox

@@ -1,9 +1,9 @@
 // Package program is a compiled module: per function a flat list of instructions over numbered slots, and where in memory
 // each slot lies. It is plain data, immutable once compiled: many sessions run one program at the same time.
 //
-// A [Program] has a [Func] for each function. An [Instr] computes one node from the slots of its operands; a [Slot] holds one value and
-// says where that lies ([Place]): in the arena of the call, at the offset that the [Plan] gives it, in a tensor of the caller, in a
-// variable, or in the storage of another slot.
+// A [Program] has a [Func] for each function. An [Instr] computes one node from the slots of its operands; a [Slot] holds
+// one value and says where that lies ([Place]): in the arena of the call, at the offset that the [Plan] gives it, in a
+// tensor of the caller, in a variable, or in the storage of another slot.
 //
 //	for i, s := range p.Slots {
 //		switch s.Place {

@@ -13,7 +13,8 @@
 //	f32[2,3] [[10 2 3] [4 5 6]] <nil>
 //	f32[4] needs 4 elements, have 6
 //
-// since a tensor shares the memory of the slice it is made from, and sizes are checked. [Data] gives the elements back as a slice.
+// since a tensor shares the memory of the slice it is made from, and sizes are checked. [Data] gives the elements back as
+// a slice.
 //
 // A *Tensor is a contiguous row-major array of one DType; *Sequence, *Optional, *Map and Token are the
 // other values. An Exact is a tensor spread out in the exact domain of its dtype (float64, wrapping int64
