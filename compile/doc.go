@@ -25,10 +25,28 @@
 // All but the last three rewrite the graph, not instructions: what they make is printed, verified and interpreted like
 // what the user declared, and every node keeps the place of the user's call. A fused node holds its nodes in a region.
 //
+//	y := ops.Sum(ops.Tanh(x))
+//	f.Return("y", y)
+//	f.Return("dx", graph.Grad(y, x)[0])
+//	o, err := compile.Optimize(m, compile.Portable())
+//	fmt.Print(o.LookupFunc("f"))
+//
+// prints what autodiff, simplify, cse and dce have left of a function with a gradient: tanh is computed once, and the
+// gradient of the sum, ones, is gone.
+//
+//	func @f(%x: f32[N]) {
+//	  %0 = tanh %x : f32[N]
+//	  %1 = reduce_sum %0 {axes=[0], keepdims=false} : f32[]
+//	  %2 = constant {value=f32[] [1]} : f32[]
+//	  %3 = square %0 : f32[N]
+//	  %4 = sub %2, %3 : f32[N]
+//	  return y: %1, dx: %4
+//	}
+//
 // # Looking inside
 //
-// [Optimize] returns the module after the passes, [Portable] stops before fusion. [Dump] writes its text around each of them, [Stats] counts the rewrites
-// by rule, and [PassLimit] stops after a number of them, which finds the one that breaks a program by bisection. [Only] and
-// [Through] run some of the passes. StabilizeRules and SimplifyRules hold the rewrites, each with its law and where NaN,
-// infinities and rounding break it.
+// [Optimize] returns the module after the passes, [Portable] stops before fusion. [Dump] writes its text around each of
+// them, [Stats] counts the rewrites by rule, and [PassLimit] stops after a number of them, which finds the one that
+// breaks a program by bisection. [Only] and [Through] run some of the passes. StabilizeRules and SimplifyRules hold the
+// rewrites, each with its law and where NaN, infinities and rounding break it.
 package compile

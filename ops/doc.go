@@ -1,7 +1,17 @@
 // Package ops declares the operations of the graph language, and the functions that apply them.
 //
-//	h := ops.ReLU(ops.MatMul(x, w))
-//	loss := ops.Mean(ops.Square(ops.Sub(h, target)))
+//	pixels := f.Input("pixels", graph.U8, "N", 784)
+//	f.Return("image", ops.Div(ops.Cast(pixels, graph.F32), 255))
+//	fmt.Print(f)
+//
+// prints
+//
+//	func @f(%pixels: u8[N,784]) {
+//	  %0 = cast %pixels {to=f32} : f32[N,784]
+//	  %1 = constant {value=f32[] [255]} : f32[]
+//	  %2 = div %0, %1 : f32[N,784]
+//	  return image: %2
+//	}
 //
 // A function takes values of a graph and returns new ones; it computes nothing. Arithmetic takes Go numbers too and
 // promotes dtypes as PyTorch does, by casts that show in the printed graph; shapes broadcast as NumPy's do, but two

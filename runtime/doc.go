@@ -3,8 +3,22 @@
 // A program is immutable. A [Session] is one run of it: the values of its variables, which start from their initializers
 // or from given weights.
 //
-//	sess, err := runtime.NewSession(prog, runtime.Seed(1))
-//	out, err := sess.Run(ctx, "train", map[string]value.Value{"x": x, "label": y})
+//	sess, err := runtime.NewSession(prog)
+//	for step := range 401 {
+//		out, err := sess.Run(ctx, "train", map[string]value.Value{"x": x, "y": y})
+//		if step%200 == 0 {
+//			fmt.Printf("step %d: loss %.4f\n", step, out["loss"].(*value.Tensor).Float64s()[0])
+//		}
+//	}
+//	out, err := sess.Run(ctx, "predict", map[string]value.Value{"x": ten})
+//	fmt.Printf("a = %.3f, b = %.3f, y(10) = %.2f\n", sess.Variable("a").Float64s()[0], sess.Variable("b").Float64s()[0], out["y"].(*value.Tensor).Float64s()[0])
+//
+// fits a line a*x + b to points of 2*x + 1 (see the example for the model) and prints
+//
+//	step 0: loss 21.0000
+//	step 200: loss 0.0000
+//	step 400: loss 0.0000
+//	a = 2.000, b = 1.000, y(10) = 21.00
 //
 // # What a call does
 //
@@ -25,9 +39,9 @@
 // # Memory
 //
 // A session keeps the memory of its calls: one arena for each call that runs at the same time as others, as large as the
-// program's plan says for the largest batch so far. [Session.RunInto] writes results to tensors of the caller and, once the sizes
-// are known, allocates nothing. Variables are written in place when a call has succeeded; tensors that a caller gave or was
-// given are left as they are.
+// program's plan says for the largest batch so far. [Session.RunInto] writes results to tensors of the caller and, once
+// the sizes are known, allocates nothing. Variables are written in place when a call has succeeded; tensors that a caller
+// gave or was given are left as they are.
 //
 // # Randomness
 //

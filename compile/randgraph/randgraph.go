@@ -1,9 +1,3 @@
-// Package randgraph makes random modules for tests of the compiler: what is compiled must give what the references of its
-// ops give. A seed, or the bytes of a fuzzer, decide everything.
-//
-// Graphs have several results, values that are used more than once, values that nothing uses, expressions that occur twice, formulas
-// that rewrites look for, a symbol N for one size, variables that are read and updated, and calls. Values stay tame: an interval is known of
-// each, so that nothing overflows, logarithms and roots are taken of positive numbers, and denominators are no zeros.
 package randgraph
 
 import (

@@ -1,10 +1,3 @@
-// Package dot draws a function as a graph in the DOT language of Graphviz.
-//
-//	err := dot.Write(os.Stdout, m.LookupFunc("predict"), dot.Options{})
-//
-// An edge is a value: it leads from the node that computes it to one that uses it, and shows the value's type;
-// where a node has several operands, the edge's head carries the operand's name. The layers that made the nodes are
-// clusters, nested as the layers are.
 package dot
 
 import (

@@ -1,7 +1,3 @@
-// Package initializer holds the formulas that give weights their first values. An initializer is a function that
-// builds nodes: it becomes part of the module, so that a stored module can be initialized anew from a seed.
-//
-//	m.Variable("weight", graph.F32, []int{10, 784}, initializer.XavierUniform(1).For(graph.F32, 10, 784))
 package initializer
 
 import (

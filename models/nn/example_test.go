@@ -70,3 +70,27 @@ func ExampleLayer_faults() {
 	// example_test.go:64: linear: it does not take the option Stride: want one of NoBias, WeightInit, BiasInit
 	// example_test.go:64: dropout: want a probability between 0 and 1, have 1.5
 }
+
+// A layer makes nodes and variables: the text shows both, under the names of PyTorch's state_dict.
+func ExampleSequential() {
+	m := graph.NewModule("m")
+	predict := m.Func("predict")
+	net := nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+	predict.Return("y", net.Apply(predict.Input("x", graph.F32, "N", 2)))
+	fmt.Print(predict)
+	// Output:
+	// func @predict(%x: f32[N,2]) {
+	//   %0 = read {var=@0.weight} : f32[8,2]
+	//   %1 = transpose %0 {perm=[1,0]} : f32[2,8]
+	//   %2 = matmul %x, %1 {transpose_a=false, transpose_b=false} : f32[N,8]
+	//   %3 = read {var=@0.bias} : f32[8]
+	//   %4 = add %2, %3 : f32[N,8]
+	//   %5 = tanh %4 : f32[N,8]
+	//   %6 = read {var=@2.weight} : f32[1,8]
+	//   %7 = transpose %6 {perm=[1,0]} : f32[8,1]
+	//   %8 = matmul %5, %7 {transpose_a=false, transpose_b=false} : f32[N,1]
+	//   %9 = read {var=@2.bias} : f32[1]
+	//   %10 = add %8, %9 : f32[N,1]
+	//   return y: %10
+	// }
+}

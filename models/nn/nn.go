@@ -1,20 +1,3 @@
-// Package nn holds layers and losses: functions on graph values that declare the variables they need.
-//
-// A layer is a value. Its constructor notes the caller's line, and every node the layer makes points there. Apply
-// declares the layer's variables when the layer is first used in a module and finds them again afterwards, so that all
-// functions of a module that apply a layer share its weights:
-//
-//	net := nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
-//	logits := net.Apply(predict.Input("image", graph.F32, "N", 1, 28, 28))
-//
-// Variables have the names that PyTorch's state_dict gives them: the path of the layer and "weight", "bias" and so on;
-// here "1.weight", "1.bias", "3.weight" and "3.bias", in PyTorch's shapes. Their dtype is that of the first input.
-//
-// Apply computes what a layer computes when a model is used. Layers that behave otherwise while it is trained, such
-// as Dropout and BatchNorm, take the mode: net.Apply(x, nn.Training).
-//
-// Faults, such as a negative size, an option that a layer does not take or an input of the wrong shape, never panic:
-// they are recorded on the module with the constructor's line, and graph.Module.Err and compile.Compile return them.
 package nn
 
 import (

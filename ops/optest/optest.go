@@ -1,7 +1,3 @@
-// Package optest checks an op against its own declaration: inferred types against what its reference
-// computes, first and second gradients against finite differences, the text form, and every kernel against
-// the reference. The project's test ranges over all registered ops; modules that register ops of their own
-// call Check on them.
 package optest
 
 import (

@@ -1,9 +1,3 @@
-// Package dense adapts host tensors to and from *tensor.Dense of gorgonia.org/tensor without copying: a
-// Gorgonia program can feed its tensors to a session and read results in place.
-//
-// The element types that both sides have are bool, the integers of 8 to 64 bits, float32, float64 and
-// string. Gorgonia's int and uint are the integers of the machine's word size here; the way back gives
-// the sized type.
 package dense
 
 import (

@@ -1,5 +1,3 @@
-// Package kernels is the table of fast implementations of ops: which op, on which dtypes, by which Go code.
-// An op that has no row here is computed by its reference, slower but right.
 package kernels
 
 import (

@@ -1,7 +1,3 @@
-// Package philox is the counter-based random generator Philox4x32-10 of Salmon,
-// Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3" (2011): a
-// keyed bijection of 128-bit counters whose outputs are independent uniform
-// words. Draws are a function of (key, counter) alone, whatever computes them.
 package philox
 
 import (

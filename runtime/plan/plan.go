@@ -1,15 +1,3 @@
-// Package plan lays the values of a function out in memory: offsets such that values that are live at the same time do not
-// overlap, in as little space as it finds.
-//
-// # Method
-//
-// Sizes are affine in the function's one symbol, mostly the batch size N: a*N + b bytes. Values with a > 0 share one
-// part of the arena, in which offsets are multiples of N; values of constant size share another one. A plan made once
-// so holds for every N. In each part several greedy orders are tried, the largest first among them (Pisarchyk and Lee,
-// "Efficient Memory Management for Deep Neural Net Inference", 2020), and the best is kept; the search ends when it reaches
-// the lower bound, the most bytes that are live at once.
-//
-// [Check] proves a plan by running it symbolically; it shares no code with the planner.
 package plan
 
 import (

@@ -1,5 +1,3 @@
-// Package program is a compiled module: per function a flat list of instructions over numbered slots, and where in memory
-// each slot lies. It is plain data, immutable once compiled: many sessions run one program at the same time.
 package program
 
 import (

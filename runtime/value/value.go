@@ -1,15 +1,3 @@
-// Package value holds the host values that go into and come out of a computation: one Go type for each
-// type of the IR.
-//
-// A *Tensor is a contiguous row-major array of one DType; *Sequence, *Optional, *Map and Token are the
-// other values. An Exact is a tensor spread out in the exact domain of its dtype (float64, wrapping int64
-// and uint64, bool, string), in which the reference meaning of ops is computed; Exact.Tensor rounds once,
-// to nearest even, on the way back.
-//
-// Numeric storage is little-endian in memory, so that files, Go slices and kernels share one buffer. The
-// supported targets are therefore the little-endian ones; on another the package refuses to start.
-//
-// The package imports the standard library only.
 package value
 
 import (

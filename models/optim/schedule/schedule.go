@@ -1,13 +1,3 @@
-// Package schedule holds learning rates as functions of the step. A training loop sets the optimizer's variable before
-// each step:
-//
-//	rate := schedule.Cosine(0.1, 1000, 0)
-//	for step := range 1000 {
-//		err := sess.SetVariable("lr", value.Scalar(rate(step)))
-//		...
-//
-// The formulas are those of torch.optim.lr_scheduler where the scheduler is stepped after the optimizer. A step before
-// the first counts as the first.
 package schedule
 
 import (

@@ -1,12 +1,3 @@
-// Package parallel is the pool of workers that kernels share their work with.
-//
-// A kernel cuts its work into chunks and calls [Run]; workers and the caller take chunks in turn. Handing work over
-// is one atomic word per worker: a worker that has just worked spins for a while before it parks, since waking a
-// parked goroutine takes longer than most kernels. A worker that has not begun when the last chunk is taken is not
-// waited for. Several callers may run at the same time; each works itself and gets those workers that are free.
-//
-// Which worker takes which chunk changes from run to run. A kernel whose chunks do not depend on [Threads], and whose
-// results do not depend on who computes a chunk, gives the same bits for any number of threads.
 package parallel
 
 import (

@@ -1,24 +1,3 @@
-// Package portable holds numeric kernels in plain Go, on contiguous row-major
-// slices, generic over float32 and float64. They are the reference for the SIMD
-// kernels and what runs on processors without them.
-//
-// # Determinism
-//
-// Results are bit-identical for any number of threads: an output element is
-// always computed by the same sequence of operations, whatever the split of
-// work. Where the rows of an output are samples (a row of a GEMM, a sample of a
-// convolution, a row of a softmax), their bits do not depend on how many other
-// rows there are. NaN and Inf propagate as in IEEE 754: zero multiplicands are
-// never skipped. (The sign and payload of a NaN are not specified.) Bits may
-// differ between architectures: on some the Go compiler fuses x*y+z.
-//
-// # Contract
-//
-// Slices may be longer than the shape asks for; a slice that is too short
-// panics before any work starts. Outputs must not overlap inputs unless a
-// kernel says so. What has a constructor, such as a product or a convolution, is
-// prepared once for a shape: plans and scratch are made there, and a run does
-// not allocate. Runs of one such object must not overlap.
 package portable
 
 import "fmt"

@@ -4,6 +4,21 @@
 // of it, which computes it again and again without allocating; BindEpilogue makes an [Epilogue], which does so for the
 // parts of a matrix product or a convolution while they are in cache.
 //
+//	b := strip.New([]int{2, 3})
+//	x := b.Operand(value.F32, []int{2, 3})
+//	bias := b.Operand(value.F32, []int{3})
+//	y := b.Unary(portable.ReLU, b.Binary(portable.Add, x, bias))
+//	b.Result(y)
+//	b.Reduce(portable.Sum, y, []int{1})
+//	k := b.Bind()
+//	k.Run([]*value.Tensor{xs, biases}, []*value.Tensor{xs, sums})
+//	fmt.Println(xs.Float64s(), sums.Float64s())
+//
+// is relu(x + bias) in the place of x, and the sum of each row, in one pass. With 1, 2, 3 and -1, -2, -3 in x and
+// 10, -5, 1 in bias it prints
+//
+//	[11 0 4 9 0 0] [15 9]
+//
 // # Programs
 //
 // The shape is cut into strips of some hundred elements, few enough for all that a strip takes to stay in the

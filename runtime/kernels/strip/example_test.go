@@ -23,5 +23,6 @@ func Example() {
 	sums, _ := value.New(value.F32, 2)
 	k.Run([]*value.Tensor{xs, biases}, []*value.Tensor{xs, sums})
 	fmt.Println(xs.Float64s(), sums.Float64s())
-	// Output: [11 0 4 9 0 0] [15 9]
+	// Output:
+	// [11 0 4 9 0 0] [15 9]
 }

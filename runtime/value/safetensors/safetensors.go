@@ -1,13 +1,3 @@
-// Package safetensors reads and writes the safetensors format: named tensors and text metadata in one
-// file, as https://huggingface.co/docs/safetensors defines it.
-//
-// A file is the length of the header as a little-endian uint64, the header as a JSON object, and the data:
-//
-//	{"__metadata__": {"key": "value"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
-//
-// The offsets count from the end of the header; together the tensors cover the data without gaps and
-// overlaps. Reading takes the input for hostile: it checks everything before it allocates, and takes
-// memory in proportion to the bytes that are really there.
 package safetensors
 
 import (

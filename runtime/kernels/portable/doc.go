@@ -1,0 +1,40 @@
+// Package portable holds numeric kernels in plain Go, on contiguous row-major
+// slices, generic over float32 and float64. They are the reference for the SIMD
+// kernels and what runs on processors without them.
+//
+//	p := portable.NewProduct(portable.Plain[float32](), portable.Matrices[float32]{M: 2, N: 2, K: 3, Lda: 3, Ldb: 2, Ldc: 2}, nil, nil, nil)
+//	a := []float32{1, 2, 3, 4, 5, 6} // 2 x 3
+//	b := []float32{1, 0, 0, 1, 1, 1} // 3 x 2
+//	c := make([]float32, 4)
+//	p.Run(a, b, c, nil)
+//	fmt.Println(c)
+//	p.Run(a, b, c, &bias{y: c, ld: 2, b: []float32{100, 200}})
+//	fmt.Println(c)
+//
+// prints the product, and the product with an epilogue that adds a number to each column while it is in cache:
+//
+//	[4 5 10 11]
+//	[104 205 110 211]
+//
+// [Product] multiplies by a [Multiplier], [Conv2D] and its gradients by a [ConvEngine], [Pool2D] by a [PoolEngine]; package
+// simd has faster ones of each. Row and Col functions work on rows that are ld elements apart, [Unary], [Binary] and [Ternary]
+// element by element, and a [Move] copies boxes of elements.
+//
+// # Determinism
+//
+// Results are bit-identical for any number of threads: an output element is
+// always computed by the same sequence of operations, whatever the split of
+// work. Where the rows of an output are samples (a row of a GEMM, a sample of a
+// convolution, a row of a softmax), their bits do not depend on how many other
+// rows there are. NaN and Inf propagate as in IEEE 754: zero multiplicands are
+// never skipped. (The sign and payload of a NaN are not specified.) Bits may
+// differ between architectures: on some the Go compiler fuses x*y+z.
+//
+// # Contract
+//
+// Slices may be longer than the shape asks for; a slice that is too short
+// panics before any work starts. Outputs must not overlap inputs unless a
+// kernel says so. What has a constructor, such as a product or a convolution, is
+// prepared once for a shape: plans and scratch are made there, and a run does
+// not allocate. Runs of one such object must not overlap.
+package portable
