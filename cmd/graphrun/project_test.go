@@ -34,6 +34,7 @@ var layers = []struct {
 	{"ops", []string{"graph", "graph/dim", "runtime/value", "runtime/philox"}},
 	{"compile", []string{"graph", "ops", "runtime/program", "runtime/plan", "runtime/kernels", "runtime/value"}},
 	{"models/data", []string{"runtime/value"}},
+	{"models/plot", nil},
 	{"models/train", []string{"graph", "ops", "compile", "runtime", "models"}},
 	{"models", []string{"graph", "ops", "runtime/value", "models"}},
 	{"cmd/graphrun", []string{""}},
