@@ -235,6 +235,9 @@ func TestCurves(t *testing.T) {
 	for _, n := range []int{1, 2, 7, 50, 1000} {
 		for _, log := range []bool{false, true} {
 			for _, steps := range []int{0, 37} {
+				if n > 7 && log != (steps == 0) {
+					continue
+				}
 				t.Run(fmt.Sprintf("%d epochs, log %v, %d steps", n, log, steps), func(t *testing.T) {
 					x := epochs(n)
 					var loss, val, acc, sx, sy []float64
@@ -374,7 +377,7 @@ func TestThin(t *testing.T) {
 
 func TestConfusion(t *testing.T) {
 	long := "a class whose name, with a <bracket> & more, is longer than any matrix has room for"
-	for _, n := range []int{1, 3, 10, 40, 100, 350} {
+	for _, n := range []int{1, 3, 10, 40, 100, 301} {
 		for _, named := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d classes, named %v", n, named), func(t *testing.T) {
 				counts := make([][]int, n)
