@@ -379,6 +379,9 @@ func TestConfusion(t *testing.T) {
 	long := "a class whose name, with a <bracket> & more, is longer than any matrix has room for"
 	for _, n := range []int{1, 3, 10, 40, 100, 301} {
 		for _, named := range []bool{false, true} {
+			if n >= 100 && named != (n == 100) {
+				continue
+			}
 			t.Run(fmt.Sprintf("%d classes, named %v", n, named), func(t *testing.T) {
 				counts := make([][]int, n)
 				var names []string
