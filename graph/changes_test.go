@@ -220,9 +220,9 @@ func TestPutBackIsNoChange(t *testing.T) {
 // list, or notes what it changes by touch, and belongs into the tests above.
 func TestExportedMethods(t *testing.T) {
 	known := strings.Fields(`
-		Func: Append Call Carries Const Emit Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
+		Func: Append Call Carries Const Emit FLOPs Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
 			Results Return Root Scalar SetNodes SetResult SetUpdate Splice String Symbols TakeNodes Update Updates
-		Node: Attrs BindRegions Func Index InlineBody NumResults Op OperandTypes Operands Pos Regions Replace Result ResultName Results Scope
+		Node: Attrs BindRegions FLOPs Func Index InlineBody NumResults Op OperandTypes Operands Pos Regions Replace Result ResultName Results Scope
 			SetOperand String Types
 		Variable: Init IsOptimizerState Name Pos Read Shape Trainable Type`)
 	at := ""

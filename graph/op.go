@@ -51,6 +51,8 @@ type Op struct {
 	InPlace []int
 	// Tol bounds how far a kernel may be from Ref.
 	Tol Tol
+	// FLOPs counts what a node computes; see Node.FLOPs for an op without it.
+	FLOPs Cost
 	// Sample lists inputs on which the op's test runs; all dims of a sample differ, so that a swapped
 	// axis shows.
 	Sample []Sample
@@ -302,6 +304,7 @@ func validate(op *Op) error {
 		{len(op.Sample) == 0 && !op.Props.Structural, "Sample is missing"},
 		{op.Tol.ULP > 4 && op.Tol.Why == "", "Tol is above 4 ulp and gives no reason in Why"},
 		{op.Tol.ULP < 0, "Tol is negative"},
+		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == ""), "FLOPs has only one of Doc and Count"},
 		{op.Props.Commutative && len(op.Args) != 2, "Commutative is a property of two operands"},
 	}
 	for _, c := range checks {

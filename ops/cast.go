@@ -30,6 +30,7 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
+	FLOPs:   uncounted("it converts"),
 	Sample: []graph.Sample{
 		castSample("f64[2,3]", "", graph.F64),
 		castSample("f64[4]", "[0.5, 0.25, -1.5, 3]", graph.F32),

@@ -230,6 +230,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Tol: graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int {
 		return elements(graph.TensorType{Shape: in[1].Shape[1:]})
 	}},
+	FLOPs:  convolving(nthIn(1), nthOut(0)),
 	Sample: convSamples(func(k convCase) (a, b, size []int) { return k.x, k.w, nil }),
 })
 
@@ -267,6 +268,7 @@ var _ = graph.MustRegister(&graph.Op{
 		w := in[1].Shape
 		return elements(in[1]) / max(elements(graph.TensorType{Shape: w[1:2]})*a.Int("groups"), 1)
 	}},
+	FLOPs:  convolving(nthIn(1), nthIn(0)),
 	Sample: convSamples(func(k convCase) (a, b, size []int) { return k.y, k.w, k.x }),
 })
 
@@ -304,6 +306,7 @@ var _ = graph.MustRegister(&graph.Op{
 		y := in[1].Shape
 		return elements(in[1]) / max(elements(graph.TensorType{Shape: y[1:2]}), 1)
 	}},
+	FLOPs:  convolving(nthOut(0), nthIn(1)),
 	Sample: convSamples(func(k convCase) (a, b, size []int) { return k.x, k.y, k.w }),
 })
 

@@ -93,6 +93,7 @@ var _ = graph.MustRegister(&graph.Op{
 		}, startAt(0))
 	},
 	Tol:    graph.Tol{Terms: laneTerms},
+	FLOPs:  perElement,
 	Sample: cumSamples(),
 })
 
@@ -141,7 +142,8 @@ var _ = graph.MustRegister(&graph.Op{
 			u: func(a, x uint64) uint64 { return a * x },
 		}, startAt(1))
 	},
-	Tol: graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"},
+	Tol:   graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"},
+	FLOPs: perElement,
 	Sample: append(cumSamples(),
 		graph.Sample{In: []graph.Feed{given("f64[2,4]", "[1.5, 0, -2, 3, 0, 0.5, 0, 2]")}, Attrs: graph.Attrs{attr("axis", 1)}},
 		graph.Sample{In: []graph.Feed{given("f64[4]", "[1.5, 0, -2, 3]")}, Attrs: graph.Attrs{attr("axis", 0), attr("exclusive", true), attr("reverse", true)}}),
@@ -205,7 +207,8 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Tol: graph.Tol{ULP: 64, Why: "errors pass through the factors of all later steps"},
+	Tol:   graph.Tol{ULP: 64, Why: "errors pass through the factors of all later steps"},
+	FLOPs: perOperand(0, 2, "2 for each element"),
 	Sample: func() []graph.Sample {
 		var s []graph.Sample
 		for i, typ := range []string{"f64[2,3,4]", "f64[3,2]", "f64[5]", "f64[4]", "f32[3,2]", "f64[2,0]", "f64[1,2]"} {

@@ -140,6 +140,7 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	InPlace: []int{0},
 	Tol:     graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int { return 1 + elements(in[1]) }},
+	FLOPs:   perOperand(2, 1, "one for each element of updates"),
 	Sample: []graph.Sample{
 		indexed(0, "f64[5,3]", "i64[4]", "[4, 0, -2, 0]", "f64[4,3]"),
 		indexed(1, "f64[2,5,3]", "i32[4,1]", "[1, 1, -5, 3]", "f64[2,4,1,3]"),
@@ -258,6 +259,7 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	InPlace: []int{0},
 	Tol:     graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int { return 1 + elements(in[1]) }},
+	FLOPs:   perOperand(2, 1, "one for each element of updates"),
 	Sample: []graph.Sample{
 		indexed(0, "f64[5,3]", "i64[2,3]", "[4, 0, -2, 4, 1, 1]", "f64[2,3]"),
 		indexed(1, "f64[3,5]", "i32[2,4]", "[1, 1, -5, 3, 0, 4, 4, 2]", "f64[2,4]"),

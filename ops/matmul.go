@@ -86,6 +86,10 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
+	FLOPs: graph.Cost{Doc: "2*M*N*K for each pair of matrices", Count: func(in, out []graph.TensorType, a graph.Attrs) graph.Dim {
+		_, k := matrixDims(in[0].Shape, a.Bool("transpose_a"))
+		return dim.Product(dim.Const(2), k, out[0].NumElements())
+	}},
 	Tol: graph.Tol{Terms: func(in []graph.TensorType, a graph.Attrs) int {
 		_, k := matrixDims(in[0].Shape, a.Bool("transpose_a"))
 		n, _ := k.Int()

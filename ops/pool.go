@@ -203,6 +203,7 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
+	FLOPs: pooling(nthOut(0)),
 	Sample: func() []graph.Sample {
 		s := []graph.Sample{
 			{In: []graph.Feed{{Type: "f64[1,3,9]", Spread: true}}, Attrs: poolCase{kernel: []int{3}, strides: []int{1}, pads: []int{1, 2}, dilations: []int{2}}.attrs(true)},
@@ -254,6 +255,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Tol: graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int {
 		return 1 + elements(graph.TensorType{Shape: in[0].Shape[2:]})
 	}},
+	FLOPs: perOperand(0, 1, "one for each element of dy"),
 	Sample: []graph.Sample{
 		{In: []graph.Feed{{Type: "f64[2,1,3]"}, {Type: "i64[2,1,3]", Values: "[4, 0, 2, 1, 1, 1]"}}, Attrs: graph.Attrs{dims("size", 5)}},
 		{In: []graph.Feed{{Type: "f64[1,2,3,4]"}, {Type: "i64[1,2,3,4]", Hi: 29}}, Attrs: graph.Attrs{dims("size", 6, 5)}},
@@ -365,6 +367,7 @@ var _ = graph.MustRegister(&graph.Op{
 		meanInto(y, x, func(visit func(int, []int, float64)) { eachMean(c.Attrs, x.Shape[2:], y.Shape[2:], visit) })
 	},
 	Tol:    graph.Tol{Terms: windowTerms},
+	FLOPs:  pooling(nthOut(0)),
 	Sample: avgSamples(func(k poolCase) string { return k.x }, false),
 })
 
@@ -397,6 +400,7 @@ var _ = graph.MustRegister(&graph.Op{
 		spreadMean(x, y, func(visit func(int, []int, float64)) { eachMean(c.Attrs, x.Shape[2:], y.Shape[2:], visit) })
 	},
 	Tol:    graph.Tol{Terms: windowTerms},
+	FLOPs:  pooling(nthIn(0)),
 	Sample: avgSamples(func(k poolCase) string { return k.y }, true),
 })
 
@@ -475,6 +479,7 @@ var _ = graph.MustRegister(&graph.Op{
 		meanInto(y, x, func(visit func(int, []int, float64)) { eachCell(x.Shape[2:], y.Shape[2:], visit) })
 	},
 	Tol:    graph.Tol{Terms: func(in []graph.TensorType, a graph.Attrs) int { return adaptiveTerms(in[0].Shape[2:], a.Dims("size")) }},
+	FLOPs:  perElement,
 	Sample: adaptiveSamples,
 })
 
@@ -505,7 +510,10 @@ var _ = graph.MustRegister(&graph.Op{
 		x, y := c.Out[0], c.In[0]
 		spreadMean(x, y, func(visit func(int, []int, float64)) { eachCell(x.Shape[2:], y.Shape[2:], visit) })
 	},
-	Tol:    graph.Tol{Terms: func(in []graph.TensorType, a graph.Attrs) int { return adaptiveTerms(in[0].Shape[2:], a.Dims("size")) }},
+	Tol: graph.Tol{Terms: func(in []graph.TensorType, a graph.Attrs) int { return adaptiveTerms(in[0].Shape[2:], a.Dims("size")) }},
+	FLOPs: graph.Cost{Doc: "one for each element of the result", Count: func(_, out []graph.TensorType, _ graph.Attrs) graph.Dim {
+		return out[0].NumElements()
+	}},
 	Sample: adaptiveSamples,
 })
 

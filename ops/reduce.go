@@ -71,6 +71,7 @@ func reduction(name, doc string, types graph.DTypeSet, feed graph.Feed, dtypes .
 		Attrs:   append([]graph.AttrSpec(nil), reduceAttrs...),
 		Results: out,
 		Infer:   inferReduce,
+		FLOPs:   perElement,
 	}
 	add := func(typ string, keep bool, axes ...int) {
 		f := feed
@@ -478,6 +479,7 @@ func arg(name, doc string, wins func(order int) bool) *graph.Op {
 				k++
 			})
 		},
+		FLOPs: perElement,
 		Sample: []graph.Sample{
 			feed("f64[2,3,5]", "", 1, false),
 			feed("f32[2,3,5]", "", -1, true),
@@ -601,7 +603,7 @@ var composed = graph.Tol{ULP: 64, Why: "the body rounds after each of its steps,
 // statistic makes a composite of a reduction.
 func statistic(name, doc string, feed graph.Feed, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
 	op := reduction(name, doc, graph.Floats, feed, "f32", "f16")
-	op.Infer = nil
+	op.Infer, op.FLOPs = nil, graph.Cost{} // the body has them
 	op.Body = func(b *graph.BodyCtx) []Value {
 		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
 		if err != nil {

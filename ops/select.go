@@ -103,6 +103,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref:     func(c *graph.RefCtx) { c.Out[0] = c.In[0] },
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
+	FLOPs:   uncounted("it is its operand"),
 	Sample: []graph.Sample{
 		{In: []graph.Feed{{Type: "f64[2,3]"}}, NoGrad: "the gradient is zero by definition, the derivative is not"},
 		{In: []graph.Feed{{Type: "i8[3]"}}},

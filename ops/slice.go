@@ -504,6 +504,7 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		return copies
 	}},
+	FLOPs:  perElement,
 	Sample: modeSamples(func(_, padded string) string { return padded }, "i64", "u8", "f16"),
 })
 

@@ -70,6 +70,7 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	InPlace: []int{0},
 	Tol:     softmaxTol,
+	FLOPs:   normalizing,
 	Sample:  softmaxSamples(),
 })
 
@@ -102,6 +103,7 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	InPlace: []int{0},
 	Tol:     softmaxTol,
+	FLOPs:   normalizing,
 	Sample:  softmaxSamples(),
 })
 

@@ -160,6 +160,7 @@ func printOp(out io.Writer, op *graph.Op) error {
 	if !op.Props.Structural {
 		fact("tolerance", "%s", toleranceText(op))
 	}
+	fact("FLOPs", "%s", flopsText(op))
 	if len(op.InPlace) > 0 {
 		names := make([]string, len(op.InPlace))
 		for i, k := range op.InPlace {
@@ -187,6 +188,23 @@ func printOp(out io.Writer, op *graph.Op) error {
 		return err
 	}
 	return nil
+}
+
+// flopsText says what the op counts, as graph.Node.FLOPs does.
+func flopsText(op *graph.Op) string {
+	switch {
+	case op.FLOPs.Doc != "":
+		return op.FLOPs.Doc
+	case op.Props.Elementwise:
+		return "one for each element of the result"
+	case op.Name == "call":
+		return "those of its callee"
+	case op.IsComposite():
+		return "those of its body"
+	case op.NumRegions > 0:
+		return "those of its regions"
+	}
+	return "none"
 }
 
 func kinds(op *graph.Op) []string {
