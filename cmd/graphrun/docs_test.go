@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"go/ast"
 	"go/doc"
 	"go/doc/comment"
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -142,4 +145,141 @@ func trimmedLines(text string) []string {
 		}
 	}
 	return lines
+}
+
+// TestPages does what the pages say, each in a folder of its own: it writes their files, runs their commands in order and
+// compares what these print. What is marked how in a page:
+//
+//	```go main.go     a file; all Go has a name, and is vetted
+//	```console        commands after "$ ", each followed by what it prints; "..." stands for any text within a line, and
+//	                  a line of it for any lines; a command that fails prints "exit status N" last
+//	```sh, ```text    not looked at
+func TestPages(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("there is no shell")
+	}
+	pages, err := filepath.Glob(filepath.Join("docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, filepath.Join("..", "..", "README.md")) {
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkPage(t, string(text))
+		})
+	}
+}
+
+var fence = regexp.MustCompile("(?ms)^```(\\w*) ?([^\n]*)\n(.*?)^```$")
+
+func checkPage(t *testing.T, text string) {
+	dir := t.TempDir()
+	writeModule(t, dir)
+	hasGo := false
+	for _, m := range fence.FindAllStringSubmatch(text, -1) {
+		lang, name, body := m[1], m[2], m[3]
+		switch {
+		case lang == "console":
+			runConsole(t, dir, body)
+		case name != "":
+			writePageFile(t, filepath.Join(dir, filepath.FromSlash(name)), body)
+		case lang == "go":
+			t.Errorf("a block of Go has no name of a file:\n%s", body)
+		}
+		hasGo = hasGo || lang == "go"
+	}
+	if hasGo {
+		if out, err := pageCommand(dir, "go vet ./...").CombinedOutput(); err != nil {
+			t.Errorf("the Go of the page: %v\n%s", err, out)
+		}
+	}
+}
+
+// writeModule makes a folder a module that requires this one, as it stands here, and what this one requires.
+func writeModule(t *testing.T, dir string) {
+	t.Helper()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "go.mod" {
+			text = bytes.Replace(text, []byte("module "+module), []byte("module example.com/page"), 1)
+			text = fmt.Appendf(text, "\nrequire %s v0.0.0\n\nreplace %s => %q\n", module, module, root)
+		}
+		writePageFile(t, filepath.Join(dir, name), string(text))
+	}
+}
+
+func writePageFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pageCommand(dir, line string) *exec.Cmd {
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off", "NO_COLOR=1")
+	return cmd
+}
+
+// runConsole runs the commands of a block and compares what each prints with what the page shows.
+func runConsole(t *testing.T, dir, block string) {
+	t.Helper()
+	for _, step := range strings.Split("\n"+block, "\n$ ")[1:] {
+		line, want, _ := strings.Cut(step, "\n")
+		for strings.HasSuffix(line, "\\") {
+			var next string
+			next, want, _ = strings.Cut(want, "\n")
+			line += "\n" + next
+		}
+		out, err := pageCommand(dir, line).CombinedOutput()
+		if err != nil && !bytes.Contains(out, []byte("exit status ")) {
+			out = fmt.Appendf(out, "%v\n", err)
+		}
+		if !pattern(want).MatchString(trimRight(string(out))) {
+			t.Errorf("$ %s\nprints\n%s\nthe page shows\n%s", line, out, want)
+		}
+	}
+}
+
+// pattern makes a regular expression of what a page shows.
+func pattern(shown string) *regexp.Regexp {
+	var b strings.Builder
+	b.WriteString(`^`)
+	for line := range strings.Lines(trimRight(shown)) {
+		line = strings.TrimSuffix(line, "\n")
+		if line == "..." {
+			b.WriteString(`(?:.*\n)*`)
+			continue
+		}
+		b.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), `\.\.\.`, `.*`) + `\n`)
+	}
+	b.WriteString(`$`)
+	return regexp.MustCompile(b.String())
+}
+
+// trimRight removes the space at the ends of lines and the empty lines at the end.
+func trimRight(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(strings.TrimRight(line, " \t\r\n") + "\n")
+	}
+	if text = strings.TrimRight(b.String(), "\n"); text != "" {
+		text += "\n"
+	}
+	return text
 }

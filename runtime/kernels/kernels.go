@@ -100,17 +100,25 @@ var producers = map[string]func(s *Spec, epilogue portable.Epilogue) (Func, erro
 
 var table = map[string][]*Kernel{}
 
-// register adds a row. Of rows of one op whose dtypes overlap at most one may match; that needs a Match in each.
-func register(k *Kernel) {
+// Register adds a row, also from another module. Of rows of one op whose dtypes overlap at most one may match; that needs a Match in
+// each. It is for init functions: the table must not change once a program has been compiled.
+func Register(k *Kernel) error {
 	if k.Op == "" || k.DTypes == 0 || (k.Bind == nil) != k.Alias {
-		panic(fmt.Sprintf("kernels: the row of %q needs Op, DTypes, and Bind or Alias", k.Op))
+		return fmt.Errorf("kernels: the row of %q needs Op, DTypes, and Bind or Alias", k.Op)
 	}
 	for _, other := range table[k.Op] {
 		if k.DTypes&other.DTypes != 0 && (k.Match == nil || other.Match == nil) {
-			panic(fmt.Sprintf("kernels: two rows of %q take %v", k.Op, k.DTypes&other.DTypes))
+			return fmt.Errorf("kernels: two rows of %q take %v", k.Op, k.DTypes&other.DTypes)
 		}
 	}
 	table[k.Op] = append(table[k.Op], k)
+	return nil
+}
+
+func register(k *Kernel) {
+	if err := Register(k); err != nil {
+		panic(err)
+	}
 }
 
 // Lookup returns the kernel for an op on operands of the given types, nil if the reference computes it.
