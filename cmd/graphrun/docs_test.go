@@ -123,7 +123,8 @@ func missingIn(t *testing.T, dir string, lines []string) string {
 		}
 		found := 0
 		for _, line := range trimmedLines(string(src)) {
-			printed := strings.TrimSpace(strings.TrimPrefix(line, "//")) // in an Output comment
+			printed := strings.TrimSpace(strings.TrimPrefix(line, "//"))
+			printed = strings.TrimPrefix(printed, "Output: ")
 			if found < len(lines) && (line == lines[found] || printed == lines[found]) {
 				found++
 			}

@@ -3,11 +3,14 @@
 //
 // What numpy.save and numpy.savez write is read here, and what is written here numpy.load reads:
 //
-//	x, err := npy.ReadFile("x.npy")                  // numpy.save("x.npy", x)
-//	arrays, err := npy.ReadNPZ("batch.npz")          // numpy.savez("batch.npz", image=image, label=label)
-//	err = npy.WriteNPZ(w, map[string]*value.Tensor{  // numpy.load("out.npz")["logits"]
-//		"logits": logits,
-//	})
+//	err := npy.WriteNPZ(&file, map[string]*value.Tensor{"label": label, "weight": value.Scalar(0.5)})
+//	fmt.Println(npy.ReadNPZFrom(bytes.NewReader(file.Bytes()), int64(file.Len())))
+//
+// prints
+//
+//	map[label:i64[2] [7 1] weight:f64[] 0.5] <nil>
+//
+// [ReadFile] and [ReadNPZ] take the path of a file, [Open] and [OpenNPZ] a name in an fs.FS, [Read] a reader.
 //
 // The dtypes are those that both sides have: bool, i8 to i64, u8 to u64, f16, f32 and f64. Arrays are read in either byte order and
 // in C or Fortran order, and written little-endian in C order. The same arrays give the same bytes.
