@@ -12,7 +12,7 @@ import (
 )
 
 // runDynamic runs a function without a plan: one whose sizes depend on data, or that has values other than tensors.
-func (s *Session) runDynamic(ctx context.Context, f *program.Func, feeds, results map[string]value.Value, into bool) error {
+func (s *Session) runDynamic(ctx context.Context, f *program.Func, feeds, results map[string]value.Value, into bool, accept func() error) error {
 	in := make([]value.Value, len(f.Inputs))
 	for i, p := range f.Inputs {
 		in[i] = feeds[p.Name]
@@ -37,6 +37,11 @@ func (s *Session) runDynamic(ctx context.Context, f *program.Func, feeds, result
 		}
 		copy(to.Bytes(), from.Bytes())
 		copy(to.Strings(), from.Strings())
+	}
+	if accept != nil {
+		if err := accept(); err != nil {
+			return err
+		}
 	}
 	for i, u := range f.Updates {
 		s.vars[u.Var].set(next[i].(*value.Tensor), false)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
@@ -108,29 +109,44 @@ func within(n *graph.Node) string {
 
 // NaNGuard makes calls of the session end with the first node whose result holds a NaN while its operands hold none, and name it with
 // the place where it was declared. In a fused node, that is one of those it stands for.
-func NaNGuard() Option { return watching(guardNaN) }
+func NaNGuard() Option {
+	return watching(func(o *observation) error { return o.guard("NaN", math.IsNaN) })
+}
 
-func guardNaN(o *observation) error {
+// InfGuard makes calls of the session end with the first node whose result holds an infinity while its operands hold neither
+// infinities nor NaNs, and name it as NaNGuard does.
+func InfGuard() Option {
+	return watching(func(o *observation) error {
+		return o.guard("infinite", func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
+	})
+}
+
+// guard reports the node of an observation whose result holds a bad number while its operands hold none.
+func (o *observation) guard(what string, bad func(x float64) bool) error {
 	for _, v := range o.in {
-		if at, _ := firstNaN(v); at >= 0 {
+		if at, _ := first(v, bad); at >= 0 {
 			return nil
 		}
 	}
 	for i, v := range o.out {
-		at, of := firstNaN(v)
+		at, of := first(v, bad)
 		if at < 0 {
 			continue
 		}
 		n, in := o.node, o.in
 		result := i
 		if n.Op().Name == "fused" {
-			if m := o.memberNaN(); m != nil {
+			m := o.culprit(bad)
+			switch {
+			case m != nil:
 				n, in, result, at, of = m.node, m.in, m.result, m.at, m.of
+			case infinite(o.out[i]):
+				continue
 			}
 		}
-		msg := fmt.Sprintf("the result is NaN, first at element %d of %d, and no operand is%s", at, of, within(n))
+		msg := fmt.Sprintf("the result is %s, first at element %d of %d, and no operand is%s", what, at, of, within(n))
 		if n.NumResults() > 1 {
-			msg = fmt.Sprintf("result %d is NaN, first at element %d of %d, and no operand is%s", result, at, of, within(n))
+			msg = fmt.Sprintf("result %d is %s, first at element %d of %d, and no operand is%s", result, what, at, of, within(n))
 		}
 		for k, x := range in {
 			if lo, hi, inf := spread(x); inf {
@@ -144,18 +160,20 @@ func guardNaN(o *observation) error {
 	return nil
 }
 
-// firstNaN returns the first element that is NaN, -1 if there is none, and how many elements there are.
-func firstNaN(v value.Value) (at, of int) {
+// infinite reports whether a tensor holds infinities and no NaN.
+func infinite(v value.Value) bool {
+	nan, _ := first(v, math.IsNaN)
+	inf, _ := first(v, func(x float64) bool { return math.IsInf(x, 0) })
+	return nan < 0 && inf >= 0
+}
+
+// first returns the first element that is bad, -1 if there is none, and how many elements there are.
+func first(v value.Value, bad func(x float64) bool) (at, of int) {
 	t, ok := v.(*value.Tensor)
 	if !ok || t == nil || !t.DType().IsFloat() {
 		return -1, 0
 	}
-	for i, x := range t.Float64s() {
-		if math.IsNaN(x) {
-			return i, t.Len()
-		}
-	}
-	return -1, t.Len()
+	return slices.IndexFunc(t.Float64s(), bad), t.Len()
 }
 
 // spread returns the least and the greatest element of a tensor of floats, or that it holds infinities.
@@ -174,15 +192,16 @@ func spread(v value.Value) (lo, hi float64, inf bool) {
 	return lo, hi, false
 }
 
-// member is a node of a fused one that makes a NaN.
+// member is a node of a fused one that makes a bad number.
 type member struct {
 	node           *graph.Node
 	in             []value.Value
 	result, at, of int
 }
 
-// memberNaN evaluates the nodes that a fused one stands for and returns the first that makes a NaN; nil if by the references none does.
-func (o *observation) memberNaN() *member {
+// culprit evaluates the nodes that a fused one stands for and returns the first that makes a bad number of operands that hold none;
+// nil if by the references none does.
+func (o *observation) culprit(bad func(x float64) bool) *member {
 	region := o.node.Regions()[0]
 	values := map[graph.Value]value.Value{}
 	for i, p := range region.Params() {
@@ -197,14 +216,16 @@ func (o *observation) memberNaN() *member {
 		clean := true
 		for i, v := range n.Operands() {
 			in[i] = values[v]
-			at, _ := firstNaN(in[i])
+			at, _ := first(in[i], bad)
 			clean = clean && at < 0
 		}
 		for i, v := range results {
 			values[n.Result(i)] = v
-			if at, of := firstNaN(v); at >= 0 && clean && found == nil {
-				found = &member{n, in, i, at, of}
+			at, of := first(v, bad)
+			if at < 0 || !clean || found != nil || n.Op().Name == "constant" && infinite(v) {
+				continue // who writes an infinity means it: a mask
 			}
+			found = &member{n, in, i, at, of}
 		}
 		return nil
 	}}

@@ -132,7 +132,19 @@ func TestNaNGuardNamesTheFirstNode(t *testing.T) {
 			t.Errorf("the NaN of %s gives\n%v, want\n%s ... %s", c.node, err, want, c.note)
 		}
 	}
-	s, err := NewSession(prog, NaNGuard(), Recheck())
+	s, err := NewSession(prog, InfGuard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = runWatched(s, 0, 3e38, 3e38, -3e38, 3e38, 3e38)
+	want := fmt.Sprintf("%s: matmul: the result is infinite, first at element ", named["matmul"].Node().Pos())
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the infinity gives\n%v, want\n%s", err, want)
+	}
+	if err := runWatched(s, 0, inf, 1, 1, 1, 1); err != nil {
+		t.Errorf("an infinity that was fed is no node's fault: %v", err)
+	}
+	s, err = NewSession(prog, NaNGuard(), Recheck())
 	if err != nil {
 		t.Fatal(err)
 	}

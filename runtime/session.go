@@ -181,7 +181,7 @@ func (s *Session) Run(ctx context.Context, fn string, feeds map[string]value.Val
 		return nil, fmt.Errorf("run: %w", err)
 	}
 	results := make(map[string]value.Value, len(f.Outputs))
-	if err := s.run(ctx, f, feeds, results, false); err != nil {
+	if err := s.run(ctx, f, feeds, results, false, nil); err != nil {
 		return nil, fmt.Errorf("run %s: %w", fn, err)
 	}
 	return results, nil
@@ -191,6 +191,13 @@ func (s *Session) Run(ctx context.Context, fn string, feeds map[string]value.Val
 // there are, of the dtypes and sizes that come. They must not share storage with feeds. If the call fails, the results
 // hold anything.
 func (s *Session) RunInto(ctx context.Context, fn string, feeds, results map[string]value.Value) error {
+	return s.RunChecked(ctx, fn, feeds, results, nil)
+}
+
+// RunChecked is RunInto for a caller who looks at the results before the updates are committed: accept, if not nil, is called when
+// results hold what the function has computed. If it returns an error, the variables keep their values, and the call fails
+// with that error. It must not call the session.
+func (s *Session) RunChecked(ctx context.Context, fn string, feeds, results map[string]value.Value, accept func() error) error {
 	f, err := s.lookup(fn)
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -200,7 +207,7 @@ func (s *Session) RunInto(ctx context.Context, fn string, feeds, results map[str
 			return fmt.Errorf("run %s: there is no result %q", fn, name)
 		}
 	}
-	if err := s.run(ctx, f, feeds, results, true); err != nil {
+	if err := s.run(ctx, f, feeds, results, true, accept); err != nil {
 		return fmt.Errorf("run %s: %w", fn, err)
 	}
 	return nil
@@ -218,8 +225,9 @@ func (s *Session) lookup(fn string) (*program.Func, error) {
 	return nil, fmt.Errorf("there is no function %q: want one of %s", fn, strings.Join(names, ", "))
 }
 
-// run runs a function. Results go into the tensors that results holds, if into, and else are put there.
-func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[string]value.Value, into bool) error {
+// run runs a function. Results go into the tensors that results holds, if into, and else are put there; accept, if not nil, then
+// decides whether the updates are committed.
+func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[string]value.Value, into bool, accept func() error) error {
 	if err := checkNames(f, feeds); err != nil {
 		return err
 	}
@@ -231,7 +239,7 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 		defer s.mu.RUnlock()
 	}
 	if f.Dynamic || !tensors(f, feeds) {
-		return s.runDynamic(ctx, f, feeds, results, into)
+		return s.runDynamic(ctx, f, feeds, results, into, accept)
 	}
 	a, err := s.takeArena()
 	if err != nil {
@@ -267,7 +275,7 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 	fr.load(a.in, s.vars)
 	err = fr.compute(ctx, s.watch)
 	if err == nil {
-		err = s.finish(fr, results, into)
+		err = s.finish(fr, results, into, accept)
 	}
 	fr.unload()
 	s.putArena(a)
@@ -298,9 +306,9 @@ func (b *binding) checkResults(results map[string]value.Value) error {
 	return nil
 }
 
-// finish hands over the results of a frame that has computed, and commits its updates. Nothing fails once the first
-// variable has been written.
-func (s *Session) finish(fr *frame, results map[string]value.Value, into bool) error {
+// finish hands over the results of a frame that has computed, and commits its updates if accept does. Nothing fails once the
+// first variable has been written.
+func (s *Session) finish(fr *frame, results map[string]value.Value, into bool, accept func() error) error {
 	f := fr.b.f
 	for _, o := range f.Outputs {
 		from := fr.slots[o.Slot]
@@ -308,6 +316,11 @@ func (s *Session) finish(fr *frame, results map[string]value.Value, into bool) e
 			results[o.Name] = from.Clone()
 		} else if v, wanted := results[o.Name]; wanted {
 			copy(v.(*value.Tensor).Bytes(), from.Bytes())
+		}
+	}
+	if accept != nil {
+		if err := accept(); err != nil {
+			return err
 		}
 	}
 	for _, u := range f.Updates {

@@ -352,3 +352,38 @@ func TestSizesFromData(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestRunChecked refuses the updates of a call whose results it has seen, with a plan and without one.
+func TestRunChecked(t *testing.T) {
+	m := counter()
+	v := m.LookupVariable("n")
+	dyn := m.Func("dynamic")
+	by := dyn.Input("by", graph.F32, 2)
+	next := ops.Add(v.Read(dyn), ops.Sum(ops.Gather(by, 0, ops.Reshape(ops.NonZero(by), -1))))
+	dyn.Update(v, next)
+	dyn.Return("after", next)
+	p := compiled(t, m)
+	if !p.Funcs["dynamic"].Dynamic {
+		t.Fatal("the function is not dynamic")
+	}
+	refused := errors.New("refused")
+	for _, fn := range []string{"step", "dynamic"} {
+		s := session(t, p)
+		after := vec(t, 0, 0)
+		for _, want := range []error{refused, nil} {
+			err := s.RunChecked(t.Context(), fn, map[string]value.Value{"by": vec(t, 1, 2)}, map[string]value.Value{"after": after}, func() error {
+				if floats(after) == "[10 10]" || floats(after) == "[0 0]" {
+					t.Errorf("%s: the results that are looked at are %s", fn, floats(after))
+				}
+				return want
+			})
+			if !errors.Is(err, want) {
+				t.Errorf("%s: error %v, want %v", fn, err, want)
+			}
+			kept := floats(s.Variable("n")) == "[10 10]"
+			if kept != (want != nil) {
+				t.Errorf("%s, accepted with %v: the variable is %v", fn, want, s.Variable("n"))
+			}
+		}
+	}
+}
