@@ -1,13 +1,42 @@
-// Package train trains a classifier over a dataset and measures it on another.
+// Package train trains a model on a dataset: epochs, evaluation, checkpoints from which training goes on exactly, early stopping,
+// schedules of the learning rate.
 //
-// The trainer knows a model by its functions only. The training function takes a batch of inputs and of
-// labels, returns the batch's mean "loss" and updates the variables. The evaluation function takes the same and
-// returns the mean "loss" and the number of "correct" predictions. Everything else, the optimizer included, is
-// part of the graph.
+// What a step does is part of the graph: gradients and the optimizer's update are nodes. The trainer feeds batches, looks at
+// the loss, keeps the books and writes them down.
 //
-//	prog, err := compile.Compile(m)
-//	sess, err := runtime.NewSession(prog, runtime.Seed(1))
-//	result, err := train.Fit(ctx, sess, trainSet, testSet, train.Config{Epochs: 2, Batch: 64, Seed: 1})
+//	trainer, err := train.New(m, train.Config{
+//		Train: images, Test: others,
+//		Epochs: 10, Batch: 64, Seed: 1,
+//		Dir: "digits",
+//	})
+//	result, err := trainer.Run(ctx)
+//	fmt.Println(result.Test.Accuracy())
+//	weights := trainer.Session().Variables()
+//
+// # What a model must have
+//
+// A function "train" of an input and a target, which returns the mean loss of a batch as "loss" and updates the variables. If it
+// has more inputs or other ones, the module's meta says which is which: "role.photo" = "input", "role.name" = "target".
+// A model that learns without targets has none.
+//
+// A function "eval" of the same inputs is what epochs are evaluated by: it returns the mean "loss". If it returns
+// "logits" of f[N,C] too, and targets are numbers of classes, the trainer counts accuracy, top-k and the confusion
+// matrix; without logits it takes the number of right predictions from "correct", if that is returned. A model without "eval"
+// trains all the same, and the loss of training is all that is known of it.
+//
+// # Going on where it stopped
+//
+// With Dir, the state of the training is written after every epoch, every half minute or whatever CheckpointEvery says, and
+// when the context is done. A file is replaced whole: a process that is killed, at any moment, leaves the last checkpoint or
+// the one before. The same call with Resume goes on from there, in the middle of an epoch too, and ends with the same weights
+// to the bit, the same history and the same metrics as if it had never stopped, with whatever number of threads and workers.
+// That is so because all state is in one place: the order of examples is a function of seed and epoch, the optimizer's
+// moments and the counters of random ops are variables.
+//
+// # When the loss is not finite
+//
+// Training ends before such a step changes any variable. The step is then computed once more under observation, and the
+// error names the first node that made a NaN, or an infinity, with its operands' ranges and the line that declared it.
 package train
 
 import (
@@ -18,57 +47,70 @@ import (
 	"slices"
 	"time"
 
+	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/models/data"
+	"github.com/graphrun/graphrun/models/optim/schedule"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/program"
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
-// Config says how Fit trains.
+// Config says what to train on and how. Only Train must be set.
 type Config struct {
-	// Epochs is how often the training set is gone through, at least 1.
-	Epochs int
-	// Batch is the number of examples of a step, at least 1; the last step of an epoch takes what is left.
-	Batch int
-	// Seed sets the orders of the examples, another one each epoch. It is independent of the session's seed.
-	Seed uint64
-	// TestBatch is the number of examples evaluated at once; 0 stands for Batch.
-	TestBatch int
-	// Model names the functions and their inputs where they are not called as usual.
-	Model Names
+	// Train is what the model learns from, in another order each epoch.
+	Train data.Dataset
+	// Validation, if set, is what each epoch is evaluated on, by which the best one is chosen; Test is then evaluated once,
+	// at the end. Without Validation each epoch is evaluated on Test.
+	Validation, Test data.Dataset
 
-	// OnStep, if set, is called after every step.
-	OnStep func(Step)
-	// OnEpoch, if set, is called after every epoch has been evaluated.
+	Epochs int    // how often Train is gone through; 1 unless set
+	Batch  int    // examples of a step, and of an evaluation's step; 64 unless set. The last of an epoch takes what is left
+	Seed   uint64 // of the first weights, of random ops and of the order of the examples
+
+	// Weights are the values that variables start from, by name; those not given are initialized.
+	Weights map[string]*value.Tensor
+	// Schedule, if set, returns the learning rate by the step, from 0, given the number of all steps. The trainer sets the variable
+	// "lr" to it before each step. An example: func(n int) schedule.Func { return schedule.Cosine(0.1, n, 0) }.
+	Schedule func(steps int) schedule.Func
+	// TopK, if above 0, counts the samples whose label is among that many of the likeliest classes.
+	TopK int
+
+	// Monitor is what tells whether an epoch is the best so far: MonitorLoss unless set.
+	Monitor Monitor
+	// Patience, if above 0, ends training after that many epochs without one that was better by more than MinDelta.
+	Patience int
+	MinDelta float64
+	// KeepBest ends training with the variables of the best epoch instead of the last; Test is then evaluated with those.
+	KeepBest bool
+
+	// Dir, if set, is the directory that gets the checkpoints and the history. One who trains again in a directory without Resume
+	// finds the checkpoint of an unfinished training in KeptDir.
+	Dir string
+	// Resume goes on from the checkpoint in Dir, if there is one. It is an error if that is of another model, of other data, or of a
+	// training with another batch size, seed, schedule, top-k or monitor. More epochs than before go on with the training;
+	// with the same number, a finished training stays as it is.
+	Resume bool
+	// CheckpointEvery is the time between checkpoints within an epoch, 30 s unless set; CheckpointSteps, if above 0, writes one
+	// after so many steps too. Every epoch ends with one.
+	CheckpointEvery time.Duration
+	CheckpointSteps int
+	// Settings are stored with each checkpoint, for the caller: see Checkpoint.
+	Settings map[string]string
+
+	// Workers is the number of goroutines that make batches ready, besides the one that trains. It changes no result.
+	Workers int
+
+	// OnStep is called after every step, OnEpoch after every epoch, when its checkpoint has been written; OnNote is told
+	// what a person should know. All are called by the goroutine that runs the training.
+	OnStep  func(Step)
 	OnEpoch func(Epoch)
-}
+	OnNote  func(text string)
 
-// Names names what the trainer uses of a model. An empty name stands for the usual one.
-type Names struct {
-	Train string // the function that trains: "train"
-	Eval  string // the function that evaluates: "eval"
-	Input string // the input that takes the examples: "image"
-	Label string // the input that takes their labels: "label"
+	// Compile and Session are options of the compiler and of the session.
+	Compile []compile.Option
+	Session []runtime.Option
 }
-
-func (n Names) withDefaults() Names {
-	for _, f := range []struct {
-		name  *string
-		usual string
-	}{{&n.Train, "train"}, {&n.Eval, "eval"}, {&n.Input, "image"}, {&n.Label, "label"}} {
-		if *f.name == "" {
-			*f.name = f.usual
-		}
-	}
-	return n
-}
-
-// The results that the functions return.
-const (
-	lossResult    = "loss"
-	correctResult = "correct"
-)
 
 // Step is what one update did.
 type Step struct {
@@ -80,228 +122,351 @@ type Step struct {
 	SamplesPerSecond float64
 }
 
-// Epoch is what one pass over the training set did.
-type Epoch struct {
-	Epoch            int     `json:"epoch"` // from 1
-	TrainLoss        float64 `json:"train_loss"`
-	TestLoss         float64 `json:"test_loss"`
-	TestAccuracy     float64 `json:"test_accuracy"`
-	TestCorrect      int     `json:"test_correct"`
-	TestSamples      int     `json:"test_samples"`
-	SamplesPerSecond float64 `json:"samples_per_second"` // of training, evaluation not counted
-}
-
-// Result is what Fit did.
+// Result is what a training did, in all runs together.
 type Result struct {
-	// Epochs are the epochs that were trained and evaluated in full.
-	Epochs []Epoch
-	// Steps counts the updates made, those of an epoch that was not finished included.
-	Steps int
+	// History are the epochs that were trained and evaluated in full.
+	History History
+	// Best is the index in History of the best epoch, -1 if there is none. Kept is the index of the epoch whose variables the
+	// session has at the end: the last, or the best with KeepBest; -1 if training was interrupted.
+	Best, Kept int
+	// StoppedEarly says that epochs were left out because of Patience.
+	StoppedEarly bool
+	// Test is how the model does on the test set at the end, with the confusion matrix; nil without a test set or an evaluation
+	// function, and if training was interrupted.
+	Test *Metrics
+	// Steps counts the updates; Step those of an epoch that was not finished, of the StepsPerEpoch that it has.
+	Steps, Step, StepsPerEpoch int
 }
 
-// ErrDiverged is the error of a loss that is no finite number.
-var ErrDiverged = errors.New("the loss is no finite number any more")
+// ErrDiverged is the error of a training whose loss or whose weights are no finite numbers any more.
+var ErrDiverged = errors.New("the training has diverged")
 
-// Fit trains the session's variables for cfg.Epochs epochs over the training set, each in an order of its own,
-// and evaluates them on the test set after each epoch.
-//
-// If ctx is done, the session keeps the updates made so far, and Fit returns what it has done with the error of
-// ctx. A loss that is infinite or NaN ends the training with ErrDiverged, since no later step can repair the
-// variables.
-func Fit(ctx context.Context, sess *runtime.Session, trainSet, testSet data.Dataset, cfg Config) (Result, error) {
-	var res Result
-	if cfg.Epochs < 1 {
-		return res, fmt.Errorf("train: %d epochs: want at least 1", cfg.Epochs)
-	}
-	names := cfg.Model.withDefaults()
-	if err := check(sess, names.Train, names, lossResult); err != nil {
-		return res, fmt.Errorf("train: %w", err)
-	}
-	if err := check(sess, names.Eval, names, lossResult, correctResult); err != nil {
-		return res, fmt.Errorf("train: %w", err)
-	}
-	if cfg.TestBatch == 0 {
-		cfg.TestBatch = cfg.Batch
-	}
-	loader, err := data.NewLoader(trainSet, data.LoaderOptions{BatchSize: cfg.Batch, Shuffle: true, Seed: cfg.Seed, Reuse: true})
-	if err != nil {
-		return res, fmt.Errorf("train: training set: %w", err)
-	}
-	for epoch := range cfg.Epochs {
-		e := Epoch{Epoch: epoch + 1}
-		if err := fitEpoch(ctx, sess, loader, epoch, cfg, names, &res, &e); err != nil {
-			return res, err
-		}
-		score, err := evaluate(ctx, sess, testSet, cfg.TestBatch, names)
-		if err != nil {
-			return res, err
-		}
-		e.TestLoss, e.TestAccuracy = score.Loss, score.Accuracy()
-		e.TestCorrect, e.TestSamples = score.Correct, score.Samples
-		res.Epochs = append(res.Epochs, e)
-		if cfg.OnEpoch != nil {
-			cfg.OnEpoch(e)
-		}
-	}
-	return res, nil
+// Trainer is a training that is under way.
+type Trainer struct {
+	cfg     Config
+	module  *graph.Module
+	sess    *runtime.Session
+	train   *function
+	eval    *function // nil if the model has none
+	loader  *data.Loader
+	rate    schedule.Func // nil without a schedule
+	resumed bool
+	st      state
+
+	saved time.Time // when the last checkpoint was written
+	safe  snapshot
+	best  map[string]*value.Tensor // with KeepBest: the variables after the best epoch, nil if only a file has them
+	last  *Metrics                 // how the session does after the last epoch, on the test set; nil if not known
+	bad   bool                     // training has diverged
 }
 
-func fitEpoch(ctx context.Context, sess *runtime.Session, loader *data.Loader, epoch int, cfg Config, names Names, res *Result, e *Epoch) error {
-	start := time.Now()
-	samples, sum, step := 0, 0.0, 0
-	feeds := map[string]value.Value{}
-	out, err := results(sess, names.Train, lossResult)
+// snapshot is what a step can be repeated from.
+type snapshot struct {
+	variables   map[string]*value.Tensor
+	epoch, step int
+}
+
+// New compiles a module and makes a session ready to be trained: from its initializers and Config.Weights, or from a checkpoint. It
+// reports all faults of the module, and writes nothing.
+func New(m *graph.Module, cfg Config) (*Trainer, error) {
+	t, err := newTrainer(m, cfg)
 	if err != nil {
-		return fmt.Errorf("train: %w", err)
+		return nil, fmt.Errorf("train: %w", err)
 	}
-	for batch, err := range loader.Epoch(epoch) {
-		if err != nil {
-			return fmt.Errorf("train: training set: %w", err)
-		}
-		feeds[names.Input], feeds[names.Label] = batch.X, batch.Y
-		if err := sess.RunInto(ctx, names.Train, feeds, out); err != nil {
-			return fmt.Errorf("train: epoch %d, step %d: %w", epoch+1, step+1, err)
-		}
-		loss, err := number(out, lossResult)
-		if err != nil {
-			return fmt.Errorf("train: %s: %w", names.Train, err)
-		}
-		step++
-		res.Steps++
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return fmt.Errorf("train: epoch %d, step %d: the loss is %v: %w; try a smaller learning rate", epoch+1, step, loss, ErrDiverged)
-		}
-		samples += batch.Len()
-		sum += loss * float64(batch.Len())
-		e.SamplesPerSecond = float64(samples) / max(time.Since(start).Seconds(), 1e-9)
-		if cfg.OnStep != nil {
-			cfg.OnStep(Step{
-				Epoch: epoch + 1, Epochs: cfg.Epochs, Step: step, Steps: loader.Len(),
-				Samples: batch.Len(), Loss: loss, SamplesPerSecond: e.SamplesPerSecond,
-			})
+	return t, nil
+}
+
+func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
+	for _, f := range []struct {
+		field *int
+		usual int
+	}{{&cfg.Epochs, 1}, {&cfg.Batch, 64}} {
+		if *f.field == 0 {
+			*f.field = f.usual
 		}
 	}
-	e.TrainLoss = sum / float64(samples)
+	if cfg.Monitor == "" {
+		cfg.Monitor = MonitorLoss
+	}
+	if cfg.CheckpointEvery == 0 {
+		cfg.CheckpointEvery = 30 * time.Second
+	}
+	switch {
+	case m == nil:
+		return nil, errors.New("want a module, have nil")
+	case cfg.Epochs < 1:
+		return nil, fmt.Errorf("%d epochs: want at least 1", cfg.Epochs)
+	case cfg.Train == nil:
+		return nil, errors.New("want a training set, have nil")
+	case cfg.Monitor != MonitorLoss && cfg.Monitor != MonitorAccuracy:
+		return nil, fmt.Errorf("monitor %q: want %s or %s", cfg.Monitor, MonitorLoss, MonitorAccuracy)
+	case cfg.Patience < 0 || !(cfg.MinDelta >= 0):
+		return nil, fmt.Errorf("patience %d and minimal improvement %v: want 0 or more", cfg.Patience, cfg.MinDelta)
+	case cfg.Resume && cfg.Dir == "":
+		return nil, errors.New("resume: want a directory with checkpoints (Config.Dir)")
+	case (cfg.Patience > 0 || cfg.KeepBest) && cfg.Validation != nil && m.LookupFunc(evalFunc) == nil:
+		return nil, fmt.Errorf("the model has no function %q to evaluate the validation set by", evalFunc)
+	}
+	loader, err := data.NewLoader(cfg.Train, data.LoaderOptions{BatchSize: cfg.Batch, Shuffle: true, Seed: cfg.Seed, Reuse: true})
+	if err != nil {
+		return nil, fmt.Errorf("training set: %w", err)
+	}
+	prog, err := compile.Compile(m, cfg.Compile...)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trainer{cfg: cfg, module: m, loader: loader}
+	if t.train, err = lookup(prog, trainFunc); err != nil {
+		return nil, err
+	}
+	if len(t.train.f.Updates) == 0 {
+		return nil, fmt.Errorf("function %q updates no variable: it has no optimizer", trainFunc)
+	}
+	if prog.Funcs[evalFunc] != nil {
+		if t.eval, err = lookup(prog, evalFunc); err != nil {
+			return nil, err
+		}
+	}
+	opts := append([]runtime.Option{runtime.Seed(cfg.Seed), runtime.Weights(cfg.Weights)}, cfg.Session...)
+	if t.sess, err = runtime.NewSession(prog, opts...); err != nil {
+		return nil, err
+	}
+	t.st = state{
+		Version: stateVersion, Epochs: cfg.Epochs, Batch: cfg.Batch, Seed: cfg.Seed,
+		TopK: cfg.TopK, Monitor: cfg.Monitor, Settings: cfg.Settings,
+	}
+	if err := t.setSchedule(); err != nil {
+		return nil, err
+	}
+	if cfg.Dir == "" {
+		return t, nil
+	}
+	for _, d := range []struct {
+		what string
+		set  data.Dataset
+		id   *identity
+	}{{"training", cfg.Train, &t.st.Train}, {"validation", cfg.Validation, &t.st.Held}, {"test", cfg.Test, &t.st.Test}} {
+		if *d.id, err = identify(d.set); err != nil {
+			return nil, fmt.Errorf("%s set: %w", d.what, err)
+		}
+	}
+	if !cfg.Resume {
+		return t, nil
+	}
+	switch c, err := ReadCheckpoint(cfg.Dir); {
+	case errors.Is(err, ErrNoCheckpoint):
+		return t, nil
+	case err != nil:
+		return nil, err
+	default:
+		t.resumed = true
+		return t, t.resume(c)
+	}
+}
+
+// The names that the trainer knows.
+const (
+	trainFunc     = "train"
+	evalFunc      = "eval"
+	lossResult    = "loss"
+	logitsResult  = "logits"
+	correctResult = "correct"
+	rateVariable  = "lr"
+)
+
+// setSchedule looks for what a schedule sets.
+func (t *Trainer) setSchedule() error {
+	if t.cfg.Schedule == nil {
+		return nil
+	}
+	if lr := t.sess.Variable(rateVariable); lr == nil || lr.DType() != value.F64 || lr.Rank() != 0 {
+		return fmt.Errorf("a schedule sets the variable @%s, an f64 of rank 0, which the model does not have: it wants an optimizer of package optim", rateVariable)
+	}
+	n := t.cfg.Epochs * t.loader.Len()
+	if t.rate = t.cfg.Schedule(n); t.rate == nil {
+		return errors.New("the schedule is nil")
+	}
+	t.st.Schedule = &rates{Steps: n, Rates: [3]float64{t.rate(0), t.rate(n / 2), t.rate(n - 1)}}
 	return nil
 }
 
-// Score is how a model does on a dataset.
-type Score struct {
-	Loss    float64 // the mean over the examples
-	Correct int
-	Samples int
+// Session returns the session that is trained.
+func (t *Trainer) Session() *runtime.Session { return t.sess }
+
+// Resumed reports whether the training goes on from a checkpoint.
+func (t *Trainer) Resumed() bool { return t.resumed }
+
+// Finished reports whether all epochs have been trained, or so many without improvement that Patience is over. Run then only
+// evaluates the test set.
+func (t *Trainer) Finished() bool { return len(t.st.History) >= t.cfg.Epochs || t.stopped() }
+
+func (t *Trainer) stopped() bool {
+	return t.cfg.Patience > 0 && t.st.History.waited(t.cfg.Monitor, t.cfg.MinDelta) >= t.cfg.Patience
 }
 
-// Accuracy returns the share of correct predictions.
-func (s Score) Accuracy() float64 { return float64(s.Correct) / float64(s.Samples) }
+// History returns the epochs so far.
+func (t *Trainer) History() History { return slices.Clone(t.st.History) }
 
-// Evaluate measures the session's variables on a dataset, batch examples at a time. The prediction for an
-// example does not depend on the others of its batch, so Correct is the same for every batch size; Loss, a sum
-// of means, is the same up to rounding. If ctx is done, it returns the score of the batches done with the error
-// of ctx.
-func Evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch int) (Score, error) {
-	return EvaluateModel(ctx, sess, d, batch, Names{})
+func (t *Trainer) note(format string, args ...any) {
+	if t.cfg.OnNote != nil {
+		t.cfg.OnNote(fmt.Sprintf(format, args...))
+	}
 }
 
-// EvaluateModel is Evaluate for a model whose functions and inputs are not called as usual.
-func EvaluateModel(ctx context.Context, sess *runtime.Session, d data.Dataset, batch int, names Names) (Score, error) {
-	names = names.withDefaults()
-	if err := check(sess, names.Eval, names, lossResult, correctResult); err != nil {
-		return Score{}, fmt.Errorf("evaluate: %w", err)
+// Memory returns the bytes that steps of a batch size need: the arena of the larger one of training and evaluation, and the variables
+// twice, once as they are and once as the last checkpoint has them. What the datasets hold is not counted. Functions
+// whose sizes data decides have no plan and are an error.
+func (t *Trainer) Memory(batch int) (bytes int64, err error) {
+	for _, fn := range []*function{t.train, t.eval} {
+		if fn == nil {
+			continue
+		}
+		p := fn.f.Plan
+		if p == nil {
+			return 0, fmt.Errorf("train: the memory that function %q needs is not known before it runs", fn.f.Name)
+		}
+		bytes = max(bytes, p.Size(int64(batch)))
 	}
-	return evaluate(ctx, sess, d, batch, names)
-}
-
-func evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch int, names Names) (s Score, err error) {
-	loader, err := data.NewLoader(d, data.LoaderOptions{BatchSize: batch, Reuse: true})
-	if err != nil {
-		return s, fmt.Errorf("evaluate: %w", err)
-	}
-	sum := 0.0
-	feeds := map[string]value.Value{}
-	out, err := results(sess, names.Eval, lossResult, correctResult)
-	if err != nil {
-		return s, fmt.Errorf("evaluate: %w", err)
-	}
-	for b, err := range loader.Epoch(0) {
+	for _, v := range t.sess.Program().Variables {
+		n, err := value.SizeBytes(v.Type.DType, sizes(v.Type)...)
 		if err != nil {
-			return s, fmt.Errorf("evaluate: %w", err)
+			return 0, fmt.Errorf("train: @%s: %w", v.Name, err)
 		}
-		feeds[names.Input], feeds[names.Label] = b.X, b.Y
-		if err := sess.RunInto(ctx, names.Eval, feeds, out); err != nil {
-			return s, fmt.Errorf("evaluate: %w", err)
-		}
-		loss, err := number(out, lossResult)
-		if err != nil {
-			return s, fmt.Errorf("evaluate: %s: %w", names.Eval, err)
-		}
-		correct, err := number(out, correctResult)
-		if err != nil {
-			return s, fmt.Errorf("evaluate: %s: %w", names.Eval, err)
-		}
-		sum += loss * float64(b.Len())
-		s.Correct += int(correct)
-		s.Samples += b.Len()
-		s.Loss = sum / float64(s.Samples)
+		bytes += 2 * int64(n)
 	}
-	return s, nil
+	return bytes, nil
 }
 
-// check makes sure, before any work is done, that the program has the function with the inputs and results that
-// the trainer uses.
-func check(sess *runtime.Session, fn string, names Names, results ...string) error {
-	f := sess.Program().Funcs[fn]
+func sizes(t graph.TensorType) []int { s, _ := t.ConstShape(); return s }
+
+// function is a function of the model as the trainer calls it.
+type function struct {
+	f             *program.Func
+	input, target string // "" for a function that takes no target
+	feeds         map[string]value.Value
+	out           map[int]map[string]value.Value // what takes results, by batch size
+	now           *value.Tensor                  // what takes the loss of the present call
+	accept        func() error
+}
+
+// lookup finds the inputs and the loss of a function.
+func lookup(prog *program.Program, name string) (*function, error) {
+	f := prog.Funcs[name]
 	if f == nil {
-		return fmt.Errorf("the model has no function %q", fn)
+		return nil, fmt.Errorf("the model has no function %q", name)
 	}
-	for _, in := range []string{names.Input, names.Label} {
-		if !hasPort(f.Inputs, in) {
-			return fmt.Errorf("function %q of the model has no input %q", fn, in)
+	fn := &function{f: f, feeds: map[string]value.Value{}, out: map[int]map[string]value.Value{}}
+	for _, in := range f.Inputs {
+		role := prog.Module.Meta("role." + in.Name)
+		switch {
+		case role == "input" && fn.input == "":
+			fn.input = in.Name
+		case role == "target" && fn.target == "":
+			fn.target = in.Name
 		}
 	}
-	for _, out := range results {
-		if !hasPort(f.Outputs, out) {
-			return fmt.Errorf("function %q of the model has no result %q", fn, out)
+	var open []string
+	for _, in := range f.Inputs {
+		if in.Name != fn.input && in.Name != fn.target {
+			open = append(open, in.Name)
 		}
 	}
-	return nil
+	for _, role := range []*string{&fn.input, &fn.target} {
+		if *role == "" && len(open) > 0 {
+			*role, open = open[0], open[1:]
+		}
+	}
+	switch {
+	case len(open) > 0:
+		return nil, fmt.Errorf("function %q of the model has the input %q besides an input and a target: a dataset has nothing for it", name, open[0])
+	case fn.input == "":
+		return nil, fmt.Errorf("function %q of the model has no input", name)
+	}
+	i := slices.IndexFunc(f.Outputs, func(p program.Port) bool { return p.Name == lossResult })
+	if i < 0 {
+		return nil, fmt.Errorf("function %q of the model has no result %q", name, lossResult)
+	}
+	if tt, ok := f.Outputs[i].Type.(graph.TensorType); !ok || tt.Rank() != 0 || !tt.DType.IsFloat() {
+		return nil, fmt.Errorf("function %q of the model: result %q: want a float of rank 0, have %s", name, lossResult, f.Outputs[i].Type)
+	}
+	return fn, nil
 }
 
-func hasPort(ports []program.Port, name string) bool {
-	for _, p := range ports {
-		if p.Name == name {
-			return true
-		}
-	}
-	return false
+func (fn *function) has(result string) bool {
+	return slices.ContainsFunc(fn.f.Outputs, func(p program.Port) bool { return p.Name == result })
 }
 
-// results makes the tensors that take the named results of a function, numbers all, so that a step need not allocate.
-func results(sess *runtime.Session, fn string, names ...string) (map[string]value.Value, error) {
+// feed names the tensors of a batch.
+func (fn *function) feed(b data.Batch) map[string]value.Value {
+	fn.feeds[fn.input] = b.X
+	if fn.target != "" {
+		fn.feeds[fn.target] = b.Y
+	}
+	return fn.feeds
+}
+
+// call runs the function on a batch and returns the named results, in tensors that the next batch of the same size takes too. A loss
+// that is not finite is errNotFinite, and then no variable has changed.
+func (fn *function) call(ctx context.Context, sess *runtime.Session, b data.Batch, names []string) (map[string]value.Value, error) {
+	out := fn.out[b.Len()]
+	if out == nil {
+		var err error
+		if out, err = fn.results(b, names); err != nil {
+			return nil, err
+		}
+		fn.out[b.Len()] = out
+	}
+	if fn.accept == nil {
+		fn.accept = func() error {
+			if x := number(fn.now); math.IsNaN(x) || math.IsInf(x, 0) {
+				return errNotFinite
+			}
+			return nil
+		}
+	}
+	fn.now = out[lossResult].(*value.Tensor)
+	return out, sess.RunChecked(ctx, fn.f.Name, fn.feed(b), out, fn.accept)
+}
+
+var errNotFinite = errors.New("the loss is not finite")
+
+// results makes tensors that take the named results for a batch.
+func (fn *function) results(b data.Batch, names []string) (map[string]value.Value, error) {
+	env := map[string]graph.Dim{}
+	for _, in := range fn.f.Inputs {
+		x := b.X
+		if in.Name == fn.target {
+			x = b.Y
+		}
+		if err := graph.Unify(in.Type, graph.TypeOf(x), env); err != nil {
+			return nil, fmt.Errorf("input %q of function %q is %s, the dataset gives %s", in.Name, fn.f.Name, in.Type, graph.TypeOf(x))
+		}
+	}
 	out := map[string]value.Value{}
-	for _, o := range sess.Program().Funcs[fn].Outputs {
+	for _, o := range fn.f.Outputs {
 		if !slices.Contains(names, o.Name) {
 			continue
 		}
-		t, ok := o.Type.(graph.TensorType)
-		shape, known := t.ConstShape()
-		if !ok || !known {
-			return nil, fmt.Errorf("%s: result %q: want one number, have %s", fn, o.Name, o.Type)
-		}
-		v, err := value.New(t.DType, shape...)
+		typ, err := graph.SubstType(o.Type, env)
 		if err != nil {
-			return nil, fmt.Errorf("%s: result %q: %w", fn, o.Name, err)
+			return nil, fmt.Errorf("result %q of function %q: %w", o.Name, fn.f.Name, err)
 		}
-		out[o.Name] = v
+		tt, ok := typ.(graph.TensorType)
+		shape, known := tt.ConstShape()
+		if !ok || !known {
+			return nil, fmt.Errorf("result %q of function %q is %s: its size is not known before it is computed", o.Name, fn.f.Name, typ)
+		}
+		if out[o.Name], err = value.New(tt.DType, shape...); err != nil {
+			return nil, fmt.Errorf("result %q of function %q: %w", o.Name, fn.f.Name, err)
+		}
 	}
 	return out, nil
 }
 
-// number returns a result that is a tensor of one number.
-func number(out map[string]value.Value, name string) (float64, error) {
-	t, ok := out[name].(*value.Tensor)
-	if !ok || t.Len() != 1 || !t.DType().IsNumeric() {
-		return 0, fmt.Errorf("result %q: want one number, have %v", name, out[name])
+// number returns the one element of a tensor of numbers.
+func number(t *value.Tensor) float64 {
+	if x, err := value.Data[float32](t); err == nil {
+		return float64(x[0])
 	}
-	return t.Float64s()[0], nil
+	return t.Float64s()[0]
 }

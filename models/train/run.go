@@ -1,0 +1,421 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/graphrun/graphrun/models/data"
+	"github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/value"
+)
+
+// Run trains to the end and evaluates the test set. If ctx is done, the updates made so far are kept and, with Config.Dir, written
+// as a checkpoint; the result says how far it came, and the error is that of ctx. A loss that is not finite is an error that
+// ErrDiverged matches and that names the node at fault; the last checkpoint is then the last good one.
+//
+// Run may be called again after it was interrupted: it goes on.
+func (t *Trainer) Run(ctx context.Context) (*Result, error) {
+	err := t.run(ctx)
+	res := &Result{
+		History: t.History(), Best: t.st.History.Best(t.cfg.Monitor), Kept: -1,
+		Steps: t.st.Steps, Step: t.st.Step, StepsPerEpoch: t.loader.Len(),
+	}
+	if err != nil {
+		return res, fmt.Errorf("train: %w", err)
+	}
+	res.StoppedEarly = len(res.History) < t.cfg.Epochs
+	res.Kept = len(res.History) - 1
+	if t.cfg.KeepBest {
+		if res.Kept, err = res.Best, t.restoreBest(res.Best); err != nil {
+			return res, fmt.Errorf("train: %w", err)
+		}
+	}
+	if t.cfg.Test == nil || t.eval == nil {
+		return res, nil
+	}
+	if res.Test = t.last; res.Test == nil {
+		m, err := t.evaluate(ctx, t.cfg.Test)
+		if err != nil {
+			return res, fmt.Errorf("train: test set: %w", err)
+		}
+		res.Test = &m
+	}
+	return res, nil
+}
+
+func (t *Trainer) run(ctx context.Context) error {
+	if t.bad {
+		return ErrDiverged
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if t.safe.variables == nil {
+		if err := t.begin(); err != nil {
+			return err
+		}
+		t.saved = time.Now()
+		if err := t.snapshot(ctx); err != nil {
+			return err
+		}
+		if !t.resumed && t.cfg.Dir != "" {
+			if err := t.write(CheckpointLast, t.safe.variables); err != nil {
+				return err
+			}
+		}
+	}
+	for !t.Finished() {
+		err := t.epoch(ctx)
+		if err != nil {
+			if t.bad || ctx.Err() == nil {
+				return err
+			}
+			return errors.Join(err, t.checkpoint(context.WithoutCancel(ctx)))
+		}
+	}
+	return nil
+}
+
+// epoch trains and evaluates the epoch under way, from the step at which it stands.
+func (t *Trainer) epoch(ctx context.Context) error {
+	st := &t.st
+	number := len(st.History) + 1
+	if err := t.steps(ctx, number); err != nil {
+		return err
+	}
+	e := Epoch{
+		Epoch: number, Steps: st.Steps, Samples: st.Samples, LR: st.LR,
+		TrainLoss: st.Sum / float64(st.Samples), Seconds: st.Seconds,
+	}
+	t.last = nil
+	set, into := t.cfg.Validation, &e.Validation
+	if set == nil {
+		set, into = t.cfg.Test, &e.Test
+	}
+	if set != nil && t.eval != nil {
+		m, err := t.evaluate(ctx, set)
+		if err != nil {
+			return fmt.Errorf("epoch %d: evaluation: %w", number, err)
+		}
+		if into == &e.Test {
+			whole := m
+			t.last = &whole
+		}
+		m.Confusion = nil
+		*into = &m
+	}
+	before := *st
+	st.History = append(slices.Clone(st.History), e)
+	st.Step, st.Samples, st.Sum, st.Seconds = 0, 0, 0, 0
+	st.Stopped = t.stopped() && len(st.History) < t.cfg.Epochs
+	if err := t.snapshot(ctx); err != nil {
+		*st = before
+		return err
+	}
+	best := st.History.Best(t.cfg.Monitor) == len(st.History)-1
+	if best && t.cfg.KeepBest {
+		t.best = t.safe.variables
+	}
+	if t.cfg.Dir != "" {
+		// The best first: the last one says which epoch that is.
+		if best {
+			if err := t.write(CheckpointBest, t.safe.variables); err != nil {
+				return err
+			}
+		}
+		if err := t.write(CheckpointLast, t.safe.variables); err != nil {
+			return err
+		}
+		if err := t.writeHistory(); err != nil {
+			return err
+		}
+		t.saved = time.Now()
+	}
+	if t.cfg.OnEpoch != nil {
+		t.cfg.OnEpoch(e)
+	}
+	return nil
+}
+
+var lossOnly = []string{lossResult}
+
+// steps makes the updates of the epoch that are still to be made.
+func (t *Trainer) steps(ctx context.Context, number int) error {
+	st := &t.st
+	n := t.loader.Len()
+	spent := st.Seconds
+	start := time.Now()
+	for b, err := range t.batches(number-1, st.Step) {
+		if err != nil {
+			return fmt.Errorf("training set: %w", err)
+		}
+		if err := t.setRate(t.sess, (number-1)*n+st.Step); err != nil {
+			return err
+		}
+		out, err := t.train.call(ctx, t.sess, b, lossOnly)
+		if errors.Is(err, errNotFinite) {
+			return t.diverged(ctx, t.train, b, fmt.Sprintf("epoch %d, step %d", number, st.Step+1))
+		}
+		if err != nil {
+			return fmt.Errorf("epoch %d, step %d: %w", number, st.Step+1, err)
+		}
+		loss := float(out[lossResult])
+		st.Step++
+		st.Steps++
+		st.Samples += b.Len()
+		st.Sum += loss * float64(b.Len())
+		st.Seconds = spent + time.Since(start).Seconds()
+		if t.cfg.OnStep != nil {
+			t.cfg.OnStep(Step{
+				Epoch: number, Epochs: t.cfg.Epochs, Step: st.Step, Steps: n,
+				Samples: b.Len(), Loss: loss, SamplesPerSecond: float64(st.Samples) / max(st.Seconds, 1e-9),
+			})
+		}
+		if st.Step == n {
+			break // the epoch ends with a checkpoint
+		}
+		if t.cfg.Dir != "" && (t.cfg.CheckpointSteps > 0 && st.Steps%t.cfg.CheckpointSteps == 0 || time.Since(t.saved) >= t.cfg.CheckpointEvery) {
+			if err := t.checkpoint(ctx); err != nil {
+				return err
+			}
+			start, spent = time.Now(), st.Seconds
+		}
+	}
+	return nil
+}
+
+func float(v value.Value) float64 { return number(v.(*value.Tensor)) }
+
+// setRate sets the learning rate for a step, counted from the first of all, and notes which it is.
+func (t *Trainer) setRate(sess *runtime.Session, step int) error {
+	if t.rate != nil {
+		return sess.SetVariable(rateVariable, value.Scalar(t.rate(step)))
+	}
+	return nil
+}
+
+// checkpoint writes the state within an epoch.
+func (t *Trainer) checkpoint(ctx context.Context) error {
+	if err := t.snapshot(ctx); err != nil || t.cfg.Dir == "" {
+		return err
+	}
+	t.saved = time.Now()
+	return t.write(CheckpointLast, t.safe.variables)
+}
+
+// snapshot notes the variables and where training stands. It refuses weights that are not finite: an update can make such of a finite
+// loss.
+func (t *Trainer) snapshot(ctx context.Context) error {
+	variables := t.sess.Variables()
+	if lr := variables[rateVariable]; lr != nil && lr.Len() == 1 && lr.DType().IsFloat() {
+		t.st.LR = number(lr)
+	}
+	if name := t.notFinite(variables); name != "" {
+		return t.poisoned(ctx, name)
+	}
+	t.safe = snapshot{variables, len(t.st.History), t.st.Step}
+	return nil
+}
+
+// restoreBest gives the session the variables that it had after the best epoch, which is not necessarily the last.
+func (t *Trainer) restoreBest(best int) error {
+	if best == len(t.st.History)-1 {
+		return nil
+	}
+	variables := t.best
+	if variables == nil {
+		c, err := readCheckpoint(t.cfg.Dir, CheckpointBest)
+		if err != nil {
+			return err
+		}
+		if n := len(c.History); n != best+1 {
+			return fmt.Errorf("%s is of epoch %d, the best was %d", CheckpointBest, n, best+1)
+		}
+		variables = c.Variables
+	}
+	for name, x := range variables {
+		if err := t.sess.SetVariable(name, x); err != nil {
+			return err
+		}
+	}
+	t.last = nil
+	return nil
+}
+
+func (t *Trainer) evaluate(ctx context.Context, d data.Dataset) (Metrics, error) {
+	var m Metrics
+	err := evaluate(ctx, t.sess, t.eval, d, t.cfg.Batch, t.cfg.TopK, &m, func(b data.Batch) error {
+		return t.diverged(ctx, t.eval, b, "")
+	})
+	return m, err
+}
+
+// Evaluate measures a session's variables on a dataset by the model's function "eval", batch examples at a time; see the package's
+// documentation for what it must return. Predictions, and with them all counts, do not depend on the batch size; Loss, a
+// sum of means, is the same up to rounding. TopK counts among the 5 likeliest classes. If ctx is done, it returns the metrics of
+// the batches done with the error of ctx.
+func Evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch int) (Metrics, error) {
+	var m Metrics
+	fn, err := lookup(sess.Program(), evalFunc)
+	if err == nil {
+		err = evaluate(ctx, sess, fn, d, batch, 5, &m, nil)
+	}
+	if err != nil {
+		return m, fmt.Errorf("evaluate: %w", err)
+	}
+	return m, nil
+}
+
+// evaluate adds up the metrics of a dataset. Without a function for what is not finite, the loss may be so.
+func evaluate(ctx context.Context, sess *runtime.Session, fn *function, d data.Dataset, batch, topK int, m *Metrics, diverged func(data.Batch) error) error {
+	loader, err := data.NewLoader(d, data.LoaderOptions{BatchSize: batch, Reuse: true})
+	if err != nil {
+		return err
+	}
+	names := []string{lossResult}
+	logits := fn.has(logitsResult) && fn.target != ""
+	switch {
+	case logits:
+		names = append(names, logitsResult)
+	case fn.has(correctResult):
+		names = append(names, correctResult)
+	}
+	total := 0.0
+	for b, err := range loader.Epoch(0) {
+		if err != nil {
+			return err
+		}
+		out, err := fn.call(ctx, sess, b, names)
+		switch {
+		case errors.Is(err, errNotFinite) && diverged != nil:
+			return diverged(b)
+		case err != nil && !errors.Is(err, errNotFinite):
+			return err
+		}
+		total += float(out[lossResult]) * float64(b.Len())
+		if x, _ := out[logitsResult].(*value.Tensor); classifies(x, b.Y) {
+			if x.Shape()[1] > topK {
+				m.K = topK
+			}
+			if err := m.Count(x, b.Y); err != nil {
+				return err
+			}
+		} else {
+			m.Samples += b.Len()
+		}
+		if x, _ := out[correctResult].(*value.Tensor); x != nil && x.Len() == 1 {
+			m.Classifier = true
+			m.Correct += int(number(x))
+		}
+		m.Loss = total / float64(m.Samples)
+	}
+	return nil
+}
+
+// notFinite returns the name of a weight that holds a NaN or an infinity, "" if there is none.
+func (t *Trainer) notFinite(variables map[string]*value.Tensor) string {
+	for _, v := range t.sess.Program().Variables {
+		if v.Trainable && !finite(variables[v.Name]) {
+			return v.Name
+		}
+	}
+	return ""
+}
+
+func finite(t *value.Tensor) bool {
+	if !t.DType().IsFloat() {
+		return true
+	}
+	if x, err := value.Data[float32](t); err == nil {
+		for _, v := range x {
+			if v-v != 0 {
+				return false
+			}
+		}
+		return true
+	}
+	return !slices.ContainsFunc(t.Float64s(), func(v float64) bool { return v-v != 0 })
+}
+
+// diverged says why the loss of a batch is not finite. No variable has changed.
+func (t *Trainer) diverged(ctx context.Context, fn *function, b data.Batch, where string) error {
+	loss := float(fn.now)
+	t.bad = true
+	if where != "" {
+		where += ": "
+	}
+	for _, x := range []struct {
+		what string
+		t    *value.Tensor
+	}{{"input", b.X}, {"target", b.Y}} {
+		for i, index := range b.Index {
+			if row := len(x.t.Bytes()) / b.Len(); x.t.DType().IsFloat() {
+				example, err := value.FromBytes(x.t.DType(), x.t.Bytes()[i*row:(i+1)*row], x.t.Len()/b.Len())
+				if err == nil && !finite(example) {
+					return fmt.Errorf("%sthe loss is %v: %w: the %s of example %d of the dataset is not finite", where, loss, ErrDiverged, x.what, index)
+				}
+			}
+		}
+	}
+	variables := t.sess.Variables()
+	if name := t.notFinite(variables); name != "" {
+		return t.poisoned(ctx, name)
+	}
+	return fmt.Errorf("%sthe loss is %v: %w: %w; try a smaller learning rate, or clip gradients", where, loss, ErrDiverged, t.observe(ctx, fn, b, variables))
+}
+
+// observe runs a batch once more and returns an error that names the node at fault.
+func (t *Trainer) observe(ctx context.Context, fn *function, b data.Batch, variables map[string]*value.Tensor) error {
+	// Threads that are interrupted now would lose what they were after.
+	ctx = context.WithoutCancel(ctx)
+	for _, guard := range []runtime.Option{runtime.NaNGuard(), runtime.InfGuard()} {
+		sess, err := runtime.NewSession(t.sess.Program(), runtime.Weights(variables), guard)
+		if err != nil {
+			return err
+		}
+		if _, err := sess.Run(ctx, fn.f.Name, maps.Clone(fn.feed(b))); err != nil {
+			return errors.Unwrap(err)
+		}
+	}
+	return errors.New("no single node is at fault")
+}
+
+// poisoned says which step has made a weight that is not finite: it repeats the steps since the last snapshot.
+func (t *Trainer) poisoned(ctx context.Context, name string) error {
+	t.bad = true
+	generic := fmt.Errorf("the weight @%s is not finite: %w; try a smaller learning rate, or clip gradients", name, ErrDiverged)
+	if t.safe.variables == nil {
+		return generic
+	}
+	sess, err := runtime.NewSession(t.sess.Program(), runtime.Weights(t.safe.variables))
+	if err != nil {
+		return err
+	}
+	step, n := t.safe.step, t.loader.Len()
+	for b, err := range t.batches(t.safe.epoch, t.safe.step) {
+		if err != nil {
+			return fmt.Errorf("training set: %w", err)
+		}
+		if err := t.setRate(sess, t.safe.epoch*n+step); err != nil {
+			return err
+		}
+		before := sess.Variables()
+		if _, err := t.train.call(ctx, sess, b, lossOnly); err != nil {
+			return errors.Join(generic, err)
+		}
+		step++
+		if name := t.notFinite(sess.Variables()); name != "" {
+			return fmt.Errorf("epoch %d, step %d: the loss is %v, but the update makes @%s not finite: %w: %w; try a smaller learning rate, or clip gradients",
+				t.safe.epoch+1, step, float(t.train.now), name, ErrDiverged, t.observe(ctx, t.train, b, before))
+		}
+	}
+	return generic
+}
+
+// isNumber is false for NaN and infinities.
+func isNumber(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
