@@ -71,7 +71,6 @@ type state struct {
 	Step    int     `json:"step"`
 	Samples int     `json:"samples"`
 	Sum     float64 `json:"loss_sum"`
-	LR      float64 `json:"lr"`
 	Seconds float64 `json:"seconds"`
 	Stopped bool    `json:"stopped_early"`
 }
@@ -253,7 +252,7 @@ func (t *Trainer) resume(c *Checkpoint) error {
 	}
 	now.Graph = was.Graph // of a text that may name other lines than this module
 	now.History, now.Steps, now.Step = was.History, was.Steps, was.Step
-	now.Samples, now.Sum, now.LR, now.Seconds = was.Samples, was.Sum, was.LR, was.Seconds
+	now.Samples, now.Sum, now.Seconds = was.Samples, was.Sum, was.Seconds
 	return nil
 }
 

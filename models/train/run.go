@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/graphrun/graphrun/models/data"
@@ -89,8 +89,11 @@ func (t *Trainer) epoch(ctx context.Context) error {
 		return err
 	}
 	e := Epoch{
-		Epoch: number, Steps: st.Steps, Samples: st.Samples, LR: st.LR,
+		Epoch: number, Steps: st.Steps, Samples: st.Samples,
 		TrainLoss: st.Sum / float64(st.Samples), Seconds: st.Seconds,
+	}
+	if lr := t.sess.Variable(rateVariable); lr != nil && lr.Len() == 1 && lr.DType().IsFloat() {
+		e.LR = float(lr)
 	}
 	t.last = nil
 	set, into := t.cfg.Validation, &e.Validation
@@ -150,7 +153,7 @@ func (t *Trainer) steps(ctx context.Context, number int) error {
 	n := t.loader.Len()
 	spent := st.Seconds
 	start := time.Now()
-	for b, err := range t.batches(number-1, st.Step) {
+	for b, err := range t.loader.EpochFrom(number-1, st.Step) {
 		if err != nil {
 			return fmt.Errorf("training set: %w", err)
 		}
@@ -191,7 +194,7 @@ func (t *Trainer) steps(ctx context.Context, number int) error {
 
 func float(v value.Value) float64 { return number(v.(*value.Tensor)) }
 
-// setRate sets the learning rate for a step, counted from the first of all, and notes which it is.
+// setRate sets the learning rate for a step, counted from the first of all.
 func (t *Trainer) setRate(sess *runtime.Session, step int) error {
 	if t.rate != nil {
 		return sess.SetVariable(rateVariable, value.Scalar(t.rate(step)))
@@ -212,9 +215,6 @@ func (t *Trainer) checkpoint(ctx context.Context) error {
 // loss.
 func (t *Trainer) snapshot(ctx context.Context) error {
 	variables := t.sess.Variables()
-	if lr := variables[rateVariable]; lr != nil && lr.Len() == 1 && lr.DType().IsFloat() {
-		t.st.LR = number(lr)
-	}
 	if name := t.notFinite(variables); name != "" {
 		return t.poisoned(ctx, name)
 	}
@@ -249,7 +249,7 @@ func (t *Trainer) restoreBest(best int) error {
 
 func (t *Trainer) evaluate(ctx context.Context, d data.Dataset) (Metrics, error) {
 	var m Metrics
-	err := evaluate(ctx, t.sess, t.eval, d, t.cfg.Batch, t.cfg.TopK, &m, func(b data.Batch) error {
+	err := evaluate(ctx, t.sess, t.eval, d, t.options(), t.cfg.TopK, &m, func(b data.Batch) error {
 		return t.diverged(ctx, t.eval, b, "")
 	})
 	return m, err
@@ -263,7 +263,7 @@ func Evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch 
 	var m Metrics
 	fn, err := lookup(sess.Program(), evalFunc)
 	if err == nil {
-		err = evaluate(ctx, sess, fn, d, batch, 5, &m, nil)
+		err = evaluate(ctx, sess, fn, d, data.LoaderOptions{BatchSize: batch, Reuse: true}, 5, &m, nil)
 	}
 	if err != nil {
 		return m, fmt.Errorf("evaluate: %w", err)
@@ -272,8 +272,11 @@ func Evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch 
 }
 
 // evaluate adds up the metrics of a dataset. Without a function for what is not finite, the loss may be so.
-func evaluate(ctx context.Context, sess *runtime.Session, fn *function, d data.Dataset, batch, topK int, m *Metrics, diverged func(data.Batch) error) error {
-	loader, err := data.NewLoader(d, data.LoaderOptions{BatchSize: batch, Reuse: true})
+func evaluate(
+	ctx context.Context, sess *runtime.Session, fn *function, d data.Dataset, opts data.LoaderOptions, topK int,
+	m *Metrics, diverged func(data.Batch) error,
+) error {
+	loader, err := data.NewLoader(d, opts)
 	if err != nil {
 		return err
 	}
@@ -369,20 +372,29 @@ func (t *Trainer) diverged(ctx context.Context, fn *function, b data.Batch, wher
 	return fmt.Errorf("%sthe loss is %v: %w: %w; try a smaller learning rate, or clip gradients", where, loss, ErrDiverged, t.observe(ctx, fn, b, variables))
 }
 
-// observe runs a batch once more and returns an error that names the node at fault.
+// observe runs a batch once more and returns an error that names the node at fault: the first that makes a NaN, with the one that made
+// an infinity if it is made of such, or else the first that makes an infinity.
 func (t *Trainer) observe(ctx context.Context, fn *function, b data.Batch, variables map[string]*value.Tensor) error {
-	// Threads that are interrupted now would lose what they were after.
-	ctx = context.WithoutCancel(ctx)
+	ctx = context.WithoutCancel(ctx) // it takes a step, and is what one who interrupts now wants to know
+	var found error
 	for _, guard := range []runtime.Option{runtime.NaNGuard(), runtime.InfGuard()} {
 		sess, err := runtime.NewSession(t.sess.Program(), runtime.Weights(variables), guard)
 		if err != nil {
 			return err
 		}
-		if _, err := sess.Run(ctx, fn.f.Name, maps.Clone(fn.feed(b))); err != nil {
-			return errors.Unwrap(err)
+		_, err = sess.Run(ctx, fn.f.Name, maps.Clone(fn.feed(b)))
+		switch err = errors.Unwrap(err); {
+		case err == nil:
+		case found == nil:
+			found = err
+		case strings.Contains(found.Error(), "holds infinities"):
+			found = fmt.Errorf("%w; the first infinity: %w", found, err)
 		}
 	}
-	return errors.New("no single node is at fault")
+	if found == nil {
+		return errors.New("no single node is at fault")
+	}
+	return found
 }
 
 // poisoned says which step has made a weight that is not finite: it repeats the steps since the last snapshot.
@@ -397,7 +409,7 @@ func (t *Trainer) poisoned(ctx context.Context, name string) error {
 		return err
 	}
 	step, n := t.safe.step, t.loader.Len()
-	for b, err := range t.batches(t.safe.epoch, t.safe.step) {
+	for b, err := range t.loader.EpochFrom(t.safe.epoch, t.safe.step) {
 		if err != nil {
 			return fmt.Errorf("training set: %w", err)
 		}
@@ -416,6 +428,3 @@ func (t *Trainer) poisoned(ctx context.Context, name string) error {
 	}
 	return generic
 }
-
-// isNumber is false for NaN and infinities.
-func isNumber(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -207,7 +207,10 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 	case (cfg.Patience > 0 || cfg.KeepBest) && cfg.Validation != nil && m.LookupFunc(evalFunc) == nil:
 		return nil, fmt.Errorf("the model has no function %q to evaluate the validation set by", evalFunc)
 	}
-	loader, err := data.NewLoader(cfg.Train, data.LoaderOptions{BatchSize: cfg.Batch, Shuffle: true, Seed: cfg.Seed, Reuse: true})
+	t := &Trainer{cfg: cfg, module: m}
+	opts := t.options()
+	opts.Shuffle, opts.Seed = true, cfg.Seed
+	loader, err := data.NewLoader(cfg.Train, opts)
 	if err != nil {
 		return nil, fmt.Errorf("training set: %w", err)
 	}
@@ -215,7 +218,7 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trainer{cfg: cfg, module: m, loader: loader}
+	t.loader = loader
 	if t.train, err = lookup(prog, trainFunc); err != nil {
 		return nil, err
 	}
@@ -227,8 +230,8 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 			return nil, err
 		}
 	}
-	opts := append([]runtime.Option{runtime.Seed(cfg.Seed), runtime.Weights(cfg.Weights)}, cfg.Session...)
-	if t.sess, err = runtime.NewSession(prog, opts...); err != nil {
+	start := []runtime.Option{runtime.Seed(cfg.Seed), runtime.Weights(cfg.Weights)}
+	if t.sess, err = runtime.NewSession(prog, append(start, cfg.Session...)...); err != nil {
 		return nil, err
 	}
 	t.st = state{
@@ -288,6 +291,11 @@ func (t *Trainer) setSchedule() error {
 	}
 	t.st.Schedule = &rates{Steps: n, Rates: [3]float64{t.rate(0), t.rate(n / 2), t.rate(n - 1)}}
 	return nil
+}
+
+// options are those that training and evaluation cut datasets into batches with.
+func (t *Trainer) options() data.LoaderOptions {
+	return data.LoaderOptions{BatchSize: t.cfg.Batch, Reuse: true, Workers: t.cfg.Workers}
 }
 
 // Session returns the session that is trained.
