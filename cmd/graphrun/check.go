@@ -37,8 +37,13 @@ func check(ctx context.Context, out io.Writer, m *graph.Module, in compile.Input
 	return err
 }
 
-// firstExamples returns the first examples of a data set as feeds of the models' functions.
+// firstExamples returns the first examples of a data set as feeds of the known models' functions.
 func firstExamples(set data.Dataset, batch int) (map[string]value.Value, error) {
+	return examples(set, batch, imageInput, labelInput)
+}
+
+// examples returns the first examples of a data set as feeds of a function with an input and a target, "" for none.
+func examples(set data.Dataset, batch int, input, target string) (map[string]value.Value, error) {
 	loader, err := data.NewLoader(set, data.LoaderOptions{BatchSize: min(batch, checkedExamples)})
 	if err != nil {
 		return nil, err
@@ -47,7 +52,11 @@ func firstExamples(set data.Dataset, batch int) (map[string]value.Value, error) 
 		if err != nil {
 			return nil, err
 		}
-		return map[string]value.Value{imageInput: b.X, labelInput: b.Y}, nil
+		feeds := map[string]value.Value{input: b.X}
+		if target != "" {
+			feeds[target] = b.Y
+		}
+		return feeds, nil
 	}
 	return nil, fmt.Errorf("the data set has no examples")
 }

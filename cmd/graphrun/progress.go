@@ -15,8 +15,9 @@ import (
 // progress shows a bar for each epoch while it runs. It writes to a terminal only, and never to what carries the
 // results.
 type progress struct {
-	out io.Writer // nil: show nothing
-	bar *progressbar.ProgressBar
+	out   io.Writer // nil: show nothing
+	bar   *progressbar.ProgressBar
+	known string // what is known from the epoch before
 }
 
 // newProgress returns a progress that draws on w if that is a terminal.
@@ -38,13 +39,20 @@ func (p *progress) step(s train.Step) {
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish(),
 			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionUseANSICodes(false),
+			progressbar.OptionUseANSICodes(false), // nothing that NO_COLOR forbids
 		)
 	}
-	p.bar.Describe(fmt.Sprintf("epoch %d/%d  loss %.4f  %.0f samples/s", s.Epoch, s.Epochs, s.Loss, s.SamplesPerSecond))
-	_ = p.bar.Add(1) // a terminal that is gone is no reason to stop
+	p.bar.Describe(fmt.Sprintf("epoch %d/%d  loss %.4f%s  %.0f samples/s", s.Epoch, s.Epochs, s.Loss, p.known, s.SamplesPerSecond))
+	_ = p.bar.Set(s.Step) // a terminal that is gone is no reason to stop
 	if s.Step == s.Steps {
 		p.clear()
+	}
+}
+
+// epoch notes how accurate the model is.
+func (p *progress) epoch(e train.Epoch) {
+	if m, _ := e.Metrics(); m != nil && m.Classifier {
+		p.known = fmt.Sprintf("  accuracy %.2f%%", 100*m.Accuracy())
 	}
 }
 

@@ -9,10 +9,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
@@ -32,102 +36,292 @@ const samplePicture = "sample.png"
 const sampleIndex = 7
 
 type trainOptions struct {
-	model     string
-	data      dataOptions
-	epochs    int
-	batch     int
-	optimizer string
-	lr        float64
-	seed      uint64
-	out       string
-	json      bool
-	exec      execOptions
+	model      string
+	data       dataOptions
+	epochs     int
+	batch      int
+	optimizer  string  // "" for the usual or the stored one
+	lr         float64 // 0 for the usual or the stored one
+	schedule   string
+	seed       uint64
+	validation float64
+	monitor    string
+	patience   int
+	minDelta   float64
+	save       string // "" for the usual
+	topK       int
+	out        string
+	resume     bool
+	every      string
+	budget     string
+	workers    int
+	json       bool
+	exec       execOptions
 }
 
 func trainCommand() *cobra.Command {
 	var o trainOptions
 	cmd := &cobra.Command{
-		Use:   "train [MODEL]",
+		Use:   "train [MODEL | DIR | FILE.graph]",
 		Short: "Train a model, save it, and try the saved model on a picture",
-		Long: `train declares a model, compiles it, trains it and saves it. Then it loads what it saved, and classifies a
-picture that the model has not seen.
+		Long: `train compiles a model, trains it and saves it. Then it loads what it saved, and tries it on an example that the
+model has not seen.
 
-The models are (default ` + defaultModel + `):
+What is trained is a known model (default ` + defaultModel + `):
 
 ` + modelList() + `
 
-The directory of the saved model (--out, by default the model's name) gets model.graph, the graph as text;
-model.safetensors, the variables; and ` + samplePicture + `, the picture. Ctrl-C stops the training and saves what is trained
-so far.`,
+or a saved model, from the weights in its directory on; or the text of a model, from its initializers. A saved model
+keeps its optimizer unless --optimizer gives it another. Where a directory has the name of a known model, write a path
+with a slash: lenet5/.
+
+The directory --out gets model.graph, the graph as text; model.safetensors, the variables; ` + samplePicture + `, a test
+picture; history.csv and history.json, the epochs; and checkpoint/, from which --resume goes on.
+
+Ctrl-C stops the training and saves what is trained so far. --resume goes on from the last checkpoint, in the middle of an epoch
+too, and comes to the same weights, bit for bit, as if nothing had happened. It takes all settings from the checkpoint;
+more --epochs may be given.
+
+Each epoch is evaluated on the test set; with --validation, on a share of the training set that is held out, and the test set
+is evaluated once, at the end.
+
+--schedule changes the learning rate from step to step:
+` + scheduleHelp(),
 		Example: `  graphrun train lenet5
-  graphrun train mlp --epochs 5 --optimizer sgd --lr 0.1
-  graphrun train lenet5 --data mnist/ --batch 128 --out trained/
-  graphrun train softmax --limit 1000 --epochs 1 --json`,
-		Args: cobra.MaximumNArgs(1),
+  graphrun train lenet5 --resume --epochs 5
+  graphrun train mlp --epochs 20 --optimizer sgd --lr 0.1 --schedule cosine:warmup=1
+  graphrun train lenet5 --data mnist/ --validation 0.1 --patience 3 --out trained/
+  graphrun train trained/ --data other/ --lr 1e-4 --out tuned/
+  graphrun train model.graph --mem-budget 512MB --json`,
+		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.model = defaultModel
 			if len(args) > 0 {
 				o.model = args[0]
 			}
-			if o.out == "" {
-				o.out = o.model
-			}
-			return runTrain(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runTrain(cmd, &o)
 		},
+		ValidArgsFunction: modelArgs,
 	}
 	f := cmd.Flags()
 	o.data.flags(cmd, builtinDigits)
 	f.IntVar(&o.epochs, "epochs", 2, "how often to go through the training set")
 	f.IntVar(&o.batch, "batch", 64, "examples per step")
-	f.StringVar(&o.optimizer, "optimizer", defaultOptimizer, "one of "+strings.Join(optimizerNames(), ", "))
-	f.Float64Var(&o.lr, "lr", defaultLR, "learning rate")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of the first weights and of the order of the examples, as that of a session")
-	f.StringVar(&o.out, "out", "", "`directory` to save the model in (default the model's name)")
-	f.BoolVar(&o.json, "json", false, "print one JSON object per line")
+	f.StringVar(&o.optimizer, "optimizer", "", "one of "+strings.Join(optimizerNames(), ", ")+" (default "+defaultOptimizer+", or that of a saved model)")
+	f.Float64Var(&o.lr, "lr", 0, "learning rate (default "+strconv.FormatFloat(defaultLR, 'g', -1, 64)+", or that of a saved model)")
+	f.StringVar(&o.schedule, "schedule", "constant", "how the learning rate changes: one of "+strings.Join(scheduleNames(), ", ")+", with parameters as in cosine:to=0.01,warmup=1")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the first weights, of dropout and of the order of the examples")
+	f.Float64Var(&o.validation, "validation", 0, "`share` of the training set to hold out and evaluate epochs on, such as 0.1")
+	f.StringVar(&o.monitor, "monitor", "loss", "what tells whether an epoch is better: loss or accuracy")
+	f.IntVar(&o.patience, "patience", 0, "stop after so many epochs that were not better (default never)")
+	f.Float64Var(&o.minDelta, "min-delta", 0, "how much better an epoch must be for --patience")
+	f.StringVar(&o.save, "save", "", "weights to save: last or best (default last, with --patience best)")
+	f.IntVar(&o.topK, "top-k", 0, "count too how often the right class is among the `K` likeliest")
+	f.StringVar(&o.out, "out", "", "`directory` to save in (default the model's name; DIR-tuned for a saved model)")
+	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in --out, with its settings")
+	f.StringVar(&o.every, "checkpoint-every", "30s", "`time` (such as 90s) or number of steps after which a checkpoint is written, besides those after each epoch")
+	f.StringVar(&o.budget, "mem-budget", "", "`memory` that training may take, such as 512MB: more is refused before it starts")
+	f.IntVar(&o.workers, "workers", 0, "goroutines that prepare batches ahead; it pays where examples are decoded")
+	f.BoolVar(&o.json, "json", false, "print one JSON object on standard output at the end, and lines of progress on standard error")
 	o.exec.flags(cmd)
 	return cmd
 }
 
-func runTrain(ctx context.Context, o trainOptions, stdout, stderr io.Writer) error {
+// Flags that say where and how fast training runs, and not what comes out: a checkpoint does not keep them.
+var unsettled = []string{"out", "resume", "checkpoint-every", "mem-budget", "workers", "json", "threads", "check", "nan-guard", "help"}
+
+// Flags that a resumed training may change.
+var changeable = []string{"epochs", "patience", "min-delta", "save"}
+
+// modelSetting is what settings call the argument.
+const modelSetting = "MODEL"
+
+// settings are what a checkpoint keeps of the command line.
+func (o *trainOptions) settings(flags *pflag.FlagSet) map[string]string {
+	s := map[string]string{modelSetting: o.model}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !slices.Contains(unsettled, f.Name) {
+			s[f.Name] = f.Value.String()
+		}
+	})
+	return s
+}
+
+// restore takes the settings of a checkpoint for the flags that are not given, and refuses those that contradict it.
+func (o *trainOptions) restore(flags *pflag.FlagSet, c *train.Checkpoint) (err error) {
+	refuse := func(given, was string) {
+		if err == nil {
+			err = usagef("%s: the checkpoint in %s is of a training with %s: leave it out, or train anew without --resume", given, o.out, was)
+		}
+	}
+	if model := c.Settings[modelSetting]; o.model == "" {
+		o.model = model
+	} else if o.model != model {
+		refuse(o.model, model)
+	}
+	flags.VisitAll(func(f *pflag.Flag) {
+		was, known := c.Settings[f.Name]
+		switch {
+		case !known || slices.Contains(unsettled, f.Name):
+		case !f.Changed:
+			err = errors.Join(err, f.Value.Set(was))
+		case f.Value.String() != was && !slices.Contains(changeable, f.Name):
+			refuse("--"+f.Name+" "+f.Value.String(), "--"+f.Name+" "+was)
+		}
+	})
+	return err
+}
+
+// validate looks for values that make no sense.
+func (o *trainOptions) validate(flags *pflag.FlagSet) error {
 	switch {
 	case o.epochs < 1:
-		return usagef("train: --epochs %d: want at least 1", o.epochs)
+		return usagef("--epochs %d: want at least 1", o.epochs)
 	case o.batch < 1:
-		return usagef("train: --batch %d: want at least 1", o.batch)
-	case !(o.lr > 0):
-		return usagef("train: --lr %v: want a number above 0", o.lr)
+		return usagef("--batch %d: want at least 1", o.batch)
+	case flags.Changed("lr") && !(o.lr > 0):
+		return usagef("--lr %v: want a number above 0", o.lr)
+	case !(o.validation >= 0 && o.validation < 1):
+		return usagef("--validation %v: want a share of the training set, such as 0.1", o.validation)
+	case o.monitor != string(train.MonitorLoss) && o.monitor != string(train.MonitorAccuracy):
+		return usagef("--monitor %s: want loss or accuracy", o.monitor)
+	case o.patience < 0:
+		return usagef("--patience %d: want a number of epochs", o.patience)
+	case !(o.minDelta >= 0):
+		return usagef("--min-delta %v: want 0 or more", o.minDelta)
+	case !slices.Contains([]string{"", "last", "best"}, o.save):
+		return usagef("--save %s: want last or best", o.save)
+	case o.topK < 0:
+		return usagef("--top-k %d: want a number of classes", o.topK)
+	case o.workers < 0:
+		return usagef("--workers %d: want 0 or more", o.workers)
 	}
-	m, err := buildModel(o.model, o.optimizer, o.lr)
+	return nil
+}
+
+// checkpoints reads how often a checkpoint is written: a time or a number of steps.
+func checkpoints(text string) (every time.Duration, steps int, err error) {
+	if n, err := strconv.Atoi(text); err == nil && n > 0 {
+		return 0, n, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return d, 0, nil
+	}
+	return 0, 0, usagef("--checkpoint-every %s: want a time such as 30s, or a number of steps", text)
+}
+
+// outDir is where a model is saved unless the command line says.
+func outDir(model string) string {
+	if !isPath(model) && slices.Contains(modelNames(), model) {
+		return model
+	}
+	name := filepath.Base(filepath.Clean(model))
+	if ext := filepath.Ext(name); ext == ".graph" {
+		return strings.TrimSuffix(name, ext)
+	}
+	return filepath.Clean(model) + "-tuned"
+}
+
+func runTrain(cmd *cobra.Command, o *trainOptions) error {
+	ctx, flags, stderr := cmd.Context(), cmd.Flags(), cmd.ErrOrStderr()
+	report := &trainReport{out: cmd.OutOrStdout()}
+	if o.json {
+		report.out = stderr
+	}
+	note := func(text string) { fmt.Fprintf(stderr, "graphrun: note: %s\n", text) }
+
+	if o.out == "" {
+		o.out = outDir(orElse(o.model, defaultModel))
+	}
+	var from *train.Checkpoint
+	if o.resume {
+		var err error
+		switch from, err = train.ReadCheckpoint(o.out); {
+		case errors.Is(err, train.ErrNoCheckpoint) && o.model == "":
+			return fmt.Errorf("--resume: there is no checkpoint in %s: --out says where to look for one", o.out)
+		case errors.Is(err, train.ErrNoCheckpoint):
+			note(fmt.Sprintf("there is no checkpoint in %s: the training starts from the beginning", o.out))
+		case err != nil:
+			return err
+		default:
+			if err := o.restore(flags, from); err != nil {
+				return err
+			}
+		}
+	}
+	o.model = orElse(o.model, defaultModel)
+	if err := o.validate(flags); err != nil {
+		return err
+	}
+	cfg, err := o.config()
 	if err != nil {
 		return err
 	}
-	compileOpts, err := o.exec.apply()
-	if err != nil {
+	cfg.Settings = o.settings(flags)
+	cfg.OnNote = note
+	budget := int64(0)
+	if o.budget != "" {
+		if budget, err = parseBytes(o.budget); err != nil {
+			return usagef("--mem-budget %s: %v", o.budget, err)
+		}
+		debug.SetMemoryLimit(budget)
+	}
+	if cfg.Compile, err = o.exec.apply(); err != nil {
+		return err
+	}
+	cfg.Session = o.exec.session()
+
+	var m *graph.Module
+	if from != nil {
+		m = from.Module
+	} else if m, cfg.Weights, err = o.load(); err != nil {
 		return err
 	}
 	ds, err := loadData(o.data.name, o.data)
 	if err != nil {
 		return err
 	}
-	trainSet, testSet := ds.Train, ds.Test
-	if err := ds.fits(o.model, m.LookupFunc(trainFunc), imageInput, labelInput); err != nil {
-		return err
+	if len(ds.Classes) > 0 {
+		setClasses(m, ds.Classes)
 	}
-	setClasses(m, ds.Classes)
-	prog, err := compile.Compile(m, compileOpts...)
+	cfg.Train, cfg.Test = ds.Train, ds.Test
+	if o.validation > 0 {
+		rest, part, err := data.Split(ds.Train, o.validation, o.seed)
+		if err != nil {
+			return fmt.Errorf("--validation: %w", err)
+		}
+		cfg.Train, cfg.Validation = rest, part
+	}
+	bar := newProgress(stderr)
+	cfg.OnStep = bar.step
+	cfg.OnEpoch = func(e train.Epoch) {
+		bar.epoch(e)
+		report.epoch(e, o.epochs)
+	}
+	t, err := train.New(m, cfg)
 	if err != nil {
 		return err
 	}
-	sess, err := runtime.NewSession(prog, o.exec.session(runtime.Seed(o.seed))...)
+	input, target := t.Inputs()
+	info, err := artifact.InfoOf(m)
 	if err != nil {
 		return err
+	}
+	fn, _ := info.LossResult()
+	if err := ds.fits(o.model, m.LookupFunc(fn), input, target); err != nil {
+		return err
+	}
+	if budget > 0 {
+		if err := fitsMemory(t, o.batch, budget); err != nil {
+			return err
+		}
 	}
 	if o.exec.check {
-		feeds, err := firstExamples(trainSet, o.batch)
+		feeds, err := examples(cfg.Train, o.batch, input, target)
 		if err != nil {
 			return err
 		}
-		if err := check(ctx, stderr, m, compile.Inputs{Func: trainFunc, Feeds: feeds, Variables: sess.Variables()}, compileOpts); err != nil {
+		in := compile.Inputs{Func: fn, Feeds: feeds, Variables: t.Session().Variables()}
+		if err := check(ctx, stderr, m, in, cfg.Compile); err != nil {
 			return err
 		}
 	}
@@ -136,176 +330,391 @@ func runTrain(ctx context.Context, o trainOptions, stdout, stderr io.Writer) err
 		return fmt.Errorf("--out: %w", err)
 	}
 
-	bar := newProgress(stderr)
-	report := trainReport{out: stdout, json: o.json, epochs: o.epochs}
-	report.start(o, m, trainSet.Len(), testSet.Len())
-	result, fitErr := train.Fit(ctx, sess, trainSet, testSet, train.Config{
-		Epochs: o.epochs, Batch: o.batch, Seed: o.seed,
-		OnStep:  bar.step,
-		OnEpoch: report.epoch,
-	})
+	report.start(o, m, ds, cfg, t)
+	finished := t.Finished()
+	res, runErr := t.Run(ctx)
 	bar.clear()
-	if fitErr != nil && !errors.Is(fitErr, context.Canceled) {
-		return fitErr
+	interrupted := errors.Is(runErr, context.Canceled)
+	if runErr != nil && !interrupted || res.Steps == 0 {
+		return runErr
 	}
-	if result.Steps == 0 {
-		return fitErr
+	if interrupted {
+		report.interrupted(o, res)
 	}
-	if err := save(o, m, sess, testSet, result); err != nil {
+	s := &saver{o: o, t: t, m: m, ds: ds, res: res, input: input, opts: cfg.Compile}
+	if err := s.save(); err != nil {
 		return err
 	}
-	report.saved(o.out, result)
-	if fitErr != nil {
-		return fitErr
+	if finished {
+		report.line("%s is trained: %d epochs are done, and there is nothing left to do\n", o.out, len(res.History))
+	} else {
+		report.line("saved %s after %d steps%s\n", o.out, res.Steps, s.which())
 	}
-	return trySaved(ctx, o, compileOpts, sess, testSet, &report)
+	if runErr == nil {
+		if s.sample, err = s.try(ctx); err != nil {
+			return err
+		}
+		if s.sample != nil && !finished {
+			report.line("%s", s.sample.text)
+		}
+	}
+	if o.json {
+		if err := s.json(cmd.OutOrStdout(), interrupted); err != nil {
+			return err
+		}
+	}
+	return runErr
 }
 
-// save writes the model and the sample picture.
-func save(o trainOptions, m *graph.Module, sess *runtime.Session, testSet data.Dataset, result train.Result) error {
-	m.SetMeta("train.data", filepath.Base(o.data.name)) // a stored model does not tell where it was made
-	m.SetMeta("train.steps", strconv.Itoa(result.Steps))
-	if n := len(result.Epochs); n > 0 {
-		last := result.Epochs[n-1]
-		m.SetMeta("train.epochs", strconv.Itoa(n))
-		m.SetMeta("train.test_accuracy", fmt.Sprintf("%d/%d", last.TestCorrect, last.TestSamples))
+func orElse(s, other string) string {
+	if s == "" {
+		return other
 	}
-	if err := artifact.Save(o.out, m, sess.Variables()); err != nil {
-		return err
+	return s
+}
+
+// config is what the flags say to the trainer.
+func (o *trainOptions) config() (train.Config, error) {
+	cfg := train.Config{
+		Epochs: o.epochs, Batch: o.batch, Seed: o.seed, TopK: o.topK, Workers: o.workers,
+		Monitor: train.Monitor(o.monitor), Patience: o.patience, MinDelta: o.minDelta,
+		KeepBest: o.save == "best" || o.save == "" && o.patience > 0,
+		Dir:      o.out, Resume: o.resume,
 	}
-	img, _, err := samplePictureOf(testSet)
+	var err error
+	if cfg.CheckpointEvery, cfg.CheckpointSteps, err = checkpoints(o.every); err != nil {
+		return cfg, err
+	}
+	cfg.Schedule, err = parseSchedule(o.schedule, o.epochs)
+	return cfg, err
+}
+
+// load returns the model that is trained, with the values that its variables start from.
+func (o *trainOptions) load() (*graph.Module, map[string]*value.Tensor, error) {
+	optimizer, lr := orElse(o.optimizer, defaultOptimizer), o.lr
+	if lr == 0 {
+		lr = defaultLR
+	}
+	if !isPath(o.model) {
+		if _, err := os.Stat(o.model); err != nil || slices.Contains(modelNames(), o.model) {
+			m, err := buildModel(o.model, optimizer, lr)
+			return m, nil, err
+		}
+	}
+	m, weights, err := loadModel(o.model)
 	if err != nil {
+		return nil, nil, err
+	}
+	if o.optimizer == "" && o.lr > 0 {
+		v := m.LookupVariable("lr")
+		if v == nil {
+			return nil, nil, usagef("--lr: %s has no variable lr: give it an optimizer with --optimizer", o.model)
+		}
+		if weights == nil {
+			weights = map[string]*value.Tensor{}
+		}
+		weights["lr"] = value.Scalar(o.lr)
+	}
+	return m, weights, nil
+}
+
+// parseBytes reads a size such as 512MB or 1.5GiB.
+func parseBytes(text string) (int64, error) {
+	number := strings.TrimRight(text, "KMGTiBbkmgt ")
+	unit := strings.ToLower(strings.TrimSpace(text[len(number):]))
+	scale, known := map[string]float64{
+		"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+	}[unit]
+	x, err := strconv.ParseFloat(number, 64)
+	if err != nil || !known || !(x > 0) || x*scale > 1<<62 {
+		return 0, errors.New("want a size such as 512MB or 2GiB")
+	}
+	return int64(x * scale), nil
+}
+
+// fitsMemory holds what a step needs against a budget.
+func fitsMemory(t *train.Trainer, batch int, budget int64) error {
+	need, err := t.Memory(batch)
+	if err != nil || need <= budget {
 		return err
+	}
+	low, high := 0, batch // the largest batch that fits lies in between
+	for high-low > 1 {
+		mid := (low + high) / 2
+		if need, err := t.Memory(mid); err != nil {
+			return err
+		} else if need <= budget {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	have, want := value.ByteText(float64(budget)), value.ByteText(float64(need))
+	if low == 0 {
+		least, err := t.Memory(1)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("--mem-budget: a step of %d examples needs %s, the budget is %s: even one example needs %s", batch, want, have, value.ByteText(float64(least)))
+	}
+	return fmt.Errorf("--mem-budget: a step of %d examples needs %s, the budget is %s: the largest batch that fits is --batch %d", batch, want, have, low)
+}
+
+// saver writes what comes out of a training.
+type saver struct {
+	o      *trainOptions
+	t      *train.Trainer
+	m      *graph.Module
+	ds     *datasets
+	res    *train.Result
+	input  string
+	opts   []compile.Option
+	sample *trySample
+}
+
+// save writes the model and what shows how it came about.
+func (s *saver) save() error {
+	s.m.SetMeta("train.data", filepath.Base(s.o.data.name)) // a stored model does not tell where it was made
+	s.m.SetMeta("train.steps", strconv.Itoa(s.res.Steps))
+	s.m.SetMeta("train.seed", strconv.FormatUint(s.o.seed, 10))
+	if n := len(s.res.History); n > 0 {
+		s.m.SetMeta("train.epochs", strconv.Itoa(n))
+		if s.res.Kept >= 0 {
+			s.m.SetMeta("train.epoch", strconv.Itoa(s.res.Kept+1))
+		}
+		if t := s.res.Test; t != nil && t.Classifier {
+			s.m.SetMeta("train.test_accuracy", fmt.Sprintf("%d/%d", t.Correct, t.Samples))
+		}
+	}
+	if err := artifact.Save(s.o.out, s.m, s.t.Session().Variables()); err != nil {
+		return err
+	}
+	img, _ := s.picture()
+	if img == nil {
+		return nil
 	}
 	text, err := encodePNG(img)
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(o.out, samplePicture), func(w io.Writer) error { _, err := w.Write(text); return err })
+	return writeFile(filepath.Join(s.o.out, samplePicture), func(w io.Writer) error { _, err := w.Write(text); return err })
 }
 
-// samplePictureOf returns the test picture that becomes the sample, and its class.
-func samplePictureOf(testSet data.Dataset) (img image.Image, label int, err error) {
-	x, y, err := testSet.Item(sampleIndex % testSet.Len())
-	if err != nil {
-		return nil, 0, err
+// which says which weights have been saved where that is a question.
+func (s *saver) which() string {
+	if s.res.Kept >= 0 && s.res.Kept < len(s.res.History)-1 {
+		return fmt.Sprintf(": the weights of epoch %d, which was the best", s.res.Kept+1)
 	}
-	if img, err = data.Picture(x); err != nil {
-		return nil, 0, err
+	return ""
+}
+
+// picture returns the test picture that becomes the sample, and its class; nil if the examples are no pictures with classes.
+func (s *saver) picture() (img image.Image, label int) {
+	if s.ds.Test == nil || s.ds.Test.Len() == 0 || len(s.ds.Classes) == 0 {
+		return nil, 0
+	}
+	x, y, err := s.ds.Test.Item(sampleIndex % s.ds.Test.Len())
+	if err != nil {
+		return nil, 0
 	}
 	class, err := value.Item[int64](y)
-	return img, int(class), err
+	if err != nil {
+		return nil, 0
+	}
+	if img, err = data.Picture(x); err != nil {
+		return nil, 0
+	}
+	return img, int(class)
 }
 
-// trySaved loads what was saved and runs it on the sample picture: a demonstration, and the check that the saved
-// model is the trained one.
-func trySaved(ctx context.Context, o trainOptions, opts []compile.Option, trained *runtime.Session, testSet data.Dataset, report *trainReport) error {
-	saved, err := loadSaved(o.out)
-	if err != nil {
-		return err
+// trySample is what the saved model says about the sample.
+type trySample struct {
+	Image string `json:"image"`
+	Label string `json:"label"`
+	classification
+	text string
+}
+
+// try loads what was saved and runs it on the sample picture: a demonstration, and the check that the saved model is the trained one.
+func (s *saver) try(ctx context.Context) (*trySample, error) {
+	img, label := s.picture()
+	if img == nil || s.m.LookupFunc(predictFunc) == nil {
+		return nil, nil
 	}
-	prog, err := compile.Compile(saved.module, opts...)
+	saved, err := loadSaved(s.o.out)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	prog, err := compile.Compile(saved.module, s.opts...)
+	if err != nil {
+		return nil, err
 	}
 	sess, err := runtime.NewSession(prog, runtime.Weights(saved.weights))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	img, label, err := samplePictureOf(testSet)
+	path := filepath.Join(s.o.out, samplePicture)
+	feeds, _, err := readInputs(prog, predictFunc, []string{s.input + "=" + path}, false)
 	if err != nil {
-		return err
-	}
-	path := filepath.Join(o.out, samplePicture)
-	feeds, _, err := readInputs(prog, predictFunc, []string{imageInput + "=" + path}, false)
-	if err != nil {
-		return err
+		return nil, err
 	}
 	out, err := sess.Run(ctx, predictFunc, feeds)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	want, err := trained.Run(ctx, predictFunc, feeds)
+	want, err := s.t.Session().Run(ctx, predictFunc, feeds)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for name := range want {
 		if !value.Equal(out[name], want[name]) {
-			return fmt.Errorf("BUG: the saved model gives another %s than the trained one: %v and %v", name, out[name], want[name])
+			return nil, fmt.Errorf("BUG: the saved model gives another %s than the trained one: %v and %v", name, out[name], want[name])
 		}
 	}
-	if rows := classify(out, saved.classes); len(rows) > 0 {
-		report.sample(path, asciiArt(img), className(saved.classes, label), rows[0])
+	rows := classify(out, saved.classes)
+	if len(rows) == 0 {
+		return nil, nil
 	}
-	return nil
+	name := className(saved.classes, label)
+	return &trySample{
+		Image: path, Label: name, classification: rows[0],
+		text: fmt.Sprintf("\nthe saved graph looks at %s, a %s that it has not seen:\n\n%s\n%s", path, name, asciiArt(img), rows[0].text()),
+	}, nil
 }
 
-// trainReport prints what train does, as lines of text or of JSON.
-type trainReport struct {
-	out    io.Writer
-	json   bool
-	epochs int
+// trainJSON is what train says to programs. Numbers that a model does not have are left out.
+type trainJSON struct {
+	Model            string          `json:"model"`
+	Dir              string          `json:"dir"`
+	Data             string          `json:"data"`
+	Parameters       int             `json:"parameters"`
+	Seed             uint64          `json:"seed"`
+	Batch            int             `json:"batch"`
+	Epochs           int             `json:"epochs"`
+	Steps            int             `json:"steps"`
+	SamplesPerSecond float64         `json:"samples_per_second"`
+	TrainLoss        []float64       `json:"train_loss"`
+	LR               []float64       `json:"lr"`
+	ValidationLoss   []float64       `json:"validation_loss,omitempty"`
+	ValidationAcc    []float64       `json:"validation_accuracy,omitempty"`
+	TestLoss         *float64        `json:"test_loss,omitempty"`
+	TestAccuracy     *float64        `json:"test_accuracy,omitempty"`
+	TestCorrect      *int            `json:"test_correct,omitempty"`
+	TestSamples      int             `json:"test_samples,omitempty"`
+	TopK             int             `json:"top_k,omitempty"`
+	TopKAccuracy     *float64        `json:"test_top_k_accuracy,omitempty"`
+	Classes          []string        `json:"classes,omitempty"`
+	Confusion        train.Confusion `json:"confusion,omitempty"`
+	BestEpoch        int             `json:"best_epoch,omitempty"`
+	SavedEpoch       int             `json:"saved_epoch,omitempty"`
+	StoppedEarly     bool            `json:"stopped_early"`
+	Interrupted      bool            `json:"interrupted"`
+	Sample           *trySample      `json:"sample,omitempty"`
 }
 
-func (r *trainReport) line(event string, fields any, text string) {
-	if !r.json {
-		fmt.Fprint(r.out, text)
-		return
+func (s *saver) json(w io.Writer, interrupted bool) error {
+	h := s.res.History
+	doc := trainJSON{
+		Model: s.o.model, Dir: s.o.out, Data: s.o.data.name, Parameters: parameters(s.m), Seed: s.o.seed, Batch: s.o.batch,
+		Epochs: len(h), Steps: s.res.Steps, TrainLoss: []float64{}, LR: []float64{}, Classes: s.ds.Classes,
+		BestEpoch: s.res.Best + 1, SavedEpoch: s.res.Kept + 1, StoppedEarly: s.res.StoppedEarly, Interrupted: interrupted, Sample: s.sample,
 	}
-	head, _ := json.Marshal(map[string]string{"event": event})
-	body, err := json.Marshal(fields)
+	samples, seconds := 0, 0.0
+	for _, e := range h {
+		samples, seconds = samples+e.Samples, seconds+e.Seconds
+		doc.TrainLoss, doc.LR = append(doc.TrainLoss, e.TrainLoss), append(doc.LR, e.LR)
+		if v := e.Validation; v != nil {
+			doc.ValidationLoss = append(doc.ValidationLoss, v.Loss)
+			if v.Classifier {
+				doc.ValidationAcc = append(doc.ValidationAcc, v.Accuracy())
+			}
+		}
+	}
+	doc.SamplesPerSecond = float64(samples) / max(seconds, 1e-9)
+	test := s.res.Test
+	if test == nil && len(h) > 0 {
+		test = h[len(h)-1].Test
+	}
+	if test != nil {
+		doc.TestLoss, doc.TestSamples, doc.Confusion = &test.Loss, test.Samples, test.Confusion
+		if accuracy := test.Accuracy(); test.Classifier {
+			doc.TestAccuracy, doc.TestCorrect = &accuracy, &test.Correct
+		}
+		if share := test.TopKAccuracy(); test.K > 0 {
+			doc.TopK, doc.TopKAccuracy = test.K, &share
+		}
+	}
+	text, err := json.Marshal(doc)
 	if err != nil {
-		body = []byte("{}")
+		return err
 	}
-	// Two objects, joined, so that the event comes first.
-	joined := strings.TrimSuffix(string(head), "}") + "," + strings.TrimPrefix(string(body), "{")
-	fmt.Fprintln(r.out, strings.Replace(joined, ",}", "}", 1))
+	_, err = fmt.Fprintf(w, "%s\n", text)
+	return err
 }
 
-func (r *trainReport) start(o trainOptions, m *graph.Module, trainLen, testLen int) {
-	params := 0
+// parameters counts the elements of the weights.
+func parameters(m *graph.Module) int {
+	total := 0
 	for _, v := range m.Variables() {
 		if v.Trainable() {
 			n, _ := v.Type().NumElements().Int()
-			params += int(n)
+			total += int(n)
 		}
 	}
-	r.line("start", struct {
-		Model      string  `json:"model"`
-		Parameters int     `json:"parameters"`
-		Data       string  `json:"data"`
-		Train      int     `json:"train_samples"`
-		Test       int     `json:"test_samples"`
-		Batch      int     `json:"batch"`
-		Optimizer  string  `json:"optimizer"`
-		LR         float64 `json:"lr"`
-		Seed       uint64  `json:"seed"`
-	}{o.model, params, o.data.name, trainLen, testLen, o.batch, o.optimizer, o.lr, o.seed},
-		fmt.Sprintf("%s: %d parameters; %s: %d training and %d test images; batch %d, %s, learning rate %g, seed %d\n",
-			o.model, params, o.data.name, trainLen, testLen, o.batch, o.optimizer, o.lr, o.seed))
+	return total
 }
 
-func (r *trainReport) epoch(e train.Epoch) {
-	r.line("epoch", e, fmt.Sprintf("epoch %d/%d: train loss %.4f, test loss %.4f, test accuracy %s, %.0f samples/s\n",
-		e.Epoch, r.epochs, e.TrainLoss, e.TestLoss, accuracyText(e.TestCorrect, e.TestSamples), e.SamplesPerSecond))
+// trainReport prints what train does, as lines for people.
+type trainReport struct{ out io.Writer }
+
+func (r *trainReport) line(format string, args ...any) { fmt.Fprintf(r.out, format, args...) }
+
+func (r *trainReport) start(o *trainOptions, m *graph.Module, ds *datasets, cfg train.Config, t *train.Trainer) {
+	what := "examples"
+	if x, _, err := cfg.Train.Item(0); err == nil && x.Rank() == 3 {
+		what = "images"
+	}
+	sets := fmt.Sprintf("%d training", cfg.Train.Len())
+	if cfg.Validation != nil {
+		sets += fmt.Sprintf(", %d validation", cfg.Validation.Len())
+	}
+	if cfg.Test != nil {
+		sets += fmt.Sprintf(" and %d test", cfg.Test.Len())
+	}
+	how := orElse(o.optimizer, defaultOptimizer)
+	if o.optimizer == "" && (isPath(o.model) || !slices.Contains(modelNames(), o.model)) {
+		how = "the model's own optimizer"
+	}
+	if lr := t.Session().Variable("lr"); lr != nil && lr.Len() == 1 {
+		how += fmt.Sprintf(", learning rate %g", lr.Float64s()[0])
+	}
+	if o.schedule != "constant" {
+		how += ", " + o.schedule
+	}
+	r.line("%s: %d parameters; %s: %s %s; batch %d, %s, seed %d\n", o.model, parameters(m), ds.Name, sets, what, o.batch, how, o.seed)
+	if t.Resumed() && !t.Finished() {
+		at := t.Progress()
+		r.line("going on in epoch %d, after step %d of %d\n", len(at.History)+1, at.Step, at.StepsPerEpoch)
+	}
 }
 
-func (r *trainReport) saved(dir string, res train.Result) {
-	r.line("saved", struct {
-		Dir    string `json:"dir"`
-		Epochs int    `json:"epochs"`
-		Steps  int    `json:"steps"`
-	}{dir, len(res.Epochs), res.Steps},
-		fmt.Sprintf("saved %s after %d steps\n", dir, res.Steps))
+func (r *trainReport) epoch(e train.Epoch, epochs int) {
+	text := fmt.Sprintf("epoch %d/%d: train loss %.4f", e.Epoch, epochs, e.TrainLoss)
+	if m, set := e.Metrics(); m != nil {
+		text += fmt.Sprintf(", %s loss %.4f", set, m.Loss)
+		if m.Classifier {
+			text += fmt.Sprintf(", %s accuracy %s", set, accuracyText(m.Correct, m.Samples))
+		}
+		if m.K > 0 {
+			text += fmt.Sprintf(", top-%d %.2f%%", m.K, 100*m.TopKAccuracy())
+		}
+	}
+	r.line("%s, %.0f samples/s\n", text, e.SamplesPerSecond())
 }
 
-func (r *trainReport) sample(path, art, label string, c classification) {
-	r.line("sample", struct {
-		Image string `json:"image"`
-		Label string `json:"label"`
-		classification
-	}{path, label, c},
-		fmt.Sprintf("\nthe saved graph looks at %s, a %s that it has not seen:\n\n%s\n%s", path, label, art, c.text()))
+func (r *trainReport) interrupted(o *trainOptions, res *train.Result) {
+	r.line("stopped in epoch %d after step %d of %d; to go on: graphrun train --resume --out %s\n",
+		len(res.History)+1, res.Step, res.StepsPerEpoch, o.out)
 }
 
 func accuracyText(correct, samples int) string {

@@ -108,6 +108,7 @@ func identify(d data.Dataset) (id identity, err error) {
 
 // rates are some rates of a schedule, which tell schedules apart.
 type rates struct {
+	LR    float64    `json:"lr"` // that the schedule was made from
 	Steps int        `json:"steps"`
 	Rates [3]float64 `json:"rates"` // at the first step, in the middle, at the last step
 }
@@ -235,6 +236,9 @@ func (t *Trainer) resume(c *Checkpoint) error {
 			return fmt.Errorf("the checkpoint is of another %s: the examples differ", f.what)
 		}
 		return fmt.Errorf("the checkpoint is of a training with %s %v, this one has %v", f.what, f.then, f.now)
+	}
+	if err := t.setSchedule(was.Schedule); err != nil {
+		return err
 	}
 	if !now.Schedule.same(was.Schedule) {
 		return errors.New("the checkpoint is of a training with another schedule of the learning rate")

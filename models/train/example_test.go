@@ -39,7 +39,7 @@ func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	config := train.Config{
 		Train: rings(400), Test: rings(100), Epochs: 20, Batch: 32, Seed: 1, Dir: dir,
-		Schedule: func(steps int) schedule.Func { return schedule.Cosine(0.02, steps, 0) },
+		Schedule: func(lr float64, steps int) schedule.Func { return schedule.Cosine(lr, steps, 0) },
 		OnStep: func(s train.Step) {
 			if s.Epoch == 10 && s.Step == 5 {
 				cancel() // as Ctrl-C does in the command

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
@@ -21,10 +22,7 @@ import (
 // Run may be called again after it was interrupted: it goes on.
 func (t *Trainer) Run(ctx context.Context) (*Result, error) {
 	err := t.run(ctx)
-	res := &Result{
-		History: t.History(), Best: t.st.History.Best(t.cfg.Monitor), Kept: -1,
-		Steps: t.st.Steps, Step: t.st.Step, StepsPerEpoch: t.loader.Len(),
-	}
+	res := t.Progress()
 	if err != nil {
 		return res, fmt.Errorf("train: %w", err)
 	}
@@ -145,14 +143,13 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	return nil
 }
 
-var lossOnly = []string{lossResult}
-
 // steps makes the updates of the epoch that are still to be made.
 func (t *Trainer) steps(ctx context.Context, number int) error {
 	st := &t.st
 	n := t.loader.Len()
 	spent := st.Seconds
 	start := time.Now()
+	names := []string{t.train.loss}
 	for b, err := range t.loader.EpochFrom(number-1, st.Step) {
 		if err != nil {
 			return fmt.Errorf("training set: %w", err)
@@ -160,14 +157,14 @@ func (t *Trainer) steps(ctx context.Context, number int) error {
 		if err := t.setRate(t.sess, (number-1)*n+st.Step); err != nil {
 			return err
 		}
-		out, err := t.train.call(ctx, t.sess, b, lossOnly)
+		out, err := t.train.call(ctx, t.sess, b, names)
 		if errors.Is(err, errNotFinite) {
 			return t.diverged(ctx, t.train, b, fmt.Sprintf("epoch %d, step %d", number, st.Step+1))
 		}
 		if err != nil {
 			return fmt.Errorf("epoch %d, step %d: %w", number, st.Step+1, err)
 		}
-		loss := float(out[lossResult])
+		loss := float(out[t.train.loss])
 		st.Step++
 		st.Steps++
 		st.Samples += b.Len()
@@ -261,7 +258,11 @@ func (t *Trainer) evaluate(ctx context.Context, d data.Dataset) (Metrics, error)
 // the batches done with the error of ctx.
 func Evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch int) (Metrics, error) {
 	var m Metrics
-	fn, err := lookup(sess.Program(), evalFunc)
+	info, err := artifact.InfoOf(sess.Program().Module)
+	var fn *function
+	if err == nil {
+		fn, err = lookup(sess.Program(), info, artifact.EvalFunc, lossResult)
+	}
 	if err == nil {
 		err = evaluate(ctx, sess, fn, d, data.LoaderOptions{BatchSize: batch, Reuse: true}, 5, &m, nil)
 	}
@@ -417,7 +418,7 @@ func (t *Trainer) poisoned(ctx context.Context, name string) error {
 			return err
 		}
 		before := sess.Variables()
-		if _, err := t.train.call(ctx, sess, b, lossOnly); err != nil {
+		if _, err := t.train.call(ctx, sess, b, []string{t.train.loss}); err != nil {
 			return errors.Join(generic, err)
 		}
 		step++

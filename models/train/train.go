@@ -15,9 +15,9 @@
 //
 // # What a model must have
 //
-// A function "train" of an input and a target, which returns the mean loss of a batch as "loss" and updates the variables. If it
-// has more inputs or other ones, the module's meta says which is which: "role.photo" = "input", "role.name" = "target".
-// A model that learns without targets has none.
+// A function "train" of an input and a target, which returns the mean loss of a batch as "loss" and updates the variables. If the module
+// does not say otherwise (artifact.Info), its first input is looked at and its second is the target; one that
+// learns without targets has one input.
 //
 // A function "eval" of the same inputs is what epochs are evaluated by: it returns the mean "loss". If it returns
 // "logits" of f[N,C] too, and targets are numbers of classes, the trainer counts accuracy, top-k and the confusion
@@ -49,6 +49,7 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/optim/schedule"
 	"github.com/graphrun/graphrun/runtime"
@@ -70,9 +71,10 @@ type Config struct {
 
 	// Weights are the values that variables start from, by name; those not given are initialized.
 	Weights map[string]*value.Tensor
-	// Schedule, if set, returns the learning rate by the step, from 0, given the number of all steps. The trainer sets the variable
-	// "lr" to it before each step. An example: func(n int) schedule.Func { return schedule.Cosine(0.1, n, 0) }.
-	Schedule func(steps int) schedule.Func
+	// Schedule, if set, returns the learning rate by the step, from 0, given the rate that training starts with and the number of all
+	// steps. The trainer sets the variable "lr" to it before each step. An example:
+	// func(lr float64, steps int) schedule.Func { return schedule.Cosine(lr, steps, 0) }.
+	Schedule func(lr float64, steps int) schedule.Func
 	// TopK, if above 0, counts the samples whose label is among that many of the likeliest classes.
 	TopK int
 
@@ -204,8 +206,8 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 		return nil, fmt.Errorf("patience %d and minimal improvement %v: want 0 or more", cfg.Patience, cfg.MinDelta)
 	case cfg.Resume && cfg.Dir == "":
 		return nil, errors.New("resume: want a directory with checkpoints (Config.Dir)")
-	case (cfg.Patience > 0 || cfg.KeepBest) && cfg.Validation != nil && m.LookupFunc(evalFunc) == nil:
-		return nil, fmt.Errorf("the model has no function %q to evaluate the validation set by", evalFunc)
+	case (cfg.Patience > 0 || cfg.KeepBest) && cfg.Validation != nil && m.LookupFunc(artifact.EvalFunc) == nil:
+		return nil, fmt.Errorf("the model has no function %q to evaluate the validation set by", artifact.EvalFunc)
 	}
 	t := &Trainer{cfg: cfg, module: m}
 	opts := t.options()
@@ -219,14 +221,22 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	t.loader = loader
-	if t.train, err = lookup(prog, trainFunc); err != nil {
+	info, err := artifact.InfoOf(m)
+	if err != nil {
+		return nil, err
+	}
+	name, loss := info.LossResult()
+	if name == "" {
+		name, loss = artifact.TrainFunc, lossResult // which is missing
+	}
+	if t.train, err = lookup(prog, info, name, loss); err != nil {
 		return nil, err
 	}
 	if len(t.train.f.Updates) == 0 {
-		return nil, fmt.Errorf("function %q updates no variable: it has no optimizer", trainFunc)
+		return nil, fmt.Errorf("function %q updates no variable: it has no optimizer", name)
 	}
-	if prog.Funcs[evalFunc] != nil {
-		if t.eval, err = lookup(prog, evalFunc); err != nil {
+	if prog.Funcs[artifact.EvalFunc] != nil {
+		if t.eval, err = lookup(prog, info, artifact.EvalFunc, lossResult); err != nil {
 			return nil, err
 		}
 	}
@@ -238,7 +248,7 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 		Version: stateVersion, Epochs: cfg.Epochs, Batch: cfg.Batch, Seed: cfg.Seed,
 		TopK: cfg.TopK, Monitor: cfg.Monitor, Settings: cfg.Settings,
 	}
-	if err := t.setSchedule(); err != nil {
+	if err := t.setSchedule(nil); err != nil {
 		return nil, err
 	}
 	if cfg.Dir == "" {
@@ -269,29 +279,34 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 
 // The names that the trainer knows.
 const (
-	trainFunc     = "train"
-	evalFunc      = "eval"
 	lossResult    = "loss"
 	logitsResult  = "logits"
 	correctResult = "correct"
 	rateVariable  = "lr"
 )
 
-// setSchedule looks for what a schedule sets.
-func (t *Trainer) setSchedule() error {
+// setSchedule makes the schedule from the rate that training starts with: the present one if it is not known.
+func (t *Trainer) setSchedule(start *rates) error {
 	if t.cfg.Schedule == nil {
 		return nil
 	}
-	if lr := t.sess.Variable(rateVariable); lr == nil || lr.DType() != value.F64 || lr.Rank() != 0 {
+	v := t.sess.Variable(rateVariable)
+	if v == nil || v.DType() != value.F64 || v.Rank() != 0 {
 		return fmt.Errorf("a schedule sets the variable @%s, an f64 of rank 0, which the model does not have: it wants an optimizer of package optim", rateVariable)
 	}
-	n := t.cfg.Epochs * t.loader.Len()
-	if t.rate = t.cfg.Schedule(n); t.rate == nil {
+	lr, n := number(v), t.cfg.Epochs*t.loader.Len()
+	if start != nil {
+		lr = start.LR
+	}
+	if t.rate = t.cfg.Schedule(lr, n); t.rate == nil {
 		return errors.New("the schedule is nil")
 	}
-	t.st.Schedule = &rates{Steps: n, Rates: [3]float64{t.rate(0), t.rate(n / 2), t.rate(n - 1)}}
+	t.st.Schedule = &rates{LR: lr, Steps: n, Rates: [3]float64{t.rate(0), t.rate(n / 2), t.rate(n - 1)}}
 	return nil
 }
+
+// Inputs returns the names of the inputs of the training function that take examples and their targets, "" if it takes no targets.
+func (t *Trainer) Inputs() (input, target string) { return t.train.input, t.train.target }
 
 // options are those that training and evaluation cut datasets into batches with.
 func (t *Trainer) options() data.LoaderOptions {
@@ -312,8 +327,13 @@ func (t *Trainer) stopped() bool {
 	return t.cfg.Patience > 0 && t.st.History.waited(t.cfg.Monitor, t.cfg.MinDelta) >= t.cfg.Patience
 }
 
-// History returns the epochs so far.
-func (t *Trainer) History() History { return slices.Clone(t.st.History) }
+// Progress returns how far the training has come.
+func (t *Trainer) Progress() *Result {
+	return &Result{
+		History: slices.Clone(t.st.History), Best: t.st.History.Best(t.cfg.Monitor), Kept: -1,
+		Steps: t.st.Steps, Step: t.st.Step, StepsPerEpoch: t.loader.Len(),
+	}
+}
 
 func (t *Trainer) note(format string, args ...any) {
 	if t.cfg.OnNote != nil {
@@ -351,31 +371,29 @@ func sizes(t graph.TensorType) []int { s, _ := t.ConstShape(); return s }
 type function struct {
 	f             *program.Func
 	input, target string // "" for a function that takes no target
+	loss          string
 	feeds         map[string]value.Value
 	out           map[int]map[string]value.Value // what takes results, by batch size
 	now           *value.Tensor                  // what takes the loss of the present call
 	accept        func() error
 }
 
-// lookup finds the inputs and the loss of a function.
-func lookup(prog *program.Program, name string) (*function, error) {
+// lookup finds the inputs of a function, by what the model says of them or else by their order, and its loss.
+func lookup(prog *program.Program, info artifact.Info, name, loss string) (*function, error) {
 	f := prog.Funcs[name]
 	if f == nil {
 		return nil, fmt.Errorf("the model has no function %q", name)
 	}
-	fn := &function{f: f, feeds: map[string]value.Value{}, out: map[int]map[string]value.Value{}}
-	for _, in := range f.Inputs {
-		role := prog.Module.Meta("role." + in.Name)
-		switch {
-		case role == "input" && fn.input == "":
-			fn.input = in.Name
-		case role == "target" && fn.target == "":
-			fn.target = in.Name
-		}
-	}
+	fn := &function{f: f, loss: loss, feeds: map[string]value.Value{}, out: map[int]map[string]value.Value{}}
 	var open []string
 	for _, in := range f.Inputs {
-		if in.Name != fn.input && in.Name != fn.target {
+		role := info.Roles[in.Name]
+		switch {
+		case role == artifact.InputRole && fn.input == "":
+			fn.input = in.Name
+		case role == artifact.TargetRole && fn.target == "":
+			fn.target = in.Name
+		default:
 			open = append(open, in.Name)
 		}
 	}
@@ -390,12 +408,12 @@ func lookup(prog *program.Program, name string) (*function, error) {
 	case fn.input == "":
 		return nil, fmt.Errorf("function %q of the model has no input", name)
 	}
-	i := slices.IndexFunc(f.Outputs, func(p program.Port) bool { return p.Name == lossResult })
+	i := slices.IndexFunc(f.Outputs, func(p program.Port) bool { return p.Name == loss })
 	if i < 0 {
-		return nil, fmt.Errorf("function %q of the model has no result %q", name, lossResult)
+		return nil, fmt.Errorf("function %q of the model has no result %q", name, loss)
 	}
 	if tt, ok := f.Outputs[i].Type.(graph.TensorType); !ok || tt.Rank() != 0 || !tt.DType.IsFloat() {
-		return nil, fmt.Errorf("function %q of the model: result %q: want a float of rank 0, have %s", name, lossResult, f.Outputs[i].Type)
+		return nil, fmt.Errorf("function %q of the model: result %q: want a float of rank 0, have %s", name, loss, f.Outputs[i].Type)
 	}
 	return fn, nil
 }
@@ -432,7 +450,7 @@ func (fn *function) call(ctx context.Context, sess *runtime.Session, b data.Batc
 			return nil
 		}
 	}
-	fn.now = out[lossResult].(*value.Tensor)
+	fn.now = out[fn.loss].(*value.Tensor)
 	return out, sess.RunChecked(ctx, fn.f.Name, fn.feed(b), out, fn.accept)
 }
 

@@ -4,13 +4,11 @@ import (
 	"context"
 	"testing"
 
-	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/data/digits"
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/models/train"
 	"github.com/graphrun/graphrun/models/zoo"
-	"github.com/graphrun/graphrun/runtime"
 )
 
 // TestModels compiles every model and has it learn its first batches.
@@ -24,22 +22,18 @@ func TestModels(t *testing.T) {
 			if found, ok := zoo.Lookup(m.Name); !ok || found != m || m.Doc == "" {
 				t.Fatalf("Lookup gives %v, %v", found, ok)
 			}
-			prog, err := compile.Compile(m.Build(zoo.Optimizer(optim.Adam(2e-3))))
-			if err != nil {
-				t.Fatal(err)
-			}
-			sess, err := runtime.NewSession(prog, runtime.Seed(1))
-			if err != nil {
-				t.Fatal(err)
-			}
 			trainSet, testSet := sets(t)
-			res, err := train.Fit(context.Background(), sess, trainSet, testSet, train.Config{Epochs: 3, Batch: 16, Seed: 1})
+			trainer, err := train.New(m.Build(zoo.Optimizer(optim.Adam(2e-3))), train.Config{Train: trainSet, Test: testSet, Epochs: 3, Batch: 16, Seed: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
-			first, last := res.Epochs[0], res.Epochs[len(res.Epochs)-1]
-			if last.TrainLoss >= first.TrainLoss || last.TestAccuracy < 0.3 {
-				t.Errorf("the loss goes from %.3f to %.3f, the accuracy to %.2f", first.TrainLoss, last.TrainLoss, last.TestAccuracy)
+			res, err := trainer.Run(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, last := res.History[0], res.History[len(res.History)-1]
+			if last.TrainLoss >= first.TrainLoss || last.Test.Accuracy() < 0.3 {
+				t.Errorf("the loss goes from %.3f to %.3f, the accuracy to %.2f", first.TrainLoss, last.TrainLoss, last.Test.Accuracy())
 			}
 		})
 	}
