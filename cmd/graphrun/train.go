@@ -76,7 +76,8 @@ keeps its optimizer unless --optimizer gives it another. Where a directory has t
 with a slash: lenet5/.
 
 The directory --out gets model.graph, the graph as text; model.safetensors, the variables; ` + samplePicture + `, a test
-picture; history.csv and history.json, the epochs; and checkpoint/, from which --resume goes on.
+picture; history.csv and history.json, the epochs; their curves and the confusion matrix of the test set as pictures; and
+checkpoint/, from which --resume goes on.
 
 Ctrl-C stops the training and saves what is trained so far. --resume goes on from the last checkpoint, in the middle of an epoch
 too, and comes to the same weights, bit for bit, as if nothing had happened. It takes all settings from the checkpoint;
@@ -487,6 +488,13 @@ func (s *saver) save() error {
 		}
 	}
 	if err := artifact.Save(s.o.out, s.m, s.t.Session().Variables()); err != nil {
+		return err
+	}
+	var confusion train.Confusion
+	if s.res.Test != nil {
+		confusion = s.res.Test.Confusion
+	}
+	if err := drawTraining(s.o.out, filepath.Base(s.o.out), s.res.History, s.res.Best, confusion, s.ds.Classes); err != nil {
 		return err
 	}
 	img, _ := s.picture()
