@@ -264,7 +264,6 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		if budget, err = parseBytes(o.budget); err != nil {
 			return usagef("--mem-budget %s: %v", o.budget, err)
 		}
-		debug.SetMemoryLimit(budget)
 	}
 	if cfg.Compile, err = o.exec.apply(); err != nil {
 		return err
@@ -315,6 +314,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		if err := fitsMemory(t, o.batch, budget); err != nil {
 			return err
 		}
+		debug.SetMemoryLimit(budget)
 	}
 	if o.exec.check {
 		feeds, err := examples(cfg.Train, o.batch, input, target)
