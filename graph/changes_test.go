@@ -108,6 +108,7 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 		"Func":                {"result", func(m *Module, _ *Func) { m.Func("empty") }},
 		"Input":               {"initializer", mutations["initializer"]["parameter"]},
 		"Return":              {"initializer", mutations["initializer"]["results"]},
+		"DropUpdates":         {"result", func(m *Module, f *Func) { f.results = nil; f.DropUpdates(func(Update) bool { return true }) }},
 		"SetNodes":            {"operand", func(_ *Module, f *Func) { f.SetNodes(f.nodes[1:]) }},
 		"SetNodes in order":   {"operand", func(_ *Module, f *Func) { n := slices.Clone(f.nodes); slices.Reverse(n); f.SetNodes(n) }},
 		"SetNodes twice":      {"function", func(_ *Module, f *Func) { f.SetNodes(append(slices.Clone(f.nodes), f.nodes[0])) }},
@@ -172,7 +173,13 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 		"Outline": func(_ *Module, f *Func) {
 			outlineResult(f, func(n *Node) []Value { n.SetOperand(1, n.in[0]); return n.in[:1] })
 		},
-		"SetMeta": func(m *Module, _ *Func) { m.SetMeta("k", "v") },
+		"SetMeta":     func(m *Module, _ *Func) { m.SetMeta("k", "v") },
+		"DropUpdates": func(_ *Module, f *Func) { f.DropUpdates(func(Update) bool { return true }) },
+		"RemoveFunc": func(m *Module, f *Func) {
+			if err := m.RemoveFunc(f); err != nil {
+				panic(err)
+			}
+		},
 		"Region": func(_ *Module, f *Func) {
 			UnifyCaptures(f.Region("r", nil, func(*Func, []Value) []Value { return f.Params() }))
 		},
@@ -220,7 +227,7 @@ func TestPutBackIsNoChange(t *testing.T) {
 // list, or notes what it changes by touch, and belongs into the tests above.
 func TestExportedMethods(t *testing.T) {
 	known := strings.Fields(`
-		Func: Append Call Carries Const Emit FLOPs Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
+		Func: Append Call Carries Const DropUpdates Emit FLOPs Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
 			Results Return Root Scalar SetNodes SetResult SetUpdate Splice String Symbols TakeNodes Update Updates
 		Node: Attrs BindRegions FLOPs Func Index InlineBody NumResults Op OperandTypes Operands Pos Regions Replace Result ResultName Results Scope
 			SetOperand String Types

@@ -847,22 +847,26 @@ func eachUnknown(t Type, visit func(id string)) {
 	})
 }
 
-// namesUnknown reports whether an unknown size is in the types or the attributes of n.
-func (n *Node) namesUnknown() (found bool) {
-	note := func(string) { found = true }
+// eachUnknown calls visit for the unknown sizes in the types and the attributes of n.
+func (n *Node) eachUnknown(visit func(id string)) {
 	for _, t := range n.types {
 		if mayHaveUnknown(t) {
-			eachUnknown(t, note)
+			eachUnknown(t, visit)
 		}
 	}
 	for _, a := range n.attrs {
 		switch x := a.Value.(type) {
 		case []Dim:
-			eachUnknown(TensorType{Shape: x}, note)
+			eachUnknown(TensorType{Shape: x}, visit)
 		case Type:
-			eachUnknown(x, note)
+			eachUnknown(x, visit)
 		}
 	}
+}
+
+// namesUnknown reports whether an unknown size is in the types or the attributes of n.
+func (n *Node) namesUnknown() (found bool) {
+	n.eachUnknown(func(string) { found = true })
 	return found
 }
 

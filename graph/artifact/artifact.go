@@ -9,15 +9,12 @@
 package artifact
 
 import (
-	"bufio"
-	"crypto/rand"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
@@ -41,151 +38,8 @@ type Artifact struct {
 	// Weights are the stored values of variables, by name.
 	Weights map[string]*value.Tensor
 	// Missing names the variables without a stored value, in declaration order: a session initializes
-	// them. None of them is trainable.
+	// them. None of them is trainable, unless Read was given no weights.
 	Missing []string
-}
-
-// Save writes m and the values of its variables to dir, which it creates if need be. Every trainable
-// variable needs a value; others, such as an optimizer's moments, may do without.
-//
-// Both files are written in full and synced before either takes its name, the weights first, so that a
-// crash leaves each file old or new and never a part of one. An old text beside new weights loads if it
-// is of the same variables and constants, and is an error otherwise.
-func Save(dir string, m *graph.Module, weights map[string]*value.Tensor) error {
-	if err := save(dir, m, weights); err != nil {
-		return fmt.Errorf("save %s: %w", dir, err)
-	}
-	return nil
-}
-
-func save(dir string, m *graph.Module, weights map[string]*value.Tensor) error {
-	if err := graph.Verify(m); err != nil {
-		return err
-	}
-	tensors, err := variables(m, weights)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
-	constants := map[string]*value.Tensor{}
-	text, err := writeTemp(dir, GraphFile, func(w io.Writer) error {
-		return graph.Print(w, m, graph.PrintOptions{Locations: true, External: func(name string, t *value.Tensor) bool {
-			if old := constants[name]; storable(t) != nil || old != nil && !old.Equal(t) {
-				return false
-			}
-			constants[name] = t
-			return true
-		}})
-	})
-	defer os.Remove(text) // no longer there once it has its name
-	if err != nil {
-		return err
-	}
-	for name, t := range constants {
-		tensors = append(tensors, safetensors.Named{Name: name, Tensor: t})
-	}
-	data, err := writeTemp(dir, WeightsFile, func(w io.Writer) error {
-		return safetensors.Write(w, tensors, map[string]string{"format": "pt"})
-	})
-	defer os.Remove(data)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(data, filepath.Join(dir, WeightsFile)); err != nil {
-		return err
-	}
-	if err := os.Rename(text, filepath.Join(dir, GraphFile)); err != nil {
-		return err
-	}
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync() // makes the names durable, where the system can sync directories
-		_ = d.Close()
-	}
-	return nil
-}
-
-// variables checks the weights against the module and lists them.
-func variables(m *graph.Module, weights map[string]*value.Tensor) ([]safetensors.Named, error) {
-	var faults []error
-	var tensors []safetensors.Named
-	for _, v := range m.Variables() {
-		t, given := weights[v.Name()]
-		var fault error
-		switch {
-		case strings.HasPrefix(v.Name(), graph.ExternalPrefix):
-			fault = errReserved
-		case !given && v.Trainable():
-			fault = fmt.Errorf("the trainable variable has no value, want %s", v.Type())
-		case !given:
-			continue
-		case t == nil:
-			fault = fmt.Errorf("the value is nil, want %s", v.Type())
-		case !graph.EqualTypes(v.Type(), graph.TypeOf(t)):
-			fault = fmt.Errorf("want %s, have %s", v.Type(), graph.TypeOf(t))
-		default:
-			fault = storable(t)
-		}
-		if fault != nil {
-			faults = append(faults, fmt.Errorf("@%s: %w", v.Name(), fault))
-			continue
-		}
-		tensors = append(tensors, safetensors.Named{Name: v.Name(), Tensor: t})
-	}
-	for _, name := range sortedKeys(weights) {
-		if m.LookupVariable(name) == nil {
-			faults = append(faults, fmt.Errorf("@%s: there is a value and no variable of this name", name))
-		}
-	}
-	return tensors, errors.Join(faults...)
-}
-
-var errReserved = fmt.Errorf("names that start with %q are those of constants: the variable needs another", graph.ExternalPrefix)
-
-// storable reports why a tensor has no place in a safetensors file, nil if it has one.
-func storable(t *value.Tensor) error {
-	switch dt := t.DType(); dt {
-	case value.String, value.I2, value.U2, value.I4, value.U4:
-		return fmt.Errorf("safetensors has no dtype %s", dt)
-	case value.F4E2M1:
-		if t.Len()%2 != 0 {
-			return fmt.Errorf("safetensors stores %s by pairs, have %d elements", dt, t.Len())
-		}
-	}
-	return nil
-}
-
-func sortedKeys(m map[string]*value.Tensor) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// writeTemp writes a file beside the one called name and returns its path.
-func writeTemp(dir, name string, write func(io.Writer) error) (path string, err error) {
-	path = filepath.Join(dir, "."+name+"."+rand.Text())
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return path, err
-	}
-	w := bufio.NewWriterSize(f, 1<<16)
-	err = write(w)
-	for _, finish := range []func() error{w.Flush, f.Sync} {
-		if err == nil {
-			err = finish()
-		}
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
-	}
-	return path, err
 }
 
 // LoadDir reads the artifact in a directory.
@@ -210,14 +64,98 @@ func Load(fsys fs.FS) (*Artifact, error) {
 	return a, nil
 }
 
-func load(fsys fs.FS) (*Artifact, error) {
-	text, err := readGraph(fsys)
+// Read is Load for a text and its weights wherever they come from. Without weights (nil) all variables are in Missing, for a
+// session to initialize; the text has its constants in itself then.
+func Read(graphText, weights io.Reader) (*Artifact, error) {
+	text, err := readText(graphText)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read: %w", err)
 	}
-	file, err := safetensors.Open(fsys, WeightsFile)
+	var file *safetensors.File
+	if weights != nil {
+		if file, err = safetensors.Read(weights, -1); err != nil {
+			return nil, fmt.Errorf("read: %s: %w", WeightsFile, err)
+		}
+	}
+	a, err := assemble(text, file)
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return a, nil
+}
+
+// maxAttempts is how often load begins anew because a Save has changed the files meanwhile.
+const maxAttempts = 10
+
+// load reads a pair of files that belong together; see Save for how it knows them.
+func load(fsys fs.FS) (a *Artifact, err error) {
+	for range maxAttempts {
+		text, weights, fault := current(fsys)
+		if fault != nil {
+			return nil, fault
+		}
+		var file *safetensors.File
+		if file, err = openFirst(fsys, weights); err == nil {
+			a, err = assemble(text, file)
+		}
+		if now, _, fault := current(fsys); fault != nil || bytes.Equal(text, now) {
+			break
+		}
+	}
+	return a, err
+}
+
+// current returns the text and the names of the file that has its weights: of the first one that there is.
+func current(fsys fs.FS) (text []byte, weights []string, err error) {
+	text, err = readGraph(fsys, nextGraph)
+	if err == nil {
+		return text, []string{nextWeights, WeightsFile}, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	text, err = readGraph(fsys, GraphFile)
+	return text, []string{WeightsFile}, err
+}
+
+func readGraph(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, named(name, err)
+	}
+	defer f.Close()
+	return readText(f)
+}
+
+func readText(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, int64(maxGraphFile)+1))
+	if err != nil {
+		return nil, named(GraphFile, err)
+	}
+	if len(text) > maxGraphFile {
+		return nil, fmt.Errorf("%s is longer than %d bytes", GraphFile, maxGraphFile)
+	}
+	return text, nil
+}
+
+// openFirst reads the first of some files that there is.
+func openFirst(fsys fs.FS, names []string) (file *safetensors.File, err error) {
+	for _, name := range names {
+		if file, err = safetensors.Open(fsys, name); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, named(WeightsFile, err)
+	}
+	return file, nil
+}
+
+// assemble makes an artifact of a text and its tensors; file may be nil.
+func assemble(text []byte, file *safetensors.File) (*Artifact, error) {
+	var tensors map[string]*value.Tensor
+	if file != nil {
+		tensors = file.Tensors
 	}
 	used := map[string]bool{}
 	m, err := graph.Parse(GraphFile, text, graph.ParseOptions{
@@ -225,7 +163,10 @@ func load(fsys fs.FS) (*Artifact, error) {
 			if !strings.HasPrefix(name, graph.ExternalPrefix) {
 				return nil, fmt.Errorf("the name of a stored constant starts with %q", graph.ExternalPrefix)
 			}
-			x := file.Tensors[name]
+			x := tensors[name]
+			if x == nil && file == nil {
+				return nil, fmt.Errorf("it is stored in %s, which is not given", WeightsFile)
+			}
 			if x == nil {
 				return nil, fmt.Errorf("%s has no such tensor, want %s", WeightsFile, t)
 			}
@@ -239,12 +180,12 @@ func load(fsys fs.FS) (*Artifact, error) {
 	a := &Artifact{Module: m, Weights: map[string]*value.Tensor{}}
 	var faults []error
 	for _, v := range m.Variables() {
-		t := file.Tensors[v.Name()]
+		t := tensors[v.Name()]
 		var fault error
 		switch {
 		case strings.HasPrefix(v.Name(), graph.ExternalPrefix):
 			fault = errReserved
-		case t == nil && v.Trainable():
+		case t == nil && v.Trainable() && file != nil:
 			fault = fmt.Errorf("the trainable variable is missing, want %s", v.Type())
 		case t == nil:
 			a.Missing = append(a.Missing, v.Name())
@@ -258,7 +199,7 @@ func load(fsys fs.FS) (*Artifact, error) {
 		used[v.Name()] = true
 		a.Weights[v.Name()] = t
 	}
-	for _, name := range file.Names() {
+	for _, name := range sortedKeys(tensors) {
 		if !used[name] {
 			faults = append(faults, fmt.Errorf("%s: %q is neither a variable nor a constant of %s", WeightsFile, name, GraphFile))
 		}
@@ -267,22 +208,6 @@ func load(fsys fs.FS) (*Artifact, error) {
 		return nil, err
 	}
 	return a, nil
-}
-
-func readGraph(fsys fs.FS) ([]byte, error) {
-	f, err := fsys.Open(GraphFile)
-	if err != nil {
-		return nil, named(GraphFile, err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, int64(maxGraphFile)+1))
-	if err != nil {
-		return nil, named(GraphFile, err)
-	}
-	if len(text) > maxGraphFile {
-		return nil, fmt.Errorf("%s is longer than %d bytes", GraphFile, maxGraphFile)
-	}
-	return text, nil
 }
 
 // named makes an error name its file, as those of package fs do already.

@@ -51,6 +51,8 @@ type Optimizer struct {
 	momentumDecay float64
 	maximize      bool
 	momentumVar   bool
+	clipNorm      float64 // 0 for none
+	clipValue     float64
 	name          string
 
 	own *own.Set
@@ -131,11 +133,24 @@ func ScheduleMomentum() Option {
 // learning rate is then "name.lr". For all optimizers.
 func Name(name string) Option { return Option{"Name", func(o *Optimizer) { o.name = name }} }
 
+// ClipNorm scales the gradients of all weights together so that the norm of all their elements is at most max: by max/(norm+1e-6) where that is
+// below 1 (torch.nn.utils.clip_grad_norm_). It comes before WeightDecay, and after ClipValue if both are given. For all optimizers; max is finite
+// and above 0.
+func ClipNorm(max float64) Option {
+	return Option{"ClipNorm", func(o *Optimizer) { o.clipNorm = o.wantAbove0("ClipNorm", max) }}
+}
+
+// ClipValue limits each element of the gradients to [-max, max] (torch.nn.utils.clip_grad_value_). It comes before WeightDecay. For all
+// optimizers; max is finite and above 0.
+func ClipValue(max float64) Option {
+	return Option{"ClipValue", func(o *Optimizer) { o.clipValue = o.wantAbove0("ClipValue", max) }}
+}
+
 // newOptimizer must be called by the exported constructor, whose caller it notes.
 func newOptimizer(kind string, lr float64, rule func(s *step), defaults Optimizer, opts []Option, takes ...string) *Optimizer {
 	o := &defaults
 	o.kind, o.lr, o.rule, o.pos, o.own = kind, lr, rule, graph.Caller(), &own.Set{}
-	takes = append(takes, "WeightDecay", "Name")
+	takes = append(takes, "WeightDecay", "ClipNorm", "ClipValue", "Name")
 	for _, op := range opts {
 		switch {
 		case op.set == nil:
@@ -179,6 +194,13 @@ func (o *Optimizer) wantFrom0(what string, x float64) {
 	if !(x >= 0) || math.IsInf(x, 0) {
 		o.faultf("want %s that is finite and at least 0, have %v", what, x)
 	}
+}
+
+func (o *Optimizer) wantAbove0(what string, x float64) float64 {
+	if !(x > 0) || math.IsInf(x, 0) {
+		o.faultf("%s: want a limit that is finite and above 0, have %v", what, x)
+	}
+	return x
 }
 
 func (o *Optimizer) wantBelow1(what string, x float64) {
@@ -240,7 +262,7 @@ func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 	}
 	m.At(graph.Pos{}, o.prefix(), func() {
 		all := &common{Optimizer: o, f: f, m: m}
-		for i, g := range graph.Grad(loss, reads...) {
+		for i, g := range all.clip(graph.Grad(loss, reads...)) {
 			if o.maximize {
 				g = ops.Neg(g)
 			}
@@ -292,6 +314,34 @@ type common struct {
 	m      *graph.Module
 	values map[string]Value
 	next   []graph.Update
+}
+
+// clip limits gradients as ClipValue and ClipNorm say.
+func (c *common) clip(grads []Value) []Value {
+	grads = slices.Clone(grads)
+	if c.clipValue > 0 {
+		for i, g := range grads {
+			grads[i] = ops.Clamp(g, -c.clipValue, c.clipValue)
+		}
+	}
+	if c.clipNorm > 0 {
+		var sum Value
+		for i, g := range grads {
+			if g.DType().Bits() < 32 { // squares leave the range of f16 soon
+				g = ops.Cast(g, graph.F32)
+			}
+			s := ops.Cast(ops.Sum(ops.Square(g)), graph.F64)
+			if i > 0 {
+				s = ops.Add(sum, s)
+			}
+			sum = s
+		}
+		scale := ops.Minimum(ops.Div(c.f64(c.clipNorm), ops.Add(ops.Sqrt(sum), 1e-6)), 1.0)
+		for i, g := range grads {
+			grads[i] = ops.Mul(g, ops.Cast(scale, g.DType()))
+		}
+	}
+	return grads
 }
 
 // once returns the value that make builds, the same for all weights.

@@ -68,3 +68,10 @@ func (s *Set) Has(m *graph.Module, key string) bool {
 	_, ok := s.of(m)[key]
 	return ok
 }
+
+// Forget lets the owner use m as if it were new to it.
+func (s *Set) Forget(m *graph.Module) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.names, weak.Make(m))
+}

@@ -1,0 +1,106 @@
+package artifact
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/safetensors"
+)
+
+// LoadWeights reads values of m's variables from a .safetensors file of fsys, as ReadWeights does.
+func LoadWeights(fsys fs.FS, name string, m *graph.Module) (map[string]*value.Tensor, error) {
+	file, err := safetensors.Open(fsys, name)
+	if err != nil {
+		return nil, named(name, err)
+	}
+	w, err := MatchWeights(m, file.Tensors)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return w, nil
+}
+
+// ReadWeights reads values of m's variables in the format .safetensors, for instance a state_dict of PyTorch:
+//
+//	safetensors.torch.save_file(model.state_dict(), "weights.safetensors")
+//
+// Names are held against those of the variables as MatchWeights does it.
+func ReadWeights(r io.Reader, m *graph.Module) (map[string]*value.Tensor, error) {
+	file, err := safetensors.Read(r, -1)
+	if err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	w, err := MatchWeights(m, file.Tensors)
+	if err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	return w, nil
+}
+
+// MatchWeights returns the tensors that are values of m's variables, by their names, which are those of a PyTorch state_dict. The error, one
+// line, names all that are missing, of another type, or of no variable. Variables that need no value are the state of optimizers, random keys
+// and counters: a session initializes them. Tensors need no variable if they are stored constants ("const.") or, as PyTorch's layers
+// always have them, counters "num_batches_tracked".
+func MatchWeights(m *graph.Module, tensors map[string]*value.Tensor) (map[string]*value.Tensor, error) {
+	matched := map[string]*value.Tensor{}
+	var missing, wrong, unknown []string
+	for _, v := range m.Variables() {
+		t := tensors[v.Name()]
+		switch {
+		case t == nil && !v.IsOptimizerState() && (v.Trainable() || v.Type().DType.IsFloat()):
+			missing = append(missing, fmt.Sprintf("@%s %s", v.Name(), v.Type()))
+		case t == nil:
+		case !graph.EqualTypes(v.Type(), graph.TypeOf(t)):
+			wrong = append(wrong, fmt.Sprintf("@%s: want %s, have %s", v.Name(), v.Type(), graph.TypeOf(t)))
+		default:
+			matched[v.Name()] = t
+		}
+	}
+	for _, name := range sortedKeys(tensors) {
+		local := name[strings.LastIndexByte(name, '.')+1:]
+		if m.LookupVariable(name) == nil && !strings.HasPrefix(name, graph.ExternalPrefix) && local != "num_batches_tracked" {
+			unknown = append(unknown, fmt.Sprintf("%q %s", name, graph.TypeOf(tensors[name])))
+		}
+	}
+	var faults []string
+	if len(wrong) > 0 {
+		faults = append(faults, some(wrong))
+	}
+	if len(missing) > 0 {
+		faults = append(faults, "there is no value for "+some(missing))
+	}
+	if len(unknown) > 0 {
+		faults = append(faults, "the model has no variable for "+some(unknown))
+	}
+	if len(faults) > 0 {
+		return nil, errors.New(strings.Join(faults, "; "))
+	}
+	return matched, nil
+}
+
+// some lists the first few of many.
+func some(list []string) string {
+	const most = 5
+	if more := len(list) - most; more > 1 {
+		list = append(slices.Clone(list[:most]), fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(list, ", ")
+}
+
+// StateDict returns the values that a state_dict of the same layers in PyTorch has: of all variables but an optimizer's state and random
+// keys.
+func (a *Artifact) StateDict() map[string]*value.Tensor {
+	dict := map[string]*value.Tensor{}
+	for _, v := range a.Module.Variables() {
+		if t := a.Weights[v.Name()]; t != nil && !v.IsOptimizerState() && v.Type().DType != graph.U64 {
+			dict[v.Name()] = t
+		}
+	}
+	return dict
+}

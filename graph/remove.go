@@ -1,0 +1,146 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+)
+
+// DropUpdates takes back the updates of f that drop reports, and removes the nodes that only they needed, names included. Nodes that nothing
+// needed before stay, as does what they need.
+func (f *Func) DropUpdates(drop func(Update) bool) {
+	roots := make([]Value, 0, len(f.results)+len(f.updates))
+	for _, r := range f.results {
+		roots = append(roots, r.Value)
+	}
+	kept := make([]Update, 0, len(f.updates))
+	all := slices.Clone(roots)
+	for _, u := range f.updates {
+		all = append(all, u.Value)
+		if !drop(u) {
+			kept = append(kept, u)
+			roots = append(roots, u.Value)
+		}
+	}
+	if len(kept) == len(f.updates) {
+		return
+	}
+	needed := f.needs(all)
+	for i, n := range f.nodes {
+		if !needed[i] {
+			roots = append(roots, n.Results()...)
+		}
+	}
+	f.updates = kept
+	needed = f.needs(roots)
+	nodes := make([]*Node, 0, len(f.nodes))
+	for i, n := range f.nodes {
+		if needed[i] {
+			nodes = append(nodes, n)
+		}
+	}
+	f.touch()
+	f.taken = nil
+	f.SetNodes(nodes)
+	f.Forget()
+}
+
+// needs reports which nodes of f the values depend on, by operands or by sizes that data decides.
+func (f *Func) needs(vals []Value) []bool {
+	needed := make([]bool, len(f.nodes))
+	source := map[string]int{} // of unknown sizes
+	for i, n := range f.nodes {
+		for _, t := range n.types {
+			eachUnknown(t, func(id string) {
+				if _, ok := source[id]; !ok {
+					source[id] = i
+				}
+			})
+		}
+	}
+	mark := func(v Value) {
+		if v.node != nil && v.node.at >= 0 && f.holds(v.node) {
+			needed[v.node.at] = true
+		}
+	}
+	for _, v := range vals {
+		mark(v)
+	}
+	for i := len(f.nodes) - 1; i >= 0; i-- {
+		if n := f.nodes[i]; needed[i] {
+			for _, v := range n.in {
+				mark(v)
+			}
+			if len(source) > 0 {
+				n.eachUnknown(func(id string) {
+					if at, ok := source[id]; ok {
+						needed[at] = true
+					}
+				})
+			}
+		}
+	}
+	return needed
+}
+
+// RemoveVariable takes a variable out of the module. One that a function reads or updates stays, and the error, a *Diagnostic, says which and
+// where.
+func (m *Module) RemoveVariable(v *Variable) error {
+	at := slices.Index(m.vars, v)
+	if v == nil || at < 0 {
+		return &Diagnostic{Op: "variable", Msg: "the variable is none of the module"}
+	}
+	for _, f := range m.funcs {
+		if x, ok := f.readOf(v.name); ok {
+			return &Diagnostic{Pos: x.node.pos, Op: "read", Msg: fmt.Sprintf("@%s reads @%s", f.name, v.name)}
+		}
+		for _, u := range f.updates {
+			if u.Var == v {
+				return &Diagnostic{Pos: u.Value.node.pos, Op: "update", Msg: fmt.Sprintf("@%s updates @%s", f.name, v.name)}
+			}
+		}
+	}
+	m.vars = slices.Delete(slices.Clone(m.vars), at, at+1)
+	delete(m.varByName, v.name)
+	v.module = NewModule(m.name) // of its own, so that a use is a fault
+	m.changeTables()
+	return nil
+}
+
+// RemoveFunc takes a function out of the module. One that another function calls stays, and the error, a *Diagnostic, says which and where.
+func (m *Module) RemoveFunc(f *Func) error {
+	at := slices.Index(m.funcs, f)
+	if f == nil || at < 0 {
+		return &Diagnostic{Op: "func", Msg: "the function is none of the module"}
+	}
+	for _, g := range m.funcs {
+		if n := g.callOf(f.name); n != nil {
+			return &Diagnostic{Pos: n.pos, Op: "call", Msg: fmt.Sprintf("@%s calls @%s", g.name, f.name)}
+		}
+	}
+	m.funcs = slices.Delete(slices.Clone(m.funcs), at, at+1)
+	delete(m.funcByName, f.name)
+	m.changeTables()
+	return nil
+}
+
+// callOf returns a node of f, or of a region in it, that calls the function of a name.
+func (f *Func) callOf(name string) *Node {
+	for _, n := range f.nodes {
+		if n.op == callOp && string(n.attrs.Symbol("func")) == name {
+			return n
+		}
+		for _, r := range n.regions {
+			if call := r.callOf(name); call != nil {
+				return call
+			}
+		}
+	}
+	return nil
+}
+
+// changeTables notes that the tables of variables and functions are not what was checked.
+func (m *Module) changeTables() {
+	m.checked = false
+	m.clock++
+	m.changed = m.clock
+}
