@@ -25,6 +25,7 @@ type CSVOptions struct {
 	Header     Header   // whether the first row holds the names of the columns
 	Label      string   // the column of the targets; the last one if empty
 	Skip       []string // columns that are not read, such as numbers of the rows
+	Classes    []string // the classes in their order, for labels that are numbered as those of another file; others are errors
 	Regression bool     // the targets are numbers to predict, not classes
 }
 
@@ -40,7 +41,7 @@ const (
 
 // ReadCSV reads a table of numbers with a column of targets (RFC 4180). The examples are its rows, f32[F], with the F other columns in their
 // order. Targets are i64[] classes: labels that are all whole numbers are ordered by what they are worth and others by their bytes, and the
-// number of a class is its place in that order. With Regression targets are f32[1].
+// number of a class is its place in that order, or in Classes where these are given. With Regression targets are f32[1].
 //
 // Space around cells does not count, and neither do empty lines. Every cell must be there, and be a finite number if it is no
 // label: an error names the line, the column and the cell. The input need not be trusted; memory grows with the bytes that come.
@@ -113,7 +114,7 @@ func readCSV(r io.Reader, opts CSVOptions) (*TensorDataset, error) {
 	var x []float32
 	var targets targets = &numbers{}
 	if !opts.Regression {
-		targets = &classes{seen: map[string]int{}}
+		targets = &classes{seen: map[string]int{}, want: opts.Classes}
 	}
 	n := 0
 	for ; ; first = false {
@@ -151,7 +152,7 @@ func readCSV(r io.Reader, opts CSVOptions) (*TensorDataset, error) {
 	if n == 0 {
 		return nil, errors.New("it has a header and no rows")
 	}
-	if t, ok := targets.(*classes); ok && opts.Header == HeaderAuto && n > 1 && t.words == 1 && t.wordFirst {
+	if t, ok := targets.(*classes); ok && opts.Header == HeaderAuto && n > 1 && t.words == 1 && t.wordFirst && len(t.want) == 0 {
 		return nil, errors.New("line 1 may be a header, since its label alone is no number: say whether it is one")
 	}
 	inputs, err := value.FromSlice(x, n, len(x)/n)
@@ -217,14 +218,19 @@ func (t *table) column(name string) (int, error) {
 	}
 	want := fmt.Sprintf("a number from 1 to %d", t.width)
 	if t.names != nil {
-		shown := t.names[:min(len(t.names), 10)]
-		want = "one of " + strings.Join(shown, ", ")
-		if len(shown) < len(t.names) {
-			want += ", ..."
-		}
-		want += fmt.Sprintf(", or a number from 1 to %d", t.width)
+		want = fmt.Sprintf("one of %s, or a number from 1 to %d", someOf(t.names), t.width)
 	}
 	return 0, fmt.Errorf("there is no column %q: want %s", name, want)
+}
+
+// someOf lists the first of some names.
+func someOf(names []string) string {
+	shown := names[:min(len(names), 10)]
+	list := strings.Join(shown, ", ")
+	if len(shown) < len(names) {
+		list += ", ..."
+	}
+	return list
 }
 
 // fault says where the row that was read last is wrong.
@@ -288,6 +294,7 @@ func (t *numbers) dataset(x *value.Tensor) (*TensorDataset, error) {
 
 // classes are targets that name a class, numbered in the order in which they are met.
 type classes struct {
+	want      []string // the classes, if they are given
 	seen      map[string]int
 	lab       []int64
 	words     int   // rows of which the label is no number
@@ -298,6 +305,9 @@ type classes struct {
 func (t *classes) add(cell string, fault func(msg string) error) error {
 	i, ok := t.seen[cell]
 	if !ok {
+		if len(t.want) > 0 && t.given(cell) < 0 {
+			return fault(fmt.Sprintf("%q is none of the classes: want %s", clipped(cell), someOf(t.want)))
+		}
 		i = len(t.seen)
 		t.seen[strings.Clone(cell)] = i
 	}
@@ -313,6 +323,18 @@ func (t *classes) add(cell string, fault func(msg string) error) error {
 	return nil
 }
 
+// given returns the number of a label among the classes that are given, -1 if it is none of them. Numbers count by what they are worth.
+func (t *classes) given(cell string) int {
+	if i := slices.Index(t.want, cell); i >= 0 {
+		return i
+	}
+	v, ok := labelNumber(cell)
+	return slices.IndexFunc(t.want, func(name string) bool {
+		w, isNumber := labelNumber(name)
+		return ok && isNumber && v == w
+	})
+}
+
 // labelNumber returns the number that a label is.
 func labelNumber(cell string) (v float64, ok bool) {
 	v, err := strconv.ParseFloat(cell, 64)
@@ -320,16 +342,22 @@ func labelNumber(cell string) (v float64, ok bool) {
 }
 
 func (t *classes) dataset(x *value.Tensor) (*TensorDataset, error) {
-	if t.words == 0 && t.fraction != nil {
+	if len(t.want) == 0 && t.words == 0 && t.fraction != nil {
 		return nil, t.fraction
 	}
 	names := slices.Sorted(maps.Keys(t.seen))
 	place := make([]int64, len(names)) // by the order in which labels were met
-	if t.words > 0 {
+	switch {
+	case len(t.want) > 0:
+		for _, name := range names {
+			place[t.seen[name]] = int64(t.given(name))
+		}
+		names = t.want
+	case t.words > 0:
 		for i, name := range names {
 			place[t.seen[name]] = int64(i)
 		}
-	} else {
+	default:
 		worth := func(name string) float64 { v, _ := labelNumber(name); return v }
 		slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(worth(a), worth(b)) })
 		kept := names[:0]

@@ -104,7 +104,7 @@ func (d *Folder) find() error {
 	for _, name := range folders {
 		class := slices.Index(d.classes, name)
 		if class < 0 {
-			return fmt.Errorf("folder: %s is none of the classes: want %s", name, strings.Join(d.classes, ", "))
+			return fmt.Errorf("folder: %s is none of the classes: want %s", name, someOf(d.classes))
 		}
 		before := len(d.files)
 		if err := d.walk(name, int64(class), maxDepth); err != nil {

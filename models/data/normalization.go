@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -125,4 +126,62 @@ func Standardization(d Dataset) (*Normalization, error) {
 		return nil, fmt.Errorf("standardization: %w", err)
 	}
 	return n, nil
+}
+
+// Normalize returns a dataset with the examples of d, their inputs normalized.
+func Normalize(d Dataset, n Normalization) (*Normalized, error) {
+	if d == nil {
+		return nil, errors.New("normalization: the dataset is nil")
+	}
+	out := &Normalized{of: d, by: Normalization{slices.Clone(n.Mean), slices.Clone(n.Std)}}
+	if err := out.by.check(); err != nil {
+		return nil, err
+	}
+	if d.Len() > 0 {
+		if err := out.Fill(new(Batch), []int{0}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Normalized is a Dataset of the normalized examples of another one.
+type Normalized struct {
+	of Dataset
+	by Normalization
+}
+
+var (
+	_ Filler   = (*Normalized)(nil)
+	_ Labelled = (*Normalized)(nil)
+)
+
+// Len returns the number of examples.
+func (d *Normalized) Len() int { return d.of.Len() }
+
+// Classes returns the classes of the other dataset, nothing if it has none.
+func (d *Normalized) Classes() []string {
+	if l, ok := d.of.(Labelled); ok {
+		return l.Classes()
+	}
+	return nil
+}
+
+func (d *Normalized) label(i int) (int64, bool) {
+	class, err := classOf(d.of, i)
+	return class, err == nil
+}
+
+// Item returns example i.
+func (d *Normalized) Item(i int) (x, y *value.Tensor, err error) { return item(d, i) }
+
+// Fill implements Filler.
+func (d *Normalized) Fill(b *Batch, index []int) error {
+	if err := checkIndex(index, d.Len()); err != nil {
+		return err
+	}
+	if err := fill(d.of, b, index); err != nil {
+		return err
+	}
+	return d.by.Apply(b.X)
 }

@@ -2,6 +2,7 @@ package data
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -68,6 +69,58 @@ func TestStandardization(t *testing.T) {
 		{pairOfShapes{}, "standardization: example 1 is f32[2], the first has 1 channels"},
 	} {
 		if _, err := Standardization(c.d); err == nil || err.Error() != c.want {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
+
+// A normalized dataset is what a loader that normalizes makes of the dataset.
+func TestNormalize(t *testing.T) {
+	abc := []string{"a", "b", "c"}
+	d := labelled(t, abc, 0, 1, 2, 0, 1)
+	norm := Normalization{[]float32{1}, []float32{2}}
+	opts := LoaderOptions{BatchSize: 2, Shuffle: true, Normalize: &norm}
+	for _, of := range []Dataset{d, itemsOnly{d}} {
+		n, err := Normalize(of, norm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := copies(newLoader(t, of, opts), 3, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := copies(newLoader(t, n, LoaderOptions{BatchSize: 2, Shuffle: true, Reuse: true, Workers: 2}), 3, 0)
+		if diff := cmp.Diff(want, got, sameTensors); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+		x, y, err := n.Item(4)
+		if err != nil || !x.Equal(value.Scalar(float32(1.5))) || !y.Equal(value.Scalar(int64(1))) {
+			t.Error(x, y, err)
+		}
+		if x, _, err := of.Item(4); err != nil || !x.Equal(value.Scalar(float32(4))) {
+			t.Error("the other dataset has changed:", x, err)
+		}
+		if _, _, err := n.Item(5); err == nil || err.Error() != "dataset: no example 5: there are 5" {
+			t.Error(err)
+		}
+	}
+	n, err := Normalize(d, norm)
+	if err != nil || !slices.Equal(n.Classes(), abc) {
+		t.Error(n, err)
+	}
+	if _, part, err := Split(n, 0.4, 0); err != nil || part.Len() != 2 {
+		t.Error(part, err)
+	}
+	for _, c := range []struct {
+		d    Dataset
+		n    Normalization
+		want string
+	}{
+		{nil, norm, "normalization: the dataset is nil"},
+		{d, Normalization{}, "normalization: 0 means and 0 deviations: want one of each, or one for every channel"},
+		{d, Normalization{[]float32{1, 2}, []float32{1}}, "normalization: it has 2 channels, the input is f32[1]"},
+	} {
+		if _, err := Normalize(c.d, c.n); err == nil || err.Error() != c.want {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
