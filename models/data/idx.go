@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"math/bits"
+	"os"
 	"slices"
 
 	"github.com/graphrun/graphrun/runtime/value"
@@ -50,6 +51,19 @@ func OpenIDX(fsys fs.FS, name string) (*value.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readIDXFile(f, name)
+}
+
+// ReadIDXFile reads the IDX file of that path, packed with gzip or not, as ReadIDX does.
+func ReadIDXFile(path string) (*value.Tensor, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return readIDXFile(f, path)
+}
+
+func readIDXFile(f fs.File, name string) (*value.Tensor, error) {
 	defer f.Close()
 	t, err := ReadIDX(f)
 	if err != nil {

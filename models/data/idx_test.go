@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -415,5 +417,36 @@ func TestLoadMNISTErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want %q", tt.name, err, tt.want)
 		}
+	}
+}
+
+// Sets of other numbers of classes than MNIST has.
+func TestLoadIDX(t *testing.T) {
+	fsys := fstest.MapFS{
+		"train-images-idx3-ubyte": {Data: idx(8, []uint32{2, 1, 1}, 7, 8)}, "train-labels-idx1-ubyte": {Data: idx(8, []uint32{2}, 1, 0)},
+		"t10k-images-idx3-ubyte.gz": {Data: gzipped(t, idx(8, []uint32{1, 1, 1}, 9))}, "t10k-labels-idx1-ubyte": {Data: idx(8, []uint32{1}, 2)},
+	}
+	for _, c := range []struct{ classes, want []string }{
+		{nil, []string{"0", "1", "2"}},
+		{[]string{"a", "b", "c", "d"}, []string{"a", "b", "c", "d"}},
+	} {
+		train, test, err := LoadIDX(fsys, c.classes)
+		if err != nil || !slices.Equal(train.Classes(), c.want) || !slices.Equal(test.Classes(), c.want) {
+			t.Errorf("%v, %v, %v", train, test, err)
+		}
+	}
+	const want = "t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte: images: label 0 is 2: want 0 to 1, the number of a class"
+	if _, _, err := LoadIDX(fsys, []string{"a", "b"}); err == nil || err.Error() != want {
+		t.Error(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.gz")
+	if err := os.WriteFile(path, fsys["t10k-images-idx3-ubyte.gz"].Data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if x, err := ReadIDXFile(path); err != nil || x.String() != "u8[1,1,1] [[[9]]]" {
+		t.Error(x, err)
+	}
+	if _, err := ReadIDXFile(path + "x"); !os.IsNotExist(err) {
+		t.Error(err)
 	}
 }

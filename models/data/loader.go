@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // LoaderOptions says how a Loader cuts a dataset into batches.
@@ -35,67 +32,6 @@ type LoaderOptions struct {
 
 	// Normalize, if set, is applied to X of every batch.
 	Normalize *Normalization
-}
-
-// Normalization shifts and scales inputs: (x - Mean) / Std. Both hold one number for all of x or one for each channel.
-type Normalization struct {
-	Mean, Std []float32
-}
-
-// check looks for numbers that make no sense.
-func (n *Normalization) check() error {
-	m, s := len(n.Mean), len(n.Std)
-	if m == 0 || s == 0 || m != s && m != 1 && s != 1 {
-		return fmt.Errorf("normalization: %d means and %d deviations: want one of each, or one for every channel", m, s)
-	}
-	for i, m := range n.Mean {
-		if math.IsNaN(float64(m)) || math.IsInf(float64(m), 0) {
-			return fmt.Errorf("normalization: mean %d is %v: want a finite number", i, m)
-		}
-	}
-	for i, s := range n.Std {
-		if !(s > 0) || math.IsInf(float64(s), 0) {
-			return fmt.Errorf("normalization: deviation %d is %v: want a finite number above 0", i, s)
-		}
-	}
-	return nil
-}
-
-// Apply normalizes x in place: f32[N,C,...], of which dimension 1 counts the channels. One mean and one deviation serve
-// f32 of any rank.
-func (n *Normalization) Apply(x *value.Tensor) error {
-	if err := n.check(); err != nil {
-		return err
-	}
-	if x == nil || x.DType() != value.F32 {
-		return errors.New("normalization: want a tensor of dtype f32")
-	}
-	shape := x.Shape()
-	data, err := value.Data[float32](x)
-	if err != nil {
-		return err
-	}
-	channels := max(len(n.Mean), len(n.Std))
-	plane := len(data)
-	if channels > 1 {
-		if len(shape) < 2 || shape[1] != channels {
-			return fmt.Errorf("normalization: it has %d channels, the input is f32%v", channels, shape)
-		}
-		plane = 1
-		for _, d := range shape[2:] {
-			plane *= d
-		}
-	}
-	if plane == 0 {
-		return nil
-	}
-	for i := 0; i*plane < len(data); i++ {
-		mean, std := n.Mean[i%channels%len(n.Mean)], n.Std[i%channels%len(n.Std)]
-		for k, v := range data[i*plane : (i+1)*plane] {
-			data[i*plane+k] = (v - mean) / std
-		}
-	}
-	return nil
 }
 
 // Loader goes over a dataset in batches. It may be used concurrently.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"strings"
 
 	"github.com/graphrun/graphrun/runtime/value"
@@ -18,22 +17,20 @@ import (
 // in the root of fsys, each as it is or with .gz appended. Other sets of the same files can be read too, of any number and
 // size of images, as long as they have ten classes. If files are missing the error, an fs.ErrNotExist, names all of them.
 func LoadMNIST(fsys fs.FS) (train, test *Images, err error) {
-	classes := make([]string, 10)
-	for i := range classes {
-		classes[i] = strconv.Itoa(i)
-	}
-	return loadIDXImages(fsys, classes)
+	return LoadIDX(fsys, numbered(10))
 }
 
 // LoadFashionMNIST reads Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, Zalando): pictures of clothes, in files of the same
 // names, numbers and sizes as those of MNIST, with the names of the clothes as classes.
 func LoadFashionMNIST(fsys fs.FS) (train, test *Images, err error) {
-	return loadIDXImages(fsys, []string{
+	return LoadIDX(fsys, []string{
 		"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 	})
 }
 
-func loadIDXImages(fsys fs.FS, classes []string) (train, test *Images, err error) {
+// LoadIDX reads any two sets of images in files of MNIST's names, see LoadMNIST. Without the names of the classes, they are the numbers from
+// "0" to the largest label.
+func LoadIDX(fsys fs.FS, classes []string) (train, test *Images, err error) {
 	names := []string{
 		"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
 		"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
@@ -52,13 +49,29 @@ func loadIDXImages(fsys fs.FS, classes []string) (train, test *Images, err error
 	if missing != nil {
 		return nil, nil, fmt.Errorf("mnist: missing %s (with or without .gz): %w", strings.Join(missing, ", "), fs.ErrNotExist)
 	}
-	if train, err = readImages(fsys, names[0], names[1], classes); err != nil {
-		return nil, nil, err
+	var sets [2]struct{ pixels, labels *value.Tensor }
+	most := int64(-1)
+	for i := range sets {
+		s := &sets[i]
+		if s.pixels, s.labels, err = readImages(fsys, names[2*i], names[2*i+1]); err != nil {
+			return nil, nil, err
+		}
+		top, err := maxLabel(s.labels)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", names[2*i+1], err)
+		}
+		most = max(most, top)
 	}
-	if test, err = readImages(fsys, names[2], names[3], classes); err != nil {
-		return nil, nil, err
+	if len(classes) == 0 {
+		classes = numbered(int(most + 1))
 	}
-	return train, test, nil
+	var images [2]*Images
+	for i, s := range sets {
+		if images[i], err = NewImages(s.pixels, s.labels, classes); err != nil {
+			return nil, nil, fmt.Errorf("%s, %s: %w", names[2*i], names[2*i+1], err)
+		}
+	}
+	return images[0], images[1], nil
 }
 
 // present returns the first of the names that fsys has, or "".
@@ -75,38 +88,32 @@ func present(fsys fs.FS, names ...string) (string, error) {
 	return "", nil
 }
 
-func readImages(fsys fs.FS, images, labels string, classes []string) (*Images, error) {
+// readImages reads u8[N,1,H,W] and i64[N].
+func readImages(fsys fs.FS, images, labels string) (pixels, numbers *value.Tensor, err error) {
 	x, err := OpenIDX(fsys, images)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	y, err := OpenIDX(fsys, labels)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	xs, ys := x.Shape(), y.Shape()
 	if x.DType() != value.U8 || len(xs) != 3 {
-		return nil, fmt.Errorf("%s: holds %v%v: want images, u8[N,H,W]", images, x.DType(), xs)
+		return nil, nil, fmt.Errorf("%s: holds %v%v: want images, u8[N,H,W]", images, x.DType(), xs)
 	}
 	if y.DType() != value.U8 || len(ys) != 1 {
-		return nil, fmt.Errorf("%s: holds %v%v: want labels, u8[N]", labels, y.DType(), ys)
+		return nil, nil, fmt.Errorf("%s: holds %v%v: want labels, u8[N]", labels, y.DType(), ys)
 	}
-	pixels, err := x.Reshape(xs[0], 1, xs[1], xs[2])
+	if pixels, err = x.Reshape(xs[0], 1, xs[1], xs[2]); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", images, err)
+	}
+	wide, err := asLabels(y)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", images, err)
+		return nil, nil, fmt.Errorf("%s: %w", labels, err)
 	}
-	raw := y.Bytes()
-	wide := make([]int64, len(raw))
-	for i, v := range raw {
-		wide[i] = int64(v)
+	if numbers, err = value.FromSlice(wide, ys[0]); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", labels, err)
 	}
-	numbers, err := value.FromSlice(wide, ys[0])
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", labels, err)
-	}
-	set, err := NewImages(pixels, numbers, classes)
-	if err != nil {
-		return nil, fmt.Errorf("%s, %s: %w", images, labels, err)
-	}
-	return set, nil
+	return pixels, numbers, nil
 }

@@ -1,0 +1,306 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/npy"
+)
+
+// NPZOptions says what the arrays of an .npz file mean.
+type NPZOptions struct {
+	// Classes are the names of the classes; without them, they are the numbers from "0" to the largest label.
+	Classes []string
+	// Regression says that the targets are numbers to predict even if they are integers.
+	Regression bool
+}
+
+// maxClasses bounds the classes that are numbered after the largest label.
+const maxClasses = 100_000
+
+// ReadNPZ reads data sets from an archive of NumPy arrays that takes size bytes in r: x_train, y_train, x_test and y_test, as Keras's mnist.npz
+// has them, or x and y, which are all train, and test is nil. Other arrays are left alone.
+//
+// Inputs x[N, ...] become
+//
+//	u8[N,H,W]    images, as from NewImages: f32[1,H,W] in [0, 1]
+//	u8[N,C,H,W]  images; those of channels last, u8[N,H,W,1] or u8[N,H,W,3], are turned
+//	u8[N,F]      f32[F], divided by 255 as well
+//	f64, f16     f32, rounded
+//	others       what they are
+//
+// Targets y[N] or y[N,1] of integers are classes, i64[], and those of floats, or with Regression, are f32[1]. Other targets of floats, y[N, ...],
+// are f32[...]. The input need not be trusted; see package npy.
+func ReadNPZ(r io.ReaderAt, size int64, opts NPZOptions) (train, test Labelled, err error) {
+	arrays, err := npy.ReadNPZFrom(r, size)
+	if err == nil {
+		train, test, err = fromArrays(arrays, opts)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("npz: %w", err)
+	}
+	return train, test, nil
+}
+
+// OpenNPZ reads the .npz file of that name in fsys, as ReadNPZ does.
+func OpenNPZ(fsys fs.FS, name string, opts NPZOptions) (train, test Labelled, err error) {
+	arrays, err := npy.OpenNPZ(fsys, name)
+	return fromArraysOf(name, arrays, err, opts)
+}
+
+// ReadNPZFile reads the .npz file of that path, as ReadNPZ does.
+func ReadNPZFile(path string, opts NPZOptions) (train, test Labelled, err error) {
+	arrays, err := npy.ReadNPZ(path)
+	return fromArraysOf(path, arrays, err, opts)
+}
+
+func fromArraysOf(name string, arrays map[string]*value.Tensor, err error, opts NPZOptions) (train, test Labelled, _ error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	if train, test, err = fromArrays(arrays, opts); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return train, test, nil
+}
+
+func fromArrays(arrays map[string]*value.Tensor, opts NPZOptions) (train, test Labelled, err error) {
+	sets := [][2]string{{"x_train", "y_train"}, {"x_test", "y_test"}}
+	if arrays["x"] != nil || arrays["y"] != nil {
+		sets = [][2]string{{"x", "y"}}
+	}
+	for _, names := range sets {
+		for _, name := range names {
+			if arrays[name] == nil {
+				return nil, nil, fmt.Errorf("there is no array %s: want x_train, y_train, x_test and y_test, or x and y, have %s",
+					name, strings.Join(slices.Sorted(maps.Keys(arrays)), ", "))
+			}
+		}
+	}
+	classes := opts.Classes
+	if len(classes) == 0 {
+		most := int64(-1)
+		for _, names := range sets {
+			if y := arrays[names[1]]; !opts.Regression && areLabels(y) {
+				top, err := maxLabel(y)
+				if err != nil {
+					return nil, nil, fmt.Errorf("%s: %w", names[1], err)
+				}
+				most = max(most, top)
+			}
+		}
+		classes = numbered(int(most + 1))
+	}
+	var out [2]Labelled
+	for i, names := range sets {
+		if out[i], err = fromPair(names, arrays[names[0]], arrays[names[1]], classes, opts); err != nil {
+			return nil, nil, err
+		}
+	}
+	return out[0], out[1], nil
+}
+
+// numbered returns the numbers of n classes as their names.
+func numbered(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	return names
+}
+
+// areLabels reports whether targets are numbers of classes.
+func areLabels(y *value.Tensor) bool {
+	s := y.Shape()
+	return y.DType().IsInteger() && (len(s) == 1 || len(s) == 2 && s[1] == 1)
+}
+
+// maxLabel returns the largest label, -1 if there is none.
+func maxLabel(y *value.Tensor) (int64, error) {
+	labels, err := asLabels(y)
+	if err != nil {
+		return 0, err
+	}
+	most := int64(-1)
+	for i, l := range labels {
+		if l < 0 || l >= maxClasses {
+			return 0, fmt.Errorf("label %d is %d: want the number of a class, 0 to %d; are the targets numbers to predict (regression)?", i, l, maxClasses-1)
+		}
+		most = max(most, l)
+	}
+	return most, nil
+}
+
+// fromPair makes a dataset of the arrays of two names.
+func fromPair(names [2]string, x, y *value.Tensor, classes []string, opts NPZOptions) (Labelled, error) {
+	if x.Rank() == 0 || y.Rank() == 0 || x.Shape()[0] != y.Shape()[0] {
+		return nil, fmt.Errorf("%s is %s and %s %s: want as many rows in both", names[0], typeOf(x), names[1], typeOf(y))
+	}
+	if x.Shape()[0] == 0 {
+		return nil, fmt.Errorf("%s is %s: there are no examples in it", names[0], typeOf(x))
+	}
+	fail := func(name string, err error) (Labelled, error) { return nil, fmt.Errorf("%s: %w", name, err) }
+	if !opts.Regression && areLabels(y) {
+		labels, err := asLabels(y)
+		if err != nil {
+			return fail(names[1], err)
+		}
+		if y, err = value.FromSlice(labels, len(labels)); err != nil {
+			return fail(names[1], err)
+		}
+	} else {
+		var err error
+		if y, err = asFloats(y); err != nil {
+			return fail(names[1], err)
+		}
+		if y.Rank() == 1 {
+			if y, err = y.Reshape(y.Len(), 1); err != nil {
+				return fail(names[1], err)
+			}
+		}
+		classes = nil
+	}
+	if x.DType() == value.U8 && (x.Rank() == 3 || x.Rank() == 4) {
+		images, err := asImages(x)
+		if err != nil {
+			return fail(names[0], err)
+		}
+		if classes != nil {
+			d, err := NewImages(images, y, classes)
+			if err != nil {
+				return fail(names[1], err)
+			}
+			return d, nil
+		}
+		x = images
+	}
+	x, err := asInputs(x)
+	if err != nil {
+		return fail(names[0], err)
+	}
+	if classes == nil {
+		d, err := NewTensorDataset(x, y)
+		if err != nil {
+			return fail(names[0], err)
+		}
+		return d, nil
+	}
+	d, err := NewClassified(x, y, classes)
+	if err != nil {
+		return fail(names[1], err)
+	}
+	return d, nil
+}
+
+// asLabels returns the elements of integers as i64.
+func asLabels(y *value.Tensor) ([]int64, error) {
+	e, err := y.TryExact()
+	if err != nil {
+		return nil, err
+	}
+	if e.I != nil {
+		return e.I, nil
+	}
+	labels := make([]int64, len(e.U))
+	for i, v := range e.U {
+		if v > math.MaxInt64 {
+			return nil, fmt.Errorf("label %d is %d: want the number of a class", i, v)
+		}
+		labels[i] = int64(v)
+	}
+	return labels, nil
+}
+
+// asFloats returns numbers as f32.
+func asFloats(t *value.Tensor) (*value.Tensor, error) {
+	switch {
+	case t.DType() == value.F32:
+		return t, nil
+	case t.DType() == value.F64: // the largest arrays, so without another copy
+		wide, err := value.Data[float64](t)
+		if err != nil {
+			return nil, err
+		}
+		out, err := value.New(value.F32, t.Shape()...)
+		if err != nil {
+			return nil, err
+		}
+		data, err := value.Data[float32](out)
+		if err != nil {
+			return nil, err
+		}
+		for i, v := range wide {
+			data[i] = float32(v)
+		}
+		return out, nil
+	case !t.DType().IsNumeric():
+		return nil, fmt.Errorf("%s are no numbers", typeOf(t))
+	}
+	e, err := t.TryExact()
+	if err != nil {
+		return nil, err
+	}
+	if e, err = value.Convert(e, value.F32); err != nil {
+		return nil, err
+	}
+	return e.Tensor(), nil
+}
+
+// asInputs returns inputs as what an example holds: bytes scaled to [0, 1], floats as f32, others as they are.
+func asInputs(x *value.Tensor) (*value.Tensor, error) {
+	switch dt := x.DType(); {
+	case dt == value.U8:
+		t, err := value.New(value.F32, x.Shape()...)
+		if err != nil {
+			return nil, err
+		}
+		data, err := value.Data[float32](t)
+		if err != nil {
+			return nil, err
+		}
+		for i, v := range x.Bytes() {
+			data[i] = scaled[v]
+		}
+		return t, nil
+	case dt.IsFloat():
+		return asFloats(x)
+	}
+	return x, nil
+}
+
+// asImages turns u8[N,H,W], u8[N,C,H,W] and u8[N,H,W,C] into u8[N,C,H,W].
+func asImages(x *value.Tensor) (*value.Tensor, error) {
+	s := x.Shape()
+	if len(s) == 3 {
+		return x.Reshape(s[0], 1, s[1], s[2])
+	}
+	isChannels := func(n int) bool { return n == 1 || n == 3 }
+	if isChannels(s[1]) {
+		return x, nil
+	}
+	if !isChannels(s[3]) {
+		return nil, errors.New("images have 1 or 3 channels: want u8[N,H,W], u8[N,C,H,W] or u8[N,H,W,C], have " + typeOf(x))
+	}
+	t, err := value.New(value.U8, s[0], s[3], s[1], s[2])
+	if err != nil {
+		return nil, err
+	}
+	channels, plane := s[3], s[1]*s[2]
+	from, to := x.Bytes(), t.Bytes()
+	for image := 0; image < len(from); image += channels * plane {
+		for c := range channels {
+			for i := range plane {
+				to[image+c*plane+i] = from[image+i*channels+c]
+			}
+		}
+	}
+	return t, nil
+}
