@@ -83,6 +83,10 @@ func (p *printer) put(parts ...string) {
 	}
 }
 
+// ValueNames returns what every value of f, parameters included, is called in the text, without the %: the user's name, or a
+// number. Numbers count the values without a name in the order of the text, so they are other ones after a change of f.
+func (f *Func) ValueNames() map[Value]string { return nameValues(f) }
+
 // nameValues names every value of f: the user's name, or a number in the order of the text. Regions are
 // closed, so each has numbers of its own.
 func nameValues(f *Func) map[Value]string {

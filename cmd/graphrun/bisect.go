@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -25,7 +24,8 @@ func init() { commands = append(commands, bisectCommand) }
 type bisectOptions struct {
 	model, fn     string
 	feeds, expect string
-	rtol, atol    float64
+	close         closeness
+	json          bool
 }
 
 func bisectCommand() *cobra.Command {
@@ -45,11 +45,8 @@ to rounding. Feeds are the arrays of an .npz file under the names of the inputs;
 		Args: exactArg("the model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.model = args[0]
-			if o.rtol < 0 || o.atol < 0 || math.IsNaN(o.rtol+o.atol) {
-				return usagef("bisect: --rtol %v --atol %v: want 0 or more", o.rtol, o.atol)
-			}
-			if o.expect == "" && (cmd.Flags().Changed("rtol") || cmd.Flags().Changed("atol")) {
-				return usagef("bisect: --rtol and --atol go with --expect")
+			if err := o.close.valid(cmd, o.expect); err != nil {
+				return err
 			}
 			return runBisect(cmd.Context(), o, cmd.OutOrStdout())
 		},
@@ -58,32 +55,32 @@ to rounding. Feeds are the arrays of an .npz file under the names of the inputs;
 	f.StringVar(&o.fn, "func", "", "the function to run (default the only one)")
 	f.StringVar(&o.feeds, "feeds", "", "`FILE.npz` with the inputs by name")
 	f.StringVar(&o.expect, "expect", "", "`FILE.npz` with the results that are right, all or some")
-	f.Float64Var(&o.rtol, "rtol", 1e-5, "with --expect, how far elements may be off, relative to them")
-	f.Float64Var(&o.atol, "atol", 1e-8, "with --expect, how far elements may be off in any case")
+	o.close.flags(cmd)
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	return cmd
 }
 
 func runBisect(ctx context.Context, o bisectOptions, out io.Writer) error {
-	m, weights, err := loadModel(o.model)
+	opened, err := openModel(o.model)
 	if err != nil {
 		return err
 	}
-	if o.fn == "" {
-		if len(m.Funcs()) != 1 {
-			return usagef("bisect: --func is missing: want one of %s", strings.Join(funcNames(m), ", "))
-		}
-		o.fn = m.Funcs()[0].Name()
+	m, weights := opened.module, opened.weights
+	if names := funcNames(m); o.fn == "" && len(names) > 1 {
+		return usagef("--func is missing: want one of %s", strings.Join(names, ", "))
 	}
-	if m.LookupFunc(o.fn) == nil {
-		return usagef("bisect: --func %s: the model has no such function: want one of %s", o.fn, strings.Join(funcNames(m), ", "))
+	f, err := opened.function(o.fn)
+	if err != nil {
+		return err
 	}
+	o.fn = f.Name()
 	in := compile.Inputs{Func: o.fn, Variables: weights}
 	if o.feeds != "" {
 		feeds, err := npy.ReadNPZ(o.feeds)
 		if err != nil {
 			return fmt.Errorf("--feeds: %w", err)
 		}
-		if in.Feeds, err = fitFeeds(m.LookupFunc(o.fn), feeds); err != nil {
+		if in.Feeds, err = fitFeeds(f, feeds); err != nil {
 			return fmt.Errorf("--feeds %s: %w", o.feeds, err)
 		}
 	}
@@ -98,11 +95,11 @@ func runBisect(ctx context.Context, o bisectOptions, out io.Writer) error {
 			return fmt.Errorf("--expect: %w", err)
 		}
 		for name := range expected {
-			if !slices.ContainsFunc(m.LookupFunc(o.fn).Results(), func(r graph.Result) bool { return r.Name == name }) {
+			if !slices.ContainsFunc(f.Results(), func(r graph.Result) bool { return r.Name == name }) {
 				return fmt.Errorf("--expect %s: %s has no result %q", o.expect, o.fn, name)
 			}
 		}
-		right = func(p *program.Program) error { return meetsArrays(ctx, p, want, expected, o.rtol, o.atol) }
+		right = func(p *program.Program) error { return meetsArrays(ctx, p, want, expected, o.close) }
 	}
 	var wrong error // of the last program that was wrong
 	r, err := compile.Bisect(m, func(p *program.Program) (bool, error) {
@@ -119,12 +116,24 @@ func runBisect(ctx context.Context, o bisectOptions, out io.Writer) error {
 		return fmt.Errorf("%w: %w", err, wrong)
 	case err != nil:
 		return err
+	case o.json:
+		return printBisection(out, r, wrong)
 	case r == nil:
 		_, err = fmt.Fprintln(out, "the results are right with all rewrites")
 		return err
 	}
 	_, err = fmt.Fprintf(out, "results go wrong with %s\n%v\n", r, wrong)
 	return err
+}
+
+// printBisection prints the rewrite that makes results wrong, null if they are right with all.
+func printBisection(out io.Writer, r *compile.Rewrite, wrong error) error {
+	doc := map[string]any{"right": r == nil, "rewrite": nil}
+	if r != nil {
+		doc["rewrite"] = map[string]any{"number": r.Step, "pass": r.Pass, "rule": r.Rule, "op": r.Op, "source": r.Pos.String(), "function": r.Func}
+		doc["wrong"] = wrong.Error()
+	}
+	return printJSON(out, doc)
 }
 
 // wrongResult is the error of results that are not what is expected.
@@ -155,7 +164,7 @@ func meets(ctx context.Context, p *program.Program, e *compile.Expectation, opts
 }
 
 // meetsArrays is meets for results that were given.
-func meetsArrays(ctx context.Context, p *program.Program, e *compile.Expectation, want map[string]*value.Tensor, rtol, atol float64) error {
+func meetsArrays(ctx context.Context, p *program.Program, e *compile.Expectation, want map[string]*value.Tensor, c closeness) error {
 	_, results, err := execute(ctx, p, e)
 	if err != nil {
 		return err
@@ -165,12 +174,12 @@ func meetsArrays(ctx context.Context, p *program.Program, e *compile.Expectation
 		if !ok {
 			return fmt.Errorf("result %s is no tensor", name)
 		}
-		w, err := value.CastExactly(want[name], got.DType())
+		d, err := compareArrays(got, want[name], c)
 		if err != nil {
 			return fmt.Errorf("--expect: %s: %w", name, err)
 		}
-		if err := value.AllClose(got, w, rtol, atol); err != nil {
-			return &wrongResult{fmt.Errorf("result %s: %w", name, err)}
+		if d.Off > 0 {
+			return &wrongResult{fmt.Errorf("result %s: %s (allowed is %g + %g*|want|)", name, d, c.atol, c.rtol)}
 		}
 	}
 	return nil

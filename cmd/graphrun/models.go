@@ -15,14 +15,42 @@ import (
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
-const modelHelp = `A model is one of those that train knows, the directory of a saved one, or a file with a model's text. Where a
-directory has the name of a known model, write a path with a slash: ./lenet5 or lenet5/.`
+const modelHelp = `A model is the directory of a saved one, a file with a model's text, or the name of one that train knows. The weights of the
+latter two are drawn from a seed, unless model.safetensors lies beside the file model.graph.`
 
-// loadModule returns the module that an argument names.
+// model is what an argument names.
+type model struct {
+	module *graph.Module
+	// weights are the stored values of variables, nil where none are stored.
+	weights map[string]*value.Tensor
+	info    artifact.Info
+	classes []string // of info
+	dir     string   // of a saved model
+}
+
+// openModel returns the model that an argument names: a saved one first, if a directory and a model of the zoo have the same name.
+func openModel(arg string) (*model, error) {
+	if !isPath(arg) && slices.Contains(modelNames(), arg) && !isSaved(arg) {
+		m, err := buildModel(arg, defaultOptimizer, defaultLR)
+		return modelOf(m, err)
+	}
+	return openPath(arg)
+}
+
+// loadModule returns the module that an argument names: that of the zoo first, if a directory and a model of the zoo have the same name.
 func loadModule(arg string) (*graph.Module, error) {
 	if !isPath(arg) && slices.Contains(modelNames(), arg) {
 		return buildModel(arg, defaultOptimizer, defaultLR)
 	}
+	m, err := openPath(arg)
+	if err != nil {
+		return nil, err
+	}
+	return m.module, nil
+}
+
+// openPath returns the model in a directory or in a file.
+func openPath(arg string) (*model, error) {
 	info, err := os.Stat(arg)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && isPath(arg):
@@ -32,40 +60,20 @@ func loadModule(arg string) (*graph.Module, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		a, err := loadSaved(arg)
-		if err != nil {
-			return nil, err
-		}
-		return a.module, nil
+		return loadSaved(arg)
 	}
 	// A text beside its weights may leave constants to them.
 	if filepath.Base(arg) == artifact.GraphFile {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(arg), artifact.WeightsFile)); err == nil {
-			a, err := loadSaved(filepath.Dir(arg))
-			if err != nil {
-				return nil, err
-			}
-			return a.module, nil
+			return loadSaved(filepath.Dir(arg))
 		}
 	}
 	text, err := os.ReadFile(arg)
 	if err != nil {
 		return nil, err
 	}
-	return graph.Parse(arg, text, graph.ParseOptions{})
-}
-
-// loadModel returns the module that an argument names, with its weights if it is a saved model.
-func loadModel(arg string) (*graph.Module, map[string]*value.Tensor, error) {
-	if info, err := os.Stat(arg); err == nil && info.IsDir() && (isPath(arg) || !slices.Contains(modelNames(), arg)) {
-		a, err := loadSaved(arg)
-		if err != nil {
-			return nil, nil, err
-		}
-		return a.module, a.weights, nil
-	}
-	m, err := loadModule(arg)
-	return m, nil, err
+	m, err := graph.Parse(arg, text, graph.ParseOptions{})
+	return modelOf(m, err)
 }
 
 // isPath reports whether an argument can only be meant as a path.
@@ -73,14 +81,14 @@ func isPath(arg string) bool {
 	return strings.ContainsRune(filepath.ToSlash(arg), '/') || filepath.Ext(arg) == ".graph" || arg == "." || arg == ".."
 }
 
-// savedModel is a model that was loaded from a directory.
-type savedModel struct {
-	module  *graph.Module
-	weights map[string]*value.Tensor
-	classes []string
+// isSaved reports whether a directory holds a saved model.
+func isSaved(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, artifact.GraphFile))
+	return err == nil
 }
 
-func loadSaved(dir string) (*savedModel, error) {
+// loadSaved loads the model that is saved in a directory.
+func loadSaved(dir string) (*model, error) {
 	if err := mustBeDir(dir, "the saved model"); err != nil {
 		return nil, err
 	}
@@ -91,20 +99,50 @@ func loadSaved(dir string) (*savedModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &savedModel{module: a.Module, weights: a.Weights, classes: classesOf(a.Module)}, nil
-}
-
-// metaClasses is the key under which a module keeps the names of its classes, one per line.
-const metaClasses = "classes"
-
-func setClasses(m *graph.Module, classes []string) {
-	m.SetMeta(metaClasses, strings.Join(classes, "\n"))
-}
-
-func classesOf(m *graph.Module) []string {
-	text := m.Meta(metaClasses)
-	if text == "" {
-		return nil
+	m, err := modelOf(a.Module, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	return strings.Split(text, "\n")
+	m.weights, m.dir = a.Weights, dir
+	return m, nil
+}
+
+// modelOf is the model of a module without stored weights.
+func modelOf(m *graph.Module, err error) (*model, error) {
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Err(); err != nil {
+		return nil, err
+	}
+	info, err := artifact.InfoOf(m)
+	if err != nil {
+		return nil, err
+	}
+	return &model{module: m, info: info, classes: info.Classes}, nil
+}
+
+// function returns the function of a name, by default the only one of the model, or the one that predicts.
+func (m *model) function(flag string) (*graph.Func, error) {
+	if f := m.module.LookupFunc(flag); f != nil {
+		return f, nil
+	}
+	names := funcNames(m.module)
+	switch {
+	case len(names) == 0:
+		return nil, errors.New("the model has no function")
+	case flag != "":
+		return nil, usagef("--func %s: the model has no such function: want one of %s", flag, strings.Join(names, ", "))
+	case len(names) == 1:
+		return m.module.Funcs()[0], nil
+	}
+	if f := m.module.LookupFunc(artifact.PredictFunc); f != nil {
+		return f, nil
+	}
+	return nil, usagef("--func is missing: want one of %s", strings.Join(names, ", "))
+}
+
+// setClasses keeps the names of the classes with a module.
+func setClasses(m *graph.Module, classes []string) {
+	m.SetMeta("classes", strings.Join(classes, "\n"))
 }

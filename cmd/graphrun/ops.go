@@ -18,7 +18,8 @@ import (
 func init() { commands = append(commands, opsCommand) }
 
 func opsCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "ops [NAME...]",
 		Short: "List the operations, or print their declarations",
 		Long: `ops lists all operations of the graph language with the first sentence of their documentation and how far a
@@ -26,18 +27,22 @@ kernel's result may be from the reference.
 
 With names it prints the declarations in full: operands, attributes, results, gradient, tolerance and kernels.`,
 		Example: `  graphrun ops
-  graphrun ops softmax conv`,
+  graphrun ops softmax conv
+  graphrun ops --json`,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 			return words(opNames)(args, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && !asJSON {
 				return listOps(cmd.OutOrStdout())
 			}
 			for _, name := range args {
 				if graph.LookupOp(name) == nil {
-					return usagef("ops: there is no operation %q%s", name, didYouMean(name, opNames()))
+					return usagef("there is no operation %q%s", name, didYouMean(name, opNames()))
 				}
+			}
+			if asJSON {
+				return opsJSON(cmd.OutOrStdout(), args)
 			}
 			for i, name := range args {
 				if i > 0 {
@@ -50,6 +55,99 @@ With names it prints the declarations in full: operands, attributes, results, gr
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with the declarations, of all operations without names")
+	return cmd
+}
+
+// opsJSON prints the declarations of operations, of all without names, as one object.
+func opsJSON(out io.Writer, names []string) error {
+	type part struct {
+		Name    string `json:"name"`
+		Type    string `json:"type"`
+		Default string `json:"default,omitempty"`
+		Doc     string `json:"doc"`
+	}
+	type declaration struct {
+		Name       string   `json:"name"`
+		Version    int      `json:"version"`
+		Doc        string   `json:"doc"`
+		Operands   []part   `json:"operands"`
+		Attributes []part   `json:"attributes"`
+		Results    string   `json:"results"`
+		Regions    int      `json:"regions"`
+		Kind       string   `json:"kind"`
+		Gradient   string   `json:"gradient"`
+		Tolerance  string   `json:"tolerance"`
+		FLOPs      string   `json:"flops"`
+		Kernels    []string `json:"kernels"`
+	}
+	if len(names) == 0 {
+		names = opNames()
+	}
+	all := []declaration{}
+	for _, name := range names {
+		op := graph.LookupOp(name)
+		d := declaration{
+			Name: name, Version: max(op.Version, 1), Doc: strings.Join(strings.Fields(op.Doc), " "), Operands: []part{}, Attributes: []part{},
+			Results: resultsText(op), Regions: op.NumRegions, Kind: kindText(op), Gradient: gradientText(op),
+			FLOPs: flopsText(op), Kernels: []string{},
+		}
+		if !op.Props.Structural {
+			d.Tolerance = toleranceText(op)
+		}
+		for _, a := range op.Args {
+			d.Operands = append(d.Operands, part{Name: argName(a), Type: a.Types.String(), Doc: a.Doc})
+		}
+		for _, a := range op.Attrs {
+			p := part{Name: a.Name, Type: a.Kind.String(), Doc: a.Doc}
+			if a.Default != nil {
+				p.Default = attrText(a.Default)
+			}
+			d.Attributes = append(d.Attributes, p)
+		}
+		for _, k := range kernels.Rows(name) {
+			d.Kernels = append(d.Kernels, kernelText(k))
+		}
+		all = append(all, d)
+	}
+	return printJSON(out, map[string]any{"ops": all})
+}
+
+func argName(a graph.Arg) string {
+	if a.Variadic {
+		return a.Name + "..."
+	}
+	return a.Name
+}
+
+func resultsText(op *graph.Op) string {
+	results := strings.Join(op.Results, ", ")
+	if op.NumResults != nil {
+		results = strings.TrimPrefix(results+", as many as operands and attributes say", ", ")
+	}
+	return results
+}
+
+func kindText(op *graph.Op) string {
+	switch {
+	case op.IsComposite():
+		return "composite: its body over other operations gives its types and its meaning; it is decomposed unless a kernel computes it whole"
+	case op.Props.Structural:
+		return "structural: the compiler and the executor handle it themselves"
+	}
+	return strings.Join(kinds(op), ", ")
+}
+
+func gradientText(op *graph.Op) string {
+	switch {
+	case op.Grad != nil:
+		return "yes, a rule of its own"
+	case op.NoGrad != "":
+		return "none: " + op.NoGrad
+	case op.IsComposite():
+		return "yes, through its body"
+	}
+	return "handled by the compiler"
 }
 
 func opNames() []string {
@@ -113,11 +211,7 @@ func printOp(out io.Writer, op *graph.Op) error {
 	}
 	section("operands", len(op.Args))
 	for _, a := range op.Args {
-		name := a.Name
-		if a.Variadic {
-			name += "..."
-		}
-		fmt.Fprintf(w, "  %s\t%v\t%s\n", name, a.Types, a.Doc)
+		fmt.Fprintf(w, "  %s\t%v\t%s\n", argName(a), a.Types, a.Doc)
 	}
 	section("attributes", len(op.Attrs))
 	for _, a := range op.Attrs {
@@ -128,35 +222,15 @@ func printOp(out io.Writer, op *graph.Op) error {
 		fmt.Fprintf(w, "  %s\t%v\t%s\t%s\n", a.Name, a.Kind, def, a.Doc)
 	}
 	w.Flush()
-	results := strings.Join(op.Results, ", ")
-	if op.NumResults != nil {
-		results = strings.TrimPrefix(results+", as many as operands and attributes say", ", ")
-	}
 	fact := func(name, format string, args ...any) {
 		fmt.Fprintf(out, "\n%s\n%s\n", name, wrap(fmt.Sprintf(format, args...), "  "))
 	}
-	fact("results", "%s", results)
+	fact("results", "%s", resultsText(op))
 	if op.NumRegions > 0 {
 		fact("regions", "%d", op.NumRegions)
 	}
-	switch {
-	case op.IsComposite():
-		fact("kind", "composite: its body over other operations gives its types and its meaning; it is decomposed unless a kernel computes it whole")
-	case op.Props.Structural:
-		fact("kind", "structural: the compiler and the executor handle it themselves")
-	default:
-		fact("kind", "%s", strings.Join(kinds(op), ", "))
-	}
-	switch {
-	case op.Grad != nil:
-		fact("gradient", "yes, a rule of its own")
-	case op.NoGrad != "":
-		fact("gradient", "none: %s", op.NoGrad)
-	case op.IsComposite():
-		fact("gradient", "yes, through its body")
-	default:
-		fact("gradient", "handled by the compiler")
-	}
+	fact("kind", "%s", kindText(op))
+	fact("gradient", "%s", gradientText(op))
 	if !op.Props.Structural {
 		fact("tolerance", "%s", toleranceText(op))
 	}

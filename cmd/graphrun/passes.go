@@ -18,7 +18,7 @@ func init() { commands = append(commands, passesCommand) }
 
 func passesCommand() *cobra.Command {
 	var dump []string
-	var stats, checked bool
+	var stats, checked, asJSON bool
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "passes [MODEL|DIR|FILE.graph]",
@@ -28,29 +28,37 @@ func passesCommand() *cobra.Command {
 With a model it runs them and prints for each how many rewrites each rule made, how many nodes there are afterwards
 and how long it took. With --dump it prints the model's text before and after the passes named; "all" names every
 pass. With --check it evaluates the model, on inputs that it draws, before the first pass and after every one by the
-operations' references, and names the pass, the rewrite and the node that change what a function gives. --pass-limit N stops optional rewrites after N of them, which bisects a wrong result down to one rewrite.
+operations' references, and names the pass, the rewrite and the node that change what a function gives. --pass-limit N stops
+optional rewrites after N of them: bisect finds the one that makes a result wrong by itself.
 
 ` + modelHelp,
 		Example: `  graphrun passes
   graphrun passes lenet5
   graphrun passes mlp --dump autodiff
   graphrun passes lenet5 --check
-  graphrun passes model.graph --dump all --stats --pass-limit 10`,
+  graphrun passes mlp --dump all --stats --pass-limit 10
+  graphrun passes lenet5 --json`,
 		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
 			if len(args) == 0 {
 				for _, name := range []string{"dump", "stats", "check", "pass-limit"} {
 					if cmd.Flags().Changed(name) {
-						return usagef("passes: --%s: a model is missing", name)
+						return usagef("--%s: a model is missing", name)
 					}
 				}
+				if asJSON {
+					return passesJSON(out)
+				}
 				return printPasses(out)
+			}
+			if asJSON && len(dump) > 0 {
+				return usagef("--dump prints text: it does not go with --json")
 			}
 			var opts []compile.Option
 			if cmd.Flags().Changed("pass-limit") {
 				if limit < 0 {
-					return usagef("passes: --pass-limit %d: want 0 or more", limit)
+					return usagef("--pass-limit %d: want 0 or more", limit)
 				}
 				opts = append(opts, compile.PassLimit(limit))
 			}
@@ -61,28 +69,31 @@ operations' references, and names the pass, the rewrite and the node that change
 			case len(dump) > 0:
 				for _, name := range dump {
 					if compile.LookupPass(name) == nil {
-						return usagef("passes: --dump %s: there is no such pass: want all or some of %s", name, strings.Join(compile.PassNames(), ", "))
+						return usagef("--dump %s: there is no such pass: want all or some of %s", name, strings.Join(compile.PassNames(), ", "))
 					}
 				}
 				opts = append(opts, compile.Dump(out, dump...))
 			default:
 				stats = true
 			}
-			m, weights, err := loadModel(args[0])
+			m, err := openModel(args[0])
 			if err != nil {
 				return err
 			}
 			if checked {
-				if err := compile.Check(m, compile.Inputs{Variables: weights}, limits...); err != nil {
+				if err := compile.Check(m.module, compile.Inputs{Variables: m.weights}, limits...); err != nil {
 					return err
 				}
 			}
 			var rows []compile.RowStats
 			opts = append(opts, compile.Stats(&rows))
-			if _, err := compile.Compile(m, opts...); err != nil {
+			if _, err := compile.Compile(m.module, opts...); err != nil {
 				return err
 			}
-			if stats {
+			switch {
+			case asJSON:
+				return statsJSON(out, m.module.Name(), rows)
+			case stats:
 				return printStats(out, rows)
 			}
 			return nil
@@ -91,6 +102,7 @@ operations' references, and names the pass, the rewrite and the node that change
 	cmd.Flags().StringSliceVar(&dump, "dump", nil, `print the model's text before and after these passes ("all" for every pass)`)
 	cmd.Flags().BoolVar(&stats, "stats", false, "print what each pass did (the default without --dump)")
 	cmd.Flags().BoolVar(&checked, "check", false, "hold what the model computes after every pass against what it computed before")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.Flags().IntVar(&limit, "pass-limit", 0, "stop optional rewrites after this many (default no limit)")
 	return cmd
 }
@@ -110,6 +122,39 @@ func printPasses(out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// passesJSON prints the table of passes as one object.
+func passesJSON(out io.Writer) error {
+	type row struct {
+		Name  string   `json:"name"`
+		After []string `json:"after,omitempty"`
+		Doc   string   `json:"doc"`
+	}
+	var rows []row
+	for _, p := range compile.Passes {
+		rows = append(rows, row{p.Name, p.After, strings.Join(strings.Fields(p.Doc), " ")})
+	}
+	return printJSON(out, map[string]any{"passes": rows})
+}
+
+// statsJSON prints what passes did as one object.
+func statsJSON(out io.Writer, model string, rows []compile.RowStats) error {
+	type row struct {
+		Pass     string         `json:"pass"`
+		Nodes    int            `json:"nodes"`
+		Seconds  float64        `json:"seconds"`
+		Rewrites map[string]int `json:"rewrites"`
+	}
+	all := []row{}
+	for _, r := range rows {
+		rewrites := r.Rewrites
+		if rewrites == nil {
+			rewrites = map[string]int{}
+		}
+		all = append(all, row{r.Pass, r.Nodes, r.Time.Seconds(), rewrites})
+	}
+	return printJSON(out, map[string]any{"model": model, "passes": all})
 }
 
 func printStats(out io.Writer, rows []compile.RowStats) error {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/image/draw"
 
+	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
@@ -49,11 +50,14 @@ func readPicture(path string) (image.Image, error) {
 	return img, nil
 }
 
-// pictureTensor converts a picture to f32[1,channels,h,w] in [0, 1]: grey for one channel, red, green and blue for
+// pictureTensor converts a picture to f32[1,channels,h,w] as the model wants it: grey for one channel, red, green and blue for
 // three. It reports whether the picture had to be resized. Where the picture is transparent, black shows.
-func pictureTensor(img image.Image, channels, h, w int, invert bool) (t *value.Tensor, resized bool, err error) {
+func pictureTensor(img image.Image, pre artifact.Preprocess, channels, h, w int, invert bool) (t *value.Tensor, resized bool, err error) {
 	if channels != 1 && channels != 3 {
 		return nil, false, fmt.Errorf("a picture has 1 or 3 channels, the input has %d", channels)
+	}
+	if n := pre.Channels(); n != 0 && n != channels {
+		return nil, false, fmt.Errorf("the model says that its pictures are %s, and its input has %d channels", pre.Mode, channels)
 	}
 	at := image.Rect(0, 0, w, h)
 	resized = img.Bounds().Dx() != w || img.Bounds().Dy() != h
@@ -64,24 +68,29 @@ func pictureTensor(img image.Image, channels, h, w int, invert bool) (t *value.T
 	if err != nil {
 		return nil, false, err
 	}
-	// Grey pictures stay in 8 bits, so that a pixel is the byte of the file over 255, as in training.
-	pixels := h * w
+	light := func(v uint8) float32 {
+		if invert {
+			v = 255 - v
+		}
+		return float32(v)
+	}
+	// Grey pictures stay in 8 bits, so that a pixel is the byte of the file, as in training.
 	if channels == 1 {
 		grey := image.NewGray(at)
 		paint(grey, img, resized)
 		for i, v := range grey.Pix {
-			x[i] = scale(v, invert)
+			x[i] = light(v)
 		}
-		return t, resized, nil
-	}
-	rgb := image.NewRGBA(at)
-	paint(rgb, img, resized)
-	for i := range pixels {
-		for c := range channels {
-			x[c*pixels+i] = scale(rgb.Pix[4*i+c], invert)
+	} else {
+		rgb := image.NewRGBA(at)
+		paint(rgb, img, resized)
+		for i := range h * w {
+			for c := range channels {
+				x[c*h*w+i] = light(rgb.Pix[4*i+c])
+			}
 		}
 	}
-	return t, resized, nil
+	return t, resized, pre.Apply(x, channels)
 }
 
 func paint(dst draw.Image, src image.Image, resize bool) {
@@ -90,13 +99,6 @@ func paint(dst draw.Image, src image.Image, resize bool) {
 		return
 	}
 	draw.Draw(dst, dst.Bounds(), src, src.Bounds().Min, draw.Src)
-}
-
-func scale(v uint8, invert bool) float32 {
-	if invert {
-		v = 255 - v
-	}
-	return float32(v) / 255
 }
 
 func encodePNG(img image.Image) ([]byte, error) {

@@ -6,22 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/models/train"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/program"
 	"github.com/graphrun/graphrun/runtime/value"
 	"github.com/graphrun/graphrun/runtime/value/npy"
 )
@@ -30,19 +29,23 @@ func init() { commands = append(commands, runCommand) }
 
 // What the models' functions are called.
 const (
-	predictFunc  = "predict"
+	predictFunc  = artifact.PredictFunc
 	imageInput   = "image"
 	labelInput   = "label"
-	trainFunc    = "train"
-	evalFunc     = "eval"
+	trainFunc    = artifact.TrainFunc
+	evalFunc     = artifact.EvalFunc
 	logitsResult = "logits"
 )
 
 type runOptions struct {
-	dir    string
+	model  string
 	fn     string
-	inputs []string
-	invert bool
+	in     inputs
+	fetch  []string
+	expect string
+	close  closeness
+	out    string
+	seed   uint64
 	data   dataOptions
 	batch  int
 	json   bool
@@ -52,41 +55,88 @@ type runOptions struct {
 func runCommand() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run DIR --input NAME=FILE | --data DIR",
-		Short: "Run a saved model on a picture, on arrays, or on a test set",
-		Long: `run loads a model that train saved and runs one of its functions.
+		Use:   "run DIR|FILE.graph|MODEL",
+		Short: "Run a model on a picture, on arrays, or on a test set",
+		Long: `run loads a model and runs one of its functions: predict, or the only one, unless --func names another.
 
-An input is a picture (PNG, JPEG or GIF; made grey, resized to the size the model takes, and scaled to [0,1]), an
-array (.npy; its dtype may differ from the model's if every element can be converted exactly), or a list of numbers
-in brackets. With --data the model is evaluated on the test images of a data set; the accuracy does not depend on
---batch.`,
+An input is given as --input NAME=WHAT. WHAT is
+
+  picture.png      a picture (PNG, JPEG or GIF), resized to the size that the model takes and scaled as the model says
+  x.npy, x.npz     an array; its dtype may differ from the model's if every element can be converted exactly
+  [1, 2, 3]        a list; flat, it fills the input in order; [[1, 2], [3, 4]] has a shape of its own
+  0.5              a number, for an input of rank 0
+
+or all inputs come by name from one file, --feeds in.npz.
+
+--fetch NODE returns any value that the function computes, whatever the compiler fuses: it is named as in the model's text
+(%5 or 5, or a name that you gave it), or by its layer, for the layer's output (conv1). inspect --nodes lists all.
+
+--expect out.npz holds the results against the arrays of a file. Its names are those of results, and any that --fetch takes.
+The largest absolute and relative errors are printed; if an element is off by more than --atol + --rtol*|expected|, the command
+fails and says which of the named nodes, in the order of the declaration, is the first that diverges.
+
+With --data the model is evaluated on the test examples of a data set. What it answers does not depend on --batch.
+
+` + modelHelp,
 		Example: `  graphrun run lenet5 --input image=lenet5/sample.png
   graphrun run lenet5 --input image=photo.jpg --invert --json
-  graphrun run lenet5 --func eval --input image=x.npy --input label=[7]
-  graphrun run lenet5 --data mnist/ --batch 100`,
-		Args: exactArg("the directory of a saved model"),
+  graphrun run lenet5 --input image=lenet5/sample.png --fetch conv1 --fetch %5 -o out.npz
+  graphrun run lenet5 --input image=lenet5/sample.png --expect out.npz --rtol 1e-4
+  graphrun run lenet5 --func eval --input image=lenet5/sample.png --input label=[7]
+  graphrun run model.graph --func train --feeds batch.npz --seed 1
+  graphrun run lenet5 --data digits --limit 1000`,
+		Args: exactArg("the model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.dir = args[0]
-			switch {
-			case o.data.name == "" && len(o.inputs) == 0:
-				return usagef("run: nothing to run on: give --input NAME=FILE or --data DIR")
-			case o.data.name != "" && (len(o.inputs) > 0 || cmd.Flags().Changed("func")):
-				return usagef("run: --data evaluates the model, and goes with neither --input nor --func")
-			case o.batch < 1:
-				return usagef("run: --batch %d: want at least 1", o.batch)
+			o.model = args[0]
+			if err := o.valid(cmd); err != nil {
+				return err
 			}
 			return runRun(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.fn, "func", predictFunc, "the function to run")
-	f.StringArrayVar(&o.inputs, "input", nil, "`NAME=FILE`: what an input of the function takes; once per input")
-	f.BoolVar(&o.invert, "invert", false, "swap black and white in pictures: the models expect light on dark")
+	f.StringVar(&o.fn, "func", "", "the function to run (default predict, or the only one)")
+	f.StringArrayVar(&o.in.inputs, "input", nil, "`NAME=FILE`: what an input of the function takes; once per input")
+	f.StringVar(&o.in.feeds, "feeds", "", "`FILE.npz` with inputs by name")
+	f.BoolVar(&o.in.invert, "invert", false, "swap black and white in pictures: the models of train expect light on dark")
+	f.StringArrayVar(&o.fetch, "fetch", nil, "`NODE` to return besides the results; may be repeated")
+	f.StringVar(&o.expect, "expect", "", "`FILE.npz` to hold the results against")
+	o.close.flags(cmd)
+	f.StringVarP(&o.out, "output", "o", "", "`FILE.npz|FILE.npy` to write the results to")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the weights that are not stored, and of random operations")
 	o.data.flags(cmd, "")
 	f.IntVar(&o.batch, "batch", 100, "with --data, examples at a time")
-	f.BoolVar(&o.json, "json", false, "print JSON")
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	o.exec.flags(cmd)
 	return cmd
+}
+
+// valid checks how the flags go together.
+func (o *runOptions) valid(cmd *cobra.Command) error {
+	given := func(names ...string) string {
+		for _, name := range names {
+			if cmd.Flags().Changed(name) {
+				return name
+			}
+		}
+		return ""
+	}
+	if o.data.name != "" {
+		if name := given("input", "feeds", "invert", "func", "fetch", "expect", "output"); name != "" {
+			return usagef("--data evaluates the model on a test set: it does not go with --%s", name)
+		}
+		if o.batch < 1 {
+			return usagef("--batch %d: want at least 1", o.batch)
+		}
+		return nil
+	}
+	if name := given("limit", "batch"); name != "" {
+		return usagef("--%s goes with --data", name)
+	}
+	if o.out != "" && !isArrayFile(o.out) {
+		return usagef("--output %s: want a file named .npz or .npy", o.out)
+	}
+	return o.close.valid(cmd, o.expect)
 }
 
 func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
@@ -94,56 +144,215 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	saved, err := loadSaved(o.dir)
+	m, err := openModel(o.model)
 	if err != nil {
 		return err
-	}
-	prog, err := compile.Compile(saved.module, compileOpts...)
-	if err != nil {
-		return err
-	}
-	sess, err := runtime.NewSession(prog, o.exec.session(runtime.Weights(saved.weights))...)
-	if err != nil {
-		return err
-	}
-	checked := func(fn string, feeds map[string]value.Value) error {
-		if !o.exec.check {
-			return nil
-		}
-		return check(ctx, stderr, saved.module, compile.Inputs{Func: fn, Feeds: feeds, Variables: saved.weights}, compileOpts)
 	}
 	if o.data.name != "" {
-		return runEval(ctx, o, sess, checked, stdout)
+		return runEval(ctx, o, m, compileOpts, stdout, stderr)
 	}
-	feeds, notices, err := readInputs(prog, o.fn, o.inputs, o.invert)
+	f, err := m.function(o.fn)
+	if err != nil {
+		return err
+	}
+	if len(f.Params()) > 0 && len(o.in.inputs) == 0 && o.in.feeds == "" {
+		return usagef("nothing to run on: give --input %s=FILE or --data DIR", f.Params()[0].Node().ResultName(0))
+	}
+	feeds, notices, err := o.in.read(f, m.info)
+	if err != nil {
+		return err
+	}
+	var expected map[string]*value.Tensor
+	if o.expect != "" {
+		if expected, err = npy.ReadNPZ(o.expect); err != nil {
+			return fmt.Errorf("--expect: %w", err)
+		}
+	}
+	module, keys, err := fetching(m.module, f.Name(), o.model, o.fetch, expected)
+	if err != nil {
+		return err
+	}
+	if o.out != "" && isNPY(o.out) && len(module.LookupFunc(f.Name()).Results()) != 1 {
+		return usagef("--output %s: an .npy file holds one array, and there are %d results: write an .npz file", o.out, len(module.LookupFunc(f.Name()).Results()))
+	}
+	m.module = module
+	sess, err := m.session(o, compileOpts, stderr)
 	if err != nil {
 		return err
 	}
 	for _, n := range notices {
 		fmt.Fprintf(stderr, "graphrun: note: %s\n", n)
 	}
-	if err := checked(o.fn, feeds); err != nil {
-		return err
+	if o.exec.check {
+		in := compile.Inputs{Func: f.Name(), Feeds: feeds, Variables: sess.Variables()}
+		if err := check(ctx, stderr, module, in, compileOpts); err != nil {
+			return err
+		}
 	}
-	out, err := sess.Run(ctx, o.fn, feeds)
+	out, err := sess.Run(ctx, f.Name(), feeds)
 	if err != nil {
 		return err
 	}
-	return printResults(stdout, prog.Funcs[o.fn], out, saved.classes, o.json)
+	if o.out != "" {
+		if err := writeResults(o.out, out); err != nil {
+			return fmt.Errorf("--output: %w", err)
+		}
+	}
+	if expected != nil {
+		return printComparison(stdout, o, declaredIn(f), out, expected, keys)
+	}
+	return printResults(stdout, module.LookupFunc(f.Name()), out, m.classes, o.json)
 }
 
-func runEval(ctx context.Context, o runOptions, sess *runtime.Session, checked func(fn string, feeds map[string]value.Value) error, stdout io.Writer) error {
+// session compiles the model and starts a session. It says so if the weights are drawn.
+func (m *model) session(o runOptions, compileOpts []compile.Option, stderr io.Writer) (*runtime.Session, error) {
+	prog, err := compile.Compile(m.module, compileOpts...)
+	if err != nil {
+		return nil, err
+	}
+	if m.weights == nil && slices.ContainsFunc(m.module.Variables(), (*graph.Variable).Trainable) {
+		fmt.Fprintf(stderr, "graphrun: note: %s is not trained: its weights are drawn from seed %d\n", o.model, o.seed)
+	}
+	return runtime.NewSession(prog, o.exec.session(runtime.Seed(o.seed), runtime.Weights(m.weights))...)
+}
+
+// fetching returns a copy of a module in which a function has results more: the values that names stand for, of --fetch and of a
+// file of --expect. keys are the results that the names of the file stand for.
+func fetching(m *graph.Module, fn, model string, fetch []string, expected map[string]*value.Tensor) (c *graph.Module, keys map[string]string, err error) {
+	keys = map[string]string{}
+	if len(fetch)+len(expected) == 0 {
+		return m, keys, nil
+	}
+	c = m.Clone()
+	f := c.LookupFunc(fn)
+	d := declaredIn(f)
+	add := func(name string, v graph.Value) string {
+		key := strings.TrimPrefix(name, "%")
+		for slices.ContainsFunc(f.Results(), func(r graph.Result) bool { return r.Name == key && r.Value != v }) {
+			key = "node." + key
+		}
+		if !slices.ContainsFunc(f.Results(), func(r graph.Result) bool { return r.Name == key }) {
+			f.Return(key, v)
+		}
+		return key
+	}
+	for _, name := range fetch {
+		v, ok := d.find(name)
+		if !ok {
+			return nil, nil, usagef("--fetch %s: %s", name, d.unknown(name, model))
+		}
+		add(name, v)
+	}
+	for _, name := range slices.Sorted(maps.Keys(expected)) {
+		v, ok := d.find(name)
+		if !ok {
+			return nil, nil, fmt.Errorf("--expect: %s", d.unknown(name, model))
+		}
+		keys[name] = add(name, v)
+	}
+	return c, keys, c.Err()
+}
+
+func isNPY(file string) bool { return strings.EqualFold(filepath.Ext(file), ".npy") }
+
+// writeResults writes results to an .npz file, or the only one to an .npy file.
+func writeResults(file string, out map[string]value.Value) error {
+	arrays := map[string]*value.Tensor{}
+	var last *value.Tensor
+	for name, v := range out {
+		t, ok := v.(*value.Tensor)
+		if !ok {
+			return fmt.Errorf("result %s is a %s: files hold tensors only", name, graph.TypeOf(v))
+		}
+		arrays[name], last = t, t
+	}
+	return writeFile(file, func(w io.Writer) error {
+		if isNPY(file) {
+			return npy.Write(w, last)
+		}
+		return npy.WriteNPZ(w, arrays)
+	})
+}
+
+// comparison is how a result differs from what is expected of it.
+type comparison struct {
+	Name string `json:"name"`
+	Node string `json:"node"` // as in the model's text, with its op, layer and source line
+	difference
+	value graph.Value
+	err   error // the two cannot be compared
+}
+
+// printComparison holds results against what is expected of them. It fails if some are off.
+func printComparison(w io.Writer, o runOptions, d *declared, out map[string]value.Value, expected map[string]*value.Tensor, keys map[string]string) error {
+	var rows []comparison
+	for name, want := range expected {
+		c := comparison{Name: name}
+		c.value, _ = d.find(name)
+		c.Node = d.text(c.value)
+		if have, ok := out[keys[name]].(*value.Tensor); ok {
+			c.difference, c.err = compareArrays(have, want, o.close)
+		} else {
+			c.err = errors.New("it is no tensor")
+		}
+		rows = append(rows, c)
+	}
+	slices.SortFunc(rows, func(a, b comparison) int {
+		if k := before(a.value, b.value); k != 0 {
+			return k
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	for _, c := range rows {
+		if c.err != nil {
+			return fmt.Errorf("--expect %s: %s: %w", o.expect, c.Name, c.err)
+		}
+	}
+	first := slices.IndexFunc(rows, func(c comparison) bool { return c.Off > 0 })
+	if o.json {
+		doc := map[string]any{"function": d.f.Name(), "compare": rows, "ok": first < 0}
+		if first >= 0 {
+			doc["first"] = rows[first]
+		}
+		if err := printJSON(w, doc); err != nil {
+			return err
+		}
+	} else {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "NAME\tLARGEST ERROR\tRELATIVE\tOFF\tNODE")
+		for _, c := range rows {
+			fmt.Fprintf(t, "%s\t%.3g\t%.3g\t%d of %d\t%s\n", c.Name, float64(c.MaxAbs), float64(c.MaxRel), c.Off, c.Elements, c.Node)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	if first < 0 {
+		return nil
+	}
+	c := rows[first]
+	return fmt.Errorf("results are not what %s holds: %s: %s (allowed is %g + %g*|want|); the first node that diverges is %s",
+		o.expect, c.Name, c.difference, o.close.atol, o.close.rtol, c.Node)
+}
+
+func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.Option, stdout, stderr io.Writer) error {
+	sess, err := m.session(o, compileOpts, stderr)
+	if err != nil {
+		return err
+	}
 	ds, err := loadData(o.data.name, o.data)
 	if err != nil {
 		return err
 	}
 	testSet := ds.Test
-	feeds, err := firstExamples(testSet, o.batch)
-	if err != nil {
-		return err
-	}
-	if err := checked(evalFunc, feeds); err != nil {
-		return err
+	if o.exec.check {
+		feeds, err := firstExamples(testSet, o.batch)
+		if err != nil {
+			return err
+		}
+		if err := check(ctx, stderr, m.module, compile.Inputs{Func: evalFunc, Feeds: feeds, Variables: sess.Variables()}, compileOpts); err != nil {
+			return err
+		}
 	}
 	start := time.Now()
 	score, err := train.Evaluate(ctx, sess, testSet, o.batch)
@@ -159,130 +368,6 @@ func runEval(ctx context.Context, o runOptions, sess *runtime.Session, checked f
 	}
 	_, err = fmt.Fprintf(stdout, "test accuracy %s, test loss %.4f, %.0f samples/s\n", accuracyText(score.Correct, score.Samples), score.Loss, speed)
 	return err
-}
-
-// readInputs reads what the flags name=file give for the inputs of a function. Notices say what was done to fit a
-// picture to its input.
-func readInputs(prog *program.Program, fn string, args []string, invert bool) (feeds map[string]value.Value, notices []string, err error) {
-	f := prog.Funcs[fn]
-	if f == nil {
-		return nil, nil, usagef("run: --func %s: the model has no such function: want one of %s", fn, strings.Join(slices.Sorted(maps.Keys(prog.Funcs)), ", "))
-	}
-	var names []string
-	for _, p := range f.Inputs {
-		names = append(names, p.Name)
-	}
-	feeds = map[string]value.Value{}
-	env := map[string]graph.Dim{}
-	for _, arg := range args {
-		name, file, ok := strings.Cut(arg, "=")
-		if !ok || name == "" || file == "" {
-			return nil, nil, usagef("run: --input %s: want NAME=FILE, such as %s=picture.png", arg, imageInput)
-		}
-		i := slices.Index(names, name)
-		if i < 0 {
-			return nil, nil, usagef("run: --input %s: %s has no such input: want %s", arg, fn, strings.Join(names, ", "))
-		}
-		if feeds[name] != nil {
-			return nil, nil, usagef("run: --input %s: %s is given twice", arg, name)
-		}
-		t, notice, err := readInput(f.Inputs[i].Type, file, invert)
-		if err == nil {
-			if graph.Unify(f.Inputs[i].Type, graph.TypeOf(t), env) != nil {
-				err = fmt.Errorf("wrong shape: want %s, have %s", f.Inputs[i].Type, graph.TypeOf(t))
-			}
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("--input %s: %w", name, err)
-		}
-		if notice != "" {
-			notices = append(notices, notice)
-		}
-		feeds[name] = t
-	}
-	for _, p := range f.Inputs {
-		if feeds[p.Name] == nil {
-			return nil, nil, usagef("run: %s needs --input %s=FILE, which is %s", fn, p.Name, p.Type)
-		}
-	}
-	return feeds, notices, nil
-}
-
-// readInput reads one input of a type from a file, or from a list in brackets.
-func readInput(want graph.Type, file string, invert bool) (t *value.Tensor, notice string, err error) {
-	tt, ok := want.(graph.TensorType)
-	if !ok {
-		return nil, "", fmt.Errorf("it is a %s: only tensors can be given", want)
-	}
-	if strings.HasPrefix(file, "[") {
-		t, err = parseList(tt, file)
-		return t, "", err
-	}
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil, "", fmt.Errorf("there is no file %s", file)
-	}
-	if strings.EqualFold(filepath.Ext(file), ".npy") {
-		if t, err = npy.ReadFile(file); err != nil {
-			return nil, "", err
-		}
-		if t, err = value.CastExactly(t, tt.DType); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", file, err)
-		}
-		return t, "", nil
-	}
-	// A picture: channels and sizes must be known, and are all that it can fill.
-	var sizes [3]int
-	if tt.DType != graph.F32 || tt.Rank() != 4 {
-		return nil, "", fmt.Errorf("it is %s, which a picture cannot fill: want f32[N,C,H,W]; give an array in .npy", tt)
-	}
-	for i := range sizes {
-		n, ok := tt.Shape[i+1].Int()
-		if !ok {
-			return nil, "", fmt.Errorf("it is %s, which leaves the size of the picture open; give an array in .npy", tt)
-		}
-		sizes[i] = int(n)
-	}
-	img, err := readPicture(file)
-	if err != nil {
-		return nil, "", err
-	}
-	t, resized, err := pictureTensor(img, sizes[0], sizes[1], sizes[2], invert)
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", file, err)
-	}
-	if resized {
-		notice = fmt.Sprintf("%s was resized from %d x %d to %d x %d pixels", file, img.Bounds().Dx(), img.Bounds().Dy(), sizes[2], sizes[1])
-	}
-	return t, notice, nil
-}
-
-// parseList reads a flat list of elements; an axis whose size is open takes as many as there are.
-func parseList(tt graph.TensorType, text string) (*value.Tensor, error) {
-	count := strings.Count(text, ",") + 1
-	if strings.TrimSpace(strings.Trim(text, "[]")) == "" {
-		count = 0
-	}
-	shape := make([]int, tt.Rank())
-	open, known := -1, 1
-	for i, d := range tt.Shape {
-		n, ok := d.Int()
-		switch {
-		case ok:
-			shape[i] = int(n)
-			known *= int(n)
-		case open >= 0:
-			return nil, fmt.Errorf("it is %s, with more than one open size; give an array in .npy", tt)
-		default:
-			open = i
-		}
-	}
-	if open >= 0 {
-		if known == 0 || count%known != 0 {
-			return nil, fmt.Errorf("%d elements do not make up %s", count, tt)
-		}
-		shape[open] = count / known
-	}
-	return value.ParseElements(tt.DType, shape, text)
 }
 
 // classification is what logits say about one example.
@@ -336,10 +421,10 @@ func className(classes []string, i int) string {
 	return fmt.Sprint(i)
 }
 
-func printResults(w io.Writer, f *program.Func, out map[string]value.Value, classes []string, asJSON bool) error {
+func printResults(w io.Writer, f *graph.Func, out map[string]value.Value, classes []string, asJSON bool) error {
 	rows := classify(out, classes)
 	if asJSON {
-		doc := map[string]any{"function": f.Name}
+		doc := map[string]any{"function": f.Name()}
 		results := map[string]any{}
 		for name, v := range out {
 			results[name] = jsonValue(v)
@@ -350,7 +435,7 @@ func printResults(w io.Writer, f *program.Func, out map[string]value.Value, clas
 		}
 		return printJSON(w, doc)
 	}
-	for _, o := range f.Outputs {
+	for _, o := range f.Results() {
 		if o.Name == logitsResult && rows != nil {
 			for i, c := range rows {
 				if len(rows) > 1 {
@@ -407,8 +492,9 @@ func jsonValue(v value.Value) any {
 	return doc
 }
 
+// printJSON prints a document on one line.
 func printJSON(w io.Writer, doc any) error {
 	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
 	return enc.Encode(doc)
 }

@@ -402,10 +402,11 @@ func (o *trainOptions) load() (*graph.Module, map[string]*value.Tensor, error) {
 			return m, nil, err
 		}
 	}
-	m, weights, err := loadModel(o.model)
+	saved, err := openPath(o.model)
 	if err != nil {
 		return nil, nil, err
 	}
+	m, weights := saved.module, saved.weights
 	if o.optimizer == "" && o.lr > 0 {
 		v := m.LookupVariable("lr")
 		if v == nil {

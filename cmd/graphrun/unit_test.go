@@ -162,7 +162,7 @@ func TestPictureTensor(t *testing.T) {
 	grey.SetGray(5, 5, color.Gray{Y: 51})
 	grey.SetGray(6, 5, color.Gray{Y: 255})
 	elems := func(img image.Image, channels, h, w int, invert bool) ([]float32, bool) {
-		x, resized, err := pictureTensor(img, channels, h, w, invert)
+		x, resized, err := pictureTensor(img, artifact.Preprocess{Scale: 1. / 255}, channels, h, w, invert)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestPictureTensor(t *testing.T) {
 	if got, _ := elems(red, 3, 1, 1, false); !slices.Equal(got, []float32{1, 0, 0}) {
 		t.Errorf("colours: %v", got)
 	}
-	if _, _, err := pictureTensor(red, 2, 1, 1, false); err == nil {
+	if _, _, err := pictureTensor(red, artifact.Preprocess{}, 2, 1, 1, false); err == nil {
 		t.Error("two channels: want an error")
 	}
 }

@@ -6,39 +6,74 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/graphrun/graphrun/graph"
 )
 
 func init() { commands = append(commands, versionCommand) }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version of graphrun and of Go",
-		Example: "  graphrun version",
-		Args:    noArgs,
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of graphrun and of Go",
+		Long:  `version prints the version of graphrun, the revision that it was built from, the version of Go, and the system.`,
+		Example: `  graphrun version
+  graphrun version --json`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), currentBuild())
+			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText())
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
 }
 
-// versionText says which graphrun this is: a release installed with go install has a module version, a build in a
-// clone a revision, if Go recorded it.
-func versionText() string {
-	version, revision, dirty := "(devel)", "", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				revision = " " + s.Value[:min(12, len(s.Value))]
-			case s.Key == "vcs.modified" && s.Value == "true":
-				dirty = " with changes"
-			}
+// build says which graphrun this is: a release installed with go install has a module version, a build in a clone a revision, if Go
+// recorded it.
+type build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Modified bool   `json:"modified"` // there were changes beside the revision
+	Format   int    `json:"format"`   // of the models that are written
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+}
+
+func currentBuild() build {
+	b := build{Version: "(devel)", Format: graph.FormatVersion, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	if info.Main.Version != "" {
+		b.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Revision = s.Value
+		case "vcs.modified":
+			b.Modified = s.Value == "true"
 		}
 	}
-	return fmt.Sprintf("graphrun %s%s%s %s %s/%s", version, revision, dirty, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return b
+}
+
+// versionText is the build on one line.
+func versionText() string {
+	b := currentBuild()
+	text := "graphrun " + b.Version
+	if b.Revision != "" {
+		text += " " + b.Revision[:min(12, len(b.Revision))]
+	}
+	if b.Modified {
+		text += " with changes"
+	}
+	return fmt.Sprintf("%s %s %s/%s", text, b.Go, b.OS, b.Arch)
 }
