@@ -78,10 +78,11 @@ func curves(h train.History) []plot.Panel {
 	}
 	panels := []plot.Panel{losses}
 	if accuracy.X != nil {
-		right := plot.Panel{Title: "accuracy", Percent: true, Series: []plot.Series{accuracy}}
+		right := plot.Panel{Title: "accuracy", Percent: true}
 		if top.X != nil {
 			right.Series = append(right.Series, top)
 		}
+		right.Series = append(right.Series, accuracy) // the last one's value is written out
 		panels = append(panels, right)
 	}
 	return panels
