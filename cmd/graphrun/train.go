@@ -50,6 +50,8 @@ type trainOptions struct {
 	minDelta   float64
 	save       string // "" for the usual
 	topK       int
+	clipNorm   float64
+	clipValue  float64
 	out        string
 	resume     bool
 	every      string
@@ -109,6 +111,8 @@ is evaluated once, at the end.
 	f.IntVar(&o.batch, "batch", 64, "examples per step")
 	f.StringVar(&o.optimizer, "optimizer", "", "one of "+strings.Join(optimizerNames(), ", ")+" (default "+defaultOptimizer+", or that of a saved model)")
 	f.Float64Var(&o.lr, "lr", 0, "learning rate (default "+strconv.FormatFloat(defaultLR, 'g', -1, 64)+", or that of a saved model)")
+	f.Float64Var(&o.clipNorm, "clip-norm", 0, "scale gradients so that the `norm` of all together is at most this (default they are not)")
+	f.Float64Var(&o.clipValue, "clip-value", 0, "limit each element of the gradients to plus or minus this `number` (default they are not)")
 	f.StringVar(&o.schedule, "schedule", "constant", "how the learning rate changes: one of "+strings.Join(scheduleNames(), ", ")+", with parameters as in cosine:to=0.01,warmup=1")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the first weights, of dropout and of the order of the examples")
 	f.Float64Var(&o.validation, "validation", 0, "`share` of the training set to hold out and evaluate epochs on, such as 0.1")
@@ -133,8 +137,11 @@ var unsettled = []string{"out", "resume", "checkpoint-every", "mem-budget", "wor
 // Flags that a resumed training may change.
 var changeable = []string{"epochs", "patience", "min-delta", "save"}
 
-// modelSetting is what settings call the argument.
-const modelSetting = "MODEL"
+// What settings call the argument, and what the optimizer is called.
+const (
+	modelSetting = "MODEL"
+	howSetting   = "HOW"
+)
 
 // settings are what a checkpoint keeps of the command line.
 func (o *trainOptions) settings(flags *pflag.FlagSet) map[string]string {
@@ -181,6 +188,10 @@ func (o *trainOptions) validate(flags *pflag.FlagSet) error {
 		return usagef("--batch %d: want at least 1", o.batch)
 	case flags.Changed("lr") && !(o.lr > 0):
 		return usagef("--lr %v: want a number above 0", o.lr)
+	case flags.Changed("clip-norm") && !(o.clipNorm > 0):
+		return usagef("--clip-norm %v: want a number above 0", o.clipNorm)
+	case flags.Changed("clip-value") && !(o.clipValue > 0):
+		return usagef("--clip-value %v: want a number above 0", o.clipValue)
 	case !(o.validation >= 0 && o.validation < 1):
 		return usagef("--validation %v: want a share of the training set, such as 0.1", o.validation)
 	case o.monitor != string(train.MonitorLoss) && o.monitor != string(train.MonitorAccuracy):
@@ -290,6 +301,14 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 			return fmt.Errorf("--validation: %w", err)
 		}
 		cfg.Train, cfg.Validation = rest, part
+	}
+	if from == nil {
+		if cfg.Weights, report.how, err = o.optimize(m, cfg.Weights); err != nil {
+			return err
+		}
+		cfg.Settings[howSetting] = report.how
+	} else {
+		report.how = from.Settings[howSetting]
 	}
 	bar := newProgress(stderr)
 	cfg.OnStep = bar.step
@@ -406,18 +425,10 @@ func (o *trainOptions) load() (*graph.Module, map[string]*value.Tensor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	m, weights := saved.module, saved.weights
-	if o.optimizer == "" && o.lr > 0 {
-		v := m.LookupVariable("lr")
-		if v == nil {
-			return nil, nil, usagef("--lr: %s has no variable lr: give it an optimizer with --optimizer", o.model)
-		}
-		if weights == nil {
-			weights = map[string]*value.Tensor{}
-		}
-		weights["lr"] = value.Scalar(o.lr)
+	if info, err := os.Stat(o.model); err == nil && !info.IsDir() {
+		saved.weights = nil // a text is trained from its initializers, though weights lie beside it
 	}
-	return m, weights, nil
+	return saved.module, saved.weights, nil
 }
 
 // parseBytes reads a size such as 512MB or 1.5GiB.
@@ -674,7 +685,10 @@ func parameters(m *graph.Module) int {
 }
 
 // trainReport prints what train does, as lines for people.
-type trainReport struct{ out io.Writer }
+type trainReport struct {
+	out io.Writer
+	how string // by which optimizer
+}
 
 func (r *trainReport) line(format string, args ...any) { fmt.Fprintf(r.out, format, args...) }
 
@@ -690,11 +704,8 @@ func (r *trainReport) start(o *trainOptions, m *graph.Module, ds *datasets, cfg 
 	if cfg.Test != nil {
 		sets += fmt.Sprintf(" and %d test", cfg.Test.Len())
 	}
-	how := orElse(o.optimizer, defaultOptimizer)
-	if o.optimizer == "" && (isPath(o.model) || !slices.Contains(modelNames(), o.model)) {
-		how = "the model's own optimizer"
-	}
-	if lr := t.Session().Variable("lr"); lr != nil && lr.Len() == 1 {
+	how := r.how
+	if lr := t.Session().Variable("lr"); lr != nil && lr.Len() == 1 && !t.Resumed() {
 		how += fmt.Sprintf(", learning rate %g", lr.Float64s()[0])
 	}
 	if o.schedule != "constant" {
@@ -722,6 +733,10 @@ func (r *trainReport) epoch(e train.Epoch, epochs int) {
 }
 
 func (r *trainReport) interrupted(o *trainOptions, res *train.Result) {
+	if res.Kept >= 0 {
+		r.line("stopped while the test set was evaluated; to go on: graphrun train --resume --out %s\n", o.out)
+		return
+	}
 	r.line("stopped in epoch %d after step %d of %d; to go on: graphrun train --resume --out %s\n",
 		len(res.History)+1, res.Step, res.StepsPerEpoch, o.out)
 }
