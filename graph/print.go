@@ -24,12 +24,18 @@ type PrintOptions struct {
 	// returns true, the caller keeps the tensor under that name and the text holds name and sha256
 	// only. Equal tensors have equal names and may be offered again.
 	External func(name string, t *value.Tensor) bool
+	// Editable leaves out numbers of values that are sizes or other integers of the module too: a text in which a
+	// layer's 84 stands for nothing else can be edited by search and replace.
+	Editable bool
 }
 
 // Print writes the text form of m. Parse reads it back as an equal module, or reports the faults that
 // Verify finds in m.
 func Print(w io.Writer, m *Module, opt PrintOptions) error {
 	p := &printer{w: bufio.NewWriter(w), opt: opt}
+	if opt.Editable {
+		p.taken = integers(m)
+	}
 	p.module(m)
 	return p.w.Flush() // the first error of all writes
 }
@@ -47,7 +53,7 @@ func (f *Func) String() string {
 		} else {
 			p.put("func @", f.name)
 		}
-		p.function(f, nameValues(f), "", "")
+		p.function(f, p.nameValues(f), "", "")
 		p.put("\n")
 	})
 }
@@ -57,7 +63,7 @@ func (f *Func) String() string {
 func (n *Node) String() string {
 	return printed(PrintOptions{}, func(p *printer) {
 		p.brief = true
-		p.node(n, nameValues(n.fn), "")
+		p.node(n, p.nameValues(n.fn), "")
 	})
 }
 
@@ -74,6 +80,7 @@ type printer struct {
 	opt     PrintOptions
 	brief   bool
 	scratch []byte
+	taken   map[string]bool // numbers that no value gets
 }
 
 // put writes strings one after the other.
@@ -85,11 +92,11 @@ func (p *printer) put(parts ...string) {
 
 // ValueNames returns what every value of f, parameters included, is called in the text, without the %: the user's name, or a
 // number. Numbers count the values without a name in the order of the text, so they are other ones after a change of f.
-func (f *Func) ValueNames() map[Value]string { return nameValues(f) }
+func (f *Func) ValueNames() map[Value]string { return (&printer{}).nameValues(f) }
 
 // nameValues names every value of f: the user's name, or a number in the order of the text. Regions are
 // closed, so each has numbers of its own.
-func nameValues(f *Func) map[Value]string {
+func (p *printer) nameValues(f *Func) map[Value]string {
 	if f == nil {
 		return nil
 	}
@@ -99,7 +106,9 @@ func nameValues(f *Func) map[Value]string {
 		for i := range n.types {
 			name := n.ResultName(i)
 			if name == "" {
-				name = strconv.Itoa(next)
+				for name = strconv.Itoa(next); p.taken[name]; name = strconv.Itoa(next) {
+					next++
+				}
 				next++
 			}
 			names[Value{n, i}] = name
@@ -112,6 +121,55 @@ func nameValues(f *Func) map[Value]string {
 		add(n)
 	}
 	return names
+}
+
+// integers returns the integers in the types and attributes of m, as they are printed.
+func integers(m *Module) map[string]bool {
+	found := map[string]bool{}
+	words := func(text string) {
+		for _, w := range strings.FieldsFunc(text, func(r rune) bool { return r < '0' || r > '9' }) {
+			found[w] = true
+		}
+	}
+	ofType := func(t Type) { eachDim(t, func(d Dim) { words(d.String()) }) }
+	var ofFunc func(f *Func)
+	ofFunc = func(f *Func) {
+		for _, n := range f.params {
+			ofType(n.types[0])
+		}
+		for _, n := range f.nodes {
+			for _, t := range n.types {
+				ofType(t)
+			}
+			for _, a := range n.attrs {
+				switch x := a.Value.(type) {
+				case int64:
+					words(strconv.FormatInt(x, 10))
+				case []int64:
+					for _, k := range x {
+						words(strconv.FormatInt(k, 10))
+					}
+				case []Dim:
+					ofType(TensorType{Shape: x})
+				case Type:
+					ofType(x)
+				}
+			}
+			for _, r := range n.regions {
+				ofFunc(r)
+			}
+		}
+	}
+	for _, v := range m.vars {
+		ofType(v.typ)
+		if v.init != nil {
+			ofFunc(v.init)
+		}
+	}
+	for _, f := range m.funcs {
+		ofFunc(f)
+	}
+	return found
 }
 
 func (p *printer) module(m *Module) {
@@ -127,7 +185,7 @@ func (p *printer) module(m *Module) {
 	}
 	for _, f := range m.funcs {
 		p.put("\nfunc @", f.name)
-		p.function(f, nameValues(f), "", "")
+		p.function(f, p.nameValues(f), "", "")
 		p.put("\n")
 	}
 }
@@ -143,7 +201,7 @@ func (p *printer) variable(v *Variable) {
 	p.loc(v.pos, "")
 	if v.init != nil {
 		p.put(" = init")
-		p.functionAt(v.init, v.pos, nameValues(v.init), "", "")
+		p.functionAt(v.init, v.pos, p.nameValues(v.init), "", "")
 	}
 	p.put("\n")
 }
@@ -228,7 +286,7 @@ func (p *printer) node(n *Node, names map[Value]string, indent string) {
 			p.put("(...)")
 			continue
 		}
-		p.functionAt(r, n.pos, nameValues(r), indent, n.scope)
+		p.functionAt(r, n.pos, p.nameValues(r), indent, n.scope)
 	}
 	for i, a := range n.attrs {
 		if i == 0 {

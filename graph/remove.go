@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// DropUpdates takes back the updates of f that drop reports, and removes the nodes that only they needed, names included. Nodes that nothing
-// needed before stay, as does what they need.
+// DropUpdates takes back the updates of f that drop reports, and removes the nodes that only they needed, names
+// included. Nodes that nothing needed before stay, as does what they need.
 func (f *Func) DropUpdates(drop func(Update) bool) {
 	roots := make([]Value, 0, len(f.results)+len(f.updates))
 	for _, r := range f.results {
@@ -82,8 +82,8 @@ func (f *Func) needs(vals []Value) []bool {
 	return needed
 }
 
-// RemoveVariable takes a variable out of the module. One that a function reads or updates stays, and the error, a *Diagnostic, says which and
-// where.
+// RemoveVariable takes a variable out of the module. One that a function reads or updates stays, and the error, a
+// *Diagnostic, says which and where.
 func (m *Module) RemoveVariable(v *Variable) error {
 	at := slices.Index(m.vars, v)
 	if v == nil || at < 0 {
@@ -106,7 +106,8 @@ func (m *Module) RemoveVariable(v *Variable) error {
 	return nil
 }
 
-// RemoveFunc takes a function out of the module. One that another function calls stays, and the error, a *Diagnostic, says which and where.
+// RemoveFunc takes a function out of the module. One that another function calls stays, and the error, a *Diagnostic,
+// says which and where.
 func (m *Module) RemoveFunc(f *Func) error {
 	at := slices.Index(m.funcs, f)
 	if f == nil || at < 0 {

@@ -20,8 +20,8 @@ func modelNames() []string { return zoo.Names() }
 
 func optimizerNames() []string { return slices.Sorted(slices.Values(optim.Names())) }
 
-// buildModel declares a model of the zoo.
-func buildModel(name, optimizer string, lr float64) (*graph.Module, error) {
+// buildModel declares a model of the zoo. Further options say what it is fed and how many classes it tells apart.
+func buildModel(name, optimizer string, lr float64, opts ...zoo.Option) (*graph.Module, error) {
 	model, ok := zoo.Lookup(name)
 	if !ok {
 		return nil, usagef("there is no model %q%s", name, didYouMean(name, modelNames()))
@@ -30,7 +30,8 @@ func buildModel(name, optimizer string, lr float64) (*graph.Module, error) {
 	if err != nil {
 		return nil, usagef("--optimizer %s: want one of %s", optimizer, strings.Join(optimizerNames(), ", "))
 	}
-	return model.Build(zoo.Optimizer(opt)), nil
+	m := model.Build(append([]zoo.Option{zoo.Optimizer(opt)}, opts...)...)
+	return m, m.Err()
 }
 
 // modelList says what each model of the zoo is.

@@ -1,11 +1,3 @@
-// Package artifact stores models: a directory with a module as text and its tensors as safetensors.
-//
-//	model.graph        the module, with positions (see graph.Print)
-//	model.safetensors  the variables' values under their names, which are those of a PyTorch state_dict, and
-//	                   the constants of more than 64 elements under names that start with "const."
-//
-// The text holds the checksum of every constant that it leaves out. Variables carry none, so that
-// weights may be replaced by others of the same types, for instance from Python.
 package artifact
 
 import (

@@ -75,7 +75,8 @@ func copyDir(t *testing.T, from, to string) {
 	}
 }
 
-// save writes version n and calls after, with a copy of the directory, after each operation on a file: what a crash there leaves.
+// save writes version n and calls after, with a copy of the directory, after each operation on a file: what a crash
+// there leaves.
 func save(t *testing.T, dir string, n int, after func(dir string)) {
 	t.Helper()
 	m, weights := version(t, n)
@@ -89,8 +90,8 @@ func save(t *testing.T, dir string, n int, after func(dir string)) {
 	}
 }
 
-// TestSaveCrashes ends Save after each of its operations on files, over an older model of other variables. Load must find the old model or
-// the new one, and in what is left, another Save must do the same, whenever it ends.
+// TestSaveCrashes ends Save after each of its operations on files, over an older model of other variables. Load must
+// find the old model or the new one, and in what is left, another Save must do the same, whenever it ends.
 func TestSaveCrashes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
 	m, weights := version(t, 1)
@@ -125,7 +126,8 @@ func TestSaveCrashes(t *testing.T) {
 	}
 }
 
-// tidy reports whether the files of a directory are the two, and what killed Saves have left unfinished under names of their own.
+// tidy reports whether the files of a directory are the two, and what killed Saves have left unfinished under names of
+// their own.
 func tidy(t *testing.T, dir string) bool {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

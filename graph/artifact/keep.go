@@ -9,9 +9,10 @@ import (
 	"github.com/graphrun/graphrun/graph"
 )
 
-// Keep returns a smaller model for those who only call some functions, such as a service that predicts: without the other functions, unless those
-// that stay call them, and without the variables that none left reads or updates, such as an optimizer's state. What the model says
-// of itself stays as far as it still holds. a is unchanged; tensors are shared with it.
+// Keep returns a smaller model for those who only call some functions, such as a service that predicts: without the
+// other functions, unless those that stay call them, and without the variables that none left reads or updates, such as
+// an optimizer's state. What the model says of itself stays as far as it still holds. a is unchanged; tensors are
+// shared with it.
 func Keep(a *Artifact, funcs ...string) (*Artifact, error) {
 	m := a.Module.Clone()
 	var names []string

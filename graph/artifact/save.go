@@ -30,11 +30,12 @@ var fileChanged = func() {}
 // Save writes m and the values of its variables to dir, which it creates if need be. Every trainable
 // variable needs a value; others, such as an optimizer's moments, may do without.
 //
-// Load finds the old model or the new one, whole, whatever ends Save when: a crash, a kill, a full disk. Both files are written and synced under
-// names of their own. Then model.safetensors.next and model.graph.next appear, in this order, and with the second of them the new model is the one
-// that Load reads. At last they take the places of the old files, the weights first. Where a crash leaves
-// a model.graph.next, Load reads it with the weights that go with it, and the next Save puts things in order. A Load that runs beside a
-// Save begins anew if the text has changed meanwhile. Two Saves to one directory at the same time are not for this.
+// Load finds the old model or the new one, whole, whatever ends Save when: a crash, a kill, a full disk. Both files are
+// written and synced under names of their own. Then model.safetensors.next and model.graph.next appear, in this order,
+// and with the second of them the new model is the one that Load reads. At last they take the places of the old files,
+// the weights first. Where a crash leaves a model.graph.next, Load reads it with the weights that go with it, and the
+// next Save puts things in order. A Load that runs beside a Save begins anew if the text has changed meanwhile. Two
+// Saves to one directory at the same time are not for this.
 func Save(dir string, m *graph.Module, weights map[string]*value.Tensor) error {
 	if err := save(dir, m, weights); err != nil {
 		return fmt.Errorf("save %s: %w", dir, err)

@@ -43,10 +43,10 @@ func ReadWeights(r io.Reader, m *graph.Module) (map[string]*value.Tensor, error)
 	return w, nil
 }
 
-// MatchWeights returns the tensors that are values of m's variables, by their names, which are those of a PyTorch state_dict. The error, one
-// line, names all that are missing, of another type, or of no variable. Variables that need no value are the state of optimizers, random keys
-// and counters: a session initializes them. Tensors need no variable if they are stored constants ("const.") or, as PyTorch's layers
-// always have them, counters "num_batches_tracked".
+// MatchWeights returns the tensors that are values of m's variables, by their names, which are those of a PyTorch
+// state_dict. The error, one line, names all that are missing, of another type, or of no variable. Variables that need
+// no value are the state of optimizers, random keys and counters: a session initializes them. Tensors need no variable
+// if they are stored constants ("const.") or, as PyTorch's layers always have them, counters "num_batches_tracked".
 func MatchWeights(m *graph.Module, tensors map[string]*value.Tensor) (map[string]*value.Tensor, error) {
 	matched := map[string]*value.Tensor{}
 	var missing, wrong, unknown []string
@@ -93,8 +93,8 @@ func some(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// StateDict returns the values that a state_dict of the same layers in PyTorch has: of all variables but an optimizer's state and random
-// keys.
+// StateDict returns the values that a state_dict of the same layers in PyTorch has: of all variables but an optimizer's
+// state and random keys.
 func (a *Artifact) StateDict() map[string]*value.Tensor {
 	dict := map[string]*value.Tensor{}
 	for _, v := range a.Module.Variables() {

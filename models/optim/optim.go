@@ -1,13 +1,3 @@
-// Package optim holds optimizers. An optimizer is part of the graph: Minimize adds the gradients of a loss, the rule's
-// state as variables, and the updates of weights and state to the loss's function, so that one run of the function is one
-// training step:
-//
-//	train.Return("loss", loss)
-//	optim.Adam(1e-3).Minimize(loss)
-//
-// The rules are PyTorch's, in its order of operations. State has the dtype of its weight and the name that PyTorch's
-// optimizers give it, below the weight's: "fc1.weight.adam.exp_avg". What all weights share is computed in f64: the
-// learning rate, a variable "lr" that a schedule may set between steps, and the number of steps, i64 "adam.step".
 package optim
 
 import (
@@ -133,15 +123,15 @@ func ScheduleMomentum() Option {
 // learning rate is then "name.lr". For all optimizers.
 func Name(name string) Option { return Option{"Name", func(o *Optimizer) { o.name = name }} }
 
-// ClipNorm scales the gradients of all weights together so that the norm of all their elements is at most max: by max/(norm+1e-6) where that is
-// below 1 (torch.nn.utils.clip_grad_norm_). It comes before WeightDecay, and after ClipValue if both are given. For all optimizers; max is finite
-// and above 0.
+// ClipNorm scales the gradients of all weights together so that the norm of all their elements is at most max: by
+// max/(norm+1e-6) where that is below 1 (torch.nn.utils.clip_grad_norm_). It comes before WeightDecay, and after
+// ClipValue if both are given. For all optimizers; max is finite and above 0.
 func ClipNorm(max float64) Option {
 	return Option{"ClipNorm", func(o *Optimizer) { o.clipNorm = o.wantAbove0("ClipNorm", max) }}
 }
 
-// ClipValue limits each element of the gradients to [-max, max] (torch.nn.utils.clip_grad_value_). It comes before WeightDecay. For all
-// optimizers; max is finite and above 0.
+// ClipValue limits each element of the gradients to [-max, max] (torch.nn.utils.clip_grad_value_). It comes before
+// WeightDecay. For all optimizers; max is finite and above 0.
 func ClipValue(max float64) Option {
 	return Option{"ClipValue", func(o *Optimizer) { o.clipValue = o.wantAbove0("ClipValue", max) }}
 }

@@ -8,18 +8,18 @@ import (
 	"github.com/graphrun/graphrun/graph"
 )
 
-// Replace derives a new step of training from the loss that a function of m returns, a float of rank 0: it takes out the updates of the
-// optimizer that is there with its state, and lets opt minimize the loss instead. It needs the graph alone, so that a model
-// loaded from text can go on with another optimizer:
+// Replace derives a new step of training from the loss that a function of m returns, a float of rank 0: it takes out
+// the updates of the optimizer that is there with its state, and lets opt minimize the loss instead. It needs the graph
+// alone, so that a model loaded from text can go on with another optimizer:
 //
 //	err := optim.Replace(a.Module, "train", "loss", optim.SGD(0.01, optim.Momentum(0.9)))
 //
-// Weights that the function updated before are those that opt trains; where it updated none, all that the loss depends on. Updates of
-// variables that are neither trainable nor an optimizer's state stay: running statistics, counters of random draws. opt starts anew,
-// also where it is of the kind that was there.
+// Weights that the function updated before are those that opt trains; where it updated none, all that the loss depends
+// on. Updates of variables that are neither trainable nor an optimizer's state stay: running statistics, counters of
+// random draws. opt starts anew, also where it is of the kind that was there.
 //
-// It is an error if there is no such function or result, if opt is faulty, or if something else needs the state that would go, such as another
-// function that reads the learning rate. m is unchanged then.
+// It is an error if there is no such function or result, if opt is faulty, or if something else needs the state that
+// would go, such as another function that reads the learning rate. m is unchanged then.
 func Replace(m *graph.Module, fn, result string, opt *Optimizer) error {
 	err := m.Err()
 	if opt == nil || opt.own == nil {

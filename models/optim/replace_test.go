@@ -56,8 +56,8 @@ func replaceable() map[string]*optim.Optimizer {
 	}
 }
 
-// TestReplace replaces every optimizer, in modules that were declared and in ones read from text of both format versions. What comes must be the
-// module that is declared with the new optimizer from the start.
+// TestReplace replaces every optimizer, in modules that were declared and in ones read from text of both format
+// versions. What comes must be the module that is declared with the new optimizer from the start.
 func TestReplace(t *testing.T) {
 	parse := func(text string) *graph.Module {
 		m, err := graph.Parse("m.graph", []byte(text), graph.ParseOptions{})
@@ -183,7 +183,8 @@ func TestReplaceFaults(t *testing.T) {
 	}
 }
 
-// clipped runs a step of w -= gradient for a loss whose gradients are 3*k by a and 4*k by b, and returns how far the weights moved.
+// clipped runs a step of w -= gradient for a loss whose gradients are 3*k by a and 4*k by b, and returns how far the
+// weights moved.
 func clipped(t *testing.T, dt graph.DType, k float64, opts ...optim.Option) []float64 {
 	t.Helper()
 	m := graph.NewModule("m")

@@ -1,14 +1,3 @@
-// Package zoo holds models that are ready to train: each is declared with package nn, as one would do it oneself.
-//
-//	model, ok := zoo.Lookup("lenet5")
-//	m := model.Build(zoo.Optimizer(optim.Adam(1e-3)))
-//
-// A module of the zoo has three functions over the same weights. With image of f32[N,1,28,28] and label of i64[N], unless Input and
-// Classes say otherwise:
-//
-//	predict(image)       returns logits, f32[N,10]
-//	train(image, label)  returns loss, f32[], and updates the weights
-//	eval(image, label)   returns loss, f32[], correct, the i64[] number of right predictions, and logits
 package zoo
 
 import (
@@ -31,12 +20,13 @@ type Model struct {
 	Name string
 	// Doc is one sentence on the model and its source.
 	Doc string
-	// Input is the shape of one example, without the batch, that the model is built for unless the option Input gives another.
+	// Input is the shape of one example, without the batch, that the model is built for unless the option Input gives
+	// another.
 	Input []int
 	// Classes is the number of classes, unless the option Classes gives another.
 	Classes int
-	// Net returns the layers for examples of a shape and a number of classes, new ones each time. The error says which shapes
-	// the model takes.
+	// Net returns the layers for examples of a shape and a number of classes, new ones each time. The error says which
+	// shapes the model takes.
 	Net func(input []int, classes int) (nn.Layer, error)
 }
 
@@ -81,8 +71,8 @@ func SoftmaxRegression(input []int, classes int) (nn.Layer, error) {
 	return nn.Sequential(nn.Flatten(), nn.Named("fc", nn.Linear(elements(input), classes))), nil
 }
 
-// MLP returns the layers of a perceptron with one hidden layer of 128 ReLUs, on examples of any shape. Variables: fc1.weight, fc1.bias,
-// fc2.weight and fc2.bias.
+// MLP returns the layers of a perceptron with one hidden layer of 128 ReLUs, on examples of any shape. Variables:
+// fc1.weight, fc1.bias, fc2.weight and fc2.bias.
 func MLP(input []int, classes int) (nn.Layer, error) {
 	return nn.Sequential(nn.Flatten(), nn.Named("fc1", nn.Linear(elements(input), 128)), nn.ReLU(), nn.Named("fc2", nn.Linear(128, classes))), nil
 }
@@ -96,7 +86,8 @@ func elements(shape []int) int {
 }
 
 // LeNet5 returns the layers of LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998) as it is taught today, with ReLUs, max
-// pooling and full connections, on images [C,H,W] of at least 12 x 12. Variables: weight and bias of conv1, conv2, fc1, fc2 and fc3.
+// pooling and full connections, on images [C,H,W] of at least 12 x 12. Variables: weight and bias of conv1, conv2, fc1,
+// fc2 and fc3.
 func LeNet5(input []int, classes int) (nn.Layer, error) {
 	const least = 12 // leaves one position behind the second pooling
 	if len(input) != 3 || input[1] < least || input[2] < least {
@@ -130,8 +121,8 @@ func Optimizer(opt *optim.Optimizer) Option { return func(o *options) { o.optimi
 // DType sets the dtype of images and weights; f32 unless given.
 func DType(dt graph.DType) Option { return func(o *options) { o.dtype = dt } }
 
-// Input sets the shape of one example, without the batch, such as 3, 32, 32 for [C,H,W]; the model's Input unless given. Sizes are at
-// least 1, and there is at least one. Each model says in Build's faults which shapes it takes.
+// Input sets the shape of one example, without the batch, such as 3, 32, 32 for [C,H,W]; the model's Input unless
+// given. Sizes are at least 1, and there is at least one. Each model says in Build's faults which shapes it takes.
 func Input(shape ...int) Option { return func(o *options) { o.input = slices.Clone(shape) } }
 
 // Classes sets the number of classes, at least 2; the model's Classes unless given.
@@ -143,8 +134,8 @@ const (
 	maxClasses = 1 << 20
 )
 
-// Build declares the model's module. Faults, such as those of an optimizer's options or of a shape that the model cannot take, are on the
-// module: its Err returns them, and so does compile.Compile.
+// Build declares the model's module. Faults, such as those of an optimizer's options or of a shape that the model
+// cannot take, are on the module: its Err returns them, and so does compile.Compile.
 func (m *Model) Build(opts ...Option) *graph.Module {
 	o := options{dtype: graph.F32, input: m.Input, classes: m.Classes}
 	for _, set := range opts {

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/models/optim"
+	"github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/npy"
+	"github.com/graphrun/graphrun/runtime/value/safetensors"
+)
+
+func init() { commands = append(commands, convertCommand) }
+
+type convertOptions struct {
+	model     string
+	out       string
+	funcs     []string
+	weights   string
+	optimizer string
+	lr        float64
+	seed      uint64
+	json      bool
+}
+
+// What convert writes, by the extension of --out.
+const (
+	artifactFormat    = "artifact" // a directory
+	graphFormat       = "graph"
+	safetensorsFormat = "safetensors"
+	npzFormat         = "npz"
+)
+
+func convertCommand() *cobra.Command {
+	var o convertOptions
+	cmd := &cobra.Command{
+		Use:   "convert MODEL -o OUT",
+		Short: "Write a model in another form: as text, as weights, smaller, or with another optimizer",
+		Long: `convert reads a model and writes it again. What --out is called says how:
+
+  OUT              a directory with model.graph and model.safetensors, as train saves it
+  OUT.graph        the graph alone, as text to read and edit, with all its constants
+  OUT.safetensors  the weights alone, under the names that a PyTorch state_dict has them; without an optimizer's state
+  OUT.npz          the same for NumPy
+
+--optimizer takes the optimizer out of the function train, with its state, and derives a new step from the loss that the model names.
+--weights takes the weights from a file of either kind, such as a state_dict of PyTorch: names and shapes must be the model's. --func
+keeps some functions and what they need: predict is what a service has to load. Weights that are in no file are drawn from --seed.
+
+` + modelHelp,
+		Example: `  graphrun convert lenet5 -o lenet5.graph
+  graphrun convert trained -o weights.safetensors
+  graphrun convert trained -o serve --func predict
+  graphrun convert trained -o again --optimizer sgd --lr 0.01
+  graphrun convert lenet5 -o mine --weights pytorch.safetensors`,
+		Args: exactArg("a model"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.model = args[0]
+			switch {
+			case o.out == "":
+				return usagef("--out is missing: give a directory, or a file FILE.graph, FILE.safetensors or FILE.npz")
+			case cmd.Flags().Changed("lr") && o.optimizer == "":
+				return usagef("--lr goes with --optimizer: want one of %s", strings.Join(optimizerNames(), ", "))
+			case !(o.lr > 0):
+				return usagef("--lr %v: want a number above 0", o.lr)
+			}
+			return runConvert(o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.out, "out", "o", "", "`FILE` or directory to write")
+	f.StringSliceVar(&o.funcs, "func", nil, "keep these functions, as in predict,eval, and what they need (default all)")
+	f.StringVar(&o.weights, "weights", "", "take the weights from `FILE`, .safetensors or .npz")
+	f.StringVar(&o.optimizer, "optimizer", "", "train with another one: "+strings.Join(optimizerNames(), ", "))
+	f.Float64Var(&o.lr, "lr", defaultLR, "learning rate of --optimizer")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of weights that are in no file, as that of a session")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	return cmd
+}
+
+func runConvert(o convertOptions, stdout, stderr io.Writer) error {
+	format, err := outFormat(o.out)
+	if err != nil {
+		return err
+	}
+	a, err := loadArtifact(o.model)
+	if err != nil {
+		return err
+	}
+	if o.optimizer != "" {
+		if err := replaceOptimizer(a, o.optimizer, o.lr); err != nil {
+			return err
+		}
+	}
+	if o.weights != "" {
+		if err := readWeights(a, o.weights); err != nil {
+			return err
+		}
+	}
+	if len(o.funcs) > 0 {
+		for _, name := range o.funcs {
+			if a.Module.LookupFunc(name) == nil {
+				return usagef("--func %s: the model has no such function: want some of %s", name, strings.Join(funcNames(a.Module), ", "))
+			}
+		}
+		if a, err = artifact.Keep(a, o.funcs...); err != nil {
+			return err
+		}
+	}
+	if format == graphFormat {
+		if len(a.Weights) > 0 {
+			fmt.Fprintf(stderr, "graphrun: note: %s is the graph alone: its weights are not in it\n", o.out)
+		}
+	} else if err := drawMissing(a, o.seed); err != nil {
+		return err
+	}
+	if err := writeModel(a, o.out, format); err != nil {
+		return err
+	}
+	return printConverted(stdout, o, a, format)
+}
+
+// outFormat says what to write to a path.
+func outFormat(path string) (string, error) {
+	info, err := os.Stat(path)
+	isDir := err == nil && info.IsDir()
+	ext := strings.ToLower(filepath.Ext(path))
+	format := map[string]string{".graph": graphFormat, ".safetensors": safetensorsFormat, ".npz": npzFormat}[ext]
+	switch {
+	case isDir && format != "":
+		return "", fmt.Errorf("--out %s: want a file, this is a directory", path)
+	case format != "":
+		if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("--out %s: there is no directory %s", path, filepath.Dir(path))
+		}
+		return format, nil
+	case isDir || strings.HasSuffix(filepath.ToSlash(path), "/") || ext == "":
+		if err == nil && !isDir {
+			return "", fmt.Errorf("--out %s: want a directory, this is a file", path)
+		}
+		return artifactFormat, nil
+	}
+	return "", usagef("--out %s: want a directory, or a file FILE.graph, FILE.safetensors or FILE.npz; a directory %s/ is written with the slash", path, path)
+}
+
+// loadArtifact returns what an argument names as an artifact; one without weights if there are none.
+func loadArtifact(arg string) (*artifact.Artifact, error) {
+	m, err := openModel(arg)
+	if err != nil {
+		return nil, err
+	}
+	a := &artifact.Artifact{Module: m.module, Weights: map[string]*value.Tensor{}}
+	maps.Copy(a.Weights, m.weights)
+	return a, nil
+}
+
+// replaceOptimizer derives another step of training, and forgets the state of the optimizer that was there.
+func replaceOptimizer(a *artifact.Artifact, name string, lr float64) error {
+	opt, err := optim.New(name, lr)
+	if err != nil {
+		return usagef("--optimizer %s: want one of %s", name, strings.Join(optimizerNames(), ", "))
+	}
+	info, err := artifact.InfoOf(a.Module)
+	if err != nil {
+		return err
+	}
+	if info.Loss == "" {
+		return fmt.Errorf(`--optimizer: the model does not say which result is its loss: add a line such as meta "loss" = "%s/loss" to its text`, trainFunc)
+	}
+	before := map[string]*graph.Variable{}
+	for _, v := range a.Module.Variables() {
+		before[v.Name()] = v
+	}
+	fn, result := info.LossResult()
+	if err := optim.Replace(a.Module, fn, result, opt); err != nil {
+		return fmt.Errorf("--optimizer: %w", err)
+	}
+	maps.DeleteFunc(a.Weights, func(name string, _ *value.Tensor) bool { return a.Module.LookupVariable(name) != before[name] })
+	return nil
+}
+
+// readWeights takes weights from a file.
+func readWeights(a *artifact.Artifact, path string) error {
+	var tensors map[string]*value.Tensor
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--weights: there is no file %s", path)
+	} else if err == nil && info.IsDir() {
+		return fmt.Errorf("--weights %s: want a file .safetensors or .npz, this is a directory", path)
+	}
+	switch ext := strings.ToLower(filepath.Ext(path)); ext {
+	case ".safetensors":
+		file, err := safetensors.Open(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+		if err != nil {
+			return fmt.Errorf("--weights: %w", err)
+		}
+		tensors = file.Tensors
+	case ".npz":
+		arrays, err := npy.ReadNPZ(path)
+		if err != nil {
+			return fmt.Errorf("--weights: %w", err)
+		}
+		tensors = arrays
+	default:
+		return usagef("--weights %s: want a file .safetensors or .npz", path)
+	}
+	weights, err := artifact.MatchWeights(a.Module, tensors)
+	if err != nil {
+		return fmt.Errorf("--weights %s: %w", path, err)
+	}
+	maps.Copy(a.Weights, weights)
+	return nil
+}
+
+// drawMissing gives a value to variables without one if weights are among them, as a session does.
+func drawMissing(a *artifact.Artifact, seed uint64) error {
+	missing := func(v *graph.Variable) bool { return a.Weights[v.Name()] == nil && v.Trainable() }
+	if !slices.ContainsFunc(a.Module.Variables(), missing) {
+		return nil
+	}
+	prog, err := compile.Compile(a.Module)
+	if err != nil {
+		return err
+	}
+	sess, err := runtime.NewSession(prog, runtime.Seed(seed), runtime.Weights(a.Weights))
+	if err != nil {
+		return err
+	}
+	a.Weights = sess.Variables()
+	return nil
+}
+
+func writeModel(a *artifact.Artifact, path, format string) error {
+	switch format {
+	case graphFormat:
+		return writeFile(path, func(w io.Writer) error { return graph.Print(w, a.Module, graph.PrintOptions{Editable: true}) })
+	case safetensorsFormat:
+		var tensors []safetensors.Named
+		dict := a.StateDict()
+		for _, name := range slices.Sorted(maps.Keys(dict)) {
+			tensors = append(tensors, safetensors.Named{Name: name, Tensor: dict[name]})
+		}
+		return writeFile(path, func(w io.Writer) error { return safetensors.Write(w, tensors, map[string]string{"format": "pt"}) })
+	case npzFormat:
+		return writeFile(path, func(w io.Writer) error { return npy.WriteNPZ(w, a.StateDict()) })
+	}
+	return artifact.Save(path, a.Module, a.Weights)
+}
+
+func printConverted(w io.Writer, o convertOptions, a *artifact.Artifact, format string) error {
+	weights, params := 0, 0
+	for _, v := range a.Module.Variables() {
+		if v.Trainable() {
+			n, _ := v.Type().NumElements().Int()
+			weights++
+			params += int(n)
+		}
+	}
+	names := funcNames(a.Module)
+	if o.json {
+		return printJSON(w, map[string]any{"out": o.out, "format": format, "functions": names, "weights": weights, "parameters": params})
+	}
+	text := fmt.Sprintf("%s: %d weights, %d parameters", o.out, weights, params)
+	if format == artifactFormat || format == graphFormat {
+		text = fmt.Sprintf("%s: functions %s; %d weights, %d parameters", o.out, strings.Join(names, ", "), weights, params)
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
