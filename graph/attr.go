@@ -2,7 +2,6 @@ package graph
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -78,6 +77,8 @@ func kindOf(v any) AttrKind {
 type Attrs []Attr
 
 // Get returns the value of an attribute, nil if there is none.
+//
+//go:noinline
 func (a Attrs) Get(name string) any {
 	for i := range a {
 		if a[i].Name == name {
@@ -100,6 +101,8 @@ func (a Attrs) Bool(name string) bool { v, _ := a.Get(name).(bool); return v }
 func (a Attrs) Str(name string) string { v, _ := a.Get(name).(string); return v }
 
 // Ints returns an ints attribute as ints.
+//
+//go:noinline
 func (a Attrs) Ints(name string) []int {
 	v, _ := a.Get(name).([]int64)
 	out := make([]int, len(v))
@@ -119,6 +122,8 @@ func (a Attrs) DType(name string) DType { v, _ := a.Get(name).(DType); return v 
 func (a Attrs) Dims(name string) []Dim { v, _ := a.Get(name).([]Dim); return v }
 
 // Sizes returns a dims attribute whose dims are constant, as they are whenever a node is evaluated.
+//
+//go:noinline
 func (a Attrs) Sizes(name string) []int {
 	dims := a.Dims(name)
 	out := make([]int, len(dims))
@@ -151,7 +156,11 @@ func (a Attrs) With(name string, v any) Attrs {
 }
 
 func sortAttrs(a Attrs) Attrs {
-	slices.SortFunc(a, func(x, y Attr) int { return strings.Compare(x.Name, y.Name) })
+	for i := range a { // they are few
+		for k := i; k > 0 && a[k].Name < a[k-1].Name; k-- {
+			a[k], a[k-1] = a[k-1], a[k]
+		}
+	}
 	return a
 }
 

@@ -23,6 +23,8 @@ type failure string
 
 // Failf refuses the node. The message says what was wanted and what came: "inner dimensions differ: x is
 // f32[N,784], w is f32[512,256]". It does not return.
+//
+//go:noinline
 func (c *InferCtx) Failf(format string, args ...any) {
 	panic(failure(fmt.Sprintf(format, args...)))
 }

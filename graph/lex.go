@@ -41,6 +41,7 @@ func (l *lexer) attempt(read func()) (fault *syntaxError) {
 	return nil
 }
 
+//go:noinline
 func (l *lexer) failf(format string, args ...any) {
 	panic(&syntaxError{l.line, fmt.Sprintf(format, args...)})
 }

@@ -162,6 +162,8 @@ func (v Value) Type() Type {
 }
 
 // TensorType returns the type of v if it is a tensor.
+//
+//go:noinline
 func (v Value) TensorType() (TensorType, bool) {
 	t, ok := v.Type().(TensorType)
 	return t, ok
@@ -174,12 +176,16 @@ func (v Value) DType() DType {
 }
 
 // Shape returns the dims of a tensor value, nil for others; the slice must not be modified.
+//
+//go:noinline
 func (v Value) Shape() []Dim {
 	t, _ := v.TensorType()
 	return t.Shape
 }
 
 // Rank returns the number of axes of a tensor value, 0 for others.
+//
+//go:noinline
 func (v Value) Rank() int { return len(v.Shape()) }
 
 // Named gives v a name, which text, messages, DOT and `--fetch` use, and returns v. Names are unique

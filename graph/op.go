@@ -3,7 +3,6 @@ package graph
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 )
@@ -227,7 +226,8 @@ var registry struct {
 
 // Register adds an op to the registry after checking its declaration: a name in snake case that is free,
 // a doc, results, either Body or both Infer and Ref, either Grad or NoGrad (a composite may leave out
-// both), samples, and a reason for a tolerance above 4 ulp. Modules outside this one may register ops.
+// both), samples, and a reason for a tolerance above 4 ulp. What samples hold is left to the test of the op, as start-up is paid by
+// every program. Modules outside this one may register ops.
 func Register(op *Op) error {
 	if err := validate(op); err != nil {
 		return fmt.Errorf("register op %q: %w", op.Name, err)
@@ -269,7 +269,7 @@ func Ops() []*Op {
 	for _, op := range registry.ops {
 		all = append(all, op)
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	slices.SortFunc(all, func(a, b *Op) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -312,41 +312,29 @@ func validate(op *Op) error {
 			return fmt.Errorf("%s", c.msg)
 		}
 	}
-	names := map[string]bool{}
+	taken := func(name string, args, attrs int) bool { // by one of the first args and attrs
+		return slices.ContainsFunc(op.Args[:args], func(a Arg) bool { return a.Name == name }) ||
+			slices.ContainsFunc(op.Attrs[:attrs], func(a AttrSpec) bool { return a.Name == name })
+	}
 	for i, a := range op.Args {
-		if a.Name == "" || names[a.Name] || a.Types == 0 {
+		if a.Name == "" || taken(a.Name, i, 0) || a.Types == 0 {
 			return fmt.Errorf("operand %d needs a name of its own and Types", i)
 		}
 		if a.Variadic && i != len(op.Args)-1 {
 			return fmt.Errorf("operand %q is variadic but not last", a.Name)
 		}
-		names[a.Name] = true
 	}
-	for _, a := range op.Attrs {
-		if a.Name == "" || names[a.Name] || a.Kind == 0 || a.Doc == "" {
+	for i, a := range op.Attrs {
+		if a.Name == "" || taken(a.Name, len(op.Args), i) || a.Kind == 0 || a.Doc == "" {
 			return fmt.Errorf("attribute %q needs a name of its own, a Kind and a Doc", a.Name)
 		}
 		if a.Default != nil && kindOf(a.Default) != a.Kind {
 			return fmt.Errorf("attribute %q: the default is a %T, not of kind %v", a.Name, a.Default, a.Kind)
 		}
-		names[a.Name] = true
 	}
 	for _, i := range op.InPlace {
 		if i < 0 || i >= len(op.Args) {
 			return fmt.Errorf("InPlace names operand %d of %d", i, len(op.Args))
-		}
-	}
-	for i, s := range op.Sample {
-		for _, f := range s.In {
-			t, err := ParseType(f.Type)
-			if err != nil {
-				return fmt.Errorf("sample %d: %w", i, err)
-			}
-			if tt, ok := t.(TensorType); ok {
-				if _, ok := tt.ConstShape(); !ok {
-					return fmt.Errorf("sample %d: %s has a symbolic dim", i, f.Type)
-				}
-			}
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
@@ -84,6 +83,8 @@ type printer struct {
 }
 
 // put writes strings one after the other.
+//
+//go:noinline
 func (p *printer) put(parts ...string) {
 	for _, s := range parts {
 		p.w.WriteString(s)
@@ -446,6 +447,6 @@ func ExternalName(t *value.Tensor, sum string) string {
 
 // sha256Hex is the checksum of a tensor's bytes, little-endian and row-major.
 func sha256Hex(t *value.Tensor) string {
-	sum := sha256.Sum256(t.Bytes())
+	sum := sha256Sum(t.Bytes())
 	return hex.EncodeToString(sum[:])
 }

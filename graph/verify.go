@@ -343,6 +343,7 @@ func (v *verifier) faultf(pos Pos, what, format string, args ...any) {
 	v.faults = append(v.faults, &Diagnostic{Pos: pos, Op: what, Msg: msg})
 }
 
+//go:noinline
 func (v *verifier) node(n *Node, format string, args ...any) {
 	what := "node"
 	if n.op != nil {

@@ -97,6 +97,8 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 // Mul returns a*b, broadcast; dtypes are promoted as PyTorch's are.
+//
+//go:noinline
 func Mul(a, b Operand) Value { return binary("mul", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{

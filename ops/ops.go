@@ -20,11 +20,15 @@ func emit(name string, in []Value, attrs ...graph.Attr) []Value {
 }
 
 // emit1 is emit for an op of one result.
+//
+//go:noinline
 func emit1(name string, in []Value, attrs ...graph.Attr) Value {
 	return emit(name, in, attrs...)[0]
 }
 
 // attr pairs a name with an attribute value of its kind.
+//
+//go:noinline
 func attr(name string, v any) graph.Attr {
 	switch x := v.(type) {
 	case int:

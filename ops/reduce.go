@@ -537,6 +537,8 @@ func eachLane(shape []int, axis int, visit func(at, stride, n int)) {
 }
 
 // normAxis counts a negative axis from the end; one out of range is left for the type rule to refuse.
+//
+//go:noinline
 func normAxis(axis int, x Value) int {
 	if rank := x.Rank(); axis < 0 && axis >= -rank {
 		return axis + rank

@@ -107,6 +107,8 @@ var overflow = &node{text: overflowText}
 func overflowDim() Dim { return Dim{n: overflow} }
 
 // Const returns the constant n.
+//
+//go:noinline
 func Const(n int64) Dim { return Dim{c: n} }
 
 // Sym returns the symbol with the given name. It panics if the name is not one
@@ -195,6 +197,8 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // Int returns the value of d and whether d is a constant. The value is 0 if d
 // is not a constant.
+//
+//go:noinline
 func (d Dim) Int() (int64, bool) {
 	if d.n != nil {
 		return 0, false

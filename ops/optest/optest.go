@@ -158,7 +158,10 @@ func (s *sample) values() ([]value.Value, error) {
 		if !ok {
 			return nil, fmt.Errorf("operand %d: samples are tensors, have %s", i, t)
 		}
-		shape, _ := tt.ConstShape()
+		shape, ok := tt.ConstShape()
+		if !ok {
+			return nil, fmt.Errorf("operand %d: sizes of samples are numbers, have %s", i, t)
+		}
 		if f.Values != "" {
 			if in[i], err = value.ParseElements(tt.DType, shape, f.Values); err != nil {
 				return nil, fmt.Errorf("operand %d: %w", i, err)

@@ -2,43 +2,26 @@ package kernels
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func init() {
-	register(&Kernel{Op: "gather", DTypes: wide, Match: indexed, Bind: func(s *Spec) (Func, error) {
-		return bySize(s.OutTypes[0].DType, func() (Func, error) { return gather[uint8](s), nil },
-			func() (Func, error) { return gather[uint16](s), nil },
-			func() (Func, error) { return gather[uint32](s), nil },
-			func() (Func, error) { return gather[uint64](s), nil })
-	}})
-	register(&Kernel{Op: "gather_elements", DTypes: wide, Match: indexed, Bind: func(s *Spec) (Func, error) {
-		return bySize(s.OutTypes[0].DType, func() (Func, error) { return gatherElements[uint8](s), nil },
-			func() (Func, error) { return gatherElements[uint16](s), nil },
-			func() (Func, error) { return gatherElements[uint32](s), nil },
-			func() (Func, error) { return gatherElements[uint64](s), nil })
-	}})
-	for op, rows := range map[string]map[graph.DType]binder{
-		"index_add": wrapping(indexAdd[float32], indexAdd[float64],
-			indexAdd[uint8], indexAdd[uint16], indexAdd[uint32], indexAdd[uint64]),
-		"scatter_add": wrapping(scatterAdd[float32], scatterAdd[float64],
-			scatterAdd[uint8], scatterAdd[uint16], scatterAdd[uint32], scatterAdd[uint64]),
-	} {
-		for d, bind := range rows {
-			register(&Kernel{Op: op, DTypes: graph.DTypes(d), Match: indexed, InPlace: []int{0}, Bind: bind})
-		}
-	}
-	perDType("pad_mode_grad", nil, wrapping(padModeGrad[float32], padModeGrad[float64],
-		padModeGrad[uint8], padModeGrad[uint16], padModeGrad[uint32], padModeGrad[uint64]))
-	register(&Kernel{Op: "dim_size", DTypes: graph.AnyDType, Bind: func(s *Spec) (Func, error) {
-		shape := sizesOf(s.InTypes[0])
-		n := int64(shape[axisOf(s, len(shape))])
-		return func(c *Call) error { elems[int64](c.Out[0])[0] = n; return nil }, nil
-	}})
+	register(&Kernel{Op: "gather", DTypes: wide, Match: indexed, Bind: bindGather})
+	register(&Kernel{Op: "gather_elements", DTypes: wide, Match: indexed, Bind: bindGatherElements})
+	register(&Kernel{Op: "index_add", DTypes: countables, Match: indexed, InPlace: []int{0}, Bind: bindIndexAdd})
+	register(&Kernel{Op: "scatter_add", DTypes: countables, Match: indexed, InPlace: []int{0}, Bind: bindScatterAdd})
+	register(&Kernel{Op: "pad_mode_grad", DTypes: countables, Bind: bindPadModeGrad})
+	register(&Kernel{Op: "dim_size", DTypes: graph.AnyDType, Bind: bindDimSize})
 	register(&Kernel{Op: "iota", DTypes: graph.AnyDType, Match: countable, Bind: bindIota})
+}
+
+func bindDimSize(s *Spec) (Func, error) {
+	shape := sizesOf(s.InTypes[0])
+	n := int64(shape[axisOf(s, len(shape))])
+	return func(c *Call) error { elems[int64](c.Out[0])[0] = n; return nil }, nil
 }
 
 // indexed matches ops whose second operand holds i32 or i64.
@@ -81,26 +64,26 @@ func count(t graph.TensorType) int {
 	return n
 }
 
-func gather[T word](s *Spec) Func {
-	shape := sizesOf(s.InTypes[0])
+func bindGather(s *Spec) (Func, error) {
+	shape, size := sizesOf(s.InTypes[0]), sizeOf(s.InTypes[0].DType)
 	axis := axisOf(s, len(shape))
 	outer, inner := around(shape, axis)
 	n, picks := shape[axis], count(s.InTypes[1])
 	read := positions(s, picks, n)
 	var at []int
 	run := inRanges(outer*picks, 4+inner/4, func(c *Call, _, lo, hi int) {
-		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
-		o, j := lo/max(picks, 1), lo%max(picks, 1)
-		for i := lo; i < hi; i++ {
-			from := (o*n + at[j]) * inner
+		x, y := c.In[0].Bytes(), c.Out[0].Bytes()
+		for lo < hi {
+			o, j := lo/picks, lo%picks
+			places, from := at[j:j+min(picks-j, hi-lo)], x[o*n*inner*size:]
 			if inner == 1 {
-				y[i] = x[from]
+				pick(size, y[lo*size:], from, places, 1, 0)
 			} else {
-				copy(y[i*inner:][:inner], x[from:])
+				for i, k := range places {
+					copy(y[(lo+i)*inner*size:][:inner*size], from[k*inner*size:])
+				}
 			}
-			if j++; j == picks {
-				o, j = o+1, 0
-			}
+			lo += len(places)
 		}
 	})
 	return func(c *Call) (err error) {
@@ -108,7 +91,7 @@ func gather[T word](s *Spec) Func {
 			return err
 		}
 		return run(c)
-	}
+	}, nil
 }
 
 // takeOver makes the result a copy of operand 0, unless it has that one's storage.
@@ -119,10 +102,10 @@ func takeOver(c *Call) {
 	}
 }
 
-// indexAdd adds in the order of the indices. Threads share the elements of a part, not the parts.
-func indexAdd[T portable.Number](s *Spec) (Func, error) {
-	shape := sizesOf(s.InTypes[0])
-	axis := axisOf(s, len(shape))
+// bindIndexAdd adds in the order of the indices. Threads share the elements of a part, not the parts.
+func bindIndexAdd(s *Spec) (Func, error) {
+	shape, d := sizesOf(s.InTypes[0]), s.InTypes[0].DType
+	axis, size := axisOf(s, len(shape)), sizeOf(d)
 	outer, inner := around(shape, axis)
 	n, picks := shape[axis], count(s.InTypes[1])
 	read := positions(s, picks, n)
@@ -130,15 +113,12 @@ func indexAdd[T portable.Number](s *Spec) (Func, error) {
 	strips := (inner + strip - 1) / strip
 	var at []int
 	run := inRanges(outer*strips, picks*min(inner, strip)/2, func(c *Call, _, lo, hi int) {
-		u, y := elems[T](c.In[2]), elems[T](c.Out[0])
+		u, y := c.In[2].Bytes(), c.Out[0].Bytes()
 		for i := lo; i < hi; i++ {
 			o, from := i/strips, i%strips*strip
 			width := min(strip, inner-from)
 			for j, k := range at {
-				to := y[(o*n+k)*inner+from:][:width]
-				for e, v := range u[(o*picks+j)*inner+from:][:width] {
-					to[e] += v
-				}
+				addTo(d, y[((o*n+k)*inner+from)*size:][:width*size], u[((o*picks+j)*inner+from)*size:])
 			}
 		}
 	})
@@ -175,24 +155,20 @@ func (p places) row(r int) (at, step int) {
 	return at, p.strides[last]
 }
 
-func gatherElements[T word](s *Spec) Func {
-	p, size := newPlaces(s), count(s.InTypes[1])
-	if size == 0 {
-		return nothing
+func bindGatherElements(s *Spec) (Func, error) {
+	p, picks, size := newPlaces(s), count(s.InTypes[1]), sizeOf(s.InTypes[0].DType)
+	if picks == 0 {
+		return nothing, nil
 	}
 	data := sizesOf(s.InTypes[0])
-	read := positions(s, size, data[axisOf(s, len(data))])
+	read := positions(s, picks, data[axisOf(s, len(data))])
 	n := p.shape[len(p.shape)-1]
 	var at []int
-	run := inRanges(size/n, 4+2*n, func(c *Call, _, lo, hi int) {
-		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
+	run := inRanges(picks/n, 4+2*n, func(c *Call, _, lo, hi int) {
+		x, y := c.In[0].Bytes(), c.Out[0].Bytes()
 		for r := lo; r < hi; r++ {
 			from, step := p.row(r)
-			out := y[r*n:][:n]
-			for j, k := range at[r*n:][:n] {
-				out[j] = x[from+k*p.step]
-				from += step
-			}
+			pick(size, y[r*n*size:], x[from*size:], at[r*n:][:n], p.step, step)
 		}
 	})
 	return func(c *Call) (err error) {
@@ -200,16 +176,16 @@ func gatherElements[T word](s *Spec) Func {
 			return err
 		}
 		return run(c)
-	}
+	}, nil
 }
 
-func scatterAdd[T portable.Number](s *Spec) (Func, error) {
-	p, size := newPlaces(s), count(s.InTypes[1])
-	if size == 0 {
+func bindScatterAdd(s *Spec) (Func, error) {
+	p, picks, d := newPlaces(s), count(s.InTypes[1]), s.InTypes[0].DType
+	if picks == 0 {
 		return func(c *Call) error { takeOver(c); return nil }, nil
 	}
-	data := sizesOf(s.InTypes[0])
-	read := positions(s, size, data[axisOf(s, len(data))])
+	data, size := sizesOf(s.InTypes[0]), sizeOf(d)
+	read := positions(s, picks, data[axisOf(s, len(data))])
 	n := p.shape[len(p.shape)-1]
 	return func(c *Call) error {
 		at, err := read(c.In[1])
@@ -217,79 +193,59 @@ func scatterAdd[T portable.Number](s *Spec) (Func, error) {
 			return err
 		}
 		takeOver(c)
-		u, y := elems[T](c.In[2]), elems[T](c.Out[0])
-		for r := range size / n {
+		u, y := c.In[2].Bytes(), c.Out[0].Bytes()
+		for r := range picks / n {
 			to, step := p.row(r)
-			for j, k := range at[r*n:][:n] {
-				y[to+k*p.step] += u[r*n+j]
-				to += step
-			}
+			addAt(d, y[to*size:], u[r*n*size:], at[r*n:][:n], p.step, step)
 		}
 		return nil
 	}, nil
 }
 
-func padModeGrad[T portable.Number](s *Spec) (Func, error) {
-	padded, shape := sizesOf(s.InTypes[0]), sizesOf(s.OutTypes[0])
+func bindPadModeGrad(s *Spec) (Func, error) {
+	padded, shape, d := sizesOf(s.InTypes[0]), sizesOf(s.OutTypes[0]), s.InTypes[0].DType
 	if len(padded) == 0 {
 		return func(c *Call) error { copy(c.Out[0].Bytes(), c.In[0].Bytes()); return nil }, nil
 	}
 	tables := padTables(s, shape, padded)
-	n := padded[len(padded)-1]
+	n, size := padded[len(padded)-1], sizeOf(d)
 	rows := 0
 	if n > 0 {
 		rows = count(s.InTypes[0]) / n
 	}
 	last := tables[len(tables)-1]
 	return func(c *Call) error {
-		dy, dx := elems[T](c.In[0]), elems[T](c.Out[0])
+		dy, dx := c.In[0].Bytes(), c.Out[0].Bytes()
 		clear(dx)
 		for r := range rows {
-			at := offsetOf(tables, r)
-			for j, k := range last {
-				dx[at+k] += dy[r*n+j]
-			}
+			addAt(d, dx[offsetOf(tables, r)*size:], dy[r*n*size:], last, 1, 0)
 		}
 		return nil
 	}, nil
 }
 
-// countables are the dtypes whose elements are Go numbers.
-var countables = graph.DTypes(
-	graph.F32, graph.F64, graph.I8, graph.I16, graph.I32, graph.I64, graph.U8, graph.U16, graph.U32, graph.U64,
-)
-
+// countable matches ops whose attribute dtype is of Go numbers.
 func countable(_ []graph.TensorType, attrs graph.Attrs) bool {
 	return countables.Has(attrs.DType("dtype"))
 }
 
+// bindIota counts along an axis.
 func bindIota(s *Spec) (Func, error) {
-	switch s.OutTypes[0].DType {
-	case graph.F32:
-		return counting[float32](s), nil
-	case graph.F64:
-		return counting[float64](s), nil
-	}
-	// integers wrap alike whatever their sign
-	return bySize(s.OutTypes[0].DType, func() (Func, error) { return counting[uint8](s), nil },
-		func() (Func, error) { return counting[uint16](s), nil },
-		func() (Func, error) { return counting[uint32](s), nil },
-		func() (Func, error) { return counting[uint64](s), nil })
-}
-
-// counting counts along an axis.
-func counting[T portable.Number](s *Spec) Func {
-	shape := sizesOf(s.OutTypes[0])
-	axis := axisOf(s, len(shape))
+	shape, d := sizesOf(s.OutTypes[0]), s.OutTypes[0].DType
+	axis, size := axisOf(s, len(shape)), sizeOf(d)
 	outer, inner := around(shape, axis)
 	n := shape[axis]
 	return inRanges(outer*n, inner, func(c *Call, _, lo, hi int) {
-		y := elems[T](c.Out[0])
+		y := c.Out[0].Bytes()
 		for i := lo; i < hi; i++ {
-			v, out := T(i%n), y[i*inner:][:inner]
-			for j := range out {
-				out[j] = v
+			v := uint64(i % n) // integers wrap alike whatever their sign
+			switch d {
+			case graph.F32:
+				v = uint64(math.Float32bits(float32(i % n)))
+			case graph.F64:
+				v = math.Float64bits(float64(i % n))
 			}
+			fill(size, y[i*inner*size:][:inner*size], v)
 		}
-	})
+	}), nil
 }

@@ -11,55 +11,67 @@ import (
 
 // Element-wise ops that no strip computes, and those on dtypes that strips do not hold: plain loops.
 
+// integerOps are the ops of two integers.
+var integerOps = map[string]integerOp{
+	"add": plus, "sub": minus, "mul": times, "maximum": larger, "minimum": smaller,
+	"pow": power, "div": quotient, "floor_div": floored, "remainder": modulo, "fmod": rest,
+	"equal": equal, "not_equal": unequal, "less": less, "less_equal": lessEqual, "greater": greater, "greater_equal": greaterEqual,
+	"neg": opposite, "abs": magnitude, "sign": signum, "square": squared, "relu": positive,
+}
+
+// integerOp is an element-wise op of integers.
+type integerOp uint8
+
+const (
+	plus integerOp = iota
+	minus
+	times
+	larger
+	smaller
+	equal
+	unequal
+	less
+	lessEqual
+	greater
+	greaterEqual
+	opposite
+	magnitude
+	signum
+	squared
+	positive
+	// from here on no strip computes them on i32 and i64 either
+	power
+	quotient
+	floored
+	modulo
+	rest
+)
+
+var (
+	allIntegers    = graph.Integers & countables
+	narrowIntegers = allIntegers &^ graph.DTypes(graph.I32, graph.I64) // those that strips do not hold
+)
+
 func init() {
-	for op, rows := range map[string]map[graph.DType]binder{
-		"add":     narrow2(plus[int8], plus[int16], plus[uint8], plus[uint16], plus[uint32], plus[uint64]),
-		"sub":     narrow2(minus[int8], minus[int16], minus[uint8], minus[uint16], minus[uint32], minus[uint64]),
-		"mul":     narrow2(times[int8], times[int16], times[uint8], times[uint16], times[uint32], times[uint64]),
-		"maximum": narrow2(larger[int8], larger[int16], larger[uint8], larger[uint16], larger[uint32], larger[uint64]),
-		"minimum": narrow2(smaller[int8], smaller[int16], smaller[uint8], smaller[uint16], smaller[uint32], smaller[uint64]),
-
-		"pow": integers2(power[int8], power[int16], power[int32], power[int64], power[uint8], power[uint16], power[uint32], power[uint64]),
-		"div": dividing(integers2(quotient[int8], quotient[int16], quotient[int32], quotient[int64],
-			quotient[uint8], quotient[uint16], quotient[uint32], quotient[uint64])),
-		"floor_div": dividing(integers2(floored[int8], floored[int16], floored[int32], floored[int64],
-			floored[uint8], floored[uint16], floored[uint32], floored[uint64])),
-		"remainder": dividing(integers2(modulo[int8], modulo[int16], modulo[int32], modulo[int64],
-			modulo[uint8], modulo[uint16], modulo[uint32], modulo[uint64])),
-		"fmod": dividing(integers2(rest[int8], rest[int16], rest[int32], rest[int64], rest[uint8], rest[uint16], rest[uint32], rest[uint64])),
-
-		"equal":         narrow2(eq[int8], eq[int16], eq[uint8], eq[uint16], eq[uint32], eq[uint64]),
-		"not_equal":     narrow2(ne[int8], ne[int16], ne[uint8], ne[uint16], ne[uint32], ne[uint64]),
-		"less":          narrow2(lt[int8], lt[int16], lt[uint8], lt[uint16], lt[uint32], lt[uint64]),
-		"less_equal":    narrow2(le[int8], le[int16], le[uint8], le[uint16], le[uint32], le[uint64]),
-		"greater":       narrow2(gt[int8], gt[int16], gt[uint8], gt[uint16], gt[uint32], gt[uint64]),
-		"greater_equal": narrow2(ge[int8], ge[int16], ge[uint8], ge[uint16], ge[uint32], ge[uint64]),
-
-		"neg":    narrow1(opposite[int8], opposite[int16], opposite[uint8], opposite[uint16], opposite[uint32], opposite[uint64]),
-		"abs":    narrow1(size[int8], size[int16], size[uint8], size[uint16], size[uint32], size[uint64]),
-		"sign":   narrow1(signum[int8], signum[int16], signum[uint8], signum[uint16], signum[uint32], signum[uint64]),
-		"square": narrow1(squared[int8], squared[int16], squared[uint8], squared[uint16], squared[uint32], squared[uint64]),
-		"relu":   narrow1(positive[int8], positive[int16], positive[uint8], positive[uint16], positive[uint32], positive[uint64]),
-	} {
-		perDType(op, nil, rows)
+	for name, op := range integerOps {
+		dtypes, bind := narrowIntegers, bindIntegers2
+		switch {
+		case op >= power:
+			dtypes = allIntegers
+		case op >= opposite:
+			bind = bindIntegers1
+		}
+		register(&Kernel{Op: name, DTypes: dtypes, Bind: func(s *Spec) (Func, error) { return bind(s, op) }})
 	}
-	for op, f := range map[string]func(a, b float64) float64{"floor_div": floorDiv, "remainder": remainder} {
-		perDType(op, nil, map[graph.DType]binder{
-			graph.F32: zip(func(a, b float32) float32 { return float32(f(float64(a), float64(b))) }),
-			graph.F64: zip(f),
-		})
+	for name, f := range map[string]func(a, b float64) float64{"floor_div": floorDiv, "remainder": remainder} {
+		register(&Kernel{Op: name, DTypes: stripFloats, Bind: func(s *Spec) (Func, error) { return bindFloats2(s, f) }})
 	}
 	register(&Kernel{
 		Op: "where", DTypes: graph.Bools,
 		Match: func(in []graph.TensorType, _ graph.Attrs) bool {
 			return wide.Has(in[1].DType) && !strip.Holds(in[1].DType)
 		},
-		Bind: func(s *Spec) (Func, error) {
-			return bySize(s.OutTypes[0].DType, func() (Func, error) { return choose[uint8](s) },
-				func() (Func, error) { return choose[uint16](s) },
-				func() (Func, error) { return choose[uint32](s) },
-				func() (Func, error) { return choose[uint64](s) })
-		},
+		Bind: bindWhere,
 	})
 }
 
@@ -68,30 +80,107 @@ type integers interface {
 	int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 }
 
-func plus[T integers](a, b T) T    { return a + b }
-func minus[T integers](a, b T) T   { return a - b }
-func times[T integers](a, b T) T   { return a * b }
-func larger[T integers](a, b T) T  { return max(a, b) }
-func smaller[T integers](a, b T) T { return min(a, b) }
-func opposite[T integers](x T) T   { return -x }
-func squared[T integers](x T) T    { return x * x }
-func positive[T integers](x T) T   { return max(x, 0) }
-
-func size[T integers](x T) T {
-	if x < 0 {
-		return -x
+// integers1 computes y = op(x).
+func integers1[T integers](op integerOp, yb, xb []byte) {
+	y, x := cells[T](yb), cells[T](xb)
+	x = x[:len(y)]
+	switch op {
+	case opposite:
+		for i, v := range x {
+			y[i] = -v
+		}
+	case magnitude:
+		for i, v := range x {
+			if v < 0 {
+				v = -v
+			}
+			y[i] = v
+		}
+	case signum:
+		for i, v := range x {
+			switch {
+			case v > 0:
+				y[i] = 1
+			case v < 0:
+				y[i] = ^T(0) // -1
+			default:
+				y[i] = 0
+			}
+		}
+	case squared:
+		for i, v := range x {
+			y[i] = v * v
+		}
+	default:
+		for i, v := range x {
+			y[i] = max(v, 0)
+		}
 	}
-	return x
 }
 
-func signum[T integers](x T) T {
-	switch {
-	case x > 0:
-		return 1
-	case x < 0:
-		return ^T(0) // -1
+// integers2 computes y = a op b, where operands go on by steps; divisors are not zero.
+func integers2[T integers](op integerOp, yb, ab, bb []byte, sa, sb int) {
+	y, a, b := cells[T](yb), cells[T](ab), cells[T](bb)
+	i, k := 0, 0
+	for j := range y {
+		v, w := a[i], b[k]
+		switch op {
+		case plus:
+			v += w
+		case minus:
+			v -= w
+		case times:
+			v *= w
+		case larger:
+			v = max(v, w)
+		case smaller:
+			v = min(v, w)
+		case quotient:
+			v /= w
+		case rest:
+			v %= w
+		case floored:
+			q := v / w
+			if v%w != 0 && (v < 0) != (w < 0) {
+				q--
+			}
+			v = q
+		case modulo:
+			v %= w
+			if v != 0 && (v < 0) != (w < 0) {
+				v += w
+			}
+		case power:
+			v = powerOf(v, w)
+		}
+		y[j] = v
+		i += sa
+		k += sb
 	}
-	return 0
+}
+
+// compareIntegers computes the truth values y = a op b.
+func compareIntegers[T integers](op integerOp, y, ab, bb []byte, sa, sb int) {
+	a, b := cells[T](ab), cells[T](bb)
+	if op >= greater { // a > b is b < a
+		a, b, sa, sb = b, a, sb, sa
+		op -= greater - less
+	}
+	i, k := 0, 0
+	for j := range y {
+		switch v, w := a[i], b[k]; op {
+		case equal:
+			y[j] = truth(v == w)
+		case unequal:
+			y[j] = truth(v != w)
+		case less:
+			y[j] = truth(v < w)
+		default:
+			y[j] = truth(v <= w)
+		}
+		i += sa
+		k += sb
+	}
 }
 
 func truth(b bool) uint8 {
@@ -101,35 +190,8 @@ func truth(b bool) uint8 {
 	return 0
 }
 
-func eq[T integers](a, b T) uint8 { return truth(a == b) }
-func ne[T integers](a, b T) uint8 { return truth(a != b) }
-func lt[T integers](a, b T) uint8 { return truth(a < b) }
-func le[T integers](a, b T) uint8 { return truth(a <= b) }
-func gt[T integers](a, b T) uint8 { return truth(a > b) }
-func ge[T integers](a, b T) uint8 { return truth(a >= b) }
-
-// Divisions are by numbers other than zero; see dividing.
-func quotient[T integers](a, b T) T { return a / b }
-func rest[T integers](a, b T) T     { return a % b }
-
-func floored[T integers](a, b T) T {
-	q := a / b
-	if a%b != 0 && (a < 0) != (b < 0) {
-		q--
-	}
-	return q
-}
-
-func modulo[T integers](a, b T) T {
-	r := a % b
-	if r != 0 && (r < 0) != (b < 0) {
-		r += b
-	}
-	return r
-}
-
-// power wraps; to a negative power only 1 and -1 are not 0.
-func power[T integers](a, b T) T {
+// powerOf wraps; to a negative power only 1 and -1 are not 0.
+func powerOf[T integers](a, b T) T {
 	if b < 0 {
 		switch {
 		case a == 1, a == ^T(0) && b%2 == 0:
@@ -173,69 +235,110 @@ func remainder(a, b float64) float64 {
 	return r
 }
 
-// integers2 returns the binders of a function of the elements of two operands, broadcast, on all integers.
-func integers2(i8 func(a, b int8) int8, i16 func(a, b int16) int16, i32 func(a, b int32) int32, i64 func(a, b int64) int64,
-	u8 func(a, b uint8) uint8, u16 func(a, b uint16) uint16, u32 func(a, b uint32) uint32, u64 func(a, b uint64) uint64,
-) map[graph.DType]binder {
-	rows := narrow2(i8, i16, u8, u16, u32, u64)
-	rows[graph.I32], rows[graph.I64] = zip(i32), zip(i64)
-	return rows
+func bindIntegers1(s *Spec, op integerOp) (Func, error) {
+	d := s.InTypes[0].DType
+	size := sizeOf(d)
+	return inRanges(count(s.OutTypes[0]), 2, func(c *Call, _, lo, hi int) {
+		x, y := c.In[0].Bytes()[lo*size:hi*size], c.Out[0].Bytes()[lo*size:hi*size]
+		switch d {
+		case graph.I8:
+			integers1[int8](op, y, x)
+		case graph.I16:
+			integers1[int16](op, y, x)
+		case graph.U8:
+			integers1[uint8](op, y, x)
+		case graph.U16:
+			integers1[uint16](op, y, x)
+		case graph.U32:
+			integers1[uint32](op, y, x)
+		default:
+			integers1[uint64](op, y, x)
+		}
+	}), nil
 }
 
-// narrow2 is integers2 for those that strips do not hold; the results may be truth values.
-func narrow2[A, B, C, D, E, F portable.Number](i8 func(a, b int8) A, i16 func(a, b int16) B,
-	u8 func(a, b uint8) C, u16 func(a, b uint16) D, u32 func(a, b uint32) E, u64 func(a, b uint64) F,
-) map[graph.DType]binder {
-	return map[graph.DType]binder{
-		graph.I8: zip(i8), graph.I16: zip(i16), graph.U8: zip(u8), graph.U16: zip(u16), graph.U32: zip(u32), graph.U64: zip(u64),
-	}
-}
-
-// narrow1 is narrow2 for functions of one operand.
-func narrow1(i8 func(int8) int8, i16 func(int16) int16,
-	u8 func(uint8) uint8, u16 func(uint16) uint16, u32 func(uint32) uint32, u64 func(uint64) uint64,
-) map[graph.DType]binder {
-	return map[graph.DType]binder{
-		graph.I8: each(i8), graph.I16: each(i16), graph.U8: each(u8), graph.U16: each(u16), graph.U32: each(u32), graph.U64: each(u64),
-	}
-}
-
-// dividing makes binders refuse zeros in the second operand of a call that has results.
-func dividing(rows map[graph.DType]binder) map[graph.DType]binder {
-	for d, bind := range rows {
-		rows[d] = func(s *Spec) (Func, error) {
-			run, err := bind(s)
-			if err != nil || count(s.OutTypes[0]) == 0 {
-				return run, err
-			}
-			width := d.Bits() / 8
-			return func(c *Call) error {
-				b := c.In[1].Bytes()
-				for i := 0; i < len(b); i += width {
-					zero := true
-					for _, v := range b[i : i+width] {
-						zero = zero && v == 0
-					}
-					if zero {
-						return errors.New("an integer is divided by zero")
-					}
-				}
-				return run(c)
-			}, nil
+func bindIntegers2(s *Spec, op integerOp) (Func, error) {
+	b, d := newBroadcast(s), s.InTypes[0].DType
+	loop := func(y, x, z []byte, si, sk int) {
+		switch d {
+		case graph.I8:
+			integers2[int8](op, y, x, z, si, sk)
+		case graph.I16:
+			integers2[int16](op, y, x, z, si, sk)
+		case graph.I32:
+			integers2[int32](op, y, x, z, si, sk)
+		case graph.I64:
+			integers2[int64](op, y, x, z, si, sk)
+		case graph.U8:
+			integers2[uint8](op, y, x, z, si, sk)
+		case graph.U16:
+			integers2[uint16](op, y, x, z, si, sk)
+		case graph.U32:
+			integers2[uint32](op, y, x, z, si, sk)
+		default:
+			integers2[uint64](op, y, x, z, si, sk)
 		}
 	}
-	return rows
+	if equal <= op && op <= greaterEqual {
+		loop = func(y, x, z []byte, si, sk int) {
+			switch d {
+			case graph.I8:
+				compareIntegers[int8](op, y, x, z, si, sk)
+			case graph.I16:
+				compareIntegers[int16](op, y, x, z, si, sk)
+			case graph.U8:
+				compareIntegers[uint8](op, y, x, z, si, sk)
+			case graph.U16:
+				compareIntegers[uint16](op, y, x, z, si, sk)
+			case graph.U32:
+				compareIntegers[uint32](op, y, x, z, si, sk)
+			default:
+				compareIntegers[uint64](op, y, x, z, si, sk)
+			}
+		}
+	}
+	run := b.zip(sizeOf(d), sizeOf(s.OutTypes[0].DType), loop)
+	if op >= quotient && count(s.OutTypes[0]) > 0 {
+		return dividing(run, sizeOf(d)), nil
+	}
+	return run, nil
 }
 
-// each returns the binder of a function of each element.
-func each[X, Y portable.Number](f func(X) Y) binder {
-	return func(s *Spec) (Func, error) {
-		return inRanges(count(s.OutTypes[0]), 2, func(c *Call, _, lo, hi int) {
-			x, y := elems[X](c.In[0])[lo:hi], elems[Y](c.Out[0])[lo:hi]
-			for i, v := range x {
-				y[i] = f(v)
+// dividing refuses zeros, of a size, in the second operand.
+func dividing(run Func, size int) Func {
+	return func(c *Call) error {
+		b := c.In[1].Bytes()
+		for i := 0; i < len(b); i += size {
+			zero := true
+			for _, v := range b[i : i+size] {
+				zero = zero && v == 0
 			}
-		}), nil
+			if zero {
+				return errors.New("an integer is divided by zero")
+			}
+		}
+		return run(c)
+	}
+}
+
+func bindFloats2(s *Spec, f func(a, b float64) float64) (Func, error) {
+	b, d := newBroadcast(s), s.InTypes[0].DType
+	return b.zip(sizeOf(d), sizeOf(d), func(y, x, z []byte, si, sk int) {
+		if d == graph.F32 {
+			floats2[float32](f, y, x, z, si, sk)
+		} else {
+			floats2[float64](f, y, x, z, si, sk)
+		}
+	}), nil
+}
+
+func floats2[T portable.Float](f func(a, b float64) float64, yb, ab, bb []byte, sa, sb int) {
+	y, a, b := cells[T](yb), cells[T](ab), cells[T](bb)
+	i, k := 0, 0
+	for j := range y {
+		y[j] = T(f(float64(a[i]), float64(b[k])))
+		i += sa
+		k += sb
 	}
 }
 
@@ -320,44 +423,24 @@ func (b *broadcast) spans(do func(c *Call, r, lo, hi int)) Func {
 	})
 }
 
-// zip returns the binder of a function of the elements of two operands, broadcast.
-func zip[X, Y portable.Number](f func(a, b X) Y) binder {
-	return func(s *Spec) (Func, error) {
-		b := newBroadcast(s)
-		return b.spans(func(c *Call, r, lo, hi int) {
-			x, z, y := elems[X](c.In[0]), elems[X](c.In[1]), elems[Y](c.Out[0])
-			i, si := b.row(0, r)
-			k, sk := b.row(1, r)
-			i, k = i+lo*si, k+lo*sk
-			out := y[r*b.n:][lo:hi]
-			for j := range out {
-				out[j] = f(x[i], z[k])
-				i += si
-				k += sk
-			}
-		}), nil
-	}
+// zip returns the Func that calls loop for parts of rows: of y, and of two operands that go on by steps.
+func (b *broadcast) zip(sizeIn, sizeOut int, loop func(y, x, z []byte, si, sk int)) Func {
+	return b.spans(func(c *Call, r, lo, hi int) {
+		i, si := b.row(0, r)
+		k, sk := b.row(1, r)
+		x, z := c.In[0].Bytes()[(i+lo*si)*sizeIn:], c.In[1].Bytes()[(k+lo*sk)*sizeIn:]
+		loop(c.Out[0].Bytes()[(r*b.n+lo)*sizeOut:(r*b.n+hi)*sizeOut], x, z, si, sk)
+	})
 }
 
-// choose selects between words.
-func choose[T word](s *Spec) (Func, error) {
-	b := newBroadcast(s)
+// bindWhere selects between words.
+func bindWhere(s *Spec) (Func, error) {
+	b, size := newBroadcast(s), sizeOf(s.OutTypes[0].DType)
 	return b.spans(func(c *Call, r, lo, hi int) {
-		cond, x, z, y := elems[uint8](c.In[0]), elems[T](c.In[1]), elems[T](c.In[2]), elems[T](c.Out[0])
 		h, sh := b.row(0, r)
 		i, si := b.row(1, r)
 		k, sk := b.row(2, r)
-		h, i, k = h+lo*sh, i+lo*si, k+lo*sk
-		out := y[r*b.n:][lo:hi]
-		for j := range out {
-			if cond[h] != 0 {
-				out[j] = x[i]
-			} else {
-				out[j] = z[k]
-			}
-			h += sh
-			i += si
-			k += sk
-		}
+		choose(size, c.Out[0].Bytes()[(r*b.n+lo)*size:(r*b.n+hi)*size],
+			c.In[0].Bytes()[h+lo*sh:], c.In[1].Bytes()[(i+lo*si)*size:], c.In[2].Bytes()[(k+lo*sk)*size:], sh, si, sk)
 	}), nil
 }

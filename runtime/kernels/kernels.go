@@ -115,6 +115,7 @@ func Register(k *Kernel) error {
 	return nil
 }
 
+//go:noinline
 func register(k *Kernel) {
 	if err := Register(k); err != nil {
 		panic(err)

@@ -2,18 +2,11 @@ package kernels
 
 import (
 	"math"
-	"unsafe"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
 	"github.com/graphrun/graphrun/runtime/value"
 )
-
-// word is an element that is moved without being looked at.
-type word interface {
-	uint8 | uint16 | uint32 | uint64
-}
 
 // wide are the dtypes whose elements take whole bytes.
 var wide = func() (s graph.DTypeSet) {
@@ -34,37 +27,6 @@ func init() {
 		"triu": bindTriangle(func(row, diagonal int) (int, int) { return row + diagonal, math.MaxInt }),
 	} {
 		register(&Kernel{Op: op, DTypes: wide, Bind: bind})
-	}
-}
-
-// elems returns the elements of a tensor as a type of their size; the table has made sure of the dtype.
-func elems[T portable.Number](t *value.Tensor) []T {
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(t.Bytes()))), t.Len())
-}
-
-// cells is elems for storage.
-func cells[T portable.Number](b []byte) []T {
-	var v T
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(v)))
-}
-
-// newCells returns storage for n elements of a size, aligned for each.
-func newCells(n, size int) []byte {
-	words := make([]uint64, (n*size+7)/8)
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n*size)
-}
-
-// bySize calls the binder for the size of the elements.
-func bySize(d graph.DType, b1, b2, b4, b8 func() (Func, error)) (Func, error) {
-	switch d.Bits() {
-	case 8:
-		return b1()
-	case 16:
-		return b2()
-	case 32:
-		return b4()
-	default:
-		return b8()
 	}
 }
 
@@ -112,15 +74,11 @@ func (m *moves) bind(d graph.DType) (Func, error) {
 	if m.err != nil {
 		return nil, nil
 	}
-	return bySize(d, func() (Func, error) { return moveWords[uint8](m.list, nil), nil },
-		func() (Func, error) { return moveWords[uint16](m.list, nil), nil },
-		func() (Func, error) { return moveWords(m.list, simd.Transpose32), nil },
-		func() (Func, error) { return moveWords(m.list, simd.Transpose64), nil })
+	return moveAll(m.list, sizeOf(d)), nil
 }
 
-func moveWords[T word](list []move, transpose portable.TransposeFunc[T]) Func {
+func moveAll(list []move, size int) Func {
 	const grain = 1 << 15 // bytes
-	size := int(unsafe.Sizeof(T(0)))
 	type part struct {
 		move
 		lo, hi int
@@ -134,18 +92,20 @@ func moveWords[T word](list []move, transpose portable.TransposeFunc[T]) Func {
 			parts = append(parts, part{m, lo, min(lo+step, m.Units())})
 		}
 	}
-	zero := make([]T, 1)
+	zero := newCells(1, size)
 	return inChunks(len(parts), work, func(c *Call, _, i int) {
 		p := &parts[i]
 		x := zero
 		if p.in != zeros {
-			x = elems[T](c.In[p.in])
+			x = c.In[p.in].Bytes()
 		}
-		portable.MoveUnits(p.Move, elems[T](c.Out[p.out]), x, p.lo, p.hi, transpose)
+		moveUnits(size, p.Move, c.Out[p.out].Bytes(), x, p.lo, p.hi)
 	})
 }
 
 // sizesOf returns the constant sizes of a bound type.
+//
+//go:noinline
 func sizesOf(t graph.TensorType) []int {
 	sizes, _ := t.ConstShape()
 	return sizes
@@ -322,30 +282,22 @@ func bindShift(s *Spec) (Func, error) {
 // bindTriangle keeps in each row of a matrix the columns from and up to what keep says.
 func bindTriangle(keep func(row, diagonal int) (from, to int)) func(s *Spec) (Func, error) {
 	return func(s *Spec) (Func, error) {
-		d := s.OutTypes[0].DType
-		return bySize(d, func() (Func, error) { return triangle[uint8](s, keep), nil },
-			func() (Func, error) { return triangle[uint16](s, keep), nil },
-			func() (Func, error) { return triangle[uint32](s, keep), nil },
-			func() (Func, error) { return triangle[uint64](s, keep), nil })
+		shape, size := sizesOf(s.InTypes[0]), sizeOf(s.OutTypes[0].DType)
+		rows, n := shape[len(shape)-2], shape[len(shape)-1]
+		outer, _ := around(shape, len(shape)-1)
+		diagonal := min(max(s.Int("diagonal"), -rows-n), rows+n)
+		return inRanges(outer, n, func(c *Call, _, lo, hi int) {
+			x, y := c.In[0].Bytes(), c.Out[0].Bytes()
+			for r := lo; r < hi; r++ {
+				from, to := keep(r%rows, diagonal)
+				from, to = min(max(from, 0), n)*size, min(max(to, 0), n)*size
+				row, out := x[r*n*size:(r+1)*n*size], y[r*n*size:(r+1)*n*size]
+				clear(out[:from])
+				copy(out[from:to], row[from:])
+				clear(out[to:])
+			}
+		}), nil
 	}
-}
-
-func triangle[T word](s *Spec, keep func(row, diagonal int) (from, to int)) Func {
-	shape := sizesOf(s.InTypes[0])
-	rows, n := shape[len(shape)-2], shape[len(shape)-1]
-	outer, _ := around(shape, len(shape)-1)
-	diagonal := min(max(s.Int("diagonal"), -rows-n), rows+n)
-	return inRanges(outer, n, func(c *Call, _, lo, hi int) {
-		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
-		for r := lo; r < hi; r++ {
-			from, to := keep(r%rows, diagonal)
-			from, to = min(max(from, 0), n), min(max(to, 0), n)
-			row, out := x[r*n:(r+1)*n], y[r*n:(r+1)*n]
-			clear(out[:from])
-			copy(out[from:to], row[from:])
-			clear(out[to:])
-		}
-	})
 }
 
 // padSource returns which of n elements stands at position i of an axis that is padded in a mode.
@@ -389,16 +341,9 @@ func offsetOf(tables [][]int, r int) (at int) {
 }
 
 func bindPadMode(s *Spec) (Func, error) {
-	return bySize(s.OutTypes[0].DType, func() (Func, error) { return padMode[uint8](s), nil },
-		func() (Func, error) { return padMode[uint16](s), nil },
-		func() (Func, error) { return padMode[uint32](s), nil },
-		func() (Func, error) { return padMode[uint64](s), nil })
-}
-
-func padMode[T word](s *Spec) Func {
-	y := sizesOf(s.OutTypes[0])
+	y, size := sizesOf(s.OutTypes[0]), sizeOf(s.OutTypes[0].DType)
 	if len(y) == 0 {
-		return func(c *Call) error { copy(c.Out[0].Bytes(), c.In[0].Bytes()); return nil }
+		return func(c *Call) error { copy(c.Out[0].Bytes(), c.In[0].Bytes()); return nil }, nil
 	}
 	tables := padTables(s, sizesOf(s.InTypes[0]), y)
 	rows, n := 1, y[len(y)-1]
@@ -407,13 +352,9 @@ func padMode[T word](s *Spec) Func {
 	}
 	last := tables[len(y)-1]
 	return inRanges(rows, n, func(c *Call, _, lo, hi int) {
-		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
+		x, y := c.In[0].Bytes(), c.Out[0].Bytes()
 		for r := lo; r < hi; r++ {
-			at := offsetOf(tables, r)
-			out := y[r*n:][:n]
-			for j, k := range last {
-				out[j] = x[at+k]
-			}
+			pick(size, y[r*n*size:], x[offsetOf(tables, r)*size:], last, 1, 0)
 		}
-	})
+	}), nil
 }

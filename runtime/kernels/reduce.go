@@ -2,11 +2,11 @@ package kernels
 
 import (
 	"math"
-	"unsafe"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // binder makes the function of a row of the table; see Kernel.Bind.
@@ -19,111 +19,184 @@ func perDType(op string, match func([]graph.TensorType, graph.Attrs) bool, rows 
 	}
 }
 
-// wrapping are the rows of an op that only adds or multiplies: integers wrap alike whatever their sign.
-func wrapping(f32, f64, w8, w16, w32, w64 binder) map[graph.DType]binder {
-	return map[graph.DType]binder{
-		graph.F32: f32, graph.F64: f64,
-		graph.I8: w8, graph.I16: w16, graph.I32: w32, graph.I64: w64, graph.U8: w8, graph.U16: w16, graph.U32: w32, graph.U64: w64,
-	}
-}
+// reduceOp names a reduction.
+type reduceOp uint8
 
-// reducer reduces storage of elements of a size: rows of n elements that are neighbours, or columns of a matrix of one row or more,
-// whose rows are ld elements apart.
+const (
+	sumOf reduceOp = iota
+	meanOf
+	prodOf
+	maxOf
+	minOf
+)
+
+// reducer is a reduction of a dtype.
 type reducer struct {
+	op   reduceOp
+	d    graph.DType
 	size int
-	rows func(x []byte, ld, rows, n int, y []byte)
-	cols func(x []byte, ld, rows, n int, y []byte)
-	// none fills y with the result over no elements.
-	none func(y []byte)
-	// divide, where set, divides y by n at last.
-	divide func(y []byte, n int)
 }
 
-// reducing makes a reducer of functions of elements.
-func reducing[T portable.Number](rows, cols func(x []T, ld, rows, n int, y []T), none T) reducer {
-	return reducer{
-		size: int(unsafe.Sizeof(none)),
-		rows: func(x []byte, ld, r, n int, y []byte) { rows(cells[T](x), ld, r, n, cells[T](y)) },
-		cols: func(x []byte, ld, r, n int, y []byte) { cols(cells[T](x), ld, r, n, cells[T](y)) },
-		none: func(y []byte) { fill(cells[T](y), none) },
+// none returns what fills the result of a reduction over no elements.
+func (r reducer) none() uint64 {
+	var v float64
+	least, greatest := uint64(0), ^uint64(0)
+	if r.d.IsInteger() && r.d.Domain() == value.Ints {
+		least = 1 << (r.d.Bits() - 1)
+		greatest = least - 1
 	}
-}
-
-func fill[T portable.Number](y []T, v T) {
-	for i := range y {
-		y[i] = v
-	}
-}
-
-// averaging is a sum that is divided by the number of elements.
-func averaging[T portable.Float](sum reducer) reducer {
-	sum.none = func(y []byte) { fill(cells[T](y), T(math.NaN())) }
-	sum.divide = func(y []byte, n int) {
-		y0 := cells[T](y)
-		for i, v := range y0 {
-			y0[i] = v / T(n)
+	switch r.op {
+	case prodOf:
+		v, least = 1, 1
+	case maxOf:
+		v = math.Inf(-1)
+	case minOf:
+		v, least = math.Inf(1), greatest
+	default:
+		least = 0
+		if r.op == meanOf {
+			v = math.NaN()
 		}
 	}
-	return sum
+	switch r.d {
+	case graph.F32:
+		return uint64(math.Float32bits(float32(v)))
+	case graph.F64:
+		return math.Float64bits(v)
+	case graph.Bool:
+		return least & 1
+	}
+	return least
 }
 
-func sums[T portable.Number]() reducer {
-	return reducing(portable.RowSum[T], portable.ColSum[T], 0)
+// rows reduces rows of n elements, which are neighbours.
+func (r reducer) rows(x []byte, ld, rows, n int, y []byte) {
+	switch d := r.d; {
+	case d == graph.F32 && r.op <= meanOf:
+		simd.RowSum(cells[float32](x), ld, rows, n, cells[float32](y))
+	case d == graph.F32 && r.op == maxOf:
+		simd.RowMax(cells[float32](x), ld, rows, n, cells[float32](y))
+	case d == graph.F32 && r.op == minOf:
+		simd.RowMin(cells[float32](x), ld, rows, n, cells[float32](y))
+	case d == graph.F32:
+		reduceRows[float32](r.op, x, ld, rows, n, y)
+	case d == graph.F64:
+		reduceRows[float64](r.op, x, ld, rows, n, y)
+	case d == graph.I8:
+		reduceRows[int8](r.op, x, ld, rows, n, y)
+	case d == graph.I16:
+		reduceRows[int16](r.op, x, ld, rows, n, y)
+	case d == graph.I32:
+		reduceRows[int32](r.op, x, ld, rows, n, y)
+	case d == graph.I64:
+		reduceRows[int64](r.op, x, ld, rows, n, y)
+	case d == graph.U16:
+		reduceRows[uint16](r.op, x, ld, rows, n, y)
+	case d == graph.U32:
+		reduceRows[uint32](r.op, x, ld, rows, n, y)
+	case d == graph.U64:
+		reduceRows[uint64](r.op, x, ld, rows, n, y)
+	default:
+		reduceRows[uint8](r.op, x, ld, rows, n, y)
+	}
 }
 
-func products[T portable.Number]() reducer {
-	return reducing(portable.RowProd[T], portable.ColProd[T], 1)
+func reduceRows[T portable.Number](op reduceOp, xb []byte, ld, rows, n int, yb []byte) {
+	x, y := cells[T](xb), cells[T](yb)
+	switch op {
+	case sumOf, meanOf:
+		portable.RowSum(x, ld, rows, n, y)
+	case prodOf:
+		portable.RowProd(x, ld, rows, n, y)
+	case maxOf:
+		portable.RowMax(x, ld, rows, n, y)
+	default:
+		portable.RowMin(x, ld, rows, n, y)
+	}
 }
 
-func maxima[T portable.Number](least T) reducer {
-	return reducing(portable.RowMax[T], portable.ColMax[T], least)
+// cols reduces the columns of a matrix of one row or more, whose rows are ld elements apart.
+func (r reducer) cols(x []byte, ld, rows, n int, y []byte) {
+	switch d := r.d; {
+	case d == graph.F32 && r.op <= meanOf:
+		simd.ColSum(cells[float32](x), ld, rows, n, cells[float32](y))
+	case d == graph.F32 && r.op == maxOf:
+		simd.ColMax(cells[float32](x), ld, rows, n, cells[float32](y))
+	case d == graph.F32 && r.op == minOf:
+		simd.ColMin(cells[float32](x), ld, rows, n, cells[float32](y))
+	case d == graph.F32:
+		reduceCols[float32](r.op, x, ld, rows, n, y)
+	case d == graph.F64:
+		reduceCols[float64](r.op, x, ld, rows, n, y)
+	case d == graph.I8:
+		reduceCols[int8](r.op, x, ld, rows, n, y)
+	case d == graph.I16:
+		reduceCols[int16](r.op, x, ld, rows, n, y)
+	case d == graph.I32:
+		reduceCols[int32](r.op, x, ld, rows, n, y)
+	case d == graph.I64:
+		reduceCols[int64](r.op, x, ld, rows, n, y)
+	case d == graph.U16:
+		reduceCols[uint16](r.op, x, ld, rows, n, y)
+	case d == graph.U32:
+		reduceCols[uint32](r.op, x, ld, rows, n, y)
+	case d == graph.U64:
+		reduceCols[uint64](r.op, x, ld, rows, n, y)
+	default:
+		reduceCols[uint8](r.op, x, ld, rows, n, y)
+	}
 }
 
-func minima[T portable.Number](greatest T) reducer {
-	return reducing(portable.RowMin[T], portable.ColMin[T], greatest)
+func reduceCols[T portable.Number](op reduceOp, xb []byte, ld, rows, n int, yb []byte) {
+	x, y := cells[T](xb), cells[T](yb)
+	switch op {
+	case sumOf, meanOf:
+		portable.ColSum(x, ld, rows, n, y)
+	case prodOf:
+		portable.ColProd(x, ld, rows, n, y)
+	case maxOf:
+		portable.ColMax(x, ld, rows, n, y)
+	default:
+		portable.ColMin(x, ld, rows, n, y)
+	}
+}
+
+// divide divides floats by n.
+func (r reducer) divide(y []byte, n int) {
+	if r.d == graph.F32 {
+		divideFloats(cells[float32](y), float32(n))
+	} else {
+		divideFloats(cells[float64](y), float64(n))
+	}
+}
+
+func divideFloats[T portable.Float](y []T, n T) {
+	for i, v := range y {
+		y[i] = v / n
+	}
 }
 
 func init() {
-	inf := math.Inf(1)
-	sum32, sum64 := reducing(simd.RowSum, simd.ColSum, 0), sums[float64]()
-	perDType("reduce_mean", nil, map[graph.DType]binder{
-		graph.F32: averaging[float32](sum32).bind, graph.F64: averaging[float64](sum64).bind,
-	})
-	perDType("reduce_sum", nil, wrapping(sum32.bind, sum64.bind,
-		sums[uint8]().bind, sums[uint16]().bind, sums[uint32]().bind, sums[uint64]().bind))
-	perDType("reduce_prod", nil, wrapping(products[float32]().bind, products[float64]().bind,
-		products[uint8]().bind, products[uint16]().bind, products[uint32]().bind, products[uint64]().bind))
-	perDType("reduce_max", nil, map[graph.DType]binder{
-		graph.F32: reducing(simd.RowMax, simd.ColMax, float32(-inf)).bind, graph.F64: maxima(-inf).bind,
-		graph.I8: maxima[int8](math.MinInt8).bind, graph.I16: maxima[int16](math.MinInt16).bind,
-		graph.I32: maxima[int32](math.MinInt32).bind, graph.I64: maxima[int64](math.MinInt64).bind,
-		graph.U8: maxima[uint8](0).bind, graph.U16: maxima[uint16](0).bind,
-		graph.U32: maxima[uint32](0).bind, graph.U64: maxima[uint64](0).bind,
-	})
-	perDType("reduce_min", nil, map[graph.DType]binder{
-		graph.F32: reducing(simd.RowMin, simd.ColMin, float32(inf)).bind, graph.F64: minima(inf).bind,
-		graph.I8: minima[int8](math.MaxInt8).bind, graph.I16: minima[int16](math.MaxInt16).bind,
-		graph.I32: minima[int32](math.MaxInt32).bind, graph.I64: minima[int64](math.MaxInt64).bind,
-		graph.U8: minima[uint8](math.MaxUint8).bind, graph.U16: minima[uint16](math.MaxUint16).bind,
-		graph.U32: minima[uint32](math.MaxUint32).bind, graph.U64: minima[uint64](math.MaxUint64).bind,
-	})
-	// of bytes that are 0 and 1
-	perDType("reduce_any", nil, map[graph.DType]binder{graph.Bool: maxima[uint8](0).bind})
-	perDType("reduce_all", nil, map[graph.DType]binder{graph.Bool: minima[uint8](1).bind})
-	perDType("argmax", someLanes, map[graph.DType]binder{
-		graph.F32: arg(portable.ArgMax[float32]), graph.F64: arg(portable.ArgMax[float64]),
-		graph.I8: arg(portable.ArgMax[int8]), graph.I16: arg(portable.ArgMax[int16]),
-		graph.I32: arg(portable.ArgMax[int32]), graph.I64: arg(portable.ArgMax[int64]),
-		graph.U8: arg(portable.ArgMax[uint8]), graph.U16: arg(portable.ArgMax[uint16]),
-		graph.U32: arg(portable.ArgMax[uint32]), graph.U64: arg(portable.ArgMax[uint64]),
-	})
-	perDType("argmin", someLanes, map[graph.DType]binder{
-		graph.F32: arg(portable.ArgMin[float32]), graph.F64: arg(portable.ArgMin[float64]),
-		graph.I8: arg(portable.ArgMin[int8]), graph.I16: arg(portable.ArgMin[int16]),
-		graph.I32: arg(portable.ArgMin[int32]), graph.I64: arg(portable.ArgMin[int64]),
-		graph.U8: arg(portable.ArgMin[uint8]), graph.U16: arg(portable.ArgMin[uint16]),
-		graph.U32: arg(portable.ArgMin[uint32]), graph.U64: arg(portable.ArgMin[uint64]),
-	})
+	for _, row := range []struct {
+		name   string
+		dtypes graph.DTypeSet
+		op     reduceOp
+	}{
+		{"reduce_mean", stripFloats, meanOf},
+		{"reduce_sum", countables, sumOf},
+		{"reduce_prod", countables, prodOf},
+		{"reduce_max", countables, maxOf},
+		{"reduce_min", countables, minOf},
+		{"reduce_any", graph.Bools, maxOf}, // of bytes that are 0 and 1
+		{"reduce_all", graph.Bools, minOf},
+	} {
+		register(&Kernel{Op: row.name, DTypes: row.dtypes, Bind: func(s *Spec) (Func, error) {
+			d := s.InTypes[0].DType
+			return reducer{row.op, d, sizeOf(d)}.bind(s)
+		}})
+	}
+	register(&Kernel{Op: "argmax", DTypes: countables, Match: someLanes, Bind: func(s *Spec) (Func, error) { return bindArg(s, maxOf) }})
+	register(&Kernel{Op: "argmin", DTypes: countables, Match: someLanes, Bind: func(s *Spec) (Func, error) { return bindArg(s, minOf) }})
 }
 
 // someLanes leaves a search along an axis of no elements to the reference, which refuses it.
@@ -161,7 +234,7 @@ func (op reducer) bind(s *Spec) (Func, error) {
 		size *= d
 	}
 	if size == 0 {
-		return func(c *Call) error { op.none(c.Out[0].Bytes()); return nil }, nil
+		return func(c *Call) error { fill(op.size, c.Out[0].Bytes(), op.none()); return nil }, nil
 	}
 	var steps []Func
 	source := func(c *Call) []byte { return c.In[0].Bytes() }
@@ -191,7 +264,7 @@ func (op reducer) bind(s *Spec) (Func, error) {
 	if len(steps) == 0 {
 		return func(c *Call) error { copy(c.Out[0].Bytes(), c.In[0].Bytes()); return nil }, nil
 	}
-	if op.divide != nil && count > 1 {
+	if op.op == meanOf && count > 1 {
 		steps = append(steps, inRanges(size/count, 1, func(c *Call, _, lo, hi int) {
 			op.divide(c.Out[0].Bytes()[lo*op.size:hi*op.size], count)
 		}))
@@ -231,20 +304,43 @@ func (op reducer) step(st portable.Stage, chunk int, from, to func(c *Call) []by
 	})
 }
 
-// arg returns the binder of the search for the position of an extremum along an axis.
-func arg[T portable.Number](find func(y []int64, x []T, outer, r, inner int)) binder {
-	size := int(unsafe.Sizeof(T(0)))
-	return bindArg(size, func(y []int64, x []byte, outer, r, inner int) { find(y, cells[T](x), outer, r, inner) })
+// bindArg searches the position of an extremum along an axis.
+func bindArg(s *Spec, op reduceOp) (Func, error) {
+	shape, d := sizesOf(s.InTypes[0]), s.InTypes[0].DType
+	axis, size := axisOf(s, len(shape)), sizeOf(d)
+	outer, inner := around(shape, axis)
+	n := shape[axis]
+	return inRanges(outer, n*inner*2, func(c *Call, _, lo, hi int) {
+		y, x, outer := elems[int64](c.Out[0])[lo*inner:], c.In[0].Bytes()[lo*n*inner*size:], hi-lo
+		switch d {
+		case graph.F32:
+			argOf[float32](op, y, x, outer, n, inner)
+		case graph.F64:
+			argOf[float64](op, y, x, outer, n, inner)
+		case graph.I8:
+			argOf[int8](op, y, x, outer, n, inner)
+		case graph.I16:
+			argOf[int16](op, y, x, outer, n, inner)
+		case graph.I32:
+			argOf[int32](op, y, x, outer, n, inner)
+		case graph.I64:
+			argOf[int64](op, y, x, outer, n, inner)
+		case graph.U8:
+			argOf[uint8](op, y, x, outer, n, inner)
+		case graph.U16:
+			argOf[uint16](op, y, x, outer, n, inner)
+		case graph.U32:
+			argOf[uint32](op, y, x, outer, n, inner)
+		default:
+			argOf[uint64](op, y, x, outer, n, inner)
+		}
+	}), nil
 }
 
-func bindArg(size int, find func(y []int64, x []byte, outer, r, inner int)) binder {
-	return func(s *Spec) (Func, error) {
-		shape := sizesOf(s.InTypes[0])
-		axis := axisOf(s, len(shape))
-		outer, inner := around(shape, axis)
-		n := shape[axis]
-		return inRanges(outer, n*inner*2, func(c *Call, _, lo, hi int) {
-			find(elems[int64](c.Out[0])[lo*inner:], c.In[0].Bytes()[lo*n*inner*size:], hi-lo, n, inner)
-		}), nil
+func argOf[T portable.Number](op reduceOp, y []int64, x []byte, outer, n, inner int) {
+	if op == maxOf {
+		portable.ArgMax(y, cells[T](x), outer, n, inner)
+	} else {
+		portable.ArgMin(y, cells[T](x), outer, n, inner)
 	}
 }

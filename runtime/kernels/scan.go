@@ -6,10 +6,8 @@ import (
 )
 
 func init() {
-	perDType("cumsum", nil, wrapping(cumulate[float32](0, false), cumulate[float64](0, false),
-		cumulate[uint8](0, false), cumulate[uint16](0, false), cumulate[uint32](0, false), cumulate[uint64](0, false)))
-	perDType("cumprod", nil, wrapping(cumulate[float32](1, true), cumulate[float64](1, true),
-		cumulate[uint8](1, true), cumulate[uint16](1, true), cumulate[uint32](1, true), cumulate[uint64](1, true)))
+	register(&Kernel{Op: "cumsum", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindCumulate(s, false) }})
+	register(&Kernel{Op: "cumprod", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindCumulate(s, true) }})
 	perDType("recurrence", nil, map[graph.DType]binder{graph.F32: recurrence[float32], graph.F64: recurrence[float64]})
 }
 
@@ -27,30 +25,51 @@ func lanesAlong(s *Spec, do func(c *Call, at, step, n int)) Func {
 	})
 }
 
-// cumulate returns the binder of sums or products of the elements so far, which start at a number.
-func cumulate[T portable.Number](start T, product bool) binder {
-	return func(s *Spec) (Func, error) {
-		exclusive, reverse := s.Bool("exclusive"), s.Bool("reverse")
-		return lanesAlong(s, func(c *Call, at, step, n int) {
-			x, y, state := elems[T](c.In[0]), elems[T](c.Out[0]), start
-			if reverse {
-				at, step = at+(n-1)*step, -step
-			}
-			for range n {
-				before := state
-				if product {
-					state *= x[at]
-				} else {
-					state += x[at]
-				}
-				if exclusive {
-					y[at] = before
-				} else {
-					y[at] = state
-				}
-				at += step
-			}
-		}), nil
+// bindCumulate gives sums or products of the elements so far. Integers wrap alike whatever their sign.
+func bindCumulate(s *Spec, product bool) (Func, error) {
+	d, exclusive, reverse := s.InTypes[0].DType, s.Bool("exclusive"), s.Bool("reverse")
+	size := sizeOf(d)
+	return lanesAlong(s, func(c *Call, at, step, n int) {
+		if reverse {
+			at, step = at+(n-1)*step, -step
+		}
+		x, y := c.In[0].Bytes(), c.Out[0].Bytes()
+		switch {
+		case d == graph.F32:
+			cumulate[float32](x, y, at, step, n, product, exclusive)
+		case d == graph.F64:
+			cumulate[float64](x, y, at, step, n, product, exclusive)
+		case size == 1:
+			cumulate[uint8](x, y, at, step, n, product, exclusive)
+		case size == 2:
+			cumulate[uint16](x, y, at, step, n, product, exclusive)
+		case size == 4:
+			cumulate[uint32](x, y, at, step, n, product, exclusive)
+		default:
+			cumulate[uint64](x, y, at, step, n, product, exclusive)
+		}
+	}), nil
+}
+
+func cumulate[T portable.Number](xb, yb []byte, at, step, n int, product, exclusive bool) {
+	x, y := cells[T](xb), cells[T](yb)
+	var state T
+	if product {
+		state = 1
+	}
+	for range n {
+		before := state
+		if product {
+			state *= x[at]
+		} else {
+			state += x[at]
+		}
+		if exclusive {
+			y[at] = before
+		} else {
+			y[at] = state
+		}
+		at += step
 	}
 }
 

@@ -20,14 +20,18 @@ import (
 // In plain Go they are rounded from float64.
 type Vec func(n int, y, a, b, c *byte)
 
-// vecTable holds the primitives of an instruction set for one element type, binary ones by form.
+// maxOps is more than there are ops of a kind.
+const maxOps = 32
+
+// vecTable holds the primitives of an instruction set for one element type, binary ones by form; nil where there is none. As arrays
+// they are data, which no init function makes.
 type vecTable struct {
-	unary   map[portable.UnaryOp]Vec
-	binary  map[portable.BinaryOp][3]Vec
-	ternary map[portable.TernaryOp][4]Vec
-	compare map[portable.CompareOp][2]Vec
+	unary   [maxOps]Vec
+	binary  [maxOps][3]Vec
+	ternary [maxOps][4]Vec
+	compare [maxOps][2]Vec
 	choose  [4]Vec
-	reduce  map[portable.ReduceOp]Vec
+	reduce  [maxOps]Vec
 }
 
 // vecTableOf returns the table for T, an empty one where there is none.

@@ -7,7 +7,7 @@ package simd
 import "github.com/graphrun/graphrun/runtime/kernels/portable"
 
 var vecF32AVX2 = vecTable{
-	unary: map[portable.UnaryOp]Vec{
+	unary: [maxOps]Vec{
 		portable.Neg:        vecNegF32AVX2,
 		portable.Abs:        vecAbsF32AVX2,
 		portable.Sign:       vecSignF32AVX2,
@@ -28,7 +28,7 @@ var vecF32AVX2 = vecTable{
 		portable.Sigmoid:    vecSigmoidF32AVX2,
 		portable.Erf:        vecErfF32AVX2,
 	},
-	binary: map[portable.BinaryOp][3]Vec{
+	binary: [maxOps][3]Vec{
 		portable.Add: {vecAddVVF32AVX2, vecAddVSF32AVX2, vecAddSVF32AVX2},
 		portable.Sub: {vecSubVVF32AVX2, vecSubVSF32AVX2, vecSubSVF32AVX2},
 		portable.Mul: {vecMulVVF32AVX2, vecMulVSF32AVX2, vecMulSVF32AVX2},
@@ -36,12 +36,12 @@ var vecF32AVX2 = vecTable{
 		portable.Max: {vecMaxVVF32AVX2, vecMaxVSF32AVX2, vecMaxSVF32AVX2},
 		portable.Min: {vecMinVVF32AVX2, vecMinVSF32AVX2, vecMinSVF32AVX2},
 	},
-	ternary: map[portable.TernaryOp][4]Vec{
+	ternary: [maxOps][4]Vec{
 		portable.MulAdd: {vecMulAddVVVF32AVX2, vecMulAddVVSF32AVX2, vecMulAddVSVF32AVX2, vecMulAddVSSF32AVX2},
 		portable.MulSub: {vecMulSubVVVF32AVX2, vecMulSubVVSF32AVX2, vecMulSubVSVF32AVX2, vecMulSubVSSF32AVX2},
 		portable.SubMul: {vecSubMulVVVF32AVX2, vecSubMulVVSF32AVX2, vecSubMulVSVF32AVX2, vecSubMulVSSF32AVX2},
 	},
-	compare: map[portable.CompareOp][2]Vec{
+	compare: [maxOps][2]Vec{
 		portable.Equal:        {vecEqualVVF32AVX2, vecEqualVSF32AVX2},
 		portable.NotEqual:     {vecNotEqualVVF32AVX2, vecNotEqualVSF32AVX2},
 		portable.Less:         {vecLessVVF32AVX2, vecLessVSF32AVX2},
@@ -50,7 +50,7 @@ var vecF32AVX2 = vecTable{
 		portable.GreaterEqual: {vecGreaterEqualVVF32AVX2, vecGreaterEqualVSF32AVX2},
 	},
 	choose: [4]Vec{vecSelectVVF32AVX2, vecSelectVSF32AVX2, vecSelectSVF32AVX2, vecSelectSSF32AVX2},
-	reduce: map[portable.ReduceOp]Vec{
+	reduce: [maxOps]Vec{
 		portable.Sum:   vecSumF32AVX2,
 		portable.MaxOf: vecMaxOfF32AVX2,
 		portable.MinOf: vecMinOfF32AVX2,
@@ -58,7 +58,7 @@ var vecF32AVX2 = vecTable{
 }
 
 var vecF64AVX2 = vecTable{
-	unary: map[portable.UnaryOp]Vec{
+	unary: [maxOps]Vec{
 		portable.Neg:        vecNegF64AVX2,
 		portable.Abs:        vecAbsF64AVX2,
 		portable.Sign:       vecSignF64AVX2,
@@ -72,7 +72,7 @@ var vecF64AVX2 = vecTable{
 		portable.Ceil:       vecCeilF64AVX2,
 		portable.Trunc:      vecTruncF64AVX2,
 	},
-	binary: map[portable.BinaryOp][3]Vec{
+	binary: [maxOps][3]Vec{
 		portable.Add: {vecAddVVF64AVX2, vecAddVSF64AVX2, vecAddSVF64AVX2},
 		portable.Sub: {vecSubVVF64AVX2, vecSubVSF64AVX2, vecSubSVF64AVX2},
 		portable.Mul: {vecMulVVF64AVX2, vecMulVSF64AVX2, vecMulSVF64AVX2},
@@ -80,12 +80,12 @@ var vecF64AVX2 = vecTable{
 		portable.Max: {vecMaxVVF64AVX2, vecMaxVSF64AVX2, vecMaxSVF64AVX2},
 		portable.Min: {vecMinVVF64AVX2, vecMinVSF64AVX2, vecMinSVF64AVX2},
 	},
-	ternary: map[portable.TernaryOp][4]Vec{
+	ternary: [maxOps][4]Vec{
 		portable.MulAdd: {vecMulAddVVVF64AVX2, vecMulAddVVSF64AVX2, vecMulAddVSVF64AVX2, vecMulAddVSSF64AVX2},
 		portable.MulSub: {vecMulSubVVVF64AVX2, vecMulSubVVSF64AVX2, vecMulSubVSVF64AVX2, vecMulSubVSSF64AVX2},
 		portable.SubMul: {vecSubMulVVVF64AVX2, vecSubMulVVSF64AVX2, vecSubMulVSVF64AVX2, vecSubMulVSSF64AVX2},
 	},
-	compare: map[portable.CompareOp][2]Vec{
+	compare: [maxOps][2]Vec{
 		portable.Equal:        {vecEqualVVF64AVX2, vecEqualVSF64AVX2},
 		portable.NotEqual:     {vecNotEqualVVF64AVX2, vecNotEqualVSF64AVX2},
 		portable.Less:         {vecLessVVF64AVX2, vecLessVSF64AVX2},
@@ -94,7 +94,7 @@ var vecF64AVX2 = vecTable{
 		portable.GreaterEqual: {vecGreaterEqualVVF64AVX2, vecGreaterEqualVSF64AVX2},
 	},
 	choose: [4]Vec{vecSelectVVF64AVX2, vecSelectVSF64AVX2, vecSelectSVF64AVX2, vecSelectSSF64AVX2},
-	reduce: map[portable.ReduceOp]Vec{
+	reduce: [maxOps]Vec{
 		portable.Sum:   vecSumF64AVX2,
 		portable.MaxOf: vecMaxOfF64AVX2,
 		portable.MinOf: vecMinOfF64AVX2,
@@ -102,7 +102,7 @@ var vecF64AVX2 = vecTable{
 }
 
 var vecF32AVX512 = vecTable{
-	unary: map[portable.UnaryOp]Vec{
+	unary: [maxOps]Vec{
 		portable.Neg:        vecNegF32AVX512,
 		portable.Abs:        vecAbsF32AVX512,
 		portable.Sign:       vecSignF32AVX512,
@@ -123,7 +123,7 @@ var vecF32AVX512 = vecTable{
 		portable.Sigmoid:    vecSigmoidF32AVX512,
 		portable.Erf:        vecErfF32AVX512,
 	},
-	binary: map[portable.BinaryOp][3]Vec{
+	binary: [maxOps][3]Vec{
 		portable.Add: {vecAddVVF32AVX512, vecAddVSF32AVX512, vecAddSVF32AVX512},
 		portable.Sub: {vecSubVVF32AVX512, vecSubVSF32AVX512, vecSubSVF32AVX512},
 		portable.Mul: {vecMulVVF32AVX512, vecMulVSF32AVX512, vecMulSVF32AVX512},
@@ -131,12 +131,12 @@ var vecF32AVX512 = vecTable{
 		portable.Max: {vecMaxVVF32AVX512, vecMaxVSF32AVX512, vecMaxSVF32AVX512},
 		portable.Min: {vecMinVVF32AVX512, vecMinVSF32AVX512, vecMinSVF32AVX512},
 	},
-	ternary: map[portable.TernaryOp][4]Vec{
+	ternary: [maxOps][4]Vec{
 		portable.MulAdd: {vecMulAddVVVF32AVX512, vecMulAddVVSF32AVX512, vecMulAddVSVF32AVX512, vecMulAddVSSF32AVX512},
 		portable.MulSub: {vecMulSubVVVF32AVX512, vecMulSubVVSF32AVX512, vecMulSubVSVF32AVX512, vecMulSubVSSF32AVX512},
 		portable.SubMul: {vecSubMulVVVF32AVX512, vecSubMulVVSF32AVX512, vecSubMulVSVF32AVX512, vecSubMulVSSF32AVX512},
 	},
-	compare: map[portable.CompareOp][2]Vec{
+	compare: [maxOps][2]Vec{
 		portable.Equal:        {vecEqualVVF32AVX512, vecEqualVSF32AVX512},
 		portable.NotEqual:     {vecNotEqualVVF32AVX512, vecNotEqualVSF32AVX512},
 		portable.Less:         {vecLessVVF32AVX512, vecLessVSF32AVX512},
@@ -145,7 +145,7 @@ var vecF32AVX512 = vecTable{
 		portable.GreaterEqual: {vecGreaterEqualVVF32AVX512, vecGreaterEqualVSF32AVX512},
 	},
 	choose: [4]Vec{vecSelectVVF32AVX512, vecSelectVSF32AVX512, vecSelectSVF32AVX512, vecSelectSSF32AVX512},
-	reduce: map[portable.ReduceOp]Vec{
+	reduce: [maxOps]Vec{
 		portable.Sum:   vecSumF32AVX512,
 		portable.MaxOf: vecMaxOfF32AVX512,
 		portable.MinOf: vecMinOfF32AVX512,
@@ -153,7 +153,7 @@ var vecF32AVX512 = vecTable{
 }
 
 var vecF64AVX512 = vecTable{
-	unary: map[portable.UnaryOp]Vec{
+	unary: [maxOps]Vec{
 		portable.Neg:        vecNegF64AVX512,
 		portable.Abs:        vecAbsF64AVX512,
 		portable.Sign:       vecSignF64AVX512,
@@ -167,7 +167,7 @@ var vecF64AVX512 = vecTable{
 		portable.Ceil:       vecCeilF64AVX512,
 		portable.Trunc:      vecTruncF64AVX512,
 	},
-	binary: map[portable.BinaryOp][3]Vec{
+	binary: [maxOps][3]Vec{
 		portable.Add: {vecAddVVF64AVX512, vecAddVSF64AVX512, vecAddSVF64AVX512},
 		portable.Sub: {vecSubVVF64AVX512, vecSubVSF64AVX512, vecSubSVF64AVX512},
 		portable.Mul: {vecMulVVF64AVX512, vecMulVSF64AVX512, vecMulSVF64AVX512},
@@ -175,12 +175,12 @@ var vecF64AVX512 = vecTable{
 		portable.Max: {vecMaxVVF64AVX512, vecMaxVSF64AVX512, vecMaxSVF64AVX512},
 		portable.Min: {vecMinVVF64AVX512, vecMinVSF64AVX512, vecMinSVF64AVX512},
 	},
-	ternary: map[portable.TernaryOp][4]Vec{
+	ternary: [maxOps][4]Vec{
 		portable.MulAdd: {vecMulAddVVVF64AVX512, vecMulAddVVSF64AVX512, vecMulAddVSVF64AVX512, vecMulAddVSSF64AVX512},
 		portable.MulSub: {vecMulSubVVVF64AVX512, vecMulSubVVSF64AVX512, vecMulSubVSVF64AVX512, vecMulSubVSSF64AVX512},
 		portable.SubMul: {vecSubMulVVVF64AVX512, vecSubMulVVSF64AVX512, vecSubMulVSVF64AVX512, vecSubMulVSSF64AVX512},
 	},
-	compare: map[portable.CompareOp][2]Vec{
+	compare: [maxOps][2]Vec{
 		portable.Equal:        {vecEqualVVF64AVX512, vecEqualVSF64AVX512},
 		portable.NotEqual:     {vecNotEqualVVF64AVX512, vecNotEqualVSF64AVX512},
 		portable.Less:         {vecLessVVF64AVX512, vecLessVSF64AVX512},
@@ -189,7 +189,7 @@ var vecF64AVX512 = vecTable{
 		portable.GreaterEqual: {vecGreaterEqualVVF64AVX512, vecGreaterEqualVSF64AVX512},
 	},
 	choose: [4]Vec{vecSelectVVF64AVX512, vecSelectVSF64AVX512, vecSelectSVF64AVX512, vecSelectSSF64AVX512},
-	reduce: map[portable.ReduceOp]Vec{
+	reduce: [maxOps]Vec{
 		portable.Sum:   vecSumF64AVX512,
 		portable.MaxOf: vecMaxOfF64AVX512,
 		portable.MinOf: vecMinOfF64AVX512,

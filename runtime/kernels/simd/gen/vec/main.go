@@ -154,12 +154,12 @@ func tablesFile() []byte {
 		for _, e := range []elem{f32, f64} {
 			fmt.Fprintf(&w, "\nvar vec%s%s = vecTable{\n", e.Name, s.Name)
 			for _, t := range []struct{ name, typ string }{
-				{"unary", "map[portable.UnaryOp]Vec"},
-				{"binary", "map[portable.BinaryOp][3]Vec"},
-				{"ternary", "map[portable.TernaryOp][4]Vec"},
-				{"compare", "map[portable.CompareOp][2]Vec"},
+				{"unary", "[maxOps]Vec"},
+				{"binary", "[maxOps][3]Vec"},
+				{"ternary", "[maxOps][4]Vec"},
+				{"compare", "[maxOps][2]Vec"},
 				{"choose", "[4]Vec"},
-				{"reduce", "map[portable.ReduceOp]Vec"},
+				{"reduce", "[maxOps]Vec"},
 			} {
 				fmt.Fprintf(&w, "\t%s: %s{", t.name, t.typ)
 				last := ""
@@ -170,7 +170,7 @@ func tablesFile() []byte {
 					switch {
 					case x.key == "":
 						fmt.Fprintf(&w, "%s, ", x.name)
-					case !strings.HasPrefix(t.typ, "map") || !strings.Contains(t.typ, "]["):
+					case !strings.Contains(t.typ, "]["):
 						fmt.Fprintf(&w, "\n\t\tportable.%s: %s,", x.key, x.name)
 					case x.key != last:
 						if last != "" {
