@@ -29,9 +29,7 @@ With names it prints the declarations in full: operands, attributes, results, gr
 		Example: `  graphrun ops
   graphrun ops softmax conv
   graphrun ops --json`,
-		ValidArgsFunction: func(_ *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return words(opNames)(args, toComplete)
-		},
+		ValidArgsFunction: words(opNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !asJSON {
 				return listOps(cmd.OutOrStdout())

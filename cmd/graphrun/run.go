@@ -69,7 +69,8 @@ An input is given as --input NAME=WHAT. WHAT is
 or all inputs come by name from one file, --feeds in.npz.
 
 --fetch NODE returns any value that the function computes, whatever the compiler fuses: it is named as in the model's text
-(%5 or 5, or a name that you gave it), or by its layer, for the layer's output (conv1). inspect --nodes lists all.
+(%5 or 5, or a name that you gave it), or by its layer, for the layer's output (conv1; a number is always a value). The command
+inspect --nodes lists all. Gradients and next weights of a training function are nodes as well.
 
 --expect out.npz holds the results against the arrays of a file. Its names are those of results, and any that --fetch takes.
 The largest absolute and relative errors are printed; if an element is off by more than --atol + --rtol*|expected|, the command
@@ -156,7 +157,7 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 		return err
 	}
 	if len(f.Params()) > 0 && len(o.in.inputs) == 0 && o.in.feeds == "" {
-		return usagef("nothing to run on: give --input %s=FILE or --data DIR", f.Params()[0].Node().ResultName(0))
+		return usagef("nothing to run on: give --input %s=FILE, --feeds FILE.npz or --data DIR", f.Params()[0].Node().ResultName(0))
 	}
 	feeds, notices, err := o.in.read(f, m.info)
 	if err != nil {
