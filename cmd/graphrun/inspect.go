@@ -583,10 +583,10 @@ func countText(n int64) string {
 func (s *variableSums) String() string {
 	text := fmt.Sprintf("%d variables: %d parameters (%s)", s.Variables, s.Parameters, value.ByteText(float64(s.ParameterBytes)))
 	if s.Buffers > 0 {
-		text += fmt.Sprintf(", %d numbers in buffers (%s)", s.Buffers, value.ByteText(float64(s.BufferBytes)))
+		text += fmt.Sprintf("; buffers: %d (%s)", s.Buffers, value.ByteText(float64(s.BufferBytes)))
 	}
 	if s.State > 0 {
-		text += fmt.Sprintf(", %d numbers of the optimizer's state (%s)", s.State, value.ByteText(float64(s.StateBytes)))
+		text += fmt.Sprintf("; optimizer state: %d (%s)", s.State, value.ByteText(float64(s.StateBytes)))
 	}
 	return text
 }

@@ -66,9 +66,14 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkmnist": mkmnist, "mkpng": mkpng, "mknpy": mknpy, "mknpz": mknpz, "hugegif": hugegif,
-			"exits": exits, "capture": capture,
+			"exits": exits, "capture": capture, "cpdir": cpdir,
 		},
 		RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			formats, err := filepath.Abs("../../testdata/formats")
+			env.Setenv("FORMATS", formats) // saved models, by the version of the format
+			return err
+		},
 	})
 }
 
@@ -178,4 +183,9 @@ func capture(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no match for %s", args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// cpdir FROM TO copies a directory.
+func cpdir(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
 }

@@ -389,8 +389,9 @@ func didYouMean(name string, all []string) string {
 // nearest returns the names that are nearly like the given one, the nearest first.
 func nearest(name string, all []string) []string {
 	var near []string
+	most := min(2, len(name)/2) // letters that may be wrong
 	for _, n := range all {
-		if strings.Contains(n, name) || name != "" && strings.Contains(name, n) || distance(name, n) <= 2 {
+		if strings.Contains(n, name) || name != "" && strings.Contains(name, n) || distance(name, n) <= most {
 			near = append(near, n)
 		}
 	}
