@@ -63,7 +63,7 @@ func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.
 			return err
 		}
 	}
-	sess, err := m.session(o, compileOpts, stderr)
+	sess, err := m.session(evalFunc, o, compileOpts, stderr)
 	if err != nil {
 		return err
 	}

@@ -163,6 +163,8 @@ type nodeRow struct {
 	Type   string `json:"type"`
 	Layer  string `json:"layer"`
 	Source string `json:"source"`
+	// OutputOf are the layers whose output it is: they are names of it, too.
+	OutputOf []string `json:"output_of,omitempty"`
 }
 
 type funcRow struct {
@@ -375,15 +377,19 @@ func sumsOf(rows []variableRow, m *graph.Module) *variableSums {
 
 // nodesOf lists the values that a function declares, its inputs first.
 func nodesOf(f *graph.Func) []nodeRow {
-	names := f.ValueNames()
+	d := declaredIn(f)
+	outputOf := map[graph.Value][]string{}
+	for _, path := range d.paths {
+		outputOf[d.layers[path]] = append(outputOf[d.layers[path]], path)
+	}
 	rows := []nodeRow{}
 	add := func(op string, n *graph.Node) {
 		for _, v := range n.Results() {
-			name := names[v]
+			name := d.names[v]
 			if n.ResultName(v.Index()) == "" {
 				name = "%" + name
 			}
-			rows = append(rows, nodeRow{name, op, v.Type().String(), n.Scope(), sourceText(n.Pos())})
+			rows = append(rows, nodeRow{name, op, v.Type().String(), n.Scope(), sourceText(n.Pos()), outputOf[v]})
 		}
 	}
 	for _, p := range f.Params() {
@@ -517,9 +523,9 @@ func (r *report) print(w *tabwriter.Writer) {
 		if r.Variables != nil {
 			section("\n")
 		}
-		fmt.Fprintln(w, "NODE\tOP\tTYPE\tLAYER\tSOURCE")
+		fmt.Fprintln(w, "NODE\tOP\tTYPE\tLAYER\tOUTPUT OF\tSOURCE")
 		for _, n := range r.Nodes {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Name, n.Op, n.Type, orDash(n.Layer), n.Source)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.Op, n.Type, orDash(n.Layer), orDash(strings.Join(n.OutputOf, ", ")), n.Source)
 		}
 	}
 }

@@ -186,7 +186,7 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 		return usagef("--output %s: an .npy file holds one array, and there are %d results: write an .npz file", o.out, len(module.LookupFunc(f.Name()).Results()))
 	}
 	m.module = module
-	sess, err := m.session(o, compileOpts, stderr)
+	sess, err := m.session(f.Name(), o, compileOpts, stderr)
 	if err != nil {
 		return err
 	}
@@ -214,13 +214,26 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 	return printResults(stdout, module.LookupFunc(f.Name()), out, m.classes, o.json)
 }
 
-// session compiles the model and starts a session. It says so if the weights are drawn.
-func (m *model) session(o runOptions, compileOpts []compile.Option, stderr io.Writer) (*runtime.Session, error) {
+// readsTrainable reports whether a function, or one that it calls, reads a variable that training changes.
+func readsTrainable(f *graph.Func) bool {
+	return slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool {
+		switch n.Op().Name {
+		case "read":
+			return f.Module().LookupVariable(string(n.Attrs().Symbol("var"))).Trainable()
+		case "call":
+			return readsTrainable(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))))
+		}
+		return false
+	})
+}
+
+// session compiles the model and starts a session to run a function. It says so if the weights that this reads are drawn.
+func (m *model) session(fn string, o runOptions, compileOpts []compile.Option, stderr io.Writer) (*runtime.Session, error) {
 	prog, err := compile.Compile(m.module, compileOpts...)
 	if err != nil {
 		return nil, err
 	}
-	if m.weights == nil && slices.ContainsFunc(m.module.Variables(), (*graph.Variable).Trainable) {
+	if m.weights == nil && readsTrainable(m.module.LookupFunc(fn)) {
 		fmt.Fprintf(stderr, "graphrun: note: %s is not trained: its weights are drawn from seed %d\n", o.model, o.seed)
 	}
 	return runtime.NewSession(prog, o.exec.session(runtime.Seed(o.seed), runtime.Weights(m.weights))...)
