@@ -41,7 +41,7 @@ to rounding. Feeds are the arrays of an .npz file under the names of the inputs;
 
 ` + modelHelp,
 		Example: `  graphrun bisect lenet5 --func train
-  graphrun bisect model.graph --func predict --feeds in.npz --expect out.npz --rtol 1e-4`,
+  graphrun bisect model.graph --func predict --feeds in.npz --expect expected.npz --rtol 1e-4`,
 		Args: exactArg("the model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.model = args[0]

@@ -37,11 +37,6 @@ func check(ctx context.Context, out io.Writer, m *graph.Module, in compile.Input
 	return err
 }
 
-// firstExamples returns the first examples of a data set as feeds of the known models' functions.
-func firstExamples(set data.Dataset, batch int) (map[string]value.Value, error) {
-	return examples(set, batch, imageInput, labelInput)
-}
-
 // examples returns the first examples of a data set as feeds of a function with an input and a target, "" for none.
 func examples(set data.Dataset, batch int, input, target string) (map[string]value.Value, error) {
 	loader, err := data.NewLoader(set, data.LoaderOptions{BatchSize: min(batch, checkedExamples)})

@@ -11,47 +11,63 @@ import (
 	"github.com/graphrun/graphrun/graph"
 )
 
-// completion proposes what may stand in one place of a command line, given the arguments before it.
-type completion func(args []string, toComplete string) ([]string, cobra.ShellCompDirective)
+// completion proposes what may stand in one place of a command line, given the command and the arguments before it.
+type completion = cobra.CompletionFunc
 
 // flagCompletions says what the flags of all commands take. A flag that is not here takes no file; one whose help names a FILE or a
 // directory is completed by the shell.
 var flagCompletions = map[string]completion{
 	"func":      ofModel(func(m *graph.Module) []string { return funcNames(m) }),
+	"fetch":     completeNodes,
 	"optimizer": words(optimizerNames),
 	"stage":     words(stageNames),
 	"dump":      words(func() []string { return append([]string{"all"}, compile.PassNames()...) }),
-	"data": func([]string, string) ([]string, cobra.ShellCompDirective) {
+	"data": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{builtinDigits}, cobra.ShellCompDirectiveDefault
 	},
-	"input": func(args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	"input": func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		if strings.Contains(toComplete, "=") {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
-		names, _ := ofModel(inputNames)(args, toComplete)
+		names, _ := ofModel(inputNames)(cmd, args, toComplete)
 		return names, cobra.ShellCompDirectiveNoSpace
 	},
 }
 
+// completeNodes proposes the layers and nodes of the function that a command runs.
+func completeNodes(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	fn := ""
+	if f := cmd.Flag("func"); f != nil {
+		fn = f.Value.String()
+	}
+	return ofModel(func(m *graph.Module) []string {
+		f, err := (&model{module: m}).function(fn)
+		if err != nil {
+			return nil
+		}
+		return declaredIn(f).all()
+	})(cmd, args, toComplete)
+}
+
 // words proposes names that do not depend on the command line.
 func words(names func() []string) completion {
-	return func(_ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	return func(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		return begin(names(), toComplete), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
 // ofModel proposes names that the model has which the first argument names.
 func ofModel(names func(m *graph.Module) []string) completion {
-	return func(args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	return func(_ *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		model := defaultModel
 		if len(args) > 0 {
 			model = args[0]
 		}
-		m, err := loadModule(model)
+		m, err := openModel(model)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return begin(names(m), toComplete), cobra.ShellCompDirectiveNoFileComp
+		return begin(names(m.module), toComplete), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -113,9 +129,7 @@ func addCompletion(root *cobra.Command) {
 				propose = words(func() []string { return nil })
 			}
 			if propose != nil {
-				_ = cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-					return propose(args, toComplete)
-				})
+				_ = cmd.RegisterFlagCompletionFunc(f.Name, propose)
 			}
 		})
 	}

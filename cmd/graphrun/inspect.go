@@ -3,6 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -10,6 +15,8 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/plan"
 	"github.com/graphrun/graphrun/runtime/program"
@@ -18,58 +25,391 @@ import (
 
 func init() { commands = append(commands, inspectCommand) }
 
-func inspectCommand() *cobra.Command {
-	var batch int64
-	cmd := &cobra.Command{
-		Use:   "inspect MODEL|DIR|FILE.graph",
-		Short: "Show what a model compiles to: instructions, memory, and what runs without a kernel",
-		Long: `inspect compiles a model and prints its variables and, for every function, the number of instructions, the bytes
-that they read and write, and the memory plan: the size of the arena as a formula in the batch size, the least that any
-plan must take, and the gap between the two. The formulas are evaluated for --batch.
+type inspectOptions struct {
+	fn               string
+	batch            int64
+	variables, nodes bool
+	json             bool
+}
 
-Nodes that no kernel computes are listed with their source lines: their references run, which is right but slow.
+func inspectCommand() *cobra.Command {
+	var o inspectOptions
+	cmd := &cobra.Command{
+		Use:   "inspect DIR|FILE.graph|MODEL",
+		Short: "Show a model's layers, parameters, FLOPs, memory and source lines",
+		Long: `inspect shows what a model is made of and what it compiles to:
+
+- the layers of a function (predict, or the only one, unless --func names another) with their operations, the shape of what they
+  give, parameters, and FLOPs: operations on numbers, where a product that is added to a sum counts as two. Those of a function
+  with gradients are counted after differentiation, the optimizer's included;
+- for every function, the number of instructions, of those that no kernel computes, the bytes that they read and write, and the
+  memory plan: the size of the arena as a formula in the batch size, the least that any plan must take, and the gap between them;
+- the variables, summed up, and what the model says about itself: classes, inputs, preprocessing, how it was trained.
+
+Formulas are evaluated for --batch. --nodes lists the values that a function declares instead, under the names that run --fetch
+takes; --variables lists the variables.
 
 ` + modelHelp,
 		Example: `  graphrun inspect lenet5
-  graphrun inspect lenet5/ --batch 1`,
+  graphrun inspect lenet5 --func train --batch 1
+  graphrun inspect lenet5 --nodes
+  graphrun inspect lenet5 --variables --json`,
 		Args: exactArg("the model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if batch < 1 {
-				return usagef("inspect: --batch %d: want 1 or more", batch)
+			if o.batch < 1 {
+				return usagef("--batch %d: want 1 or more", o.batch)
 			}
-			m, err := loadModule(args[0])
+			m, err := openModel(args[0])
 			if err != nil {
 				return err
 			}
-			prog, err := compile.Compile(m)
-			if err != nil {
-				return err
-			}
-			return inspect(cmd.OutOrStdout(), prog, batch)
+			return runInspect(cmd.OutOrStdout(), m, o)
 		},
 	}
-	cmd.Flags().Int64Var(&batch, "batch", 64, "the size for which formulas are evaluated")
+	f := cmd.Flags()
+	f.StringVar(&o.fn, "func", "", "the function whose layers or nodes are shown (default predict, or the only one)")
+	f.Int64Var(&o.batch, "batch", 64, "the size for which formulas are evaluated")
+	f.BoolVar(&o.variables, "variables", false, "list the variables only: type, kind, bytes, source line")
+	f.BoolVar(&o.nodes, "nodes", false, "list the declared nodes only: the name that run --fetch takes, type, layer, source line")
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	return cmd
 }
 
-func inspect(out io.Writer, prog *program.Program, batch int64) error {
-	trainable, other := 0.0, 0.0
-	count := 0
-	for _, v := range prog.Variables {
-		n, _ := v.Type.NumElements().Int()
-		if v.Trainable {
-			count++
-			trainable += float64(n)
-		} else {
-			other += float64(n) * float64(v.Type.DType.Bits()) / 8
+func runInspect(out io.Writer, m *model, o inspectOptions) error {
+	f, err := m.function(o.fn)
+	if err != nil {
+		return err
+	}
+	r := report{Model: m.module.Name()}
+	switch {
+	case o.variables || o.nodes:
+		if o.variables {
+			r.Variables = variablesOf(m.module)
+		}
+		if o.nodes {
+			r.Function, r.Nodes = f.Name(), nodesOf(f)
+		}
+	default:
+		if err := r.fill(m, f, o.batch); err != nil {
+			return err
 		}
 	}
-	fmt.Fprintf(out, "@%s: %.0f parameters in %d variables, %s in %d others\n\n",
-		prog.Module.Name(), trainable, count, value.ByteText(other), len(prog.Variables)-count)
-
+	if o.json {
+		return printJSON(out, r)
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FUNCTION\tINSTRUCTIONS\tNO KERNEL\tMOVED\tARENA\tBOUND\tGAP")
-	var slow []string
+	r.print(w)
+	return w.Flush()
+}
+
+// report is what inspect shows. Parts that were not asked for are missing.
+type report struct {
+	Model     string           `json:"model"`
+	Doc       string           `json:"doc,omitempty"`
+	Files     map[string]int64 `json:"files,omitempty"` // their sizes in bytes
+	Function  string           `json:"function,omitempty"`
+	Batch     int64            `json:"batch,omitempty"`
+	Layers    []layerRow       `json:"layers,omitempty"`
+	Total     *layerRow        `json:"total,omitempty"` // of the function
+	Sums      *variableSums    `json:"sums,omitempty"`  // of the variables
+	Functions []funcRow        `json:"functions,omitempty"`
+	Slow      []string         `json:"references,omitempty"` // nodes that no kernel computes
+	Info      *infoRow         `json:"info,omitempty"`
+	Variables []variableRow    `json:"variables,omitempty"`
+	Nodes     []nodeRow        `json:"nodes,omitempty"`
+
+	path, signature string
+}
+
+// layerRow is a layer, or the sum of all.
+type layerRow struct {
+	Layer      string   `json:"layer"` // "" for nodes outside of layers
+	Ops        []string `json:"ops,omitempty"`
+	Output     string   `json:"output,omitempty"`
+	Parameters int64    `json:"parameters"`
+	Buffers    int64    `json:"buffers"`
+	// FLOPs as a formula in the function's sizes, for one example, and for the batch; -1 where data decides.
+	Formula    string `json:"flops_formula"`
+	PerExample int64  `json:"flops_per_example"`
+	FLOPs      int64  `json:"flops"`
+	Source     string `json:"source,omitempty"`
+
+	flops graph.Dim
+}
+
+type variableSums struct {
+	Parameters     int64 `json:"parameters"` // elements
+	ParameterBytes int64 `json:"parameter_bytes"`
+	Buffers        int64 `json:"buffers"`
+	BufferBytes    int64 `json:"buffer_bytes"`
+	State          int64 `json:"optimizer_state"`
+	StateBytes     int64 `json:"optimizer_state_bytes"`
+	Variables      int   `json:"variables"`
+}
+
+type variableRow struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Shape  []int  `json:"shape"`
+	DType  string `json:"dtype"`
+	Kind   string `json:"kind"`
+	Bytes  int64  `json:"bytes"`
+	Source string `json:"source"`
+}
+
+type nodeRow struct {
+	Name   string `json:"name"`
+	Op     string `json:"op"`
+	Type   string `json:"type"`
+	Layer  string `json:"layer"`
+	Source string `json:"source"`
+	// OutputOf are the layers whose output it is: they are names of it, too.
+	OutputOf []string `json:"output_of,omitempty"`
+}
+
+type funcRow struct {
+	Name         string   `json:"name"`
+	Inputs       []string `json:"inputs"`
+	Outputs      []string `json:"outputs"`
+	Instructions int      `json:"instructions"`
+	References   int      `json:"references"`
+	// How the memory is planned: "static", "at run time", or "data decides". Only a static plan has the numbers below.
+	Plan  string  `json:"plan"`
+	Moved *affine `json:"moved,omitempty"`
+	Arena *affine `json:"arena,omitempty"`
+	Bound *affine `json:"bound,omitempty"`
+	Gap   float64 `json:"gap"` // a fraction of the bound
+
+	memory string
+}
+
+// affine is a number of bytes: per unit of the size, fixed, and for the batch.
+type affine struct {
+	Symbol string `json:"symbol,omitempty"`
+	Per    int64  `json:"per"`
+	Fixed  int64  `json:"fixed"`
+	Bytes  int64  `json:"bytes"`
+}
+
+type infoRow struct {
+	Classes    []string          `json:"classes,omitempty"`
+	Loss       string            `json:"loss,omitempty"`
+	Roles      map[string]string `json:"roles,omitempty"`
+	Preprocess map[string]string `json:"preprocess,omitempty"`
+	Provenance map[string]string `json:"provenance,omitempty"`
+}
+
+// fill makes the report that is shown without --nodes and --variables.
+func (r *report) fill(m *model, f *graph.Func, batch int64) error {
+	r.Doc, r.Function, r.Batch, r.signature = m.info.Doc, f.Name(), batch, signature(f)
+	if m.dir != "" {
+		r.path, r.Files = m.dir, map[string]int64{}
+		for _, name := range []string{artifact.GraphFile, artifact.WeightsFile} {
+			if s, err := os.Stat(filepath.Join(m.dir, name)); err == nil {
+				r.Files[name] = s.Size()
+			}
+		}
+	}
+	var err error
+	if r.Layers, r.Total, err = layersOf(m.module, f, batch); err != nil {
+		return err
+	}
+	r.Sums = sumsOf(variablesOf(m.module), m.module)
+	prog, err := compile.Compile(m.module)
+	if err != nil {
+		return err
+	}
+	if err := r.functions(prog, batch); err != nil {
+		return err
+	}
+	r.Info = &infoRow{Classes: m.info.Classes, Loss: m.info.Loss, Roles: m.info.Roles, Preprocess: map[string]string{}, Provenance: m.info.Provenance}
+	for name, p := range m.info.Preprocess {
+		r.Info.Preprocess[name] = p.String()
+	}
+	return nil
+}
+
+func signature(f *graph.Func) string {
+	var in, out []string
+	for _, p := range f.Params() {
+		in = append(in, fmt.Sprintf("%s: %s", p.Node().ResultName(0), p.Type()))
+	}
+	for _, r := range f.Results() {
+		out = append(out, fmt.Sprintf("%s: %s", r.Name, r.Value.Type()))
+	}
+	return fmt.Sprintf("@%s(%s) -> (%s)", f.Name(), strings.Join(in, ", "), strings.Join(out, ", "))
+}
+
+// layersOf returns the layers of a function in the order of the declaration, and their sum.
+func layersOf(m *graph.Module, f *graph.Func, batch int64) (rows []layerRow, total *layerRow, err error) {
+	counted, err := differentiated(m, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	at := map[string]int{}
+	row := func(n *graph.Node) *layerRow {
+		i, ok := at[n.Scope()]
+		if !ok {
+			i = len(rows)
+			at[n.Scope()] = i
+			rows = append(rows, layerRow{Layer: n.Scope(), Source: sourceText(n.Pos()), flops: dim.Const(0)})
+		}
+		return &rows[i]
+	}
+	total = &layerRow{flops: dim.Const(0)}
+	d := declaredIn(f)
+	for _, n := range f.Nodes() {
+		r := row(n)
+		switch name := n.Op().Name; {
+		case name == "read":
+			v := m.LookupVariable(string(n.Attrs().Symbol("var")))
+			size, _ := v.Type().NumElements().Int()
+			switch {
+			case v.Trainable():
+				r.Parameters += size
+				total.Parameters += size
+			case !v.IsOptimizerState():
+				r.Buffers += size
+				total.Buffers += size
+			}
+		case name != "constant" && !slices.Contains(r.Ops, name):
+			r.Ops = append(r.Ops, name)
+		}
+		if n.Scope() == "" && n.NumResults() > 0 {
+			r.Output = n.Types()[0].String()
+		}
+	}
+	for path, i := range at {
+		if v, ok := d.layers[path]; ok {
+			rows[i].Output, rows[i].Source = v.Type().String(), sourceText(v.Node().Pos())
+		}
+	}
+	for _, n := range counted.Nodes() {
+		r, flops := row(n), n.FLOPs()
+		r.flops, total.flops = dim.Sum(r.flops, flops), dim.Sum(total.flops, flops)
+	}
+	symbol := batchSymbol(f)
+	for i := range rows {
+		rows[i].count(symbol, batch)
+	}
+	total.count(symbol, batch)
+	return rows, total, nil
+}
+
+// differentiated returns a function after gradients have been taken and what is not needed is gone, and the function itself if it takes
+// none.
+func differentiated(m *graph.Module, f *graph.Func) (*graph.Func, error) {
+	if !slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "grad" }) {
+		return f, nil
+	}
+	names := compile.PassNames()
+	o, err := compile.Optimize(m, compile.Through(names[:slices.Index(names, "dce")+1]...))
+	if err != nil {
+		return nil, err
+	}
+	return o.LookupFunc(f.Name()), nil
+}
+
+// batchSymbol is the size that counts the examples: the first symbol of the first input.
+func batchSymbol(f *graph.Func) string {
+	for _, p := range f.Params() {
+		for _, d := range p.Shape() {
+			if s := d.Symbols(); len(s) > 0 {
+				return s[0]
+			}
+		}
+	}
+	return ""
+}
+
+// count evaluates the formula: for one example, other sizes being as the batch, and for the batch.
+func (r *layerRow) count(symbol string, batch int64) {
+	r.Formula = r.flops.String()
+	at := func(examples int64) int64 {
+		env := map[string]graph.Dim{}
+		for _, s := range r.flops.Symbols() {
+			env[s] = dim.Const(batch)
+		}
+		env[symbol] = dim.Const(examples)
+		d, err := r.flops.Subst(env)
+		if n, ok := d.Int(); ok && err == nil {
+			return n
+		}
+		return -1
+	}
+	r.PerExample, r.FLOPs = at(1), at(batch)
+}
+
+func variablesOf(m *graph.Module) []variableRow {
+	rows := []variableRow{}
+	for _, v := range m.Variables() {
+		kind := "buffer"
+		switch {
+		case v.Trainable():
+			kind = "parameter"
+		case v.IsOptimizerState():
+			kind = "optimizer state"
+		}
+		size, _ := value.SizeBytes(v.Type().DType, v.Shape()...)
+		rows = append(rows, variableRow{v.Name(), v.Type().String(), append([]int{}, v.Shape()...), v.Type().DType.String(), kind, int64(size), sourceText(v.Pos())})
+	}
+	return rows
+}
+
+func sumsOf(rows []variableRow, m *graph.Module) *variableSums {
+	s := &variableSums{Variables: len(rows)}
+	for i, v := range m.Variables() {
+		n, _ := v.Type().NumElements().Int()
+		switch {
+		case v.Trainable():
+			s.Parameters += n
+			s.ParameterBytes += rows[i].Bytes
+		case v.IsOptimizerState():
+			s.State += n
+			s.StateBytes += rows[i].Bytes
+		default:
+			s.Buffers += n
+			s.BufferBytes += rows[i].Bytes
+		}
+	}
+	return s
+}
+
+// nodesOf lists the values that a function declares, its inputs first.
+func nodesOf(f *graph.Func) []nodeRow {
+	d := declaredIn(f)
+	outputOf := map[graph.Value][]string{}
+	for _, path := range d.paths {
+		outputOf[d.layers[path]] = append(outputOf[d.layers[path]], path)
+	}
+	rows := []nodeRow{}
+	add := func(op string, n *graph.Node) {
+		for _, v := range n.Results() {
+			name := d.names[v]
+			if n.ResultName(v.Index()) == "" {
+				name = "%" + name
+			}
+			rows = append(rows, nodeRow{name, op, v.Type().String(), n.Scope(), sourceText(n.Pos()), outputOf[v]})
+		}
+	}
+	for _, p := range f.Params() {
+		add("input", p.Node())
+	}
+	for _, n := range f.Nodes() {
+		add(n.Op().Name, n)
+	}
+	return rows
+}
+
+func sourceText(p graph.Pos) string {
+	if !p.IsKnown() {
+		return "-"
+	}
+	return p.String()
+}
+
+// functions adds what the functions compile to.
+func (r *report) functions(prog *program.Program, batch int64) error {
 	for _, f := range prog.Module.Funcs() {
 		p := prog.Funcs[f.Name()]
 		sizes := map[string]int64{}
@@ -81,9 +421,17 @@ func inspect(out io.Writer, prog *program.Program, batch int64) error {
 			return err
 		}
 		for _, n := range nodes {
-			slow = append(slow, nodeLine(n))
+			r.Slow = append(r.Slow, nodeLine(n))
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", f.Name(), p.Steps(), len(nodes), memoryText(p, batch))
+		row := funcRow{Name: f.Name(), Inputs: []string{}, Outputs: []string{}, Instructions: p.Steps(), References: len(nodes)}
+		for _, port := range p.Inputs {
+			row.Inputs = append(row.Inputs, fmt.Sprintf("%s: %s", port.Name, port.Type))
+		}
+		for _, port := range p.Outputs {
+			row.Outputs = append(row.Outputs, fmt.Sprintf("%s: %s", port.Name, port.Type))
+		}
+		row.plan(p, batch)
+		r.Functions = append(r.Functions, row)
 	}
 	for _, v := range prog.Variables {
 		nodes, err := runtime.References(prog, v.Init, nil)
@@ -91,14 +439,8 @@ func inspect(out io.Writer, prog *program.Program, batch int64) error {
 			return err
 		}
 		for _, n := range nodes {
-			slow = append(slow, nodeLine(n)+" (initializer of @"+v.Name+")")
+			r.Slow = append(r.Slow, nodeLine(n)+" (initializer of @"+v.Name+")")
 		}
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if len(slow) > 0 {
-		fmt.Fprintf(out, "\nComputed by their references:\n  %s\n", strings.Join(slow, "\n  "))
 	}
 	return nil
 }
@@ -107,28 +449,180 @@ func nodeLine(n *graph.Node) string {
 	return fmt.Sprintf("%s: %s : %s", n.Pos(), n.Op().Name, n.Types()[0])
 }
 
-// memoryText is the columns on memory: bytes moved, arena, bound and gap.
-func memoryText(p *program.Func, batch int64) string {
+// plan notes how the memory of a function is planned.
+func (r *funcRow) plan(p *program.Func, batch int64) {
 	switch {
 	case p.Dynamic:
-		return "data decides\tdata decides\t-\t-"
+		r.Plan, r.memory = "data decides", "data decides\tdata decides\t-\t-"
+		return
 	case p.Plan == nil:
-		return "planned at run time\tplanned at run time\t-\t-"
+		r.Plan, r.memory = "at run time", "planned at run time\tplanned at run time\t-\t-"
+		return
 	}
-	moved, _ := plan.Traffic(p, p.Plan.Symbol)
-	peak, bound := p.Plan.Peak, p.Plan.Bound
+	r.Plan = "static"
+	symbol := p.Plan.Symbol
+	bytes := func(a program.Affine) *affine { return &affine{symbol, a.Per, a.Fixed, a.At(batch)} }
+	moved, _ := plan.Traffic(p, symbol)
+	r.Moved, r.Arena, r.Bound = bytes(moved), bytes(p.Plan.Peak), bytes(p.Plan.Bound)
 	gap := "0 %"
-	if b := bound.At(batch); b > 0 {
-		gap = fmt.Sprintf("%.1f %%", 100*(float64(p.Plan.Size(batch))/float64(b)-1))
+	if b := r.Bound.Bytes; b > 0 {
+		r.Gap = float64(p.Plan.Size(batch))/float64(b) - 1
+		gap = fmt.Sprintf("%.1f %%", 100*r.Gap)
 	}
-	return strings.Join([]string{affineText(moved, p.Plan.Symbol, batch), affineText(peak, p.Plan.Symbol, batch), affineText(bound, p.Plan.Symbol, batch), gap}, "\t")
+	r.memory = strings.Join([]string{r.Moved.text(), r.Arena.text(), r.Bound.text(), gap}, "\t")
 }
 
-// affineText is a number of bytes as a formula and for one size.
-func affineText(a program.Affine, symbol string, n int64) string {
-	size := value.ByteText(float64(a.At(n)))
-	if symbol == "" || a.Per == 0 {
+// text is the number as a formula and for the batch.
+func (a *affine) text() string {
+	size := value.ByteText(float64(a.Bytes))
+	if a.Symbol == "" || a.Per == 0 {
 		return size
 	}
-	return fmt.Sprintf("%d*%s + %d (%s)", a.Per, symbol, a.Fixed, size)
+	return fmt.Sprintf("%d*%s + %d (%s)", a.Per, a.Symbol, a.Fixed, size)
+}
+
+// print writes the report as text, with tabs between columns.
+func (r *report) print(w *tabwriter.Writer) {
+	section := func(format string, args ...any) {
+		w.Flush()
+		fmt.Fprintf(w, format, args...)
+	}
+	if r.Sums != nil {
+		doc := ""
+		if r.Doc != "" {
+			doc = ": " + r.Doc
+		}
+		section("@%s%s\n", r.Model, doc)
+		if r.path != "" {
+			var sizes []string
+			for _, name := range slices.Sorted(maps.Keys(r.Files)) {
+				sizes = append(sizes, fmt.Sprintf("%s %s", name, value.ByteText(float64(r.Files[name]))))
+			}
+			section("saved in %s: %s\n", r.path, strings.Join(sizes, ", "))
+		}
+		section("\n%s\n\n", r.signature)
+		r.printLayers(w)
+		section("\n%s\n\n", r.Sums)
+		fmt.Fprintln(w, "FUNCTION\tINSTRUCTIONS\tNO KERNEL\tMOVED\tARENA\tBOUND\tGAP")
+		for _, f := range r.Functions {
+			fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", f.Name, f.Instructions, f.References, f.memory)
+		}
+		if len(r.Slow) > 0 {
+			section("\nComputed by their references:\n  %s\n", strings.Join(r.Slow, "\n  "))
+		}
+		w.Flush()
+		r.Info.print(w)
+	}
+	if r.Variables != nil {
+		fmt.Fprintln(w, "VARIABLE\tTYPE\tKIND\tBYTES\tSOURCE")
+		for _, v := range r.Variables {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", v.Name, v.Type, v.Kind, v.Bytes, v.Source)
+		}
+	}
+	if r.Nodes != nil {
+		if r.Variables != nil {
+			section("\n")
+		}
+		fmt.Fprintln(w, "NODE\tOP\tTYPE\tLAYER\tOUTPUT OF\tSOURCE")
+		for _, n := range r.Nodes {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.Op, n.Type, orDash(n.Layer), orDash(strings.Join(n.OutputOf, ", ")), n.Source)
+		}
+	}
+}
+
+func (r *report) printLayers(w io.Writer) {
+	buffers := r.Total.Buffers > 0
+	columns := []string{"LAYER", "OPS", "OUTPUT", "PARAMETERS"}
+	if buffers {
+		columns = append(columns, "BUFFERS")
+	}
+	columns = append(columns, "FLOPS, 1 EXAMPLE", fmt.Sprintf("FLOPS, BATCH OF %d", r.Batch), "SOURCE")
+	fmt.Fprintln(w, strings.Join(columns, "\t"))
+	line := func(l *layerRow, name, source string) {
+		const most = 4
+		ops := strings.Join(l.Ops[:min(len(l.Ops), most)], ", ")
+		if more := len(l.Ops) - most; more > 0 {
+			ops += fmt.Sprintf(", %d more", more)
+		}
+		cells := []string{name, orDash(ops), orDash(l.Output), strconv.FormatInt(l.Parameters, 10)}
+		if buffers {
+			cells = append(cells, strconv.FormatInt(l.Buffers, 10))
+		}
+		fmt.Fprintln(w, strings.Join(append(cells, countText(l.PerExample), countText(l.FLOPs), source), "\t"))
+	}
+	for i := range r.Layers {
+		line(&r.Layers[i], orDash(r.Layers[i].Layer), r.Layers[i].Source)
+	}
+	line(r.Total, "total", "")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// countText is a number with three digits and a unit: 423 k, 1.23 M.
+func countText(n int64) string {
+	if n < 0 {
+		return "data decides"
+	}
+	x := float64(n)
+	for _, unit := range []string{"", " k", " M", " G", " T", " P"} {
+		switch {
+		case unit == "" && x < 1000:
+			return strconv.FormatInt(n, 10)
+		case x < 9.995:
+			return fmt.Sprintf("%.2f%s", x, unit)
+		case x < 99.95:
+			return fmt.Sprintf("%.1f%s", x, unit)
+		case x < 999.5:
+			return fmt.Sprintf("%.0f%s", x, unit)
+		}
+		x /= 1000
+	}
+	return fmt.Sprintf("%.3g E", x)
+}
+
+// String says in one line what the variables sum up to.
+func (s *variableSums) String() string {
+	text := fmt.Sprintf("%d variables: %d parameters (%s)", s.Variables, s.Parameters, value.ByteText(float64(s.ParameterBytes)))
+	if s.Buffers > 0 {
+		text += fmt.Sprintf("; buffers: %d (%s)", s.Buffers, value.ByteText(float64(s.BufferBytes)))
+	}
+	if s.State > 0 {
+		text += fmt.Sprintf("; optimizer state: %d (%s)", s.State, value.ByteText(float64(s.StateBytes)))
+	}
+	return text
+}
+
+func (i *infoRow) print(w io.Writer) {
+	first := true
+	line := func(key, text string) {
+		if first {
+			fmt.Fprintln(w)
+		}
+		first = false
+		fmt.Fprintf(w, "%s\t%s\n", key, text)
+	}
+	table := func(key string, m map[string]string) {
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			line(key+" "+name, m[name])
+		}
+	}
+	if len(i.Classes) > 0 {
+		const most = 10
+		text := strings.Join(i.Classes[:min(len(i.Classes), most)], ", ")
+		if more := len(i.Classes) - most; more > 0 {
+			text += fmt.Sprintf(", %d more", more)
+		}
+		line("classes", text)
+	}
+	if i.Loss != "" {
+		line("loss", i.Loss)
+	}
+	table("role", i.Roles)
+	table("preprocess", i.Preprocess)
+	table("train", i.Provenance)
 }

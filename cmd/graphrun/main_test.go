@@ -66,36 +66,56 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkmnist": mkmnist, "mkpng": mkpng, "mknpy": mknpy, "mknpz": mknpz, "hugegif": hugegif,
-			"exits": exits, "capture": capture,
+			"exits": exits, "capture": capture, "cpdir": cpdir,
 		},
 		RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			formats, err := filepath.Abs("../../testdata/formats")
+			env.Setenv("FORMATS", formats) // saved models, by the version of the format
+			return err
+		},
 	})
 }
 
 // mkmnist DIR TRAIN TEST writes some of the built-in digits in the files of MNIST.
 func mkmnist(ts *testscript.TestScript, _ bool, args []string) {
-	dir := ts.MkAbs(args[0])
-	ts.Check(os.MkdirAll(dir, 0o777))
-	for i, prefix := range []string{"train", "t10k"} {
-		n, err := strconv.Atoi(args[i+1])
-		ts.Check(err)
-		set, err := digits.Generate(digits.Options{N: n, Seed: uint64(i)})
-		ts.Check(err)
+	train, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	test, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Check(writeDigits(ts.MkAbs(args[0]), train, test))
+}
+
+// writeDigits writes some of the built-in digits in the files of MNIST.
+func writeDigits(dir string, train, test int) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	for i, part := range []struct {
+		prefix string
+		n      int
+	}{{"train", train}, {"t10k", test}} {
+		set, err := digits.Generate(digits.Options{N: part.n, Seed: uint64(i)})
+		if err != nil {
+			return err
+		}
 		s := set.Pixels().Shape()
 		pixels, err := set.Pixels().Reshape(s[0], s[2], s[3])
-		ts.Check(err)
+		if err != nil {
+			return err
+		}
 		labels, err := value.CastExactly(set.Labels(), pixels.DType())
-		ts.Check(err)
-		for _, f := range []struct {
-			name string
-			t    *value.Tensor
-		}{{prefix + "-images-idx3-ubyte", pixels}, {prefix + "-labels-idx1-ubyte", labels}} {
-			w, err := os.Create(filepath.Join(dir, f.name))
-			ts.Check(err)
-			ts.Check(data.WriteIDX(w, f.t))
-			ts.Check(w.Close())
+		if err != nil {
+			return err
+		}
+		for name, t := range map[string]*value.Tensor{"images-idx3": pixels, "labels-idx1": labels} {
+			err := writeFile(filepath.Join(dir, part.prefix+"-"+name+"-ubyte"), func(w io.Writer) error { return data.WriteIDX(w, t) })
+			if err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // mkpng FILE WIDTH HEIGHT writes a colour picture.
@@ -178,4 +198,9 @@ func capture(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no match for %s", args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// cpdir FROM TO copies a directory.
+func cpdir(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
 }

@@ -29,9 +29,7 @@ With names it prints the declarations in full: operands, attributes, results, gr
 		Example: `  graphrun ops
   graphrun ops softmax conv
   graphrun ops --json`,
-		ValidArgsFunction: func(_ *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-			return words(opNames)(args, toComplete)
-		},
+		ValidArgsFunction: words(opNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !asJSON {
 				return listOps(cmd.OutOrStdout())
@@ -391,8 +389,9 @@ func didYouMean(name string, all []string) string {
 // nearest returns the names that are nearly like the given one, the nearest first.
 func nearest(name string, all []string) []string {
 	var near []string
+	most := min(2, len(name)/2) // letters that may be wrong
 	for _, n := range all {
-		if strings.Contains(n, name) || name != "" && strings.Contains(name, n) || distance(name, n) <= 2 {
+		if strings.Contains(n, name) || name != "" && strings.Contains(name, n) || distance(name, n) <= most {
 			near = append(near, n)
 		}
 	}

@@ -35,7 +35,7 @@ optional rewrites after N of them: bisect finds the one that makes a result wron
 		Example: `  graphrun passes
   graphrun passes lenet5
   graphrun passes mlp --dump autodiff
-  graphrun passes lenet5 --check
+  graphrun passes softmax --check
   graphrun passes mlp --dump all --stats --pass-limit 10
   graphrun passes lenet5 --json`,
 		Args: atMostOneArg,

@@ -12,14 +12,13 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
-	"github.com/graphrun/graphrun/models/train"
+	"github.com/graphrun/graphrun/models/plot"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
 	"github.com/graphrun/graphrun/runtime/value/npy"
@@ -38,18 +37,20 @@ const (
 )
 
 type runOptions struct {
-	model  string
-	fn     string
-	in     inputs
-	fetch  []string
-	expect string
-	close  closeness
-	out    string
-	seed   uint64
-	data   dataOptions
-	batch  int
-	json   bool
-	exec   execOptions
+	model     string
+	fn        string
+	in        inputs
+	fetch     []string
+	expect    string
+	close     closeness
+	out       string
+	seed      uint64
+	data      dataOptions
+	batch     int
+	topK      int
+	confusion string
+	json      bool
+	exec      execOptions
 }
 
 func runCommand() *cobra.Command {
@@ -69,13 +70,15 @@ An input is given as --input NAME=WHAT. WHAT is
 or all inputs come by name from one file, --feeds in.npz.
 
 --fetch NODE returns any value that the function computes, whatever the compiler fuses: it is named as in the model's text
-(%5 or 5, or a name that you gave it), or by its layer, for the layer's output (conv1). inspect --nodes lists all.
+(%5 or 5, or a name that you gave it), or by its layer, for the layer's output (conv1; a number is always a value). The command
+inspect --nodes lists all. Gradients and next weights of a training function are nodes as well.
 
 --expect out.npz holds the results against the arrays of a file. Its names are those of results, and any that --fetch takes.
 The largest absolute and relative errors are printed; if an element is off by more than --atol + --rtol*|expected|, the command
 fails and says which of the named nodes, in the order of the declaration, is the first that diverges.
 
-With --data the model is evaluated on the test examples of a data set. What it answers does not depend on --batch.
+With --data the model is evaluated on the test examples of a data set: loss, accuracy, top-k accuracy, and for each class how many
+of its examples were found (recall) and how many of the answers were right (precision). What it answers does not depend on --batch.
 
 ` + modelHelp,
 		Example: `  graphrun run lenet5 --input image=lenet5/sample.png
@@ -84,7 +87,7 @@ With --data the model is evaluated on the test examples of a data set. What it a
   graphrun run lenet5 --input image=lenet5/sample.png --expect out.npz --rtol 1e-4
   graphrun run lenet5 --func eval --input image=lenet5/sample.png --input label=[7]
   graphrun run model.graph --func train --feeds batch.npz --seed 1
-  graphrun run lenet5 --data digits --limit 1000`,
+  graphrun run lenet5 --data digits --limit 1000 --top-k 3 --confusion confusion.svg`,
 		Args: exactArg("the model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.model = args[0]
@@ -106,6 +109,8 @@ With --data the model is evaluated on the test examples of a data set. What it a
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the weights that are not stored, and of random operations")
 	o.data.flags(cmd, "")
 	f.IntVar(&o.batch, "batch", 100, "with --data, examples at a time")
+	f.IntVar(&o.topK, "top-k", 5, "with --data, count too how often the right class is among the `K` likeliest")
+	f.StringVar(&o.confusion, "confusion", "", "with --data, `FILE.svg|FILE.png` to draw the confusion matrix to")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	o.exec.flags(cmd)
 	return cmd
@@ -125,12 +130,17 @@ func (o *runOptions) valid(cmd *cobra.Command) error {
 		if name := given("input", "feeds", "invert", "func", "fetch", "expect", "output"); name != "" {
 			return usagef("--data evaluates the model on a test set: it does not go with --%s", name)
 		}
-		if o.batch < 1 {
+		switch {
+		case o.batch < 1:
 			return usagef("--batch %d: want at least 1", o.batch)
+		case o.topK < 0:
+			return usagef("--top-k %d: want a number of classes, or 0 to count none", o.topK)
+		case o.confusion != "" && !slices.Contains([]plot.Format{plot.SVG, plot.PNG}, pictureFormat(o.confusion)):
+			return usagef("--confusion %s: want a file named .svg or .png", o.confusion)
 		}
 		return nil
 	}
-	if name := given("limit", "batch"); name != "" {
+	if name := given("limit", "batch", "top-k", "confusion"); name != "" {
 		return usagef("--%s goes with --data", name)
 	}
 	if o.out != "" && !isArrayFile(o.out) {
@@ -156,7 +166,7 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 		return err
 	}
 	if len(f.Params()) > 0 && len(o.in.inputs) == 0 && o.in.feeds == "" {
-		return usagef("nothing to run on: give --input %s=FILE or --data DIR", f.Params()[0].Node().ResultName(0))
+		return usagef("nothing to run on: give --input %s=FILE, --feeds FILE.npz or --data DIR", f.Params()[0].Node().ResultName(0))
 	}
 	feeds, notices, err := o.in.read(f, m.info)
 	if err != nil {
@@ -176,7 +186,7 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 		return usagef("--output %s: an .npy file holds one array, and there are %d results: write an .npz file", o.out, len(module.LookupFunc(f.Name()).Results()))
 	}
 	m.module = module
-	sess, err := m.session(o, compileOpts, stderr)
+	sess, err := m.session(f.Name(), o, compileOpts, stderr)
 	if err != nil {
 		return err
 	}
@@ -204,13 +214,26 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 	return printResults(stdout, module.LookupFunc(f.Name()), out, m.classes, o.json)
 }
 
-// session compiles the model and starts a session. It says so if the weights are drawn.
-func (m *model) session(o runOptions, compileOpts []compile.Option, stderr io.Writer) (*runtime.Session, error) {
+// readsTrainable reports whether a function, or one that it calls, reads a variable that training changes.
+func readsTrainable(f *graph.Func) bool {
+	return slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool {
+		switch n.Op().Name {
+		case "read":
+			return f.Module().LookupVariable(string(n.Attrs().Symbol("var"))).Trainable()
+		case "call":
+			return readsTrainable(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))))
+		}
+		return false
+	})
+}
+
+// session compiles the model and starts a session to run a function. It says so if the weights that this reads are drawn.
+func (m *model) session(fn string, o runOptions, compileOpts []compile.Option, stderr io.Writer) (*runtime.Session, error) {
 	prog, err := compile.Compile(m.module, compileOpts...)
 	if err != nil {
 		return nil, err
 	}
-	if m.weights == nil && slices.ContainsFunc(m.module.Variables(), (*graph.Variable).Trainable) {
+	if m.weights == nil && readsTrainable(m.module.LookupFunc(fn)) {
 		fmt.Fprintf(stderr, "graphrun: note: %s is not trained: its weights are drawn from seed %d\n", o.model, o.seed)
 	}
 	return runtime.NewSession(prog, o.exec.session(runtime.Seed(o.seed), runtime.Weights(m.weights))...)
@@ -333,41 +356,6 @@ func printComparison(w io.Writer, o runOptions, d *declared, out map[string]valu
 	c := rows[first]
 	return fmt.Errorf("results are not what %s holds: %s: %s (allowed is %g + %g*|want|); the first node that diverges is %s",
 		o.expect, c.Name, c.difference, o.close.atol, o.close.rtol, c.Node)
-}
-
-func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.Option, stdout, stderr io.Writer) error {
-	sess, err := m.session(o, compileOpts, stderr)
-	if err != nil {
-		return err
-	}
-	ds, err := loadData(o.data.name, o.data)
-	if err != nil {
-		return err
-	}
-	testSet := ds.Test
-	if o.exec.check {
-		feeds, err := firstExamples(testSet, o.batch)
-		if err != nil {
-			return err
-		}
-		if err := check(ctx, stderr, m.module, compile.Inputs{Func: evalFunc, Feeds: feeds, Variables: sess.Variables()}, compileOpts); err != nil {
-			return err
-		}
-	}
-	start := time.Now()
-	score, err := train.Evaluate(ctx, sess, testSet, o.batch)
-	if err != nil {
-		return err
-	}
-	speed := float64(score.Samples) / max(time.Since(start).Seconds(), 1e-9)
-	if o.json {
-		return printJSON(stdout, map[string]any{
-			"test_accuracy": score.Accuracy(), "test_correct": score.Correct, "test_samples": score.Samples,
-			"test_loss": number(score.Loss), "samples_per_second": number(speed),
-		})
-	}
-	_, err = fmt.Fprintf(stdout, "test accuracy %s, test loss %.4f, %.0f samples/s\n", accuracyText(score.Correct, score.Samples), score.Loss, speed)
-	return err
 }
 
 // classification is what logits say about one example.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
+	"image/png"
 	"io"
 	"math"
 	"os"
@@ -22,8 +24,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/models/data"
+	"github.com/graphrun/graphrun/ops"
+	graphruntime "github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
 // cancelAt cancels a context once a text has been written.
@@ -237,5 +245,273 @@ func TestDidYouMean(t *testing.T) {
 	}
 	if d := distance("kitten", "sitting"); d != 3 {
 		t.Errorf("distance %d, want 3", d)
+	}
+}
+
+func TestFlatten(t *testing.T) {
+	for text, want := range map[string]struct {
+		list  string
+		shape []int
+		fault string
+	}{
+		"[]":                   {list: "[]", shape: []int{0}},
+		" [ 1 , -2.5e3 ] ":     {list: "[1,-2.5e3]", shape: []int{2}},
+		"[[1,2],[3,4],[5,6]]":  {list: "[1,2,3,4,5,6]", shape: []int{3, 2}},
+		"[[[1]],[[2]]]":        {list: "[1,2]", shape: []int{2, 1, 1}},
+		"[[],[]]":              {list: "[]", shape: []int{2, 0}},
+		`["a,]", "b\"[", "["]`: {list: `["a,]","b\"[","["]`, shape: []int{3}},
+		"1":                    {fault: "want '[' first"},
+		"]":                    {fault: "want '[' first"},
+		"[1":                   {fault: "a ']' is missing"},
+		"[[1]":                 {fault: "a ']' is missing"},
+		"[1]]":                 {fault: "there is more after its last bracket"},
+		"[1] 2":                {fault: "there is more after its last bracket"},
+		"[1,]":                 {fault: "an element is missing before the ']'"},
+		"[,1]":                 {fault: "an element is missing before the ','"},
+		"[1 2]":                {fault: "want ',' or ']' before 2]"},
+		"[[1] [2]]":            {fault: "a list stands where an element is expected"},
+		"[1,[2]]":              {fault: "a list stands where an element is expected"},
+		"[[1],2]":              {fault: "an element stands where a list is expected"},
+		"[[1],[2,3]]":          {fault: "its lists are not equally long: 1 and 2"},
+		"[[[]],[]]":            {fault: "its lists are not equally long: 1 and 0"},
+	} {
+		list, shape, err := flatten(text)
+		switch {
+		case want.fault != "":
+			if err == nil || !strings.Contains(err.Error(), want.fault) {
+				t.Errorf("%s: have %s, %v, %v, want %q", text, list, shape, err, want.fault)
+			}
+		case err != nil || list != want.list || !slices.Equal(shape, want.shape):
+			t.Errorf("%s: have %s, %v, %v, want %s, %v", text, list, shape, err, want.list, want.shape)
+		}
+	}
+}
+
+func FuzzFlatten(f *testing.F) {
+	for _, s := range []string{"[]", "[[1,2],[3,4]]", `["a\"]`, "[[1],2]", "]"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list, shape, err := flatten(text)
+		if err != nil {
+			return
+		}
+		// A flat list is its own flat list, of as many elements as the shape says.
+		again, flat, err := flatten(list)
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		if err != nil || again != list || len(flat) != 1 || flat[0] != n {
+			t.Errorf("%q gives %q of %v, and that %q of %v, %v", text, list, shape, again, flat, err)
+		}
+	})
+}
+
+// tensorOf returns a tensor of a dtype with a flat list of elements.
+func tensorOf(t *testing.T, dt value.DType, list string) *value.Tensor {
+	t.Helper()
+	x, err := value.ParseElements(dt, []int{strings.Count(list, ",") + 1}, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func TestCompareArrays(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		dt         value.DType
+		have, want string
+		wantDT     value.DType
+		off        int
+		abs, rel   float64
+	}{
+		{value.F32, "[1, 2]", "[1, 2]", value.F32, 0, 0, 0},
+		{value.F32, "[1, nan, inf, -0]", "[1, nan, inf, 0]", value.F64, 0, 0, 0},
+		{value.F64, "[1, 2.25]", "[1, 2]", value.F64, 1, 0.25, 0.125},
+		{value.F64, "[1.0625, 2]", "[1, 2]", value.F64, 0, 0.0625, 0.0625},
+		{value.F64, "[0.0625, 0.25]", "[0, 0]", value.I64, 1, 0.25, 0},
+		{value.F64, "[nan, 1]", "[1, 1]", value.F64, 1, inf, inf},
+		{value.F64, "[1, 1]", "[inf, nan]", value.F64, 2, inf, inf},
+		{value.F64, "[-inf, 1]", "[inf, 1]", value.F64, 1, inf, inf},
+		{value.I64, "[1, 2]", "[1, 3]", value.F64, 1, 1, 1. / 3},
+		{value.I64, "[9007199254740993, 1]", "[9007199254740992, 1]", value.I64, 1, 1, 1. / (1 << 53)},
+		{value.U8, "[3, 0]", "[3, 0]", value.I64, 0, 0, 0},
+		{value.Bool, "[true, false]", "[true, true]", value.Bool, 1, 1, 1},
+	} {
+		d, err := compareArrays(tensorOf(t, c.dt, c.have), tensorOf(t, c.wantDT, c.want), closeness{rtol: 0.0625, atol: 0.0625})
+		if err != nil || d.Off != c.off || float64(d.MaxAbs) != c.abs || float64(d.MaxRel) != c.rel {
+			t.Errorf("%s %s, want %s: %+v, %v; want %d off, %v and %v", c.dt, c.have, c.want, d, err, c.off, c.abs, c.rel)
+		}
+		if (d.Off > 0) != (d.worst != "") {
+			t.Errorf("%s %s: the worst is %q", c.dt, c.have, d.worst)
+		}
+	}
+	for _, c := range []struct {
+		have, want *value.Tensor
+		fault      string
+	}{
+		{tensorOf(t, value.F32, "[1]"), tensorOf(t, value.F32, "[1, 2]"), "wrong shape: want f32[2], have f32[1]"},
+		{tensorOf(t, value.I64, "[1]"), tensorOf(t, value.F32, "[1.5]"), "not all of them are numbers of i64"},
+		{tensorOf(t, value.String, `["a"]`), tensorOf(t, value.String, `["a"]`), "strings are not compared"},
+		{tensorOf(t, value.F32, "[1]"), tensorOf(t, value.String, `["a"]`), "string"},
+	} {
+		if _, err := compareArrays(c.have, c.want, closeness{}); err == nil || !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s and %s: %v, want %q", c.have, c.want, err, c.fault)
+		}
+	}
+}
+
+// TestPixelsAsInTraining holds a picture's pixels against those of a data set, bit by bit.
+func TestPixelsAsInTraining(t *testing.T) {
+	img := image.NewGray(image.Rect(0, 0, 256, 1))
+	for i := range img.Pix {
+		img.Pix[i] = uint8(i)
+	}
+	have, _, err := pictureTensor(img, artifact.Preprocess{Mode: artifact.Gray, Scale: 1. / 255}, 1, 1, 256, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes, err := value.FromSlice(slices.Clone(img.Pix), 1, 1, 1, 256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, err := value.FromSlice([]int64{0}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := data.NewImages(bytes, labels, []string{"any"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _, err := set.Item(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have, err = have.Reshape(want.Shape()...); err != nil || !have.Equal(want) {
+		t.Errorf("a picture gives %v, %v, a data set %v", have, err, want)
+	}
+}
+
+func TestCountText(t *testing.T) {
+	for n, want := range map[int64]string{
+		-1: "data decides", 0: "0", 999: "999", 1000: "1.00 k", 9994: "9.99 k", 9995: "10.0 k", 99940: "99.9 k", 99960: "100 k",
+		999400: "999 k", 999600: "1.00 M", 2_040_000: "2.04 M", 7_800_000_000: "7.80 G", math.MaxInt64: "9.22 E",
+	} {
+		if got := countText(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestLayerOutputs finds what layers give: not what they read, not what only they need, and of nested layers each its own.
+func TestLayerOutputs(t *testing.T) {
+	m := graph.NewModule("m")
+	v := m.Variable("v", graph.F32, []int{2}, func(f *graph.Func, _ graph.Value) graph.Value {
+		return ops.RandomUniform(f, graph.F32, 0, 1, 2)
+	})
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, "N", 2)
+	want := map[string]graph.Value{}
+	var y graph.Value
+	m.At(graph.Pos{}, "block", func() {
+		m.At(graph.Pos{}, "norm", func() {
+			y = ops.Add(x, v.Read(f))
+			want["block.norm"] = y
+			f.Update(v, ops.ReduceMean(y, []int{0}, false)) // comes last, but nobody takes it
+		})
+		y = ops.ReLU(y)
+		want["block"] = y
+	})
+	m.At(graph.Pos{}, "opt", func() { want["opt"] = ops.Neg(ops.Neg(v.Read(f))) })
+	f.Return("y", ops.Exp(y))
+	if err := m.Err(); err != nil {
+		t.Fatal(err)
+	}
+	d := declaredIn(f)
+	if len(d.layers) != len(want) {
+		t.Errorf("layers %v, want %d", d.paths, len(want))
+	}
+	for path, v := range want {
+		if d.layers[path] != v {
+			t.Errorf("%s gives %s, want %s", path, d.text(d.layers[path]), d.text(v))
+		}
+	}
+}
+
+// TestExamples runs the examples of the commands' help as they are written. Those of train are held against its flags only.
+func TestExamples(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	m, err := buildModel("lenet5", defaultOptimizer, defaultLR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, err := compile.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sess, err := graphruntime.NewSession(prog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := artifact.Save("lenet5", m, sess.Variables()); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, write func(w io.Writer) error) {
+		t.Helper()
+		if err := writeFile(name, write); err != nil {
+			t.Fatal(err)
+		}
+	}
+	img := image.NewGray(image.Rect(0, 0, 28, 28))
+	write("lenet5/sample.png", func(w io.Writer) error { return png.Encode(w, img) })
+	write("photo.jpg", func(w io.Writer) error { return jpeg.Encode(w, img, nil) })
+	write("model.graph", func(w io.Writer) error { return graph.Print(w, m, graph.PrintOptions{}) })
+	x, err := value.New(value.F32, 1, 1, 28, 28)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := sess.Run(t.Context(), predictFunc, map[string]value.Value{"image": x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, arrays := range map[string]map[string]*value.Tensor{
+		"batch.npz":    {"image": x, "label": tensorOf(t, value.I64, "[3]")},
+		"in.npz":       {"image": x},
+		"expected.npz": {"logits": out[logitsResult].(*value.Tensor)},
+	} {
+		write(name, func(w io.Writer) error { return npy.WriteNPZ(w, arrays) })
+	}
+	if err := writeDigits("few", 1, 20); err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]bool{}
+	root := newRoot()
+	for _, cmd := range append(root.Commands(), root) {
+		if cmd.Example == "" {
+			t.Errorf("%s has no examples", cmd.CommandPath())
+		}
+		for line := range strings.Lines(cmd.Example) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), "  ") // what follows explains it
+			line, _, _ = strings.Cut(line, " | ")
+			args := strings.Fields(line)
+			if lines[line] || len(args) == 0 || args[0] != "graphrun" {
+				continue // such as source <(graphrun ...)
+			}
+			lines[line] = true
+			args = args[1:]
+			if args[0] == "train" {
+				args = append(args, "--help")
+			}
+			if i := slices.Index(args, builtinDigits); i >= 0 {
+				args[i] = "few" // drawing all takes seconds
+			}
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), args, &stdout, &stderr); code != 0 {
+				t.Errorf("%s: exit code %d: %s", line, code, &stderr)
+			}
+		}
 	}
 }

@@ -257,6 +257,11 @@ func (t *Trainer) evaluate(ctx context.Context, d data.Dataset) (Metrics, error)
 // sum of means, is the same up to rounding. TopK counts among the 5 likeliest classes. If ctx is done, it returns the metrics of
 // the batches done with the error of ctx.
 func Evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch int) (Metrics, error) {
+	return EvaluateTopK(ctx, sess, d, batch, 5)
+}
+
+// EvaluateTopK is Evaluate with TopK counted among the k likeliest classes, and not at all if k is 0.
+func EvaluateTopK(ctx context.Context, sess *runtime.Session, d data.Dataset, batch, k int) (Metrics, error) {
 	var m Metrics
 	info, err := artifact.InfoOf(sess.Program().Module)
 	var fn *function
@@ -264,7 +269,7 @@ func Evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch 
 		fn, err = lookup(sess.Program(), info, artifact.EvalFunc, lossResult)
 	}
 	if err == nil {
-		err = evaluate(ctx, sess, fn, d, data.LoaderOptions{BatchSize: batch, Reuse: true}, 5, &m, nil)
+		err = evaluate(ctx, sess, fn, d, data.LoaderOptions{BatchSize: batch, Reuse: true}, k, &m, nil)
 	}
 	if err != nil {
 		return m, fmt.Errorf("evaluate: %w", err)
