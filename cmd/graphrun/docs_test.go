@@ -19,7 +19,7 @@ import (
 
 // undocumented are the packages that TestPackageDocs does not look at.
 var undocumented = []string{
-	"models/data", "models/data/digits", "models/train",
+	"models/data", "models/train",
 }
 
 // TestPackageDocs wants every public package to teach by printed text: a package comment that shows code and what it
@@ -148,7 +148,7 @@ func trimmedLines(text string) []string {
 	return lines
 }
 
-// TestPages does what the pages say, each in a folder of its own: it writes their files, runs their commands in order and
+// TestPages does what the pages and README.md say, each in a folder of its own: it writes their files, runs their commands in order and
 // compares what these print. What is marked how in a page:
 //
 //	```go main.go     a file; all Go has a name, and is vetted
@@ -163,7 +163,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range pages {
+	for _, page := range append(pages, filepath.Join("..", "..", "README.md")) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(page)
@@ -176,6 +176,19 @@ func TestPages(t *testing.T) {
 }
 
 var fence = regexp.MustCompile("(?ms)^```(\\w*) ?([^\n]*)\n(.*?)^```$")
+
+// TestReadmeProgram holds README.md to a program that trains, tests and saves in 25 lines.
+func TestReadmeProgram(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(text), "\nfunc main() {\n")
+	body, _, ok := strings.Cut(body, "\n}\n```\n")
+	if n := strings.Count(body, "\n") + 1; !ok || n > 25 {
+		t.Errorf("the program of README.md has %d lines in main: want 25 at most", n)
+	}
+}
 
 func checkPage(t *testing.T, text string) {
 	dir := t.TempDir()

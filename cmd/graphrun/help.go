@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -20,7 +21,10 @@ var topicFiles embed.FS
 // topic is a page of documentation.
 type topic struct{ name, title, text string }
 
-// topics returns all pages by name.
+// firstTopics are the pages in the order in which they are best read; others follow by name.
+var firstTopics = []string{"training", "data", "save-and-load", "serve", "read-the-passes", "add-an-op", "output"}
+
+// topics returns all pages.
 func topics() []topic {
 	files, _ := fs.Glob(topicFiles, "docs/*.md")
 	var all []topic
@@ -30,6 +34,13 @@ func topics() []topic {
 			all = append(all, t)
 		}
 	}
+	place := func(t topic) int {
+		if i := slices.Index(firstTopics, t.name); i >= 0 {
+			return i
+		}
+		return len(firstTopics)
+	}
+	slices.SortStableFunc(all, func(a, b topic) int { return cmp.Compare(place(a), place(b)) })
 	return all
 }
 
@@ -64,8 +75,12 @@ func addHelp(root *cobra.Command) {
 		}
 		out := cmd.OutOrStdout()
 		fmt.Fprintf(out, "\nHelp topics, shown by graphrun help TOPIC:\n")
+		width := 0
+		for _, name := range topicNames() {
+			width = max(width, len(name))
+		}
 		for _, t := range topics() {
-			fmt.Fprintf(out, "  %-11s %s\n", t.name, t.title)
+			fmt.Fprintf(out, "  %-*s %s\n", width, t.name, t.title)
 		}
 	})
 	root.SetHelpCommand(&cobra.Command{

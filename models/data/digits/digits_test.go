@@ -183,6 +183,20 @@ func TestLoad(t *testing.T) {
 	if !first.Pixels().Equal(generate(t, Options{N: 10, Seed: trainSeed, Fonts: TrainFonts()}).Pixels()) {
 		t.Error("the training images are not those of Generate in the training fonts")
 	}
+	fewTrain, fewTest, err := LoadFirst(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	firstTest, err := test.Slice(0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !fewTrain.Pixels().Equal(first.Pixels()) || !fewTest.Pixels().Equal(firstTest.Pixels()) {
+		t.Error("LoadFirst does not give the first images of Load")
+	}
+	if _, _, err := LoadFirst(0); err == nil {
+		t.Error("LoadFirst(0) is no error")
+	}
 }
 
 func TestSample(t *testing.T) {
