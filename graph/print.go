@@ -23,8 +23,8 @@ type PrintOptions struct {
 	// returns true, the caller keeps the tensor under that name and the text holds name and sha256
 	// only. Equal tensors have equal names and may be offered again.
 	External func(name string, t *value.Tensor) bool
-	// Editable leaves out numbers of values that are sizes or other integers of the module too: a text in which a
-	// layer's 84 stands for nothing else can be edited by search and replace.
+	// Editable leaves out numbers of values that are sizes or other integers of the module too: a text in which a layer's 84
+	// stands for nothing else can be edited by search and replace. The numbers are then not those of Func.ValueNames.
 	Editable bool
 }
 

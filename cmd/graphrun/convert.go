@@ -96,7 +96,7 @@ func runConvert(o convertOptions, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a, err := loadArtifact(o.model)
+	a, err := openArtifact(o.model)
 	if err != nil {
 		return err
 	}
@@ -156,8 +156,8 @@ func outFormat(path string) (string, error) {
 	return "", usagef("--out %s: want a directory, or a file FILE.graph, FILE.safetensors or FILE.npz; a directory %s/ is written with the slash", path, path)
 }
 
-// loadArtifact returns what an argument names as an artifact; one without weights if there are none.
-func loadArtifact(arg string) (*artifact.Artifact, error) {
+// openArtifact returns what an argument names as an artifact; one without weights if there are none.
+func openArtifact(arg string) (*artifact.Artifact, error) {
 	m, err := openModel(arg)
 	if err != nil {
 		return nil, err

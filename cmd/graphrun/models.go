@@ -95,17 +95,14 @@ func isPath(arg string) bool {
 }
 
 // isSaved reports whether a directory holds a saved model.
-func isSaved(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, artifact.GraphFile))
-	return err == nil
-}
+func isSaved(dir string) bool { return artifact.Exists(dir) }
 
 // loadSaved loads the model that is saved in a directory.
 func loadSaved(dir string) (*model, error) {
 	if err := mustBeDir(dir, "the saved model"); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, artifact.GraphFile)); errors.Is(err, fs.ErrNotExist) {
+	if !isSaved(dir) {
 		return nil, fmt.Errorf("%s is no saved model: it has no %s; graphrun train makes one", dir, artifact.GraphFile)
 	}
 	a, err := artifact.LoadDir(dir)

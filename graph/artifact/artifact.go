@@ -43,6 +43,9 @@ func LoadDir(dir string) (*Artifact, error) {
 	return a, nil
 }
 
+// Exists reports whether there is an artifact in a directory, readable or not.
+func Exists(dir string) bool { return exists(dir, GraphFile) || exists(dir, nextGraph) }
+
 // Load reads the artifact at the top of fsys, which may be embedded in the program. The operations that it
 // uses must be registered: import package ops.
 //
