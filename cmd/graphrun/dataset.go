@@ -1,14 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"image"
 	"io/fs"
+	"math"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/data/digits"
 	"github.com/graphrun/graphrun/runtime/value"
@@ -17,70 +26,511 @@ import (
 // builtinDigits is what --data takes for the digits that graphrun draws itself.
 const builtinDigits = "digits"
 
-const dataHelp = `directory with the four MNIST files (train-images-idx3-ubyte, ..., plain or .gz), or "digits" for the built-in ones`
+const dataHelp = `what to read examples from: a table FILE.csv (or .tsv), arrays FILE.npz, a folder with a folder of pictures for each class, a ` +
+	`folder with the four MNIST files (train-images-idx3-ubyte, ..., plain or .gz), or "digits" for the built-in ones`
 
 // dataOptions are the flags of the commands that read data sets.
 type dataOptions struct {
-	name  string // what --data names, "" if the command has none by itself and none was given
-	limit int
+	name       string // what --data names, "" if the command has none by itself and none was given
+	limit      int
+	split      float64
+	splitSeed  uint64
+	label      string
+	skip       string
+	delimiter  string
+	header     string
+	regression bool
+	classes    string
+	imageSize  string
+	imageMode  string
+
+	// takes is the shape of one example that a model takes, and known are its classes, where these are settled before the data is
+	// read: pictures are made to fit, and labels are numbered as the model's.
+	takes []int
+	known []string
 }
 
 // flags adds the flags to a command; name is what --data is unless it is given.
 func (o *dataOptions) flags(cmd *cobra.Command, name string) {
 	f := cmd.Flags()
 	f.StringVar(&o.name, "data", name, dataHelp)
-	f.IntVar(&o.limit, "limit", 0, "use the first `N` training and test examples only (default all)")
+	f.IntVar(&o.limit, "limit", 0, "use `N` training and test examples only (default all)")
+	f.Float64Var(&o.split, "test-split", 0.2, "`share` of the examples to test on, where the data does not say which; 1 for all of them")
+	f.Uint64Var(&o.splitSeed, "split-seed", 0, "which examples these are: the same for the same seed")
+	f.StringVar(&o.label, "label-column", "", "the `column` of a table that is to be predicted: its name or its number from 1 on (default the last)")
+	f.StringVar(&o.skip, "skip-columns", "", "`columns` of a table to leave out, such as id,name")
+	f.StringVar(&o.delimiter, "delimiter", "", "what stands between the cells of a table, such as ';' (default a comma, in .tsv a tab)")
+	f.StringVar(&o.header, "header", "auto", "whether a table's first row names its columns: auto, yes or no")
+	f.BoolVar(&o.regression, "regression", false, "the targets of a table or of arrays are numbers, not classes")
+	f.StringVar(&o.classes, "classes", "", "`names` of the classes in their order, such as cat,dog (default what the data has)")
+	f.StringVar(&o.imageSize, "image-size", "", "`WIDTHxHEIGHT` to resize pictures to (default what the model takes, or what they all have)")
+	f.StringVar(&o.imageMode, "image-mode", "", "make pictures gray or rgb (default what the model takes, or what they are)")
+}
+
+// forModel makes the data fit a model that is there already: what a function takes by an input, and the model's classes.
+func (o *dataOptions) forModel(f *graph.Func, input string, classes []string) {
+	o.takes, o.known = nil, classes
+	p, ok := f.Lookup(input)
+	if !ok {
+		return
+	}
+	t, ok := p.TensorType()
+	if !ok || t.Rank() == 0 {
+		return
+	}
+	shape := make([]int, t.Rank()-1)
+	for i, d := range t.Shape[1:] {
+		n, ok := d.Int()
+		if !ok {
+			return
+		}
+		shape[i] = int(n)
+	}
+	o.takes = shape
+}
+
+// dataInputs returns the inputs of a function that take examples and their targets, "" where it has none: by what the model says of them, or else
+// by their order.
+func dataInputs(info artifact.Info, f *graph.Func) (input, target string) {
+	var open []string
+	for _, p := range f.Params() {
+		name := p.Node().ResultName(0)
+		switch role := info.Roles[name]; {
+		case role == artifact.InputRole && input == "":
+			input = name
+		case role == artifact.TargetRole && target == "":
+			target = name
+		default:
+			open = append(open, name)
+		}
+	}
+	for _, name := range []*string{&input, &target} {
+		if *name == "" && len(open) > 0 {
+			*name, open = open[0], open[1:]
+		}
+	}
+	return input, target
 }
 
 // datasets is what --data names: examples to train on and others to test on.
 type datasets struct {
-	Train, Test data.Dataset
-	Classes     []string // empty if the targets are no classes
+	Train, Test data.Dataset // Train is empty where all examples are for testing
+	Classes     []string     // empty if the targets are no classes
 	Name        string
+
+	bytes bool         // the examples are pictures, of which 0 to 255 became [0, 1]
+	raw   data.Dataset // Test before it was normalized
 }
 
 // loadData reads the data sets of a name, each cut to o.limit examples if that is positive.
 func loadData(name string, o dataOptions) (*datasets, error) {
-	if o.limit < 0 {
-		return nil, usagef("--limit %d: want a number of examples, or 0 for all", o.limit)
+	fail := func(err error) (*datasets, error) {
+		var usage *usageError
+		if errors.As(err, &usage) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("--data %s: %w", name, err)
 	}
-	ds, err := openData(name)
+	switch {
+	case o.limit < 0:
+		return nil, usagef("--limit %d: want a number of examples, or 0 for all", o.limit)
+	case !(o.split > 0 && o.split <= 1):
+		return nil, usagef("--test-split %v: want a share of the examples above 0, such as 0.2, or 1 for all", o.split)
+	}
+	ds, err := openData(name, o)
 	if err != nil {
-		return nil, err
+		return fail(err)
+	}
+	if o.classes == "" && !numbers(o.known) && len(ds.Classes) > 0 && !slices.Equal(ds.Classes, o.known) {
+		if ds, err = renumbered(ds, name, o); err != nil {
+			return fail(err)
+		}
+	}
+	if ds.Test == nil {
+		if err := ds.divide(o.split, o.splitSeed); err != nil {
+			return fail(err)
+		}
 	}
 	ds.Name = name
-	if l, ok := ds.Train.(data.Labelled); ok {
+	for _, d := range []*data.Dataset{&ds.Train, &ds.Test} {
+		if *d, err = limited(*d, o.limit, o.splitSeed); err != nil {
+			return fail(err)
+		}
+	}
+	ds.raw = ds.Test
+	return ds, nil
+}
+
+// numbers reports whether classes have no other names than their numbers.
+func numbers(classes []string) bool {
+	for i, name := range classes {
+		if name != strconv.Itoa(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// renumbered is data of other classes than the model's, read once more with the labels numbered as the model's. Data
+// that has numbers for classes is what it is.
+func renumbered(ds *datasets, name string, o dataOptions) (*datasets, error) {
+	if numbers(ds.Classes) {
+		if len(ds.Classes) <= len(o.known) {
+			ds.Classes = o.known
+		}
+		return ds, nil
+	}
+	for _, class := range ds.Classes {
+		if !slices.Contains(o.known, class) {
+			return nil, fmt.Errorf("it has the class %q, which the model does not know: it knows %s; --classes says which of the data's takes which place", class, strings.Join(o.known[:min(len(o.known), 10)], ", "))
+		}
+	}
+	return openDataOf(name, o, o.known)
+}
+
+// divide cuts what is in ds.Train into examples to train and to test on.
+func (ds *datasets) divide(share float64, seed uint64) error {
+	if share == 1 {
+		ds.Test = ds.Train
+		none, err := data.NewSubset(ds.Train, nil)
+		ds.Train = none
+		return err
+	}
+	rest, part, err := data.Split(ds.Train, share, seed)
+	ds.Train, ds.Test = rest, part
+	return err
+}
+
+// limited returns n examples of d: the first of images in files, which come in no order; else some of each class.
+func limited(d data.Dataset, n int, seed uint64) (data.Dataset, error) {
+	if n == 0 || n >= d.Len() {
+		return d, nil
+	}
+	if _, ok := d.(*data.Images); ok {
+		return data.First(d, n)
+	}
+	_, part, err := data.Split(d, float64(n)/float64(d.Len()), seed)
+	return part, err
+}
+
+func openData(name string, o dataOptions) (*datasets, error) {
+	var classes []string
+	if o.classes != "" {
+		classes = strings.Split(o.classes, ",")
+	}
+	return openDataOf(name, o, classes)
+}
+
+// openDataOf reads data with the given classes, or those it has. Test is nil if the data does not say what to test on.
+func openDataOf(name string, o dataOptions, classes []string) (*datasets, error) {
+	var train, test data.Dataset
+	var err error
+	info, statErr := os.Stat(name)
+	switch ext := strings.ToLower(filepath.Ext(name)); {
+	case name == builtinDigits:
+		train, test, err = digits.Load()
+	case errors.Is(statErr, fs.ErrNotExist):
+		return nil, errors.New("there is no such file or directory; \"digits\" is built in")
+	case statErr != nil:
+		return nil, statErr
+	case info.IsDir():
+		train, test, err = openFolder(os.DirFS(name), o, classes)
+	case ext == ".csv" || ext == ".tsv":
+		var opts data.CSVOptions
+		if opts, err = o.csv(ext, classes); err == nil {
+			train, err = data.ReadCSVFile(name, opts)
+		}
+	case ext == ".npz":
+		var first, second data.Labelled
+		if first, second, err = data.ReadNPZFile(name, data.NPZOptions{Classes: classes, Regression: o.regression}); second != nil {
+			test = second
+		}
+		train = first
+	default:
+		return nil, errors.New("want a file .csv, .tsv or .npz, a directory, or digits")
+	}
+	if err != nil {
+		// Readers begin with the path, which the message has already.
+		if text, ok := strings.CutPrefix(err.Error(), name+": "); ok {
+			err = errors.New(text)
+		}
+		return nil, err
+	}
+	ds := &datasets{Train: train, Test: test}
+	switch train.(type) {
+	case *data.Images, *data.Folder:
+		ds.bytes = true
+	}
+	if l, ok := train.(data.Labelled); ok {
 		ds.Classes = l.Classes()
 	}
-	if o.limit > 0 {
-		if ds.Train, err = data.First(ds.Train, o.limit); err != nil {
-			return nil, err
-		}
-		if ds.Test, err = data.First(ds.Test, o.limit); err != nil {
-			return nil, err
-		}
+	if len(classes) > 0 && len(ds.Classes) == len(classes) {
+		ds.Classes = classes
 	}
 	return ds, nil
 }
 
-func openData(name string) (*datasets, error) {
-	if name == builtinDigits {
-		train, test, err := digits.Load()
-		return &datasets{Train: train, Test: test}, err
+// csv is what the flags say about tables.
+func (o *dataOptions) csv(ext string, classes []string) (data.CSVOptions, error) {
+	opts := data.CSVOptions{Label: o.label, Classes: classes, Regression: o.regression}
+	if o.skip != "" {
+		opts.Skip = strings.Split(o.skip, ",")
 	}
-	if err := mustBeDir(name, "--data"); err != nil {
-		return nil, err
+	delimiter := o.delimiter
+	if delimiter == "" && ext == ".tsv" || delimiter == `\t` {
+		delimiter = "\t"
 	}
-	train, test, err := data.LoadMNIST(os.DirFS(name))
+	if delimiter != "" {
+		r, size := utf8.DecodeRuneInString(delimiter)
+		if size != len(delimiter) || r == utf8.RuneError {
+			return opts, usagef("--delimiter %s: want one character, such as ';'", o.delimiter)
+		}
+		opts.Comma = r
+	}
+	var ok bool
+	opts.Header, ok = map[string]data.Header{"auto": data.HeaderAuto, "yes": data.HeaderPresent, "no": data.HeaderAbsent}[cmp.Or(o.header, "auto")]
+	if !ok {
+		return opts, usagef("--header %s: want auto, yes or no", o.header)
+	}
+	return opts, nil
+}
+
+// folder is what the flags and the model say about pictures.
+func (o *dataOptions) folder(classes []string) (data.FolderOptions, error) {
+	opts := data.FolderOptions{Classes: classes}
+	if s := o.takes; len(s) == 3 && (s[0] == 1 || s[0] == 3) {
+		opts.Channels, opts.Height, opts.Width = s[0], s[1], s[2]
+	}
+	if o.imageSize != "" {
+		width, height, two := strings.Cut(o.imageSize, "x")
+		if !two {
+			height = width
+		}
+		var err1, err2 error
+		opts.Width, err1 = strconv.Atoi(width)
+		opts.Height, err2 = strconv.Atoi(height)
+		if err1 != nil || err2 != nil || opts.Width < 1 || opts.Height < 1 {
+			return opts, usagef("--image-size %s: want WIDTHxHEIGHT in pixels, such as 28x28", o.imageSize)
+		}
+	}
+	switch o.imageMode {
+	case "":
+	case artifact.Gray:
+		opts.Channels = 1
+	case artifact.RGB:
+		opts.Channels = 3
+	default:
+		return opts, usagef("--image-mode %s: want gray or rgb", o.imageMode)
+	}
+	return opts, nil
+}
+
+// openFolder reads the files of MNIST, or pictures in CLASS/, or in train/CLASS/ and test/CLASS/.
+func openFolder(fsys fs.FS, o dataOptions, classes []string) (train, test data.Dataset, err error) {
+	idx, err := fs.Glob(fsys, "*-idx[13]-ubyte*")
 	if err != nil {
-		return nil, fmt.Errorf("--data %s: %w", name, err)
+		return nil, nil, err
 	}
-	return &datasets{Train: train, Test: test}, nil
+	if len(idx) > 0 {
+		return data.LoadIDX(fsys, classes)
+	}
+	tables, err := tablesIn(fsys)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(tables) > 0 {
+		return nil, nil, fmt.Errorf("it is a directory: want one of its files, %s", strings.Join(tables, ", "))
+	}
+	opts, err := o.folder(classes)
+	if err != nil {
+		return nil, nil, err
+	}
+	sub := func(names ...string) (fs.FS, error) {
+		for _, name := range names {
+			if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {
+				return fs.Sub(fsys, name)
+			}
+		}
+		return nil, nil
+	}
+	trainDir, err := sub("train", "training")
+	if err != nil {
+		return nil, nil, err
+	}
+	testDir, err := sub("test", "testing", "val", "valid", "validation")
+	if err != nil {
+		return nil, nil, err
+	}
+	if trainDir == nil || testDir == nil {
+		d, err := data.OpenFolder(fsys, opts)
+		return d, nil, pictureHint(err)
+	}
+	first, err := data.OpenFolder(trainDir, opts)
+	if err != nil {
+		return nil, nil, pictureHint(err)
+	}
+	// The test pictures are made like those to train on.
+	channels, height, width := first.Size()
+	second, err := data.OpenFolder(testDir, data.FolderOptions{Channels: channels, Height: height, Width: width, Classes: first.Classes()})
+	if err != nil {
+		return nil, nil, fmt.Errorf("the pictures to test on: %w", err)
+	}
+	return first, second, nil
+}
+
+// tablesIn lists the files in a directory that --data takes.
+func tablesIn(fsys fs.FS) (names []string, err error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	for _, e := range entries {
+		if ext := strings.ToLower(filepath.Ext(e.Name())); !e.IsDir() && (ext == ".csv" || ext == ".tsv" || ext == ".npz") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+// pictureHint says which flag helps, and what a directory may hold.
+func pictureHint(err error) error {
+	switch {
+	case errors.Is(err, data.ErrSizes):
+		return fmt.Errorf("%w (--image-size WIDTHxHEIGHT)", err)
+	case errors.Is(err, data.ErrNoClasses):
+		return fmt.Errorf("%w; or the four MNIST files, train-images-idx3-ubyte and so on", err)
+	}
+	return err
+}
+
+// example returns the shape of one example, and how many classes there are; 0 if the targets are no classes.
+func (ds *datasets) example() (shape []int, classes int, err error) {
+	x, _, err := ds.any().Item(0)
+	if err != nil {
+		return nil, 0, fmt.Errorf("--data %s: %w", ds.Name, err)
+	}
+	return x.Shape(), len(ds.Classes), nil
+}
+
+// any returns the examples to train on, or those to test on if there are no others.
+func (ds *datasets) any() data.Dataset {
+	if ds.Train.Len() == 0 {
+		return ds.Test
+	}
+	return ds.Train
+}
+
+// normalization returns what p does to examples that are read from data; nil if that is nothing. Those of bytes are in [0, 1] already.
+func normalization(p artifact.Preprocess, bytes bool) *data.Normalization {
+	scale := scaleOf(p, bytes)
+	if scale == 1 && len(p.Mean) == 0 && len(p.Std) == 0 {
+		return nil
+	}
+	n := &data.Normalization{}
+	for _, m := range p.Mean {
+		n.Mean = append(n.Mean, float32(m/scale))
+	}
+	for _, s := range p.Std {
+		n.Std = append(n.Std, float32(s/scale))
+	}
+	if n.Mean == nil {
+		n.Mean = []float32{0}
+	}
+	if n.Std == nil {
+		n.Std = []float32{float32(1 / scale)}
+	}
+	return n
+}
+
+// scaleOf returns what p multiplies examples by that are read from data.
+func scaleOf(p artifact.Preprocess, bytes bool) float64 {
+	scale := cmp.Or(p.Scale, 1)
+	if bytes || p.Mode != "" {
+		scale *= 255
+	}
+	if math.Abs(scale-1) < 1e-12 { // 1/255 is not exact
+		return 1
+	}
+	return scale
+}
+
+// preprocess makes the examples what a model wants by an input, as its meta table says.
+func (ds *datasets) preprocess(info artifact.Info, input string) error {
+	p, ok := info.Preprocess[input]
+	if !ok {
+		return nil
+	}
+	n := normalization(p, ds.bytes)
+	if n == nil {
+		return nil
+	}
+	for _, d := range []*data.Dataset{&ds.Train, &ds.Test} {
+		normalized, err := data.Normalize(*d, *n)
+		if err != nil {
+			return fmt.Errorf("--data %s: the model has the preprocessing %q: %w", ds.Name, p, err)
+		}
+		*d = normalized
+	}
+	return nil
+}
+
+// standardize puts the means and deviations of the examples to train on into what a model says of an input, for preprocess. Those
+// that are there already stay.
+func (ds *datasets) standardize(m *graph.Module, input string) error {
+	info, err := artifact.InfoOf(m)
+	if err != nil {
+		return err
+	}
+	p, ok := info.Preprocess[input]
+	if !ok {
+		p = artifact.Preprocess{Scale: 1}
+		if ds.bytes {
+			p.Scale = 1. / 255
+		}
+	}
+	if len(p.Mean) > 0 || len(p.Std) > 0 {
+		return nil
+	}
+	n, err := data.Standardization(ds.Train)
+	if err != nil {
+		return fmt.Errorf("--data %s: %w", ds.Name, err)
+	}
+	scale := scaleOf(p, ds.bytes)
+	for i := range n.Mean {
+		p.Mean = append(p.Mean, shortest(n.Mean[i])*scale)
+		p.Std = append(p.Std, shortest(n.Std[i])*scale)
+	}
+	info.Preprocess[input] = p
+	info.Set(m)
+	return nil
+}
+
+// shortest returns the number of the fewest digits that stands for the same float32.
+func shortest(v float32) float64 {
+	x, err := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
+	if err != nil {
+		return float64(v)
+	}
+	return x
+}
+
+// picture returns a test example as a picture, and its class; false if the examples are no pictures or have no classes.
+func (ds *datasets) picture(i int) (img image.Image, class int, ok bool) {
+	if ds.raw.Len() == 0 || len(ds.Classes) == 0 {
+		return nil, 0, false
+	}
+	x, y, err := ds.raw.Item(i % ds.raw.Len())
+	if err != nil {
+		return nil, 0, false
+	}
+	label, err := value.Item[int64](y)
+	if err != nil {
+		return nil, 0, false
+	}
+	img, err = data.Picture(x)
+	return img, int(label), err == nil
 }
 
 // fits holds the examples of the data sets against the inputs that a function of a model takes them by.
 func (ds *datasets) fits(model string, f *graph.Func, input, target string) error {
-	x, y, err := ds.Train.Item(0)
+	x, y, err := ds.any().Item(0)
 	if err != nil {
 		return fmt.Errorf("--data %s: %w", ds.Name, err)
 	}
@@ -88,6 +538,9 @@ func (ds *datasets) fits(model string, f *graph.Func, input, target string) erro
 		name    string
 		example *value.Tensor
 	}{{input, x}, {target, y}} {
+		if in.name == "" {
+			continue // it learns without targets
+		}
 		p, ok := f.Lookup(in.name)
 		if !ok {
 			return fmt.Errorf("%s of %s has no input %q to take the data by", f.Name(), model, in.name)
@@ -101,7 +554,30 @@ func (ds *datasets) fits(model string, f *graph.Func, input, target string) erro
 				ds.Name, graph.TypeOf(in.example), model, in.name, p.Type())
 		}
 	}
+	if n := logitsOf(f.Module()); n > 0 && len(ds.Classes) > n {
+		return fmt.Errorf("--data %s: it has %d classes: %s tells %d apart", ds.Name, len(ds.Classes), model, n)
+	}
 	return nil
+}
+
+// logitsOf returns how many classes a model's logits are for, 0 if it does not say.
+func logitsOf(m *graph.Module) int {
+	for _, fn := range []string{evalFunc, predictFunc} {
+		f := m.LookupFunc(fn)
+		if f == nil {
+			continue
+		}
+		for _, r := range f.Results() {
+			t, ok := r.Value.TensorType()
+			if r.Name != logitsResult || !ok || t.Rank() != 2 {
+				continue
+			}
+			if n, ok := t.Shape[1].Int(); ok {
+				return int(n)
+			}
+		}
+	}
+	return 0
 }
 
 // mustBeDir says what is wrong with a path that is no directory.

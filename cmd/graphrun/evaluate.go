@@ -48,20 +48,22 @@ func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.
 	if f == nil {
 		return fmt.Errorf("--data: the model has no function %s to evaluate it by, only %s", evalFunc, strings.Join(funcNames(m.module), ", "))
 	}
-	ds, err := loadData(o.data.name, o.data)
-	if err != nil {
-		return err
-	}
 	in, target := m.info.InRole(f, artifact.InputRole), m.info.InRole(f, artifact.TargetRole)
 	if len(in) != 1 || len(target) > 1 {
 		return fmt.Errorf("--data: %s takes %d inputs and %d targets: want one input and at most one target; --feeds can give all",
 			evalFunc, len(in), len(target))
 	}
 	target = append(target, "")
-	if target[0] != "" {
-		if err := ds.fits(o.model, f, in[0], target[0]); err != nil {
-			return err
-		}
+	o.data.forModel(f, in[0], m.info.Classes)
+	ds, err := loadData(o.data.name, o.data)
+	if err != nil {
+		return err
+	}
+	if err := ds.fits(o.model, f, in[0], target[0]); err != nil {
+		return err
+	}
+	if err := ds.preprocess(m.info, in[0]); err != nil {
+		return err
 	}
 	sess, err := m.session(evalFunc, o, compileOpts, stderr)
 	if err != nil {

@@ -67,10 +67,13 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkmnist": mkmnist, "mkpng": mkpng, "mknpy": mknpy, "mknpz": mknpz, "hugegif": hugegif,
 			"exits": exits, "capture": capture, "cpdir": cpdir,
+			"mkpictures": mkpictures, "mkkeras": mkkeras,
 		},
+		Condition:          sharedData,
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			formats, err := filepath.Abs("../../testdata/formats")
+			env.Setenv("DATA", os.Getenv("GRAPHRUN_DATA"))
 			env.Setenv("FORMATS", formats) // saved models, by the version of the format
 			return err
 		},

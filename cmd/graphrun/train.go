@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"os"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/train"
+	"github.com/graphrun/graphrun/models/zoo"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -36,29 +36,30 @@ const samplePicture = "sample.png"
 const sampleIndex = 7
 
 type trainOptions struct {
-	model      string
-	data       dataOptions
-	epochs     int
-	batch      int
-	optimizer  string  // "" for the usual or the stored one
-	lr         float64 // 0 for the usual or the stored one
-	schedule   string
-	seed       uint64
-	validation float64
-	monitor    string
-	patience   int
-	minDelta   float64
-	save       string // "" for the usual
-	topK       int
-	clipNorm   float64
-	clipValue  float64
-	out        string
-	resume     bool
-	every      string
-	budget     string
-	workers    int
-	json       bool
-	exec       execOptions
+	model       string
+	data        dataOptions
+	epochs      int
+	batch       int
+	optimizer   string  // "" for the usual or the stored one
+	lr          float64 // 0 for the usual or the stored one
+	schedule    string
+	standardize bool
+	seed        uint64
+	validation  float64
+	monitor     string
+	patience    int
+	minDelta    float64
+	save        string // "" for the usual
+	topK        int
+	clipNorm    float64
+	clipValue   float64
+	out         string
+	resume      bool
+	every       string
+	budget      string
+	workers     int
+	json        bool
+	exec        execOptions
 }
 
 func trainCommand() *cobra.Command {
@@ -113,6 +114,7 @@ is evaluated once, at the end.
 	f.Float64Var(&o.lr, "lr", 0, "learning rate (default "+strconv.FormatFloat(defaultLR, 'g', -1, 64)+", or that of a saved model)")
 	f.Float64Var(&o.clipNorm, "clip-norm", 0, "scale gradients so that the `norm` of all together is at most this (default they are not)")
 	f.Float64Var(&o.clipValue, "clip-value", 0, "limit each element of the gradients to plus or minus this `number` (default they are not)")
+	f.BoolVar(&o.standardize, "standardize", false, "give each column of a table, or channel of pictures, a mean of 0 and a deviation of 1; the model keeps the numbers")
 	f.StringVar(&o.schedule, "schedule", "constant", "how the learning rate changes: one of "+strings.Join(scheduleNames(), ", ")+", with parameters as in cosine:to=0.01,warmup=1")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the first weights, of dropout and of the order of the examples")
 	f.Float64Var(&o.validation, "validation", 0, "`share` of the training set to hold out and evaluate epochs on, such as 0.1")
@@ -287,12 +289,9 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	} else if m, cfg.Weights, err = o.load(); err != nil {
 		return err
 	}
-	ds, err := loadData(o.data.name, o.data)
+	ds, err := o.loadData(&m, from != nil)
 	if err != nil {
 		return err
-	}
-	if len(ds.Classes) > 0 {
-		setClasses(m, ds.Classes)
 	}
 	cfg.Train, cfg.Test = ds.Train, ds.Test
 	if o.validation > 0 {
@@ -431,6 +430,81 @@ func (o *trainOptions) load() (*graph.Module, map[string]*value.Tensor, error) {
 	return saved.module, saved.weights, nil
 }
 
+// loadData reads the data. A known model is declared for it, unless the training goes on; for another model, the data is made to fit.
+func (o *trainOptions) loadData(m **graph.Module, resumed bool) (*datasets, error) {
+	known := !resumed && o.isKnown()
+	describe := func() (info artifact.Info, f *graph.Func, input string, err error) {
+		if info, err = artifact.InfoOf(*m); err != nil {
+			return info, nil, "", err
+		}
+		fn, _ := info.LossResult()
+		if f = (*m).LookupFunc(fn); f != nil {
+			input, _ = dataInputs(info, f)
+		}
+		return info, f, input, nil
+	}
+	if info, f, input, err := describe(); err != nil {
+		return nil, err
+	} else if !known && f != nil {
+		o.data.forModel(f, input, info.Classes)
+	}
+	ds, err := loadData(o.data.name, o.data)
+	if err != nil {
+		return nil, err
+	}
+	if ds.Train.Len() == 0 {
+		return nil, usagef("--test-split 1 leaves nothing to train on: want a share, such as 0.2")
+	}
+	if known {
+		if *m, err = o.declareFor(ds); err != nil {
+			return nil, err
+		}
+	}
+	if len(ds.Classes) > 0 {
+		setClasses(*m, ds.Classes)
+	}
+	info, f, input, err := describe()
+	if err != nil || f == nil {
+		return ds, err
+	}
+	if o.standardize {
+		if err := ds.standardize(*m, input); err != nil {
+			return nil, err
+		}
+		if info, err = artifact.InfoOf(*m); err != nil {
+			return nil, err
+		}
+	}
+	return ds, ds.preprocess(info, input)
+}
+
+// isKnown reports whether the model is one of the zoo.
+func (o *trainOptions) isKnown() bool {
+	return !isPath(o.model) && slices.Contains(modelNames(), o.model)
+}
+
+// declareFor declares the known model for examples of the data's shape and classes.
+func (o *trainOptions) declareFor(ds *datasets) (*graph.Module, error) {
+	shape, classes, err := ds.example()
+	if err != nil {
+		return nil, err
+	}
+	opts := []zoo.Option{zoo.Input(shape...)}
+	if classes > 0 {
+		opts = append(opts, zoo.Classes(classes))
+	}
+	lr := o.lr
+	if lr == 0 {
+		lr = defaultLR
+	}
+	m, err := buildModel(o.model, orElse(o.optimizer, defaultOptimizer), lr, opts...)
+	var faults graph.Diagnostics
+	if errors.As(err, &faults) {
+		return nil, fmt.Errorf("--data %s: %s: %s", ds.Name, o.model, faults[0].Msg)
+	}
+	return m, err
+}
+
 // parseBytes reads a size such as 512MB or 1.5GiB.
 func parseBytes(text string) (int64, error) {
 	number := strings.TrimRight(text, "KMGTiBbkmgt ")
@@ -509,8 +583,8 @@ func (s *saver) save() error {
 	if err := drawTraining(s.o.out, filepath.Base(s.o.out), s.res.History, s.res.Best, confusion, s.ds.Classes); err != nil {
 		return err
 	}
-	img, _ := s.picture()
-	if img == nil {
+	img, _, ok := s.ds.picture(sampleIndex)
+	if !ok {
 		return nil
 	}
 	text, err := encodePNG(img)
@@ -528,25 +602,6 @@ func (s *saver) which() string {
 	return ""
 }
 
-// picture returns the test picture that becomes the sample, and its class; nil if the examples are no pictures with classes.
-func (s *saver) picture() (img image.Image, label int) {
-	if s.ds.Test == nil || s.ds.Test.Len() == 0 || len(s.ds.Classes) == 0 {
-		return nil, 0
-	}
-	x, y, err := s.ds.Test.Item(sampleIndex % s.ds.Test.Len())
-	if err != nil {
-		return nil, 0
-	}
-	class, err := value.Item[int64](y)
-	if err != nil {
-		return nil, 0
-	}
-	if img, err = data.Picture(x); err != nil {
-		return nil, 0
-	}
-	return img, int(class)
-}
-
 // trySample is what the saved model says about the sample.
 type trySample struct {
 	Image string `json:"image"`
@@ -557,8 +612,8 @@ type trySample struct {
 
 // try loads what was saved and runs it on the sample picture: a demonstration, and the check that the saved model is the trained one.
 func (s *saver) try(ctx context.Context) (*trySample, error) {
-	img, label := s.picture()
-	if img == nil || s.m.LookupFunc(predictFunc) == nil {
+	img, label, ok := s.ds.picture(sampleIndex)
+	if !ok || s.m.LookupFunc(predictFunc) == nil {
 		return nil, nil
 	}
 	saved, err := loadSaved(s.o.out)

@@ -1,16 +1,3 @@
-// Package data reads training data and cuts it into batches: datasets, a loader that shuffles, the IDX format and MNIST.
-//
-// A Dataset is a numbered set of examples, each an input and a target. A Loader goes over it once per epoch:
-//
-//	train, test, err := data.LoadMNIST(os.DirFS("mnist"))
-//	loader, err := data.NewLoader(train, data.LoaderOptions{BatchSize: 64, Shuffle: true, Seed: 1})
-//	for epoch := range 2 {
-//		for batch, err := range loader.Epoch(epoch) {
-//			// batch.X is f32[64,1,28,28], batch.Y is i64[64]
-//		}
-//	}
-//
-// Package digits, below this one, draws a set of digits for those who have no files.
 package data
 
 import (

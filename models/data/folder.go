@@ -34,6 +34,14 @@ type FolderOptions struct {
 // defaultKeep is what FolderOptions.Keep of 0 stands for.
 const defaultKeep = 256 << 20
 
+// What OpenFolder's errors wrap, for callers that can say more.
+var (
+	// ErrNoClasses says that there are no folders of pictures.
+	ErrNoClasses = errors.New("want one folder for each class, with its pictures in it")
+	// ErrSizes says that the pictures have different sizes and the options have none.
+	ErrSizes = errors.New("give the size to make them all")
+)
+
 // maxDepth bounds how deep folders may lie in a class's, so that links that go round in circles come to an end.
 const maxDepth = 16
 
@@ -94,9 +102,9 @@ func (d *Folder) find() error {
 	}
 	if len(folders) == 0 {
 		if len(loose) > 0 {
-			return fmt.Errorf("folder: %s is in no folder: want one folder for each class, with its pictures in it", loose[0])
+			return fmt.Errorf("folder: %s is in no folder: %w", loose[0], ErrNoClasses)
 		}
-		return errors.New("folder: there are no folders in it: want one for each class, with its pictures in it")
+		return fmt.Errorf("folder: there are no folders in it: %w", ErrNoClasses)
 	}
 	if len(d.classes) == 0 {
 		d.classes = folders
@@ -186,8 +194,8 @@ func (d *Folder) measure() error {
 			first, height, width = name, cfg.Height, cfg.Width
 		}
 		if d.height == 0 && (cfg.Height != height || cfg.Width != width) {
-			return fmt.Errorf("folder: pictures have different sizes, %s %d x %d pixels and %s %d x %d: give the size to make them all",
-				first, width, height, name, cfg.Width, cfg.Height)
+			return fmt.Errorf("folder: pictures have different sizes, %s %d x %d pixels and %s %d x %d: %w",
+				first, width, height, name, cfg.Width, cfg.Height, ErrSizes)
 		}
 		gray = gray && (cfg.ColorModel == color.GrayModel || cfg.ColorModel == color.Gray16Model)
 	}
@@ -205,6 +213,9 @@ func (d *Folder) measure() error {
 
 // Len returns the number of pictures.
 func (d *Folder) Len() int { return len(d.files) }
+
+// Size returns the shape of an example.
+func (d *Folder) Size() (channels, height, width int) { return d.channels, d.height, d.width }
 
 // Classes returns the name of each class.
 func (d *Folder) Classes() []string { return slices.Clone(d.classes) }

@@ -194,7 +194,7 @@ func TestFolderErrors(t *testing.T) {
 		opts FolderOptions
 		want string
 	}{
-		{"empty", fstest.MapFS{"x.txt": ok}, all, "folder: there are no folders in it: want one for each class, with its pictures in it"},
+		{"empty", fstest.MapFS{"x.txt": ok}, all, "folder: there are no folders in it: want one folder for each class, with its pictures in it"},
 		{"no classes", fstest.MapFS{"x.png": ok}, all, "folder: x.png is in no folder: want one folder for each class, with its pictures in it"},
 		{"a class without pictures", fstest.MapFS{"a/x.png": ok, "b/x.txt": ok}, all, "folder: b has no pictures: want .png, .jpg, .jpeg or .gif files"},
 		{"an unknown class", fstest.MapFS{"a/x.png": ok}, FolderOptions{Classes: []string{"b", "c"}}, "folder: a is none of the classes: want b, c"},
