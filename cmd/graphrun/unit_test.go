@@ -456,7 +456,12 @@ func TestExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := artifact.Save("lenet5", m, sess.Variables()); err != nil {
+	for _, dir := range []string{"lenet5", "trained"} {
+		if err := artifact.Save(dir, m, sess.Variables()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link("lenet5/model.safetensors", "pytorch.safetensors"); err != nil {
 		t.Fatal(err)
 	}
 	write := func(name string, write func(w io.Writer) error) {
