@@ -102,19 +102,20 @@ func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value
 			notices = append(notices, fmt.Sprintf("%s: %s does not take %s", in.feeds, f.Name(), strings.Join(unused, ", ")))
 		}
 	}
-	env := map[string]graph.Dim{}
+	var want, have []graph.Type
 	for _, name := range names {
-		switch t, ok := feeds[name].(*value.Tensor); {
+		switch {
 		case feeds[name] == nil && in.feeds != "":
 			return nil, nil, usagef("--feeds %s: it has no array %s, which %s takes as %s", in.feeds, name, f.Name(), params[name].Type())
 		case feeds[name] == nil:
 			return nil, nil, usagef("%s needs --input %s=FILE, which is %s", f.Name(), name, params[name].Type())
-		case ok:
-			known := maps.Clone(env)
-			if graph.Unify(params[name].Type(), graph.TypeOf(t), env) != nil {
-				return nil, nil, fmt.Errorf("%s: wrong shape: want %s, have %s", from[name], typeWith(params[name].Type(), known), graph.TypeOf(t))
-			}
 		}
+		want, have = append(want, params[name].Type()), append(have, graph.TypeOf(feeds[name]))
+	}
+	if i, err := graph.UnifyAll(want, have, map[string]graph.Dim{}); err != nil {
+		known := map[string]graph.Dim{} // by the inputs before
+		_, _ = graph.UnifyAll(want[:i], have[:i], known)
+		return nil, nil, fmt.Errorf("%s: wrong shape: want %s, have %s", from[names[i]], typeWith(want[i], known), have[i])
 	}
 	return feeds, notices, nil
 }

@@ -49,19 +49,6 @@ func loadModule(arg string) (*graph.Module, error) {
 	return m.module, nil
 }
 
-// loadModel returns the module in a directory or in a file, with the weights of the directory: a text alone is trained from its
-// initializers.
-func loadModel(arg string) (*graph.Module, map[string]*value.Tensor, error) {
-	m, err := openPath(arg)
-	if err != nil {
-		return nil, nil, err
-	}
-	if info, err := os.Stat(arg); err == nil && !info.IsDir() {
-		return m.module, nil, nil
-	}
-	return m.module, m.weights, nil
-}
-
 // openPath returns the model in a directory or in a file.
 func openPath(arg string) (*model, error) {
 	info, err := os.Stat(arg)

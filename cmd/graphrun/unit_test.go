@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/graphrun/graphrun/compile"
@@ -456,7 +457,12 @@ func TestExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := artifact.Save("lenet5", m, sess.Variables()); err != nil {
+	for _, dir := range []string{"lenet5", "trained"} {
+		if err := artifact.Save(dir, m, sess.Variables()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link("lenet5/model.safetensors", "pytorch.safetensors"); err != nil {
 		t.Fatal(err)
 	}
 	write := func(name string, write func(w io.Writer) error) {
@@ -513,5 +519,52 @@ func TestExamples(t *testing.T) {
 				t.Errorf("%s: exit code %d: %s", line, code, &stderr)
 			}
 		}
+	}
+}
+
+// TestEveryFlag holds what every command does with --help, with a flag that there is not, and with each of its flags when the value is
+// missing or no such value.
+func TestEveryFlag(t *testing.T) {
+	runs := func(args ...string) (code int, stdout, stderr string) {
+		var out, errs bytes.Buffer
+		code = run(t.Context(), args, &out, &errs)
+		return code, out.String(), errs.String()
+	}
+	refused := func(want string, args ...string) {
+		t.Helper()
+		code, stdout, stderr := runs(args...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q; want %d and %q", args, code, stdout, stderr, exitUsage, want)
+		}
+	}
+	root := newRoot()
+	for _, cmd := range root.Commands() {
+		name := cmd.Name()
+		code, stdout, stderr := runs(name, "--help")
+		if code != 0 || stderr != "" || !strings.Contains(stdout, "\nUsage:\n  graphrun "+name) || !strings.Contains(stdout, "\nExamples:\n  ") {
+			t.Errorf("%s --help: exit code %d, stderr %q, stdout:\n%s", name, code, stderr, stdout)
+		}
+		if name == "help" || name == "completion" {
+			continue
+		}
+		refused(name+": there is no flag --never", name, "--never")
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			flag := "--" + f.Name
+			if !strings.Contains(stdout, flag+" ") {
+				t.Errorf("%s --help does not list %s", name, flag)
+			}
+			if f.Usage == "" {
+				t.Errorf("%s %s has no help", name, flag)
+			}
+			switch f.Value.Type() {
+			case "bool":
+				refused(fmt.Sprintf("%s: %s never: want true or false", name, flag), name, flag+"=never")
+			case "string", "stringArray", "stringSlice":
+				refused(fmt.Sprintf("%s: %s: want ", name, flag), name, flag)
+			default:
+				refused(fmt.Sprintf("%s: %s: want a ", name, flag), name, flag)
+				refused(fmt.Sprintf("%s: %s never: want a ", name, flag), name, flag, "never")
+			}
+		})
 	}
 }
