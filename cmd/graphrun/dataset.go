@@ -228,7 +228,7 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 	info, statErr := os.Stat(name)
 	switch ext := strings.ToLower(filepath.Ext(name)); {
 	case name == builtinDigits:
-		train, test, err = digits.Load()
+		train, test, err = digits.LoadFirst(cmp.Or(o.limit, digits.TrainSize))
 	case errors.Is(statErr, fs.ErrNotExist):
 		return nil, errors.New("there is no such file or directory; \"digits\" is built in")
 	case statErr != nil:

@@ -55,11 +55,13 @@ func Example() {
 	fmt.Println(len(result.History), "epochs and", result.Step, "steps:", err)
 
 	config.Resume, config.OnStep = true, nil
-	if trainer, err = train.New(m, config); err != nil {
+	trainer, err = train.New(m, config)
+	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	if result, err = trainer.Run(context.Background()); err != nil {
+	result, err = trainer.Run(context.Background())
+	if err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -4,14 +4,31 @@
 // What a step does is part of the graph: gradients and the optimizer's update are nodes. The trainer feeds batches, looks at
 // the loss, keeps the books and writes them down.
 //
-//	trainer, err := train.New(m, train.Config{
-//		Train: images, Test: others,
-//		Epochs: 10, Batch: 64, Seed: 1,
-//		Dir: "digits",
-//	})
+//	config := train.Config{
+//		Train: rings(400), Test: rings(100), Epochs: 20, Batch: 32, Seed: 1, Dir: dir,
+//		Schedule: func(lr float64, steps int) schedule.Func { return schedule.Cosine(lr, steps, 0) },
+//	}
+//	trainer, err := train.New(m, config)
 //	result, err := trainer.Run(ctx)
-//	fmt.Println(result.Test.Accuracy())
-//	weights := trainer.Session().Variables()
+//	fmt.Println(len(result.History), "epochs and", result.Step, "steps:", err)
+//
+// prints, if ctx is canceled in the tenth epoch,
+//
+//	9 epochs and 5 steps: train: epoch 10, step 6: run train: context canceled
+//
+// and with Resume it goes on:
+//
+//	trainer, err = train.New(m, config)
+//	result, err = trainer.Run(context.Background())
+//	fmt.Printf("%d epochs, test accuracy %.0f %%\n", len(result.History), 100*result.Test.Accuracy())
+//	fmt.Println("confusion:", result.Test.Confusion)
+//
+// prints
+//
+//	20 epochs, test accuracy 100 %
+//	confusion: [[50 0] [0 50]]
+//
+// The weights are then those of trainer.Session().Variables(), which artifact.Save writes.
 //
 // # What a model must have
 //
