@@ -21,6 +21,7 @@ var flagCompletions = map[string]completion{
 	"fetch":     completeNodes,
 	"optimizer": words(optimizerNames),
 	"stage":     words(stageNames),
+	"format":    words(func() []string { return drawFormats }),
 	"dump":      words(func() []string { return append([]string{"all"}, compile.PassNames()...) }),
 	"data": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{builtinDigits}, cobra.ShellCompDirectiveDefault
@@ -97,7 +98,7 @@ func inputNames(m *graph.Module) []string {
 
 // stageNames lists what --stage takes.
 func stageNames() []string {
-	return append([]string{stageDeclared, stageOptimized}, compile.PassNames()...)
+	return append(namedStages(), compile.PassNames()...)
 }
 
 // modelArgs proposes the models of the zoo, and files, for the first argument.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,81 +14,164 @@ import (
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dot"
+	"github.com/graphrun/graphrun/graph/draw"
+	"github.com/graphrun/graphrun/runtime/program"
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func init() { commands = append(commands, dotCommand) }
 
-// The stages that are not called by a pass.
-const (
-	stageDeclared  = "declared"
-	stageOptimized = "optimized"
-)
+// stages are the stages that have names of their own, in their order: the row of compile.Passes after which each stands.
+var stages = []struct{ name, row, doc string }{
+	{"declared", "", "the model as it was written"},
+	{"differentiated", "autodiff", "gradients are nodes"},
+	{"simplified", "dce:2", "rewritten as far as that means the same on every machine"},
+	{"fused", "fuse", "several nodes are one loop over memory"},
+	{"optimized", "schedule", "all that changes the graph, in the order in which it runs"},
+	{stagePlanned, "plan", "with the number, the slot and the address of every instruction"},
+}
+
+const stagePlanned = "planned"
+
+func namedStages() []string {
+	var names []string
+	for _, s := range stages {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+var drawFormats = []string{"dot", "svg", "png"}
 
 func dotCommand() *cobra.Command {
-	var fn, stage, out string
-	var flat bool
+	var fn, stage, out, format string
+	var flat, full bool
+	var batch int64
+	var help strings.Builder
+	for _, s := range stages {
+		fmt.Fprintf(&help, "  %-15s%s\n", s.name, s.doc)
+	}
 	cmd := &cobra.Command{
 		Use:   "dot MODEL|DIR|FILE.graph",
-		Short: "Draw a function of a model for Graphviz",
-		Long: `dot writes a function of a model in the DOT language: one cluster per layer, the types on the edges.
+		Short: "Draw a function of a model: SVG, PNG, or DOT for Graphviz",
+		Long: `dot draws a function of a model: a box for every operation, a frame around every layer, the types beside the edges.
+Variables and constants stand beside the operations that use them. A training step has three columns: forward, gradient (which
+goes up, each layer's beside the layer) and the optimizer, in which one box is the whole step of a weight; --full shows its
+operations.
+
+The format is the extension of the output file, or that of --format: svg and png are drawn without other programs,
+dot is text for Graphviz.
 
 ` + modelHelp + `
 
-The stage says how far the compiler has come: "declared" is the model as it was written, "optimized" what all passes
-make of it, and the name of a pass the model after that pass. A pass that stands in the table more than once is
-counted: simplify is its first run, simplify:2 its second.`,
-		Example: `  graphrun dot lenet5 --func predict | dot -Tsvg -o lenet5.svg
-  graphrun dot lenet5 --func train --stage autodiff -o train.dot
-  graphrun dot ./lenet5 --stage optimized`,
+The stage says how far the compiler has come:
+
+` + help.String() + `
+or the name of a pass, which stands for the model after it. A pass that stands in the table more than once is counted:
+simplify is its first run, simplify:2 its second.`,
+		Example: `  graphrun dot lenet5 -o lenet5.svg
+  graphrun dot lenet5 --func train --stage differentiated -o train.png
+  graphrun dot ./lenet5 --stage planned --batch 64 -o memory.svg
+  graphrun dot lenet5 --func train --stage autodiff | dot -Tpdf -o train.pdf`,
 		Args: exactArg("a model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := loadModule(args[0])
+			format, err := drawFormat(format, out)
 			if err != nil {
 				return err
+			}
+			if batch < 1 {
+				return usagef("dot: --batch %d: want 1 or more", batch)
 			}
 			rows, err := stageRows(stage)
 			if err != nil {
 				return err
 			}
-			if rows != nil {
-				if m, err = compile.Optimize(m, rows...); err != nil {
+			m, err := loadModule(args[0])
+			if err != nil {
+				return err
+			}
+			if m.LookupFunc(fn) == nil {
+				return usagef("dot: --func %s: %s has no such function: want one of %s", fn, args[0], strings.Join(funcNames(m), ", "))
+			}
+			var notes map[*graph.Node][]string
+			var memory *draw.Memory
+			switch {
+			case stage == stagePlanned || stage == "emit" || stage == "prepack" || stage == "plan":
+				prog, err := compile.Compile(m)
+				if err != nil {
+					return err
+				}
+				m = prog.Module
+				notes, memory = planNotes(prog.Funcs[fn], batch)
+			case len(rows) > 0:
+				if m, err = compile.Optimize(m, compile.Through(rows...)); err != nil {
 					return err
 				}
 			}
 			f := m.LookupFunc(fn)
-			if f == nil {
-				return usagef("dot: --func %s: %s has no such function: want one of %s", fn, args[0], strings.Join(funcNames(m), ", "))
+			title := m.Name() + " @" + fn
+			var b bytes.Buffer
+			if format == "dot" {
+				err = dot.Write(&b, f, dot.Options{Title: title + " (" + stage + ")", Flat: flat, Full: full, Notes: notes})
+			} else {
+				err = draw.Write(&b, draw.Format(format), f, draw.Options{
+					Title: title, Stage: stageLine(stage, f), Flat: flat, Full: full, Notes: notes, Memory: memory,
+				})
 			}
-			title := fmt.Sprintf("%s @%s (%s)", m.Name(), fn, stage)
-			write := func(w io.Writer) error { return dot.Write(w, f, dot.Options{Title: title, Flat: flat}) }
+			if err != nil {
+				return err
+			}
 			if out == "" || out == "-" {
-				var b bytes.Buffer
-				if err := write(&b); err != nil {
-					return err
-				}
 				_, err := cmd.OutOrStdout().Write(b.Bytes())
 				return err
 			}
-			return writeFile(out, write)
+			return writeFile(out, func(w io.Writer) error {
+				_, err := w.Write(b.Bytes())
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&fn, "func", "predict", "the function to draw")
-	cmd.Flags().StringVar(&stage, "stage", stageDeclared, `"declared", "optimized" or a pass, such as "autodiff" or "simplify:2"`)
-	cmd.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
-	cmd.Flags().BoolVar(&flat, "flat", false, "draw no clusters")
+	cmd.Flags().StringVar(&stage, "stage", stages[0].name, strings.Join(namedStages(), ", ")+`, or a pass such as "simplify:2"`)
+	cmd.Flags().StringVarP(&out, "output", "o", "", `file to write, "-" for standard output (the default)`)
+	cmd.Flags().StringVar(&format, "format", "", "dot, svg or png (default the extension of the output file, else dot)")
+	cmd.Flags().BoolVar(&flat, "flat", false, "no frames around layers, no columns")
+	cmd.Flags().BoolVar(&full, "full", false, "a box for every operation, those of the optimizer and of running statistics too")
+	cmd.Flags().Int64Var(&batch, "batch", 64, "the size for which addresses are shown, at the stage planned")
 	return cmd
 }
 
-// stageRows returns the options that make compile.Optimize stop where a stage says, nil for a stage before all
-// passes.
-func stageRows(stage string) ([]compile.Option, error) {
-	switch stage {
-	case stageDeclared:
-		return nil, nil
-	case stageOptimized:
-		return []compile.Option{}, nil
+// drawFormat is the format that is asked for, or the one of the output file's extension.
+func drawFormat(format, out string) (string, error) {
+	if format != "" {
+		if !slices.Contains(drawFormats, format) {
+			return "", usagef("dot: --format %s: want one of %s", format, strings.Join(drawFormats, ", "))
+		}
+		return format, nil
 	}
-	name, count, counted := strings.Cut(stage, ":")
+	ext := strings.ToLower(strings.TrimPrefix(filepath.Ext(out), "."))
+	switch {
+	case out == "" || out == "-":
+		return "dot", nil
+	case ext == "gv":
+		return "dot", nil
+	case !slices.Contains(drawFormats, ext):
+		return "", usagef("dot: -o %s: the extension names no format: want .dot, .svg or .png, or give --format", out)
+	}
+	return ext, nil
+}
+
+// stageRows returns the rows of compile.Passes up to a stage, none for the one before all passes.
+func stageRows(stage string) ([]string, error) {
+	row := stage
+	for _, s := range stages {
+		if s.name == stage {
+			if row = s.row; row == "" {
+				return nil, nil
+			}
+		}
+	}
+	name, count, counted := strings.Cut(row, ":")
 	nth := 1
 	if counted {
 		var err error
@@ -101,14 +185,113 @@ func stageRows(stage string) ([]compile.Option, error) {
 		rows = append(rows, p.Name)
 		if p.Name == name {
 			if seen++; seen == nth {
-				return []compile.Option{compile.Through(rows...)}, nil
+				return rows, nil
 			}
 		}
 	}
 	if seen > 0 {
 		return nil, usagef("dot: --stage %s: %s stands in the table of passes %d times", stage, name, seen)
 	}
-	return nil, usagef("dot: --stage %s: want %s, %s or a pass: %s", stage, stageDeclared, stageOptimized, strings.Join(compile.PassNames(), ", "))
+	return nil, usagef("dot: --stage %s: want %s, or a pass: %s", stage, strings.Join(namedStages(), ", "), strings.Join(compile.PassNames(), ", "))
+}
+
+// stageLine is what stands below the title.
+func stageLine(stage string, f *graph.Func) string {
+	line := "stage: " + stage
+	for _, s := range stages {
+		if s.name == stage {
+			line += ", " + s.doc
+		}
+	}
+	n := 0
+	for _, x := range f.Nodes() {
+		if name := x.Op().Name; name != "read" && name != "constant" {
+			n++
+		}
+	}
+	return fmt.Sprintf("%s · %d operations", line, n)
+}
+
+// planNotes says of every instruction its number, and of its results the slots and where they lie, for one batch size; and how
+// long each piece of the arena is in use.
+func planNotes(p *program.Func, batch int64) (map[*graph.Node][]string, *draw.Memory) {
+	notes := map[*graph.Node][]string{}
+	bytesOf := func(a program.Affine) string { return value.ByteText(float64(a.At(batch))) }
+	for i, ins := range p.Instrs {
+		head := fmt.Sprintf("#%d", i)
+		if ins.Alias {
+			head += ", moves nothing"
+		}
+		lines := []string{head}
+		for _, o := range ins.Out {
+			s := p.Slots[o]
+			line := fmt.Sprintf("slot %d: ", o)
+			switch s.Place {
+			case program.Arena:
+				if p.Plan == nil {
+					line += "the arena"
+					break
+				}
+				line += fmt.Sprintf("%s at %d", bytesOf(p.Plan.Sizes[o]), p.Plan.Offset(o, batch))
+			case program.View:
+				line += fmt.Sprintf("view of %d", s.Index)
+			case program.Reuse:
+				line += fmt.Sprintf("over %d", s.Index)
+			case program.Next:
+				line += "over the variable"
+			case program.Omitted:
+				line += "left out"
+			default:
+				line += "given"
+			}
+			lines = append(lines, line)
+		}
+		notes[ins.Node] = lines
+	}
+	if p.Plan == nil {
+		return notes, nil
+	}
+	mem := &draw.Memory{Steps: len(p.Instrs), Arena: p.Plan.Size(batch)}
+	mem.Title = fmt.Sprintf("arena: %s", value.ByteText(float64(mem.Arena)))
+	if p.Plan.Symbol != "" {
+		mem.Title += fmt.Sprintf(" for %s=%d", p.Plan.Symbol, batch)
+	}
+	mem.Title += fmt.Sprintf(", at least %s is live at once", bytesOf(p.Plan.Bound))
+	type life struct{ first, last int }
+	lives := map[int]*life{}
+	name := map[int]string{}
+	touch := func(slot, i int) {
+		root := p.Root(slot)
+		if p.Slots[root].Place != program.Arena {
+			return
+		}
+		if lives[root] == nil {
+			lives[root] = &life{i, i}
+		}
+		lives[root].last = i
+	}
+	for i, ins := range p.Instrs {
+		for _, s := range slices.Concat(ins.In, ins.Out) {
+			touch(s, i)
+		}
+		for _, s := range ins.Out {
+			if name[s] == "" {
+				name[s] = ins.Node.Op().Name
+			}
+		}
+	}
+	for _, o := range p.Outputs {
+		touch(o.Slot, len(p.Instrs)-1)
+	}
+	for i := range p.Slots {
+		if l := lives[i]; l != nil {
+			mem.Slots = append(mem.Slots, draw.Slot{
+				Label: fmt.Sprintf("slot %d %s", i, name[i]), First: l.first, Last: l.last,
+				Offset: p.Plan.Offset(i, batch), Size: p.Plan.Sizes[i].At(batch),
+			})
+		}
+	}
+	return notes, mem
 }
 
 func funcNames(m *graph.Module) []string {

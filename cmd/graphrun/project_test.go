@@ -28,6 +28,7 @@ var layers = []struct {
 	{"runtime", []string{"graph", "graph/dim", "runtime/program", "runtime/plan", "runtime/kernels", "runtime/value"}},
 	{"graph/dim", nil},
 	{"graph/dot", []string{"graph", "ops", "runtime/value"}},
+	{"graph/draw", []string{"graph", "runtime/value"}},
 	{"graph/artifact", []string{"graph", "ops", "runtime/value"}},
 	{"graph", []string{"graph/dim", "runtime/value"}},
 	{"ops/optest", []string{"ops", "graph", "compile", "runtime"}},

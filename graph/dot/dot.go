@@ -3,6 +3,7 @@ package dot
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,20 +13,24 @@ import (
 	"gonum.org/v1/gonum/graph/multi"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/internal/picture"
 )
 
-// Options change what Write draws. The zero value draws everything.
+// Options change what Write draws. The zero value draws layers as clusters, and an optimizer's step of a weight as one node.
 type Options struct {
 	// Title stands above the drawing; "" stands for the names of the module and the function.
 	Title string
 	// Flat leaves out the clusters.
 	Flat bool
+	// Full draws every node, those of an optimizer too.
+	Full bool
+	// Notes are further lines in the labels of nodes. One that stands for several nodes shows none.
+	Notes map[*graph.Node][]string
 }
 
-// Write writes f in the DOT language: parameters, constants in short, variables that are read, operations,
-// results and updates. Regions, the functions that a node carries, are clusters of their own, and dashed edges
-// lead from what they return to the node. The text depends on f and the options only.
+// Write writes f in the DOT language: parameters, operations, results and updates, each with its constants and variables. Regions, the functions
+// that a node carries, are clusters of their own, and dashed edges lead from what they return to the node. The text
+// depends on f and the options only.
 func Write(w io.Writer, f *graph.Func, opt Options) error {
 	if f == nil {
 		return fmt.Errorf("dot: want a function, have nil")
@@ -34,13 +39,12 @@ func Write(w io.Writer, f *graph.Func, opt Options) error {
 	if title == "" {
 		title = f.Module().Name() + " @" + f.Name()
 	}
-	d := &drawing{
-		opt:  opt,
-		top:  newCluster("", title),
-		subs: map[subKey]*cluster{},
-		at:   map[*graph.Node]*node{},
+	p := picture.New(f, picture.Options{Flat: opt.Flat, Full: opt.Full})
+	d := &drawing{opt: opt, top: newCluster("", title), next: int64(len(p.Boxes))}
+	d.cluster(p.Root, d.top)
+	for _, e := range p.Edges {
+		d.edge(e)
 	}
-	d.function(f, d.top, "")
 	text, err := dot.MarshalMulti(d.top, quote(title), "", "\t")
 	if err != nil {
 		return fmt.Errorf("dot: %w", err)
@@ -50,205 +54,106 @@ func Write(w io.Writer, f *graph.Func, opt Options) error {
 }
 
 type drawing struct {
-	opt  Options
-	top  *cluster
-	subs map[subKey]*cluster
-	at   map[*graph.Node]*node
-	ids  int64
+	opt      Options
+	top      *cluster
+	clusters int
+	next     int64 // the number of the next source
 }
 
-// subKey is a layer or a region inside a cluster.
-type subKey struct {
-	parent *cluster
-	path   string
-}
-
-// function draws f, a function or a region, into c. The layers of its nodes are nested in c; those of a region
-// are drawn relative to the layer of the node that carries it.
-func (d *drawing) function(f *graph.Func, c *cluster, scope string) {
-	for i, v := range f.Params() {
-		label := v.Node().ResultName(0)
-		if label == "" {
-			label = strconv.Itoa(i)
+func (d *drawing) cluster(from *picture.Cluster, to *cluster) {
+	for _, s := range from.Clusters {
+		c := to
+		if s.Framed {
+			c = newCluster("cluster_"+strconv.Itoa(d.clusters), s.Label)
+			d.clusters++
+			to.subs = append(to.subs, c)
 		}
-		d.at[v.Node()] = d.add(c, "%"+label, v.Node(), attrs{{"shape", "ellipse"}, {"style", "filled"}, {"fillcolor", "#dbeafe"}})
+		d.cluster(s, c)
 	}
-	for _, n := range f.Nodes() {
-		d.node(n, d.layer(c, strings.TrimPrefix(strings.TrimPrefix(n.Scope(), scope), ".")))
-	}
-	for _, r := range f.Results() {
-		if f.IsRegion() {
-			continue // its node takes them
-		}
-		out := d.add(c, "return "+r.Name, nil, attrs{{"shape", "ellipse"}, {"style", "filled"}, {"fillcolor", "#dcfce7"}})
-		d.edge(r.Value, out, "", nil)
-	}
-	for _, u := range f.Updates() {
-		out := d.add(c, "update @"+u.Var.Name(), nil, attrs{{"shape", "cylinder"}, {"style", "filled"}, {"fillcolor", "#fee2e2"}})
-		d.edge(u.Value, out, "", nil)
+	for _, b := range from.Boxes {
+		d.box(b, to)
 	}
 }
 
-func (d *drawing) node(n *graph.Node, c *cluster) {
-	op := n.Op()
-	look := attrs{{"shape", "box"}, {"style", "rounded"}}
-	label := op.Name
-	switch op.Name {
-	case "constant":
-		label = constant(n.Attrs().Tensor("value"))
-		look = attrs{{"shape", "plaintext"}}
-	case "read":
-		label = "@" + string(n.Attrs().Symbol("var"))
-		look = attrs{{"shape", "cylinder"}, {"style", "filled"}, {"fillcolor", "#fef3c7"}}
-	default:
-		if a := nodeAttrs(n); a != "" {
-			label += "\n" + a
-		}
-	}
-	to := d.add(c, label, n, look)
-	d.at[n] = to
-	for i, v := range n.Operands() {
-		name := ""
-		if len(n.Operands()) > 1 {
-			name = operandName(op, i)
-		}
-		d.edge(v, to, name, nil)
-	}
-	for i, r := range n.Regions() {
-		sub := d.sub(c, fmt.Sprintf("region %d of %d", i, to.id), op.Name+" region "+strconv.Itoa(i))
-		d.function(r, sub, n.Scope())
-		for _, res := range r.Results() {
-			d.edge(res.Value, to, res.Name, attrs{{"style", "dashed"}})
-		}
-	}
+// looks are the shapes and colours of the kinds of nodes.
+var looks = map[picture.Kind]attrs{
+	picture.Other:       box("#ffffff"),
+	picture.Input:       {{"shape", "ellipse"}, {"style", "filled"}, {"fillcolor", "#dbeafe"}},
+	picture.Result:      {{"shape", "ellipse"}, {"style", "filled"}, {"fillcolor", "#dcfce7"}},
+	picture.Update:      {{"shape", "cylinder"}, {"style", "filled"}, {"fillcolor", "#fee2e2"}},
+	picture.Product:     box("#dbeafe"),
+	picture.Elementwise: box("#dcfce7"),
+	picture.Reduction:   box("#fef3c7"),
+	picture.Pooling:     box("#ccfbf1"),
+	picture.Shape:       box("#f1f5f9"),
+	picture.Random:      box("#fce7f3"),
+	picture.Control:     box("#ede9fe"),
+	picture.Optimize:    box("#ffedd5"),
+	picture.Statistics:  box("#fae8ff"),
+	picture.Variable:    {{"shape", "cylinder"}, {"style", "filled"}, {"fillcolor", "#fef9c3"}, {"fontsize", "8"}},
+	picture.Constant:    {{"shape", "plaintext"}, {"fontsize", "8"}},
 }
 
-// layer returns the cluster of a layer's path inside c, c itself for "".
-func (d *drawing) layer(c *cluster, path string) *cluster {
-	if path == "" || d.opt.Flat {
-		return c
-	}
-	full := ""
-	for part := range strings.SplitSeq(path, ".") {
-		if full != "" {
-			full += "."
-		}
-		full += part
-		c = d.sub(c, "layer "+full, full)
-	}
-	return c
+func box(color string) attrs {
+	return attrs{{"shape", "box"}, {"style", "rounded,filled"}, {"fillcolor", color}}
 }
 
-func (d *drawing) sub(c *cluster, path, label string) *cluster {
-	key := subKey{c, path}
-	if s := d.subs[key]; s != nil {
-		return s
+func (d *drawing) box(b *picture.Box, c *cluster) {
+	lines := slices.Concat([]string{b.Title}, b.Rows)
+	if b.Caption != "" {
+		lines = slices.Insert(lines, 0, b.Caption)
 	}
-	s := newCluster("cluster_"+strconv.Itoa(len(d.subs)), label)
-	d.subs[key] = s
-	c.subs = append(c.subs, s)
-	return s
+	if len(b.Nodes) == 1 {
+		lines = append(lines, d.opt.Notes[b.Nodes[0]]...)
+	}
+	to := d.add(c, int64(b.ID), strings.Join(lines, "\n"), b.Tip, looks[b.Kind])
+	for _, s := range b.Sources {
+		label := s.Label
+		if s.Kind == picture.Variable && s.Type != "" {
+			label = "@" + label + "\n" + s.Type
+		}
+		from := d.add(c, d.next, label, s.Tip, looks[s.Kind])
+		d.next++
+		d.top.SetLine(&line{Line: d.top.NewLine(from, to), look: attrs{{"arrowsize", "0.5"}}})
+	}
 }
 
 // add draws a node into a cluster. The whole graph, which holds the edges, gets a bare reference to it.
-func (d *drawing) add(c *cluster, label string, n *graph.Node, look attrs) *node {
+func (d *drawing) add(c *cluster, id int64, label, tip string, look attrs) *node {
 	look = append(attrs{{"label", label}}, look...)
-	if n != nil && n.Pos().IsKnown() {
-		look = append(look, attr{"tooltip", n.Pos().String()})
+	if tip != "" {
+		look = append(look, attr{"tooltip", tip})
 	}
-	full := &node{id: d.ids, look: look}
-	d.ids++
+	full := &node{id: id, look: look}
 	c.AddNode(full)
 	if c == d.top {
 		return full
 	}
-	ref := &node{id: full.id}
+	ref := &node{id: id}
 	d.top.AddNode(ref)
 	return ref
 }
 
-func (d *drawing) edge(v graph.Value, to *node, operand string, look attrs) {
-	from := d.at[v.Node()]
-	if from == nil {
-		return // not of this function: the verifier refuses it
+// edge draws an edge. One that points up is declared from its lower end, so that Graphviz ranks its ends so.
+func (d *drawing) edge(e *picture.Edge) {
+	above, below := e.Ends()
+	head, tail := "headlabel", "taillabel"
+	look := attrs{{"label", e.Type}}
+	if e.Up {
+		head, tail = tail, head
+		look = append(look, attr{"dir", "back"})
 	}
-	look = append(attrs{{"label", v.Type().String()}}, look...)
-	if v.Node().NumResults() > 1 {
-		look = append(look, attr{"taillabel", v.Node().Op().ResultName(v.Index())})
+	if e.Dashed {
+		look = append(look, attr{"style", "dashed"})
 	}
-	if operand != "" {
-		look = append(look, attr{"headlabel", operand})
+	if e.Result != "" {
+		look = append(look, attr{tail, e.Result})
 	}
+	if e.Operand != "" {
+		look = append(look, attr{head, e.Operand})
+	}
+	from, to := d.top.Node(int64(above.ID)), d.top.Node(int64(below.ID))
 	d.top.SetLine(&line{Line: d.top.NewLine(from, to), look: look})
-}
-
-func operandName(op *graph.Op, i int) string {
-	a := op.Arg(i)
-	switch {
-	case a == nil:
-		return strconv.Itoa(i)
-	case a.Variadic:
-		return fmt.Sprintf("%s[%d]", a.Name, i-len(op.Args)+1)
-	}
-	return a.Name
-}
-
-// shownElems is the number of elements up to which a constant is drawn with its elements.
-const shownElems = 4
-
-func constant(t *value.Tensor) string {
-	const longest = 40
-	if t == nil {
-		return "?"
-	}
-	if t.Len() <= shownElems {
-		text := string(t.AppendText(nil))
-		if t.Rank() == 0 {
-			text = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
-		}
-		if len(text) <= longest {
-			return text
-		}
-	}
-	return graph.TypeOf(t).String()
-}
-
-// nodeAttrs lists the attributes that are not at their defaults.
-func nodeAttrs(n *graph.Node) string {
-	var parts []string
-	for _, a := range n.Attrs() {
-		if spec := n.Op().Attr(a.Name); spec != nil && spec.Default != nil && graph.EqualAttrValues(a.Value, spec.Default) {
-			continue
-		}
-		parts = append(parts, a.Name+"="+attrText(a.Value))
-	}
-	return strings.Join(parts, ", ")
-}
-
-func attrText(v any) string {
-	switch v := v.(type) {
-	case graph.Symbol:
-		return "@" + string(v)
-	case string:
-		return strconv.Quote(v)
-	case *value.Tensor:
-		return constant(v)
-	case []graph.Dim:
-		return list(v, graph.Dim.String)
-	case []int64:
-		return list(v, func(x int64) string { return strconv.FormatInt(x, 10) })
-	case []float64:
-		return list(v, func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) })
-	}
-	return fmt.Sprint(v)
-}
-
-func list[T any](xs []T, text func(T) string) string {
-	parts := make([]string, len(xs))
-	for i, x := range xs {
-		parts[i] = text(x)
-	}
-	return "[" + strings.Join(parts, ",") + "]"
 }
 
 // cluster is a graph with a label: the whole drawing or a part of it.

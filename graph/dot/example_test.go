@@ -46,7 +46,8 @@ func ExampleWrite() {
 	// 	n1 [
 	// 		label="exp"
 	// 		shape="box"
-	// 		style="rounded"
+	// 		style="rounded,filled"
+	// 		fillcolor="#dcfce7"
 	// 		tooltip="example_test.go:16"
 	// 	];
 	// 	n2 [
