@@ -26,7 +26,7 @@ import (
 // builtinDigits is what --data takes for the digits that graphrun draws itself.
 const builtinDigits = "digits"
 
-const dataHelp = `what to read examples from: a table FILE.csv (or .tsv), arrays FILE.npz, a folder with a folder of pictures for each class, a ` +
+const dataHelp = "`DATA` to read examples from: " + `a table FILE.csv (or .tsv), arrays FILE.npz, a folder with a folder of pictures for each class, a ` +
 	`folder with the four MNIST files (train-images-idx3-ubyte, ..., plain or .gz), or "digits" for the built-in ones`
 
 // dataOptions are the flags of the commands that read data sets.
@@ -63,7 +63,7 @@ func (o *dataOptions) flags(cmd *cobra.Command, name string) {
 	f.StringVar(&o.header, "header", "auto", "whether a table's first row names its columns: auto, yes or no")
 	f.BoolVar(&o.regression, "regression", false, "the targets of a table or of arrays are numbers, not classes")
 	f.StringVar(&o.classes, "classes", "", "`names` of the classes in their order, such as cat,dog (default what the data has)")
-	f.StringVar(&o.imageSize, "image-size", "", "`WIDTHxHEIGHT` to resize pictures to (default what the model takes, or what they all have)")
+	f.StringVar(&o.imageSize, "image-size", "", "`WxH`, the width and height to resize pictures to (default what the model takes, or what they all have)")
 	f.StringVar(&o.imageMode, "image-mode", "", "make pictures gray or rgb (default what the model takes, or what they are)")
 }
 
@@ -417,9 +417,9 @@ func (ds *datasets) any() data.Dataset {
 	return ds.Train
 }
 
-// normalization returns what p does to examples that are read from data; nil if that is nothing. Those of bytes are in [0, 1] already.
-func normalization(p artifact.Preprocess, bytes bool) *data.Normalization {
-	scale := scaleOf(p, bytes)
+// normalization returns what p does to examples that are read from data as floats; nil if that is nothing. Pictures are in [0, 1] already.
+func normalization(p artifact.Preprocess) *data.Normalization {
+	scale := scaleOf(p, p.Mode != "")
 	if scale == 1 && len(p.Mean) == 0 && len(p.Std) == 0 {
 		return nil
 	}
@@ -439,10 +439,10 @@ func normalization(p artifact.Preprocess, bytes bool) *data.Normalization {
 	return n
 }
 
-// scaleOf returns what p multiplies examples by that are read from data.
-func scaleOf(p artifact.Preprocess, bytes bool) float64 {
+// scaleOf returns what p multiplies examples by, which are in [0, 1] already if they are pictures.
+func scaleOf(p artifact.Preprocess, picture bool) float64 {
 	scale := cmp.Or(p.Scale, 1)
-	if bytes || p.Mode != "" {
+	if picture {
 		scale *= 255
 	}
 	if math.Abs(scale-1) < 1e-12 { // 1/255 is not exact
@@ -457,18 +457,52 @@ func (ds *datasets) preprocess(info artifact.Info, input string) error {
 	if !ok {
 		return nil
 	}
-	n := normalization(p, ds.bytes)
-	if n == nil {
-		return nil
+	change := func(d data.Dataset) (data.Dataset, error) { return d, nil }
+	if ds.bytes {
+		table, err := byteTable(p, ds.any())
+		if err != nil {
+			return fmt.Errorf("--data %s: %w", ds.Name, err)
+		}
+		if table != nil {
+			change = func(d data.Dataset) (data.Dataset, error) { return data.MapBytes(d, table) }
+		}
+	} else if n := normalization(p); n != nil {
+		change = func(d data.Dataset) (data.Dataset, error) { return data.Normalize(d, *n) }
 	}
 	for _, d := range []*data.Dataset{&ds.Train, &ds.Test} {
-		normalized, err := data.Normalize(*d, *n)
+		changed, err := change(*d)
 		if err != nil {
 			return fmt.Errorf("--data %s: the model has the preprocessing %q: %w", ds.Name, p, err)
 		}
-		*d = normalized
+		*d = changed
 	}
 	return nil
+}
+
+// byteTable returns what p makes of each byte of each channel of d's pictures, as of those that run reads; nil if that is what they are
+// already, the bytes divided by 255.
+func byteTable(p artifact.Preprocess, d data.Dataset) ([][256]float32, error) {
+	x, _, err := d.Item(0)
+	if err != nil {
+		return nil, err
+	}
+	channels, same := x.Shape()[0], true
+	bytes := make([]float32, channels*256)
+	for i := range bytes {
+		bytes[i] = float32(i % 256)
+	}
+	if err := p.Apply(bytes, channels); err != nil {
+		return nil, err
+	}
+	table := make([][256]float32, channels)
+	for i, v := range bytes {
+		table[i/256][i%256] = v
+		same = same && v == float32(i%256)/255
+	}
+	if same {
+		return nil, nil
+	}
+	return table, nil
 }
 
 // standardize puts the means and deviations of the examples to train on into what a model says of an input, for preprocess. Those
@@ -492,7 +526,7 @@ func (ds *datasets) standardize(m *graph.Module, input string) error {
 	if err != nil {
 		return fmt.Errorf("--data %s: %w", ds.Name, err)
 	}
-	scale := scaleOf(p, ds.bytes)
+	scale := scaleOf(p, ds.bytes || p.Mode != "")
 	for i := range n.Mean {
 		p.Mean = append(p.Mean, shortest(n.Mean[i])*scale)
 		p.Std = append(p.Std, shortest(n.Std[i])*scale)

@@ -13,6 +13,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/runtime/program"
 	"github.com/graphrun/graphrun/runtime/value"
 	"github.com/graphrun/graphrun/runtime/value/npy"
@@ -49,7 +50,8 @@ func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value
 		params[name] = p
 	}
 	feeds = map[string]value.Value{}
-	from := map[string]string{} // the flag that an input came by, for messages
+	from := map[string]string{}                 // the flag that an input came by, for messages
+	columns := map[string]*data.Normalization{} // what is done to columns of a table, which are given as the table has them
 	for _, arg := range in.inputs {
 		name, file, ok := strings.Cut(arg, "=")
 		if !ok || name == "" || file == "" {
@@ -69,6 +71,9 @@ func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value
 		pre, ok := info.Preprocess[name]
 		if !ok {
 			pre = artifact.Preprocess{Scale: 1. / 255}
+		}
+		if ok && pre.Mode == "" && (strings.HasPrefix(file, "[") || isArrayFile(file)) {
+			columns[name] = normalization(pre)
 		}
 		t, notice, err := readInput(name, p.Type(), file, pre, in.invert)
 		if err != nil {
@@ -116,6 +121,14 @@ func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value
 		known := map[string]graph.Dim{} // by the inputs before
 		_, _ = graph.UnifyAll(want[:i], have[:i], known)
 		return nil, nil, fmt.Errorf("%s: wrong shape: want %s, have %s", from[names[i]], typeWith(want[i], known), have[i])
+	}
+	for _, name := range names {
+		t, ok := feeds[name].(*value.Tensor)
+		if n := columns[name]; n != nil && ok {
+			if err := n.Apply(t); err != nil {
+				return nil, nil, fmt.Errorf("%s: the model has the preprocessing %q: %w", from[name], info.Preprocess[name], err)
+			}
+		}
 	}
 	return feeds, notices, nil
 }

@@ -54,12 +54,9 @@ func pictureTensor(img image.Image, pre artifact.Preprocess, channels, h, w int,
 		if invert {
 			v = 255 - v
 		}
-		x[i] = float32(v) / 255
+		x[i] = float32(v)
 	}
-	if n := normalization(pre, true); n != nil {
-		err = n.Apply(t)
-	}
-	return t, resized, err
+	return t, resized, pre.Apply(x, channels)
 }
 
 func encodePNG(img image.Image) ([]byte, error) {

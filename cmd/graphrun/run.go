@@ -67,7 +67,8 @@ An input is given as --input NAME=WHAT. WHAT is
   [1, 2, 3]        a list; flat, it fills the input in order; [[1, 2], [3, 4]] has a shape of its own
   0.5              a number, for an input of rank 0
 
-or all inputs come by name from one file, --feeds in.npz.
+or all inputs come by name from one file, --feeds in.npz, and are fed as they are. By --input, columns of a table that the model
+standardizes are given as the table has them.
 
 --fetch NODE returns any value that the function computes, whatever the compiler fuses: it is named as in the model's text
 (%5 or 5, or a name that you gave it), or by its layer, for the layer's output (conv1; a number is always a value). The command
