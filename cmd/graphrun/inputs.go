@@ -19,7 +19,7 @@ import (
 	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
-// readInputs reads what flags NAME=FILE give for the inputs of a function. Notices say what was done to fit a picture to its
+// readInputs reads what flags NAME=WHAT give for the inputs of a function. Notices say what was done to fit a picture to its
 // input.
 func readInputs(prog *program.Program, fn string, args []string, invert bool) (feeds map[string]value.Value, notices []string, err error) {
 	info, err := artifact.InfoOf(prog.Module)
@@ -35,7 +35,7 @@ func readInputs(prog *program.Program, fn string, args []string, invert bool) (f
 
 // inputs is what the flags of a command give for the inputs of a function.
 type inputs struct {
-	inputs []string // NAME=FILE
+	inputs []string // NAME=WHAT
 	feeds  string   // an .npz file with inputs by name
 	invert bool     // pictures
 }
@@ -59,7 +59,7 @@ func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value
 			if len(names) > 0 {
 				example = names[0]
 			}
-			return nil, nil, usagef("--input %s: want NAME=FILE, such as %s=picture.png", arg, example)
+			return nil, nil, usagef("--input %s: want NAME=WHAT, such as %s=picture.png", arg, example)
 		}
 		p, ok := params[name]
 		if !ok {

@@ -37,12 +37,9 @@ func openModel(arg string) (*model, error) {
 	return openPath(arg)
 }
 
-// loadModule returns the module that an argument names: that of the zoo first, if a directory and a model of the zoo have the same name.
+// loadModule returns the module of the model that openModel returns.
 func loadModule(arg string) (*graph.Module, error) {
-	if !isPath(arg) && slices.Contains(modelNames(), arg) {
-		return buildModel(arg, defaultOptimizer, defaultLR)
-	}
-	m, err := openPath(arg)
+	m, err := openModel(arg)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ of its examples were found (recall) and how many of the answers were right (prec
   graphrun run lenet5 --input image=photo.jpg --invert --json
   graphrun run lenet5 --input image=lenet5/sample.png --fetch conv1 --fetch %5 -o out.npz
   graphrun run lenet5 --input image=lenet5/sample.png --expect out.npz --rtol 1e-4
-  graphrun run lenet5 --func eval --input image=lenet5/sample.png --input label=[7]
+  graphrun run lenet5 --func eval --input image=lenet5/sample.png --input 'label=[7]'
   graphrun run model.graph --func train --feeds batch.npz --seed 1
   graphrun run lenet5 --data digits --limit 1000 --top-k 3 --confusion confusion.svg`,
 		Args: exactArg("the model"),
@@ -100,18 +100,18 @@ of its examples were found (recall) and how many of the answers were right (prec
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.fn, "func", "", "the function to run (default predict, or the only one)")
-	f.StringArrayVar(&o.in.inputs, "input", nil, "`NAME=FILE`: what an input of the function takes; once per input")
-	f.StringVar(&o.in.feeds, "feeds", "", "`FILE.npz` with inputs by name")
+	f.StringArrayVar(&o.in.inputs, "input", nil, "give an input of the function as `NAME=WHAT`; once per input")
+	f.StringVar(&o.in.feeds, "feeds", "", "take inputs by name from `FILE.npz`")
 	f.BoolVar(&o.in.invert, "invert", false, "swap black and white in pictures: the models of train expect light on dark")
-	f.StringArrayVar(&o.fetch, "fetch", nil, "`NODE` to return besides the results; may be repeated")
-	f.StringVar(&o.expect, "expect", "", "`FILE.npz` to hold the results against")
+	f.StringArrayVar(&o.fetch, "fetch", nil, "return `NODE` besides the results; may be repeated")
+	f.StringVar(&o.expect, "expect", "", "hold the results against those in `FILE.npz`")
 	o.close.flags(cmd)
-	f.StringVarP(&o.out, "output", "o", "", "`FILE.npz|FILE.npy` to write the results to")
+	f.StringVarP(&o.out, "out", "o", "", "write the results to `FILE.npz|FILE.npy`")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the weights that are not stored, and of random operations")
 	o.data.flags(cmd, "")
 	f.IntVar(&o.batch, "batch", 100, "with --data, examples at a time")
 	f.IntVar(&o.topK, "top-k", 5, "with --data, count too how often the right class is among the `K` likeliest")
-	f.StringVar(&o.confusion, "confusion", "", "with --data, `FILE.svg|FILE.png` to draw the confusion matrix to")
+	f.StringVar(&o.confusion, "confusion", "", "with --data, draw the confusion matrix to `FILE.svg|FILE.png`")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	o.exec.flags(cmd)
 	return cmd
@@ -128,7 +128,7 @@ func (o *runOptions) valid(cmd *cobra.Command) error {
 		return ""
 	}
 	if o.data.name != "" {
-		if name := given("input", "feeds", "invert", "func", "fetch", "expect", "output"); name != "" {
+		if name := given("input", "feeds", "invert", "func", "fetch", "expect", "out"); name != "" {
 			return usagef("--data evaluates the model on a test set: it does not go with --%s", name)
 		}
 		switch {
@@ -145,7 +145,7 @@ func (o *runOptions) valid(cmd *cobra.Command) error {
 		return usagef("--%s goes with --data", name)
 	}
 	if o.out != "" && !isArrayFile(o.out) {
-		return usagef("--output %s: want a file named .npz or .npy", o.out)
+		return usagef("--out %s: want a file named .npz or .npy", o.out)
 	}
 	return o.close.valid(cmd, o.expect)
 }
@@ -184,7 +184,7 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.out != "" && isNPY(o.out) && len(module.LookupFunc(f.Name()).Results()) != 1 {
-		return usagef("--output %s: an .npy file holds one array, and there are %d results: write an .npz file", o.out, len(module.LookupFunc(f.Name()).Results()))
+		return usagef("--out %s: an .npy file holds one array, and there are %d results: write an .npz file", o.out, len(module.LookupFunc(f.Name()).Results()))
 	}
 	m.module = module
 	sess, err := m.session(f.Name(), o, compileOpts, stderr)
@@ -206,7 +206,7 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 	}
 	if o.out != "" {
 		if err := writeResults(o.out, out); err != nil {
-			return fmt.Errorf("--output: %w", err)
+			return fmt.Errorf("--out: %w", err)
 		}
 	}
 	if expected != nil {

@@ -502,7 +502,7 @@ func TestExamples(t *testing.T) {
 		for line := range strings.Lines(cmd.Example) {
 			line, _, _ = strings.Cut(strings.TrimSpace(line), "  ") // what follows explains it
 			line, _, _ = strings.Cut(line, " | ")
-			args := strings.Fields(line)
+			args := strings.Fields(strings.ReplaceAll(line, "'", ""))
 			if lines[line] || len(args) == 0 || args[0] != "graphrun" {
 				continue // such as source <(graphrun ...)
 			}
