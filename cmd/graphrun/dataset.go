@@ -27,7 +27,7 @@ import (
 const builtinDigits = "digits"
 
 const dataHelp = "`DATA` to read examples from: " + `a table FILE.csv (or .tsv), arrays FILE.npz, a folder with a folder of pictures for each class, a ` +
-	`folder with the four MNIST files (train-images-idx3-ubyte, ..., plain or .gz), or "digits" for the built-in ones`
+	`folder with the four MNIST files (train-images-idx3-ubyte, ..., plain or .gz), or "digits" for the built-in ones; see graphrun help data`
 
 // dataOptions are the flags of the commands that read data sets.
 type dataOptions struct {

@@ -47,12 +47,19 @@ func topics() []topic {
 // topicComment matches what a page says to those who test it and not to its readers.
 var topicComment = regexp.MustCompile(`(?s)<!--.*?-->\n?`)
 
+// Links between pages are commands where they are read in a terminal, others the name of what they lead to.
+var (
+	topicLink = regexp.MustCompile(`\[[\w-]+\.md\]\(([\w-]+)\.md\)`)
+	otherLink = regexp.MustCompile(`\[([^\]\n]+)\]\([^)\n]*\.md\)`)
+)
+
 func readTopic(name string) (topic, error) {
 	page, err := topicFiles.ReadFile("docs/" + name + ".md")
 	if err != nil {
 		return topic{}, err
 	}
 	text := topicComment.ReplaceAllString(strings.ReplaceAll(string(page), "\r\n", "\n"), "")
+	text = otherLink.ReplaceAllString(topicLink.ReplaceAllString(text, "graphrun help $1"), "$1")
 	title, _, _ := strings.Cut(text, "\n")
 	return topic{name, strings.TrimSpace(strings.TrimPrefix(title, "#")), text}, nil
 }
