@@ -68,6 +68,7 @@ type boxItem struct {
 	rows        []string
 	pills       []*pill
 	w, h        float64 // of the box itself
+	textH       float64 // of its text
 	left, right float64 // how far it reaches from its middle, with all that belongs to it
 	above       float64 // the strip for types above it
 	below       float64
@@ -215,7 +216,9 @@ func (l *layout) measure(x *boxItem) {
 		widest = max(widest, p.w)
 		x.pills = append(x.pills, p)
 	}
-	x.full = max(x.h, dy-4)
+	x.textH = x.h
+	x.h = max(x.h, dy-4)
+	x.full = x.h
 	if len(x.pills) > 0 && dy-4 < x.h { // beside the middle of the box
 		shift := (x.h - (dy - 4)) / 2
 		for _, p := range x.pills {

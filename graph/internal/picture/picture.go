@@ -146,6 +146,9 @@ func (b *builder) function(f *graph.Func, carrier *Box, within *Cluster) {
 		if carrier != nil {
 			return b.layer(within, c, strings.TrimPrefix(strings.TrimPrefix(n.Scope(), carrier.Nodes[0].Scope()), "."))
 		}
+		if w := b.parts.weight[n]; w != nil && c == Optimizer && !b.o.Flat { // all the nodes of a step stand in one layer
+			return b.sub(b.column(c), w.Name(), w.Name(), w.Name())
+		}
 		return b.layer(b.column(c), c, scopeOf(n))
 	}
 	for _, v := range f.Params() {
@@ -256,13 +259,22 @@ func (b *builder) layer(c *Cluster, column Column, path string) *Cluster {
 			if column == Gradient && !c.Framed {
 				label += " gradient"
 			}
-			s := &Cluster{Label: label, Scope: scope, Column: column, Framed: true, Parent: c}
-			b.clusters[key] = s
-			c.Clusters = append(c.Clusters, s)
+			b.sub(c, part, label, scope)
 		}
 		c = b.clusters[key]
 	}
 	return c
+}
+
+// sub returns the cluster of a name inside c.
+func (b *builder) sub(c *Cluster, name, label, scope string) *Cluster {
+	key := clusterKey{c, name}
+	if b.clusters[key] == nil {
+		s := &Cluster{Label: label, Scope: scope, Column: c.Column, Framed: true, Parent: c}
+		b.clusters[key] = s
+		c.Clusters = append(c.Clusters, s)
+	}
+	return b.clusters[key]
 }
 
 func (b *builder) box(x *Box) *Box {
@@ -529,7 +541,7 @@ func (p *Picture) acyclic() bool {
 }
 
 // mostSources is how many sources a box shows one by one.
-const mostSources = 6
+const mostSources = 4
 
 // tidy removes clusters that say nothing: one that holds a single box becomes its caption, and one that holds nothing but
 // another cluster takes its place with both names.
