@@ -207,7 +207,7 @@ func (l *layout) measure(x *boxItem) {
 	for _, s := range b.Sources {
 		p := &pill{s: s, label: pillStyle.fit(clean(s.Label), 130), dy: dy, h: 15}
 		p.w = pillStyle.width(p.label)
-		if s.Kind == picture.Variable && s.Type != "" || s.Label == "constant" {
+		if s.Shown {
 			p.kind = typeStyle.fit(clean(s.Type), 130)
 			p.w, p.h = max(p.w, typeStyle.width(p.kind)), 25
 		}
