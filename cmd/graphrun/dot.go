@@ -55,9 +55,9 @@ func dotCommand() *cobra.Command {
 		Use:   "dot MODEL|DIR|FILE.graph",
 		Short: "Draw a function of a model: SVG, PNG, or DOT for Graphviz",
 		Long: `dot draws a function of a model: a box for every operation, a frame around every layer, the types beside the edges.
-Variables and constants stand beside the operations that use them. A training step has three columns: forward, gradient (which
-goes up, each layer's beside the layer) and the optimizer, in which one box is the whole step of a weight; --full shows its
-operations.
+Variables and constants stand beside the operations that use them, reshaped or transposed where need be. A training step has
+three columns: forward, gradient (which goes up, each layer's beside the layer) and the optimizer, in which one box is the
+whole step of a weight. --full shows every operation as a box.
 
 The format is the extension of the output file, or that of --format: svg and png are drawn without other programs,
 dot is text for Graphviz.

@@ -22,7 +22,7 @@ type Options struct {
 	Title string
 	// Flat leaves out the clusters.
 	Flat bool
-	// Full draws every node, those of an optimizer too.
+	// Full draws every node: those of an optimizer too, and what only reshapes a variable.
 	Full bool
 	// Notes are further lines in the labels of nodes. One that stands for several nodes shows none.
 	Notes map[*graph.Node][]string
@@ -39,7 +39,7 @@ func Write(w io.Writer, f *graph.Func, opt Options) error {
 	if title == "" {
 		title = f.Module().Name() + " @" + f.Name()
 	}
-	p := picture.New(f, picture.Options{Flat: opt.Flat, Full: opt.Full})
+	p := picture.New(f, picture.Options{Flat: opt.Flat, Full: opt.Full, Keep: func(n *graph.Node) bool { return opt.Notes[n] != nil }})
 	d := &drawing{opt: opt, top: newCluster("", title), next: int64(len(p.Boxes))}
 	d.cluster(p.Root, d.top)
 	for _, e := range p.Edges {
@@ -109,8 +109,11 @@ func (d *drawing) box(b *picture.Box, c *cluster) {
 	to := d.add(c, int64(b.ID), strings.Join(lines, "\n"), b.Tip, looks[b.Kind])
 	for _, s := range b.Sources {
 		label := s.Label
-		if s.Kind == picture.Variable && s.Type != "" {
-			label = "@" + label + "\n" + s.Type
+		if s.Shown {
+			label += "\n" + s.Type
+			if s.Kind == picture.Variable {
+				label = "@" + label
+			}
 		}
 		from := d.add(c, d.next, label, s.Tip, looks[s.Kind])
 		d.next++

@@ -2,6 +2,7 @@ package dot_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -10,8 +11,10 @@ import (
 	gonumdot "gonum.org/v1/gonum/graph/encoding/dot"
 	"gonum.org/v1/gonum/graph/multi"
 
+	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dot"
+	"github.com/graphrun/graphrun/models/zoo"
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
@@ -116,6 +119,40 @@ func TestFlat(t *testing.T) {
 	}
 	if !strings.HasPrefix(got.String(), `digraph "a \"title\"" {`) {
 		t.Errorf("the drawing begins with %.40q", got.String())
+	}
+}
+
+// A training step has its gradients in clusters of their own, with edges that point up, and an optimizer's step of a weight as one node.
+func TestTraining(t *testing.T) {
+	model, ok := zoo.Lookup("lenet5")
+	if !ok {
+		t.Fatal("there is no model lenet5")
+	}
+	m, err := compile.Optimize(model.Build(), compile.Through("autodiff", "simplify", "fold", "cse", "dce"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := m.LookupFunc("train")
+	notes := map[*graph.Node][]string{f.Nodes()[1]: {"slot 7"}}
+	var got, full bytes.Buffer
+	if err := errors.Join(dot.Write(&got, f, dot.Options{Notes: notes}), dot.Write(&full, f, dot.Options{Full: true})); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`label="conv1 gradient"`, `label="adam"`, `dir="back"`, `label="adam conv1.weight\n13 ops\nupdates exp_avg, exp_avg_sq"`,
+		`label="conv\nkernel 5×5\npads 2\nslot 7"`, `label="@weight\nf32[6,1,5,5]"`,
+	} {
+		if !strings.Contains(got.String(), want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	if strings.Contains(got.String(), "update @") || !strings.Contains(full.String(), `label="update @conv1.weight"`) {
+		t.Error("updates of weights are nodes only of a full drawing")
+	}
+	for _, text := range []*bytes.Buffer{&got, &full} {
+		if err := gonumdot.UnmarshalMulti(text.Bytes(), parsed{multi.NewDirectedGraph()}); err != nil {
+			t.Errorf("the drawing does not parse: %v", err)
+		}
 	}
 }
 

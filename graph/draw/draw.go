@@ -25,7 +25,7 @@ type Options struct {
 	Stage string
 	// Flat leaves out the clusters and the columns of a training step.
 	Flat bool
-	// Full draws every node as a box, those of an optimizer too.
+	// Full draws every node as a box: those of an optimizer too, and what only reshapes a variable.
 	Full bool
 	// Notes are further lines in the boxes of nodes. A box that stands for several nodes shows none.
 	Notes map[*graph.Node][]string
@@ -60,7 +60,7 @@ func Write(w io.Writer, format Format, f *graph.Func, o Options) error {
 }
 
 func newScene(f *graph.Func, o Options) (*scene, error) {
-	p := picture.New(f, picture.Options{Flat: o.Flat, Full: o.Full})
+	p := picture.New(f, o.picture())
 	if len(p.Boxes) > mostBoxes {
 		return nil, fmt.Errorf("draw: @%s has %d boxes: want at most %d", f.Name(), len(p.Boxes), mostBoxes)
 	}
@@ -69,6 +69,11 @@ func newScene(f *graph.Func, o Options) (*scene, error) {
 		title = f.Module().Name() + " @" + f.Name()
 	}
 	return compose(newLayout(p, o.notes), title, o.Stage, o.Memory), nil
+}
+
+// picture says what the picture holds: what has a note is a box.
+func (o *Options) picture() picture.Options {
+	return picture.Options{Flat: o.Flat, Full: o.Full, Keep: func(n *graph.Node) bool { return o.Notes[n] != nil }}
 }
 
 // notes are the lines for a box.

@@ -53,7 +53,7 @@ func overlap(areas []area) (a, b area, found bool) {
 // check lays a function out and holds the drawing against what makes it readable.
 func check(t testing.TB, f *graph.Func, o Options) {
 	t.Helper()
-	p := picture.New(f, picture.Options{Flat: o.Flat, Full: o.Full})
+	p := picture.New(f, o.picture())
 	checkNodes(t, f, p, o)
 	l := newLayout(p, o.notes)
 	s := compose(l, f.Name(), o.Stage, o.Memory)
@@ -62,7 +62,7 @@ func check(t testing.TB, f *graph.Func, o Options) {
 	checkClusters(t, l)
 	checkEdges(t, l, s)
 
-	again := compose(newLayout(picture.New(f, picture.Options{Flat: o.Flat, Full: o.Full}), o.notes), f.Name(), o.Stage, o.Memory)
+	again := compose(newLayout(picture.New(f, o.picture()), o.notes), f.Name(), o.Stage, o.Memory)
 	svg := s.svg()
 	if !bytes.Equal(svg, again.svg()) {
 		t.Error("a second drawing differs")
@@ -76,6 +76,9 @@ func check(t testing.TB, f *graph.Func, o Options) {
 		}
 	}
 }
+
+// views are ops that stand beside their users where they only give a constant or a variable another shape.
+var views = map[string]bool{"reshape": true, "expand": true, "transpose": true, "cast": true}
 
 // checkNodes wants every node in one box, and every source beside its users.
 func checkNodes(t testing.TB, f *graph.Func, p *picture.Picture, o Options) {
@@ -103,6 +106,12 @@ func checkNodes(t testing.TB, f *graph.Func, p *picture.Picture, o Options) {
 	}
 	for _, n := range f.Nodes() {
 		source := n.Op().Name == "constant" || n.Op().Name == "read"
+		if views[n.Op().Name] && !o.Full && beside[n] > 0 {
+			if seen[n] > 0 {
+				t.Errorf("node %d, %s, stands in a box and beside one", n.Index(), n.Op().Name)
+			}
+			continue
+		}
 		if !source && seen[n] != 1 || source && seen[n] > 1 {
 			t.Errorf("node %d, %s, stands in %d boxes", n.Index(), n.Op().Name, seen[n])
 		}
@@ -115,7 +124,7 @@ func checkNodes(t testing.TB, f *graph.Func, p *picture.Picture, o Options) {
 			name := from.Op().Name
 			switch {
 			case len(to.Nodes) > 1 || to.Kind == picture.Optimize || to.Kind == picture.Statistics:
-			case name == "constant" || name == "read":
+			case name == "constant" || name == "read" || views[name] && inside[from] == nil:
 				if !slices.ContainsFunc(to.Sources, func(s *picture.Source) bool { return slices.Contains(s.Nodes, from) }) {
 					t.Errorf("node %d, %s: operand %d, %s, does not stand beside it", n.Index(), n.Op().Name, i, name)
 				}

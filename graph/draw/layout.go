@@ -68,6 +68,7 @@ type boxItem struct {
 	rows        []string
 	pills       []*pill
 	w, h        float64 // of the box itself
+	textH       float64 // of its text
 	left, right float64 // how far it reaches from its middle, with all that belongs to it
 	above       float64 // the strip for types above it
 	below       float64
@@ -206,7 +207,7 @@ func (l *layout) measure(x *boxItem) {
 	for _, s := range b.Sources {
 		p := &pill{s: s, label: pillStyle.fit(clean(s.Label), 130), dy: dy, h: 15}
 		p.w = pillStyle.width(p.label)
-		if s.Kind == picture.Variable && s.Type != "" || s.Label == "constant" {
+		if s.Shown {
 			p.kind = typeStyle.fit(clean(s.Type), 130)
 			p.w, p.h = max(p.w, typeStyle.width(p.kind)), 25
 		}
@@ -215,7 +216,9 @@ func (l *layout) measure(x *boxItem) {
 		widest = max(widest, p.w)
 		x.pills = append(x.pills, p)
 	}
-	x.full = max(x.h, dy-4)
+	x.textH = x.h
+	x.h = max(x.h, dy-4)
+	x.full = x.h
 	if len(x.pills) > 0 && dy-4 < x.h { // beside the middle of the box
 		shift := (x.h - (dy - 4)) / 2
 		for _, p := range x.pills {

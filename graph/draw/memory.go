@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -95,11 +96,29 @@ func (p *memoryPlot) draw(s *scene, ox, oy float64) {
 		high, low := y(slot.Offset+slot.Size), y(slot.Offset)
 		s.begin(fmt.Sprintf("%s: instructions %d to %d, bytes %d to %d", slot.Label, slot.First, slot.Last, slot.Offset, slot.Offset+slot.Size))
 		s.rectangle(left, high, right-left, max(low-high, 0.6), 0, c.fill, c.stroke, 0.7)
-		if text := axisStyle.fit(clean(slot.Label), right-left-6); low-high >= 13 && len([]rune(text)) > 3 {
-			t := axisStyle
-			t.color = inkColor
-			s.write(t, (left+right)/2, (low+high)/2+3.3, 0.5, text)
+		t := axisStyle
+		t.color = inkColor
+		midX, midY := (left+right)/2, (low+high)/2
+		for _, line := range labels(clean(slot.Label)) {
+			w := t.width(line) + 6
+			if w <= right-left && low-high >= 13 {
+				s.write(t, midX, midY+3.3, 0.5, line)
+				break
+			}
+			if w <= low-high && right-left >= 13 {
+				s.add(shape{text: &text{x: midX + 3.3, y: midY + t.width(line)/2, s: line, style: t, up: true}})
+				break
+			}
 		}
 		s.close()
 	}
+}
+
+// labels are a label and what is left of it where there is less room: its first two words, "slot 4".
+func labels(s string) []string {
+	words := strings.Fields(s)
+	if len(words) <= 2 {
+		return []string{s}
+	}
+	return []string{s, words[0] + " " + words[1]}
 }

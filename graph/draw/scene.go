@@ -211,7 +211,7 @@ func (l *layout) box(s *scene, x *boxItem, ox, oy float64) {
 		radius = x.h / 2
 	}
 	s.rectangle(cx-x.w/2, top, x.w, x.h, radius, k.fill, k.stroke, 1.2)
-	y := top + 4
+	y := top + (x.h-x.textH)/2 + 4
 	if x.caption != "" {
 		y += rowHeight
 		s.write(captionStyle, cx, y-3, 0.5, x.caption)

@@ -22,6 +22,8 @@ import (
 type Options struct {
 	Flat bool // no clusters and no columns
 	Full bool // every node is a box
+	// Keep says which nodes are boxes although they only reshape a constant or a variable; nil keeps none.
+	Keep func(n *graph.Node) bool
 }
 
 // Picture is what is drawn of a function.
@@ -71,9 +73,10 @@ type Box struct {
 type Source struct {
 	Kind  Kind // Variable, Constant, or Input for an operand that is a region's parameter
 	Label string
-	Type  string // "" where it stands for several
+	Type  string // and what gives the source another shape; "" where it stands for several
+	Shown bool   // the type stands in the picture
 	Tip   string
-	Nodes []*graph.Node
+	Nodes []*graph.Node // what the box uses, and what that is made of
 }
 
 // Edge leads from what computes a value to what uses it.
@@ -146,6 +149,9 @@ func (b *builder) function(f *graph.Func, carrier *Box, within *Cluster) {
 		if carrier != nil {
 			return b.layer(within, c, strings.TrimPrefix(strings.TrimPrefix(n.Scope(), carrier.Nodes[0].Scope()), "."))
 		}
+		if w := b.parts.weight[n]; w != nil && c == Optimizer && !b.o.Flat { // all the nodes of a step stand in one layer
+			return b.sub(b.column(c), w.Name(), w.Name(), w.Name())
+		}
 		return b.layer(b.column(c), c, scopeOf(n))
 	}
 	for _, v := range f.Params() {
@@ -164,8 +170,8 @@ func (b *builder) function(f *graph.Func, carrier *Box, within *Cluster) {
 		b.box(&Box{Kind: Input, Title: "%" + label, Tip: tip(n), Nodes: []*graph.Node{n}, Column: column, Cluster: to})
 	}
 	for _, n := range f.Nodes() {
-		if isSource(n) && b.parts.users[n] > 0 {
-			continue // beside its users
+		if b.beside(n) {
+			continue
 		}
 		c := column
 		if carrier == nil {
@@ -205,6 +211,20 @@ func (b *builder) function(f *graph.Func, carrier *Box, within *Cluster) {
 	for _, u := range f.Updates() {
 		b.update(u)
 	}
+}
+
+// beside reports whether a node stands beside those that use it: a source, or what gives one another shape.
+func (b *builder) beside(n *graph.Node) bool {
+	if isSource(n) || b.o.Full {
+		return isSource(n) && b.parts.users[n] > 0
+	}
+	switch n.Op().Name {
+	case "reshape", "expand", "transpose", "cast":
+	default:
+		return false
+	}
+	return isSource(n.Operands()[0].Node()) && n.ResultName(0) == "" && b.parts.users[n] > 0 && b.parts.column[n] != Optimizer &&
+		!b.parts.statistics[n] && (b.o.Keep == nil || !b.o.Keep(n))
 }
 
 // used reports whether a region uses a parameter.
@@ -256,13 +276,22 @@ func (b *builder) layer(c *Cluster, column Column, path string) *Cluster {
 			if column == Gradient && !c.Framed {
 				label += " gradient"
 			}
-			s := &Cluster{Label: label, Scope: scope, Column: column, Framed: true, Parent: c}
-			b.clusters[key] = s
-			c.Clusters = append(c.Clusters, s)
+			b.sub(c, part, label, scope)
 		}
 		c = b.clusters[key]
 	}
 	return c
+}
+
+// sub returns the cluster of a name inside c.
+func (b *builder) sub(c *Cluster, name, label, scope string) *Cluster {
+	key := clusterKey{c, name}
+	if b.clusters[key] == nil {
+		s := &Cluster{Label: label, Scope: scope, Column: c.Column, Framed: true, Parent: c}
+		b.clusters[key] = s
+		c.Clusters = append(c.Clusters, s)
+	}
+	return b.clusters[key]
 }
 
 func (b *builder) box(x *Box) *Box {
@@ -316,7 +345,7 @@ func (b *builder) update(u graph.Update) {
 	n := u.Value.Node()
 	c := b.parts.column[n]
 	home := b.column(c)
-	if isSource(n) {
+	if b.beside(n) {
 		c, home = Forward, b.column(Forward)
 	} else if x := b.at[n]; x != nil {
 		home = x.Cluster
@@ -369,8 +398,8 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 	if n == nil {
 		return // not of this function: the verifier refuses it
 	}
-	if isSource(n) {
-		if folded(to) || slices.ContainsFunc(to.Sources, func(s *Source) bool { return s.Nodes[0] == n }) {
+	if b.beside(n) {
+		if folded(to) && isSource(n) || slices.ContainsFunc(to.Sources, func(s *Source) bool { return s.Nodes[0] == n }) {
 			return
 		}
 		to.Sources = append(to.Sources, source(n))
@@ -529,7 +558,7 @@ func (p *Picture) acyclic() bool {
 }
 
 // mostSources is how many sources a box shows one by one.
-const mostSources = 6
+const mostSources = 4
 
 // tidy removes clusters that say nothing: one that holds a single box becomes its caption, and one that holds nothing but
 // another cluster takes its place with both names.
@@ -546,7 +575,7 @@ func (p *Picture) tidy() {
 				x := s.Boxes[0]
 				x.Cluster = c
 				c.Boxes = append(c.Boxes, x)
-				if !isNumber(s.Label) && !isNumber(s.Scope) {
+				if !isNumber(s.Scope[strings.LastIndexByte(s.Scope, '.')+1:]) {
 					x.Caption = joined(s.Label, x.Caption)
 				}
 				continue
@@ -691,15 +720,16 @@ func classify(f *graph.Func) *parts {
 		}
 		ancestors(u.Value.Node(), needed)
 	}
+	started := false // the gradient, behind which what nothing needs is a part of it
 	for _, n := range f.Nodes() {
 		switch {
 		case isSource(n) || forward[n]:
 		case isOptimizer[n]:
 			p.column[n] = Optimizer
 			p.several = true
-		case training[n]:
+		case training[n], started && !needed[n]:
 			p.column[n] = Gradient
-			p.several = true
+			p.several, started = true, true
 		case needed[n]:
 			p.statistics[n] = true
 		}

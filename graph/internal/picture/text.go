@@ -142,16 +142,22 @@ func short(s string) string {
 	return s
 }
 
-// source is a constant or a variable's value.
+// source is a constant or a variable's value, or what gives one another shape.
 func source(n *graph.Node) *Source {
+	if !isSource(n) {
+		s := source(n.Operands()[0].Node())
+		s.Type, s.Shown, s.Tip = n.Op().Name+" "+n.Types()[0].String(), true, s.Type+" "+s.Tip
+		s.Nodes = append([]*graph.Node{n}, s.Nodes...)
+		return s
+	}
 	s := &Source{Kind: Constant, Type: n.Types()[0].String(), Tip: tip(n), Nodes: []*graph.Node{n}}
 	if n.Op().Name == "read" {
-		s.Kind, s.Label = Variable, string(n.Attrs().Symbol("var"))
+		s.Kind, s.Shown, s.Label = Variable, true, string(n.Attrs().Symbol("var"))
 		s.Tip = "@" + s.Label + ": " + s.Tip
 		return s
 	}
 	if s.Label = constant(n.Attrs().Tensor("value")); s.Label == s.Type {
-		s.Label = "constant"
+		s.Label, s.Shown = "constant", true
 	}
 	return s
 }
