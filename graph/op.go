@@ -52,9 +52,12 @@ type Op struct {
 	Tol Tol
 	// FLOPs counts what a node computes; see Node.FLOPs for an op without it.
 	FLOPs Cost
-	// Sample lists inputs on which the op's test runs; all dims of a sample differ, so that a swapped
-	// axis shows.
-	Sample []Sample
+	// Sample holds the inputs on which the op's test runs, a line each, as Samples reads them; all dims of
+	// a sample differ, so that a swapped axis shows. It is a text that only tests read, as every program pays
+	// for what declarations build.
+	Sample string
+	// Build declares the node of each sample, for ops that carry regions.
+	Build []func(f *Func, in []Value) []Value
 
 	registered *Op // the op itself, once it is; a copy is not registered
 }
@@ -93,29 +96,6 @@ type Tol struct {
 	Terms func(in []TensorType, attrs Attrs) int
 	// Why justifies a bound above 4 ULP.
 	Why string
-}
-
-// Sample is one set of inputs for the op's test.
-type Sample struct {
-	In    []Feed
-	Attrs Attrs
-	// NoGrad leaves this sample out of the gradient check, for inputs at kinks; Why says so.
-	NoGrad string
-	// Regions builds the node's regions; only for ops that carry them.
-	Build func(f *Func, in []Value) []Value
-}
-
-// Feed describes one sample operand.
-type Feed struct {
-	Type string // such as "f64[2,3]"
-	// Lo and Hi bound the values drawn, integers inclusively; both zero means [-2, 2] for floats and
-	// [0, 3] for integers.
-	Lo, Hi float64
-	// Values, when set, are the elements themselves, as the text form spells them: "[1, 2.5, nan]".
-	Values string
-	// Spread makes all elements differ by at least 0.02 from each other and from the integers, for ops
-	// with kinks at ties or at round numbers.
-	Spread bool
 }
 
 // DTypeSet is a set of dtypes.
@@ -226,8 +206,8 @@ var registry struct {
 
 // Register adds an op to the registry after checking its declaration: a name in snake case that is free,
 // a doc, results, either Body or both Infer and Ref, either Grad or NoGrad (a composite may leave out
-// both), samples, and a reason for a tolerance above 4 ulp. What samples hold is left to the test of the op, as start-up is paid by
-// every program. Modules outside this one may register ops.
+// both), samples, and a reason for a tolerance above 4 ulp. What the samples hold is left to the test of the
+// op, as every program pays for start-up. Modules outside this one may register ops.
 func Register(op *Op) error {
 	if err := validate(op); err != nil {
 		return fmt.Errorf("register op %q: %w", op.Name, err)
@@ -301,7 +281,7 @@ func validate(op *Op) error {
 		{op.Body != nil && op.Ref != nil, "a composite's meaning is its Body: drop Ref"},
 		{op.Grad != nil && op.NoGrad != "", "it has both Grad and NoGrad"},
 		{op.Body == nil && op.Grad == nil && op.NoGrad == "" && !op.Props.Structural, "Grad is missing; an op without one says why in NoGrad"},
-		{len(op.Sample) == 0 && !op.Props.Structural, "Sample is missing"},
+		{op.Sample == "" && !op.Props.Structural, "Sample is missing"},
 		{op.Tol.ULP > 4 && op.Tol.Why == "", "Tol is above 4 ulp and gives no reason in Why"},
 		{op.Tol.ULP < 0, "Tol is negative"},
 		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == ""), "FLOPs has only one of Doc and Count"},
