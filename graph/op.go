@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Op declares an operation once: what it takes, what it means, how it is differentiated and how exactly
@@ -101,28 +103,18 @@ type Tol struct {
 // DTypeSet is a set of dtypes.
 type DTypeSet uint64
 
-// The dtype sets that ops use.
-var (
-	Floats   = setOf(DType.IsFloat)
-	Integers = setOf(DType.IsInteger)
-	Numeric  = Floats | Integers
-	Bools    = DTypes(Bool)
-	Texts    = DTypes(String)
-	Indices  = DTypes(I32, I64)
-	AnyDType = Numeric | Bools | Texts
+// The dtype sets that ops use. They are constants, as then declarations are data and no code.
+const (
+	Floats   DTypeSet = 1<<(F64+1) - 1<<value.F4E2M1
+	Integers DTypeSet = 1<<(U64+1) - 1<<value.I2
+	Numeric           = Floats | Integers
+	Bools    DTypeSet = 1 << Bool
+	Texts    DTypeSet = 1 << String
+	Indices  DTypeSet = 1<<I32 | 1<<I64
+	AnyDType          = Numeric | Bools | Texts
 	// AnyType admits every dtype and the types that are not tensors.
 	AnyType = AnyDType | 1
 )
-
-func setOf(in func(DType) bool) DTypeSet {
-	var s DTypeSet
-	for _, d := range allDTypes {
-		if in(d) {
-			s |= DTypes(d)
-		}
-	}
-	return s
-}
 
 // DTypes returns the set of the given dtypes.
 func DTypes(ds ...DType) DTypeSet {
@@ -227,6 +219,8 @@ func Register(op *Op) error {
 
 // MustRegister registers an op and returns it; it panics on a faulty declaration, so that one stops the
 // program at start-up and not when the op is first used. It is for package-level variables.
+//
+//go:noinline
 func MustRegister(op *Op) *Op {
 	if err := Register(op); err != nil {
 		panic(err)

@@ -54,6 +54,7 @@ func (a activation) samples() string {
 	return s
 }
 
+//go:noinline
 func floatAttr(name string, def float64, doc string) graph.AttrSpec {
 	return graph.AttrSpec{Name: name, Kind: graph.FloatAttr, Default: def, Doc: doc}
 }

@@ -10,6 +10,8 @@ import (
 )
 
 // binaryArgs declares the two operands of an element-wise op.
+//
+//go:noinline
 func binaryArgs(types graph.DTypeSet) []graph.Arg {
 	return []graph.Arg{
 		{Name: "a", Types: types, Doc: "the left operand"},
@@ -19,6 +21,8 @@ func binaryArgs(types graph.DTypeSet) []graph.Arg {
 
 // binarySamples covers equal shapes, either side broadcast, rank 0, and dtypes besides f64. Elements of the f64 samples lie
 // in a range, -2..2 if it is "", and apart from each other and from the integers.
+//
+//go:noinline
 func binarySamples(within, dtypes string) string {
 	return strings.ReplaceAll(`
 		f64[2,3] WITHIN spread, [2,3] WITHIN spread

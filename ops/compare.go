@@ -42,6 +42,8 @@ func holds[T cmp.Ordered](r relation, a, b T) bool {
 }
 
 // comparison is the part that the comparisons share.
+//
+//go:noinline
 func comparison(name, doc string, types graph.DTypeSet, r relation) *graph.Op {
 	op := &graph.Op{
 		Name:    name,
@@ -114,6 +116,8 @@ var _ = graph.MustRegister(comparison("greater_equal",
 func GreaterEqual(a, b Operand) Value { return binary("greater_equal", a, b) }
 
 // logic is the part that the binary operations on truth values share.
+//
+//go:noinline
 func logic(name, doc string, f func(a, b bool) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,

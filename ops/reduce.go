@@ -62,6 +62,8 @@ func inferReduce(c *graph.InferCtx) []graph.Type {
 }
 
 // reduction is the part that the reductions over any axes share: all but the meaning and the gradient.
+//
+//go:noinline
 func reduction(name, doc string, types graph.DTypeSet, sample string) *graph.Op {
 	return &graph.Op{
 		Name:    name,
@@ -446,6 +448,8 @@ func ReduceAll(x Value, axes []int, keepDims bool) Value {
 }
 
 // arg is the part that argmax and argmin share; wins says whether x replaces the best so far.
+//
+//go:noinline
 func arg(name, doc string, wins func(order int) bool) *graph.Op {
 	return &graph.Op{
 		Name: name,
@@ -602,6 +606,8 @@ func DimSize(x Value, axis int) Value {
 var composed = graph.Tol{ULP: 64, Why: "the body rounds after each of its steps, a kernel only once"}
 
 // statistic makes a composite of a reduction.
+//
+//go:noinline
 func statistic(name, doc, sample string, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
 	op := reduction(name, doc, graph.Floats, sample)
 	op.Infer, op.FLOPs = nil, graph.Cost{} // the body has them

@@ -92,6 +92,8 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Neg returns -x.
+//
+//go:noinline
 func Neg(x Value) Value { return emit1("neg", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
@@ -232,6 +234,8 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Square returns x*x.
+//
+//go:noinline
 func Square(x Value) Value { return emit1("square", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
@@ -478,6 +482,8 @@ var _ = graph.MustRegister(unary{
 func ReLU(x Value) Value { return emit1("relu", []Value{x}) }
 
 // classifier is the part that the ops from floats to truth values share.
+//
+//go:noinline
 func classifier(name, doc string, f func(x float64) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
