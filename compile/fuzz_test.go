@@ -64,20 +64,18 @@ func FuzzCompile(f *testing.F) {
 
 // sampleModule applies an op to its first sample, nil if that takes more than attributes.
 func sampleModule(op *graph.Op) *graph.Module {
-	if len(op.Sample) == 0 || op.Sample[0].Build != nil {
+	samples, err := graph.Samples(op)
+	if err != nil || len(samples) == 0 || samples[0].Build != nil {
 		return nil
 	}
+	first := samples[0]
 	m := graph.NewModule("sample")
 	f := m.Func("f")
 	var in []graph.Value
-	for i, feed := range op.Sample[0].In {
-		t, err := graph.ParseType(feed.Type)
-		if err != nil {
-			return nil
-		}
-		in = append(in, f.InputOf("x"+string(rune('a'+i)), t))
+	for i, feed := range first.In {
+		in = append(in, f.InputOf("x"+string(rune('a'+i)), feed.Type))
 	}
-	outs := f.Emit(op, in, op.Sample[0].Attrs)
+	outs := f.Emit(op, in, first.Attrs)
 	for i, v := range outs {
 		f.Return("y"+string(rune('a'+i)), v)
 	}

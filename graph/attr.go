@@ -89,15 +89,23 @@ func (a Attrs) Get(name string) any {
 }
 
 // Int returns an int attribute.
+//
+//go:noinline
 func (a Attrs) Int(name string) int { v, _ := a.Get(name).(int64); return int(v) }
 
 // Float returns a float attribute.
+//
+//go:noinline
 func (a Attrs) Float(name string) float64 { v, _ := a.Get(name).(float64); return v }
 
 // Bool returns a bool attribute.
+//
+//go:noinline
 func (a Attrs) Bool(name string) bool { v, _ := a.Get(name).(bool); return v }
 
 // Str returns a string attribute.
+//
+//go:noinline
 func (a Attrs) Str(name string) string { v, _ := a.Get(name).(string); return v }
 
 // Ints returns an ints attribute as ints.
@@ -116,9 +124,13 @@ func (a Attrs) Ints(name string) []int {
 func (a Attrs) Floats(name string) []float64 { v, _ := a.Get(name).([]float64); return v }
 
 // DType returns a dtype attribute.
+//
+//go:noinline
 func (a Attrs) DType(name string) DType { v, _ := a.Get(name).(DType); return v }
 
 // Dims returns a dims attribute; it must not be modified.
+//
+//go:noinline
 func (a Attrs) Dims(name string) []Dim { v, _ := a.Get(name).([]Dim); return v }
 
 // Sizes returns a dims attribute whose dims are constant, as they are whenever a node is evaluated.

@@ -339,6 +339,8 @@ func NewGradCtx(f *Func, n *Node, dy []Value) *GradCtx {
 
 // Dy returns the gradient with respect to result i; HasDy reports whether it is other than zero, and
 // only then may Dy be called.
+//
+//go:noinline
 func (g *GradCtx) Dy(i int) Value { return g.dy[i] }
 
 // HasDy reports whether result i contributes to the objective.

@@ -154,6 +154,8 @@ func (v Value) Func() *Func {
 }
 
 // Type returns the type of v. The zero Value and values of refused nodes have an invalid type.
+//
+//go:noinline
 func (v Value) Type() Type {
 	if v.node == nil || v.index >= len(v.node.types) {
 		return invalidType{}

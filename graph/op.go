@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Op declares an operation once: what it takes, what it means, how it is differentiated and how exactly
@@ -52,9 +54,12 @@ type Op struct {
 	Tol Tol
 	// FLOPs counts what a node computes; see Node.FLOPs for an op without it.
 	FLOPs Cost
-	// Sample lists inputs on which the op's test runs; all dims of a sample differ, so that a swapped
-	// axis shows.
-	Sample []Sample
+	// Sample holds the inputs on which the op's test runs, a line each, as Samples reads them; all dims of
+	// a sample differ, so that a swapped axis shows. It is a text that only tests read, as every program pays
+	// for what declarations build.
+	Sample string
+	// Build declares the node of each sample, for ops that carry regions.
+	Build []func(f *Func, in []Value) []Value
 
 	registered *Op // the op itself, once it is; a copy is not registered
 }
@@ -95,54 +100,21 @@ type Tol struct {
 	Why string
 }
 
-// Sample is one set of inputs for the op's test.
-type Sample struct {
-	In    []Feed
-	Attrs Attrs
-	// NoGrad leaves this sample out of the gradient check, for inputs at kinks; Why says so.
-	NoGrad string
-	// Regions builds the node's regions; only for ops that carry them.
-	Build func(f *Func, in []Value) []Value
-}
-
-// Feed describes one sample operand.
-type Feed struct {
-	Type string // such as "f64[2,3]"
-	// Lo and Hi bound the values drawn, integers inclusively; both zero means [-2, 2] for floats and
-	// [0, 3] for integers.
-	Lo, Hi float64
-	// Values, when set, are the elements themselves, as the text form spells them: "[1, 2.5, nan]".
-	Values string
-	// Spread makes all elements differ by at least 0.02 from each other and from the integers, for ops
-	// with kinks at ties or at round numbers.
-	Spread bool
-}
-
 // DTypeSet is a set of dtypes.
 type DTypeSet uint64
 
-// The dtype sets that ops use.
-var (
-	Floats   = setOf(DType.IsFloat)
-	Integers = setOf(DType.IsInteger)
-	Numeric  = Floats | Integers
-	Bools    = DTypes(Bool)
-	Texts    = DTypes(String)
-	Indices  = DTypes(I32, I64)
-	AnyDType = Numeric | Bools | Texts
+// The dtype sets that ops use. They are constants, as then declarations are data and no code.
+const (
+	Floats   DTypeSet = 1<<(F64+1) - 1<<value.F4E2M1
+	Integers DTypeSet = 1<<(U64+1) - 1<<value.I2
+	Numeric           = Floats | Integers
+	Bools    DTypeSet = 1 << Bool
+	Texts    DTypeSet = 1 << String
+	Indices  DTypeSet = 1<<I32 | 1<<I64
+	AnyDType          = Numeric | Bools | Texts
 	// AnyType admits every dtype and the types that are not tensors.
 	AnyType = AnyDType | 1
 )
-
-func setOf(in func(DType) bool) DTypeSet {
-	var s DTypeSet
-	for _, d := range allDTypes {
-		if in(d) {
-			s |= DTypes(d)
-		}
-	}
-	return s
-}
 
 // DTypes returns the set of the given dtypes.
 func DTypes(ds ...DType) DTypeSet {
@@ -226,8 +198,8 @@ var registry struct {
 
 // Register adds an op to the registry after checking its declaration: a name in snake case that is free,
 // a doc, results, either Body or both Infer and Ref, either Grad or NoGrad (a composite may leave out
-// both), samples, and a reason for a tolerance above 4 ulp. What samples hold is left to the test of the op, as start-up is paid by
-// every program. Modules outside this one may register ops.
+// both), samples, and a reason for a tolerance above 4 ulp. What the samples hold is left to the test of the
+// op, as every program pays for start-up. Modules outside this one may register ops.
 func Register(op *Op) error {
 	if err := validate(op); err != nil {
 		return fmt.Errorf("register op %q: %w", op.Name, err)
@@ -247,6 +219,8 @@ func Register(op *Op) error {
 
 // MustRegister registers an op and returns it; it panics on a faulty declaration, so that one stops the
 // program at start-up and not when the op is first used. It is for package-level variables.
+//
+//go:noinline
 func MustRegister(op *Op) *Op {
 	if err := Register(op); err != nil {
 		panic(err)
@@ -301,7 +275,7 @@ func validate(op *Op) error {
 		{op.Body != nil && op.Ref != nil, "a composite's meaning is its Body: drop Ref"},
 		{op.Grad != nil && op.NoGrad != "", "it has both Grad and NoGrad"},
 		{op.Body == nil && op.Grad == nil && op.NoGrad == "" && !op.Props.Structural, "Grad is missing; an op without one says why in NoGrad"},
-		{len(op.Sample) == 0 && !op.Props.Structural, "Sample is missing"},
+		{op.Sample == "" && !op.Props.Structural, "Sample is missing"},
 		{op.Tol.ULP > 4 && op.Tol.Why == "", "Tol is above 4 ulp and gives no reason in Why"},
 		{op.Tol.ULP < 0, "Tol is negative"},
 		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == ""), "FLOPs has only one of Doc and Count"},

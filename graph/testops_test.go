@@ -14,13 +14,13 @@ var (
 			}
 			return c.In[:1]
 		},
-		Ref: func(*RefCtx) {}, Sample: make([]Sample, 1),
+		Ref: func(*RefCtx) {}, Sample: "f32[]",
 	})
 	testPair = MustRegister(&Op{
 		Name: "test_pair", Doc: "Two results.", Results: []string{"first", "second"}, NoGrad: "a test",
 		Args:  []Arg{{Name: "x", Types: AnyType}},
 		Infer: func(c *InferCtx) []Type { return []Type{c.In[0], TensorType{DType: I64}} },
-		Ref:   func(*RefCtx) {}, Sample: make([]Sample, 1),
+		Ref:   func(*RefCtx) {}, Sample: "f32[]",
 	})
 	testAttrs = MustRegister(&Op{
 		Name: "test_attrs", Doc: "An attribute of every kind.", Results: []string{"out"}, NoGrad: "a test",
@@ -38,7 +38,7 @@ var (
 			{Name: "symbol", Kind: SymbolAttr, Default: Symbol("w.0"), Doc: "d"},
 		},
 		Infer: func(c *InferCtx) []Type { return []Type{c.Type("type")} },
-		Ref:   func(*RefCtx) {}, Sample: make([]Sample, 1),
+		Ref:   func(*RefCtx) {}, Sample: "f32[]",
 	})
 	testRandom = MustRegister(&Op{
 		Name: "test_random", Doc: "Draws.", Results: []string{"out"}, NoGrad: "a test",
@@ -48,13 +48,13 @@ var (
 			{Name: "stream", Kind: IntAttr, Doc: "d"},
 		},
 		Infer: func(c *InferCtx) []Type { return []Type{TensorType{DType: F32, Shape: c.Dims("shape")}} },
-		Ref:   func(*RefCtx) {}, Sample: make([]Sample, 1),
+		Ref:   func(*RefCtx) {}, Sample: "f32[]",
 	})
 	testApply = MustRegister(&Op{
 		Name: "test_apply", Doc: "Calls its region.", NoGrad: "a test", NumRegions: 1,
 		NumResults: func(_ Attrs, operands int) int { return operands },
 		Args:       []Arg{{Name: "xs", Types: AnyType, Variadic: true}},
 		Infer:      func(c *InferCtx) []Type { return c.In },
-		Ref:        func(*RefCtx) {}, Sample: make([]Sample, 1),
+		Ref:        func(*RefCtx) {}, Sample: "f32[]",
 	})
 )

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
@@ -15,16 +16,13 @@ type activation struct {
 	body      func(b *graph.BodyCtx, x Value) Value
 	grad      func(g *graph.GradCtx, x, dy Value) Value
 	noGrad    string
-	lo, hi    float64       // where the samples lie; [-2.5, 2.5] if both are zero
-	other     []graph.Attrs // attributes of further samples
+	within    string // where the samples lie; -2.5..2.5 if ""
+	needed    string // the attributes of every sample, where they have no default
+	other     string // the attributes of one more sample
 }
 
 // op completes the declaration.
 func (a activation) op() *graph.Op {
-	lo, hi := a.lo, a.hi
-	if lo == 0 && hi == 0 {
-		lo, hi = -2.5, 2.5
-	}
 	op := &graph.Op{
 		Name:    a.name,
 		Doc:     a.doc,
@@ -36,15 +34,7 @@ func (a activation) op() *graph.Op {
 		Props:   graph.Props{Elementwise: true},
 		InPlace: []int{0},
 		Tol:     composed,
-		Sample: []graph.Sample{
-			{In: []graph.Feed{{Type: "f64[2,5]", Lo: lo, Hi: hi, Spread: true}}},
-			{In: []graph.Feed{{Type: "f32[3,5]", Lo: lo, Hi: hi, Spread: true}}},
-			{In: []graph.Feed{{Type: "f16[7]", Lo: lo, Hi: hi, Spread: true}}},
-			{In: []graph.Feed{given("f32[17]", edges)}, NoGrad: "kinks and infinities"},
-		},
-	}
-	for _, attrs := range a.other {
-		op.Sample = append(op.Sample, graph.Sample{In: []graph.Feed{{Type: "f64[3,4]", Lo: lo, Hi: hi, Spread: true}}, Attrs: attrs})
+		Sample:  a.samples(),
 	}
 	if a.grad != nil {
 		op.Grad = func(g *graph.GradCtx) []Value { return []Value{a.grad(g, g.In[0], g.Dy(0))} }
@@ -52,6 +42,19 @@ func (a activation) op() *graph.Op {
 	return op
 }
 
+func (a activation) samples() string {
+	within := cmp.Or(a.within, "-2.5..2.5") + " spread "
+	s := "f64[2,5] " + within + a.needed + "\n" +
+		"f32[3,5] " + within + a.needed + "\n" +
+		"f16[7] " + within + a.needed + "\n" +
+		"f32[17] " + edges + a.needed + ` nograd "kinks and infinities"` + "\n"
+	if a.other != "" {
+		s += "f64[3,4] " + within + a.other
+	}
+	return s
+}
+
+//go:noinline
 func floatAttr(name string, def float64, doc string) graph.AttrSpec {
 	return graph.AttrSpec{Name: name, Kind: graph.FloatAttr, Default: def, Doc: doc}
 }
@@ -73,7 +76,7 @@ var _ = graph.MustRegister(activation{
 		z := Mul(x, g.Float("beta"))
 		return Where(Greater(z, g.Float("threshold")), dy, Mul(dy, Sigmoid(z)))
 	},
-	other: []graph.Attrs{{attr("beta", 2.5), attr("threshold", 3.3)}},
+	other: `{beta=2.5, threshold=3.3}`,
 }.op())
 
 // Softplus returns log(1+e^(beta*x))/beta, and x where beta*x > threshold; PyTorch's defaults are 1 and 20.
@@ -114,7 +117,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 			}
 			return Mul(Mul(x, 0.5), Add(s, 1.0))
 		},
-		other: []graph.Attrs{{attr("approximate", "tanh")}},
+		other: `{approximate="tanh"}`,
 	}.op()
 	op.Tol = graph.Tol{ULP: 1 << 10, Why: "1+erf cancels where x is negative: the error is that of erf near -1, the result small"}
 	return op
@@ -163,7 +166,7 @@ var _ = graph.MustRegister(activation{
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
 		return Where(Greater(x, 0.0), dy, Mul(dy, g.Float("slope")))
 	},
-	other: []graph.Attrs{{attr("slope", 0.2)}},
+	other: `{slope=0.2}`,
 }.op())
 
 // LeakyReLU returns x where it is positive and slope*x elsewhere; PyTorch's default slope is 0.01.
@@ -192,7 +195,7 @@ var _ = graph.MustRegister(activation{
 	doc:   "x where it is positive, alpha*(e^x-1) elsewhere (ONNX Elu, torch.nn.ELU). The gradient at 0 is alpha.",
 	attrs: []graph.AttrSpec{alphaAttr},
 	body:  func(b *graph.BodyCtx, x Value) Value { return exponentialUnit(x, 1, b.Float("alpha"), 1) },
-	other: []graph.Attrs{{attr("alpha", 0.7)}},
+	other: `{alpha=0.7}`,
 }.op())
 
 // ELU returns x where it is positive and alpha*(e^x-1) elsewhere; PyTorch's default alpha is 1.
@@ -210,7 +213,7 @@ var _ = graph.MustRegister(activation{
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return exponentialUnit(x, b.Float("gamma"), b.Float("gamma")*b.Float("alpha"), 1)
 	},
-	other: []graph.Attrs{{attr("alpha", 0.7), attr("gamma", 2.0)}},
+	other: `{alpha=0.7, gamma=2}`,
 }.op())
 
 // SELU returns the scaled ELU with the constants of self-normalizing networks.
@@ -223,7 +226,7 @@ var _ = graph.MustRegister(activation{
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return exponentialUnit(x, 1, b.Float("alpha"), 1/b.Float("alpha"))
 	},
-	other: []graph.Attrs{{attr("alpha", 1.5)}},
+	other: `{alpha=1.5}`,
 }.op())
 
 // CELU returns x where it is positive and alpha*(e^(x/alpha)-1) elsewhere; PyTorch's default alpha is 1.
@@ -254,13 +257,13 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[2,5]", Spread: true}, given("f64[]", "[-1]"), given("f64[]", "[1]")}},
-		{In: []graph.Feed{given("f64[2,3]", "[-0.5, 0.75, 2.5, 0.2, -1.5, 0.1]"), given("f64[3]", "[0, -1, 2]"), given("f64[2,1]", "[1, 1.5]")}},
-		{In: []graph.Feed{given("f32[17]", edges), given("f32[]", "[-1]"), given("f32[]", "[0.5]")}, NoGrad: "kinks"},
-		{In: []graph.Feed{given("i64[3]", "[9007199254740993, -5, 7]"), given("i64[]", "[-4]"), given("i64[]", "[9007199254740992]")}},
-		{In: []graph.Feed{{Type: "u8[2,3]", Hi: 255}, given("u8[]", "[3]"), given("u8[3]", "[9, 100, 200]")}},
-	},
+	Sample: `
+		f64[2,5] spread, [] [-1], [] [1]
+		f64[2,3] [-0.5, 0.75, 2.5, 0.2, -1.5, 0.1], [3] [0, -1, 2], [2,1] [1, 1.5]
+		f32[17] ` + edges + `, [] [-1], [] [0.5] nograd "kinks"
+		i64[3] [9007199254740993, -5, 7], [] [-4], [] [9007199254740992]
+		u8[2,3] 0..255, [] [3], [3] [9, 100, 200]
+	`,
 })
 
 // Clamp returns x limited to [low, high], broadcast; a bound that is nil does not limit. The gradient passes at the
@@ -305,7 +308,7 @@ var _ = graph.MustRegister(activation{
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
 		return Where(within(x, g.Float("min"), g.Float("max")), dy, 0.0)
 	},
-	other: []graph.Attrs{{attr("min", -0.5), attr("max", 2.0)}},
+	other: `{min=-0.5, max=2}`,
 }.op())
 
 // Hardtanh returns x limited to [low, high]; unlike Clamp it has gradient 0 at the bounds.
@@ -333,8 +336,8 @@ var _ = graph.MustRegister(activation{
 		}
 		return Where(within(g.Out[0], 0, 1), Mul(dy, slope), 0.0)
 	},
-	lo: -5, hi: 5,
-	other: []graph.Attrs{{attr("alpha", 0.3), attr("beta", 0.4)}},
+	within: "-5..5",
+	other:  `{alpha=0.3, beta=0.4}`,
 }.op())
 
 // Hardsigmoid returns x/6+1/2 limited to [0, 1].
@@ -351,7 +354,7 @@ var _ = graph.MustRegister(activation{
 		middle := Mul(dy, Add(Div(x, 3.0), 0.5))
 		return Where(Less(x, -3.0), 0.0, Where(LessEqual(x, 3.0), middle, dy))
 	},
-	lo: -5, hi: 5,
+	within: "-5..5",
 }.op())
 
 // Hardswish returns x times Hardsigmoid(x).
@@ -364,7 +367,7 @@ var _ = graph.MustRegister(activation{
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(LessEqual(Abs(x), b.Float("lambda")), 0.0, x)
 	},
-	other: []graph.Attrs{{attr("lambda", 1.0)}},
+	other: `{lambda=1}`,
 }.op())
 
 // Hardshrink returns x where |x| > lambda and 0 elsewhere; PyTorch's default lambda is 0.5.
@@ -383,7 +386,7 @@ var _ = graph.MustRegister(activation{
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
 		return Where(LessEqual(Abs(x), g.Float("lambda")), 0.0, dy)
 	},
-	other: []graph.Attrs{{attr("lambda", 1.0)}},
+	other: `{lambda=1}`,
 }.op())
 
 // Softshrink returns x moved toward 0 by lambda, 0 where |x| <= lambda; PyTorch's default lambda is 0.5.
@@ -401,16 +404,8 @@ var _ = graph.MustRegister(activation{
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(LessEqual(x, b.Float("threshold")), b.Float("value"), x)
 	},
-}.with(graph.Attrs{attr("threshold", 1.0), attr("value", 20.0)}))
-
-// with is op with the same attributes on all samples, for activations whose attributes have no default.
-func (a activation) with(attrs graph.Attrs) *graph.Op {
-	op := a.op()
-	for i := range op.Sample {
-		op.Sample[i].Attrs = attrs
-	}
-	return op
-}
+	needed: `{threshold=1, value=20}`,
+}.op())
 
 // Threshold returns x where it is above the threshold and val elsewhere.
 func Threshold(x Value, threshold, val float64) Value {
@@ -426,7 +421,7 @@ var _ = graph.MustRegister(activation{
 		y := Where(Greater(x, 0.0), 1.0, x)
 		return Where(Less(x, 0.0), 0.0, Where(Equal(x, 0.0), b.Float("value"), y))
 	},
-	other: []graph.Attrs{{attr("value", 0.5)}},
+	other: `{value=0.5}`,
 }.op())
 
 // Heaviside returns 0 where x is below 0, atZero where it is 0, and 1 above.
@@ -450,12 +445,12 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
 	Tol:     composed,
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[2,3]", Spread: true}, {Type: "f64[3]"}}},
-		{In: []graph.Feed{{Type: "f64[2,3,5]", Spread: true}, {Type: "f64[3,1]"}}},
-		{In: []graph.Feed{{Type: "f64[4]", Spread: true}, {Type: "f64[]"}}},
-		{In: []graph.Feed{given("f32[17]", edges), {Type: "f32[]"}}, NoGrad: "kinks and infinities"},
-	},
+	Sample: `
+		f64[2,3] spread, [3]
+		f64[2,3,5] spread, [3,1]
+		f64[4] spread, []
+		f32[17] ` + edges + `, [] nograd "kinks and infinities"
+	`,
 })
 
 // PReLU returns x where it is positive and weight*x elsewhere. As in PyTorch, a weight of rank 1 has one element, or one

@@ -3,12 +3,15 @@ package ops
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // binaryArgs declares the two operands of an element-wise op.
+//
+//go:noinline
 func binaryArgs(types graph.DTypeSet) []graph.Arg {
 	return []graph.Arg{
 		{Name: "a", Types: types, Doc: "the left operand"},
@@ -16,20 +19,17 @@ func binaryArgs(types graph.DTypeSet) []graph.Arg {
 	}
 }
 
-// binarySamples covers equal shapes, either side broadcast, rank 0, and every dtype family. Elements of the
-// f64 samples lie in [lo, hi] and apart from each other and from the integers.
-func binarySamples(lo, hi float64, types ...string) []graph.Sample {
-	feed := func(t string) graph.Feed { return graph.Feed{Type: t, Lo: lo, Hi: hi, Spread: true} }
-	s := []graph.Sample{
-		{In: []graph.Feed{feed("f64[2,3]"), feed("f64[2,3]")}},
-		{In: []graph.Feed{feed("f64[2,3,5]"), feed("f64[3,1]")}},
-		{In: []graph.Feed{feed("f64[4,1]"), feed("f64[2,1,3]")}},
-		{In: []graph.Feed{feed("f64[]"), feed("f64[3]")}},
-	}
-	for _, t := range types {
-		s = append(s, graph.Sample{In: []graph.Feed{{Type: t + "[2,3]", Lo: 1, Hi: 3}, {Type: t + "[3]", Lo: 1, Hi: 3}}})
-	}
-	return s
+// binarySamples covers equal shapes, either side broadcast, rank 0, and dtypes besides f64. Elements of the f64 samples lie
+// in a range, -2..2 if it is "", and apart from each other and from the integers.
+//
+//go:noinline
+func binarySamples(within, dtypes string) string {
+	return strings.ReplaceAll(`
+		f64[2,3] WITHIN spread, [2,3] WITHIN spread
+		f64[2,3,5] WITHIN spread, [3,1] WITHIN spread
+		f64[4,1] WITHIN spread, [2,1,3] WITHIN spread
+		f64[] WITHIN spread, [3] WITHIN spread
+	`, "WITHIN", within) + dtypes + "[2,3] 1..3, [3] 1..3\n"
 }
 
 var _ = graph.MustRegister(&graph.Op{
@@ -48,7 +48,7 @@ var _ = graph.MustRegister(&graph.Op{
 	}.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
-	Sample:  binarySamples(0, 0, "i8", "u8", "i64", "f16"),
+	Sample:  binarySamples("", "i8|u8|i64|f16"),
 })
 
 // Add returns a+b, broadcast; dtypes are promoted as PyTorch's are.
@@ -70,7 +70,7 @@ var _ = graph.MustRegister(&graph.Op{
 	}.ref,
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
-	Sample:  binarySamples(0, 0, "i8", "u8", "i64", "f16"),
+	Sample:  binarySamples("", "i8|u8|i64|f16"),
 })
 
 // Sub returns a-b, broadcast; dtypes are promoted as PyTorch's are.
@@ -93,7 +93,7 @@ var _ = graph.MustRegister(&graph.Op{
 	}.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
-	Sample:  binarySamples(0, 0, "i8", "u8", "i64", "f16"),
+	Sample:  binarySamples("", "i8|u8|i64|f16"),
 })
 
 // Mul returns a*b, broadcast; dtypes are promoted as PyTorch's are.
@@ -120,8 +120,7 @@ var _ = graph.MustRegister(&graph.Op{
 	}),
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
-	Sample: append(binarySamples(0.5, 3, "i8", "u8", "i64", "f16"),
-		graph.Sample{In: []graph.Feed{given("i8[4]", "[-7, 7, -128, -9]"), given("i8[4]", "[2, -2, -1, -4]")}}),
+	Sample:  binarySamples("0.5..3", "i8|u8|i64|f16") + "i8[4] [-7, 7, -128, -9], [4] [2, -2, -1, -4]",
 })
 
 // Div returns a/b, broadcast, as torch.true_divide does: integer and bool operands are cast to f32. See
@@ -159,9 +158,10 @@ var _ = graph.MustRegister(&graph.Op{
 	}),
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
-	Sample: append(binarySamples(0.5, 3, "i64", "u8", "f32"),
-		graph.Sample{In: []graph.Feed{given("i8[4]", "[-7, 7, -128, -8]"), given("i8[4]", "[2, -2, 3, -4]")}},
-		graph.Sample{In: []graph.Feed{given("f32[5]", "[-7, 7, -0.5, 1, 0]"), given("f32[5]", "[2, -2, 3, 0, -4]")}}),
+	Sample: binarySamples("0.5..3", "i64|u8|f32") + `
+		i8[4] [-7, 7, -128, -8], [4] [2, -2, 3, -4]
+		f32[5] [-7, 7, -0.5, 1, 0], [5] [2, -2, 3, 0, -4]
+	`,
 })
 
 // floorDiv corrects the quotient by the exact remainder: the floor of a rounded quotient can be one too large.
@@ -244,14 +244,14 @@ var _ = graph.MustRegister(&graph.Op{
 func Fmod(a, b Operand) Value { return binary("fmod", a, b) }
 
 // remainderSamples keep f64 quotients away from the integers, where remainders jump.
-var remainderSamples = []graph.Sample{
-	{In: []graph.Feed{{Type: "f64[2,3]", Lo: 2.2, Hi: 2.8, Spread: true}, {Type: "f64[2,3]", Lo: -2.05, Hi: -1.7, Spread: true}}},
-	{In: []graph.Feed{{Type: "f64[2,3]", Lo: -2.8, Hi: -2.2, Spread: true}, {Type: "f64[3]", Lo: 1.7, Hi: 2.05, Spread: true}}},
-	{In: []graph.Feed{{Type: "i64[2,3]", Lo: -9, Hi: 9}, given("i64[3]", "[-4, 3, 5]")}},
-	{In: []graph.Feed{given("i8[4]", "[-128, -7, 7, -128]"), given("i8[4]", "[-1, 2, -2, 3]")}},
-	{In: []graph.Feed{{Type: "u8[2,3]", Lo: 0, Hi: 255}, {Type: "u8[]", Lo: 7, Hi: 7}}},
-	{In: []graph.Feed{given("f32[5]", "[-7.5, 7.5, inf, 1, -0]"), given("f32[5]", "[2, -2, 3, 0, 4]")}, NoGrad: "infinities and a zero divisor"},
-}
+const remainderSamples = `
+	f64[2,3] 2.2..2.8 spread, [2,3] -2.05..-1.7 spread
+	f64[2,3] -2.8..-2.2 spread, [3] 1.7..2.05 spread
+	i64[2,3] -9..9, [3] [-4, 3, 5]
+	i8[4] [-128, -7, 7, -128], [4] [-1, 2, -2, 3]
+	u8[2,3] 0..255, [] 7..7
+	f32[5] [-7.5, 7.5, inf, 1, -0], [5] [2, -2, 3, 0, 4] nograd "infinities and a zero divisor"
+`
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "pow",
@@ -280,12 +280,10 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
 	Tol:     graph.Tol{ULP: 4},
-	Sample: append(binarySamples(0.3, 2.7, "f32", "u8", "f16"),
-		graph.Sample{In: []graph.Feed{{Type: "i64[2,3]", Lo: -3, Hi: 3}, given("i64[3]", "[0, 3, -1]")}},
-		graph.Sample{
-			In:     []graph.Feed{given("f64[7]", "[0, 0, 2, -2, -2, 0, -0.5]"), given("f64[7]", "[0, 2, 0, 2, 3, 1, 0.5]")},
-			NoGrad: "bases of 0 and below have no derivative by the exponent",
-		}),
+	Sample: binarySamples("0.3..2.7", "f32|u8|f16") + `
+		i64[2,3] -3..3, [3] [0, 3, -1]
+		f64[7] [0, 0, 2, -2, -2, 0, -0.5], [7] [0, 2, 0, 2, 3, 1, 0.5] nograd "bases of 0 and below have no derivative by the exponent"
+	`,
 })
 
 // powInt is exact modulo 2^64 for b >= 0.
@@ -368,16 +366,16 @@ func unlessBeaten(beaten, a, b, dy Value) Value {
 	return Where(beaten, 0.0, Where(Equal(a, b), Mul(dy, 0.5), dy))
 }
 
-var extremumSamples = []graph.Sample{
-	{In: []graph.Feed{given("f64[2,3]", "[1.5, -2, 0.25, 3, -1, 0]"), given("f64[3]", "[2, -1.5, 0.125]")}},
-	{In: []graph.Feed{given("f64[2,1]", "[0.5, -0.5]"), given("f64[3]", "[1.25, -1.25, 0.125]")}},
-	{In: []graph.Feed{given("f64[]", "[0.5]"), given("f64[3]", "[1.25, -1.25, 0.125]")}},
-	{In: []graph.Feed{{Type: "i8[2,3]", Lo: -9, Hi: 9}, {Type: "i8[3]", Lo: -9, Hi: 9}}},
-	{In: []graph.Feed{given("u64[2]", "[18446744073709551615, 1]"), given("u64[2]", "[18446744073709551614, 2]")}},
-	{In: []graph.Feed{given("i64[2]", "[9223372036854775807, -9223372036854775808]"), given("i64[2]", "[9223372036854775806, -9223372036854775807]")}},
-	{In: []graph.Feed{given("f32[6]", "[nan, 1, -0, 0, inf, nan]"), given("f32[6]", "[1, nan, 0, -0, nan, -inf]")}, NoGrad: "ties and NaN"},
-	{In: []graph.Feed{{Type: "f16[2,3]"}, {Type: "f16[3]"}}, NoGrad: "ties may occur"},
-}
+const extremumSamples = `
+	f64[2,3] [1.5, -2, 0.25, 3, -1, 0], [3] [2, -1.5, 0.125]
+	f64[2,1] [0.5, -0.5], [3] [1.25, -1.25, 0.125]
+	f64[] [0.5], [3] [1.25, -1.25, 0.125]
+	i8[2,3] -9..9, [3] -9..9
+	u64[2] [18446744073709551615, 1], [2] [18446744073709551614, 2]
+	i64[2] [9223372036854775807, -9223372036854775808], [2] [9223372036854775806, -9223372036854775807]
+	f32[6] [nan, 1, -0, 0, inf, nan], [6] [1, nan, 0, -0, nan, -inf] nograd "ties and NaN"
+	f16[2,3], [3] nograd "ties may occur"
+`
 
 // Minimum returns the smaller of a and b, broadcast; dtypes are promoted as PyTorch's are.
 func Minimum(a, b Operand) Value { return binary("minimum", a, b) }
@@ -398,9 +396,10 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
 	Tol:     graph.Tol{ULP: 4},
-	Sample: append(binarySamples(0.5, 3, "f32", "f16"),
-		graph.Sample{In: []graph.Feed{given("f64[4]", "[1, -1, 0.5, -2]"), given("f64[4]", "[-2, -0.5, 1, 2]")}},
-		graph.Sample{In: []graph.Feed{given("f32[5]", "[0, -0, 0, inf, nan]"), given("f32[5]", "[-1, -1, 0, -inf, 1]")}, NoGrad: "the cut and the origin"}),
+	Sample: binarySamples("0.5..3", "f32|f16") + `
+		f64[4] [1, -1, 0.5, -2], [4] [-2, -0.5, 1, 2]
+		f32[5] [0, -0, 0, inf, nan], [5] [-1, -1, 0, -inf, 1] nograd "the cut and the origin"
+	`,
 })
 
 // Atan2 returns the angle of the point (b, a), broadcast; integers are cast to f32.

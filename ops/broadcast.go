@@ -93,6 +93,8 @@ func SumTo(v Value, shape []graph.Dim) Value {
 }
 
 // strides returns row-major strides of a shape, in elements.
+//
+//go:noinline
 func strides(shape []int) []int {
 	s := make([]int, len(shape))
 	n := 1

@@ -31,28 +31,24 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
 	FLOPs:   uncounted("it converts"),
-	Sample: []graph.Sample{
-		castSample("f64[2,3]", "", graph.F64),
-		castSample("f64[4]", "[0.5, 0.25, -1.5, 3]", graph.F32),
-		castSample("f32[7]", "[1.5, -1.5, 1e30, -0.5, nan, inf, 300]", graph.I32),
-		castSample("f32[7]", "[1.5, 65519, 65520, 1e-8, nan, -inf, 300]", graph.F16),
-		castSample("f64[5]", "[1.00390625, 1.01171875, 3e38, 1e-41, -0]", graph.BF16),
-		castSample("f64[4]", "[300, -300, 2.6, 0.07]", graph.DType(value.F8E4M3FN)),
-		castSample("f16[2,3]", "", graph.F32),
-		castSample("i64[4]", "[300, -1, 9007199254740993, -129]", graph.I8),
-		castSample("i64[2]", "[9007199254740993, -9223372036854775808]", graph.U64),
-		castSample("u64[2]", "[18446744073709551615, 1]", graph.F32),
-		castSample("i8[2,3]", "", graph.Bool),
-		castSample("bool[2,3]", "", graph.F32),
-		castSample("f32[3]", "[0, nan, 0.1]", graph.Bool),
-		castSample("f32[3]", "[0.1, nan, -0]", graph.String),
-		castSample("string[3]", `["1.5", "-inf", "1e3"]`, graph.F32),
-	},
+	Sample: `
+		f64[2,3] {to=f64}
+		f64[4] [0.5, 0.25, -1.5, 3] {to=f32}
+		f32[7] [1.5, -1.5, 1e30, -0.5, nan, inf, 300] {to=i32}
+		f32[7] [1.5, 65519, 65520, 1e-8, nan, -inf, 300] {to=f16}
+		f64[5] [1.00390625, 1.01171875, 3e38, 1e-41, -0] {to=bf16}
+		f64[4] [300, -300, 2.6, 0.07] {to=f8e4m3fn}
+		f16[2,3] {to=f32}
+		i64[4] [300, -1, 9007199254740993, -129] {to=i8}
+		i64[2] [9007199254740993, -9223372036854775808] {to=u64}
+		u64[2] [18446744073709551615, 1] {to=f32}
+		i8[2,3] {to=bool}
+		bool[2,3] {to=f32}
+		f32[3] [0, nan, 0.1] {to=bool}
+		f32[3] [0.1, nan, -0] {to=string}
+		string[3] ["1.5", "-inf", "1e3"] {to=f32}
+	`,
 })
-
-func castSample(typ, values string, to graph.DType) graph.Sample {
-	return graph.Sample{In: []graph.Feed{given(typ, values)}, Attrs: graph.Attrs{attr("to", to)}}
-}
 
 // Cast returns x with its elements converted to dt, x itself if it has that dtype.
 func Cast(x Value, dt graph.DType) Value {

@@ -42,6 +42,8 @@ func holds[T cmp.Ordered](r relation, a, b T) bool {
 }
 
 // comparison is the part that the comparisons share.
+//
+//go:noinline
 func comparison(name, doc string, types graph.DTypeSet, r relation) *graph.Op {
 	op := &graph.Op{
 		Name:    name,
@@ -52,19 +54,21 @@ func comparison(name, doc string, types graph.DTypeSet, r relation) *graph.Op {
 		NoGrad:  "a truth value has no derivative",
 		Ref:     r.ref,
 		Props:   graph.Props{Elementwise: true, Commutative: r.less == r.greater},
-		Sample: []graph.Sample{
-			{In: []graph.Feed{{Type: "f64[2,3]"}, {Type: "f64[3]"}}},
-			{In: []graph.Feed{{Type: "f32[4,1]"}, {Type: "f32[2,1,3]"}}},
-			{In: []graph.Feed{given("f32[6]", "[nan, 1, 0, inf, 2, nan]"), given("f32[6]", "[1, nan, -0, inf, 3, nan]")}},
-			{In: []graph.Feed{{Type: "f16[2,3]"}, {Type: "f16[]"}}},
-			{In: []graph.Feed{{Type: "i8[2,3]", Lo: -2, Hi: 2}, {Type: "i8[3]", Lo: -2, Hi: 2}}},
-			{In: []graph.Feed{given("i64[2]", "[9007199254740993, -1]"), given("i64[2]", "[9007199254740992, -1]")}},
-			{In: []graph.Feed{given("u64[2]", "[18446744073709551615, 1]"), given("u64[2]", "[18446744073709551614, 1]")}},
-		},
+		Sample: `
+			f64[2,3], [3]
+			f32[4,1], [2,1,3]
+			f32[6] [nan, 1, 0, inf, 2, nan], [6] [1, nan, -0, inf, 3, nan]
+			f16[2,3], []
+			i8[2,3] -2..2, [3] -2..2
+			i64[2] [9007199254740993, -1], [2] [9007199254740992, -1]
+			u64[2] [18446744073709551615, 1], [2] [18446744073709551614, 1]
+		`,
 	}
 	if types.Has(graph.Bool) {
-		op.Sample = append(op.Sample, graph.Sample{In: []graph.Feed{{Type: "bool[2,3]"}, {Type: "bool[3]"}}},
-			graph.Sample{In: []graph.Feed{given("string[2]", `["a", "b"]`), given("string[]", `["a"]`)}})
+		op.Sample += `
+			bool[2,3], [3]
+			string[2] ["a", "b"], [] ["a"]
+		`
 	}
 	return op
 }
@@ -112,6 +116,8 @@ var _ = graph.MustRegister(comparison("greater_equal",
 func GreaterEqual(a, b Operand) Value { return binary("greater_equal", a, b) }
 
 // logic is the part that the binary operations on truth values share.
+//
+//go:noinline
 func logic(name, doc string, f func(a, b bool) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
@@ -123,11 +129,11 @@ func logic(name, doc string, f func(a, b bool) bool) *graph.Op {
 		Ref:     arith{b: f}.ref,
 		Props:   graph.Props{Elementwise: true, Commutative: true},
 		InPlace: []int{0, 1},
-		Sample: []graph.Sample{
-			{In: []graph.Feed{given("bool[4]", "[true, true, false, false]"), given("bool[4]", "[true, false, true, false]")}},
-			{In: []graph.Feed{{Type: "bool[2,1,3]"}, {Type: "bool[5,1]"}}},
-			{In: []graph.Feed{{Type: "bool[]"}, {Type: "bool[3]"}}},
-		},
+		Sample: `
+			bool[4] [true, true, false, false], [4] [true, false, true, false]
+			bool[2,1,3], [5,1]
+			bool[], [3]
+		`,
 	}
 }
 
@@ -163,7 +169,10 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
-	Sample:  []graph.Sample{{In: []graph.Feed{{Type: "bool[2,3]"}}}, {In: []graph.Feed{{Type: "bool[]"}}}},
+	Sample: `
+		bool[2,3]
+		bool[]
+	`,
 })
 
 // Not returns whether x is false; numbers count as true unless they are zero.

@@ -158,45 +158,6 @@ func convolved(a graph.Attrs) []graph.Attr {
 	}
 }
 
-// convCase is a sample of the three ops.
-type convCase struct {
-	x, w, y                  []int
-	strides, pads, dilations []int
-	groups                   int
-	dtype                    string
-}
-
-var convCases = []convCase{
-	{[]int{2, 3, 7}, []int{4, 3, 2}, []int{2, 4, 6}, []int{1}, []int{0, 0}, []int{1}, 1, "f64"},
-	{[]int{1, 4, 9}, []int{6, 2, 3}, []int{1, 6, 4}, []int{2}, []int{1, 2}, []int{2}, 2, "f64"},
-	{[]int{2, 3, 5, 6}, []int{4, 3, 2, 3}, []int{2, 4, 4, 5}, []int{1, 1}, []int{0, 0, 0, 1}, []int{1, 1}, 1, "f64"},
-	{[]int{1, 2, 7, 5}, []int{4, 1, 3, 2}, []int{1, 4, 3, 4}, []int{2, 1}, []int{1, 0, 0, 1}, []int{1, 2}, 2, "f64"},
-	{[]int{1, 2, 3, 4, 5}, []int{3, 2, 2, 1, 3}, []int{1, 3, 2, 2, 3}, []int{1, 2, 1}, []int{0, 0, 0, 0, 0, 0}, []int{1, 1, 1}, 1, "f64"},
-	{[]int{2, 3, 11, 10}, []int{5, 3, 3, 3}, []int{2, 5, 11, 10}, []int{1, 1}, []int{1, 1, 1, 1}, []int{1, 1}, 1, "f32"},
-	{[]int{2, 3, 6}, []int{4, 3, 2}, []int{2, 4, 5}, []int{1}, []int{0, 0}, []int{1}, 1, "f16"},
-}
-
-// convSamples makes samples of an op from two of x, w and y and the size that it is given as an attribute.
-func convSamples(pick func(k convCase) (a, b, size []int)) []graph.Sample {
-	var s []graph.Sample
-	for _, k := range convCases {
-		a, b, size := pick(k)
-		feed := func(shape []int) graph.Feed {
-			return graph.Feed{Type: graph.TensorType{DType: graph.F64, Shape: graph.Ints(shape...)}.String()}
-		}
-		in := []graph.Feed{feed(a), feed(b)}
-		for i := range in {
-			in[i].Type = k.dtype + in[i].Type[len("f64"):]
-		}
-		attrs := graph.Attrs{attr("strides", k.strides), attr("pads", k.pads), attr("dilations", k.dilations), attr("groups", k.groups)}
-		if size != nil {
-			attrs = append(attrs, dims("size", size[2:]...))
-		}
-		s = append(s, graph.Sample{In: in, Attrs: attrs})
-	}
-	return s
-}
-
 var _ = graph.MustRegister(&graph.Op{
 	Name: "conv",
 	Doc: "The cross-correlation of x[N,C,...] with w[O,C/groups,...] over 1 to 3 spatial axes, of shape [N,O,...] (ONNX Conv, torch.conv1d, " +
@@ -230,8 +191,16 @@ var _ = graph.MustRegister(&graph.Op{
 	Tol: graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int {
 		return elements(graph.TensorType{Shape: in[1].Shape[1:]})
 	}},
-	FLOPs:  convolving(nthIn(1), nthOut(0)),
-	Sample: convSamples(func(k convCase) (a, b, size []int) { return k.x, k.w, nil }),
+	FLOPs: convolving(nthIn(1), nthOut(0)),
+	Sample: `
+		f64[2,3,7], [4,3,2] {strides=[1], pads=[0, 0], dilations=[1], groups=1}
+		f64[1,4,9], [6,2,3] {strides=[2], pads=[1, 2], dilations=[2], groups=2}
+		f64[2,3,5,6], [4,3,2,3] {strides=[1, 1], pads=[0, 0, 0, 1], dilations=[1, 1], groups=1}
+		f64[1,2,7,5], [4,1,3,2] {strides=[2, 1], pads=[1, 0, 0, 1], dilations=[1, 2], groups=2}
+		f64[1,2,3,4,5], [3,2,2,1,3] {strides=[1, 2, 1], pads=[0, 0, 0, 0, 0, 0], dilations=[1, 1, 1], groups=1}
+		f32[2,3,11,10], [5,3,3,3] {strides=[1, 1], pads=[1, 1, 1, 1], dilations=[1, 1], groups=1}
+		f16[2,3,6], [4,3,2] {strides=[1], pads=[0, 0], dilations=[1], groups=1}
+	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -268,8 +237,16 @@ var _ = graph.MustRegister(&graph.Op{
 		w := in[1].Shape
 		return elements(in[1]) / max(elements(graph.TensorType{Shape: w[1:2]})*a.Int("groups"), 1)
 	}},
-	FLOPs:  convolving(nthIn(1), nthIn(0)),
-	Sample: convSamples(func(k convCase) (a, b, size []int) { return k.y, k.w, k.x }),
+	FLOPs: convolving(nthIn(1), nthIn(0)),
+	Sample: `
+		f64[2,4,6], [4,3,2] {strides=[1], pads=[0, 0], dilations=[1], groups=1, size=[7]}
+		f64[1,6,4], [6,2,3] {strides=[2], pads=[1, 2], dilations=[2], groups=2, size=[9]}
+		f64[2,4,4,5], [4,3,2,3] {strides=[1, 1], pads=[0, 0, 0, 1], dilations=[1, 1], groups=1, size=[5, 6]}
+		f64[1,4,3,4], [4,1,3,2] {strides=[2, 1], pads=[1, 0, 0, 1], dilations=[1, 2], groups=2, size=[7, 5]}
+		f64[1,3,2,2,3], [3,2,2,1,3] {strides=[1, 2, 1], pads=[0, 0, 0, 0, 0, 0], dilations=[1, 1, 1], groups=1, size=[3, 4, 5]}
+		f32[2,5,11,10], [5,3,3,3] {strides=[1, 1], pads=[1, 1, 1, 1], dilations=[1, 1], groups=1, size=[11, 10]}
+		f16[2,4,5], [4,3,2] {strides=[1], pads=[0, 0], dilations=[1], groups=1, size=[6]}
+	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -306,8 +283,16 @@ var _ = graph.MustRegister(&graph.Op{
 		y := in[1].Shape
 		return elements(in[1]) / max(elements(graph.TensorType{Shape: y[1:2]}), 1)
 	}},
-	FLOPs:  convolving(nthOut(0), nthIn(1)),
-	Sample: convSamples(func(k convCase) (a, b, size []int) { return k.x, k.y, k.w }),
+	FLOPs: convolving(nthOut(0), nthIn(1)),
+	Sample: `
+		f64[2,3,7], [2,4,6] {strides=[1], pads=[0, 0], dilations=[1], groups=1, size=[2]}
+		f64[1,4,9], [1,6,4] {strides=[2], pads=[1, 2], dilations=[2], groups=2, size=[3]}
+		f64[2,3,5,6], [2,4,4,5] {strides=[1, 1], pads=[0, 0, 0, 1], dilations=[1, 1], groups=1, size=[2, 3]}
+		f64[1,2,7,5], [1,4,3,4] {strides=[2, 1], pads=[1, 0, 0, 1], dilations=[1, 2], groups=2, size=[3, 2]}
+		f64[1,2,3,4,5], [1,3,2,2,3] {strides=[1, 2, 1], pads=[0, 0, 0, 0, 0, 0], dilations=[1, 1, 1], groups=1, size=[2, 1, 3]}
+		f32[2,3,11,10], [2,5,11,10] {strides=[1, 1], pads=[1, 1, 1, 1], dilations=[1, 1], groups=1, size=[3, 3]}
+		f16[2,3,6], [2,4,5] {strides=[1], pads=[0, 0], dilations=[1], groups=1, size=[2]}
+	`,
 })
 
 func convInputGrad(a graph.Attrs, dy, w Value, x []graph.Dim) Value {

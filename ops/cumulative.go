@@ -58,17 +58,17 @@ func accumulate(c *graph.RefCtx, op arith, start func(y *value.Exact, i int)) {
 	})
 }
 
-func cumSamples() []graph.Sample {
-	var s []graph.Sample
-	for i, typ := range []string{"f64[2,3,4]", "f64[3,2]", "f64[5]", "f64[4,3]", "f32[2,3,4]", "i8[3,5]", "u8[3,2]", "f64[2,0]", "f16[4]"} {
-		axis := i%2 - 1
-		s = append(s, graph.Sample{
-			In:    []graph.Feed{{Type: typ}},
-			Attrs: graph.Attrs{attr("axis", axis), attr("exclusive", i%3 == 1), attr("reverse", i%4 >= 2)},
-		})
-	}
-	return s
-}
+const cumSamples = `
+	f64[2,3,4] {axis=-1, exclusive=false, reverse=false}
+	f64[3,2] {axis=0, exclusive=true, reverse=false}
+	f64[5] {axis=-1, exclusive=false, reverse=true}
+	f64[4,3] {axis=0, exclusive=false, reverse=true}
+	f32[2,3,4] {axis=-1, exclusive=true, reverse=false}
+	i8[3,5] {axis=0, exclusive=false, reverse=false}
+	u8[3,2] {axis=-1, exclusive=false, reverse=true}
+	f64[2,0] {axis=0, exclusive=true, reverse=true}
+	f16[4] {axis=-1, exclusive=false, reverse=false}
+`
 
 func cumulative(name string, x Value, axis int, opts []CumOption) Value {
 	return emit1(name, []Value{x}, attr("axis", normAxis(axis, x)),
@@ -94,7 +94,7 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Tol:    graph.Tol{Terms: laneTerms},
 	FLOPs:  perElement,
-	Sample: cumSamples(),
+	Sample: cumSamples,
 })
 
 // laneTerms is the size of the axis.
@@ -144,9 +144,10 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Tol:   graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"},
 	FLOPs: perElement,
-	Sample: append(cumSamples(),
-		graph.Sample{In: []graph.Feed{given("f64[2,4]", "[1.5, 0, -2, 3, 0, 0.5, 0, 2]")}, Attrs: graph.Attrs{attr("axis", 1)}},
-		graph.Sample{In: []graph.Feed{given("f64[4]", "[1.5, 0, -2, 3]")}, Attrs: graph.Attrs{attr("axis", 0), attr("exclusive", true), attr("reverse", true)}}),
+	Sample: cumSamples + `
+		f64[2,4] [1.5, 0, -2, 3, 0, 0.5, 0, 2] {axis=1}
+		f64[4] [1.5, 0, -2, 3] {axis=0, exclusive=true, reverse=true}
+	`,
 })
 
 // CumProd returns the products of the elements so far along axis, of x's shape and dtype.
@@ -209,16 +210,15 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Tol:   graph.Tol{ULP: 64, Why: "errors pass through the factors of all later steps"},
 	FLOPs: perOperand(0, 2, "2 for each element"),
-	Sample: func() []graph.Sample {
-		var s []graph.Sample
-		for i, typ := range []string{"f64[2,3,4]", "f64[3,2]", "f64[5]", "f64[4]", "f32[3,2]", "f64[2,0]", "f64[1,2]"} {
-			s = append(s, graph.Sample{
-				In:    []graph.Feed{{Type: typ}, {Type: typ}},
-				Attrs: graph.Attrs{attr("axis", i%2-1), attr("reverse", i%4 >= 2), attr("lag", i%3 == 1)},
-			})
-		}
-		return s
-	}(),
+	Sample: `
+		f64[2,3,4], [2,3,4] {axis=-1, reverse=false, lag=false}
+		f64[3,2], [3,2] {axis=0, reverse=false, lag=true}
+		f64[5], [5] {axis=-1, reverse=true, lag=false}
+		f64[4], [4] {axis=0, reverse=true, lag=false}
+		f32[3,2], [3,2] {axis=-1, reverse=false, lag=true}
+		f64[2,0], [2,0] {axis=0, reverse=false, lag=false}
+		f64[1,2], [1,2] {axis=-1, reverse=true, lag=false}
+	`,
 })
 
 // recurrence returns h[t] = a[t]*h[t-1] + b[t] along axis; with lag the factor is a[t-1].
@@ -253,13 +253,13 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[2,3,5]"}}, Attrs: graph.Attrs{attr("axis", 1), attr("by", 1)}},
-		{In: []graph.Feed{{Type: "f64[4,3]"}}, Attrs: graph.Attrs{attr("axis", -2), attr("by", -2)}},
-		{In: []graph.Feed{{Type: "i64[4,3]"}}, Attrs: graph.Attrs{attr("axis", 0), attr("by", 7)}},
-		{In: []graph.Feed{{Type: "bool[3]"}}, Attrs: graph.Attrs{attr("axis", 0), attr("by", -1)}},
-		{In: []graph.Feed{{Type: "f32[2,0]"}}, Attrs: graph.Attrs{attr("axis", 1), attr("by", 1)}},
-	},
+	Sample: `
+		f64[2,3,5] {axis=1, by=1}
+		f64[4,3] {axis=-2, by=-2}
+		i64[4,3] {axis=0, by=7}
+		bool[3] {axis=0, by=-1}
+		f32[2,0] {axis=1, by=1}
+	`,
 })
 
 // Shift returns x with its elements moved along axis by a number of places, toward the end if it is positive;

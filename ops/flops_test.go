@@ -56,16 +56,16 @@ func TestFLOPs(t *testing.T) {
 // TestFLOPsOfSamples counts every op on its own samples: a count needs no more than a node that has been accepted.
 func TestFLOPsOfSamples(t *testing.T) {
 	for _, op := range graph.Ops() {
-		for i, s := range op.Sample {
+		samples, err := graph.Samples(op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range samples {
 			m := graph.NewModule("sample")
 			f := m.Func("f")
 			var in []graph.Value
 			for j, feed := range s.In {
-				typ, err := graph.ParseType(feed.Type)
-				if err != nil {
-					t.Fatal(err)
-				}
-				in = append(in, f.InputOf(string(rune('a'+j)), typ))
+				in = append(in, f.InputOf(string(rune('a'+j)), feed.Type))
 			}
 			if s.Build != nil {
 				s.Build(f, in)

@@ -31,15 +31,13 @@ var _ = graph.MustRegister(&graph.Op{
 		copy(c.Out, c.Region(0, c.In))
 	},
 	NoGrad: "it is made after differentiation",
-	Sample: []graph.Sample{{
-		In: []graph.Feed{{Type: "f32[2,3]"}, {Type: "f32[3]"}},
-		Build: func(f *graph.Func, in []graph.Value) []graph.Value {
-			types := []graph.Type{in[0].Type(), in[1].Type()}
-			return fused(f.Region("fused", types, func(_ *graph.Func, p []graph.Value) []graph.Value {
-				y := ReLU(Add(p[0], p[1]))
-				return []graph.Value{y, ReduceSum(y, []int{0}, false)}
-			}), in)
-		},
+	Sample: "f32[2,3], [3]",
+	Build: []func(f *graph.Func, in []Value) []Value{func(f *graph.Func, in []Value) []Value {
+		types := []graph.Type{in[0].Type(), in[1].Type()}
+		return fused(f.Region("fused", types, func(_ *graph.Func, p []Value) []Value {
+			y := ReLU(Add(p[0], p[1]))
+			return []Value{y, ReduceSum(y, []int{0}, false)}
+		}), in)
 	}},
 })
 

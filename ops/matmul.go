@@ -95,28 +95,23 @@ var _ = graph.MustRegister(&graph.Op{
 		n, _ := k.Int()
 		return int(n)
 	}},
-	Sample: func() []graph.Sample {
-		s := func(a, b string, ta, tb bool) graph.Sample {
-			return graph.Sample{In: []graph.Feed{{Type: a}, {Type: b}}, Attrs: graph.Attrs{attr("transpose_a", ta), attr("transpose_b", tb)}}
-		}
-		return []graph.Sample{
-			s("f64[2,3]", "f64[3,4]", false, false),
-			s("f64[3,2]", "f64[3,4]", true, false),
-			s("f64[2,3]", "f64[4,3]", false, true),
-			s("f64[3,2]", "f64[4,3]", true, true),
-			s("f64[5,2,3]", "f64[3,4]", false, false),
-			s("f64[5,3,2]", "f64[4,3]", true, true),
-			s("f64[2,3]", "f64[5,3,4]", false, false),
-			s("f64[5,1,2,3]", "f64[4,6,3]", false, true),
-			s("f64[2,0]", "f64[0,3]", false, false),
-			s("f32[7,17]", "f32[17,5]", false, false),
-			s("f32[17,7]", "f32[5,17]", true, true),
-			s("f16[2,3]", "f16[3,4]", false, false),
-			{In: []graph.Feed{{Type: "i8[2,3]", Lo: -100, Hi: 100}, {Type: "i8[3,4]", Lo: -100, Hi: 100}}},
-			{In: []graph.Feed{{Type: "u8[2,3]", Lo: 0, Hi: 255}, {Type: "u8[3,4]", Lo: 0, Hi: 255}}},
-			{In: []graph.Feed{{Type: "i64[1,2]", Values: "[9007199254740993, 1]"}, {Type: "i64[2,1]", Values: "[3, -2]"}}},
-		}
-	}(),
+	Sample: `
+		f64[2,3], [3,4] {transpose_a=false, transpose_b=false}
+		f64[3,2], [3,4] {transpose_a=true, transpose_b=false}
+		f64[2,3], [4,3] {transpose_a=false, transpose_b=true}
+		f64[3,2], [4,3] {transpose_a=true, transpose_b=true}
+		f64[5,2,3], [3,4] {transpose_a=false, transpose_b=false}
+		f64[5,3,2], [4,3] {transpose_a=true, transpose_b=true}
+		f64[2,3], [5,3,4] {transpose_a=false, transpose_b=false}
+		f64[5,1,2,3], [4,6,3] {transpose_a=false, transpose_b=true}
+		f64[2,0], [0,3] {transpose_a=false, transpose_b=false}
+		f32[7,17], [17,5] {transpose_a=false, transpose_b=false}
+		f32[17,7], [5,17] {transpose_a=true, transpose_b=true}
+		f16[2,3], [3,4] {transpose_a=false, transpose_b=false}
+		i8[2,3] -100..100, [3,4] -100..100
+		u8[2,3] 0..255, [3,4] 0..255
+		i64[1,2] [9007199254740993, 1], [2,1] [3, -2]
+	`,
 })
 
 // matrixDims returns the last two dims of a shape, exchanged if transposed.

@@ -40,11 +40,11 @@ var _ = graph.MustRegister(&graph.Op{
 		y.Shape = []int{count, len(x.Shape)}
 		c.Out[0] = y
 	},
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[2,3]", Values: "[0, 1.5, -0, nan, 0, 2]"}}, Attrs: graph.Attrs{{Name: "id", Value: int64(0)}}},
-		{In: []graph.Feed{{Type: "bool[4]"}}, Attrs: graph.Attrs{{Name: "id", Value: int64(7)}}},
-		{In: []graph.Feed{{Type: "i8[2,3,5]", Lo: -1, Hi: 1}}, Attrs: graph.Attrs{{Name: "id", Value: int64(1)}}},
-	},
+	Sample: `
+		f64[2,3] [0, 1.5, -0, nan, 0, 2] {id=0}
+		bool[4] {id=7}
+		i8[2,3,5] -1..1 {id=1}
+	`,
 })
 
 func zeroAt(x *value.Exact, i int) bool {

@@ -45,12 +45,12 @@ var _ = graph.MustRegister(&graph.Op{
 		return []Value{dx}
 	},
 	Tol: composed,
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[3,5]"}}, Attrs: graph.Attrs{attr("axes", []int{1})}},
-		{In: []graph.Feed{{Type: "f64[2,3,5]"}}, Attrs: graph.Attrs{attr("axes", []int{0, -1}), attr("eps", 0.1)}},
-		{In: []graph.Feed{{Type: "f64[2,3,4]"}}, Attrs: graph.Attrs{attr("axes", []int{0, 1, 2})}},
-		{In: []graph.Feed{{Type: "f32[4,7]"}}, Attrs: graph.Attrs{attr("axes", []int{-1})}},
-	},
+	Sample: `
+		f64[3,5] {axes=[1]}
+		f64[2,3,5] {axes=[0, -1], eps=0.1}
+		f64[2,3,4] {axes=[0, 1, 2]}
+		f32[4,7] {axes=[-1]}
+	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -88,20 +88,13 @@ var _ = graph.MustRegister(&graph.Op{
 		return []Value{Mul(Sub(Sub(dy, ReduceMean(dy, axes, true)), along), Rsqrt(Add(variance, b.Float("eps"))))}
 	},
 	Tol: graph.Tol{ULP: 1024, Why: "what is left of dy when two parts are taken out has lost its leading bits"},
-	Sample: []graph.Sample{
-		standardizeGradSample("[3,5]", "[3,1]", 1),
-		standardizeGradSample("[2,3,5]", "[1,3,1]", 0, -1),
-		standardizeGradSample("[2,3,4]", "[1,1,1]", 0, 1, 2),
-		standardizeGradSample("[5,3]", "[1,3]", 0),
-	},
+	Sample: `
+		f64[3,5], [3,5], [3,1] 0.5..2 {axes=[1]}
+		f64[2,3,5], [2,3,5], [1,3,1] 0.5..2 {axes=[0, -1]}
+		f64[2,3,4], [2,3,4], [1,1,1] 0.5..2 {axes=[0, 1, 2]}
+		f64[5,3], [5,3], [1,3] 0.5..2 {axes=[0]}
+	`,
 })
-
-func standardizeGradSample(shape, stat string, axes ...int) graph.Sample {
-	return graph.Sample{
-		In:    []graph.Feed{{Type: "f64" + shape}, {Type: "f64" + shape}, {Type: "f64" + stat, Lo: 0.5, Hi: 2}},
-		Attrs: graph.Attrs{attr("axes", axes)},
-	}
-}
 
 // Standardize returns (x-mean)/sqrt(variance+eps) and the mean and the biased variance of x over axes, which both keep
 // those axes with size 1.
@@ -159,13 +152,13 @@ var _ = graph.MustRegister(&graph.Op{
 		return []Value{y}
 	},
 	Tol: composed,
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[3,5]"}, {Type: "f64[5]"}, {Type: "f64[5]"}}},
-		{In: []graph.Feed{{Type: "f64[2,3,4]"}, {Type: "f64[3,4]"}, {Type: "f64[3,4]"}}, Attrs: graph.Attrs{attr("axes", 2), attr("eps", 0.01)}},
-		{In: []graph.Feed{{Type: "f64[2,3]"}, {Type: "f64[3]"}}},
-		{In: []graph.Feed{{Type: "f64[2,5]"}}},
-		{In: []graph.Feed{{Type: "f32[4,33]"}, {Type: "f32[33]"}, {Type: "f32[33]"}}},
-	},
+	Sample: `
+		f64[3,5], [5], [5]
+		f64[2,3,4], [3,4], [3,4] {axes=2, eps=0.01}
+		f64[2,3], [3]
+		f64[2,5]
+		f32[4,33], [33], [33]
+	`,
 })
 
 // lastAxes returns the last k axes of a rank.

@@ -95,6 +95,7 @@ func operands(op string, args ...Operand) (in []Value, ok bool) {
 	return in, true
 }
 
+//go:noinline
 func tensors(ts ...graph.TensorType) []graph.Type {
 	out := make([]graph.Type, len(ts))
 	for i, t := range ts {

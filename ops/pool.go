@@ -144,29 +144,6 @@ func (p PoolParams) attrs(n int) []graph.Attr {
 	}
 }
 
-// poolCase is a sample of pooling ops.
-type poolCase struct {
-	x, y                             string // shapes
-	kernel, strides, pads, dilations []int
-	ceil                             bool
-}
-
-var poolCases = []poolCase{
-	{"[2,3,7]", "[2,3,3]", []int{3}, []int{2}, []int{0, 0}, []int{1}, false},
-	{"[1,2,8]", "[1,2,5]", []int{3}, []int{2}, []int{1, 1}, []int{1}, true},
-	{"[2,3,5,4]", "[2,3,2,3]", []int{3, 2}, []int{2, 1}, []int{0, 0, 0, 0}, []int{1, 1}, false},
-	{"[1,2,6,5]", "[1,2,4,3]", []int{3, 3}, []int{2, 2}, []int{1, 1, 1, 0}, []int{1, 1}, true},
-	{"[1,2,4,3,6]", "[1,2,2,2,3]", []int{2, 2, 2}, []int{2, 1, 2}, []int{0, 0, 0, 0, 0, 0}, []int{1, 1, 1}, false},
-}
-
-func (k poolCase) attrs(dilated bool) graph.Attrs {
-	a := graph.Attrs{attr("kernel", k.kernel), attr("strides", k.strides), attr("pads", k.pads), attr("ceil_mode", k.ceil)}
-	if dilated {
-		a = append(a, attr("dilations", k.dilations))
-	}
-	return a
-}
-
 var _ = graph.MustRegister(&graph.Op{
 	Name: "max_pool",
 	Doc: "The maximum of each window of x[N,C,...], over 1 to 3 spatial axes, and its flat position in the plane of its channel as i64, " +
@@ -204,23 +181,16 @@ var _ = graph.MustRegister(&graph.Op{
 		})
 	},
 	FLOPs: pooling(nthOut(0)),
-	Sample: func() []graph.Sample {
-		s := []graph.Sample{
-			{In: []graph.Feed{{Type: "f64[1,3,9]", Spread: true}}, Attrs: poolCase{kernel: []int{3}, strides: []int{1}, pads: []int{1, 2}, dilations: []int{2}}.attrs(true)},
-			{
-				In:     []graph.Feed{{Type: "f32[1,1,7]", Values: "[1, 1, nan, -inf, -inf, -0, 0]"}},
-				Attrs:  poolCase{kernel: []int{2}, strides: []int{1}, pads: []int{0, 0}, dilations: []int{1}}.attrs(true),
-				NoGrad: "ties and NaN",
-			},
-		}
-		for _, k := range poolCases {
-			s = append(s, graph.Sample{In: []graph.Feed{{Type: "f64" + k.x, Spread: true}}, Attrs: k.attrs(true)})
-		}
-		for _, dt := range []string{"f32", "i64", "u8", "f16"} {
-			s = append(s, graph.Sample{In: []graph.Feed{{Type: dt + poolCases[3].x}}, Attrs: poolCases[3].attrs(true)})
-		}
-		return s
-	}(),
+	Sample: `
+		f64[1,3,9] spread {kernel=[3], strides=[1], pads=[1, 2], ceil_mode=false, dilations=[2]}
+		f32[1,1,7] [1, 1, nan, -inf, -inf, -0, 0] {kernel=[2], strides=[1], pads=[0, 0], ceil_mode=false, dilations=[1]} nograd "ties and NaN"
+		f64[2,3,7] spread {kernel=[3], strides=[2], pads=[0, 0], ceil_mode=false, dilations=[1]}
+		f64[1,2,8] spread {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true, dilations=[1]}
+		f64[2,3,5,4] spread {kernel=[3, 2], strides=[2, 1], pads=[0, 0, 0, 0], ceil_mode=false, dilations=[1, 1]}
+		f64[1,2,6,5] spread {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, dilations=[1, 1]}
+		f64[1,2,4,3,6] spread {kernel=[2, 2, 2], strides=[2, 1, 2], pads=[0, 0, 0, 0, 0, 0], ceil_mode=false, dilations=[1, 1, 1]}
+		f32|i64|u8|f16[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, dilations=[1, 1]}
+	`,
 })
 
 // MaxPool returns the maximum of each window of x[N,C,...], over 1 to 3 spatial axes, and its flat position in the plane of
@@ -256,13 +226,13 @@ var _ = graph.MustRegister(&graph.Op{
 		return 1 + elements(graph.TensorType{Shape: in[0].Shape[2:]})
 	}},
 	FLOPs: perOperand(0, 1, "one for each element of dy"),
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[2,1,3]"}, {Type: "i64[2,1,3]", Values: "[4, 0, 2, 1, 1, 1]"}}, Attrs: graph.Attrs{dims("size", 5)}},
-		{In: []graph.Feed{{Type: "f64[1,2,3,4]"}, {Type: "i64[1,2,3,4]", Hi: 29}}, Attrs: graph.Attrs{dims("size", 6, 5)}},
-		{In: []graph.Feed{{Type: "f32[1,2,1,3,4]"}, {Type: "i64[1,2,1,3,4]", Hi: 59}}, Attrs: graph.Attrs{dims("size", 2, 6, 5)}},
-		{In: []graph.Feed{{Type: "i8[1,2,3,4]"}, {Type: "i64[1,2,3,4]", Hi: 29}}, Attrs: graph.Attrs{dims("size", 6, 5)}},
-		{In: []graph.Feed{{Type: "f32[1,2,3,1]"}, {Type: "i64[1,2,3,1]", Lo: -30, Hi: 29}}, Attrs: graph.Attrs{dims("size", 6, 5)}},
-	},
+	Sample: `
+		f64[2,1,3], i64[2,1,3] [4, 0, 2, 1, 1, 1] {size=[5]}
+		f64[1,2,3,4], i64[1,2,3,4] 0..29 {size=[6, 5]}
+		f32[1,2,1,3,4], i64[1,2,1,3,4] 0..59 {size=[2, 6, 5]}
+		i8[1,2,3,4], i64[1,2,3,4] 0..29 {size=[6, 5]}
+		f32[1,2,3,1], i64[1,2,3,1] -30..29 {size=[6, 5]}
+	`,
 })
 
 func maxPoolGrad(dy, indices Value, size []graph.Dim) Value {
@@ -326,29 +296,6 @@ func spreadMean(x, y *value.Exact, each func(visit func(i int, cells []int, n fl
 // windowTerms bounds the number of terms of an average, and of its adjoint, by the size of a window.
 func windowTerms(_ []graph.TensorType, a graph.Attrs) int { return product(a.Ints("kernel")) + 1 }
 
-func avgSamples(shape func(k poolCase) string, sized bool) []graph.Sample {
-	var s []graph.Sample
-	add := func(dt string, k poolCase, more ...graph.Attr) {
-		if sized {
-			t, err := graph.ParseType("f64" + k.x)
-			if err != nil {
-				panic(err)
-			}
-			more = append(more, attr("size", t.(graph.TensorType).Shape[2:]))
-		}
-		s = append(s, graph.Sample{In: []graph.Feed{{Type: dt + shape(k)}}, Attrs: append(k.attrs(false), more...)})
-	}
-	for _, k := range poolCases {
-		add("f64", k)
-	}
-	add("f64", poolCases[1], attr("count_include_pad", false))
-	add("f64", poolCases[3], attr("count_include_pad", false))
-	add("f64", poolCases[3], attr("divisor", 3))
-	add("f32", poolCases[3])
-	add("f16", poolCases[3])
-	return s
-}
-
 var _ = graph.MustRegister(&graph.Op{
 	Name: "avg_pool",
 	Doc: "The mean of each window of x[N,C,...], over 1 to 3 spatial axes; padding is zero (ONNX AveragePool, torch.nn.AvgPool1d, 2d, 3d). It " +
@@ -366,9 +313,19 @@ var _ = graph.MustRegister(&graph.Op{
 		x, y := c.In[0], c.Out[0]
 		meanInto(y, x, func(visit func(int, []int, float64)) { eachMean(c.Attrs, x.Shape[2:], y.Shape[2:], visit) })
 	},
-	Tol:    graph.Tol{Terms: windowTerms},
-	FLOPs:  pooling(nthOut(0)),
-	Sample: avgSamples(func(k poolCase) string { return k.x }, false),
+	Tol:   graph.Tol{Terms: windowTerms},
+	FLOPs: pooling(nthOut(0)),
+	Sample: `
+		f64[2,3,7] {kernel=[3], strides=[2], pads=[0, 0], ceil_mode=false}
+		f64[1,2,8] {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true}
+		f64[2,3,5,4] {kernel=[3, 2], strides=[2, 1], pads=[0, 0, 0, 0], ceil_mode=false}
+		f64[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true}
+		f64[1,2,4,3,6] {kernel=[2, 2, 2], strides=[2, 1, 2], pads=[0, 0, 0, 0, 0, 0], ceil_mode=false}
+		f64[1,2,8] {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true, count_include_pad=false}
+		f64[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, count_include_pad=false}
+		f64[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, divisor=3}
+		f32|f16[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true}
+	`,
 })
 
 // averaged picks the attributes of avg_pool.
@@ -399,9 +356,19 @@ var _ = graph.MustRegister(&graph.Op{
 		x, y := c.Out[0], c.In[0]
 		spreadMean(x, y, func(visit func(int, []int, float64)) { eachMean(c.Attrs, x.Shape[2:], y.Shape[2:], visit) })
 	},
-	Tol:    graph.Tol{Terms: windowTerms},
-	FLOPs:  pooling(nthIn(0)),
-	Sample: avgSamples(func(k poolCase) string { return k.y }, true),
+	Tol:   graph.Tol{Terms: windowTerms},
+	FLOPs: pooling(nthIn(0)),
+	Sample: `
+		f64[2,3,3] {kernel=[3], strides=[2], pads=[0, 0], ceil_mode=false, size=[7]}
+		f64[1,2,5] {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true, size=[8]}
+		f64[2,3,2,3] {kernel=[3, 2], strides=[2, 1], pads=[0, 0, 0, 0], ceil_mode=false, size=[5, 4]}
+		f64[1,2,4,3] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, size=[6, 5]}
+		f64[1,2,2,2,3] {kernel=[2, 2, 2], strides=[2, 1, 2], pads=[0, 0, 0, 0, 0, 0], ceil_mode=false, size=[4, 3, 6]}
+		f64[1,2,5] {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true, count_include_pad=false, size=[8]}
+		f64[1,2,4,3] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, count_include_pad=false, size=[6, 5]}
+		f64[1,2,4,3] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, divisor=3, size=[6, 5]}
+		f32|f16[1,2,4,3] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, size=[6, 5]}
+	`,
 })
 
 // unpooled returns the type [N,C,size...] for dy[N,C,...].
@@ -483,13 +450,13 @@ var _ = graph.MustRegister(&graph.Op{
 	Sample: adaptiveSamples,
 })
 
-var adaptiveSamples = []graph.Sample{
-	{In: []graph.Feed{{Type: "f64[2,3,7]"}}, Attrs: graph.Attrs{dims("size", 4)}},
-	{In: []graph.Feed{{Type: "f64[1,2,5,8]"}}, Attrs: graph.Attrs{dims("size", 3, 4)}},
-	{In: []graph.Feed{{Type: "f64[1,2,3,2]"}}, Attrs: graph.Attrs{dims("size", 5, 2)}},
-	{In: []graph.Feed{{Type: "f32[1,2,3,4,5]"}}, Attrs: graph.Attrs{dims("size", 1, 2, 3)}},
-	{In: []graph.Feed{{Type: "f16[1,2,7]"}}, Attrs: graph.Attrs{dims("size", 3)}},
-}
+const adaptiveSamples = `
+	f64[2,3,7] {size=[4]}
+	f64[1,2,5,8] {size=[3, 4]}
+	f64[1,2,3,2] {size=[5, 2]}
+	f32[1,2,3,4,5] {size=[1, 2, 3]}
+	f16[1,2,7] {size=[3]}
+`
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "adaptive_avg_pool_grad",

@@ -59,18 +59,6 @@ func inferDraw(c *graph.InferCtx) []graph.Type {
 	return tensors(graph.TensorType{DType: c.DType("dtype"), Shape: c.Dims("shape")})
 }
 
-// drawSamples draws some shapes and dtypes.
-func drawSamples(a, b string) []graph.Sample {
-	var s []graph.Sample
-	for i, dt := range []graph.DType{graph.F32, graph.F64, graph.F16, graph.BF16} {
-		s = append(s, graph.Sample{
-			In:    []graph.Feed{given("u64[2]", "[81985529216486895, 4294967303]")},
-			Attrs: graph.Attrs{attr("shape", graph.Ints([][]int{{2, 3, 5}, {7}, {}, {0, 2}}[i]...)), attr("dtype", dt), attr("stream", 7*i), attr(a, -1.5), attr(b, 2.0)},
-		})
-	}
-	return s
-}
-
 const drawNoGrad = "the draws do not depend on anything that has a gradient"
 
 var _ = graph.MustRegister(&graph.Op{
@@ -103,8 +91,13 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		}
 	},
-	Props:  graph.Props{Random: true},
-	Sample: drawSamples("low", "high"),
+	Props: graph.Props{Random: true},
+	Sample: `
+		u64[2] [81985529216486895, 4294967303] {shape=[2, 3, 5], dtype=f32, stream=0, low=-1.5, high=2}
+		u64[2] [81985529216486895, 4294967303] {shape=[7], dtype=f64, stream=7, low=-1.5, high=2}
+		u64[2] [81985529216486895, 4294967303] {shape=[], dtype=f16, stream=14, low=-1.5, high=2}
+		u64[2] [81985529216486895, 4294967303] {shape=[0, 2], dtype=bf16, stream=21, low=-1.5, high=2}
+	`,
 })
 
 // RandomUniform returns uniform random numbers in [low, high) of a float dtype; dims are ints, symbol names or Dims.
@@ -138,9 +131,14 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		}
 	},
-	Props:  graph.Props{Random: true},
-	Tol:    graph.Tol{ULP: 4},
-	Sample: drawSamples("mean", "std"),
+	Props: graph.Props{Random: true},
+	Tol:   graph.Tol{ULP: 4},
+	Sample: `
+		u64[2] [81985529216486895, 4294967303] {shape=[2, 3, 5], dtype=f32, stream=0, mean=-1.5, std=2}
+		u64[2] [81985529216486895, 4294967303] {shape=[7], dtype=f64, stream=7, mean=-1.5, std=2}
+		u64[2] [81985529216486895, 4294967303] {shape=[], dtype=f16, stream=14, mean=-1.5, std=2}
+		u64[2] [81985529216486895, 4294967303] {shape=[0, 2], dtype=bf16, stream=21, mean=-1.5, std=2}
+	`,
 })
 
 // RandomNormal returns normal random numbers of a float dtype; dims are ints, symbol names or Dims. Each call of the
@@ -239,22 +237,15 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Random: true},
 	InPlace: []int{0},
 	Tol:     graph.Tol{ULP: 1},
-	Sample: []graph.Sample{
-		dropoutSample("f64[2,3,5]", 0.5),
-		dropoutSample("f64[2,3,4]", 0.3, -1, 1),
-		dropoutSample("f64[2,3]", 0),
-		dropoutSample("f64[2,3]", 1),
-		dropoutSample("f32[7,5]", 0.25),
-		dropoutSample("f16[5]", 0.5),
-	},
+	Sample: `
+		f64[2,3,5], u64[2] [12345678901234567, 3] {p=0.5, shared=[], stream=5}
+		f64[2,3,4], u64[2] [12345678901234567, 3] {p=0.3, shared=[-1, 1], stream=5}
+		f64[2,3], u64[2] [12345678901234567, 3] {p=0, shared=[], stream=5}
+		f64[2,3], u64[2] [12345678901234567, 3] {p=1, shared=[], stream=5}
+		f32[7,5], u64[2] [12345678901234567, 3] {p=0.25, shared=[], stream=5}
+		f16[5], u64[2] [12345678901234567, 3] {p=0.5, shared=[], stream=5}
+	`,
 })
-
-func dropoutSample(typ string, p float64, shared ...int) graph.Sample {
-	return graph.Sample{
-		In:    []graph.Feed{{Type: typ}, given("u64[2]", "[12345678901234567, 3]")},
-		Attrs: graph.Attrs{attr("p", p), attr("shared", append([]int{}, shared...)), attr("stream", 5)},
-	}
-}
 
 // Dropout zeroes each element of x with probability p and scales the others by 1/(1-p). It is for training: the
 // evaluation of a model leaves it out. Axes that are given share their draws: all axes from the third on make it

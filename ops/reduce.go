@@ -61,10 +61,11 @@ func inferReduce(c *graph.InferCtx) []graph.Type {
 	return tensors(graph.TensorType{DType: x.DType, Shape: reducedShape(x.Shape, axes, c.Bool("keepdims"))})
 }
 
-// reduction is the part that the reductions over any axes share: all but the meaning and the gradient. Its samples cover
-// every choice of axes in f64, whose elements feed describes, and one in each of the other dtypes.
-func reduction(name, doc string, types graph.DTypeSet, feed graph.Feed, dtypes ...string) *graph.Op {
-	op := &graph.Op{
+// reduction is the part that the reductions over any axes share: all but the meaning and the gradient.
+//
+//go:noinline
+func reduction(name, doc string, types graph.DTypeSet, sample string) *graph.Op {
+	return &graph.Op{
 		Name:    name,
 		Doc:     doc,
 		Args:    []graph.Arg{{Name: "x", Types: types, Doc: "the tensor"}},
@@ -72,29 +73,31 @@ func reduction(name, doc string, types graph.DTypeSet, feed graph.Feed, dtypes .
 		Results: out,
 		Infer:   inferReduce,
 		FLOPs:   perElement,
+		Sample:  sample,
 	}
-	add := func(typ string, keep bool, axes ...int) {
-		f := feed
-		f.Type = typ
-		if typ[0] != 'f' {
-			f = graph.Feed{Type: typ}
-		}
-		op.Sample = append(op.Sample, graph.Sample{In: []graph.Feed{f}, Attrs: graph.Attrs{attr("axes", append([]int{}, axes...)), attr("keepdims", keep)}})
-	}
-	if types.Has(graph.F64) {
-		add("f64[2,3,5]", false, 1)
-		add("f64[2,3,4]", true, 0, 2)
-		add("f64[3,2]", false, -1)
-		add("f64[2,3]", false, 0, 1)
-		add("f64[3]", false)
-		add("f64[]", false)
-		add("f64[2,0,3]", false, 1)
-	}
-	for _, dt := range dtypes {
-		add(dt+"[2,3,5]", false, 2, 0)
-	}
-	return op
 }
+
+// floatAxes covers every choice of axes in f64, and apartAxes with elements apart from each other; what follows is that of the
+// other dtypes.
+const floatAxes = `
+	f64[2,3,5] {axes=[1], keepdims=false}
+	f64[2,3,4] {axes=[0, 2], keepdims=true}
+	f64[3,2] {axes=[-1], keepdims=false}
+	f64[2,3] {axes=[0, 1], keepdims=false}
+	f64[3] {axes=[], keepdims=false}
+	f64[] {axes=[], keepdims=false}
+	f64[2,0,3] {axes=[1], keepdims=false}
+`
+
+const apartAxes = `
+	f64[2,3,5] spread {axes=[1], keepdims=false}
+	f64[2,3,4] spread {axes=[0, 2], keepdims=true}
+	f64[3,2] spread {axes=[-1], keepdims=false}
+	f64[2,3] spread {axes=[0, 1], keepdims=false}
+	f64[3] spread {axes=[], keepdims=false}
+	f64[] spread {axes=[], keepdims=false}
+	f64[2,0,3] spread {axes=[1], keepdims=false}
+`
 
 var reduceAttrs = []graph.AttrSpec{
 	{Name: "axes", Kind: graph.IntsAttr, Doc: "the axes to reduce; negative ones count from the end, and none means that x " +
@@ -210,7 +213,7 @@ func count(x Value, axes []int) Operand {
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_sum", "The sum over axes (ONNX ReduceSum, torch.sum). Integers wrap; the "+
-		"dtype stays.", graph.Numeric, graph.Feed{}, "f32", "i8", "u8", "i64", "f16")
+		"dtype stays.", graph.Numeric, floatAxes+"f32|i8|u8|i64|f16[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.Grad = func(g *graph.GradCtx) []Value { return []Value{spread(g, g.Dy(0))} }
 	op.Ref = func(c *graph.RefCtx) {
 		fold(c, arith{
@@ -248,7 +251,7 @@ func intsTo64(x Value) Value {
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_mean", "The mean over axes (ONNX ReduceMean, torch.mean); NaN over "+
-		"no elements.", graph.Floats, graph.Feed{}, "f32", "f16")
+		"no elements.", graph.Floats, floatAxes+"f32|f16[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.Grad = func(g *graph.GradCtx) []Value {
 		x := g.In[0]
 		return []Value{spread(g, Div(g.Dy(0), count(x, reducedAxes(g.Attrs, x.Rank()))))}
@@ -307,18 +310,20 @@ func highest(y *value.Exact, i int) {
 	}
 }
 
-// tiedSamples are extrema at ties, with NaN and over negative zeros.
-var tiedSamples = []graph.Sample{
-	{In: []graph.Feed{given("f64[2,3]", "[1, 1, 1, -2, 3, 3]")}, Attrs: graph.Attrs{attr("axes", []int{1})}, NoGrad: "ties"},
-	{In: []graph.Feed{given("f32[3,2]", "[1, nan, -0, 0, -inf, inf]")}, Attrs: graph.Attrs{attr("axes", []int{1})}, NoGrad: "NaN and ties"},
-	{In: []graph.Feed{{Type: "i8[2,0]"}}, Attrs: graph.Attrs{attr("axes", []int{1})}},
-	{In: []graph.Feed{given("u64[2]", "[18446744073709551615, 1]")}, Attrs: graph.Attrs{attr("axes", []int{0})}},
-}
+// extremeSamples are those of any reduction, and extrema at ties, with NaN and over negative zeros.
+const extremeSamples = apartAxes + `
+	f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}
+	i8|u8|i64[2,3,5] {axes=[2, 0], keepdims=false}
+	f64[2,3] [1, 1, 1, -2, 3, 3] {axes=[1]} nograd "ties"
+	f32[3,2] [1, nan, -0, 0, -inf, inf] {axes=[1]} nograd "NaN and ties"
+	i8[2,0] {axes=[1]}
+	u64[2] [18446744073709551615, 1] {axes=[0]}
+`
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_max", "The maximum over axes (ONNX ReduceMax, torch.amax). NaN wins, +0 is above -0; over no "+
 		"elements it is -inf, for integers "+
-		"the least value. The gradient is shared evenly among ties.", graph.Numeric, graph.Feed{Spread: true}, "f32", "i8", "u8", "i64", "f16")
+		"the least value. The gradient is shared evenly among ties.", graph.Numeric, extremeSamples)
 	op.Grad = sharedEvenly
 	op.Ref = func(c *graph.RefCtx) {
 		fold(c, arith{
@@ -327,7 +332,6 @@ var _ = graph.MustRegister(func() *graph.Op {
 			u: func(a, x uint64) uint64 { return max(a, x) },
 		}, lowest)
 	}
-	op.Sample = append(op.Sample, tiedSamples...)
 	return op
 }())
 
@@ -340,7 +344,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_min", "The minimum over axes (ONNX ReduceMin, torch.amin). NaN wins, -0 is below +0; over no "+
 		"elements it is inf, for integers "+
 		"the greatest value. The gradient is shared evenly "+
-		"among ties.", graph.Numeric, graph.Feed{Spread: true}, "f32", "i8", "u8", "i64", "f16")
+		"among ties.", graph.Numeric, extremeSamples)
 	op.Grad = sharedEvenly
 	op.Ref = func(c *graph.RefCtx) {
 		fold(c, arith{
@@ -349,7 +353,6 @@ var _ = graph.MustRegister(func() *graph.Op {
 			u: func(a, x uint64) uint64 { return min(a, x) },
 		}, highest)
 	}
-	op.Sample = append(op.Sample, tiedSamples...)
 	return op
 }())
 
@@ -361,7 +364,11 @@ func ReduceMin(x Value, axes []int, keepDims bool) Value {
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_prod", "The product over axes (ONNX ReduceProd, torch.prod), 1 over no elements. Integers wrap. "+
 		"The gradient is right where elements "+
-		"are zero, too.", graph.Numeric, graph.Feed{}, "f32", "i8", "u8", "i64", "f16")
+		"are zero, too.", graph.Numeric, floatAxes+`
+		f32|i8|u8|i64|f16[2,3,5] {axes=[2, 0], keepdims=false}
+		f64[2,3] [1.5, 0, -2, 0.5, 3, 2] {axes=[1]}
+		f64[2,3] [0, 0, 2, 1.5, 0, 0] {axes=[1]}
+	`)
 	op.Grad = func(g *graph.GradCtx) []Value {
 		// The product of the others is that of those before times that of those after, along one axis
 		// into which the reduced ones are folded.
@@ -403,9 +410,6 @@ var _ = graph.MustRegister(func() *graph.Op {
 		}, startAt(1))
 	}
 	op.Tol = graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"}
-	for _, v := range []string{"[1.5, 0, -2, 0.5, 3, 2]", "[0, 0, 2, 1.5, 0, 0]"} {
-		op.Sample = append(op.Sample, graph.Sample{In: []graph.Feed{given("f64[2,3]", v)}, Attrs: graph.Attrs{attr("axes", []int{1})}})
-	}
 	return op
 }())
 
@@ -419,7 +423,7 @@ func Prod(x Value, axes ...int) Value { return ReduceProd(intsTo64(x), axesOrAll
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_any", "Whether any element along axes is true (torch.any); false over "+
-		"no elements.", graph.Bools, graph.Feed{}, "bool")
+		"no elements.", graph.Bools, "bool[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.NoGrad = "a truth value has no derivative"
 	op.Ref = func(c *graph.RefCtx) { fold(c, arith{b: func(a, x bool) bool { return a || x }}, startAt(0)) }
 	return op
@@ -432,7 +436,7 @@ func ReduceAny(x Value, axes []int, keepDims bool) Value {
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_all", "Whether all elements along axes are true (torch.all); true over "+
-		"no elements.", graph.Bools, graph.Feed{}, "bool")
+		"no elements.", graph.Bools, "bool[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.NoGrad = "a truth value has no derivative"
 	op.Ref = func(c *graph.RefCtx) { fold(c, arith{b: func(a, x bool) bool { return a && x }}, startAt(1)) }
 	return op
@@ -444,10 +448,9 @@ func ReduceAll(x Value, axes []int, keepDims bool) Value {
 }
 
 // arg is the part that argmax and argmin share; wins says whether x replaces the best so far.
+//
+//go:noinline
 func arg(name, doc string, wins func(order int) bool) *graph.Op {
-	feed := func(typ, values string, axis int, keep bool) graph.Sample {
-		return graph.Sample{In: []graph.Feed{given(typ, values)}, Attrs: graph.Attrs{attr("axis", axis), attr("keepdims", keep)}}
-	}
 	return &graph.Op{
 		Name: name,
 		Doc:  doc,
@@ -480,15 +483,15 @@ func arg(name, doc string, wins func(order int) bool) *graph.Op {
 			})
 		},
 		FLOPs: perElement,
-		Sample: []graph.Sample{
-			feed("f64[2,3,5]", "", 1, false),
-			feed("f32[2,3,5]", "", -1, true),
-			feed("f32[4,3]", "[1, nan, nan, 2, 2, 1, -0, 0, -0, -inf, inf, inf]", 1, false),
-			feed("i64[2,3]", "[9007199254740992, 9007199254740993, 1, -1, -1, -1]", 1, false),
-			feed("u64[2]", "[1, 18446744073709551615]", 0, false),
-			feed("i8[3,2]", "", 0, true),
-			feed("f16[0,2]", "", 1, false),
-		},
+		Sample: `
+			f64[2,3,5] {axis=1, keepdims=false}
+			f32[2,3,5] {axis=-1, keepdims=true}
+			f32[4,3] [1, nan, nan, 2, 2, 1, -0, 0, -0, -inf, inf, inf] {axis=1, keepdims=false}
+			i64[2,3] [9007199254740992, 9007199254740993, 1, -1, -1, -1] {axis=1, keepdims=false}
+			u64[2] [1, 18446744073709551615] {axis=0, keepdims=false}
+			i8[3,2] {axis=0, keepdims=true}
+			f16[0,2] {axis=1, keepdims=false}
+		`,
 	}
 }
 
@@ -582,10 +585,10 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		c.Out[0].I[0] = int64(shape[axis])
 	},
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[2,3]"}}, Attrs: graph.Attrs{attr("axis", 1)}},
-		{In: []graph.Feed{{Type: "bool[2,0,5]"}}, Attrs: graph.Attrs{attr("axis", -2)}},
-	},
+	Sample: `
+		f64[2,3] {axis=1}
+		bool[2,0,5] {axis=-2}
+	`,
 })
 
 // DimSize returns the size of an axis of x, an i64 of rank 0: a constant if the size is known at declaration.
@@ -603,8 +606,10 @@ func DimSize(x Value, axis int) Value {
 var composed = graph.Tol{ULP: 64, Why: "the body rounds after each of its steps, a kernel only once"}
 
 // statistic makes a composite of a reduction.
-func statistic(name, doc string, feed graph.Feed, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
-	op := reduction(name, doc, graph.Floats, feed, "f32", "f16")
+//
+//go:noinline
+func statistic(name, doc, sample string, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
+	op := reduction(name, doc, graph.Floats, sample)
 	op.Infer, op.FLOPs = nil, graph.Cost{} // the body has them
 	op.Body = func(b *graph.BodyCtx) []Value {
 		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
@@ -622,7 +627,10 @@ var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("logsumexp", "The logarithm of the sum of exponentials over axes (ONNX ReduceLogSumExp, "+
 		"torch.logsumexp), which does not overflow: the maximum is "+
 		"taken out first. Over nothing but -inf it is -inf, with "+
-		"gradient 0.", graph.Feed{}, func(b *graph.BodyCtx, x Value, axes []int) Value {
+		"gradient 0.", floatAxes+`
+			f32|f16[2,3,5] {axes=[2, 0], keepdims=false}
+			f64[5,3] [10000, 10000, -10000, -100000, -100000, -100000, -inf, 0, 1, -inf, -inf, -inf, inf, 0, 1] {axes=[1]} nograd "infinities"
+		`, func(b *graph.BodyCtx, x Value, axes []int) Value {
 		top := StopGradient(ReduceMax(x, axes, true))
 		top = Where(IsInf(top), 0.0, top) // inf-inf would be NaN
 		y := Add(Log(ReduceSum(Exp(Sub(x, top)), axes, true)), top)
@@ -636,11 +644,6 @@ var _ = graph.MustRegister(func() *graph.Op {
 		y = Where(Equal(y, math.Inf(-1)), 0.0, y)
 		return []Value{Mul(unreduce(g, g.Dy(0)), Exp(Sub(g.In[0], y)))}
 	}
-	op.Sample = append(op.Sample, graph.Sample{
-		In:     []graph.Feed{given("f64[5,3]", "[10000, 10000, -10000, -100000, -100000, -100000, -inf, 0, 1, -inf, -inf, -inf, inf, 0, 1]")},
-		Attrs:  graph.Attrs{attr("axes", []int{1})},
-		NoGrad: "infinities",
-	})
 	return op
 }())
 
@@ -678,25 +681,19 @@ func varianceGrad(g *graph.GradCtx, dy Value) []Value {
 }
 
 // correctedSamples reduces enough elements for every choice of correction.
-func correctedSamples(op *graph.Op) {
-	op.Sample = op.Sample[:0]
-	for i, axes := range [][]int{{1}, {0, 2}, {-1}, {0, 1, 2}} {
-		for _, typ := range []string{"f64[2,3,4]", "f32[2,3,4]"} {
-			op.Sample = append(op.Sample, graph.Sample{
-				In:    []graph.Feed{{Type: typ}},
-				Attrs: graph.Attrs{attr("axes", axes), attr("correction", i%2), attr("keepdims", i%2 == 1)},
-			})
-		}
-	}
-}
+const correctedSamples = `
+	f64|f32[2,3,4] {axes=[1], correction=0, keepdims=false}
+	f64|f32[2,3,4] {axes=[0, 2], correction=1, keepdims=true}
+	f64|f32[2,3,4] {axes=[-1], correction=0, keepdims=false}
+	f64|f32[2,3,4] {axes=[0, 1, 2], correction=1, keepdims=true}
+`
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("var", "The variance over axes: the sum of squared distances from the mean divided by the number of "+
 		"elements minus correction (torch.var).",
-		graph.Feed{}, variance)
+		correctedSamples, variance)
 	op.Attrs = append(op.Attrs, correctionAttr)
 	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, g.Dy(0)) }
-	correctedSamples(op)
 	return op
 }())
 
@@ -706,11 +703,10 @@ func Var(x Value, axes []int, correction int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := statistic("std", "The standard deviation over axes: the root of var (torch.std), with gradient 0 where it is 0.", graph.Feed{},
+	op := statistic("std", "The standard deviation over axes: the root of var (torch.std), with gradient 0 where it is 0.", correctedSamples,
 		func(b *graph.BodyCtx, x Value, axes []int) Value { return Sqrt(variance(b, x, axes)) })
 	op.Attrs = append(op.Attrs, correctionAttr)
 	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, rootGrad(g)) }
-	correctedSamples(op)
 	return op
 }())
 
@@ -727,12 +723,12 @@ func Std(x Value, axes []int, correction int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(statistic("reduce_l1", "The sum of absolute values over axes (ONNX ReduceL1, "+
-	"torch.norm with p 1).", graph.Feed{Spread: true},
+	"torch.norm with p 1).", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
 	func(b *graph.BodyCtx, x Value, axes []int) Value { return ReduceSum(Abs(x), axes, b.Bool("keepdims")) }))
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("reduce_l2", "The root of the sum of squares over axes (ONNX ReduceL2, torch.norm with p 2), with "+
-		"gradient 0 where it is 0.", graph.Feed{Spread: true},
+		"gradient 0 where it is 0.", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
 		func(b *graph.BodyCtx, x Value, axes []int) Value {
 			return Sqrt(ReduceSum(Square(x), axes, b.Bool("keepdims")))
 		})

@@ -40,19 +40,21 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{1, 2},
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "bool[2,3]"}, {Type: "f64[2,3]"}, {Type: "f64[2,3]"}}},
-		{In: []graph.Feed{given("bool[2,1]", "[true, false]"), {Type: "f64[3]"}, {Type: "f64[4,1,1]"}}},
-		{In: []graph.Feed{given("bool[3]", "[true, false, true]"), {Type: "f64[2,3]"}, {Type: "f64[]"}}},
-		{In: []graph.Feed{given("bool[]", "[true]"), {Type: "i64[2,3]"}, {Type: "i64[3]"}}},
-		{In: []graph.Feed{{Type: "bool[3]"}, {Type: "u8[2,3]"}, {Type: "u8[3]"}}},
-		{In: []graph.Feed{{Type: "bool[3]"}, {Type: "bool[2,3]"}, {Type: "bool[3]"}}},
-		{In: []graph.Feed{given("bool[2]", "[true, false]"), given("string[2]", `["a", "b"]`), given("string[2]", `["c", "d"]`)}},
-		{In: []graph.Feed{given("bool[4]", "[true, false, true, false]"), given("f32[4]", "[nan, nan, -0, inf]"), given("f32[4]", "[1, -0, nan, 2]")}, NoGrad: "NaN"},
-	},
+	Sample: `
+		bool[2,3], f64[2,3], f64[2,3]
+		bool[2,1] [true, false], f64[3], f64[4,1,1]
+		bool[3] [true, false, true], f64[2,3], f64[]
+		bool[] [true], i64[2,3], i64[3]
+		bool[3], u8[2,3], u8[3]
+		bool[3], bool[2,3], bool[3]
+		bool[2] [true, false], string[2] ["a", "b"], string[2] ["c", "d"]
+		bool[4] [true, false, true, false], f32[4] [nan, nan, -0, inf], f32[4] [1, -0, nan, 2] nograd "NaN"
+	`,
 })
 
 // copyElement sets element i of y to element k of x, which has y's dtype.
+//
+//go:noinline
 func copyElement(y *value.Exact, i int, x *value.Exact, k int) {
 	switch y.DType.Domain() {
 	case value.Floats:
@@ -104,10 +106,10 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
 	FLOPs:   uncounted("it is its operand"),
-	Sample: []graph.Sample{
-		{In: []graph.Feed{{Type: "f64[2,3]"}}, NoGrad: "the gradient is zero by definition, the derivative is not"},
-		{In: []graph.Feed{{Type: "i8[3]"}}},
-	},
+	Sample: `
+		f64[2,3] nograd "the gradient is zero by definition, the derivative is not"
+		i8[3]
+	`,
 })
 
 // StopGradient returns x as a constant to differentiation.
@@ -162,9 +164,12 @@ var _ = graph.MustRegister(&graph.Op{
 		copy(dxs, g.Func.Splice(g.Node.Regions()[1], args))
 		return dxs
 	},
-	Sample: []graph.Sample{{
-		In: []graph.Feed{{Type: "f64[2,3]"}, {Type: "f64[3]"}, {Type: "f64[]"}},
-		Build: func(_ *graph.Func, in []Value) []Value {
+	Sample: `
+		f64[2,3], [3], [] nograd "the captured operand has a derivative but, by definition, no gradient"
+		f64[2,3]
+	`,
+	Build: []func(f *graph.Func, in []Value) []Value{
+		func(_ *graph.Func, in []Value) []Value {
 			scale := StopGradient(in[2]) // captured
 			return CustomGrad(
 				func(_ *graph.Func, x []Value) []Value {
@@ -177,16 +182,13 @@ var _ = graph.MustRegister(&graph.Op{
 				},
 				in[0], in[1])
 		},
-		NoGrad: "the captured operand has a derivative but, by definition, no gradient",
-	}, {
-		In: []graph.Feed{{Type: "f64[2,3]"}},
-		Build: func(_ *graph.Func, in []Value) []Value {
+		func(_ *graph.Func, in []Value) []Value {
 			return CustomGrad(
 				func(_ *graph.Func, x []Value) []Value { return []Value{Log(Add(Exp(x[0]), 1.0))} },
 				func(_ *graph.Func, x, _, dy []Value) []Value { return []Value{Mul(dy[0], Sigmoid(x[0]))} },
 				in[0])
 		},
-	}},
+	},
 })
 
 // checkBackward says what is wrong with the backward region of a custom_grad: its parameters must be of the

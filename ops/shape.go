@@ -12,18 +12,6 @@ import (
 // tensorArg declares the operand of ops that move elements without looking at them.
 var tensorArg = []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor"}}
 
-// moved returns samples of one tensor with the same attributes: f64 for the gradient, and a dtype of every domain.
-func moved(shape string, attrs ...graph.Attr) []graph.Sample {
-	var s []graph.Sample
-	for _, dt := range []string{"f64", "i64", "u8", "bool", "string", "f16"} {
-		s = append(s, graph.Sample{In: []graph.Feed{{Type: dt + shape}}, Attrs: attrs})
-	}
-	return s
-}
-
-// dims pairs a name with an attribute of constant sizes, for samples.
-func dims(name string, sizes ...int) graph.Attr { return attr(name, graph.Ints(sizes...)) }
-
 // fit gives v a shape that is equal to its own at run time, where the two differ as expressions.
 func fit(v Value, shape []graph.Dim) Value {
 	if graph.EqualShapes(v.Shape(), shape) {
@@ -70,12 +58,12 @@ var _ = graph.MustRegister(&graph.Op{
 		c.Out[0] = &y
 	},
 	InPlace: []int{0},
-	Sample: slices.Concat(
-		moved("[2,3,4]", dims("shape", 4, 6)),
-		moved("[]", dims("shape", 1, 1))[:2],
-		moved("[1]", dims("shape"))[:2],
-		moved("[2,0,3]", dims("shape", 0, 5))[:2],
-	),
+	Sample: `
+		f64|i64|u8|bool|string|f16[2,3,4] {shape=[4, 6]}
+		f64|i64[] {shape=[1, 1]}
+		f64|i64[1] {shape=[]}
+		f64|i64[2,0,3] {shape=[0, 5]}
+	`,
 })
 
 // reshapeDims is Reshape to a shape that is known as dims.
@@ -218,12 +206,12 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		forEach(c.Out[0].Shape, [][]int{to}, func(i int, at []int) { copyElement(c.Out[0], i, c.In[0], at[0]) })
 	},
-	Sample: slices.Concat(
-		moved("[2,3,4]", attr("perm", []int{2, 0, 1})),
-		moved("[2,3]", attr("perm", []int{1, 0}))[:2],
-		moved("[]", attr("perm", []int{}))[:1],
-		moved("[2,3,4,5]", attr("perm", []int{0, 2, 1, 3}))[:1],
-	),
+	Sample: `
+		f64|i64|u8|bool|string|f16[2,3,4] {perm=[2, 0, 1]}
+		f64|i64[2,3] {perm=[1, 0]}
+		f64[] {perm=[]}
+		f64[2,3,4,5] {perm=[0, 2, 1, 3]}
+	`,
 })
 
 func isPermutation(perm []int, rank int) bool {
@@ -292,13 +280,13 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		forBroadcast(c, func(i int, at []int) { copyElement(c.Out[0], i, c.In[0], at[0]) })
 	},
-	Sample: slices.Concat(
-		moved("[3,1]", dims("shape", 2, 3, 4)),
-		moved("[]", dims("shape", 2, 3))[:2],
-		moved("[1,2,1]", dims("shape", 3, 2, 5))[:2],
-		moved("[1,3]", dims("shape", 0, 3))[:1],
-		moved("[2,3]", dims("shape", 2, 3))[:1],
-	),
+	Sample: `
+		f64|i64|u8|bool|string|f16[3,1] {shape=[2, 3, 4]}
+		f64|i64[] {shape=[2, 3]}
+		f64|i64[1,2,1] {shape=[3, 2, 5]}
+		f64[1,3] {shape=[0, 3]}
+		f64[2,3] {shape=[2, 3]}
+	`,
 })
 
 // expandDims is Expand to a shape that is known as dims; x itself if it has that shape.
@@ -408,12 +396,12 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Sample: []graph.Sample{
-		{Attrs: graph.Attrs{dims("shape", 5)}},
-		{Attrs: graph.Attrs{dims("shape", 2, 3, 4), attr("axis", 1), attr("dtype", graph.F64)}},
-		{Attrs: graph.Attrs{dims("shape", 2, 3), attr("axis", -1), attr("dtype", graph.U8)}},
-		{Attrs: graph.Attrs{dims("shape", 0), attr("dtype", graph.F16)}},
-	},
+	Sample: `
+		{shape=[5]}
+		{shape=[2, 3, 4], axis=1, dtype=f64}
+		{shape=[2, 3], axis=-1, dtype=u8}
+		{shape=[0], dtype=f16}
+	`,
 })
 
 // Iota returns a tensor on f whose elements are their positions along axis. Dims are ints, dim expressions as strings,
@@ -438,6 +426,8 @@ func iotaDims(f *graph.Func, dt graph.DType, axis int, shape []graph.Dim) Value 
 func Arange(f *graph.Func, dt graph.DType, n any) Value { return Iota(f, dt, 0, n) }
 
 // triangle is the part that tril and triu share; keep says whether the element in column-row = d of a matrix stays.
+//
+//go:noinline
 func triangle(name, doc string, keep func(d, diagonal int) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
@@ -466,14 +456,14 @@ func triangle(name, doc string, keep func(d, diagonal int) bool) *graph.Op {
 			})
 		},
 		InPlace: []int{0},
-		Sample: []graph.Sample{
-			{In: []graph.Feed{{Type: "f64[3,4]"}}},
-			{In: []graph.Feed{{Type: "f64[2,4,3]"}}, Attrs: graph.Attrs{attr("diagonal", 1)}},
-			{In: []graph.Feed{{Type: "f32[4,3]"}}, Attrs: graph.Attrs{attr("diagonal", -1)}},
-			{In: []graph.Feed{{Type: "i64[3,4]"}}, Attrs: graph.Attrs{attr("diagonal", 7)}},
-			{In: []graph.Feed{{Type: "u8[3,4]"}}, Attrs: graph.Attrs{attr("diagonal", -2)}},
-			{In: []graph.Feed{{Type: "bool[3,4]"}}},
-		},
+		Sample: `
+			f64[3,4]
+			f64[2,4,3] {diagonal=1}
+			f32[4,3] {diagonal=-1}
+			i64[3,4] {diagonal=7}
+			u8[3,4] {diagonal=-2}
+			bool[3,4]
+		`,
 	}
 }
 

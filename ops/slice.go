@@ -69,13 +69,13 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		eachSliced(c.Attrs, c.Out[0].Shape, c.In[0].Shape, func(i, k int) { copyElement(c.Out[0], i, c.In[0], k) })
 	},
-	Sample: slices.Concat(
-		moved("[3,4,5]", dims("starts", 0, 1, 0), dims("limits", 3, 3, 5), attr("steps", []int{1, 1, 2})),
-		moved("[4,5]", dims("starts", 3, 4), dims("limits", -1, 1), attr("steps", []int{-1, -2}))[:4],
-		moved("[3,2]", dims("starts", 2, 0), dims("limits", 2, 2), attr("steps", []int{1, 1}))[:2],
-		moved("[7]", dims("starts", 1), dims("limits", 7), attr("steps", []int{3}))[:1],
-		moved("[]", dims("starts"), dims("limits"), attr("steps", []int{}))[:1],
-	),
+	Sample: `
+		f64|i64|u8|bool|string|f16[3,4,5] {starts=[0, 1, 0], limits=[3, 3, 5], steps=[1, 1, 2]}
+		f64|i64|u8|bool[4,5] {starts=[3, 4], limits=[-1, 1], steps=[-1, -2]}
+		f64|i64[3,2] {starts=[2, 0], limits=[2, 2], steps=[1, 1]}
+		f64[7] {starts=[1], limits=[7], steps=[3]}
+		f64[] {starts=[], limits=[], steps=[]}
+	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -96,11 +96,11 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		eachSliced(c.Attrs, c.In[0].Shape, c.Out[0].Shape, func(i, k int) { copyElement(c.Out[0], k, c.In[0], i) })
 	},
-	Sample: slices.Concat(
-		moved("[3,2,3]", dims("starts", 0, 1, 0), dims("limits", 3, 3, 5), attr("steps", []int{1, 1, 2}), dims("shape", 3, 4, 5))[:4],
-		moved("[4,2]", dims("starts", 3, 4), dims("limits", -1, 1), attr("steps", []int{-1, -2}), dims("shape", 4, 5))[:2],
-		moved("[0,2]", dims("starts", 2, 0), dims("limits", 2, 2), attr("steps", []int{1, 1}), dims("shape", 3, 2))[:1],
-	),
+	Sample: `
+		f64|i64|u8|bool[3,2,3] {starts=[0, 1, 0], limits=[3, 3, 5], steps=[1, 1, 2], shape=[3, 4, 5]}
+		f64|i64[4,2] {starts=[3, 4], limits=[-1, 1], steps=[-1, -2], shape=[4, 5]}
+		f64[0,2] {starts=[2, 0], limits=[2, 2], steps=[1, 1], shape=[3, 2]}
+	`,
 })
 
 // sliced picks the attributes of sliceAttrs.
@@ -316,25 +316,14 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Sample: func() []graph.Sample {
-		s := func(dt, shape string, low, high []int) graph.Sample {
-			return graph.Sample{
-				In:    []graph.Feed{{Type: dt + shape}, {Type: dt + "[]"}},
-				Attrs: graph.Attrs{dims("low", low...), dims("high", high...)},
-			}
-		}
-		return []graph.Sample{
-			s("f64", "[2,3]", []int{1, 0}, []int{2, 4}),
-			s("f64", "[4,5]", []int{-1, 2}, []int{3, -3}),
-			s("f64", "[3]", []int{-5}, []int{9}),
-			s("f64", "[]", nil, nil),
-			s("i64", "[2,3]", []int{1, 0}, []int{0, 1}),
-			s("u8", "[2,3]", []int{1, 0}, []int{0, 1}),
-			s("bool", "[2,3]", []int{1, 0}, []int{0, 1}),
-			s("string", "[2,3]", []int{1, 0}, []int{0, 1}),
-			s("f16", "[0,3]", []int{1, 0}, []int{1, -3}),
-		}
-	}(),
+	Sample: `
+		f64[2,3], [] {low=[1, 0], high=[2, 4]}
+		f64[4,5], [] {low=[-1, 2], high=[3, -3]}
+		f64[3], [] {low=[-5], high=[9]}
+		f64[], [] {low=[], high=[]}
+		i64|u8|bool|string[2,3], [] {low=[1, 0], high=[0, 1]}
+		f16[0,3], [] {low=[1, 0], high=[1, -3]}
+	`,
 })
 
 // eachMapped visits the places of a shape in row-major order with the sum of what maps gives for each axis's position, and
@@ -434,24 +423,6 @@ func eachPadded(a graph.Attrs, x, padded []int, visit func(i, k int)) {
 	eachMapped(padded, maps, visit)
 }
 
-func modeSamples(shape func(x, padded string) string, dtypes ...string) []graph.Sample {
-	var s []graph.Sample
-	add := func(dt string, mode PadMode, x, padded string, low, high []int, size ...int) {
-		s = append(s, graph.Sample{
-			In:    []graph.Feed{{Type: dt + shape(x, padded)}},
-			Attrs: graph.Attrs{attr("mode", string(mode)), dims("low", low...), dims("high", high...), dims("shape", size...)},
-		})
-	}
-	for _, mode := range []PadMode{PadReflect, PadEdge, PadWrap} {
-		add("f64", mode, "[3,4]", "[4,9]", []int{1, 2}, []int{0, 3}, 3, 4)
-		add("f64", mode, "[5,2]", "[3,11]", []int{-1, 5}, []int{-1, 4}, 5, 2)
-	}
-	for _, dt := range dtypes {
-		add(dt, PadReflect, "[2,3]", "[4,5]", []int{1, 2}, []int{1, 0}, 2, 3)
-	}
-	return s
-}
-
 var _ = graph.MustRegister(&graph.Op{
 	Name: "pad_mode",
 	Doc: "Adds elements of x itself around it, or takes elements away where the number is negative (ONNX Pad with modes reflect, edge and " +
@@ -469,13 +440,15 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		eachPadded(c.Attrs, c.In[0].Shape, c.Out[0].Shape, func(i, k int) { copyElement(c.Out[0], i, c.In[0], k) })
 	},
-	Sample: func() []graph.Sample {
-		s := modeSamples(func(x, _ string) string { return x }, "i64", "u8", "bool", "string", "f16")
-		for i := range s {
-			s[i].Attrs = s[i].Attrs[:3]
-		}
-		return s
-	}(),
+	Sample: `
+		f64[3,4] {mode="reflect", low=[1, 2], high=[0, 3]}
+		f64[5,2] {mode="reflect", low=[-1, 5], high=[-1, 4]}
+		f64[3,4] {mode="edge", low=[1, 2], high=[0, 3]}
+		f64[5,2] {mode="edge", low=[-1, 5], high=[-1, 4]}
+		f64[3,4] {mode="wrap", low=[1, 2], high=[0, 3]}
+		f64[5,2] {mode="wrap", low=[-1, 5], high=[-1, 4]}
+		i64|u8|bool|string|f16[2,3] {mode="reflect", low=[1, 2], high=[1, 0]}
+	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -504,8 +477,16 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		return copies
 	}},
-	FLOPs:  perElement,
-	Sample: modeSamples(func(_, padded string) string { return padded }, "i64", "u8", "f16"),
+	FLOPs: perElement,
+	Sample: `
+		f64[4,9] {mode="reflect", low=[1, 2], high=[0, 3], shape=[3, 4]}
+		f64[3,11] {mode="reflect", low=[-1, 5], high=[-1, 4], shape=[5, 2]}
+		f64[4,9] {mode="edge", low=[1, 2], high=[0, 3], shape=[3, 4]}
+		f64[3,11] {mode="edge", low=[-1, 5], high=[-1, 4], shape=[5, 2]}
+		f64[4,9] {mode="wrap", low=[1, 2], high=[0, 3], shape=[3, 4]}
+		f64[3,11] {mode="wrap", low=[-1, 5], high=[-1, 4], shape=[5, 2]}
+		i64|u8|f16[4,5] {mode="reflect", low=[1, 2], high=[1, 0], shape=[2, 3]}
+	`,
 })
 
 // padding picks the attributes of modeAttrs.
@@ -588,26 +569,13 @@ var _ = graph.MustRegister(&graph.Op{
 			at += x.Shape[axis] * place[axis]
 		}
 	},
-	Sample: func() []graph.Sample {
-		s := func(axis int, types ...string) graph.Sample {
-			var in []graph.Feed
-			for _, t := range types {
-				in = append(in, graph.Feed{Type: t})
-			}
-			return graph.Sample{In: in, Attrs: graph.Attrs{attr("axis", axis)}}
-		}
-		return []graph.Sample{
-			s(0, "f64[2,3]", "f64[4,3]"),
-			s(1, "f64[2,3]", "f64[2,4]", "f64[2,1]"),
-			s(-1, "f64[2,3,4]", "f64[2,3,0]", "f64[2,3,5]"),
-			s(0, "f64[3]"),
-			s(1, "i64[2,3]", "i64[2,4]"),
-			s(1, "u8[2,3]", "u8[2,4]"),
-			s(1, "bool[2,3]", "bool[2,4]"),
-			s(1, "string[2,3]", "string[2,4]"),
-			s(1, "f16[2,3]", "f16[2,4]"),
-		}
-	}(),
+	Sample: `
+		f64[2,3], [4,3] {axis=0}
+		f64[2,3], [2,4], [2,1] {axis=1}
+		f64[2,3,4], [2,3,0], [2,3,5] {axis=-1}
+		f64[3] {axis=0}
+		i64|u8|bool|string|f16[2,3], [2,4] {axis=1}
+	`,
 })
 
 // Concat joins tensors along axis (torch.cat); a negative axis counts from the end. The other sizes are equal. Dtypes are
@@ -686,11 +654,11 @@ var _ = graph.MustRegister(&graph.Op{
 			at += y.Shape[axis] * place[axis]
 		}
 	},
-	Sample: slices.Concat(
-		moved("[2,7,3]", attr("axis", 1), dims("sizes", 4, 0, 2, 1)),
-		moved("[5,2]", attr("axis", -2), dims("sizes", 5))[:2],
-		moved("[2,6]", attr("axis", -1), dims("sizes", 1, 5))[:1],
-	),
+	Sample: `
+		f64|i64|u8|bool|string|f16[2,7,3] {axis=1, sizes=[4, 0, 2, 1]}
+		f64|i64[5,2] {axis=-2, sizes=[5]}
+		f64[2,6] {axis=-1, sizes=[1, 5]}
+	`,
 })
 
 // Split cuts x along axis into parts of the given sizes, which make up the axis (torch.split with a list). Sizes are ints,

@@ -10,22 +10,17 @@ var axisAttr = graph.AttrSpec{Name: "axis", Kind: graph.IntAttr, Default: int64(
 	"normalize; a negative one counts from the end"}
 
 // softmaxSamples holds plain logits, one class, masked and huge ones.
-func softmaxSamples() []graph.Sample {
-	sample := func(typ, values, noGrad string, axis int) graph.Sample {
-		return graph.Sample{In: []graph.Feed{given(typ, values)}, Attrs: graph.Attrs{attr("axis", axis)}, NoGrad: noGrad}
-	}
-	return []graph.Sample{
-		sample("f64[2,3,5]", "", "", 1),
-		sample("f64[3,4]", "", "", -1),
-		sample("f64[3,1]", "", "", 1),
-		sample("f64[2,0]", "", "", 1),
-		sample("f32[3,5]", "", "", 0),
-		sample("f16[2,3]", "", "", 1),
-		sample("f64[2,3]", "[0, -inf, 1, -inf, -inf, 2]", "infinities", 1),
-		sample("f64[2,3]", "[1000, 1001, -1000, -1e5, -1e5, -100001]", "the difference quotient of huge logits is inexact", 1),
-		sample("f32[3,2]", "[-inf, -inf, nan, 0, inf, 0]", "NaN", 1),
-	}
-}
+const softmaxSamples = `
+	f64[2,3,5] {axis=1}
+	f64[3,4] {axis=-1}
+	f64[3,1] {axis=1}
+	f64[2,0] {axis=1}
+	f32[3,5] {axis=0}
+	f16[2,3] {axis=1}
+	f64[2,3] [0, -inf, 1, -inf, -inf, 2] {axis=1} nograd "infinities"
+	f64[2,3] [1000, 1001, -1000, -1e5, -1e5, -100001] {axis=1} nograd "the difference quotient of huge logits is inexact"
+	f32[3,2] [-inf, -inf, nan, 0, inf, 0] {axis=1} nograd "NaN"
+`
 
 // softmaxTol is the tolerance of both ops.
 var softmaxTol = graph.Tol{ULP: 64, Why: "the rounding of x-max is magnified by |x-max| in the exponential, and the sum of " +
@@ -71,7 +66,7 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{0},
 	Tol:     softmaxTol,
 	FLOPs:   normalizing,
-	Sample:  softmaxSamples(),
+	Sample:  softmaxSamples,
 })
 
 // Softmax returns e^x divided by its sum along axis, of x's shape.
@@ -104,7 +99,7 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{0},
 	Tol:     softmaxTol,
 	FLOPs:   normalizing,
-	Sample:  softmaxSamples(),
+	Sample:  softmaxSamples,
 })
 
 // LogSoftmax returns the logarithm of Softmax(x, axis), of x's shape.

@@ -17,11 +17,8 @@ type unary struct {
 	grad      func(x, y, dy Value) Value
 	noGrad    string
 	ulp       float64
-	lo, hi    float64 // where the f64 samples lie; spread apart and off the integers
+	within    string // where the samples lie; -2..2 if ""
 }
-
-// given is a sample operand of certain elements, spelled as in text.
-func given(typ, values string) graph.Feed { return graph.Feed{Type: typ, Values: values} }
 
 // edges are the operands on which every function of floats is tried.
 const edges = "[nan, inf, -inf, 0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-40, -1e-40, 3e38, -100, 100]"
@@ -43,22 +40,20 @@ func (fn unary) op() *graph.Op {
 		Props:   graph.Props{Elementwise: true},
 		InPlace: []int{0},
 		Tol:     graph.Tol{ULP: fn.ulp},
-		Sample: []graph.Sample{
-			{In: []graph.Feed{{Type: "f64[2,3]", Lo: fn.lo, Hi: fn.hi, Spread: true}}},
-			{In: []graph.Feed{{Type: "f32[3,5]", Lo: fn.lo, Hi: fn.hi}}, NoGrad: "a kink may be near"},
-			{In: []graph.Feed{{Type: "f16[5]", Lo: fn.lo, Hi: fn.hi}}, NoGrad: "a kink may be near"},
-			{In: []graph.Feed{{Type: "f32[]", Lo: fn.lo, Hi: fn.hi, Spread: true}}},
-			{In: []graph.Feed{given("f32[17]", edges)}, NoGrad: "kinks, poles and infinities"},
-		},
+		Sample: "f64[2,3] " + fn.within + " spread\n" +
+			"f32[3,5] " + fn.within + ` nograd "a kink may be near"` + "\n" +
+			"f16[5] " + fn.within + ` nograd "a kink may be near"` + "\n" +
+			"f32[] " + fn.within + " spread\n" +
+			"f32[17] " + edges + ` nograd "kinks, poles and infinities"`,
 	}
 	if fn.grad != nil {
 		op.Grad = func(g *graph.GradCtx) []Value { return []Value{fn.grad(g.In[0], g.Out[0], g.Dy(0))} }
 	}
 	if fn.i != nil {
-		op.Sample = append(op.Sample,
-			graph.Sample{In: []graph.Feed{given("i8[5]", "[-128, 127, 0, -1, 3]")}},
-			graph.Sample{In: []graph.Feed{given("i64[2]", "[-9223372036854775808, 9007199254740993]")}},
-			graph.Sample{In: []graph.Feed{{Type: "u8[2,3]", Hi: 255}}})
+		op.Sample += `
+			i8[5] [-128, 127, 0, -1, 3]
+			i64[2] [-9223372036854775808, 9007199254740993]
+			u8[2,3] 0..255`
 	}
 	return op
 }
@@ -97,6 +92,8 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Neg returns -x.
+//
+//go:noinline
 func Neg(x Value) Value { return emit1("neg", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
@@ -170,58 +167,58 @@ var _ = graph.MustRegister(unary{
 func Expm1(x Value) Value { return floatUnary("expm1", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "log",
-	doc:  "The natural logarithm of x (ONNX Log, torch.log): -inf at 0, NaN below.",
-	f:    math.Log,
-	grad: func(x, _, dy Value) Value { return Div(dy, x) },
-	ulp:  4,
-	lo:   0.3, hi: 3.7,
+	name:   "log",
+	doc:    "The natural logarithm of x (ONNX Log, torch.log): -inf at 0, NaN below.",
+	f:      math.Log,
+	grad:   func(x, _, dy Value) Value { return Div(dy, x) },
+	ulp:    4,
+	within: "0.3..3.7",
 }.op())
 
 // Log returns the natural logarithm of x; integers are cast to f32.
 func Log(x Value) Value { return floatUnary("log", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "log1p",
-	doc:  "The natural logarithm of 1+x, accurate near 0 (torch.log1p).",
-	f:    math.Log1p,
-	grad: func(x, _, dy Value) Value { return Div(dy, Add(x, 1.0)) },
-	ulp:  4,
-	lo:   -0.7, hi: 2.7,
+	name:   "log1p",
+	doc:    "The natural logarithm of 1+x, accurate near 0 (torch.log1p).",
+	f:      math.Log1p,
+	grad:   func(x, _, dy Value) Value { return Div(dy, Add(x, 1.0)) },
+	ulp:    4,
+	within: "-0.7..2.7",
 }.op())
 
 // Log1p returns log(1+x), accurately near 0; integers are cast to f32.
 func Log1p(x Value) Value { return floatUnary("log1p", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "sqrt",
-	doc:  "The square root of x (ONNX Sqrt, torch.sqrt), correctly rounded; NaN below 0.",
-	f:    math.Sqrt,
-	grad: func(_, y, dy Value) Value { return Div(Mul(dy, 0.5), y) },
-	lo:   0.3, hi: 3.7,
+	name:   "sqrt",
+	doc:    "The square root of x (ONNX Sqrt, torch.sqrt), correctly rounded; NaN below 0.",
+	f:      math.Sqrt,
+	grad:   func(_, y, dy Value) Value { return Div(Mul(dy, 0.5), y) },
+	within: "0.3..3.7",
 }.op())
 
 // Sqrt returns the square root of x; integers are cast to f32.
 func Sqrt(x Value) Value { return floatUnary("sqrt", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "rsqrt",
-	doc:  "The reciprocal of the square root of x (torch.rsqrt).",
-	f:    func(x float64) float64 { return 1 / math.Sqrt(x) },
-	grad: func(_, y, dy Value) Value { return Mul(Mul(dy, -0.5), Mul(Square(y), y)) },
-	ulp:  2,
-	lo:   0.3, hi: 3.7,
+	name:   "rsqrt",
+	doc:    "The reciprocal of the square root of x (torch.rsqrt).",
+	f:      func(x float64) float64 { return 1 / math.Sqrt(x) },
+	grad:   func(_, y, dy Value) Value { return Mul(Mul(dy, -0.5), Mul(Square(y), y)) },
+	ulp:    2,
+	within: "0.3..3.7",
 }.op())
 
 // Rsqrt returns 1/sqrt(x); integers are cast to f32.
 func Rsqrt(x Value) Value { return floatUnary("rsqrt", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "reciprocal",
-	doc:  "1/x (ONNX Reciprocal, torch.reciprocal), correctly rounded.",
-	f:    func(x float64) float64 { return 1 / x },
-	grad: func(_, y, dy Value) Value { return Neg(Mul(dy, Square(y))) },
-	lo:   0.4, hi: 3,
+	name:   "reciprocal",
+	doc:    "1/x (ONNX Reciprocal, torch.reciprocal), correctly rounded.",
+	f:      func(x float64) float64 { return 1 / x },
+	grad:   func(_, y, dy Value) Value { return Neg(Mul(dy, Square(y))) },
+	within: "0.4..3",
 }.op())
 
 // Reciprocal returns 1/x; integers are cast to f32.
@@ -237,6 +234,8 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Square returns x*x.
+//
+//go:noinline
 func Square(x Value) Value { return emit1("square", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
@@ -262,36 +261,36 @@ var _ = graph.MustRegister(unary{
 func Cos(x Value) Value { return floatUnary("cos", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "tan",
-	doc:  "The tangent of x in radians (ONNX Tan, torch.tan).",
-	f:    math.Tan,
-	grad: func(_, y, dy Value) Value { return Mul(dy, Add(Square(y), 1.0)) },
-	ulp:  4,
-	lo:   -1.2, hi: 1.2,
+	name:   "tan",
+	doc:    "The tangent of x in radians (ONNX Tan, torch.tan).",
+	f:      math.Tan,
+	grad:   func(_, y, dy Value) Value { return Mul(dy, Add(Square(y), 1.0)) },
+	ulp:    4,
+	within: "-1.2..1.2",
 }.op())
 
 // Tan returns the tangent of x; integers are cast to f32.
 func Tan(x Value) Value { return floatUnary("tan", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "asin",
-	doc:  "The arc sine of x in radians (ONNX Asin, torch.asin); NaN outside [-1, 1].",
-	f:    math.Asin,
-	grad: func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(1.0, Square(x)))) },
-	ulp:  4,
-	lo:   -0.9, hi: 0.9,
+	name:   "asin",
+	doc:    "The arc sine of x in radians (ONNX Asin, torch.asin); NaN outside [-1, 1].",
+	f:      math.Asin,
+	grad:   func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(1.0, Square(x)))) },
+	ulp:    4,
+	within: "-0.9..0.9",
 }.op())
 
 // Asin returns the arc sine of x; integers are cast to f32.
 func Asin(x Value) Value { return floatUnary("asin", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "acos",
-	doc:  "The arc cosine of x in radians (ONNX Acos, torch.acos); NaN outside [-1, 1].",
-	f:    math.Acos,
-	grad: func(x, _, dy Value) Value { return Neg(Mul(dy, Rsqrt(Sub(1.0, Square(x))))) },
-	ulp:  4,
-	lo:   -0.9, hi: 0.9,
+	name:   "acos",
+	doc:    "The arc cosine of x in radians (ONNX Acos, torch.acos); NaN outside [-1, 1].",
+	f:      math.Acos,
+	grad:   func(x, _, dy Value) Value { return Neg(Mul(dy, Rsqrt(Sub(1.0, Square(x))))) },
+	ulp:    4,
+	within: "-0.9..0.9",
 }.op())
 
 // Acos returns the arc cosine of x; integers are cast to f32.
@@ -353,24 +352,24 @@ var _ = graph.MustRegister(unary{
 func Asinh(x Value) Value { return floatUnary("asinh", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "acosh",
-	doc:  "The inverse hyperbolic cosine of x (ONNX Acosh, torch.acosh); NaN below 1.",
-	f:    math.Acosh,
-	grad: func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(Square(x), 1.0))) },
-	ulp:  4,
-	lo:   1.3, hi: 3.7,
+	name:   "acosh",
+	doc:    "The inverse hyperbolic cosine of x (ONNX Acosh, torch.acosh); NaN below 1.",
+	f:      math.Acosh,
+	grad:   func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(Square(x), 1.0))) },
+	ulp:    4,
+	within: "1.3..3.7",
 }.op())
 
 // Acosh returns the inverse hyperbolic cosine of x; integers are cast to f32.
 func Acosh(x Value) Value { return floatUnary("acosh", x) }
 
 var _ = graph.MustRegister(unary{
-	name: "atanh",
-	doc:  "The inverse hyperbolic tangent of x (ONNX Atanh, torch.atanh); NaN outside [-1, 1].",
-	f:    math.Atanh,
-	grad: func(x, _, dy Value) Value { return Div(dy, Sub(1.0, Square(x))) },
-	ulp:  4,
-	lo:   -0.9, hi: 0.9,
+	name:   "atanh",
+	doc:    "The inverse hyperbolic tangent of x (ONNX Atanh, torch.atanh); NaN outside [-1, 1].",
+	f:      math.Atanh,
+	grad:   func(x, _, dy Value) Value { return Div(dy, Sub(1.0, Square(x))) },
+	ulp:    4,
+	within: "-0.9..0.9",
 }.op())
 
 // Atanh returns the inverse hyperbolic tangent of x; integers are cast to f32.
@@ -483,6 +482,8 @@ var _ = graph.MustRegister(unary{
 func ReLU(x Value) Value { return emit1("relu", []Value{x}) }
 
 // classifier is the part that the ops from floats to truth values share.
+//
+//go:noinline
 func classifier(name, doc string, f func(x float64) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
@@ -495,11 +496,11 @@ func classifier(name, doc string, f func(x float64) bool) *graph.Op {
 		NoGrad: "a truth value has no derivative",
 		Ref:    func(c *graph.RefCtx) { apply(c.Out[0].B, c.In[0].F, f) },
 		Props:  graph.Props{Elementwise: true},
-		Sample: []graph.Sample{
-			{In: []graph.Feed{given("f32[17]", edges)}},
-			{In: []graph.Feed{given("f64[2,3]", "[nan, inf, -inf, 1, 0, -1e308]")}},
-			{In: []graph.Feed{given("f16[3]", "[nan, 65504, -inf]")}},
-		},
+		Sample: `
+			f32[17] ` + edges + `
+			f64[2,3] [nan, inf, -inf, 1, 0, -1e308]
+			f16[3] [nan, 65504, -inf]
+		`,
 	}
 }
 

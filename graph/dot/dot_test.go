@@ -26,14 +26,14 @@ var (
 		Attrs:  []graph.AttrSpec{{Name: "axis", Kind: graph.IntAttr, Default: int64(0), Doc: "d"}, {Name: "mode", Kind: graph.StringAttr, Default: "plain", Doc: "d"}},
 		Infer:  func(c *graph.InferCtx) []graph.Type { return c.In[:1] },
 		Ref:    func(*graph.RefCtx) {},
-		Sample: make([]graph.Sample, 1),
+		Sample: "f32[]",
 	})
 	split = graph.MustRegister(&graph.Op{
 		Name: "dot_test_split", Doc: "Two results.", Results: []string{"values", "indices"}, NoGrad: "a test",
 		Args:   []graph.Arg{{Name: "x", Types: graph.AnyDType}},
 		Infer:  func(c *graph.InferCtx) []graph.Type { return []graph.Type{c.In[0], c.In[0]} },
 		Ref:    func(*graph.RefCtx) {},
-		Sample: make([]graph.Sample, 1),
+		Sample: "f32[]",
 	})
 	apply = graph.MustRegister(&graph.Op{
 		Name: "dot_test_apply", Doc: "Calls its region.", NoGrad: "a test", NumRegions: 1,
@@ -41,7 +41,7 @@ var (
 		Args:       []graph.Arg{{Name: "xs", Types: graph.AnyType, Variadic: true}},
 		Infer:      func(c *graph.InferCtx) []graph.Type { return c.In },
 		Ref:        func(*graph.RefCtx) {},
-		Sample:     make([]graph.Sample, 1),
+		Sample:     "f32[]",
 	})
 )
 

@@ -13,6 +13,6 @@
 //	<nil>
 //	example_wrong_cube: sample 0 (f64[2,3]): gradient: operand 0, element 0: the rule gives 1.373149446, differences give 4.119448338
 //
-// Differences need samples of f64 that stay clear of kinks, where the gradient jumps: Sample.NoGrad leaves one out and says
-// why. What no sample shows is not checked: give each attribute, dtype and special value one.
+// Differences need samples of f64 that stay clear of kinks, where the gradient jumps: nograd leaves one out and says why
+// (see graph.Samples). What no sample shows is not checked: give each attribute, dtype and special value one.
 package optest

@@ -25,7 +25,7 @@ func cube(name string, factor int) *graph.Op {
 			return []graph.Value{ops.Mul(g.Dy(0), ops.Mul(ops.Square(g.In[0]), factor))}
 		},
 		Props:  graph.Props{Elementwise: true},
-		Sample: []graph.Sample{{In: []graph.Feed{{Type: "f64[2,3]"}}}},
+		Sample: "f64[2,3]",
 	})
 }
 

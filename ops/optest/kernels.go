@@ -130,8 +130,11 @@ func (s *sample) bind(in []value.Value) (*bound, error) {
 // it does: lines of operand types and numbers.
 func Allocations(op *graph.Op) ([]string, error) {
 	var lines []string
-	for i := range op.Sample {
-		s := &sample{op: op, Sample: &op.Sample[i]}
+	samples, err := samplesOf(op)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range samples {
 		in, err := s.values()
 		if err != nil {
 			return nil, err

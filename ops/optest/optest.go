@@ -15,8 +15,11 @@ import (
 
 // Check runs every check on every sample of the op and returns the first fault.
 func Check(op *graph.Op) error {
-	for i := range op.Sample {
-		s := &sample{op: op, Sample: &op.Sample[i]}
+	samples, err := samplesOf(op)
+	if err != nil {
+		return err
+	}
+	for i, s := range samples {
 		if err := s.check(); err != nil {
 			return fmt.Errorf("%s: sample %d %s: %w", op.Name, i, s.describe(), err)
 		}
@@ -26,8 +29,11 @@ func Check(op *graph.Op) error {
 
 // CheckGradients runs only the comparison of first and second gradients with finite differences.
 func CheckGradients(op *graph.Op) error {
-	for i := range op.Sample {
-		s := &sample{op: op, Sample: &op.Sample[i]}
+	samples, err := samplesOf(op)
+	if err != nil {
+		return err
+	}
+	for i, s := range samples {
 		in, err := s.values()
 		if err != nil {
 			return err
@@ -45,7 +51,19 @@ func CheckGradients(op *graph.Op) error {
 
 type sample struct {
 	op *graph.Op
-	*graph.Sample
+	graph.Sample
+}
+
+func samplesOf(op *graph.Op) ([]*sample, error) {
+	read, err := graph.Samples(op)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*sample, len(read))
+	for i, s := range read {
+		all[i] = &sample{op: op, Sample: s}
+	}
+	return all, nil
 }
 
 func (s *sample) describe() string {
@@ -55,7 +73,7 @@ func (s *sample) describe() string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(f.Type)
+		b.WriteString(f.Type.String())
 	}
 	b.WriteByte(')')
 	return b.String()
@@ -150,25 +168,19 @@ func (s *sample) values() ([]value.Value, error) {
 	rng := rand.New(rand.NewPCG(h.Sum64(), 1))
 	in := make([]value.Value, len(s.In))
 	for i, f := range s.In {
-		t, err := graph.ParseType(f.Type)
-		if err != nil {
-			return nil, err
-		}
-		tt, ok := t.(graph.TensorType)
+		shape, ok := f.Type.ConstShape()
 		if !ok {
-			return nil, fmt.Errorf("operand %d: samples are tensors, have %s", i, t)
-		}
-		shape, ok := tt.ConstShape()
-		if !ok {
-			return nil, fmt.Errorf("operand %d: sizes of samples are numbers, have %s", i, t)
+			return nil, fmt.Errorf("operand %d: sizes of samples are numbers, have %s", i, f.Type)
 		}
 		if f.Values != "" {
-			if in[i], err = value.ParseElements(tt.DType, shape, f.Values); err != nil {
+			t, err := value.ParseElements(f.Type.DType, shape, f.Values)
+			if err != nil {
 				return nil, fmt.Errorf("operand %d: %w", i, err)
 			}
+			in[i] = t
 			continue
 		}
-		e := value.NewExact(tt.DType, shape)
+		e := value.NewExact(f.Type.DType, shape)
 		draw(e, f, rng)
 		in[i] = e.Tensor()
 	}

@@ -26,7 +26,7 @@ var bump = graph.MustRegister(&graph.Op{
 		return []graph.Value{ops.Exp(ops.Neg(ops.Square(b.In[0])))}
 	},
 	Props:  graph.Props{Elementwise: true},
-	Sample: []graph.Sample{{In: []graph.Feed{{Type: "f64[2,3]"}}}},
+	Sample: "f64[2,3]",
 })
 
 // Bump returns exp(-x*x).
