@@ -153,6 +153,8 @@ func (a Attrs) Tensor(name string) *value.Tensor { v, _ := a.Get(name).(*value.T
 func (a Attrs) Type(name string) Type { v, _ := a.Get(name).(Type); return v }
 
 // Symbol returns a symbol attribute.
+//
+//go:noinline
 func (a Attrs) Symbol(name string) Symbol { v, _ := a.Get(name).(Symbol); return v }
 
 // With returns a copy of the attributes in which one is replaced.

@@ -247,6 +247,8 @@ func isIdent(s string) bool {
 }
 
 // isSymbol accepts what may follow an @: as isIdent, but "0.weight" is fine.
+//
+//go:noinline
 func isSymbol(s string) bool {
 	if s == "" || len(s) > 256 || s[0] == '.' {
 		return false

@@ -86,6 +86,7 @@ type block struct {
 	returned bool
 }
 
+//go:noinline
 func (p *parser) report(op, format string, args ...any) { p.reportAt(p.line, op, format, args...) }
 
 func (p *parser) reportAt(line int, op, format string, args ...any) {
@@ -314,6 +315,8 @@ func (p *parser) function() {
 var unplaced = Pos{File: "unplaced", Line: -1}
 
 // signature reads parameters and the function's position; parameters without one are left unplaced.
+//
+//go:noinline
 func (p *parser) signature(b *block, op string) bool {
 	return p.try(op, func() {
 		p.expect('(')

@@ -832,12 +832,16 @@ func eachDim(t Type, visit func(Dim)) {
 }
 
 // mayHaveUnknown reports whether a type names an unknown size, or is none of a tensor.
+//
+//go:noinline
 func mayHaveUnknown(t Type) bool {
 	tt, ok := t.(TensorType)
 	return !ok || slices.ContainsFunc(tt.Shape, hasUnknown)
 }
 
 // eachUnknown calls visit for the unknown sizes in a type.
+//
+//go:noinline
 func eachUnknown(t Type, visit func(id string)) {
 	eachDim(t, func(d Dim) {
 		if hasUnknown(d) {

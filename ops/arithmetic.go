@@ -433,6 +433,8 @@ func toFloat(x Value) Value {
 }
 
 // refuseZeroDivisor is the reference of a division: op's, but integers divided by zero fail.
+//
+//go:noinline
 func refuseZeroDivisor(op arith) func(c *graph.RefCtx) {
 	return func(c *graph.RefCtx) {
 		if c.Out[0].Len() > 0 && (slices.Contains(c.In[1].I, 0) || slices.Contains(c.In[1].U, 0)) {

@@ -6,6 +6,8 @@ import (
 )
 
 // perOperand counts n operations for each element of operand i.
+//
+//go:noinline
 func perOperand(i, n int, doc string) graph.Cost {
 	return graph.Cost{Doc: doc, Count: func(in, _ []graph.TensorType, _ graph.Attrs) graph.Dim {
 		return dim.Mul(dim.Const(int64(n)), in[i].NumElements())
@@ -20,6 +22,8 @@ var normalizing = perOperand(0, 5, "5 for each element")
 
 // convolving counts two operations for each product of a weight and an element of its window. The tensor of type w(in, out) is
 // the kernels, y(in, out) what the convolution gives.
+//
+//go:noinline
 func convolving(w, y func(in, out []graph.TensorType) graph.TensorType) graph.Cost {
 	return graph.Cost{
 		Doc: "2 for each position of a window, element of a kernel and example: 2*N*OH*OW*O*C/groups*KH*KW in two dimensions",
@@ -31,6 +35,8 @@ func convolving(w, y func(in, out []graph.TensorType) graph.TensorType) graph.Co
 }
 
 // pooling counts one operation for each cell of each window; y(in, out) has an element for each window.
+//
+//go:noinline
 func pooling(y func(in, out []graph.TensorType) graph.TensorType) graph.Cost {
 	return graph.Cost{
 		Doc: "one for each cell of each window",
@@ -45,10 +51,13 @@ func pooling(y func(in, out []graph.TensorType) graph.TensorType) graph.Cost {
 }
 
 // nthIn and nthOut pick operand i and result i.
+//
+//go:noinline
 func nthIn(i int) func(in, out []graph.TensorType) graph.TensorType {
 	return func(in, _ []graph.TensorType) graph.TensorType { return in[i] }
 }
 
+//go:noinline
 func nthOut(i int) func(in, out []graph.TensorType) graph.TensorType {
 	return func(_, out []graph.TensorType) graph.TensorType { return out[i] }
 }
