@@ -222,6 +222,8 @@ func (v Value) Constant() (t *value.Tensor, ok bool) {
 }
 
 // Is reports whether v is a result of the named op.
+//
+//go:noinline
 func (v Value) Is(op string) bool { return v.node != nil && v.node.op.Name == op }
 
 func (f *Func) claimName(name string, v Value) {

@@ -89,6 +89,7 @@ type block struct {
 //go:noinline
 func (p *parser) report(op, format string, args ...any) { p.reportAt(p.line, op, format, args...) }
 
+//go:noinline
 func (p *parser) reportAt(line int, op, format string, args ...any) {
 	if len(p.m.diags) < maxFaults {
 		p.m.Report(Pos{File: p.file, Line: line}, op, format, args...)
@@ -118,6 +119,8 @@ func (p *parser) full() bool {
 }
 
 // at makes line the position of what is declared next.
+//
+//go:noinline
 func (p *parser) at(line int) { p.m.site = site{pos: Pos{File: p.file, Line: line}} }
 
 func (p *parser) text() {

@@ -54,11 +54,6 @@ func (a activation) samples() string {
 	return s
 }
 
-//go:noinline
-func floatAttr(name string, def float64, doc string) graph.AttrSpec {
-	return graph.AttrSpec{Name: name, Kind: graph.FloatAttr, Default: def, Doc: doc}
-}
-
 // within says where x is strictly between two numbers.
 func within(x Value, low, high float64) Value { return And(Greater(x, low), Less(x, high)) }
 
@@ -66,7 +61,10 @@ var _ = graph.MustRegister(activation{
 	name: "softplus",
 	doc: "log(1+e^(beta*x))/beta, and x itself where beta*x is above the threshold (torch.nn.Softplus; ONNX Softplus has beta 1). " +
 		"It does not overflow.",
-	attrs: []graph.AttrSpec{floatAttr("beta", 1, "the steepness"), floatAttr("threshold", 20, "where the result becomes x")},
+	attrs: []graph.AttrSpec{
+		{Name: "beta", Kind: graph.FloatAttr, Default: 1.0, Doc: "the steepness"},
+		{Name: "threshold", Kind: graph.FloatAttr, Default: 20.0, Doc: "where the result becomes x"},
+	},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		z := Mul(x, b.Float("beta"))
 		soft := Add(Maximum(z, 0.0), Log1p(Exp(Neg(Abs(z)))))
@@ -159,7 +157,7 @@ func Softsign(x Value) Value { return floatUnary("softsign", x) }
 var _ = graph.MustRegister(activation{
 	name:  "leaky_relu",
 	doc:   "x where it is positive, slope*x elsewhere (ONNX LeakyRelu, torch.nn.LeakyReLU). The gradient at 0 is the slope.",
-	attrs: []graph.AttrSpec{floatAttr("slope", 0.01, "the factor where x is not positive")},
+	attrs: []graph.AttrSpec{{Name: "slope", Kind: graph.FloatAttr, Default: 0.01, Doc: "the factor where x is not positive"}},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(Greater(x, 0.0), x, Mul(x, b.Float("slope")))
 	},
@@ -188,7 +186,7 @@ func exponentialUnit(x Value, high, low, rate float64) Value {
 	return Where(positive, x, Mul(Expm1(negative), low))
 }
 
-var alphaAttr = floatAttr("alpha", 1, "the factor of the exponential part")
+var alphaAttr = graph.AttrSpec{Name: "alpha", Kind: graph.FloatAttr, Default: 1.0, Doc: "the factor of the exponential part"}
 
 var _ = graph.MustRegister(activation{
 	name:  "elu",
@@ -207,8 +205,8 @@ var _ = graph.MustRegister(activation{
 	name: "selu",
 	doc:  "gamma*x where x is positive, gamma*alpha*(e^x-1) elsewhere (ONNX Selu, torch.nn.SELU). The gradient at 0 is gamma*alpha.",
 	attrs: []graph.AttrSpec{
-		floatAttr("alpha", 1.6732632423543772848170429916717, "the factor of the exponential part"),
-		floatAttr("gamma", 1.0507009873554804934193349852946, "the factor of both parts"),
+		{Name: "alpha", Kind: graph.FloatAttr, Default: 1.6732632423543772848170429916717, Doc: "the factor of the exponential part"},
+		{Name: "gamma", Kind: graph.FloatAttr, Default: 1.0507009873554804934193349852946, Doc: "the factor of both parts"},
 	},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return exponentialUnit(x, b.Float("gamma"), b.Float("gamma")*b.Float("alpha"), 1)
@@ -299,9 +297,12 @@ func Clamp(x Value, low, high Operand) Value {
 }
 
 var _ = graph.MustRegister(activation{
-	name:  "hardtanh",
-	doc:   "x limited to [min, max] (torch.nn.Hardtanh), with gradient 0 at the bounds.",
-	attrs: []graph.AttrSpec{floatAttr("min", -1, "the lower bound"), floatAttr("max", 1, "the upper bound")},
+	name: "hardtanh",
+	doc:  "x limited to [min, max] (torch.nn.Hardtanh), with gradient 0 at the bounds.",
+	attrs: []graph.AttrSpec{
+		{Name: "min", Kind: graph.FloatAttr, Default: -1.0, Doc: "the lower bound"},
+		{Name: "max", Kind: graph.FloatAttr, Default: 1.0, Doc: "the upper bound"},
+	},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Minimum(Maximum(x, b.Float("min")), b.Float("max"))
 	},
@@ -323,8 +324,8 @@ var _ = graph.MustRegister(activation{
 	name: "hardsigmoid",
 	doc:  "alpha*x+beta limited to [0, 1] (ONNX HardSigmoid; torch.nn.Hardsigmoid has alpha 1/6), with gradient 0 at the bounds.",
 	attrs: []graph.AttrSpec{
-		floatAttr("alpha", 1.0/6, "the slope"),
-		floatAttr("beta", 0.5, "the value at 0"),
+		{Name: "alpha", Kind: graph.FloatAttr, Default: 1.0 / 6, Doc: "the slope"},
+		{Name: "beta", Kind: graph.FloatAttr, Default: 0.5, Doc: "the value at 0"},
 	},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Hardtanh(Add(Mul(x, b.Float("alpha")), b.Float("beta")), 0, 1)
@@ -363,7 +364,7 @@ func Hardswish(x Value) Value { return floatUnary("hardswish", x) }
 var _ = graph.MustRegister(activation{
 	name:  "hardshrink",
 	doc:   "x where |x| is above lambda, 0 elsewhere (torch.nn.Hardshrink).",
-	attrs: []graph.AttrSpec{floatAttr("lambda", 0.5, "the bound")},
+	attrs: []graph.AttrSpec{{Name: "lambda", Kind: graph.FloatAttr, Default: 0.5, Doc: "the bound"}},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(LessEqual(Abs(x), b.Float("lambda")), 0.0, x)
 	},
@@ -378,7 +379,7 @@ func Hardshrink(x Value, lambda float64) Value {
 var _ = graph.MustRegister(activation{
 	name:  "softshrink",
 	doc:   "x moved toward 0 by lambda, and 0 where |x| is at most lambda (torch.nn.Softshrink).",
-	attrs: []graph.AttrSpec{floatAttr("lambda", 0.5, "the distance")},
+	attrs: []graph.AttrSpec{{Name: "lambda", Kind: graph.FloatAttr, Default: 0.5, Doc: "the distance"}},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		l := b.Float("lambda")
 		return Where(Greater(x, l), Sub(x, l), Where(Less(x, -l), Add(x, l), Mul(x, 0.0)))
@@ -415,7 +416,7 @@ func Threshold(x Value, threshold, val float64) Value {
 var _ = graph.MustRegister(activation{
 	name:   "heaviside",
 	doc:    "The step function: 0 below 0, the attribute value at 0, 1 above (torch.heaviside); NaN stays.",
-	attrs:  []graph.AttrSpec{floatAttr("value", 1, "the result at 0")},
+	attrs:  []graph.AttrSpec{{Name: "value", Kind: graph.FloatAttr, Default: 1.0, Doc: "the result at 0"}},
 	noGrad: piecewise,
 	body: func(b *graph.BodyCtx, x Value) Value {
 		y := Where(Greater(x, 0.0), 1.0, x)

@@ -52,6 +52,8 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 // Add returns a+b, broadcast; dtypes are promoted as PyTorch's are.
+//
+//go:noinline
 func Add(a, b Operand) Value { return binary("add", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
@@ -74,6 +76,8 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 // Sub returns a-b, broadcast; dtypes are promoted as PyTorch's are.
+//
+//go:noinline
 func Sub(a, b Operand) Value { return binary("sub", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
@@ -125,6 +129,8 @@ var _ = graph.MustRegister(&graph.Op{
 
 // Div returns a/b, broadcast, as torch.true_divide does: integer and bool operands are cast to f32. See
 // TruncDiv and FloorDiv for integer quotients.
+//
+//go:noinline
 func Div(a, b Operand) Value { return floatBinary("div", a, b) }
 
 // TruncDiv returns a/b rounded toward zero, broadcast, in the promoted dtype of the operands. An integer
@@ -337,6 +343,8 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 // Maximum returns the larger of a and b, broadcast; dtypes are promoted as PyTorch's are.
+//
+//go:noinline
 func Maximum(a, b Operand) Value { return binary("maximum", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
@@ -378,6 +386,8 @@ const extremumSamples = `
 `
 
 // Minimum returns the smaller of a and b, broadcast; dtypes are promoted as PyTorch's are.
+//
+//go:noinline
 func Minimum(a, b Operand) Value { return binary("minimum", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{

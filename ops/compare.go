@@ -78,6 +78,8 @@ var _ = graph.MustRegister(comparison("equal",
 	graph.AnyDType, relation{equal: true}))
 
 // Equal returns a == b, broadcast, as bool; dtypes are promoted first.
+//
+//go:noinline
 func Equal(a, b Operand) Value { return binary("equal", a, b) }
 
 var _ = graph.MustRegister(comparison("not_equal",
@@ -92,6 +94,8 @@ var _ = graph.MustRegister(comparison("less",
 	graph.Numeric, relation{less: true}))
 
 // Less returns a < b, broadcast, as bool; dtypes are promoted first.
+//
+//go:noinline
 func Less(a, b Operand) Value { return binary("less", a, b) }
 
 var _ = graph.MustRegister(comparison("less_equal",
@@ -99,6 +103,8 @@ var _ = graph.MustRegister(comparison("less_equal",
 	graph.Numeric, relation{less: true, equal: true}))
 
 // LessEqual returns a <= b, broadcast, as bool; dtypes are promoted first.
+//
+//go:noinline
 func LessEqual(a, b Operand) Value { return binary("less_equal", a, b) }
 
 var _ = graph.MustRegister(comparison("greater",
@@ -106,6 +112,8 @@ var _ = graph.MustRegister(comparison("greater",
 	graph.Numeric, relation{greater: true}))
 
 // Greater returns a > b, broadcast, as bool; dtypes are promoted first.
+//
+//go:noinline
 func Greater(a, b Operand) Value { return binary("greater", a, b) }
 
 var _ = graph.MustRegister(comparison("greater_equal",
@@ -141,6 +149,8 @@ var _ = graph.MustRegister(logic("and", "Whether both a and b are true, with bro
 	func(a, b bool) bool { return a && b }))
 
 // And returns whether a and b are both true, broadcast; numbers count as true unless they are zero.
+//
+//go:noinline
 func And(a, b Operand) Value { return boolBinary("and", a, b) }
 
 var _ = graph.MustRegister(logic("or", "Whether a or b or both are true, with broadcasting (ONNX Or, torch.logical_or).",

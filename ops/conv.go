@@ -211,7 +211,7 @@ var _ = graph.MustRegister(&graph.Op{
 		{Name: "dy", Types: graph.Floats, Doc: "the gradient by the result, [N,O,...]"},
 		{Name: "w", Types: graph.Floats, Doc: "the kernels, [O,C/groups,...], of dy's dtype"},
 	},
-	Attrs:   append(slices.Clone(convAttrs), graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of x"}),
+	Attrs:   specsWith(convAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of x"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy, w, size := c.Tensor(0), c.Tensor(1), c.Dims("size")
@@ -257,7 +257,7 @@ var _ = graph.MustRegister(&graph.Op{
 		{Name: "x", Types: graph.Floats, Doc: "the input, [N,C,...]"},
 		{Name: "dy", Types: graph.Floats, Doc: "the gradient by the result, [N,O,...], of x's dtype"},
 	},
-	Attrs:   append(slices.Clone(convAttrs), graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the kernel"}),
+	Attrs:   specsWith(convAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the kernel"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x, dy, size := c.Tensor(0), c.Tensor(1), c.Dims("size")
@@ -296,11 +296,11 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 func convInputGrad(a graph.Attrs, dy, w Value, x []graph.Dim) Value {
-	return fit(emit1("conv_input_grad", []Value{dy, w}, append(convolved(a), attr("size", x[2:]))...), x)
+	return fit(emit1("conv_input_grad", []Value{dy, w}, with(convolved(a), attr("size", x[2:]))...), x)
 }
 
 func convWeightGrad(a graph.Attrs, x, dy Value, w []graph.Dim) Value {
-	return fit(emit1("conv_weight_grad", []Value{x, dy}, append(convolved(a), attr("size", w[2:]))...), w)
+	return fit(emit1("conv_weight_grad", []Value{x, dy}, with(convolved(a), attr("size", w[2:]))...), w)
 }
 
 // ConvParams are the parameters of convolutions. Strides and Dilations have one number per spatial axis, or one for all

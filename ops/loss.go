@@ -39,7 +39,7 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Attrs: []graph.AttrSpec{
 		{Name: "ignore_index", Kind: graph.IntAttr, Default: int64(-100), Doc: "the target whose places do not count"},
-		floatAttr("label_smoothing", 0, "the share of the target that is spread over all classes"),
+		{Name: "label_smoothing", Kind: graph.FloatAttr, Default: 0.0, Doc: "the share of the target that is spread over all classes"},
 	},
 	Results: []string{"loss", "weight"},
 	Body: func(b *graph.BodyCtx) []Value {

@@ -4,7 +4,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 )
 
-var epsAttr = floatAttr("eps", 1e-5, "what is added to the variance before the root is taken")
+var epsAttr = graph.AttrSpec{Name: "eps", Kind: graph.FloatAttr, Default: 1e-5, Doc: "what is added to the variance before the root is taken"}
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "standardize",

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/value"
 )
@@ -41,6 +43,18 @@ func attr(name string, v any) graph.Attr {
 		v = ints
 	}
 	return graph.Attr{Name: name, Value: v}
+}
+
+// with returns attributes and more of them.
+//
+//go:noinline
+func with(attrs []graph.Attr, more ...graph.Attr) []graph.Attr { return slices.Concat(attrs, more) }
+
+// specsWith returns declarations of attributes and more of them.
+//
+//go:noinline
+func specsWith(specs []graph.AttrSpec, more ...graph.AttrSpec) []graph.AttrSpec {
+	return slices.Concat(specs, more)
 }
 
 // shapeAttr turns user-given dims into an attribute; a fault is reported on f.

@@ -150,7 +150,7 @@ var _ = graph.MustRegister(&graph.Op{
 		"padding not counted (ONNX MaxPool, torch.nn.MaxPool1d, 2d, 3d with return_indices). Padding never wins; of equal cells the first " +
 		"in row-major order does, and the first NaN before everything.",
 	Args:    []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the input, [N,C,...]"}},
-	Attrs:   append(slices.Clone(poolAttrs), dilationsAttr),
+	Attrs:   specsWith(poolAttrs, dilationsAttr),
 	Results: []string{"values", "indices"},
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x := c.Tensor(0)
@@ -250,7 +250,7 @@ func MaxUnpool(x, indices Value, size ...any) Value {
 	return maxPoolGrad(x, indices, shape)
 }
 
-var avgAttrs = append(slices.Clone(poolAttrs),
+var avgAttrs = specsWith(poolAttrs,
 	graph.AttrSpec{Name: "count_include_pad", Kind: graph.BoolAttr, Default: true, Doc: "whether to divide by the size of the window cut at the padded end, not by the number of its cells inside x"},
 	graph.AttrSpec{Name: "divisor", Kind: graph.IntAttr, Default: int64(0), Doc: "what to divide by instead; 0 for the number of cells"})
 
@@ -307,7 +307,7 @@ var _ = graph.MustRegister(&graph.Op{
 		return tensors(graph.TensorType{DType: c.Tensor(0).DType, Shape: pooledShape(c, c.Tensor(0))})
 	},
 	Grad: func(g *graph.GradCtx) []Value {
-		return []Value{fit(emit1("avg_pool_grad", []Value{g.Dy(0)}, append(averaged(g.Attrs), attr("size", g.In[0].Shape()[2:]))...), g.In[0].Shape())}
+		return []Value{fit(emit1("avg_pool_grad", []Value{g.Dy(0)}, with(averaged(g.Attrs), attr("size", g.In[0].Shape()[2:]))...), g.In[0].Shape())}
 	},
 	Ref: func(c *graph.RefCtx) {
 		x, y := c.In[0], c.Out[0]
@@ -341,7 +341,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name:    "avg_pool_grad",
 	Doc:     "The adjoint of avg_pool: each element of dy, divided as there, is added to the cells of its window.",
 	Args:    []graph.Arg{{Name: "dy", Types: graph.Floats, Doc: "the gradient by the means, [N,C,...]"}},
-	Attrs:   append(slices.Clone(avgAttrs), graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the result"}),
+	Attrs:   specsWith(avgAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the result"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy := c.Tensor(0)

@@ -34,6 +34,8 @@ var streamAttr = graph.AttrSpec{Name: "stream", Kind: graph.IntAttr, Doc: "the n
 	"node of a module from those of the others, below 2^32"}
 
 // drawAttrs declares the attributes of a random tensor, with those of the distribution.
+//
+//go:noinline
 func drawAttrs(distribution ...graph.AttrSpec) []graph.AttrSpec {
 	return append(distribution,
 		graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Doc: "the sizes of the result"},
@@ -68,8 +70,10 @@ var _ = graph.MustRegister(&graph.Op{
 		"computed in f64 and rounded to the dtype, so that narrow dtypes may reach high. u is a multiple of 2^-53 for f64 " +
 		"and of 2^-24 otherwise. " +
 		"The generator is Philox4x32-10.",
-	Args:    []graph.Arg{keyArg},
-	Attrs:   drawAttrs(floatAttr("low", 0, "the lower end"), floatAttr("high", 1, "the upper end")),
+	Args: []graph.Arg{keyArg},
+	Attrs: drawAttrs(
+		graph.AttrSpec{Name: "low", Kind: graph.FloatAttr, Default: 0.0, Doc: "the lower end"},
+		graph.AttrSpec{Name: "high", Kind: graph.FloatAttr, Default: 1.0, Doc: "the upper end"}),
 	Results: out,
 	Infer:   inferDraw,
 	NoGrad:  drawNoGrad,
@@ -113,8 +117,10 @@ var _ = graph.MustRegister(&graph.Op{
 		"sqrt(-2*log(u))*cos(2*pi*v) and the same with sin, by Box and Muller, in f64, for the words of the two elements: u " +
 		"= (word+1/2)/2^32, v = word/2^32. " +
 		"The generator is Philox4x32-10.",
-	Args:    []graph.Arg{keyArg},
-	Attrs:   drawAttrs(floatAttr("mean", 0, "the mean"), floatAttr("std", 1, "the standard deviation")),
+	Args: []graph.Arg{keyArg},
+	Attrs: drawAttrs(
+		graph.AttrSpec{Name: "mean", Kind: graph.FloatAttr, Default: 0.0, Doc: "the mean"},
+		graph.AttrSpec{Name: "std", Kind: graph.FloatAttr, Default: 1.0, Doc: "the standard deviation"}),
 	Results: out,
 	Infer:   inferDraw,
 	NoGrad:  drawNoGrad,

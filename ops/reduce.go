@@ -227,6 +227,8 @@ var _ = graph.MustRegister(func() *graph.Op {
 }())
 
 // ReduceSum returns the sum of x over axes, all if nil, in x's dtype; keepDims leaves reduced axes with size 1.
+//
+//go:noinline
 func ReduceSum(x Value, axes []int, keepDims bool) Value {
 	return reduce("reduce_sum", x, axes, keepDims)
 }
@@ -272,6 +274,8 @@ var _ = graph.MustRegister(func() *graph.Op {
 }())
 
 // ReduceMean returns the mean of x over axes, all if nil, in x's float dtype; keepDims leaves reduced axes with size 1.
+//
+//go:noinline
 func ReduceMean(x Value, axes []int, keepDims bool) Value {
 	return reduce("reduce_mean", x, axes, keepDims)
 }

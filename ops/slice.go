@@ -64,7 +64,7 @@ var _ = graph.MustRegister(&graph.Op{
 		return tensors(graph.TensorType{DType: x.DType, Shape: slicedShape(c, x)})
 	},
 	Grad: func(g *graph.GradCtx) []Value {
-		return []Value{emit1("slice_grad", []Value{g.Dy(0)}, append(sliced(g.Attrs), attr("shape", g.In[0].Shape()))...)}
+		return []Value{emit1("slice_grad", []Value{g.Dy(0)}, with(sliced(g.Attrs), attr("shape", g.In[0].Shape()))...)}
 	},
 	Ref: func(c *graph.RefCtx) {
 		eachSliced(c.Attrs, c.Out[0].Shape, c.In[0].Shape, func(i, k int) { copyElement(c.Out[0], i, c.In[0], k) })
@@ -82,7 +82,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name:    "slice_grad",
 	Doc:     "The adjoint of slice: a tensor of the given shape that is dy where slice reads and zero elsewhere.",
 	Args:    []graph.Arg{{Name: "dy", Types: graph.Numeric | graph.Bools, Doc: "a tensor of the shape of the slice"}},
-	Attrs:   append(slices.Clone(sliceAttrs), graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"}),
+	Attrs:   specsWith(sliceAttrs, graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy := c.Tensor(0)
@@ -390,7 +390,7 @@ func (m PadMode) source(i, n int) int {
 }
 
 // modeAttrs declares padding in a mode.
-var modeAttrs = append([]graph.AttrSpec{
+var modeAttrs = specsWith([]graph.AttrSpec{
 	{Name: "mode", Kind: graph.StringAttr, Doc: `"reflect" mirrors at the first and the last element, "edge" repeats these, "wrap" goes on at the other end`},
 }, padAttrs...)
 
@@ -435,7 +435,7 @@ var _ = graph.MustRegister(&graph.Op{
 		return tensors(graph.TensorType{DType: x.DType, Shape: paddedInMode(c, x)})
 	},
 	Grad: func(g *graph.GradCtx) []Value {
-		return []Value{emit1("pad_mode_grad", []Value{g.Dy(0)}, append(padding(g.Attrs), attr("shape", g.In[0].Shape()))...)}
+		return []Value{emit1("pad_mode_grad", []Value{g.Dy(0)}, with(padding(g.Attrs), attr("shape", g.In[0].Shape()))...)}
 	},
 	Ref: func(c *graph.RefCtx) {
 		eachPadded(c.Attrs, c.In[0].Shape, c.Out[0].Shape, func(i, k int) { copyElement(c.Out[0], i, c.In[0], k) })
@@ -455,7 +455,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name:    "pad_mode_grad",
 	Doc:     "The adjoint of pad_mode: each element of dy is added to the element of the result that pad_mode has copied there.",
 	Args:    []graph.Arg{{Name: "dy", Types: graph.Numeric, Doc: "a tensor of the padded shape"}},
-	Attrs:   append(slices.Clone(modeAttrs), graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"}),
+	Attrs:   specsWith(modeAttrs, graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy := c.Tensor(0)

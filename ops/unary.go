@@ -111,6 +111,8 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Abs returns the absolute value of x.
+//
+//go:noinline
 func Abs(x Value) Value { return emit1("abs", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
@@ -153,6 +155,8 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Exp returns e^x; integers are cast to f32.
+//
+//go:noinline
 func Exp(x Value) Value { return floatUnary("exp", x) }
 
 var _ = graph.MustRegister(unary{
@@ -176,6 +180,8 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Log returns the natural logarithm of x; integers are cast to f32.
+//
+//go:noinline
 func Log(x Value) Value { return floatUnary("log", x) }
 
 var _ = graph.MustRegister(unary{
@@ -211,6 +217,8 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Rsqrt returns 1/sqrt(x); integers are cast to f32.
+//
+//go:noinline
 func Rsqrt(x Value) Value { return floatUnary("rsqrt", x) }
 
 var _ = graph.MustRegister(unary{
