@@ -86,6 +86,7 @@ func fuseFunc(c *Context, f *graph.Func) {
 	u.build(c)
 }
 
+//go:noinline
 func (u *fuser) groupOf(i int32) *group { return u.groups[i].root() }
 
 func (u *fuser) levelOf(i int32) int32 {

@@ -101,6 +101,8 @@ func countUses(f *graph.Func, nodes []*graph.Node, op string) map[*graph.Node]in
 }
 
 // operand returns the node of operand i if it is an application of the named op, else nil.
+//
+//go:noinline
 func operand(n *graph.Node, i int, op string) *graph.Node {
 	if v := n.Operands()[i]; v.Is(op) {
 		return v.Node()

@@ -38,6 +38,8 @@ type Func struct {
 }
 
 // touch notes that f, and with it the functions that it is nested in, is not what was checked.
+//
+//go:noinline
 func (f *Func) touch() {
 	m := f.module
 	m.clock++

@@ -117,6 +117,8 @@ const (
 )
 
 // DTypes returns the set of the given dtypes.
+//
+//go:noinline
 func DTypes(ds ...DType) DTypeSet {
 	var s DTypeSet
 	for _, d := range ds {

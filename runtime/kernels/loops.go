@@ -34,6 +34,8 @@ func newCells(n, size int) []byte {
 }
 
 // sizeOf returns how many bytes an element takes.
+//
+//go:noinline
 func sizeOf(d graph.DType) int { return d.Bits() / 8 }
 
 // word is an element that is moved without being looked at.
