@@ -4,17 +4,6 @@ package simd
 
 import "unsafe"
 
-// rowKernels returns the kernels of the level in use, nil if it has none.
-func rowKernels() *rowTable {
-	switch level {
-	case levelAVX512:
-		return &rowsAVX512
-	case levelAVX2:
-		return &rowsAVX2
-	}
-	return nil
-}
-
 // transpose32 writes 8 rows of k elements, a multiple of 8, as columns.
 func transpose32(k int, src *uint32, lds int, dst *uint32, ldd int) {
 	transposeCall(k, unsafe.Pointer(src), lds, 8, unsafe.Pointer(dst), ldd, transposeF32)
