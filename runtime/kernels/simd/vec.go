@@ -23,8 +23,8 @@ type Vec func(n int, y, a, b, c *byte)
 // maxOps is more than there are ops of a kind.
 const maxOps = 32
 
-// vecNumber is the number of a primitive; 0 is none.
-type vecNumber uint16
+// vecNumber is the number of a primitive; 0 is none, and a negative one takes the first two operands in each other's place.
+type vecNumber int16
 
 // vecTable holds the primitives for one element type, binary ones by form. As arrays they are data, which no init function makes.
 type vecTable struct {

@@ -1330,26 +1330,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecAddSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX
-TEXT vecAddSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
-
-loop4:
-	VADDPS  (CX)(BX*1), Y0, Y1; VADDPS  32(CX)(BX*1), Y0, Y2; VADDPS  64(CX)(BX*1), Y0, Y3; VADDPS  96(CX)(BX*1), Y0, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VADDPS  (CX)(BX*1), Y0, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VADDPS     Y2, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecSubVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 TEXT vecSubVVF32AVX2<>(SB), NOSPLIT, $0-40
@@ -1450,26 +1430,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecMulSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX
-TEXT vecMulSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
-
-loop4:
-	VMULPS  (CX)(BX*1), Y0, Y1; VMULPS  32(CX)(BX*1), Y0, Y2; VMULPS  64(CX)(BX*1), Y0, Y3; VMULPS  96(CX)(BX*1), Y0, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMULPS  (CX)(BX*1), Y0, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VMULPS     Y2, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecDivVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 TEXT vecDivVVF32AVX2<>(SB), NOSPLIT, $0-40
@@ -1552,26 +1512,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecMaxSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX
-TEXT vecMaxSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
-
-loop4:
-	VMOVUPS (CX)(BX*1), Y1; VMOVUPS 32(CX)(BX*1), Y2; VMOVUPS 64(CX)(BX*1), Y3; VMOVUPS 96(CX)(BX*1), Y4; VCMPPS  $0x03, Y1, Y0, Y5; VMAXPS  Y1, Y0, Y6; VMAXPS  Y0, Y1, Y1; VANDPS  Y6, Y1, Y1; VORPS   Y5, Y1, Y1; VCMPPS  $0x03, Y2, Y0, Y5; VMAXPS  Y2, Y0, Y6; VMAXPS  Y0, Y2, Y2; VANDPS  Y6, Y2, Y2; VORPS   Y5, Y2, Y2; VCMPPS  $0x03, Y3, Y0, Y5; VMAXPS  Y3, Y0, Y6; VMAXPS  Y0, Y3, Y3; VANDPS  Y6, Y3, Y3; VORPS   Y5, Y3, Y3; VCMPPS  $0x03, Y4, Y0, Y5; VMAXPS  Y4, Y0, Y6; VMAXPS  Y0, Y4, Y4; VANDPS  Y6, Y4, Y4; VORPS   Y5, Y4, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y1; VCMPPS  $0x03, Y1, Y0, Y2; VMAXPS  Y1, Y0, Y3; VMAXPS  Y0, Y1, Y1; VANDPS  Y3, Y1, Y1; VORPS   Y2, Y1, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VCMPPS     $0x03, Y2, Y0, Y3; VMAXPS     Y2, Y0, Y4; VMAXPS     Y0, Y2, Y0; VANDPS     Y4, Y0, Y0; VORPS      Y3, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecMinVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 TEXT vecMinVVF32AVX2<>(SB), NOSPLIT, $0-40
@@ -1608,26 +1548,6 @@ loop1:
 
 end1:
 	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VCMPPS     $0x03, Y0, Y2, Y3; VMINPS     Y0, Y2, Y4; VMINPS     Y2, Y0, Y0; VORPS      Y4, Y0, Y0; VORPS      Y3, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
-// func vecMinSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX
-TEXT vecMinSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
-
-loop4:
-	VMOVUPS (CX)(BX*1), Y1; VMOVUPS 32(CX)(BX*1), Y2; VMOVUPS 64(CX)(BX*1), Y3; VMOVUPS 96(CX)(BX*1), Y4; VCMPPS  $0x03, Y1, Y0, Y5; VMINPS  Y1, Y0, Y6; VMINPS  Y0, Y1, Y1; VORPS   Y6, Y1, Y1; VORPS   Y5, Y1, Y1; VCMPPS  $0x03, Y2, Y0, Y5; VMINPS  Y2, Y0, Y6; VMINPS  Y0, Y2, Y2; VORPS   Y6, Y2, Y2; VORPS   Y5, Y2, Y2; VCMPPS  $0x03, Y3, Y0, Y5; VMINPS  Y3, Y0, Y6; VMINPS  Y0, Y3, Y3; VORPS   Y6, Y3, Y3; VORPS   Y5, Y3, Y3; VCMPPS  $0x03, Y4, Y0, Y5; VMINPS  Y4, Y0, Y6; VMINPS  Y0, Y4, Y4; VORPS   Y6, Y4, Y4; VORPS   Y5, Y4, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y1; VCMPPS  $0x03, Y1, Y0, Y2; VMINPS  Y1, Y0, Y3; VMINPS  Y0, Y1, Y1; VORPS   Y3, Y1, Y1; VORPS   Y2, Y1, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VCMPPS     $0x03, Y2, Y0, Y3; VMINPS     Y2, Y0, Y4; VMINPS     Y0, Y2, Y0; VORPS      Y4, Y0, Y0; VORPS      Y3, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
 
 done:
 	VZEROUPPER; RET
@@ -2216,29 +2136,6 @@ byte:
 done:
 	VZEROUPPER; RET
 
-// func vecGreaterVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX2, BMI2
-TEXT vecGreaterVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; MOVQ    vecOnes<>+0(SB), BX; VMOVDQU vecOnes<>+0(SB), Y0; VMOVDQU vecOrder<>+0(SB), Y1; MOVQ    n+0(FP), SI; XORQ    DI, DI; CMPQ    SI, $0x00000020; JLT     end4
-
-loop4:
-	VMOVUPS   (CX)(DI*1), Y2; VMOVUPS   (DX)(DI*1), Y3; VCMPPS    $0x1e, Y3, Y2, Y2; VMOVUPS   32(CX)(DI*1), Y3; VMOVUPS   32(DX)(DI*1), Y4; VCMPPS    $0x1e, Y4, Y3, Y3; VMOVUPS   64(CX)(DI*1), Y4; VMOVUPS   64(DX)(DI*1), Y5; VCMPPS    $0x1e, Y5, Y4, Y4; VMOVUPS   96(CX)(DI*1), Y5; VMOVUPS   96(DX)(DI*1), Y6; VCMPPS    $0x1e, Y6, Y5, Y5; VPACKSSDW Y3, Y2, Y2; VPACKSSDW Y5, Y4, Y3; VPACKSSWB Y3, Y2, Y2; VPAND     Y0, Y2, Y2; VPERMD    Y2, Y1, Y2; VMOVDQU   Y2, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000020, SI; CMPQ      SI, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(DI*1), Y0; VMOVUPS   (DX)(DI*1), Y1; VCMPPS    $0x1e, Y1, Y0, Y0; VMOVMSKPS Y0, R8; PDEPQ     BX, R8, R8; MOVQ      R8, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPS    32(R8)(R9*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y0; VCMPPS     $0x1e, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
 // func vecGreaterVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
 TEXT vecGreaterVSF32AVX2<>(SB), NOSPLIT, $0-40
@@ -2258,29 +2155,6 @@ end1:
 
 byte:
 	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
-// func vecGreaterEqualVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX2, BMI2
-TEXT vecGreaterEqualVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; MOVQ    vecOnes<>+0(SB), BX; VMOVDQU vecOnes<>+0(SB), Y0; VMOVDQU vecOrder<>+0(SB), Y1; MOVQ    n+0(FP), SI; XORQ    DI, DI; CMPQ    SI, $0x00000020; JLT     end4
-
-loop4:
-	VMOVUPS   (CX)(DI*1), Y2; VMOVUPS   (DX)(DI*1), Y3; VCMPPS    $0x1d, Y3, Y2, Y2; VMOVUPS   32(CX)(DI*1), Y3; VMOVUPS   32(DX)(DI*1), Y4; VCMPPS    $0x1d, Y4, Y3, Y3; VMOVUPS   64(CX)(DI*1), Y4; VMOVUPS   64(DX)(DI*1), Y5; VCMPPS    $0x1d, Y5, Y4, Y4; VMOVUPS   96(CX)(DI*1), Y5; VMOVUPS   96(DX)(DI*1), Y6; VCMPPS    $0x1d, Y6, Y5, Y5; VPACKSSDW Y3, Y2, Y2; VPACKSSDW Y5, Y4, Y3; VPACKSSWB Y3, Y2, Y2; VPAND     Y0, Y2, Y2; VPERMD    Y2, Y1, Y2; VMOVDQU   Y2, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000020, SI; CMPQ      SI, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(DI*1), Y0; VMOVUPS   (DX)(DI*1), Y1; VCMPPS    $0x1d, Y1, Y0, Y0; VMOVMSKPS Y0, R8; PDEPQ     BX, R8, R8; MOVQ      R8, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPS    32(R8)(R9*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y0; VCMPPS     $0x1d, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
 
 done:
 	VZEROUPPER; RET
@@ -2678,26 +2552,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecAddSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX
-TEXT vecAddSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
-
-loop4:
-	VADDPD  (CX)(BX*1), Y0, Y1; VADDPD  32(CX)(BX*1), Y0, Y2; VADDPD  64(CX)(BX*1), Y0, Y3; VADDPD  96(CX)(BX*1), Y0, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VADDPD  (CX)(BX*1), Y0, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VADDPD     Y2, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecSubVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 TEXT vecSubVVF64AVX2<>(SB), NOSPLIT, $0-40
@@ -2798,26 +2652,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecMulSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX
-TEXT vecMulSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
-
-loop4:
-	VMULPD  (CX)(BX*1), Y0, Y1; VMULPD  32(CX)(BX*1), Y0, Y2; VMULPD  64(CX)(BX*1), Y0, Y3; VMULPD  96(CX)(BX*1), Y0, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMULPD  (CX)(BX*1), Y0, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VMULPD     Y2, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecDivVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 TEXT vecDivVVF64AVX2<>(SB), NOSPLIT, $0-40
@@ -2900,26 +2734,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecMaxSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX
-TEXT vecMaxSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
-
-loop4:
-	VMOVUPD (CX)(BX*1), Y1; VMOVUPD 32(CX)(BX*1), Y2; VMOVUPD 64(CX)(BX*1), Y3; VMOVUPD 96(CX)(BX*1), Y4; VCMPPD  $0x03, Y1, Y0, Y5; VMAXPD  Y1, Y0, Y6; VMAXPD  Y0, Y1, Y1; VANDPD  Y6, Y1, Y1; VORPD   Y5, Y1, Y1; VCMPPD  $0x03, Y2, Y0, Y5; VMAXPD  Y2, Y0, Y6; VMAXPD  Y0, Y2, Y2; VANDPD  Y6, Y2, Y2; VORPD   Y5, Y2, Y2; VCMPPD  $0x03, Y3, Y0, Y5; VMAXPD  Y3, Y0, Y6; VMAXPD  Y0, Y3, Y3; VANDPD  Y6, Y3, Y3; VORPD   Y5, Y3, Y3; VCMPPD  $0x03, Y4, Y0, Y5; VMAXPD  Y4, Y0, Y6; VMAXPD  Y0, Y4, Y4; VANDPD  Y6, Y4, Y4; VORPD   Y5, Y4, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y1; VCMPPD  $0x03, Y1, Y0, Y2; VMAXPD  Y1, Y0, Y3; VMAXPD  Y0, Y1, Y1; VANDPD  Y3, Y1, Y1; VORPD   Y2, Y1, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VCMPPD     $0x03, Y2, Y0, Y3; VMAXPD     Y2, Y0, Y4; VMAXPD     Y0, Y2, Y0; VANDPD     Y4, Y0, Y0; VORPD      Y3, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecMinVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 TEXT vecMinVVF64AVX2<>(SB), NOSPLIT, $0-40
@@ -2956,26 +2770,6 @@ loop1:
 
 end1:
 	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VCMPPD     $0x03, Y0, Y2, Y3; VMINPD     Y0, Y2, Y4; VMINPD     Y2, Y0, Y0; VORPD      Y4, Y0, Y0; VORPD      Y3, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
-// func vecMinSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX
-TEXT vecMinSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
-
-loop4:
-	VMOVUPD (CX)(BX*1), Y1; VMOVUPD 32(CX)(BX*1), Y2; VMOVUPD 64(CX)(BX*1), Y3; VMOVUPD 96(CX)(BX*1), Y4; VCMPPD  $0x03, Y1, Y0, Y5; VMINPD  Y1, Y0, Y6; VMINPD  Y0, Y1, Y1; VORPD   Y6, Y1, Y1; VORPD   Y5, Y1, Y1; VCMPPD  $0x03, Y2, Y0, Y5; VMINPD  Y2, Y0, Y6; VMINPD  Y0, Y2, Y2; VORPD   Y6, Y2, Y2; VORPD   Y5, Y2, Y2; VCMPPD  $0x03, Y3, Y0, Y5; VMINPD  Y3, Y0, Y6; VMINPD  Y0, Y3, Y3; VORPD   Y6, Y3, Y3; VORPD   Y5, Y3, Y3; VCMPPD  $0x03, Y4, Y0, Y5; VMINPD  Y4, Y0, Y6; VMINPD  Y0, Y4, Y4; VORPD   Y6, Y4, Y4; VORPD   Y5, Y4, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y1; VCMPPD  $0x03, Y1, Y0, Y2; VMINPD  Y1, Y0, Y3; VMINPD  Y0, Y1, Y1; VORPD   Y3, Y1, Y1; VORPD   Y2, Y1, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VCMPPD     $0x03, Y2, Y0, Y3; VMINPD     Y2, Y0, Y4; VMINPD     Y0, Y2, Y0; VORPD      Y4, Y0, Y0; VORPD      Y3, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
 
 done:
 	VZEROUPPER; RET
@@ -3496,29 +3290,6 @@ byte:
 done:
 	VZEROUPPER; RET
 
-// func vecGreaterVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, BMI2
-TEXT vecGreaterVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ vecOnes<>+0(SB), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end4
-
-loop4:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x1e, Y1, Y0, Y0; VMOVUPD   32(CX)(DI*1), Y1; VMOVUPD   32(DX)(DI*1), Y2; VCMPPD    $0x1e, Y2, Y1, Y1; VMOVUPD   64(CX)(DI*1), Y2; VMOVUPD   64(DX)(DI*1), Y3; VCMPPD    $0x1e, Y3, Y2, Y2; VMOVUPD   96(CX)(DI*1), Y3; VMOVUPD   96(DX)(DI*1), Y4; VCMPPD    $0x1e, Y4, Y3, Y3; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); VMOVMSKPD Y1, R8; PDEPQ     BX, R8, R8; MOVL      R8, 4(AX); VMOVMSKPD Y2, R8; PDEPQ     BX, R8, R8; MOVL      R8, 8(AX); VMOVMSKPD Y3, R8; PDEPQ     BX, R8, R8; MOVL      R8, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x1e, Y1, Y0, Y0; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000004, SI; CMPQ      SI, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPD    32(R8)(R9*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y0; VCMPPD     $0x1e, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
 // func vecGreaterVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
 TEXT vecGreaterVSF64AVX2<>(SB), NOSPLIT, $0-40
@@ -3538,29 +3309,6 @@ end1:
 
 byte:
 	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
-// func vecGreaterEqualVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, BMI2
-TEXT vecGreaterEqualVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ vecOnes<>+0(SB), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end4
-
-loop4:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x1d, Y1, Y0, Y0; VMOVUPD   32(CX)(DI*1), Y1; VMOVUPD   32(DX)(DI*1), Y2; VCMPPD    $0x1d, Y2, Y1, Y1; VMOVUPD   64(CX)(DI*1), Y2; VMOVUPD   64(DX)(DI*1), Y3; VCMPPD    $0x1d, Y3, Y2, Y2; VMOVUPD   96(CX)(DI*1), Y3; VMOVUPD   96(DX)(DI*1), Y4; VCMPPD    $0x1d, Y4, Y3, Y3; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); VMOVMSKPD Y1, R8; PDEPQ     BX, R8, R8; MOVL      R8, 4(AX); VMOVMSKPD Y2, R8; PDEPQ     BX, R8, R8; MOVL      R8, 8(AX); VMOVMSKPD Y3, R8; PDEPQ     BX, R8, R8; MOVL      R8, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x1d, Y1, Y0, Y0; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000004, SI; CMPQ      SI, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPD    32(R8)(R9*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y0; VCMPPD     $0x1d, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
 
 done:
 	VZEROUPPER; RET
@@ -4064,26 +3812,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecAddSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT vecAddSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
-
-loop4:
-	VADDPS  (CX)(BX*1), Z0, Z1; VADDPS  64(CX)(BX*1), Z0, Z2; VADDPS  128(CX)(BX*1), Z0, Z3; VADDPS  192(CX)(BX*1), Z0, Z4; VMOVUPS Z1, (AX)(BX*1); VMOVUPS Z2, 64(AX)(BX*1); VMOVUPS Z3, 128(AX)(BX*1); VMOVUPS Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VADDPS  (CX)(BX*1), Z0, Z1; VMOVUPS Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VADDPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecSubVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT vecSubVVF32AVX512<>(SB), NOSPLIT, $0-40
@@ -4184,26 +3912,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecMulSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT vecMulSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
-
-loop4:
-	VMULPS  (CX)(BX*1), Z0, Z1; VMULPS  64(CX)(BX*1), Z0, Z2; VMULPS  128(CX)(BX*1), Z0, Z3; VMULPS  192(CX)(BX*1), Z0, Z4; VMOVUPS Z1, (AX)(BX*1); VMOVUPS Z2, 64(AX)(BX*1); VMOVUPS Z3, 128(AX)(BX*1); VMOVUPS Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMULPS  (CX)(BX*1), Z0, Z1; VMOVUPS Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VMULPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecDivVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT vecDivVVF32AVX512<>(SB), NOSPLIT, $0-40
@@ -4286,26 +3994,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecMaxSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
-TEXT vecMaxSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
-
-loop4:
-	VMOVUPS   (CX)(BX*1), Z1; VMOVUPS   64(CX)(BX*1), Z2; VMOVUPS   128(CX)(BX*1), Z3; VMOVUPS   192(CX)(BX*1), Z4; VCMPPS    $0x03, Z1, Z0, K1; VMAXPS    Z1, Z0, Z5; VMAXPS    Z0, Z1, Z1; VANDPS    Z5, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z5; VBLENDMPS Z5, Z1, K1, Z6; VCMPPS    $0x03, Z2, Z0, K1; VMAXPS    Z2, Z0, Z1; VMAXPS    Z0, Z2, Z2; VANDPS    Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z7; VCMPPS    $0x03, Z3, Z0, K1; VMAXPS    Z3, Z0, Z1; VMAXPS    Z0, Z3, Z2; VANDPS    Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z8; VCMPPS    $0x03, Z4, Z0, K1; VMAXPS    Z4, Z0, Z1; VMAXPS    Z0, Z4, Z2; VANDPS    Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z9; VMOVUPS   Z6, (AX)(BX*1); VMOVUPS   Z7, 64(AX)(BX*1); VMOVUPS   Z8, 128(AX)(BX*1); VMOVUPS   Z9, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000040, DX; CMPQ      DX, $0x00000040; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(BX*1), Z1; VCMPPS    $0x03, Z1, Z0, K1; VMAXPS    Z1, Z0, Z2; VMAXPS    Z0, Z1, Z1; VANDPS    Z2, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z10; VMOVUPS   Z10, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VCMPPS    $0x03, Z1, Z0, K2; VMAXPS    Z1, Z0, Z2; VMAXPS    Z0, Z1, Z0; VANDPS    Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K2, Z11; VMOVUPS   Z11, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecMinVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 TEXT vecMinVVF32AVX512<>(SB), NOSPLIT, $0-40
@@ -4342,26 +4030,6 @@ loop1:
 
 end1:
 	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VCMPPS    $0x03, Z0, Z1, K2; VMINPS    Z0, Z1, Z2; VMINPS    Z1, Z0, Z0; VORPS     Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K2, Z11; VMOVUPS   Z11, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
-// func vecMinSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
-TEXT vecMinSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
-
-loop4:
-	VMOVUPS   (CX)(BX*1), Z1; VMOVUPS   64(CX)(BX*1), Z2; VMOVUPS   128(CX)(BX*1), Z3; VMOVUPS   192(CX)(BX*1), Z4; VCMPPS    $0x03, Z1, Z0, K1; VMINPS    Z1, Z0, Z5; VMINPS    Z0, Z1, Z1; VORPS     Z5, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z5; VBLENDMPS Z5, Z1, K1, Z6; VCMPPS    $0x03, Z2, Z0, K1; VMINPS    Z2, Z0, Z1; VMINPS    Z0, Z2, Z2; VORPS     Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z7; VCMPPS    $0x03, Z3, Z0, K1; VMINPS    Z3, Z0, Z1; VMINPS    Z0, Z3, Z2; VORPS     Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z8; VCMPPS    $0x03, Z4, Z0, K1; VMINPS    Z4, Z0, Z1; VMINPS    Z0, Z4, Z2; VORPS     Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z9; VMOVUPS   Z6, (AX)(BX*1); VMOVUPS   Z7, 64(AX)(BX*1); VMOVUPS   Z8, 128(AX)(BX*1); VMOVUPS   Z9, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000040, DX; CMPQ      DX, $0x00000040; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(BX*1), Z1; VCMPPS    $0x03, Z1, Z0, K1; VMINPS    Z1, Z0, Z2; VMINPS    Z0, Z1, Z1; VORPS     Z2, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z10; VMOVUPS   Z10, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VCMPPS    $0x03, Z1, Z0, K2; VMINPS    Z1, Z0, Z2; VMINPS    Z0, Z1, Z0; VORPS     Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K2, Z11; VMOVUPS   Z11, K1, (AX)(BX*1)
 
 done:
 	VZEROUPPER; RET
@@ -4846,26 +4514,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecGreaterVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT vecGreaterVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000040; JLT     end4
-
-loop4:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x1e, Z2, Z1, K1; VMOVUPS    64(CX)(SI*1), Z1; VMOVUPS    64(DX)(SI*1), Z2; VCMPPS     $0x1e, Z2, Z1, K2; VMOVUPS    128(CX)(SI*1), Z1; VMOVUPS    128(DX)(SI*1), Z2; VCMPPS     $0x1e, Z2, Z1, K3; VMOVUPS    192(CX)(SI*1), Z1; VMOVUPS    192(DX)(SI*1), Z2; VCMPPS     $0x1e, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVDQU    X1, 16(AX); VMOVDQU8.Z X0, K3, X1; VMOVDQU    X1, 32(AX); VMOVDQU8.Z X0, K4, X1; VMOVDQU    X1, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000040, BX; CMPQ       BX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x1e, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000010, BX; CMPQ       BX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPS.Z  (CX)(SI*1), K1, Z1; VMOVUPS.Z  (DX)(SI*1), K1, Z2; VCMPPS     $0x1e, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
 // func vecGreaterVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT vecGreaterVSF32AVX512<>(SB), NOSPLIT, $0-40
@@ -4882,26 +4530,6 @@ loop1:
 
 end1:
 	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPS.Z  (CX)(BX*1), K1, Z2; VCMPPS     $0x1e, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
-// func vecGreaterEqualVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT vecGreaterEqualVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000040; JLT     end4
-
-loop4:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x1d, Z2, Z1, K1; VMOVUPS    64(CX)(SI*1), Z1; VMOVUPS    64(DX)(SI*1), Z2; VCMPPS     $0x1d, Z2, Z1, K2; VMOVUPS    128(CX)(SI*1), Z1; VMOVUPS    128(DX)(SI*1), Z2; VCMPPS     $0x1d, Z2, Z1, K3; VMOVUPS    192(CX)(SI*1), Z1; VMOVUPS    192(DX)(SI*1), Z2; VCMPPS     $0x1d, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVDQU    X1, 16(AX); VMOVDQU8.Z X0, K3, X1; VMOVDQU    X1, 32(AX); VMOVDQU8.Z X0, K4, X1; VMOVDQU    X1, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000040, BX; CMPQ       BX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x1d, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000010, BX; CMPQ       BX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPS.Z  (CX)(SI*1), K1, Z1; VMOVUPS.Z  (DX)(SI*1), K1, Z2; VCMPPS     $0x1d, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
 
 done:
 	VZEROUPPER; RET
@@ -5248,26 +4876,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecAddSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT vecAddSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
-
-loop4:
-	VADDPD  (CX)(BX*1), Z0, Z1; VADDPD  64(CX)(BX*1), Z0, Z2; VADDPD  128(CX)(BX*1), Z0, Z3; VADDPD  192(CX)(BX*1), Z0, Z4; VMOVUPD Z1, (AX)(BX*1); VMOVUPD Z2, 64(AX)(BX*1); VMOVUPD Z3, 128(AX)(BX*1); VMOVUPD Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VADDPD  (CX)(BX*1), Z0, Z1; VMOVUPD Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VADDPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecSubVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT vecSubVVF64AVX512<>(SB), NOSPLIT, $0-40
@@ -5368,26 +4976,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecMulSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT vecMulSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
-
-loop4:
-	VMULPD  (CX)(BX*1), Z0, Z1; VMULPD  64(CX)(BX*1), Z0, Z2; VMULPD  128(CX)(BX*1), Z0, Z3; VMULPD  192(CX)(BX*1), Z0, Z4; VMOVUPD Z1, (AX)(BX*1); VMOVUPD Z2, 64(AX)(BX*1); VMOVUPD Z3, 128(AX)(BX*1); VMOVUPD Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMULPD  (CX)(BX*1), Z0, Z1; VMOVUPD Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VMULPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecDivVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT vecDivVVF64AVX512<>(SB), NOSPLIT, $0-40
@@ -5480,26 +5068,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecMaxSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
-TEXT vecMaxSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
-
-loop4:
-	VMOVUPD   (CX)(BX*1), Z1; VMOVUPD   64(CX)(BX*1), Z2; VMOVUPD   128(CX)(BX*1), Z3; VMOVUPD   192(CX)(BX*1), Z4; VCMPPD    $0x03, Z1, Z0, K1; VMAXPD    Z1, Z0, Z5; VMAXPD    Z0, Z1, Z1; VANDPD    Z5, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z5; VBLENDMPD Z5, Z1, K1, Z6; VCMPPD    $0x03, Z2, Z0, K1; VMAXPD    Z2, Z0, Z1; VMAXPD    Z0, Z2, Z2; VANDPD    Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z7; VCMPPD    $0x03, Z3, Z0, K1; VMAXPD    Z3, Z0, Z1; VMAXPD    Z0, Z3, Z2; VANDPD    Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z8; VCMPPD    $0x03, Z4, Z0, K1; VMAXPD    Z4, Z0, Z1; VMAXPD    Z0, Z4, Z2; VANDPD    Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z9; VMOVUPD   Z6, (AX)(BX*1); VMOVUPD   Z7, 64(AX)(BX*1); VMOVUPD   Z8, 128(AX)(BX*1); VMOVUPD   Z9, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000020, DX; CMPQ      DX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(BX*1), Z1; VCMPPD    $0x03, Z1, Z0, K1; VMAXPD    Z1, Z0, Z2; VMAXPD    Z0, Z1, Z1; VANDPD    Z2, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z10; VMOVUPD   Z10, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VCMPPD    $0x03, Z1, Z0, K2; VMAXPD    Z1, Z0, Z2; VMAXPD    Z0, Z1, Z0; VANDPD    Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K2, Z11; VMOVUPD   Z11, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
 // func vecMinVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 TEXT vecMinVVF64AVX512<>(SB), NOSPLIT, $0-40
@@ -5536,26 +5104,6 @@ loop1:
 
 end1:
 	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VCMPPD    $0x03, Z0, Z1, K2; VMINPD    Z0, Z1, Z2; VMINPD    Z1, Z0, Z0; VORPD     Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K2, Z11; VMOVUPD   Z11, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
-// func vecMinSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
-TEXT vecMinSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
-
-loop4:
-	VMOVUPD   (CX)(BX*1), Z1; VMOVUPD   64(CX)(BX*1), Z2; VMOVUPD   128(CX)(BX*1), Z3; VMOVUPD   192(CX)(BX*1), Z4; VCMPPD    $0x03, Z1, Z0, K1; VMINPD    Z1, Z0, Z5; VMINPD    Z0, Z1, Z1; VORPD     Z5, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z5; VBLENDMPD Z5, Z1, K1, Z6; VCMPPD    $0x03, Z2, Z0, K1; VMINPD    Z2, Z0, Z1; VMINPD    Z0, Z2, Z2; VORPD     Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z7; VCMPPD    $0x03, Z3, Z0, K1; VMINPD    Z3, Z0, Z1; VMINPD    Z0, Z3, Z2; VORPD     Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z8; VCMPPD    $0x03, Z4, Z0, K1; VMINPD    Z4, Z0, Z1; VMINPD    Z0, Z4, Z2; VORPD     Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z9; VMOVUPD   Z6, (AX)(BX*1); VMOVUPD   Z7, 64(AX)(BX*1); VMOVUPD   Z8, 128(AX)(BX*1); VMOVUPD   Z9, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000020, DX; CMPQ      DX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(BX*1), Z1; VCMPPD    $0x03, Z1, Z0, K1; VMINPD    Z1, Z0, Z2; VMINPD    Z0, Z1, Z1; VORPD     Z2, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z10; VMOVUPD   Z10, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VCMPPD    $0x03, Z1, Z0, K2; VMINPD    Z1, Z0, Z2; VMINPD    Z0, Z1, Z0; VORPD     Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K2, Z11; VMOVUPD   Z11, K1, (AX)(BX*1)
 
 done:
 	VZEROUPPER; RET
@@ -6040,26 +5588,6 @@ end1:
 done:
 	VZEROUPPER; RET
 
-// func vecGreaterVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT vecGreaterVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000020; JLT     end4
-
-loop4:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x1e, Z2, Z1, K1; VMOVUPD    64(CX)(SI*1), Z1; VMOVUPD    64(DX)(SI*1), Z2; VCMPPD     $0x1e, Z2, Z1, K2; VMOVUPD    128(CX)(SI*1), Z1; VMOVUPD    128(DX)(SI*1), Z2; VCMPPD     $0x1e, Z2, Z1, K3; VMOVUPD    192(CX)(SI*1), Z1; VMOVUPD    192(DX)(SI*1), Z2; VCMPPD     $0x1e, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVQ      X1, 8(AX); VMOVDQU8.Z X0, K3, X1; VMOVQ      X1, 16(AX); VMOVDQU8.Z X0, K4, X1; VMOVQ      X1, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000020, BX; CMPQ       BX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x1e, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000008, BX; CMPQ       BX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPD.Z  (CX)(SI*1), K1, Z1; VMOVUPD.Z  (DX)(SI*1), K1, Z2; VCMPPD     $0x1e, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
 // func vecGreaterVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT vecGreaterVSF64AVX512<>(SB), NOSPLIT, $0-40
@@ -6076,26 +5604,6 @@ loop1:
 
 end1:
 	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPD.Z  (CX)(BX*1), K1, Z2; VCMPPD     $0x1e, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
-// func vecGreaterEqualVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT vecGreaterEqualVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000020; JLT     end4
-
-loop4:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x1d, Z2, Z1, K1; VMOVUPD    64(CX)(SI*1), Z1; VMOVUPD    64(DX)(SI*1), Z2; VCMPPD     $0x1d, Z2, Z1, K2; VMOVUPD    128(CX)(SI*1), Z1; VMOVUPD    128(DX)(SI*1), Z2; VCMPPD     $0x1d, Z2, Z1, K3; VMOVUPD    192(CX)(SI*1), Z1; VMOVUPD    192(DX)(SI*1), Z2; VCMPPD     $0x1d, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVQ      X1, 8(AX); VMOVDQU8.Z X0, K3, X1; VMOVQ      X1, 16(AX); VMOVDQU8.Z X0, K4, X1; VMOVQ      X1, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000020, BX; CMPQ       BX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x1d, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000008, BX; CMPQ       BX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPD.Z  (CX)(SI*1), K1, Z1; VMOVUPD.Z  (DX)(SI*1), K1, Z2; VCMPPD     $0x1d, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
 
 done:
 	VZEROUPPER; RET
@@ -6207,241 +5715,217 @@ DATA vecCallKernels<>+144(SB)/8, $vecSigmoidF32AVX2<>(SB)
 DATA vecCallKernels<>+152(SB)/8, $vecErfF32AVX2<>(SB)
 DATA vecCallKernels<>+160(SB)/8, $vecAddVVF32AVX2<>(SB)
 DATA vecCallKernels<>+168(SB)/8, $vecAddVSF32AVX2<>(SB)
-DATA vecCallKernels<>+176(SB)/8, $vecAddSVF32AVX2<>(SB)
-DATA vecCallKernels<>+184(SB)/8, $vecSubVVF32AVX2<>(SB)
-DATA vecCallKernels<>+192(SB)/8, $vecSubVSF32AVX2<>(SB)
-DATA vecCallKernels<>+200(SB)/8, $vecSubSVF32AVX2<>(SB)
-DATA vecCallKernels<>+208(SB)/8, $vecMulVVF32AVX2<>(SB)
-DATA vecCallKernels<>+216(SB)/8, $vecMulVSF32AVX2<>(SB)
-DATA vecCallKernels<>+224(SB)/8, $vecMulSVF32AVX2<>(SB)
-DATA vecCallKernels<>+232(SB)/8, $vecDivVVF32AVX2<>(SB)
-DATA vecCallKernels<>+240(SB)/8, $vecDivVSF32AVX2<>(SB)
-DATA vecCallKernels<>+248(SB)/8, $vecDivSVF32AVX2<>(SB)
-DATA vecCallKernels<>+256(SB)/8, $vecMaxVVF32AVX2<>(SB)
-DATA vecCallKernels<>+264(SB)/8, $vecMaxVSF32AVX2<>(SB)
-DATA vecCallKernels<>+272(SB)/8, $vecMaxSVF32AVX2<>(SB)
-DATA vecCallKernels<>+280(SB)/8, $vecMinVVF32AVX2<>(SB)
-DATA vecCallKernels<>+288(SB)/8, $vecMinVSF32AVX2<>(SB)
-DATA vecCallKernels<>+296(SB)/8, $vecMinSVF32AVX2<>(SB)
-DATA vecCallKernels<>+304(SB)/8, $vecMulAddVVVF32AVX2<>(SB)
-DATA vecCallKernels<>+312(SB)/8, $vecMulAddVVSF32AVX2<>(SB)
-DATA vecCallKernels<>+320(SB)/8, $vecMulAddVSVF32AVX2<>(SB)
-DATA vecCallKernels<>+328(SB)/8, $vecMulAddVSSF32AVX2<>(SB)
-DATA vecCallKernels<>+336(SB)/8, $vecMulSubVVVF32AVX2<>(SB)
-DATA vecCallKernels<>+344(SB)/8, $vecMulSubVVSF32AVX2<>(SB)
-DATA vecCallKernels<>+352(SB)/8, $vecMulSubVSVF32AVX2<>(SB)
-DATA vecCallKernels<>+360(SB)/8, $vecMulSubVSSF32AVX2<>(SB)
-DATA vecCallKernels<>+368(SB)/8, $vecSubMulVVVF32AVX2<>(SB)
-DATA vecCallKernels<>+376(SB)/8, $vecSubMulVVSF32AVX2<>(SB)
-DATA vecCallKernels<>+384(SB)/8, $vecSubMulVSVF32AVX2<>(SB)
-DATA vecCallKernels<>+392(SB)/8, $vecSubMulVSSF32AVX2<>(SB)
-DATA vecCallKernels<>+400(SB)/8, $vecSelectVVF32AVX2<>(SB)
-DATA vecCallKernels<>+408(SB)/8, $vecSelectVSF32AVX2<>(SB)
-DATA vecCallKernels<>+416(SB)/8, $vecSelectSVF32AVX2<>(SB)
-DATA vecCallKernels<>+424(SB)/8, $vecSelectSSF32AVX2<>(SB)
-DATA vecCallKernels<>+432(SB)/8, $vecEqualVVF32AVX2<>(SB)
-DATA vecCallKernels<>+440(SB)/8, $vecEqualVSF32AVX2<>(SB)
-DATA vecCallKernels<>+448(SB)/8, $vecNotEqualVVF32AVX2<>(SB)
-DATA vecCallKernels<>+456(SB)/8, $vecNotEqualVSF32AVX2<>(SB)
-DATA vecCallKernels<>+464(SB)/8, $vecLessVVF32AVX2<>(SB)
-DATA vecCallKernels<>+472(SB)/8, $vecLessVSF32AVX2<>(SB)
-DATA vecCallKernels<>+480(SB)/8, $vecLessEqualVVF32AVX2<>(SB)
-DATA vecCallKernels<>+488(SB)/8, $vecLessEqualVSF32AVX2<>(SB)
-DATA vecCallKernels<>+496(SB)/8, $vecGreaterVVF32AVX2<>(SB)
-DATA vecCallKernels<>+504(SB)/8, $vecGreaterVSF32AVX2<>(SB)
-DATA vecCallKernels<>+512(SB)/8, $vecGreaterEqualVVF32AVX2<>(SB)
-DATA vecCallKernels<>+520(SB)/8, $vecGreaterEqualVSF32AVX2<>(SB)
-DATA vecCallKernels<>+528(SB)/8, $vecSumF32AVX2<>(SB)
-DATA vecCallKernels<>+536(SB)/8, $vecMaxOfF32AVX2<>(SB)
-DATA vecCallKernels<>+544(SB)/8, $vecMinOfF32AVX2<>(SB)
-DATA vecCallKernels<>+552(SB)/8, $vecNegF64AVX2<>(SB)
-DATA vecCallKernels<>+560(SB)/8, $vecAbsF64AVX2<>(SB)
-DATA vecCallKernels<>+568(SB)/8, $vecSignF64AVX2<>(SB)
-DATA vecCallKernels<>+576(SB)/8, $vecSquareF64AVX2<>(SB)
-DATA vecCallKernels<>+584(SB)/8, $vecSqrtF64AVX2<>(SB)
-DATA vecCallKernels<>+592(SB)/8, $vecRsqrtF64AVX2<>(SB)
-DATA vecCallKernels<>+600(SB)/8, $vecReciprocalF64AVX2<>(SB)
-DATA vecCallKernels<>+608(SB)/8, $vecReLUF64AVX2<>(SB)
-DATA vecCallKernels<>+616(SB)/8, $vecRoundF64AVX2<>(SB)
-DATA vecCallKernels<>+624(SB)/8, $vecFloorF64AVX2<>(SB)
-DATA vecCallKernels<>+632(SB)/8, $vecCeilF64AVX2<>(SB)
-DATA vecCallKernels<>+640(SB)/8, $vecTruncF64AVX2<>(SB)
-DATA vecCallKernels<>+648(SB)/8, $vecAddVVF64AVX2<>(SB)
-DATA vecCallKernels<>+656(SB)/8, $vecAddVSF64AVX2<>(SB)
-DATA vecCallKernels<>+664(SB)/8, $vecAddSVF64AVX2<>(SB)
-DATA vecCallKernels<>+672(SB)/8, $vecSubVVF64AVX2<>(SB)
-DATA vecCallKernels<>+680(SB)/8, $vecSubVSF64AVX2<>(SB)
-DATA vecCallKernels<>+688(SB)/8, $vecSubSVF64AVX2<>(SB)
-DATA vecCallKernels<>+696(SB)/8, $vecMulVVF64AVX2<>(SB)
-DATA vecCallKernels<>+704(SB)/8, $vecMulVSF64AVX2<>(SB)
-DATA vecCallKernels<>+712(SB)/8, $vecMulSVF64AVX2<>(SB)
-DATA vecCallKernels<>+720(SB)/8, $vecDivVVF64AVX2<>(SB)
-DATA vecCallKernels<>+728(SB)/8, $vecDivVSF64AVX2<>(SB)
-DATA vecCallKernels<>+736(SB)/8, $vecDivSVF64AVX2<>(SB)
-DATA vecCallKernels<>+744(SB)/8, $vecMaxVVF64AVX2<>(SB)
-DATA vecCallKernels<>+752(SB)/8, $vecMaxVSF64AVX2<>(SB)
-DATA vecCallKernels<>+760(SB)/8, $vecMaxSVF64AVX2<>(SB)
-DATA vecCallKernels<>+768(SB)/8, $vecMinVVF64AVX2<>(SB)
-DATA vecCallKernels<>+776(SB)/8, $vecMinVSF64AVX2<>(SB)
-DATA vecCallKernels<>+784(SB)/8, $vecMinSVF64AVX2<>(SB)
-DATA vecCallKernels<>+792(SB)/8, $vecMulAddVVVF64AVX2<>(SB)
-DATA vecCallKernels<>+800(SB)/8, $vecMulAddVVSF64AVX2<>(SB)
-DATA vecCallKernels<>+808(SB)/8, $vecMulAddVSVF64AVX2<>(SB)
-DATA vecCallKernels<>+816(SB)/8, $vecMulAddVSSF64AVX2<>(SB)
-DATA vecCallKernels<>+824(SB)/8, $vecMulSubVVVF64AVX2<>(SB)
-DATA vecCallKernels<>+832(SB)/8, $vecMulSubVVSF64AVX2<>(SB)
-DATA vecCallKernels<>+840(SB)/8, $vecMulSubVSVF64AVX2<>(SB)
-DATA vecCallKernels<>+848(SB)/8, $vecMulSubVSSF64AVX2<>(SB)
-DATA vecCallKernels<>+856(SB)/8, $vecSubMulVVVF64AVX2<>(SB)
-DATA vecCallKernels<>+864(SB)/8, $vecSubMulVVSF64AVX2<>(SB)
-DATA vecCallKernels<>+872(SB)/8, $vecSubMulVSVF64AVX2<>(SB)
-DATA vecCallKernels<>+880(SB)/8, $vecSubMulVSSF64AVX2<>(SB)
-DATA vecCallKernels<>+888(SB)/8, $vecSelectVVF64AVX2<>(SB)
-DATA vecCallKernels<>+896(SB)/8, $vecSelectVSF64AVX2<>(SB)
-DATA vecCallKernels<>+904(SB)/8, $vecSelectSVF64AVX2<>(SB)
-DATA vecCallKernels<>+912(SB)/8, $vecSelectSSF64AVX2<>(SB)
-DATA vecCallKernels<>+920(SB)/8, $vecEqualVVF64AVX2<>(SB)
-DATA vecCallKernels<>+928(SB)/8, $vecEqualVSF64AVX2<>(SB)
-DATA vecCallKernels<>+936(SB)/8, $vecNotEqualVVF64AVX2<>(SB)
-DATA vecCallKernels<>+944(SB)/8, $vecNotEqualVSF64AVX2<>(SB)
-DATA vecCallKernels<>+952(SB)/8, $vecLessVVF64AVX2<>(SB)
-DATA vecCallKernels<>+960(SB)/8, $vecLessVSF64AVX2<>(SB)
-DATA vecCallKernels<>+968(SB)/8, $vecLessEqualVVF64AVX2<>(SB)
-DATA vecCallKernels<>+976(SB)/8, $vecLessEqualVSF64AVX2<>(SB)
-DATA vecCallKernels<>+984(SB)/8, $vecGreaterVVF64AVX2<>(SB)
-DATA vecCallKernels<>+992(SB)/8, $vecGreaterVSF64AVX2<>(SB)
-DATA vecCallKernels<>+1000(SB)/8, $vecGreaterEqualVVF64AVX2<>(SB)
-DATA vecCallKernels<>+1008(SB)/8, $vecGreaterEqualVSF64AVX2<>(SB)
-DATA vecCallKernels<>+1016(SB)/8, $vecSumF64AVX2<>(SB)
-DATA vecCallKernels<>+1024(SB)/8, $vecMaxOfF64AVX2<>(SB)
-DATA vecCallKernels<>+1032(SB)/8, $vecMinOfF64AVX2<>(SB)
-DATA vecCallKernels<>+1040(SB)/8, $vecNegF32AVX512<>(SB)
-DATA vecCallKernels<>+1048(SB)/8, $vecAbsF32AVX512<>(SB)
-DATA vecCallKernels<>+1056(SB)/8, $vecSignF32AVX512<>(SB)
-DATA vecCallKernels<>+1064(SB)/8, $vecSquareF32AVX512<>(SB)
-DATA vecCallKernels<>+1072(SB)/8, $vecSqrtF32AVX512<>(SB)
-DATA vecCallKernels<>+1080(SB)/8, $vecRsqrtF32AVX512<>(SB)
-DATA vecCallKernels<>+1088(SB)/8, $vecReciprocalF32AVX512<>(SB)
-DATA vecCallKernels<>+1096(SB)/8, $vecReLUF32AVX512<>(SB)
-DATA vecCallKernels<>+1104(SB)/8, $vecRoundF32AVX512<>(SB)
-DATA vecCallKernels<>+1112(SB)/8, $vecFloorF32AVX512<>(SB)
-DATA vecCallKernels<>+1120(SB)/8, $vecCeilF32AVX512<>(SB)
-DATA vecCallKernels<>+1128(SB)/8, $vecTruncF32AVX512<>(SB)
-DATA vecCallKernels<>+1136(SB)/8, $vecExpF32AVX512<>(SB)
-DATA vecCallKernels<>+1144(SB)/8, $vecExpm1F32AVX512<>(SB)
-DATA vecCallKernels<>+1152(SB)/8, $vecLogF32AVX512<>(SB)
-DATA vecCallKernels<>+1160(SB)/8, $vecLog1pF32AVX512<>(SB)
-DATA vecCallKernels<>+1168(SB)/8, $vecTanhF32AVX512<>(SB)
-DATA vecCallKernels<>+1176(SB)/8, $vecSigmoidF32AVX512<>(SB)
-DATA vecCallKernels<>+1184(SB)/8, $vecErfF32AVX512<>(SB)
-DATA vecCallKernels<>+1192(SB)/8, $vecAddVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1200(SB)/8, $vecAddVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1208(SB)/8, $vecAddSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1216(SB)/8, $vecSubVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1224(SB)/8, $vecSubVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1232(SB)/8, $vecSubSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1240(SB)/8, $vecMulVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1248(SB)/8, $vecMulVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1256(SB)/8, $vecMulSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1264(SB)/8, $vecDivVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1272(SB)/8, $vecDivVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1280(SB)/8, $vecDivSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1288(SB)/8, $vecMaxVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1296(SB)/8, $vecMaxVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1304(SB)/8, $vecMaxSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1312(SB)/8, $vecMinVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1320(SB)/8, $vecMinVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1328(SB)/8, $vecMinSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1336(SB)/8, $vecMulAddVVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1344(SB)/8, $vecMulAddVVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1352(SB)/8, $vecMulAddVSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1360(SB)/8, $vecMulAddVSSF32AVX512<>(SB)
-DATA vecCallKernels<>+1368(SB)/8, $vecMulSubVVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1376(SB)/8, $vecMulSubVVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1384(SB)/8, $vecMulSubVSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1392(SB)/8, $vecMulSubVSSF32AVX512<>(SB)
-DATA vecCallKernels<>+1400(SB)/8, $vecSubMulVVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1408(SB)/8, $vecSubMulVVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1416(SB)/8, $vecSubMulVSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1424(SB)/8, $vecSubMulVSSF32AVX512<>(SB)
-DATA vecCallKernels<>+1432(SB)/8, $vecSelectVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1440(SB)/8, $vecSelectVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1448(SB)/8, $vecSelectSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1456(SB)/8, $vecSelectSSF32AVX512<>(SB)
-DATA vecCallKernels<>+1464(SB)/8, $vecEqualVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1472(SB)/8, $vecEqualVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1480(SB)/8, $vecNotEqualVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1488(SB)/8, $vecNotEqualVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1496(SB)/8, $vecLessVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1504(SB)/8, $vecLessVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1512(SB)/8, $vecLessEqualVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1520(SB)/8, $vecLessEqualVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1528(SB)/8, $vecGreaterVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1536(SB)/8, $vecGreaterVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1544(SB)/8, $vecGreaterEqualVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1552(SB)/8, $vecGreaterEqualVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1560(SB)/8, $vecSumF32AVX512<>(SB)
-DATA vecCallKernels<>+1568(SB)/8, $vecMaxOfF32AVX512<>(SB)
-DATA vecCallKernels<>+1576(SB)/8, $vecMinOfF32AVX512<>(SB)
-DATA vecCallKernels<>+1584(SB)/8, $vecNegF64AVX512<>(SB)
-DATA vecCallKernels<>+1592(SB)/8, $vecAbsF64AVX512<>(SB)
-DATA vecCallKernels<>+1600(SB)/8, $vecSignF64AVX512<>(SB)
-DATA vecCallKernels<>+1608(SB)/8, $vecSquareF64AVX512<>(SB)
-DATA vecCallKernels<>+1616(SB)/8, $vecSqrtF64AVX512<>(SB)
-DATA vecCallKernels<>+1624(SB)/8, $vecRsqrtF64AVX512<>(SB)
-DATA vecCallKernels<>+1632(SB)/8, $vecReciprocalF64AVX512<>(SB)
-DATA vecCallKernels<>+1640(SB)/8, $vecReLUF64AVX512<>(SB)
-DATA vecCallKernels<>+1648(SB)/8, $vecRoundF64AVX512<>(SB)
-DATA vecCallKernels<>+1656(SB)/8, $vecFloorF64AVX512<>(SB)
-DATA vecCallKernels<>+1664(SB)/8, $vecCeilF64AVX512<>(SB)
-DATA vecCallKernels<>+1672(SB)/8, $vecTruncF64AVX512<>(SB)
-DATA vecCallKernels<>+1680(SB)/8, $vecAddVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1688(SB)/8, $vecAddVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1696(SB)/8, $vecAddSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1704(SB)/8, $vecSubVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1712(SB)/8, $vecSubVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1720(SB)/8, $vecSubSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1728(SB)/8, $vecMulVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1736(SB)/8, $vecMulVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1744(SB)/8, $vecMulSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1752(SB)/8, $vecDivVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1760(SB)/8, $vecDivVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1768(SB)/8, $vecDivSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1776(SB)/8, $vecMaxVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1784(SB)/8, $vecMaxVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1792(SB)/8, $vecMaxSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1800(SB)/8, $vecMinVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1808(SB)/8, $vecMinVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1816(SB)/8, $vecMinSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1824(SB)/8, $vecMulAddVVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1832(SB)/8, $vecMulAddVVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1840(SB)/8, $vecMulAddVSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1848(SB)/8, $vecMulAddVSSF64AVX512<>(SB)
-DATA vecCallKernels<>+1856(SB)/8, $vecMulSubVVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1864(SB)/8, $vecMulSubVVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1872(SB)/8, $vecMulSubVSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1880(SB)/8, $vecMulSubVSSF64AVX512<>(SB)
-DATA vecCallKernels<>+1888(SB)/8, $vecSubMulVVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1896(SB)/8, $vecSubMulVVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1904(SB)/8, $vecSubMulVSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1912(SB)/8, $vecSubMulVSSF64AVX512<>(SB)
-DATA vecCallKernels<>+1920(SB)/8, $vecSelectVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1928(SB)/8, $vecSelectVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1936(SB)/8, $vecSelectSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1944(SB)/8, $vecSelectSSF64AVX512<>(SB)
-DATA vecCallKernels<>+1952(SB)/8, $vecEqualVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1960(SB)/8, $vecEqualVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1968(SB)/8, $vecNotEqualVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1976(SB)/8, $vecNotEqualVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1984(SB)/8, $vecLessVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1992(SB)/8, $vecLessVSF64AVX512<>(SB)
-DATA vecCallKernels<>+2000(SB)/8, $vecLessEqualVVF64AVX512<>(SB)
-DATA vecCallKernels<>+2008(SB)/8, $vecLessEqualVSF64AVX512<>(SB)
-DATA vecCallKernels<>+2016(SB)/8, $vecGreaterVVF64AVX512<>(SB)
-DATA vecCallKernels<>+2024(SB)/8, $vecGreaterVSF64AVX512<>(SB)
-DATA vecCallKernels<>+2032(SB)/8, $vecGreaterEqualVVF64AVX512<>(SB)
-DATA vecCallKernels<>+2040(SB)/8, $vecGreaterEqualVSF64AVX512<>(SB)
-DATA vecCallKernels<>+2048(SB)/8, $vecSumF64AVX512<>(SB)
-DATA vecCallKernels<>+2056(SB)/8, $vecMaxOfF64AVX512<>(SB)
-DATA vecCallKernels<>+2064(SB)/8, $vecMinOfF64AVX512<>(SB)
-GLOBL vecCallKernels<>(SB), RODATA, $2072
+DATA vecCallKernels<>+176(SB)/8, $vecSubVVF32AVX2<>(SB)
+DATA vecCallKernels<>+184(SB)/8, $vecSubVSF32AVX2<>(SB)
+DATA vecCallKernels<>+192(SB)/8, $vecSubSVF32AVX2<>(SB)
+DATA vecCallKernels<>+200(SB)/8, $vecMulVVF32AVX2<>(SB)
+DATA vecCallKernels<>+208(SB)/8, $vecMulVSF32AVX2<>(SB)
+DATA vecCallKernels<>+216(SB)/8, $vecDivVVF32AVX2<>(SB)
+DATA vecCallKernels<>+224(SB)/8, $vecDivVSF32AVX2<>(SB)
+DATA vecCallKernels<>+232(SB)/8, $vecDivSVF32AVX2<>(SB)
+DATA vecCallKernels<>+240(SB)/8, $vecMaxVVF32AVX2<>(SB)
+DATA vecCallKernels<>+248(SB)/8, $vecMaxVSF32AVX2<>(SB)
+DATA vecCallKernels<>+256(SB)/8, $vecMinVVF32AVX2<>(SB)
+DATA vecCallKernels<>+264(SB)/8, $vecMinVSF32AVX2<>(SB)
+DATA vecCallKernels<>+272(SB)/8, $vecMulAddVVVF32AVX2<>(SB)
+DATA vecCallKernels<>+280(SB)/8, $vecMulAddVVSF32AVX2<>(SB)
+DATA vecCallKernels<>+288(SB)/8, $vecMulAddVSVF32AVX2<>(SB)
+DATA vecCallKernels<>+296(SB)/8, $vecMulAddVSSF32AVX2<>(SB)
+DATA vecCallKernels<>+304(SB)/8, $vecMulSubVVVF32AVX2<>(SB)
+DATA vecCallKernels<>+312(SB)/8, $vecMulSubVVSF32AVX2<>(SB)
+DATA vecCallKernels<>+320(SB)/8, $vecMulSubVSVF32AVX2<>(SB)
+DATA vecCallKernels<>+328(SB)/8, $vecMulSubVSSF32AVX2<>(SB)
+DATA vecCallKernels<>+336(SB)/8, $vecSubMulVVVF32AVX2<>(SB)
+DATA vecCallKernels<>+344(SB)/8, $vecSubMulVVSF32AVX2<>(SB)
+DATA vecCallKernels<>+352(SB)/8, $vecSubMulVSVF32AVX2<>(SB)
+DATA vecCallKernels<>+360(SB)/8, $vecSubMulVSSF32AVX2<>(SB)
+DATA vecCallKernels<>+368(SB)/8, $vecSelectVVF32AVX2<>(SB)
+DATA vecCallKernels<>+376(SB)/8, $vecSelectVSF32AVX2<>(SB)
+DATA vecCallKernels<>+384(SB)/8, $vecSelectSVF32AVX2<>(SB)
+DATA vecCallKernels<>+392(SB)/8, $vecSelectSSF32AVX2<>(SB)
+DATA vecCallKernels<>+400(SB)/8, $vecEqualVVF32AVX2<>(SB)
+DATA vecCallKernels<>+408(SB)/8, $vecEqualVSF32AVX2<>(SB)
+DATA vecCallKernels<>+416(SB)/8, $vecNotEqualVVF32AVX2<>(SB)
+DATA vecCallKernels<>+424(SB)/8, $vecNotEqualVSF32AVX2<>(SB)
+DATA vecCallKernels<>+432(SB)/8, $vecLessVVF32AVX2<>(SB)
+DATA vecCallKernels<>+440(SB)/8, $vecLessVSF32AVX2<>(SB)
+DATA vecCallKernels<>+448(SB)/8, $vecLessEqualVVF32AVX2<>(SB)
+DATA vecCallKernels<>+456(SB)/8, $vecLessEqualVSF32AVX2<>(SB)
+DATA vecCallKernels<>+464(SB)/8, $vecGreaterVSF32AVX2<>(SB)
+DATA vecCallKernels<>+472(SB)/8, $vecGreaterEqualVSF32AVX2<>(SB)
+DATA vecCallKernels<>+480(SB)/8, $vecSumF32AVX2<>(SB)
+DATA vecCallKernels<>+488(SB)/8, $vecMaxOfF32AVX2<>(SB)
+DATA vecCallKernels<>+496(SB)/8, $vecMinOfF32AVX2<>(SB)
+DATA vecCallKernels<>+504(SB)/8, $vecNegF64AVX2<>(SB)
+DATA vecCallKernels<>+512(SB)/8, $vecAbsF64AVX2<>(SB)
+DATA vecCallKernels<>+520(SB)/8, $vecSignF64AVX2<>(SB)
+DATA vecCallKernels<>+528(SB)/8, $vecSquareF64AVX2<>(SB)
+DATA vecCallKernels<>+536(SB)/8, $vecSqrtF64AVX2<>(SB)
+DATA vecCallKernels<>+544(SB)/8, $vecRsqrtF64AVX2<>(SB)
+DATA vecCallKernels<>+552(SB)/8, $vecReciprocalF64AVX2<>(SB)
+DATA vecCallKernels<>+560(SB)/8, $vecReLUF64AVX2<>(SB)
+DATA vecCallKernels<>+568(SB)/8, $vecRoundF64AVX2<>(SB)
+DATA vecCallKernels<>+576(SB)/8, $vecFloorF64AVX2<>(SB)
+DATA vecCallKernels<>+584(SB)/8, $vecCeilF64AVX2<>(SB)
+DATA vecCallKernels<>+592(SB)/8, $vecTruncF64AVX2<>(SB)
+DATA vecCallKernels<>+600(SB)/8, $vecAddVVF64AVX2<>(SB)
+DATA vecCallKernels<>+608(SB)/8, $vecAddVSF64AVX2<>(SB)
+DATA vecCallKernels<>+616(SB)/8, $vecSubVVF64AVX2<>(SB)
+DATA vecCallKernels<>+624(SB)/8, $vecSubVSF64AVX2<>(SB)
+DATA vecCallKernels<>+632(SB)/8, $vecSubSVF64AVX2<>(SB)
+DATA vecCallKernels<>+640(SB)/8, $vecMulVVF64AVX2<>(SB)
+DATA vecCallKernels<>+648(SB)/8, $vecMulVSF64AVX2<>(SB)
+DATA vecCallKernels<>+656(SB)/8, $vecDivVVF64AVX2<>(SB)
+DATA vecCallKernels<>+664(SB)/8, $vecDivVSF64AVX2<>(SB)
+DATA vecCallKernels<>+672(SB)/8, $vecDivSVF64AVX2<>(SB)
+DATA vecCallKernels<>+680(SB)/8, $vecMaxVVF64AVX2<>(SB)
+DATA vecCallKernels<>+688(SB)/8, $vecMaxVSF64AVX2<>(SB)
+DATA vecCallKernels<>+696(SB)/8, $vecMinVVF64AVX2<>(SB)
+DATA vecCallKernels<>+704(SB)/8, $vecMinVSF64AVX2<>(SB)
+DATA vecCallKernels<>+712(SB)/8, $vecMulAddVVVF64AVX2<>(SB)
+DATA vecCallKernels<>+720(SB)/8, $vecMulAddVVSF64AVX2<>(SB)
+DATA vecCallKernels<>+728(SB)/8, $vecMulAddVSVF64AVX2<>(SB)
+DATA vecCallKernels<>+736(SB)/8, $vecMulAddVSSF64AVX2<>(SB)
+DATA vecCallKernels<>+744(SB)/8, $vecMulSubVVVF64AVX2<>(SB)
+DATA vecCallKernels<>+752(SB)/8, $vecMulSubVVSF64AVX2<>(SB)
+DATA vecCallKernels<>+760(SB)/8, $vecMulSubVSVF64AVX2<>(SB)
+DATA vecCallKernels<>+768(SB)/8, $vecMulSubVSSF64AVX2<>(SB)
+DATA vecCallKernels<>+776(SB)/8, $vecSubMulVVVF64AVX2<>(SB)
+DATA vecCallKernels<>+784(SB)/8, $vecSubMulVVSF64AVX2<>(SB)
+DATA vecCallKernels<>+792(SB)/8, $vecSubMulVSVF64AVX2<>(SB)
+DATA vecCallKernels<>+800(SB)/8, $vecSubMulVSSF64AVX2<>(SB)
+DATA vecCallKernels<>+808(SB)/8, $vecSelectVVF64AVX2<>(SB)
+DATA vecCallKernels<>+816(SB)/8, $vecSelectVSF64AVX2<>(SB)
+DATA vecCallKernels<>+824(SB)/8, $vecSelectSVF64AVX2<>(SB)
+DATA vecCallKernels<>+832(SB)/8, $vecSelectSSF64AVX2<>(SB)
+DATA vecCallKernels<>+840(SB)/8, $vecEqualVVF64AVX2<>(SB)
+DATA vecCallKernels<>+848(SB)/8, $vecEqualVSF64AVX2<>(SB)
+DATA vecCallKernels<>+856(SB)/8, $vecNotEqualVVF64AVX2<>(SB)
+DATA vecCallKernels<>+864(SB)/8, $vecNotEqualVSF64AVX2<>(SB)
+DATA vecCallKernels<>+872(SB)/8, $vecLessVVF64AVX2<>(SB)
+DATA vecCallKernels<>+880(SB)/8, $vecLessVSF64AVX2<>(SB)
+DATA vecCallKernels<>+888(SB)/8, $vecLessEqualVVF64AVX2<>(SB)
+DATA vecCallKernels<>+896(SB)/8, $vecLessEqualVSF64AVX2<>(SB)
+DATA vecCallKernels<>+904(SB)/8, $vecGreaterVSF64AVX2<>(SB)
+DATA vecCallKernels<>+912(SB)/8, $vecGreaterEqualVSF64AVX2<>(SB)
+DATA vecCallKernels<>+920(SB)/8, $vecSumF64AVX2<>(SB)
+DATA vecCallKernels<>+928(SB)/8, $vecMaxOfF64AVX2<>(SB)
+DATA vecCallKernels<>+936(SB)/8, $vecMinOfF64AVX2<>(SB)
+DATA vecCallKernels<>+944(SB)/8, $vecNegF32AVX512<>(SB)
+DATA vecCallKernels<>+952(SB)/8, $vecAbsF32AVX512<>(SB)
+DATA vecCallKernels<>+960(SB)/8, $vecSignF32AVX512<>(SB)
+DATA vecCallKernels<>+968(SB)/8, $vecSquareF32AVX512<>(SB)
+DATA vecCallKernels<>+976(SB)/8, $vecSqrtF32AVX512<>(SB)
+DATA vecCallKernels<>+984(SB)/8, $vecRsqrtF32AVX512<>(SB)
+DATA vecCallKernels<>+992(SB)/8, $vecReciprocalF32AVX512<>(SB)
+DATA vecCallKernels<>+1000(SB)/8, $vecReLUF32AVX512<>(SB)
+DATA vecCallKernels<>+1008(SB)/8, $vecRoundF32AVX512<>(SB)
+DATA vecCallKernels<>+1016(SB)/8, $vecFloorF32AVX512<>(SB)
+DATA vecCallKernels<>+1024(SB)/8, $vecCeilF32AVX512<>(SB)
+DATA vecCallKernels<>+1032(SB)/8, $vecTruncF32AVX512<>(SB)
+DATA vecCallKernels<>+1040(SB)/8, $vecExpF32AVX512<>(SB)
+DATA vecCallKernels<>+1048(SB)/8, $vecExpm1F32AVX512<>(SB)
+DATA vecCallKernels<>+1056(SB)/8, $vecLogF32AVX512<>(SB)
+DATA vecCallKernels<>+1064(SB)/8, $vecLog1pF32AVX512<>(SB)
+DATA vecCallKernels<>+1072(SB)/8, $vecTanhF32AVX512<>(SB)
+DATA vecCallKernels<>+1080(SB)/8, $vecSigmoidF32AVX512<>(SB)
+DATA vecCallKernels<>+1088(SB)/8, $vecErfF32AVX512<>(SB)
+DATA vecCallKernels<>+1096(SB)/8, $vecAddVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1104(SB)/8, $vecAddVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1112(SB)/8, $vecSubVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1120(SB)/8, $vecSubVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1128(SB)/8, $vecSubSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1136(SB)/8, $vecMulVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1144(SB)/8, $vecMulVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1152(SB)/8, $vecDivVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1160(SB)/8, $vecDivVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1168(SB)/8, $vecDivSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1176(SB)/8, $vecMaxVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1184(SB)/8, $vecMaxVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1192(SB)/8, $vecMinVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1200(SB)/8, $vecMinVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1208(SB)/8, $vecMulAddVVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1216(SB)/8, $vecMulAddVVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1224(SB)/8, $vecMulAddVSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1232(SB)/8, $vecMulAddVSSF32AVX512<>(SB)
+DATA vecCallKernels<>+1240(SB)/8, $vecMulSubVVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1248(SB)/8, $vecMulSubVVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1256(SB)/8, $vecMulSubVSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1264(SB)/8, $vecMulSubVSSF32AVX512<>(SB)
+DATA vecCallKernels<>+1272(SB)/8, $vecSubMulVVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1280(SB)/8, $vecSubMulVVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1288(SB)/8, $vecSubMulVSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1296(SB)/8, $vecSubMulVSSF32AVX512<>(SB)
+DATA vecCallKernels<>+1304(SB)/8, $vecSelectVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1312(SB)/8, $vecSelectVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1320(SB)/8, $vecSelectSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1328(SB)/8, $vecSelectSSF32AVX512<>(SB)
+DATA vecCallKernels<>+1336(SB)/8, $vecEqualVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1344(SB)/8, $vecEqualVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1352(SB)/8, $vecNotEqualVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1360(SB)/8, $vecNotEqualVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1368(SB)/8, $vecLessVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1376(SB)/8, $vecLessVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1384(SB)/8, $vecLessEqualVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1392(SB)/8, $vecLessEqualVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1400(SB)/8, $vecGreaterVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1408(SB)/8, $vecGreaterEqualVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1416(SB)/8, $vecSumF32AVX512<>(SB)
+DATA vecCallKernels<>+1424(SB)/8, $vecMaxOfF32AVX512<>(SB)
+DATA vecCallKernels<>+1432(SB)/8, $vecMinOfF32AVX512<>(SB)
+DATA vecCallKernels<>+1440(SB)/8, $vecNegF64AVX512<>(SB)
+DATA vecCallKernels<>+1448(SB)/8, $vecAbsF64AVX512<>(SB)
+DATA vecCallKernels<>+1456(SB)/8, $vecSignF64AVX512<>(SB)
+DATA vecCallKernels<>+1464(SB)/8, $vecSquareF64AVX512<>(SB)
+DATA vecCallKernels<>+1472(SB)/8, $vecSqrtF64AVX512<>(SB)
+DATA vecCallKernels<>+1480(SB)/8, $vecRsqrtF64AVX512<>(SB)
+DATA vecCallKernels<>+1488(SB)/8, $vecReciprocalF64AVX512<>(SB)
+DATA vecCallKernels<>+1496(SB)/8, $vecReLUF64AVX512<>(SB)
+DATA vecCallKernels<>+1504(SB)/8, $vecRoundF64AVX512<>(SB)
+DATA vecCallKernels<>+1512(SB)/8, $vecFloorF64AVX512<>(SB)
+DATA vecCallKernels<>+1520(SB)/8, $vecCeilF64AVX512<>(SB)
+DATA vecCallKernels<>+1528(SB)/8, $vecTruncF64AVX512<>(SB)
+DATA vecCallKernels<>+1536(SB)/8, $vecAddVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1544(SB)/8, $vecAddVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1552(SB)/8, $vecSubVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1560(SB)/8, $vecSubVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1568(SB)/8, $vecSubSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1576(SB)/8, $vecMulVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1584(SB)/8, $vecMulVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1592(SB)/8, $vecDivVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1600(SB)/8, $vecDivVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1608(SB)/8, $vecDivSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1616(SB)/8, $vecMaxVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1624(SB)/8, $vecMaxVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1632(SB)/8, $vecMinVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1640(SB)/8, $vecMinVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1648(SB)/8, $vecMulAddVVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1656(SB)/8, $vecMulAddVVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1664(SB)/8, $vecMulAddVSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1672(SB)/8, $vecMulAddVSSF64AVX512<>(SB)
+DATA vecCallKernels<>+1680(SB)/8, $vecMulSubVVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1688(SB)/8, $vecMulSubVVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1696(SB)/8, $vecMulSubVSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1704(SB)/8, $vecMulSubVSSF64AVX512<>(SB)
+DATA vecCallKernels<>+1712(SB)/8, $vecSubMulVVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1720(SB)/8, $vecSubMulVVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1728(SB)/8, $vecSubMulVSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1736(SB)/8, $vecSubMulVSSF64AVX512<>(SB)
+DATA vecCallKernels<>+1744(SB)/8, $vecSelectVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1752(SB)/8, $vecSelectVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1760(SB)/8, $vecSelectSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1768(SB)/8, $vecSelectSSF64AVX512<>(SB)
+DATA vecCallKernels<>+1776(SB)/8, $vecEqualVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1784(SB)/8, $vecEqualVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1792(SB)/8, $vecNotEqualVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1800(SB)/8, $vecNotEqualVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1808(SB)/8, $vecLessVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1816(SB)/8, $vecLessVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1824(SB)/8, $vecLessEqualVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1832(SB)/8, $vecLessEqualVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1840(SB)/8, $vecGreaterVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1848(SB)/8, $vecGreaterEqualVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1856(SB)/8, $vecSumF64AVX512<>(SB)
+DATA vecCallKernels<>+1864(SB)/8, $vecMaxOfF64AVX512<>(SB)
+DATA vecCallKernels<>+1872(SB)/8, $vecMinOfF64AVX512<>(SB)
+GLOBL vecCallKernels<>(SB), RODATA, $1880

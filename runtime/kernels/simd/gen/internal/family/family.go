@@ -10,6 +10,7 @@ import (
 	"log"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -40,6 +41,18 @@ func (f *Family) Text(name, args, doc string) int {
 	f.kernels = append(f.kernels, name)
 	return len(f.kernels)
 }
+
+// Number returns the number of a kernel.
+func (f *Family) Number(name string) int {
+	i := slices.Index(f.kernels, name)
+	if i < 0 {
+		log.Fatalf("no kernel %s", name)
+	}
+	return i + 1
+}
+
+// Len returns how many kernels there are.
+func (f *Family) Len() int { return len(f.kernels) }
 
 // Generate does what avo's Generate does, with the families, and writes the file of tables.
 func Generate(tablesFile string, tables []byte) {
