@@ -2,35 +2,38 @@
 
 package simd
 
-import "github.com/graphrun/graphrun/runtime/kernels/portable"
+import (
+	"unsafe"
 
-// gatherFunc computes a tile of as many rows and vectors as the function is for: row i is the sum over p < k, k > 0, of
+	"github.com/graphrun/graphrun/runtime/kernels/portable"
+)
+
+// The kernels, by the function that calls them:
+//
+// gatherCall computes a tile of as many rows and vectors as the kernel is for: row i is the sum over p < k, k > 0, of
 // a[rows[i]+cols[p]] times vectors of b, which are one after the other. Rows of c are ldc elements apart. If add, the
 // sums are added to c.
-type gatherFunc[T portable.Float] func(k int, a *T, rows, cols *int, b, c *T, ldc int, add bool)
-
-// lineFunc computes a tile of as many rows and vectors as the function is for: vectors of row i are the sums over p < k,
+//
+// lineCall computes a tile of as many rows and vectors as the kernel is for: vectors of row i are the sums over p < k,
 // k > 0, of b[i*ldb+p] times vectors from a[cols[p]] on. Vectors follow each other, but for the last one, which begins last
 // elements from the first, in a and in the rows of c, which are ldc elements apart.
-type lineFunc[T portable.Float] func(k int, a *T, last int, cols *int, b *T, ldb int, c *T, ldc int)
-
-// turnFunc transposes square blocks, of a side of 32 bytes. The rows of a block are lds elements apart, of which the first are
+//
+// turnCall transposes square blocks, of a side of 32 bytes. The rows of a block are lds elements apart, of which the first are
 // read in place of those from rows on; those of its transpose are ldd apart, and the first cols are written. Blocks are
 // steps apart in src and stepd in dst. There is at least one block.
-type turnFunc[T portable.Float] func(blocks int, src *T, lds, steps, rows int, dst *T, ldd, stepd, cols int)
 
 // gatherConv is the engine that has result channels in the lanes. T is m rows of channels rounded up to vectors. B is packed
 // by panels of two vectors, the last of which may be one.
 type gatherConv[T portable.Float] struct {
 	lanes, side int
-	tiles       *[3][]gatherFunc[T]
-	turn        turnFunc[T]
+	tiles       *[3]tiles
+	turn        int
 }
 
 // lineConv is the engine that has positions in the lanes, for few result channels. T is stored as it is unloaded.
 type lineConv[T portable.Float] struct {
 	lanes int
-	tiles *[5][]lineFunc[T]
+	tiles *[5]tiles
 }
 
 var (
@@ -56,7 +59,7 @@ func chooseConv[T portable.Float](gathers *[2]gatherConv[T], lines *[2]lineConv[
 		best = 1
 	}
 	for i := best; i >= 0; i-- {
-		if run >= lines[i].lanes && n < len(lines[i].tiles[2]) && n%gathers[0].lanes != 0 {
+		if run >= lines[i].lanes && n <= int(lines[i].tiles[2].rows) && n%gathers[0].lanes != 0 {
 			return &lines[i]
 		}
 	}
@@ -91,12 +94,16 @@ func (e *gatherConv[T]) Pack(dst, b []T, ld, n, k, p0, p1 int) {
 				}
 				continue
 			}
-			e.turn(count/e.side, &src[0], ld, e.side, rows, &to[j], width, e.side*width, e.side)
+			e.transpose(count/e.side, &src[0], ld, e.side, rows, &to[j], width, e.side*width, e.side)
 			if last := count - e.side; count%e.side != 0 {
-				e.turn(1, &src[last], ld, 0, rows, &to[last*width+j], width, 0, e.side)
+				e.transpose(1, &src[last], ld, 0, rows, &to[last*width+j], width, 0, e.side)
 			}
 		}
 	}
+}
+
+func (e *gatherConv[T]) transpose(blocks int, src *T, lds, steps, rows int, dst *T, ldd, stepd, cols int) {
+	turnCall(blocks, unsafe.Pointer(src), lds, steps, rows, unsafe.Pointer(dst), ldd, stepd, cols, e.turn)
 }
 
 func (e *gatherConv[T]) Sum(t []T, _, at, n int, a []T, rows []int, _ int, cols []int, b []T, k, p0 int, add bool) {
@@ -111,10 +118,11 @@ func (e *gatherConv[T]) Sum(t []T, _, at, n int, a []T, rows []int, _ int, cols 
 		vectors := min(2, (all-j)/e.lanes)
 		tiles := e.tiles[vectors]
 		bp := &b[j*k+p0*vectors*e.lanes]
-		parts := ceil(len(rows), len(tiles)-1)
+		parts := ceil(len(rows), int(tiles.rows))
 		for p, lo := 1, 0; p <= parts; p++ {
 			hi := p * len(rows) / parts
-			tiles[hi-lo](len(cols), &a[0], &rows[lo], &cols[0], bp, &t[(at+lo)*all+j], all, add)
+			c := unsafe.Pointer(&t[(at+lo)*all+j])
+			gatherCall(len(cols), unsafe.Pointer(&a[0]), &rows[lo], &cols[0], unsafe.Pointer(bp), c, all, add, tiles.kernel(hi-lo))
 			lo = hi
 		}
 	}
@@ -133,9 +141,9 @@ func (e *gatherConv[T]) Unload(dst []T, ld int, t []T, m, n int) {
 	}
 	for j := 0; j < n; j += e.side {
 		to := dst[j*ld:]
-		e.turn(m/e.side, &t[j], all, e.side*all, e.side, &to[0], ld, e.side, n-j)
+		e.transpose(m/e.side, &t[j], all, e.side*all, e.side, &to[0], ld, e.side, n-j)
 		if last := m - e.side; m%e.side != 0 {
-			e.turn(1, &t[last*all+j], all, 0, e.side, &to[last], ld, 0, n-j)
+			e.transpose(1, &t[last*all+j], all, 0, e.side, &to[last], ld, 0, n-j)
 		}
 	}
 }
@@ -164,19 +172,20 @@ func (e *lineConv[T]) Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols
 	for i := 0; i < len(rows); i += run {
 		for j := 0; j < n; {
 			count := n - j
-			if count >= len(e.tiles[2]) {
-				count = ceil(count, ceil(count, len(e.tiles[2])-1))
+			if most := int(e.tiles[2].rows); count > most {
+				count = ceil(count, ceil(count, most))
 			}
 			for q := 0; q < run; {
 				v, left := 1, ceil(run-q, e.lanes)
 				switch {
-				case left >= 4 && count < len(e.tiles[4]):
+				case left >= 4 && count <= int(e.tiles[4].rows):
 					v = 4
 				case left >= 2:
 					v = 2
 				}
 				last := min(q+(v-1)*e.lanes, run-e.lanes)
-				e.tiles[v][count](len(cols), &a[rows[i]+q], last-q, &cols[0], &b[j*k+p0], k, &t[j*ld+at+i+q], ld)
+				from, c := unsafe.Pointer(&a[rows[i]+q]), unsafe.Pointer(&t[j*ld+at+i+q])
+				lineCall(len(cols), from, last-q, &cols[0], unsafe.Pointer(&b[j*k+p0]), k, c, ld, e.tiles[v].kernel(count))
 				q = last + e.lanes
 			}
 			j += count

@@ -4,46 +4,54 @@
 
 package simd
 
-var gatherF32AVX2 = [3][]gatherFunc[float32]{
-	1: {1: gather1x1F32AVX2, 2: gather2x1F32AVX2, 3: gather3x1F32AVX2, 4: gather4x1F32AVX2, 5: gather5x1F32AVX2, 6: gather6x1F32AVX2, 7: gather7x1F32AVX2, 8: gather8x1F32AVX2, 9: gather9x1F32AVX2, 10: gather10x1F32AVX2},
-	2: {1: gather1x2F32AVX2, 2: gather2x2F32AVX2, 3: gather3x2F32AVX2, 4: gather4x2F32AVX2, 5: gather5x2F32AVX2, 6: gather6x2F32AVX2},
+var gatherF32AVX2 = [3]tiles{
+	1: {0, 10},
+	2: {10, 6},
 }
 
-var lineF32AVX2 = [5][]lineFunc[float32]{
-	1: {1: line1x1F32AVX2, 2: line2x1F32AVX2, 3: line3x1F32AVX2, 4: line4x1F32AVX2, 5: line5x1F32AVX2, 6: line6x1F32AVX2},
-	2: {1: line1x2F32AVX2, 2: line2x2F32AVX2, 3: line3x2F32AVX2, 4: line4x2F32AVX2, 5: line5x2F32AVX2, 6: line6x2F32AVX2},
-	4: {1: line1x4F32AVX2, 2: line2x4F32AVX2, 3: line3x4F32AVX2},
+var lineF32AVX2 = [5]tiles{
+	1: {0, 6},
+	2: {6, 6},
+	4: {12, 3},
 }
 
-var gatherF32AVX512 = [3][]gatherFunc[float32]{
-	1: {1: gather1x1F32AVX512, 2: gather2x1F32AVX512, 3: gather3x1F32AVX512, 4: gather4x1F32AVX512, 5: gather5x1F32AVX512, 6: gather6x1F32AVX512, 7: gather7x1F32AVX512, 8: gather8x1F32AVX512, 9: gather9x1F32AVX512, 10: gather10x1F32AVX512},
-	2: {1: gather1x2F32AVX512, 2: gather2x2F32AVX512, 3: gather3x2F32AVX512, 4: gather4x2F32AVX512, 5: gather5x2F32AVX512, 6: gather6x2F32AVX512, 7: gather7x2F32AVX512, 8: gather8x2F32AVX512, 9: gather9x2F32AVX512, 10: gather10x2F32AVX512},
+var gatherF32AVX512 = [3]tiles{
+	1: {16, 10},
+	2: {26, 10},
 }
 
-var lineF32AVX512 = [5][]lineFunc[float32]{
-	1: {1: line1x1F32AVX512, 2: line2x1F32AVX512, 3: line3x1F32AVX512, 4: line4x1F32AVX512, 5: line5x1F32AVX512, 6: line6x1F32AVX512},
-	2: {1: line1x2F32AVX512, 2: line2x2F32AVX512, 3: line3x2F32AVX512, 4: line4x2F32AVX512, 5: line5x2F32AVX512, 6: line6x2F32AVX512},
-	4: {1: line1x4F32AVX512, 2: line2x4F32AVX512, 3: line3x4F32AVX512},
+var lineF32AVX512 = [5]tiles{
+	1: {15, 6},
+	2: {21, 6},
+	4: {27, 3},
 }
 
-var gatherF64AVX2 = [3][]gatherFunc[float64]{
-	1: {1: gather1x1F64AVX2, 2: gather2x1F64AVX2, 3: gather3x1F64AVX2, 4: gather4x1F64AVX2, 5: gather5x1F64AVX2, 6: gather6x1F64AVX2, 7: gather7x1F64AVX2, 8: gather8x1F64AVX2, 9: gather9x1F64AVX2, 10: gather10x1F64AVX2},
-	2: {1: gather1x2F64AVX2, 2: gather2x2F64AVX2, 3: gather3x2F64AVX2, 4: gather4x2F64AVX2, 5: gather5x2F64AVX2, 6: gather6x2F64AVX2},
+const turnF32 = 1
+
+var quadsF32 = quadPool[float32]{8, [2]int{1, 2}, [2]int{1, 2}}
+
+var gatherF64AVX2 = [3]tiles{
+	1: {36, 10},
+	2: {46, 6},
 }
 
-var lineF64AVX2 = [5][]lineFunc[float64]{
-	1: {1: line1x1F64AVX2, 2: line2x1F64AVX2, 3: line3x1F64AVX2, 4: line4x1F64AVX2, 5: line5x1F64AVX2, 6: line6x1F64AVX2},
-	2: {1: line1x2F64AVX2, 2: line2x2F64AVX2, 3: line3x2F64AVX2, 4: line4x2F64AVX2, 5: line5x2F64AVX2, 6: line6x2F64AVX2},
-	4: {1: line1x4F64AVX2, 2: line2x4F64AVX2, 3: line3x4F64AVX2},
+var lineF64AVX2 = [5]tiles{
+	1: {30, 6},
+	2: {36, 6},
+	4: {42, 3},
 }
 
-var gatherF64AVX512 = [3][]gatherFunc[float64]{
-	1: {1: gather1x1F64AVX512, 2: gather2x1F64AVX512, 3: gather3x1F64AVX512, 4: gather4x1F64AVX512, 5: gather5x1F64AVX512, 6: gather6x1F64AVX512, 7: gather7x1F64AVX512, 8: gather8x1F64AVX512, 9: gather9x1F64AVX512, 10: gather10x1F64AVX512},
-	2: {1: gather1x2F64AVX512, 2: gather2x2F64AVX512, 3: gather3x2F64AVX512, 4: gather4x2F64AVX512, 5: gather5x2F64AVX512, 6: gather6x2F64AVX512, 7: gather7x2F64AVX512, 8: gather8x2F64AVX512, 9: gather9x2F64AVX512, 10: gather10x2F64AVX512},
+var gatherF64AVX512 = [3]tiles{
+	1: {52, 10},
+	2: {62, 10},
 }
 
-var lineF64AVX512 = [5][]lineFunc[float64]{
-	1: {1: line1x1F64AVX512, 2: line2x1F64AVX512, 3: line3x1F64AVX512, 4: line4x1F64AVX512, 5: line5x1F64AVX512, 6: line6x1F64AVX512},
-	2: {1: line1x2F64AVX512, 2: line2x2F64AVX512, 3: line3x2F64AVX512, 4: line4x2F64AVX512, 5: line5x2F64AVX512, 6: line6x2F64AVX512},
-	4: {1: line1x4F64AVX512, 2: line2x4F64AVX512, 3: line3x4F64AVX512},
+var lineF64AVX512 = [5]tiles{
+	1: {45, 6},
+	2: {51, 6},
+	4: {57, 3},
 }
+
+const turnF64 = 2
+
+var quadsF64 = quadPool[float64]{4, [2]int{3, 4}, [2]int{3, 4}}

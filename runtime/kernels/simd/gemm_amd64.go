@@ -36,28 +36,33 @@ const (
 	minWork = 1 << 18
 )
 
-// tileFunc updates a tile of C, of as many rows and vectors as the function is
-// for; cols is the number of columns in its last vector, at least 1. Element
-// (i, p) of A is ars*i + aks*p elements from a, row p of B starts bks*p from b,
-// row i of C ldc*i from c. C is set to the product of k > 0 columns of A and rows
-// of B, which if add is added to it. Nothing beyond cols is read or written.
-type tileFunc[T portable.Float] func(k int, a *T, ars, aks int, b *T, bks int, c *T, ldc, cols int, add bool)
+// tiles are kernels for tiles of as many vectors, of 1 to rows rows: that for r rows has the number before+r.
+//
+// Those of products, which tileCall calls, update a tile of C; cols is the number of columns in its last vector, at least 1. Element
+// (i, p) of A is ars*i + aks*p elements from a, row p of B starts bks*p from b, row i of C ldc*i from c. C is set to the product
+// of k > 0 columns of A and rows of B, which if add is added to it. Nothing beyond cols is read or written.
+type tiles struct{ before, rows uint16 }
 
-// transposeFunc writes the transpose of src, of up to a block of rows lds apart, to
-// dst, whose rows are ldd apart: the first k columns, rounded down to blocks, at
-// least one. Rows up to a full block are written whatever they hold.
-type transposeFunc[T portable.Float] func(k int, src *T, lds, rows int, dst *T, ldd int)
+// kernel returns the number of the kernel for a number of rows.
+func (t tiles) kernel(rows int) int {
+	if uint(rows-1) >= uint(t.rows) {
+		panic("simd: no such tile")
+	}
+	return int(t.before) + rows
+}
 
 // engine is the kernels of one level for one type.
 type engine[T portable.Float] struct {
 	// lanes is the number of elements in a vector.
 	lanes int
 	// tiles holds the micro-kernels by vectors and rows.
-	tiles [maxVectors + 1][]tileFunc[T]
-	// copyPanel packs two vectors of a row.
-	copyPanel func(k int, src *byte, stride int, dst *byte)
-	// transpose works in blocks of side x side.
-	transpose transposeFunc[T]
+	tiles *[maxVectors + 1]tiles
+	// copyPanel is the number of the kernel that packs two vectors of a row.
+	copyPanel int
+	// transpose is the number of the kernel that writes the transpose of src, of up to a block of rows lds apart, to dst, whose
+	// rows are ldd apart: the first k columns, rounded down to blocks of side x side, at least one. Rows up to a full block are
+	// written whatever they hold.
+	transpose int
 	side      int
 	// directRows is the number of rows of C up to which B is read too rarely to pay
 	// for packing it, nearRows the same for a block of B of up to nearBytes, which
@@ -73,10 +78,10 @@ type engine[T portable.Float] struct {
 
 // The engines of all levels; engineF32 and engineF64 are those in use.
 var (
-	avx512F32 = newEngine(&engine[float32]{lanes: 16, tiles: tilesF32AVX512, transpose: transposeF32, side: 8, dots: dotsF32})
-	avx512F64 = newEngine(&engine[float64]{lanes: 8, tiles: tilesF64AVX512, transpose: transposeF64, side: 4})
-	avx2F32   = newEngine(&engine[float32]{lanes: 8, tiles: tilesF32AVX2, transpose: transposeF32, side: 8, dots: dotsF32})
-	avx2F64   = newEngine(&engine[float64]{lanes: 4, tiles: tilesF64AVX2, transpose: transposeF64, side: 4})
+	avx512F32 = newEngine(&engine[float32]{lanes: 16, tiles: &tilesF32AVX512, transpose: transposeF32, side: 8, dots: dotsF32})
+	avx512F64 = newEngine(&engine[float64]{lanes: 8, tiles: &tilesF64AVX512, transpose: transposeF64, side: 4})
+	avx2F32   = newEngine(&engine[float32]{lanes: 8, tiles: &tilesF32AVX2, transpose: transposeF32, side: 8, dots: dotsF32})
+	avx2F64   = newEngine(&engine[float64]{lanes: 4, tiles: &tilesF64AVX2, transpose: transposeF64, side: 4})
 
 	engineF32 portable.Multiplier[float32]
 	engineF64 portable.Multiplier[float64]
@@ -161,7 +166,7 @@ func blockK(k int) int {
 
 func ceil(x, y int) int { return (x + y - 1) / y }
 
-func (e *engine[T]) Tile() (rows, cols int) { return len(e.tiles[2]) - 1, 2 * e.lanes }
+func (e *engine[T]) Tile() (rows, cols int) { return int(e.tiles[2].rows), 2 * e.lanes }
 func (e *engine[T]) MinWork() int           { return minWork }
 func (e *engine[T]) Scratch() int           { return e.scratch }
 
@@ -283,13 +288,13 @@ func (e *engine[T]) block(g *portable.Matrices[T], scratch []T, done portable.Do
 	case packedB:
 	case rows == 1:
 		vectors = maxVectors
-	case rows < len(e.tiles[4]) && !g.TransB:
+	case rows <= int(e.tiles[4].rows) && !g.TransB:
 		vectors = 4
 	case j1-j0 <= e.lanes:
 		vectors = 1
 	}
 	width := vectors * e.lanes
-	mr := len(e.tiles[vectors]) - 1
+	mr := int(e.tiles[vectors].rows)
 	directB := packedB || !g.TransB && (rows <= e.directRows || rows <= e.nearRows && min(kb, g.K)*g.Ldb*size <= e.nearBytes)
 	directA := packedA || j1-j0 <= directCols
 	mb, nb := rows, j1-j0
@@ -346,7 +351,8 @@ func (e *engine[T]) block(g *portable.Matrices[T], scratch []T, done portable.Do
 					ci := ic*g.Ldc + jc + j
 					for p, lo := 1, 0; p <= parts; p++ {
 						hi := p * mc / parts
-						e.tiles[vs][hi-lo](kc, &ap[ai+lo*ars], ars, aks, bp, bks, &g.C[ci+lo*g.Ldc], g.Ldc, cols, add)
+						c := unsafe.Pointer(&g.C[ci+lo*g.Ldc])
+						tileCall(kc, unsafe.Pointer(&ap[ai+lo*ars]), ars, aks, unsafe.Pointer(bp), bks, c, g.Ldc, cols, add, e.tiles[vs].kernel(hi-lo))
 						lo = hi
 					}
 					if at := min(j+width, nc); last && (at-finished >= wait || at == nc) {
@@ -389,7 +395,7 @@ func (e *engine[T]) packB(b []T, ldb int, trans bool, panel []T, width, k0, kc, 
 			e.transposed(b[(j0+c)*ldb+k0:], ldb, min(e.side, cols-c), kc, panel[c:], width)
 		}
 	case cols == 2*e.lanes && cols == width:
-		e.copyPanel(kc, (*byte)(unsafe.Pointer(&b[k0*ldb+j0])), ldb*int(unsafe.Sizeof(b[0])), (*byte)(unsafe.Pointer(&panel[0])))
+		copyPanelCall(kc, unsafe.Pointer(&b[k0*ldb+j0]), ldb*int(unsafe.Sizeof(b[0])), unsafe.Pointer(&panel[0]), e.copyPanel)
 	default:
 		for p := range kc {
 			copy(panel[p*width:][:cols], b[(k0+p)*ldb+j0:])
@@ -426,10 +432,10 @@ func (e *engine[T]) transposed(src []T, ld, rows, kc int, dst []T, ldd int) {
 		}
 		return
 	}
-	e.transpose(kc, &src[0], ld, rows, &dst[0], ldd)
+	transposeCall(kc, unsafe.Pointer(&src[0]), ld, rows, unsafe.Pointer(&dst[0]), ldd, e.transpose)
 	if kc%e.side != 0 {
 		// The last block overlaps the one before.
 		last := kc - e.side
-		e.transpose(e.side, &src[last], ld, rows, &dst[last*ldd], ldd)
+		transposeCall(e.side, unsafe.Pointer(&src[last]), ld, rows, unsafe.Pointer(&dst[last*ldd]), ldd, e.transpose)
 	}
 }

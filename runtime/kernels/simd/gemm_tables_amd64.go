@@ -7,46 +7,54 @@ package simd
 // maxVectors is the number of vectors in the widest tiles.
 const maxVectors = 8
 
-var tilesF32AVX2 = [maxVectors + 1][]tileFunc[float32]{
-	1: {1: tile1x1F32AVX2, 2: tile2x1F32AVX2, 3: tile3x1F32AVX2, 4: tile4x1F32AVX2, 5: tile5x1F32AVX2, 6: tile6x1F32AVX2},
-	2: {1: tile1x2F32AVX2, 2: tile2x2F32AVX2, 3: tile3x2F32AVX2, 4: tile4x2F32AVX2, 5: tile5x2F32AVX2, 6: tile6x2F32AVX2},
-	3: {1: tile1x3F32AVX2, 2: tile2x3F32AVX2},
-	4: {1: tile1x4F32AVX2, 2: tile2x4F32AVX2},
-	5: {1: tile1x5F32AVX2},
-	6: {1: tile1x6F32AVX2},
-	7: {1: tile1x7F32AVX2},
-	8: {1: tile1x8F32AVX2},
+var tilesF32AVX2 = [maxVectors + 1]tiles{
+	1: {0, 6},
+	2: {6, 6},
+	3: {12, 2},
+	4: {14, 2},
+	5: {16, 1},
+	6: {17, 1},
+	7: {18, 1},
+	8: {19, 1},
 }
 
-var tilesF32AVX512 = [maxVectors + 1][]tileFunc[float32]{
-	1: {1: tile1x1F32AVX512, 2: tile2x1F32AVX512, 3: tile3x1F32AVX512, 4: tile4x1F32AVX512, 5: tile5x1F32AVX512, 6: tile6x1F32AVX512, 7: tile7x1F32AVX512, 8: tile8x1F32AVX512},
-	2: {1: tile1x2F32AVX512, 2: tile2x2F32AVX512, 3: tile3x2F32AVX512, 4: tile4x2F32AVX512, 5: tile5x2F32AVX512, 6: tile6x2F32AVX512, 7: tile7x2F32AVX512, 8: tile8x2F32AVX512},
-	3: {1: tile1x3F32AVX512, 2: tile2x3F32AVX512, 3: tile3x3F32AVX512, 4: tile4x3F32AVX512},
-	4: {1: tile1x4F32AVX512, 2: tile2x4F32AVX512, 3: tile3x4F32AVX512, 4: tile4x4F32AVX512},
-	5: {1: tile1x5F32AVX512},
-	6: {1: tile1x6F32AVX512},
-	7: {1: tile1x7F32AVX512},
-	8: {1: tile1x8F32AVX512},
+var tilesF32AVX512 = [maxVectors + 1]tiles{
+	1: {20, 8},
+	2: {28, 8},
+	3: {36, 4},
+	4: {40, 4},
+	5: {44, 1},
+	6: {45, 1},
+	7: {46, 1},
+	8: {47, 1},
 }
 
-var tilesF64AVX2 = [maxVectors + 1][]tileFunc[float64]{
-	1: {1: tile1x1F64AVX2, 2: tile2x1F64AVX2, 3: tile3x1F64AVX2, 4: tile4x1F64AVX2, 5: tile5x1F64AVX2, 6: tile6x1F64AVX2},
-	2: {1: tile1x2F64AVX2, 2: tile2x2F64AVX2, 3: tile3x2F64AVX2, 4: tile4x2F64AVX2, 5: tile5x2F64AVX2, 6: tile6x2F64AVX2},
-	3: {1: tile1x3F64AVX2, 2: tile2x3F64AVX2},
-	4: {1: tile1x4F64AVX2, 2: tile2x4F64AVX2},
-	5: {1: tile1x5F64AVX2},
-	6: {1: tile1x6F64AVX2},
-	7: {1: tile1x7F64AVX2},
-	8: {1: tile1x8F64AVX2},
+var tilesF64AVX2 = [maxVectors + 1]tiles{
+	1: {48, 6},
+	2: {54, 6},
+	3: {60, 2},
+	4: {62, 2},
+	5: {64, 1},
+	6: {65, 1},
+	7: {66, 1},
+	8: {67, 1},
 }
 
-var tilesF64AVX512 = [maxVectors + 1][]tileFunc[float64]{
-	1: {1: tile1x1F64AVX512, 2: tile2x1F64AVX512, 3: tile3x1F64AVX512, 4: tile4x1F64AVX512, 5: tile5x1F64AVX512, 6: tile6x1F64AVX512, 7: tile7x1F64AVX512, 8: tile8x1F64AVX512},
-	2: {1: tile1x2F64AVX512, 2: tile2x2F64AVX512, 3: tile3x2F64AVX512, 4: tile4x2F64AVX512, 5: tile5x2F64AVX512, 6: tile6x2F64AVX512, 7: tile7x2F64AVX512, 8: tile8x2F64AVX512},
-	3: {1: tile1x3F64AVX512, 2: tile2x3F64AVX512, 3: tile3x3F64AVX512, 4: tile4x3F64AVX512},
-	4: {1: tile1x4F64AVX512, 2: tile2x4F64AVX512, 3: tile3x4F64AVX512, 4: tile4x4F64AVX512},
-	5: {1: tile1x5F64AVX512},
-	6: {1: tile1x6F64AVX512},
-	7: {1: tile1x7F64AVX512},
-	8: {1: tile1x8F64AVX512},
+var tilesF64AVX512 = [maxVectors + 1]tiles{
+	1: {68, 8},
+	2: {76, 8},
+	3: {84, 4},
+	4: {88, 4},
+	5: {92, 1},
+	6: {93, 1},
+	7: {94, 1},
+	8: {95, 1},
 }
+
+// The numbers of the other kernels.
+const (
+	transposeF32 = 1
+	transposeF64 = 2
+	copyPanel64  = 1
+	copyPanel128 = 2
+)

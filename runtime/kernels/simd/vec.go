@@ -23,16 +23,20 @@ type Vec func(n int, y, a, b, c *byte)
 // maxOps is more than there are ops of a kind.
 const maxOps = 32
 
-// vecTable holds the primitives of an instruction set for one element type, binary ones by form; nil where there is none. As arrays
-// they are data, which no init function makes.
+// vecNumber is the number of a primitive; 0 is none, and a negative one takes the first two operands in each other's place.
+type vecNumber int16
+
+// vecTable holds the primitives for one element type, binary ones by form. As arrays they are data, which no init function makes.
 type vecTable struct {
-	unary   [maxOps]Vec
-	binary  [maxOps][3]Vec
-	ternary [maxOps][4]Vec
-	compare [maxOps][2]Vec
-	choose  [4]Vec
-	reduce  [maxOps]Vec
+	unary   [maxOps]vecNumber
+	binary  [maxOps][3]vecNumber
+	ternary [maxOps][4]vecNumber
+	compare [maxOps][2]vecNumber
+	choose  [4]vecNumber
+	reduce  [maxOps]vecNumber
 }
+
+var noVecs vecTable
 
 // vecTableOf returns the table for T, an empty one where there is none.
 func vecTableOf[T any]() *vecTable {
@@ -46,7 +50,7 @@ func vecTableOf[T any]() *vecTable {
 		t = f64
 	}
 	if t == nil {
-		t = &vecTable{}
+		t = &noVecs
 	}
 	return t
 }
@@ -55,8 +59,8 @@ func elems[T any](p *byte, n int) []T { return unsafe.Slice((*T)(unsafe.Pointer(
 
 // UnaryVec returns the primitive of y = op(a).
 func UnaryVec[T portable.Float](op portable.UnaryOp) Vec {
-	if f := vecTableOf[T]().unary[op]; f != nil {
-		return f
+	if k := vecTableOf[T]().unary[op]; k != 0 {
+		return vecOf(k)
 	}
 	return func(n int, y, a, _, _ *byte) { portable.Unary(op, elems[T](y, n), elems[T](a, n)) }
 }
@@ -75,8 +79,8 @@ func lens(form portable.Form, n int) (a, b int) {
 
 // BinaryVec returns the primitive of y = op(a, b).
 func BinaryVec[T portable.Number](op portable.BinaryOp, form portable.Form) Vec {
-	if f := vecTableOf[T]().binary[op][form]; f != nil {
-		return f
+	if k := vecTableOf[T]().binary[op][form]; k != 0 {
+		return vecOf(k)
 	}
 	return func(n int, y, a, b, _ *byte) {
 		la, lb := lens(form, n)
@@ -86,8 +90,8 @@ func BinaryVec[T portable.Number](op portable.BinaryOp, form portable.Form) Vec 
 
 // TernaryVec returns the primitive of y = op(a, b, c), where the form is that of b and c.
 func TernaryVec[T portable.Float](op portable.TernaryOp, form portable.Form) Vec {
-	if f := vecTableOf[T]().ternary[op][form]; f != nil {
-		return f
+	if k := vecTableOf[T]().ternary[op][form]; k != 0 {
+		return vecOf(k)
 	}
 	return func(n int, y, a, b, c *byte) {
 		lb, lc := lens(form, n)
@@ -97,8 +101,8 @@ func TernaryVec[T portable.Float](op portable.TernaryOp, form portable.Form) Vec
 
 // CompareVec returns the primitive of the truth values y = a op b, for the forms VV and VS.
 func CompareVec[T float32 | float64 | int32 | int64 | uint8](op portable.CompareOp, form portable.Form) Vec {
-	if f := vecTableOf[T]().compare[op][form]; f != nil {
-		return f
+	if k := vecTableOf[T]().compare[op][form]; k != 0 {
+		return vecOf(k)
 	}
 	return func(n int, y, a, b, _ *byte) {
 		la, lb := lens(form, n)
@@ -116,8 +120,8 @@ func SelectVec[T bool | float32 | float64 | int32 | int64](form portable.Form) V
 	case int64:
 		t = vecTableOf[float64]()
 	}
-	if f := t.choose[form]; f != nil {
-		return f
+	if k := t.choose[form]; k != 0 {
+		return vecOf(k)
 	}
 	return func(n int, y, a, b, c *byte) {
 		lb, lc := lens(form, n)
@@ -128,8 +132,8 @@ func SelectVec[T bool | float32 | float64 | int32 | int64](form portable.Form) V
 // FoldVec returns the primitive that reduces a to the one element y, by Sum, MaxOf or MinOf. The tree of a sum depends on n
 // only.
 func FoldVec[T portable.Float](op portable.ReduceOp) Vec {
-	if f := vecTableOf[T]().reduce[op]; f != nil {
-		return f
+	if k := vecTableOf[T]().reduce[op]; k != 0 {
+		return vecOf(k)
 	}
 	return func(n int, y, a, _, _ *byte) { elems[T](y, 1)[0] = portable.Fold(op, elems[T](a, n)) }
 }

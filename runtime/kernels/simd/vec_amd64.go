@@ -4,11 +4,22 @@ package simd
 
 // vecTables returns the primitives of the level in use, nil if it has none.
 func vecTables() (f32, f64 *vecTable) {
-	switch level {
-	case levelAVX512:
-		return &vecF32AVX512, &vecF64AVX512
-	case levelAVX2:
-		return &vecF32AVX2, &vecF64AVX2
+	if level == levelGeneric {
+		return nil, nil
 	}
-	return nil, nil
+	return &vecF32, &vecF64
+}
+
+// vecOf returns a primitive of the level in use. Inlined, its closures would be there once for each type and kind.
+//
+//go:noinline
+func vecOf(number vecNumber) Vec {
+	kernel := max(int(number), -int(number))
+	if level == levelAVX512 {
+		kernel += vecWide
+	}
+	if number < 0 {
+		return func(n int, y, a, b, c *byte) { vecCall(n, y, b, a, c, kernel) }
+	}
+	return func(n int, y, a, b, c *byte) { vecCall(n, y, a, b, c, kernel) }
 }

@@ -6,15 +6,27 @@ import (
 	"fmt"
 	"go/format"
 	"log"
-	"os"
 	"strings"
 
-	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
+	"github.com/graphrun/graphrun/runtime/kernels/simd/gen/internal/family"
 	"github.com/graphrun/graphrun/runtime/kernels/simd/gen/internal/vector"
+)
+
+// rows are the kernels: for each instruction set the same ones, in the same order.
+var rows = family.New("rowCall", "args *rowOperands", 8)
+
+// The offsets of the fields of rowOperands.
+const (
+	ldAt       = 0
+	rowsAt     = 8
+	nAt        = 16
+	matricesAt = 24
+	vectorsAt  = 48
+	scalarsAt  = 64
 )
 
 var isas = []vector.ISA{vector.AVX2, vector.AVX512}
@@ -25,7 +37,7 @@ type kernel struct {
 	// matrices are walked row by row, vectors from their start in every row; of scalars there is one per row.
 	matrices, vectors, scalars []string
 	unroll                     int
-	// result names the scalar that is written, by combining what the elements add up to; empty if there is none.
+	// result names the scalar that is written, which is the last one, by combining what the elements add up to; empty if there is none.
 	result  string
 	combine func(s vector.ISA) func(a Op, b, to reg.VecVirtual)
 	neutral uint32
@@ -39,24 +51,15 @@ type kernel struct {
 	both, inPlace bool
 }
 
-func (k *kernel) params() string {
-	var p []string
-	for _, n := range k.matrices {
-		p = append(p, n+" *float32")
+// text begins a kernel and returns a function that loads an argument.
+func text(name, doc string) func(offset int) reg.GPVirtual {
+	rows.Text(name, "args *byte", name+" "+doc)
+	args := Load(Param("args"), GP64())
+	return func(offset int) reg.GPVirtual {
+		r := GP64()
+		MOVQ(Mem{Base: args, Disp: offset}, r)
+		return r
 	}
-	p = append(p, "ld int", "rows int", "n int")
-	for _, list := range [][]string{k.scalars, k.vectors} {
-		for _, n := range list {
-			p = append(p, n+" *float32")
-		}
-	}
-	switch {
-	case k.double:
-		p = append(p, k.result+" *float64")
-	case k.result != "":
-		p = append(p, k.result+" *float32")
-	}
-	return strings.Join(p, ", ")
 }
 
 // add is the combination of sums.
@@ -228,33 +231,25 @@ var kernels = []*kernel{
 }
 
 func (k *kernel) generate(s vector.ISA) {
-	name := k.name + s.Name
-	TEXT(name, attr.NOSPLIT, "func("+k.params()+")")
-	Doc(name + " " + k.doc + " Rows of n elements are ld apart; rows > 0.")
-	Pragma("noescape")
-	load := func(name string) reg.GPVirtual {
-		r := GP64()
-		Load(Param(name), r)
-		return r
-	}
+	load := text(k.name+s.Name, k.doc+" Rows of n elements are ld apart; rows > 0.")
 	var matrices, vectors, scalars []reg.GPVirtual
-	for _, n := range k.matrices {
-		matrices = append(matrices, load(n))
+	for i := range k.matrices {
+		matrices = append(matrices, load(matricesAt+8*i))
 	}
-	for _, n := range k.vectors {
-		vectors = append(vectors, load(n))
+	for i := range k.vectors {
+		vectors = append(vectors, load(vectorsAt+8*i))
 	}
-	for _, n := range k.scalars {
-		scalars = append(scalars, load(n))
+	for i := range k.scalars {
+		scalars = append(scalars, load(scalarsAt+8*i))
 	}
-	ld, rows := load("ld"), load("rows")
+	ld, rows := load(ldAt), load(rowsAt)
 	var result reg.GPVirtual
 	if k.result != "" {
-		result = load(k.result)
+		result = load(scalarsAt + 8*len(k.scalars))
 	}
 	SHLQ(Imm(2), ld)
 	// In bytes: where the unrolled loop and the loop of single registers end.
-	tail := load("n")
+	tail := load(nAt)
 	far, near := GP64(), GP64()
 	MOVQ(tail, far)
 	ANDQ(I32(int32(-k.unroll*s.Lanes())), far)
@@ -399,16 +394,8 @@ func (k *kernel) stores() bool { return k.result == "" || k.both }
 
 // column writes a kernel that combines the rows of a matrix, element by element.
 func column(s vector.ISA, name, doc string, combine func(a Op, b, to reg.VecVirtual), flip bool) {
-	name += s.Name
-	TEXT(name, attr.NOSPLIT, "func(x *float32, ld int, rows int, n int, y *float32)")
-	Doc(name + " " + doc + " Rows are ld apart; rows > 0.")
-	Pragma("noescape")
-	load := func(name string) reg.GPVirtual {
-		r := GP64()
-		Load(Param(name), r)
-		return r
-	}
-	x, ld, rows, n, y := load("x"), load("ld"), load("rows"), load("n"), load("y")
+	load := text(name+s.Name, doc+" Rows are ld apart; rows > 0.")
+	x, ld, rows, n, y := load(matricesAt), load(ldAt), load(rowsAt), load(nAt), load(vectorsAt)
 	SHLQ(Imm(2), ld)
 	DECQ(rows)
 	var sign reg.VecVirtual
@@ -501,36 +488,26 @@ func main() {
 		column(s, "colMin", "stores the minimum of each column: NaN wins, -0 is below +0.", least(s), false)
 		column(s, "colMax", "stores the maximum of each column: NaN wins, +0 is above -0.", least(s), true)
 	}
-	if *tables != "" {
-		src, err := format.Source([]byte(tablesFile()))
-		if err != nil {
-			log.Fatal(err)
-		}
-		if err := os.WriteFile(*tables, src, 0o644); err != nil {
-			log.Fatal(err)
-		}
+	src, err := format.Source([]byte(tablesFile()))
+	if err != nil {
+		log.Fatal(err)
 	}
-	Generate()
+	family.Generate(*tables, src)
 }
 
-// tablesFile returns the Go file that lists the kernels.
+// tablesFile returns the Go file that numbers the kernels.
 func tablesFile() string {
 	var w strings.Builder
-	w.WriteString("// Code generated by gen/rows. DO NOT EDIT.\n\n//go:build amd64 && !noasm\n\npackage simd\n\n")
-	w.WriteString("// rowTable holds the kernels of an instruction set.\ntype rowTable struct {\n")
+	w.WriteString("// Code generated by gen/rows. DO NOT EDIT.\n\npackage simd\n\n")
+	w.WriteString("// The kernels of rows and columns by the numbers of AVX2.\nconst (\n_ = iota\n")
 	for _, k := range kernels {
-		fmt.Fprintf(&w, "\t%s func(%s)\n", k.name, k.params())
+		fmt.Fprintln(&w, k.name)
 	}
-	w.WriteString("\tcolSum, colMin, colMax func(x *float32, ld int, rows int, n int, y *float32)\n}\n")
-	for _, s := range isas {
-		fmt.Fprintf(&w, "\nvar rows%s = rowTable{\n", s.Name)
-		for _, k := range kernels {
-			fmt.Fprintf(&w, "\t%s: %s%s,\n", k.name, k.name, s.Name)
-		}
-		for _, n := range []string{"colSum", "colMin", "colMax"} {
-			fmt.Fprintf(&w, "\t%s: %s%s,\n", n, n, s.Name)
-		}
-		w.WriteString("}\n")
+	w.WriteString("colSum\ncolMin\ncolMax\n)\n\nvar rowNames = [...]string{\n")
+	for _, k := range kernels {
+		fmt.Fprintf(&w, "%s: %q,\n", k.name, strings.ToUpper(k.name[:1])+k.name[1:])
 	}
+	w.WriteString("colSum: \"ColSum\",\ncolMin: \"ColMin\",\ncolMax: \"ColMax\",\n}\n\n")
+	fmt.Fprintf(&w, "// rowWide is what the number of a kernel of AVX-512 is above that of AVX2.\nconst rowWide = %d\n", len(kernels)+3)
 	return w.String()
 }

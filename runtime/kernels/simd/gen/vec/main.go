@@ -8,14 +8,17 @@ import (
 	"fmt"
 	"go/format"
 	"log"
-	"os"
 	"strings"
 
-	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/graphrun/graphrun/runtime/kernels/simd/gen/internal/family"
 )
+
+// vecs are the primitives: for each instruction set the same ones, in the same order.
+var vecs = family.New("vecCall", "n int, y, a, b, c *byte", 40)
 
 // kind is what an operand of a primitive is.
 type kind byte
@@ -26,11 +29,12 @@ const (
 	mask     kind = 'M' // n bytes, 0 or 1
 )
 
-// entry is a line of the tables: a function under its key, and its form.
+// entry is a line of the tables: the number of a function under its key, negative if it takes the first two operands in each other's
+// place.
 type entry struct {
 	table, key string
-	form       int
-	name       string
+	unit       unit
+	number     int
 }
 
 var entries []entry
@@ -44,12 +48,7 @@ func main() {
 			primitives(unit{s, e})
 		}
 	}
-	if *tables != "" {
-		if err := os.WriteFile(*tables, tablesFile(), 0o644); err != nil {
-			log.Fatal(err)
-		}
-	}
-	Generate()
+	family.Generate(*tables, tablesFile())
 }
 
 // The forms of operands; package simd numbers them in this order.
@@ -59,9 +58,12 @@ var (
 	selectForms  = []string{"VV", "VS", "SV", "SS"}
 )
 
+// mirrored are comparisons that are others of the operands in each other's place.
+var mirrored = map[string]string{"Greater": "Less", "GreaterEqual": "LessEqual"}
+
 func primitives(u unit) {
 	unary := func(op string, unroll int, body func(x reg.VecVirtual) reg.VecVirtual) {
-		u.elementwise("unary", op, "V", 0, unroll, func(in []Op) reg.VecVirtual { return body(in[0].(reg.VecVirtual)) })
+		u.elementwise("unary", op, "V", unroll, func(in []Op) reg.VecVirtual { return body(in[0].(reg.VecVirtual)) })
 	}
 	unary("Neg", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.xor(u.sign(), x) })
 	unary("Abs", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.abs(x) })
@@ -96,19 +98,24 @@ func primitives(u unit) {
 
 	type binary func(a reg.VecVirtual, b Op) reg.VecVirtual
 	for _, b := range []struct {
-		op     string
-		unroll int
-		f      binary
+		op       string
+		commutes bool
+		unroll   int
+		f        binary
 	}{
-		{"Add", 4, u.add},
-		{"Sub", 4, u.sub},
-		{"Mul", 4, u.mul},
-		{"Div", 1, u.div},
-		{"Max", 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.max(a, b.(reg.VecVirtual)) }},
-		{"Min", 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.min(a, b.(reg.VecVirtual)) }},
+		{"Add", true, 4, u.add},
+		{"Sub", false, 4, u.sub},
+		{"Mul", true, 4, u.mul},
+		{"Div", false, 1, u.div},
+		{"Max", true, 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.max(a, b.(reg.VecVirtual)) }},
+		{"Min", true, 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.min(a, b.(reg.VecVirtual)) }},
 	} {
-		for form, kinds := range binaryForms {
-			u.elementwise("binary", b.op, kinds, form, b.unroll, func(in []Op) reg.VecVirtual {
+		for _, kinds := range binaryForms {
+			if b.commutes && kinds == "SV" {
+				u.swapped("binary", b.op, b.op+"VS")
+				continue
+			}
+			u.elementwise("binary", b.op, kinds, b.unroll, func(in []Op) reg.VecVirtual {
 				return b.f(in[0].(reg.VecVirtual), in[1])
 			})
 		}
@@ -121,14 +128,14 @@ func primitives(u unit) {
 		{"MulSub", func(p, c reg.VecVirtual) reg.VecVirtual { return u.sub(p, c) }},
 		{"SubMul", func(p, c reg.VecVirtual) reg.VecVirtual { return u.sub(c, p) }},
 	} {
-		for form, kinds := range selectForms {
-			u.elementwise("ternary", m.op, "V"+kinds, form, 2, func(in []Op) reg.VecVirtual {
+		for _, kinds := range selectForms {
+			u.elementwise("ternary", m.op, "V"+kinds, 2, func(in []Op) reg.VecVirtual {
 				return m.f(u.mul(in[0].(reg.VecVirtual), in[1]), in[2].(reg.VecVirtual))
 			})
 		}
 	}
-	for form, kinds := range selectForms {
-		u.selects(kinds, form)
+	for _, kinds := range selectForms {
+		u.selects(kinds)
 	}
 	for _, c := range []struct {
 		op        string
@@ -136,8 +143,12 @@ func primitives(u unit) {
 	}{
 		{"Equal", cmpEQ}, {"NotEqual", cmpNE}, {"Less", cmpLT}, {"LessEqual", cmpLE}, {"Greater", cmpGT}, {"GreaterEqual", cmpGE},
 	} {
-		for form, kinds := range compareForms {
-			u.compares(c.op, c.predicate, kinds, form)
+		for _, kinds := range compareForms {
+			if less, ok := mirrored[c.op]; ok && kinds == "VV" {
+				u.swapped("compare", c.op, less+"VV")
+				continue
+			}
+			u.compares(c.op, c.predicate, kinds)
 		}
 	}
 	u.reduces("Sum", u.zero, func(u unit, acc, x reg.VecVirtual) reg.VecVirtual { return u.add(acc, x) })
@@ -145,53 +156,52 @@ func primitives(u unit) {
 	u.reduces("MinOf", func() reg.VecVirtual { return u.load(u.bits(u.e.inf)) }, unit.min)
 }
 
-// tablesFile returns the Go file that lists the primitives.
+// tablesFile returns the Go file that lists the primitives of AVX2.
 func tablesFile() []byte {
 	var w strings.Builder
 	fmt.Fprint(&w, "// Code generated by gen/vec. DO NOT EDIT.\n\n//go:build amd64 && !noasm\n\npackage simd\n\n")
 	fmt.Fprint(&w, "import \"github.com/graphrun/graphrun/runtime/kernels/portable\"\n")
-	for _, s := range isas {
-		for _, e := range []elem{f32, f64} {
-			fmt.Fprintf(&w, "\nvar vec%s%s = vecTable{\n", e.Name, s.Name)
-			for _, t := range []struct{ name, typ string }{
-				{"unary", "[maxOps]Vec"},
-				{"binary", "[maxOps][3]Vec"},
-				{"ternary", "[maxOps][4]Vec"},
-				{"compare", "[maxOps][2]Vec"},
-				{"choose", "[4]Vec"},
-				{"reduce", "[maxOps]Vec"},
-			} {
-				fmt.Fprintf(&w, "\t%s: %s{", t.name, t.typ)
-				last := ""
-				for _, x := range entries {
-					if x.table != t.name || !strings.HasSuffix(x.name, e.Name+s.Name) {
-						continue
+	fmt.Fprintf(&w, "\n// vecWide is what the number of a primitive of AVX-512 is above that of AVX2.\nconst vecWide = %d\n", vecs.Len()/len(isas))
+	for _, e := range []elem{f32, f64} {
+		fmt.Fprintf(&w, "\nvar vec%s = vecTable{\n", e.Name)
+		for _, t := range []struct{ name, typ string }{
+			{"unary", "[maxOps]vecNumber"},
+			{"binary", "[maxOps][3]vecNumber"},
+			{"ternary", "[maxOps][4]vecNumber"},
+			{"compare", "[maxOps][2]vecNumber"},
+			{"choose", "[4]vecNumber"},
+			{"reduce", "[maxOps]vecNumber"},
+		} {
+			fmt.Fprintf(&w, "\t%s: %s{", t.name, t.typ)
+			last := ""
+			for _, x := range entries {
+				if x.table != t.name || x.unit != (unit{isas[0], e}) {
+					continue
+				}
+				switch {
+				case x.key == "":
+					fmt.Fprintf(&w, "%d, ", x.number)
+				case !strings.Contains(t.typ, "]["):
+					fmt.Fprintf(&w, "\n\t\tportable.%s: %d,", x.key, x.number)
+				case x.key != last:
+					if last != "" {
+						fmt.Fprint(&w, "},")
 					}
-					switch {
-					case x.key == "":
-						fmt.Fprintf(&w, "%s, ", x.name)
-					case !strings.Contains(t.typ, "]["):
-						fmt.Fprintf(&w, "\n\t\tportable.%s: %s,", x.key, x.name)
-					case x.key != last:
-						if last != "" {
-							fmt.Fprint(&w, "},")
-						}
-						fmt.Fprintf(&w, "\n\t\tportable.%s: {%s", x.key, x.name)
-						last = x.key
-					default:
-						fmt.Fprintf(&w, ", %s", x.name)
-					}
+					fmt.Fprintf(&w, "\n\t\tportable.%s: {%d", x.key, x.number)
+					last = x.key
+				default:
+					fmt.Fprintf(&w, ", %d", x.number)
 				}
-				if last != "" {
-					fmt.Fprint(&w, "},")
-				}
-				if t.name != "choose" {
-					fmt.Fprint(&w, "\n\t")
-				}
-				fmt.Fprint(&w, "},\n")
 			}
-			fmt.Fprint(&w, "}\n")
+			if last != "" {
+				fmt.Fprint(&w, "},")
+			}
+			if t.name != "choose" {
+				fmt.Fprint(&w, "\n\t")
+			}
+			fmt.Fprint(&w, "},\n")
 		}
+		fmt.Fprint(&w, "}\n")
 	}
 	src, err := format.Source([]byte(strings.ReplaceAll(w.String(), ", }", "}")))
 	if err != nil {
@@ -200,8 +210,13 @@ func tablesFile() []byte {
 	return src
 }
 
+// swapped is a line for a function that is another one of the first two operands in each other's place.
+func (u unit) swapped(table, op, of string) {
+	entries = append(entries, entry{table, op, u, -vecs.Number("vec" + of + u.e.Name + u.s.Name)})
+}
+
 // begin starts a function of the type simd.Vec.
-func (u unit) begin(table, op, kinds string, form int) {
+func (u unit) begin(table, op, kinds string) {
 	forms := kinds
 	if table == "unary" || table == "reduce" {
 		forms = ""
@@ -211,10 +226,8 @@ func (u unit) begin(table, op, kinds string, form int) {
 	if table == "choose" {
 		key = ""
 	}
-	entries = append(entries, entry{table, key, form, name})
-	TEXT(name, attr.NOSPLIT, "func(n int, y, a, b, c *byte)")
-	Doc(name + " is a Vec.")
-	Pragma("noescape")
+	number := vecs.Text(name, "n int, y, a, b, c *byte", name+" is a Vec.")
+	entries = append(entries, entry{table, key, u, number})
 }
 
 // input is an operand while a function is being written.
@@ -271,8 +284,8 @@ func (u unit) end() {
 }
 
 // elementwise writes a function of operands to a result of the same type.
-func (u unit) elementwise(table, op, kinds string, form, unroll int, body func(in []Op) reg.VecVirtual) {
-	u.begin(table, op, kinds, form)
+func (u unit) elementwise(table, op, kinds string, unroll int, body func(in []Op) reg.VecVirtual) {
+	u.begin(table, op, kinds)
 	y := Load(Param("y"), GP64())
 	in := u.inputs(kinds)
 	// A second operand may be read from memory by the instruction itself, unless the code uses it twice.
@@ -311,8 +324,8 @@ func (u unit) elementwise(table, op, kinds string, form, unroll int, body func(i
 }
 
 // selects writes y = b where a, else c.
-func (u unit) selects(kinds string, form int) {
-	u.begin("choose", "Select", kinds, form)
+func (u unit) selects(kinds string) {
+	u.begin("choose", "Select", kinds)
 	y := Load(Param("y"), GP64())
 	in := u.inputs("M" + kinds)
 	cond := in[0].base
@@ -354,8 +367,8 @@ func (u unit) selects(kinds string, form int) {
 }
 
 // compares writes a comparison, whose result is bytes 0 and 1.
-func (u unit) compares(op string, predicate uint64, kinds string, form int) {
-	u.begin("compare", op, kinds, form)
+func (u unit) compares(op string, predicate uint64, kinds string) {
+	u.begin("compare", op, kinds)
 	y := Load(Param("y"), GP64())
 	in := u.inputs(kinds)
 	o := u.newTruths()
@@ -395,7 +408,7 @@ type combine func(u unit, acc, x reg.VecVirtual) reg.VecVirtual
 // reduces writes the reduction of a to y[0]: accumulator i takes the elements i, i+m, i+2m ..., where m is the number of
 // elements in reduceBytes, and then takes in accumulator i+m/2, m/2 being halved down to 1.
 func (u unit) reduces(op string, start func() reg.VecVirtual, f combine) {
-	u.begin("reduce", op, "", 0)
+	u.begin("reduce", op, "")
 	a := Load(Param("a"), GP64())
 	count := reduceBytes / u.s.Bytes
 	acc := make([]reg.VecVirtual, count)
