@@ -215,6 +215,8 @@ func (d Dim) Overflow() bool { return d.n == overflow }
 // Equal reports whether d and e have the same canonical form. Dims that are
 // equal have the same value for all values of their symbols and unknowns; dims
 // that are not may still do so. The overflow dim equals itself.
+//
+//go:noinline
 func (d Dim) Equal(e Dim) bool {
 	if d.c != e.c {
 		return false

@@ -104,6 +104,8 @@ func (d DType) String() string {
 }
 
 // Bits returns the storage size of one element in bits; 0 for String and for invalid dtypes.
+//
+//go:noinline
 func (d DType) Bits() int {
 	if d < numDTypes {
 		return dtypes[d].bits
@@ -112,6 +114,8 @@ func (d DType) Bits() int {
 }
 
 // Domain returns the exact domain in which reference ops compute on d.
+//
+//go:noinline
 func (d DType) Domain() Domain {
 	if d < numDTypes {
 		return dtypes[d].domain

@@ -10,6 +10,8 @@ type Float interface{ ~float32 | ~float64 }
 const serialWork = 1 << 15
 
 // need panics if a slice of length have is shorter than want.
+//
+//go:noinline
 func need(kernel, name string, have, want int) {
 	if have < want {
 		panic(fmt.Sprintf("portable: %s: %s has %d elements, needs %d", kernel, name, have, want))

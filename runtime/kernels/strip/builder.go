@@ -62,6 +62,7 @@ func New(shape []int) *Builder { return &Builder{shape: shape} }
 // Holds reports whether values of a dtype can be part of an expression.
 func Holds(dt value.DType) bool { return sizeOf(dt) > 0 }
 
+//go:noinline
 func (b *Builder) add(n node, in ...Value) Value {
 	n.args = copy(n.in[:], in)
 	b.nodes = append(b.nodes, n)
