@@ -335,7 +335,12 @@ func (u *fuser) build(c *Context) {
 		g.state = apart
 		if len(g.members) > 1 && c.allow("fuse", u.nodes[i]) {
 			g.state, any = fusing, true
-			slices.Sort(g.members)
+			for k, m := range g.members { // there are few
+				for ; k > 0 && g.members[k-1] > m; k-- {
+					g.members[k] = g.members[k-1]
+				}
+				g.members[k] = m
+			}
 			if k := slices.Index(g.members, g.producer); k > 0 { // it comes first
 				copy(g.members[1:], g.members[:k])
 				g.members[0] = g.producer

@@ -245,7 +245,7 @@ func Ops() []*Op {
 	for _, op := range registry.ops {
 		all = append(all, op)
 	}
-	slices.SortFunc(all, func(a, b *Op) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(all, func(a, b *Op) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 

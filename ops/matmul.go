@@ -335,14 +335,12 @@ func parseEinsum(equation string, in []Value) (terms []einsumTerm, result []rune
 	for i := most; i > 0; i-- {
 		result = append(result, leadingAxis+rune(i))
 	}
-	var once []rune
-	for r, n := range uses {
-		if n == 1 && !isLeading(r) {
-			once = append(once, r)
+	for r := 'A'; r <= 'z'; r++ {
+		if uses[r] == 1 {
+			result = append(result, r)
 		}
 	}
-	slices.Sort(once)
-	return terms, append(result, once...), nil
+	return terms, result, nil
 }
 
 // einsumLetters gives the axes of a tensor of the rank the letters of one part of an equation.

@@ -14,7 +14,7 @@ import (
 // normAxes returns axes of a tensor of the rank sorted and counted from the first; negative ones count from the
 // end. One out of range or given twice is an error.
 func normAxes(axes []int, rank int) ([]int, error) {
-	norm := make([]int, 0, len(axes))
+	given := make([]bool, rank)
 	for _, a := range axes {
 		if a < -rank || a >= rank {
 			return nil, fmt.Errorf("axis %d is out of range for rank %d", a, rank)
@@ -22,12 +22,17 @@ func normAxes(axes []int, rank int) ([]int, error) {
 		if a < 0 {
 			a += rank
 		}
-		if slices.Contains(norm, a) {
+		if given[a] {
 			return nil, fmt.Errorf("axis %d is given twice", a)
 		}
-		norm = append(norm, a)
+		given[a] = true
 	}
-	slices.Sort(norm)
+	norm := make([]int, 0, len(axes))
+	for a := range given {
+		if given[a] {
+			norm = append(norm, a)
+		}
+	}
 	return norm, nil
 }
 

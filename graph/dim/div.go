@@ -222,8 +222,7 @@ func (r *reduction) residues() bool {
 		changed = changed || terms[i].coef != t.coef
 	}
 	if changed {
-		terms = slices.DeleteFunc(terms, func(t term) bool { return t.coef == 0 })
-		r.p = fromTerms(r.p.c, terms)
+		r.p = fromTerms(r.p.c, withoutZeros(terms))
 	}
 	return changed
 }
@@ -345,19 +344,22 @@ func Max(a, b Dim) Dim {
 
 // minMax returns the least or greatest of args, of which there is at least one.
 func minMax(k kind, args ...Dim) Dim {
-	arms := make([]Dim, 0, len(args))
+	var arms []Dim // sorted
 	for _, d := range args {
 		if d.Overflow() {
 			return d
 		}
+		of := []Dim{d}
 		if a := d.atom(); a != nil && a.kind == k {
-			arms = append(arms, a.args...)
-		} else {
-			arms = append(arms, d)
+			of = a.args
+		}
+		for _, d := range of {
+			at, found := slices.BinarySearchFunc(arms, d, Dim.Compare)
+			if !found {
+				arms = slices.Insert(arms, at, d)
+			}
 		}
 	}
-	slices.SortFunc(arms, Dim.Compare)
-	arms = slices.CompactFunc(arms, Dim.Equal)
 	// Constants sort first and only the best of them matters.
 	n := 0
 	for n < len(arms) && arms[n].n == nil {

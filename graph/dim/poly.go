@@ -147,25 +147,29 @@ func scale(d Dim, k int64) Dim {
 	return fromTerms(c, terms)
 }
 
+// withoutZeros drops terms that have come to nothing, in place.
+func withoutZeros(terms []term) []term {
+	return slices.DeleteFunc(terms, func(t term) bool { return t.coef == 0 })
+}
+
 // collect returns the dim that is c plus terms, which it sorts and merges in
 // place.
 func collect(c int64, terms []term) Dim {
-	slices.SortStableFunc(terms, func(x, y term) int { return compareMonomials(x.monomial, y.monomial) })
-	w := 0
-	for i := 0; i < len(terms); {
-		t := terms[i]
-		for i++; i < len(terms) && terms[i].text == t.text; i++ {
-			var ok bool
-			if t.coef, ok = add64(t.coef, terms[i].coef); !ok {
-				return overflowDim()
-			}
+	n := 0 // of those that are in order and distinct
+	for _, t := range terms {
+		at, found := slices.BinarySearchFunc(terms[:n], t, func(x, y term) int { return compareMonomials(x.monomial, y.monomial) })
+		if !found {
+			copy(terms[at+1:n+1], terms[at:n])
+			terms[at] = t
+			n++
+			continue
 		}
-		if t.coef != 0 {
-			terms[w] = t
-			w++
+		var ok bool
+		if terms[at].coef, ok = add64(terms[at].coef, t.coef); !ok {
+			return overflowDim()
 		}
 	}
-	return fromTerms(c, terms[:w])
+	return fromTerms(c, withoutZeros(terms[:n]))
 }
 
 // fromTerms returns the dim that is c plus terms, which are sorted and have

@@ -6,10 +6,9 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
-// Casts from or to a dtype that strips do not hold. They go by way of int64 or float64, so that there is a loop per dtype and not
+// Casts from or to a dtype that strips do not hold. They go by way of 64 bits, so that there is a loop per dtype and not
 // one per pair of them; value.Convert has the meaning.
 
 func init() {
@@ -23,48 +22,33 @@ func init() {
 	})
 }
 
-// castPart is how many elements are converted at once.
-const castPart = 256
-
-// castBuffer holds elements between two loops: those of floats as float64, others as int64 modulo 2^64.
+// castBuffer holds elements between two loops: those of floats as float64, others modulo 2^64.
 type castBuffer struct {
-	ints   [castPart]int64
-	floats [castPart]float64
+	ints   [wordsPart]uint64
+	floats [wordsPart]float64
 }
 
 func bindCast(s *Spec) (Func, error) {
 	from, to := s.InTypes[0].DType, s.DType("to")
 	return inRanges(count(s.OutTypes[0]), 2, func(c *Call, _, lo, hi int) {
 		var b castBuffer
-		for ; lo < hi; lo += castPart {
-			n := min(hi-lo, castPart)
-			b.load(c.In[0], from, lo, n)
+		for ; lo < hi; lo += wordsPart {
+			n := min(hi-lo, wordsPart)
+			b.load(c.In[0].Bytes()[lo*sizeOf(from):], from, n)
 			b.convert(from, to, n)
-			b.store(c.Out[0], to, lo, n)
+			b.store(c.Out[0].Bytes()[lo*sizeOf(to):], to, n)
 		}
 	}), nil
 }
 
-func (b *castBuffer) load(x *value.Tensor, d graph.DType, at, n int) {
+func (b *castBuffer) load(x []byte, d graph.DType, n int) {
 	switch d {
 	case graph.F32:
-		copyAs(b.floats[:n], elems[float32](x)[at:])
+		copyAs(b.floats[:n], cells[float32](x))
 	case graph.F64:
-		copyAs(b.floats[:n], elems[float64](x)[at:])
-	case graph.I8:
-		copyAs(b.ints[:n], elems[int8](x)[at:])
-	case graph.I16:
-		copyAs(b.ints[:n], elems[int16](x)[at:])
-	case graph.I32:
-		copyAs(b.ints[:n], elems[int32](x)[at:])
-	case graph.Bool, graph.U8:
-		copyAs(b.ints[:n], elems[uint8](x)[at:])
-	case graph.U16:
-		copyAs(b.ints[:n], elems[uint16](x)[at:])
-	case graph.U32:
-		copyAs(b.ints[:n], elems[uint32](x)[at:])
+		copy(b.floats[:n], cells[float64](x))
 	default:
-		copyAs(b.ints[:n], elems[int64](x)[at:])
+		loadWords(b.ints[:n], x, d, 1)
 	}
 }
 
@@ -73,11 +57,11 @@ func (b *castBuffer) convert(from, to graph.DType, n int) {
 	switch {
 	case to == graph.Bool && from.IsFloat():
 		for i, x := range b.floats[:n] {
-			b.ints[i] = int64(truth(x != 0))
+			b.ints[i] = uint64(truth(x != 0))
 		}
 	case to == graph.Bool:
 		for i, x := range b.ints[:n] {
-			b.ints[i] = int64(truth(x != 0))
+			b.ints[i] = uint64(truth(x != 0))
 		}
 	case from.IsFloat():
 		largest := uint64(math.MaxInt64)
@@ -85,37 +69,27 @@ func (b *castBuffer) convert(from, to graph.DType, n int) {
 			largest = math.MaxUint64
 		}
 		for i, x := range b.floats[:n] {
-			b.ints[i] = int64(integerBits(x, largest))
+			b.ints[i] = integerBits(x, largest)
 		}
 	case to.IsFloat() && from == graph.U64:
 		for i, x := range b.ints[:n] {
-			b.floats[i] = float64(uint64(x))
+			b.floats[i] = float64(x)
 		}
 	case to.IsFloat():
 		for i, x := range b.ints[:n] {
-			b.floats[i] = float64(x)
+			b.floats[i] = float64(int64(x))
 		}
 	}
 }
 
-func (b *castBuffer) store(y *value.Tensor, d graph.DType, at, n int) {
-	switch d.Bits() / 8 {
-	case 1:
-		copyAs(elems[uint8](y)[at:][:n], b.ints[:])
-	case 2:
-		copyAs(elems[uint16](y)[at:][:n], b.ints[:])
-	case 4:
-		if d.IsFloat() {
-			copyAs(elems[float32](y)[at:][:n], b.floats[:])
-		} else {
-			copyAs(elems[uint32](y)[at:][:n], b.ints[:])
-		}
+func (b *castBuffer) store(y []byte, d graph.DType, n int) {
+	switch d {
+	case graph.F32:
+		copyAs(cells[float32](y)[:n], b.floats[:])
+	case graph.F64:
+		copy(cells[float64](y), b.floats[:n])
 	default:
-		if d.IsFloat() {
-			copyAs(elems[float64](y)[at:][:n], b.floats[:])
-		} else {
-			copyAs(elems[uint64](y)[at:][:n], b.ints[:])
-		}
+		storeWords(sizeOf(d), y, b.ints[:n])
 	}
 }
 

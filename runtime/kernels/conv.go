@@ -85,7 +85,7 @@ func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines por
 		return nil
 	}
 	return func(c *Call) error {
-		k.Run(floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), epilogue)
+		k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), epilogue)
 		return nil
 	}
 }
@@ -98,7 +98,7 @@ func bindInputGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Sp
 			return nil
 		}
 		return func(c *Call) error {
-			k.Run(floatData[T](c.Out[0]), floatData[T](c.In[0]), floatData[T](c.In[1]), nil)
+			k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), nil)
 			return nil
 		}
 	}
@@ -112,7 +112,7 @@ func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *S
 			return nil
 		}
 		return func(c *Call) error {
-			k.Run(floatData[T](c.Out[0]), floatData[T](c.In[1]), floatData[T](c.In[0]))
+			k.Run(elems[T](c.Out[0]), elems[T](c.In[1]), elems[T](c.In[0]))
 			return nil
 		}
 	}
@@ -137,9 +137,9 @@ func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s 
 		return func(c *Call) error {
 			var index []int64
 			if c.Out[1] != nil {
-				index = data[int64](c.Out[1])
+				index = elems[int64](c.Out[1])
 			}
-			k.MaxRun(floatData[T](c.Out[0]), index, floatData[T](c.In[0]))
+			k.MaxRun(elems[T](c.Out[0]), index, elems[T](c.In[0]))
 			return nil
 		}
 	}
@@ -151,7 +151,7 @@ func bindMaxPoolGrad[T portable.Float](s *Spec) Func {
 	x, y := nchw(s.OutTypes[0]), nchw(s.InTypes[0])
 	k := portable.NewMaxPool2DGrad[T](portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
 	return func(c *Call) error {
-		return k.MaxGradRun(floatData[T](c.Out[0]), floatData[T](c.In[0]), data[int64](c.In[1]))
+		return k.MaxGradRun(elems[T](c.Out[0]), elems[T](c.In[0]), elems[int64](c.In[1]))
 	}
 }
 
@@ -159,7 +159,7 @@ func bindAvgPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s 
 	return func(s *Spec) Func {
 		k := portable.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engine())
 		return func(c *Call) error {
-			k.AvgRun(floatData[T](c.Out[0]), floatData[T](c.In[0]))
+			k.AvgRun(elems[T](c.Out[0]), elems[T](c.In[0]))
 			return nil
 		}
 	}
@@ -168,7 +168,7 @@ func bindAvgPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s 
 func bindAvgPoolGrad[T portable.Float](s *Spec) Func {
 	k := portable.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
 	return func(c *Call) error {
-		k.AvgRun(floatData[T](c.In[0]), floatData[T](c.Out[0]))
+		k.AvgRun(elems[T](c.In[0]), elems[T](c.Out[0]))
 		return nil
 	}
 }

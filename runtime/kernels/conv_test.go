@@ -66,7 +66,7 @@ func TestWindows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, d := 0, data[int64](places); i < len(d); i++ {
+	for i, d := 0, elems[int64](places); i < len(d); i++ {
 		d[i] = int64(r.IntN(2*17*19) - 17*19)
 	}
 	for _, k := range []struct {
@@ -115,7 +115,7 @@ func TestConvProducer(t *testing.T) {
 	_, c, want := boundTo(t, "conv", windows(1, []int{1, 2, 0, 1}, ints("dilations", []int{1, 1}), attr("groups", int64(1))),
 		randomTensor(t, r, 3, 4, 17, 19), randomTensor(t, r, 20, 4, 3, 5))
 	shape := c.Out[0].Shape()
-	run, err := producers["conv"](c.Spec, &negated{data[float32](c.Out[0]), shape[2] * shape[3]})
+	run, err := producers["conv"](c.Spec, &negated{elems[float32](c.Out[0]), shape[2] * shape[3]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestMaxPoolGradOutOfRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for index, ok := range map[int64]bool{11: true, -12: true, 12: false, -13: false} {
-		data[int64](at)[2] = index
+		elems[int64](at)[2] = index
 		if err := run(c); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "out of range for a plane of 12 cells") {
 			t.Errorf("index %d: %v", index, err)
 		}

@@ -4,28 +4,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
-	"github.com/graphrun/graphrun/runtime/value"
 )
-
-// data returns a tensor's elements; the table has made sure of the dtype.
-func data[T value.Elem](t *value.Tensor) []T {
-	d, err := value.Data[T](t)
-	if err != nil {
-		panic("kernels: " + err.Error())
-	}
-	return d
-}
-
-// floatData is data for the float constraint of package portable.
-func floatData[T portable.Float](t *value.Tensor) []T {
-	var zero T
-	switch any(zero).(type) {
-	case float32:
-		return any(data[float32](t)).([]T)
-	default:
-		return any(data[float64](t)).([]T)
-	}
-}
 
 // elementwise is an op that strips compute, on a first operand of some dtypes.
 type elementwise struct {

@@ -3,6 +3,7 @@ package kernels
 import (
 	"errors"
 	"math"
+	"unsafe"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
@@ -75,29 +76,30 @@ func init() {
 	})
 }
 
-// integers are the integers of Go.
-type integers interface {
-	int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
+// Integers are computed with in 64 bits: those of other dtypes than u64 as int64, of which the low bits are the result.
+type integers interface{ int64 | uint64 }
+
+// asInts returns words as integers.
+func asInts(words []uint64) []int64 {
+	return unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(words))), len(words))
 }
 
-// integers1 computes y = op(x).
-func integers1[T integers](op integerOp, yb, xb []byte) {
-	y, x := cells[T](yb), cells[T](xb)
-	x = x[:len(y)]
+// integers1 computes y = op(y).
+func integers1[T integers](op integerOp, y []T) {
 	switch op {
 	case opposite:
-		for i, v := range x {
+		for i, v := range y {
 			y[i] = -v
 		}
 	case magnitude:
-		for i, v := range x {
+		for i, v := range y {
 			if v < 0 {
 				v = -v
 			}
 			y[i] = v
 		}
 	case signum:
-		for i, v := range x {
+		for i, v := range y {
 			switch {
 			case v > 0:
 				y[i] = 1
@@ -108,22 +110,21 @@ func integers1[T integers](op integerOp, yb, xb []byte) {
 			}
 		}
 	case squared:
-		for i, v := range x {
+		for i, v := range y {
 			y[i] = v * v
 		}
 	default:
-		for i, v := range x {
+		for i, v := range y {
 			y[i] = max(v, 0)
 		}
 	}
 }
 
-// integers2 computes y = a op b, where operands go on by steps; divisors are not zero.
-func integers2[T integers](op integerOp, yb, ab, bb []byte, sa, sb int) {
-	y, a, b := cells[T](yb), cells[T](ab), cells[T](bb)
-	i, k := 0, 0
-	for j := range y {
-		v, w := a[i], b[k]
+// integers2 computes y = y op b; divisors are not zero.
+func integers2[T integers](op integerOp, y, b []T) {
+	b = b[:len(y)]
+	for i, v := range y {
+		w := b[i]
 		switch op {
 		case plus:
 			v += w
@@ -153,33 +154,27 @@ func integers2[T integers](op integerOp, yb, ab, bb []byte, sa, sb int) {
 		case power:
 			v = powerOf(v, w)
 		}
-		y[j] = v
-		i += sa
-		k += sb
+		y[i] = v
 	}
 }
 
-// compareIntegers computes the truth values y = a op b.
-func compareIntegers[T integers](op integerOp, y, ab, bb []byte, sa, sb int) {
-	a, b := cells[T](ab), cells[T](bb)
+// compareKeys computes the truth values y = a op b.
+func compareKeys(op integerOp, y []byte, a, b []uint64) {
 	if op >= greater { // a > b is b < a
-		a, b, sa, sb = b, a, sb, sa
+		a, b = b, a
 		op -= greater - less
 	}
-	i, k := 0, 0
-	for j := range y {
-		switch v, w := a[i], b[k]; op {
+	for i := range y {
+		switch v, w := a[i], b[i]; op {
 		case equal:
-			y[j] = truth(v == w)
+			y[i] = truth(v == w)
 		case unequal:
-			y[j] = truth(v != w)
+			y[i] = truth(v != w)
 		case less:
-			y[j] = truth(v < w)
+			y[i] = truth(v < w)
 		default:
-			y[j] = truth(v <= w)
+			y[i] = truth(v <= w)
 		}
-		i += sa
-		k += sb
 	}
 }
 
@@ -239,61 +234,50 @@ func bindIntegers1(s *Spec, op integerOp) (Func, error) {
 	d := s.InTypes[0].DType
 	size := sizeOf(d)
 	return inRanges(count(s.OutTypes[0]), 2, func(c *Call, _, lo, hi int) {
-		x, y := c.In[0].Bytes()[lo*size:hi*size], c.Out[0].Bytes()[lo*size:hi*size]
-		switch d {
-		case graph.I8:
-			integers1[int8](op, y, x)
-		case graph.I16:
-			integers1[int16](op, y, x)
-		case graph.U8:
-			integers1[uint8](op, y, x)
-		case graph.U16:
-			integers1[uint16](op, y, x)
-		case graph.U32:
-			integers1[uint32](op, y, x)
-		default:
-			integers1[uint64](op, y, x)
+		var words [wordsPart]uint64
+		for ; lo < hi; lo += wordsPart {
+			v := words[:min(hi-lo, wordsPart)]
+			loadWords(v, c.In[0].Bytes()[lo*size:], d, 1)
+			if d == graph.U64 {
+				integers1(op, v)
+			} else {
+				integers1(op, asInts(v))
+			}
+			storeWords(size, c.Out[0].Bytes()[lo*size:], v)
 		}
 	}), nil
 }
 
 func bindIntegers2(s *Spec, op integerOp) (Func, error) {
 	b, d := newBroadcast(s), s.InTypes[0].DType
+	size := sizeOf(d)
 	loop := func(y, x, z []byte, si, sk int) {
-		switch d {
-		case graph.I8:
-			integers2[int8](op, y, x, z, si, sk)
-		case graph.I16:
-			integers2[int16](op, y, x, z, si, sk)
-		case graph.I32:
-			integers2[int32](op, y, x, z, si, sk)
-		case graph.I64:
-			integers2[int64](op, y, x, z, si, sk)
-		case graph.U8:
-			integers2[uint8](op, y, x, z, si, sk)
-		case graph.U16:
-			integers2[uint16](op, y, x, z, si, sk)
-		case graph.U32:
-			integers2[uint32](op, y, x, z, si, sk)
-		default:
-			integers2[uint64](op, y, x, z, si, sk)
+		var left, right [wordsPart]uint64
+		for len(y) > 0 {
+			n := min(len(y)/size, wordsPart)
+			v, w := left[:n], right[:n]
+			loadWords(v, x, d, si)
+			loadWords(w, z, d, sk)
+			if d == graph.U64 {
+				integers2(op, v, w)
+			} else {
+				integers2(op, asInts(v), asInts(w))
+			}
+			storeWords(size, y, v)
+			y = y[n*size:]
+			x, z = beyond(x, n*si*size), beyond(z, n*sk*size)
 		}
 	}
 	if equal <= op && op <= greaterEqual {
 		loop = func(y, x, z []byte, si, sk int) {
-			switch d {
-			case graph.I8:
-				compareIntegers[int8](op, y, x, z, si, sk)
-			case graph.I16:
-				compareIntegers[int16](op, y, x, z, si, sk)
-			case graph.U8:
-				compareIntegers[uint8](op, y, x, z, si, sk)
-			case graph.U16:
-				compareIntegers[uint16](op, y, x, z, si, sk)
-			case graph.U32:
-				compareIntegers[uint32](op, y, x, z, si, sk)
-			default:
-				compareIntegers[uint64](op, y, x, z, si, sk)
+			var left, right [wordsPart]uint64
+			for len(y) > 0 {
+				n := min(len(y), wordsPart)
+				loadKeys(left[:n], x, d, si)
+				loadKeys(right[:n], z, d, sk)
+				compareKeys(op, y[:n], left[:], right[:])
+				y = y[n:]
+				x, z = beyond(x, n*si*size), beyond(z, n*sk*size)
 			}
 		}
 	}
@@ -303,6 +287,9 @@ func bindIntegers2(s *Spec, op integerOp) (Func, error) {
 	}
 	return run, nil
 }
+
+// beyond returns what lies behind n bytes of an operand, nothing if it ends before.
+func beyond(x []byte, n int) []byte { return x[min(n, len(x)):] }
 
 // dividing refuses zeros, of a size, in the second operand.
 func dividing(run Func, size int) Func {

@@ -30,7 +30,7 @@ func matmul[T interface{ float32 | float64 }](s *Spec, by portable.Multiplier[T]
 	}
 	p := portable.NewProduct(by, g, batch, strideA, strideB)
 	return func(c *Call) error {
-		p.Run(data[T](c.In[0]), data[T](c.In[1]), data[T](c.Out[0]), epilogue)
+		p.Run(elems[T](c.In[0]), elems[T](c.In[1]), elems[T](c.Out[0]), epilogue)
 		return nil
 	}
 }
@@ -48,9 +48,9 @@ func packMatmul(attrs graph.Attrs, operand int, t *value.Tensor) any {
 		k, n = ld, rows
 	}
 	if t.DType() == graph.F64 {
-		return simd.MultiplierF64().PackB(trans, k, n, data[float64](t), ld)
+		return simd.MultiplierF64().PackB(trans, k, n, elems[float64](t), ld)
 	}
-	return simd.MultiplierF32().PackB(trans, k, n, data[float32](t), ld)
+	return simd.MultiplierF32().PackB(trans, k, n, elems[float32](t), ld)
 }
 
 // matrices returns the products that a matmul of these types consists of.

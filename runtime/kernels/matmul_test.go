@@ -32,7 +32,7 @@ func randomTensor(t *testing.T, r *rand.Rand, shape ...int) *value.Tensor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, d := 0, data[float32](x); i < len(d); i++ {
+	for i, d := 0, elems[float32](x); i < len(d); i++ {
 		d[i] = float32(r.NormFloat64())
 	}
 	return x
@@ -76,7 +76,7 @@ func TestMatmul(t *testing.T) {
 					t.Fatal(err)
 				}
 				ref := want[0].(*value.Tensor)
-				e := &negated{data[float32](y), n}
+				e := &negated{elems[float32](y), n}
 				plain, err := bindMatmul(spec, nil)
 				if err != nil {
 					t.Fatal(err)
@@ -94,16 +94,16 @@ func TestMatmul(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					for i, v := range data[float32](y) {
+					for i, v := range elems[float32](y) {
 						// -y of the fused one, the last to run
-						if d := float64(-v - data[float32](ref)[i]); d*d > 1e-8*float64(k+1) {
-							t.Fatalf("%s: element %d is %v, want %v", what, i, -v, data[float32](ref)[i])
+						if d := float64(-v - elems[float32](ref)[i]); d*d > 1e-8*float64(k+1) {
+							t.Fatalf("%s: element %d is %v, want %v", what, i, -v, elems[float32](ref)[i])
 						}
 						if first != nil && first[i] != v {
 							t.Fatalf("%s: %d threads give %v, one gives %v", what, threads, v, first[i])
 						}
 					}
-					first = append(first[:0], data[float32](y)...)
+					first = append(first[:0], elems[float32](y)...)
 					if threads <= 2 && x == 0 {
 						if n := testing.AllocsPerRun(5, func() { _ = fused(call) }); n > 0 {
 							t.Errorf("%s: %v allocations on %d threads", what, n, threads)

@@ -3,7 +3,6 @@ package kernels
 import (
 	"cmp"
 	"math"
-	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
@@ -41,10 +40,11 @@ func bindRanked(s *Spec, option string) (Func, error) {
 		flip = math.MaxUint64
 	}
 	few := k <= n/8
-	room := n
+	kept := n
 	if few {
-		room = k
+		kept = k
 	}
+	room := kept + kept/2 // for sorting them
 	// One chunk of lanes has one piece of scratch.
 	const chunks = 64
 	lanes := outer * inner
@@ -57,13 +57,13 @@ func bindRanked(s *Spec, option string) (Func, error) {
 	scratch := make([]item, (lanes+per-1)/per*room)
 	return inChunks((lanes+per-1)/per, lanes*n*8, func(c *Call, _, chunk int) {
 		x, y, places := c.In[0].Bytes(), c.Out[0].Bytes(), elems[int64](c.Out[1])
-		var keys [256]uint64
+		var keys [wordsPart]uint64
 		for l := chunk * per; l < min((chunk+1)*per, lanes); l++ {
 			from, to := l/inner*n*inner+l%inner, l/inner*k*inner+l%inner
-			items := scratch[chunk*room:][:0:room]
+			items := scratch[chunk*room:][:0:kept]
 			for lo := 0; lo < n; lo += len(keys) {
 				part := keys[:min(n-lo, len(keys))]
-				loadKeys(part, c.In[0], dt, from+lo*inner, inner)
+				loadKeys(part, x[(from+lo*inner)*size:], dt, inner)
 				for i, key := range part {
 					if v := (item{key ^ flip, lo + i}); few {
 						items = keepFirst(items, v)
@@ -72,7 +72,7 @@ func bindRanked(s *Spec, option string) (Func, error) {
 					}
 				}
 			}
-			slices.SortFunc(items, item.compare)
+			sortItems(items, scratch[chunk*room+kept:])
 			for i, v := range items[:k] {
 				copy(y[(to+i*inner)*size:][:size], x[(from+v.at*inner)*size:])
 				places[to+i*inner] = int64(v.at)
@@ -81,29 +81,56 @@ func bindRanked(s *Spec, option string) (Func, error) {
 	}), nil
 }
 
-// loadKeys fills keys with those of elements that are step apart.
-func loadKeys(keys []uint64, x *value.Tensor, d graph.DType, at, step int) {
+// sortItems sorts items by merging; there is room for half of them.
+func sortItems(items, room []item) {
+	if len(items) <= 12 {
+		for i, v := range items {
+			for ; i > 0 && items[i-1].compare(v) > 0; i-- {
+				items[i] = items[i-1]
+			}
+			items[i] = v
+		}
+		return
+	}
+	half := len(items) / 2
+	sortItems(items[:half], room)
+	sortItems(items[half:], room)
+	if items[half-1].compare(items[half]) < 0 {
+		return
+	}
+	left, right := room[:copy(room, items[:half])], items[half:]
+	for i := 0; len(left) > 0; i++ {
+		if len(right) == 0 || left[0].compare(right[0]) < 0 {
+			items[i], left = left[0], left[1:]
+		} else {
+			items[i], right = right[0], right[1:]
+		}
+	}
+}
+
+// loadKeys fills keys with those of elements that are step apart. A key has the order of its element; NaN is above everything.
+func loadKeys(keys []uint64, x []byte, d graph.DType, step int) {
 	switch d {
 	case graph.F32:
-		floatKeys(keys, elems[float32](x)[at:], step)
+		floatKeys(keys, cells[float32](x), step)
 	case graph.F64:
-		floatKeys(keys, elems[float64](x)[at:], step)
+		floatKeys(keys, cells[float64](x), step)
 	case graph.I8:
-		signedKeys(keys, elems[int8](x)[at:], step)
+		signedKeys(keys, cells[int8](x), step)
 	case graph.I16:
-		signedKeys(keys, elems[int16](x)[at:], step)
+		signedKeys(keys, cells[int16](x), step)
 	case graph.I32:
-		signedKeys(keys, elems[int32](x)[at:], step)
+		signedKeys(keys, cells[int32](x), step)
 	case graph.I64:
-		signedKeys(keys, elems[int64](x)[at:], step)
+		signedKeys(keys, cells[int64](x), step)
 	case graph.U16:
-		unsignedKeys(keys, elems[uint16](x)[at:], step)
+		unsignedKeys(keys, cells[uint16](x), step)
 	case graph.U32:
-		unsignedKeys(keys, elems[uint32](x)[at:], step)
+		unsignedKeys(keys, cells[uint32](x), step)
 	case graph.U64:
-		unsignedKeys(keys, elems[uint64](x)[at:], step)
+		unsignedKeys(keys, cells[uint64](x), step)
 	default:
-		unsignedKeys(keys, elems[uint8](x)[at:], step)
+		unsignedKeys(keys, cells[uint8](x), step)
 	}
 }
 
@@ -131,6 +158,38 @@ func floatKeys[T portable.Float](keys []uint64, x []T, step int) {
 		default:
 			keys[i] = math.MaxUint64
 		}
+	}
+}
+
+// wordsPart is how many elements are brought into 64 bits at once.
+const wordsPart = 256
+
+// loadWords fills words with integers that are step apart, modulo 2^64.
+func loadWords(words []uint64, x []byte, d graph.DType, step int) {
+	loadKeys(words, x, d, step)
+	flip(words, d)
+}
+
+// flip makes words of keys of integers, and keys of words.
+func flip(words []uint64, d graph.DType) {
+	if d.Domain() == value.Ints {
+		for i := range words {
+			words[i] ^= 1 << 63
+		}
+	}
+}
+
+// storeWords fills elements of a size with the low bits of words.
+func storeWords(size int, y []byte, words []uint64) {
+	switch size {
+	case 1:
+		copyAs(y[:len(words)], words)
+	case 2:
+		copyAs(cells[uint16](y)[:len(words)], words)
+	case 4:
+		copyAs(cells[uint32](y)[:len(words)], words)
+	default:
+		copy(cells[uint64](y), words)
 	}
 }
 

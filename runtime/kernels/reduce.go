@@ -82,26 +82,12 @@ func (r reducer) rows(x []byte, ld, rows, n int, y []byte) {
 		reduceRows[float32](r.op, x, ld, rows, n, y)
 	case d == graph.F64:
 		reduceRows[float64](r.op, x, ld, rows, n, y)
-	case d == graph.I8:
-		reduceRows[int8](r.op, x, ld, rows, n, y)
-	case d == graph.I16:
-		reduceRows[int16](r.op, x, ld, rows, n, y)
-	case d == graph.I32:
-		reduceRows[int32](r.op, x, ld, rows, n, y)
-	case d == graph.I64:
-		reduceRows[int64](r.op, x, ld, rows, n, y)
-	case d == graph.U16:
-		reduceRows[uint16](r.op, x, ld, rows, n, y)
-	case d == graph.U32:
-		reduceRows[uint32](r.op, x, ld, rows, n, y)
-	case d == graph.U64:
-		reduceRows[uint64](r.op, x, ld, rows, n, y)
 	default:
-		reduceRows[uint8](r.op, x, ld, rows, n, y)
+		r.intRows(x, ld, rows, n, y)
 	}
 }
 
-func reduceRows[T portable.Number](op reduceOp, xb []byte, ld, rows, n int, yb []byte) {
+func reduceRows[T portable.Float](op reduceOp, xb []byte, ld, rows, n int, yb []byte) {
 	x, y := cells[T](xb), cells[T](yb)
 	switch op {
 	case sumOf, meanOf:
@@ -128,26 +114,12 @@ func (r reducer) cols(x []byte, ld, rows, n int, y []byte) {
 		reduceCols[float32](r.op, x, ld, rows, n, y)
 	case d == graph.F64:
 		reduceCols[float64](r.op, x, ld, rows, n, y)
-	case d == graph.I8:
-		reduceCols[int8](r.op, x, ld, rows, n, y)
-	case d == graph.I16:
-		reduceCols[int16](r.op, x, ld, rows, n, y)
-	case d == graph.I32:
-		reduceCols[int32](r.op, x, ld, rows, n, y)
-	case d == graph.I64:
-		reduceCols[int64](r.op, x, ld, rows, n, y)
-	case d == graph.U16:
-		reduceCols[uint16](r.op, x, ld, rows, n, y)
-	case d == graph.U32:
-		reduceCols[uint32](r.op, x, ld, rows, n, y)
-	case d == graph.U64:
-		reduceCols[uint64](r.op, x, ld, rows, n, y)
 	default:
-		reduceCols[uint8](r.op, x, ld, rows, n, y)
+		r.intCols(x, ld, rows, n, y)
 	}
 }
 
-func reduceCols[T portable.Number](op reduceOp, xb []byte, ld, rows, n int, yb []byte) {
+func reduceCols[T portable.Float](op reduceOp, xb []byte, ld, rows, n int, yb []byte) {
 	x, y := cells[T](xb), cells[T](yb)
 	switch op {
 	case sumOf, meanOf:
@@ -158,6 +130,79 @@ func reduceCols[T portable.Number](op reduceOp, xb []byte, ld, rows, n int, yb [
 		portable.ColMax(x, ld, rows, n, y)
 	default:
 		portable.ColMin(x, ld, rows, n, y)
+	}
+}
+
+// intRows is rows for integers, in any order: they wrap.
+func (r reducer) intRows(x []byte, ld, rows, n int, y []byte) {
+	var words, more [wordsPart]uint64
+	for row := range rows {
+		lane := x[row*ld*r.size:]
+		m := min(n, wordsPart)
+		r.load(words[:m], lane)
+		for at := m; at < n; at += wordsPart {
+			part := more[:min(n-at, wordsPart)]
+			r.load(part, lane[at*r.size:])
+			r.combine(words[:], part)
+		}
+		for m > 1 {
+			half := (m + 1) / 2
+			r.combine(words[:], words[half:m])
+			m = half
+		}
+		r.store(y[row*r.size:], words[:1])
+	}
+}
+
+// intCols is cols for integers, of at most wordsPart columns.
+func (r reducer) intCols(x []byte, ld, rows, n int, y []byte) {
+	var words, more [wordsPart]uint64
+	r.load(words[:n], x)
+	for row := 1; row < rows; row++ {
+		r.load(more[:n], x[row*ld*r.size:])
+		r.combine(words[:], more[:n])
+	}
+	r.store(y, words[:n])
+}
+
+// ordered reports whether integers are reduced as keys, which have their order, and not as words.
+func (r reducer) ordered() bool { return r.op == maxOf || r.op == minOf }
+
+func (r reducer) load(words []uint64, x []byte) {
+	if r.ordered() {
+		loadKeys(words, x, r.d, 1)
+	} else {
+		loadWords(words, x, r.d, 1)
+	}
+}
+
+func (r reducer) store(y []byte, words []uint64) {
+	if r.ordered() {
+		flip(words, r.d)
+	}
+	storeWords(r.size, y, words)
+}
+
+// combine reduces each of some words and the first of others to one.
+func (r reducer) combine(words, with []uint64) {
+	words = words[:len(with)]
+	switch r.op {
+	case prodOf:
+		for i, w := range with {
+			words[i] *= w
+		}
+	case maxOf:
+		for i, w := range with {
+			words[i] = max(words[i], w)
+		}
+	case minOf:
+		for i, w := range with {
+			words[i] = min(words[i], w)
+		}
+	default:
+		for i, w := range with {
+			words[i] += w
+		}
 	}
 }
 
@@ -310,37 +355,32 @@ func bindArg(s *Spec, op reduceOp) (Func, error) {
 	axis, size := axisOf(s, len(shape)), sizeOf(d)
 	outer, inner := around(shape, axis)
 	n := shape[axis]
-	return inRanges(outer, n*inner*2, func(c *Call, _, lo, hi int) {
-		y, x, outer := elems[int64](c.Out[0])[lo*inner:], c.In[0].Bytes()[lo*n*inner*size:], hi-lo
-		switch d {
-		case graph.F32:
-			argOf[float32](op, y, x, outer, n, inner)
-		case graph.F64:
-			argOf[float64](op, y, x, outer, n, inner)
-		case graph.I8:
-			argOf[int8](op, y, x, outer, n, inner)
-		case graph.I16:
-			argOf[int16](op, y, x, outer, n, inner)
-		case graph.I32:
-			argOf[int32](op, y, x, outer, n, inner)
-		case graph.I64:
-			argOf[int64](op, y, x, outer, n, inner)
-		case graph.U8:
-			argOf[uint8](op, y, x, outer, n, inner)
-		case graph.U16:
-			argOf[uint16](op, y, x, outer, n, inner)
-		case graph.U32:
-			argOf[uint32](op, y, x, outer, n, inner)
-		default:
-			argOf[uint64](op, y, x, outer, n, inner)
+	return inRanges(outer*inner, n*2, func(c *Call, _, lo, hi int) {
+		x, y := c.In[0].Bytes(), elems[int64](c.Out[0])
+		for i := lo; i < hi; i++ {
+			y[i] = int64(argOf(op, x[(i/inner*n*inner+i%inner)*size:], d, n, inner))
 		}
 	}), nil
 }
 
-func argOf[T portable.Number](op reduceOp, y []int64, x []byte, outer, n, inner int) {
-	if op == maxOf {
-		portable.ArgMax(y, cells[T](x), outer, n, inner)
-	} else {
-		portable.ArgMin(y, cells[T](x), outer, n, inner)
+// argOf returns the position of the extremum of n elements that are step apart. Of equal elements the first wins, and the first NaN over
+// everything.
+func argOf(op reduceOp, x []byte, d graph.DType, n, step int) int {
+	var keys [wordsPart]uint64
+	best, where := uint64(0), 0
+	for at := 0; at < n; at += wordsPart {
+		part := keys[:min(n-at, wordsPart)]
+		loadKeys(part, x[at*step*sizeOf(d):], d, step)
+		for i, key := range part {
+			if op == minOf {
+				if key = ^key; d.IsFloat() {
+					key-- // that of NaN was 0
+				}
+			}
+			if key > best || at+i == 0 {
+				best, where = key, at+i
+			}
+		}
 	}
+	return where
 }

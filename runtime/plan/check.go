@@ -204,7 +204,12 @@ func (c *checker) overwrite(slot int, at, end int64) {
 		}
 		delete(c.views, old)
 	}
-	c.owners = slices.Replace(c.owners, lo, hi, owner{at, end, slot})
+	if lo == hi {
+		c.owners = insert(c.owners, lo, owner{at, end, slot})
+		return
+	}
+	c.owners[lo] = owner{at, end, slot}
+	c.owners = slices.Delete(c.owners, lo+1, hi)
 }
 
 // overwriteVariable marks the reads of a variable as gone, for the instructions that follow.

@@ -100,8 +100,10 @@ const convPanel = 32
 // few is the number of chunks of work below which they are cut further.
 const few = 8
 
+//go:noinline
 func ceilDiv(x, y int) int { return (x + y - 1) / y }
 
+//go:noinline
 func roundUp(x, to int) int { return ceilDiv(x, to) * to }
 
 // even cuts n into equal parts of at most most, and returns the size of all but the last.
@@ -258,67 +260,96 @@ type convPass struct {
 // convRun is a number of rows of positions that see the same rows of taps.
 type convRun struct{ i0, i1, t0, t1 int }
 
+// convPlan is what a Conv2D does, whatever its dtype.
+type convPlan struct {
+	name        string
+	p           Conv2DParams
+	adjoint     bool
+	lanes, maxK int // of the engine
+	cg, og      int // channels of the image and of the result, per group
+	block       int // result channels of a chunk
+	oh, ow      int // of the result
+	passes      []convPass
+	chunks      int
+	weightsLen  int
+	workerLen   int
+	image       int  // the worker's scratch begins with an image
+	weights     int  // where a block of packed weights begins in it,
+	order       int  // and where there is room for bringing them into order
+	once        bool // each packed weight is used once: a chunk packs its own
+}
+
 // Conv2D is a convolution or its adjoint by x, bound to sizes. Runs of one Conv2D must not overlap.
 type Conv2D[T Float] struct {
-	name       string
-	p          Conv2DParams
-	e          ConvEngine[T]
-	adjoint    bool
-	cg, og     int // channels of the image and of the result, per group
-	block      int // result channels of a chunk
-	oh, ow     int // of the result
-	passes     []convPass
-	chunks     int
-	weightsLen int
-	workerLen  int
-	image      int  // the worker's scratch begins with an image
-	weights    int  // where a block of packed weights begins in it,
-	order      int  // and where there is room for bringing them into order
-	once       bool // each packed weight is used once: a chunk packs its own
-	packing    bool
-	epilogue   Epilogue
-	y, x, w    []T
-	packed     []T
+	convPlan
+	e        ConvEngine[T]
+	packing  bool
+	epilogue Epilogue
+	y, x, w  []T
+	packed   []T
 }
 
 // NewConv2D binds the convolution y of x with w. Nil engines are plain Go.
 func NewConv2D[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2D[T] {
-	p = p.normal("Conv2D")
-	c := &Conv2D[T]{name: "Conv2D", p: p, cg: p.C / p.Groups, og: p.OC / p.Groups, oh: p.OutH(), ow: p.OutW()}
-	run := 1
-	if p.StrideW == 1 {
-		run = c.ow
-	}
-	c.e = engines.choose(c.og, run)
-	if c.oh*c.ow > 0 {
-		c.add(forwardAxis(p.H, c.oh, p.KH, p.StrideH, p.PadTop, p.DilH), forwardAxis(p.W, c.ow, p.KW, p.StrideW, p.PadLeft, p.DilW))
-	}
-	return c.bound()
+	return newConv2D(convPlan{name: "Conv2D", p: p}, engines)
 }
 
 // NewConv2DInputGrad binds the gradient dx of Conv2D's x, from the gradient dy of its output and w.
 func NewConv2DInputGrad[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2D[T] {
-	p = p.normal("Conv2DInputGrad")
-	c := &Conv2D[T]{name: "Conv2DInputGrad", p: p, adjoint: true, cg: p.OC / p.Groups, og: p.C / p.Groups, oh: p.H, ow: p.W}
-	c.e = engines.choose(c.og, p.W/p.StrideW)
-	for _, h := range inputAxes(p.H, p.OutH(), p.KH, p.StrideH, p.PadTop, p.DilH) {
-		for _, v := range inputAxes(p.W, p.OutW(), p.KW, p.StrideW, p.PadLeft, p.DilW) {
-			c.add(h, v)
-		}
+	return newConv2D(convPlan{name: "Conv2DInputGrad", p: p, adjoint: true}, engines)
+}
+
+func newConv2D[T Float](plan convPlan, engines ConvEngines[T]) *Conv2D[T] {
+	c := &Conv2D[T]{convPlan: plan}
+	c.e = engines.choose(c.begin())
+	c.lanes, c.maxK = c.e.Lanes(), c.e.MaxK()
+	c.layOut()
+	if c.chunks > 0 && c.Fits() {
+		reserve[T](c.workerLen, c.weightsLen)
 	}
-	return c.bound()
+	return c
+}
+
+// begin sets the sizes of the result, and returns what its engine is chosen by.
+func (c *convPlan) begin() (n, run int) {
+	c.p = c.p.normal(c.name)
+	p := &c.p
+	c.cg, c.og, c.oh, c.ow = p.C/p.Groups, p.OC/p.Groups, p.OutH(), p.OutW()
+	if c.adjoint {
+		c.cg, c.og, c.oh, c.ow = c.og, c.cg, p.H, p.W
+		return c.og, p.W / p.StrideW
+	}
+	if p.StrideW == 1 {
+		return c.og, c.ow
+	}
+	return c.og, 1
+}
+
+// layOut adds the passes and cuts them into chunks.
+func (c *convPlan) layOut() {
+	p := &c.p
+	if c.adjoint {
+		for _, h := range inputAxes(p.H, p.OutH(), p.KH, p.StrideH, p.PadTop, p.DilH) {
+			for _, v := range inputAxes(p.W, p.OutW(), p.KW, p.StrideW, p.PadLeft, p.DilW) {
+				c.add(h, v)
+			}
+		}
+	} else if c.oh*c.ow > 0 {
+		c.add(forwardAxis(p.H, c.oh, p.KH, p.StrideH, p.PadTop, p.DilH), forwardAxis(p.W, c.ow, p.KW, p.StrideW, p.PadLeft, p.DilW))
+	}
+	c.cut()
 }
 
 // add adds a pass.
-func (c *Conv2D[T]) add(h, v convAxis) {
-	n := roundUp(c.og, c.e.Lanes())
+func (c *convPlan) add(h, v convAxis) {
+	n := roundUp(c.og, c.lanes)
 	band := even(h.n, max(1, min(1024, max(128, 1<<14/max(n, 1)))/v.n))
 	s := convPass{convImage: newConvImage(h, v, c.cg, band), band: band, bands: ceilDiv(h.n, band)}
 	s.k = c.cg * len(h.taps) * len(v.taps)
 	if h.size*v.size == 0 {
 		s.k = 0
 	}
-	s.kb = roundUp(even(s.k, c.e.MaxK()), 8)
+	s.kb = roundUp(even(s.k, c.maxK), 8)
 	for i := range band {
 		for j := range v.n {
 			s.at = append(s.at, s.offset(0, i, j, 0, 0)-s.offset(0, 0, 0, 0, 0))
@@ -380,7 +411,8 @@ func (s *convPass) eachTap(channels int, visit func(p, ch, row, col int)) {
 	}
 }
 
-func (c *Conv2D[T]) bound() *Conv2D[T] {
+// cut cuts the passes into chunks.
+func (c *convPlan) cut() {
 	c.block = c.og
 	n := 0
 	for i := range c.passes {
@@ -403,18 +435,14 @@ func (c *Conv2D[T]) bound() *Conv2D[T] {
 	if c.once {
 		c.weightsLen = 0
 		c.weights = roundUp(c.workerLen, 16)
-		c.order = c.weights + roundUp(c.block, c.e.Lanes())*kb
+		c.order = c.weights + roundUp(c.block, c.lanes)*kb
 		c.workerLen = c.order + c.block*kb
 	}
-	if c.chunks > 0 && c.Fits() {
-		reserve[T](c.workerLen, c.weightsLen)
-	}
-	return c
 }
 
 // Fits reports whether the padded part of an image that a run copies is in proportion to the image. It is not where a
 // dilation is far greater than the image; then there is no Run.
-func (c *Conv2D[T]) Fits() bool {
+func (c *convPlan) Fits() bool {
 	if len(c.passes) == 0 {
 		return true
 	}
@@ -450,7 +478,7 @@ func (c *Conv2D[T]) Run(y, x, w []T, epilogue Epilogue) {
 }
 
 // work estimates the time of a run in units of serialWork.
-func (c *Conv2D[T]) work() int {
+func (c *convPlan) work() int {
 	return c.p.N * c.oh * c.ow * c.og * c.p.Groups * (1 + c.passes[0].k/16)
 }
 
@@ -494,7 +522,7 @@ func (c *Conv2D[T]) Do(worker, chunk int) {
 
 // pack packs the weights of up to convPanel result channels from j0 on of a group.
 func (c *Conv2D[T]) pack(s *convPass, group, j0 int, buf []T) {
-	all := roundUp(c.og, c.e.Lanes())
+	all := roundUp(c.og, c.lanes)
 	packed := c.packed[s.weights+group*all*s.k:]
 	for k0 := 0; k0 < s.k; k0 += s.kb {
 		c.packBlock(s, packed[k0*all+j0*min(s.kb, s.k-k0):], group, j0, min(convPanel, c.og-j0), k0, buf)
@@ -555,13 +583,12 @@ func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
 	i0 := band * s.band
 	height := min(s.band, s.h.n-i0)
 	m := height * s.v.n
-	lanes := c.e.Lanes()
-	all := roundUp(c.og, lanes)
+	all := roundUp(c.og, c.lanes)
 	row := job*c.og + j0
 	plane := c.oh * c.ow
 	out := c.y[row*plane+i0*c.ow*s.h.stride:]
 	dense := s.h.stride == 1 && s.v.stride == 1
-	t, ld := buf[c.image:][:m*roundUp(n, lanes)], m
+	t, ld := buf[c.image:][:m*roundUp(n, c.lanes)], m
 	if dense && c.e.InPlace() {
 		t, ld = out, plane
 	}
@@ -629,8 +656,17 @@ func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
 // The images are cut into bands, and these, over the whole batch, into a few parts. A part is summed in order, and then the
 // parts are; only the parameters decide where the cuts are.
 type Conv2DWeightGrad[T Float] struct {
+	weightPlan
+	e         ConvEngine[T]
+	reducing  bool
+	dw, dy, x []T
+	sums      []T
+}
+
+// weightPlan is what a Conv2DWeightGrad does, whatever its dtype.
+type weightPlan struct {
 	p                Conv2DParams
-	e                ConvEngine[T]
+	lanes, maxK      int // of the engine
 	image            convImage
 	cg, og, taps     int // per group: channels in and out, cg*KH*KW
 	band, bands      int
@@ -641,20 +677,26 @@ type Conv2DWeightGrad[T Float] struct {
 	rows, cols       []int
 	slot             int // of the sums of a job
 	workerLen        int
-	reducing         bool
-	dw, dy, x        []T
-	sums             []T
 }
 
 // NewConv2DWeightGrad binds the gradient dw of Conv2D's w, from the gradient dy of its output and x. Nil engines are plain Go.
 func NewConv2DWeightGrad[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2DWeightGrad[T] {
 	p = p.normal("Conv2DWeightGrad")
 	e := engines.choose(p.OC/p.Groups, 1)
-	kk := p.KH * p.KW
-	c := &Conv2DWeightGrad[T]{p: p, e: e, cg: p.C / p.Groups, og: p.OC / p.Groups, oh: p.OutH(), ow: p.OutW()}
+	c := &Conv2DWeightGrad[T]{weightPlan: weightPlan{p: p, lanes: e.Lanes(), maxK: e.MaxK()}, e: e}
+	c.layOut()
+	if c.jobs > 0 && c.Fits() {
+		reserve[T](c.workerLen, c.slot*c.jobs*c.parts)
+	}
+	return c
+}
+
+func (c *weightPlan) layOut() {
+	p, kk := &c.p, c.p.KH*c.p.KW
+	c.cg, c.og, c.oh, c.ow = p.C/p.Groups, p.OC/p.Groups, p.OutH(), p.OutW()
 	c.taps = c.cg * kk
 	if p.N*c.oh*c.ow*c.taps*c.og == 0 {
-		return c
+		return
 	}
 	h := forwardAxis(p.H, c.oh, p.KH, p.StrideH, p.PadTop, p.DilH)
 	v := forwardAxis(p.W, c.ow, p.KW, p.StrideW, p.PadLeft, p.DilW)
@@ -664,8 +706,8 @@ func NewConv2DWeightGrad[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2
 	}
 	c.channels = even(c.cg, max(1, 8*convPanel/kk))
 	c.outBlocks, c.blocks = ceilDiv(c.og, c.outs), ceilDiv(c.cg, c.channels)
-	n, m := roundUp(c.outs, e.Lanes()), c.channels*kk
-	positions := min(max(e.MaxK()*convPanel/n, e.MaxK()), 1024)
+	n, m := roundUp(c.outs, c.lanes), c.channels*kk
+	positions := min(max(c.maxK*convPanel/n, c.maxK), 1024)
 	c.band = even(c.oh, max(1, positions/c.ow))
 	c.bands = ceilDiv(c.oh, c.band)
 	c.image = newConvImage(h, v, c.channels, c.band)
@@ -686,14 +728,10 @@ func NewConv2DWeightGrad[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2
 	// Parts cost memory and their sum; jobs are enough for a few workers.
 	c.parts = max(1, min(2*few, p.N*c.bands, ceilDiv(2*few, c.jobs), 1<<18/(c.slot*c.jobs)))
 	c.workerLen = c.image.room(c.channels) + roundUp(n*len(c.cols), 16) + c.slot
-	if c.Fits() {
-		reserve[T](c.workerLen, c.slot*c.jobs*c.parts)
-	}
-	return c
 }
 
 // Fits is Conv2D.Fits.
-func (c *Conv2DWeightGrad[T]) Fits() bool {
+func (c *weightPlan) Fits() bool {
 	return c.jobs == 0 || fits(c.image.room(c.channels), c.channels*c.p.H*c.p.W)
 }
 
@@ -728,7 +766,7 @@ func (c *Conv2DWeightGrad[T]) Do(_, chunk int) {
 	kk := c.p.KH * c.p.KW
 	m := channels * kk
 	dw := c.dw[(group*c.og+o0)*c.taps+c0*kk:]
-	n := roundUp(outs, c.e.Lanes())
+	n := roundUp(outs, c.lanes)
 	if c.reducing {
 		t := c.sums[job*c.slot:][:n*m]
 		for part := 1; part < c.parts; part++ {

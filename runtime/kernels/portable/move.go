@@ -105,29 +105,12 @@ type TransposeFunc[T any] func(y []T, ldy int, x []T, ldx, rows, cols int)
 
 // MoveUnits copies units lo to hi of a plan. Planes are done by transpose; nil stands for plain Go.
 func MoveUnits[T any](m *Move, y, x []T, lo, hi int, transpose TransposeFunc[T]) {
-	if lo >= hi {
-		return
-	}
 	if transpose == nil {
 		transpose = TransposePlane[T]
 	}
-	last := m.rank - 1
-	var at [MaxRank]int // first place of the unit
-	rest := lo
-	for d := last; d >= 0; d-- {
-		tiles := (m.dims[d] + m.tile[d] - 1) / m.tile[d]
-		at[d] = rest % tiles * m.tile[d]
-		rest /= tiles
-	}
-	for range hi - lo {
-		to, from := m.toAt, m.fromAt
-		for d := range m.rank {
-			to += at[d] * m.to[d]
-			from += at[d] * m.from[d]
-		}
-		rows := min(m.tile[m.plane], m.dims[m.plane]-at[m.plane])
-		cols := min(m.tile[last], m.dims[last]-at[last])
-		rowTo, rowFrom := m.to[m.plane], m.from[m.plane]
+	rowTo, rowFrom := m.to[m.plane], m.from[m.plane]
+	colTo, colFrom := m.to[m.last()], m.from[m.last()]
+	m.walk(lo, hi, func(to, from, rows, cols int) {
 		switch m.kind {
 		case moveRuns:
 			for range rows {
@@ -145,9 +128,8 @@ func MoveUnits[T any](m *Move, y, x []T, lo, hi int, transpose TransposeFunc[T])
 				from += rowFrom
 			}
 		case movePlane:
-			transpose(y[to:], rowTo, x[from:], m.from[last], rows, cols)
+			transpose(y[to:], rowTo, x[from:], colFrom, rows, cols)
 		default:
-			colTo, colFrom := m.to[last], m.from[last]
 			for range rows {
 				i, k := to, from
 				for range cols {
@@ -159,6 +141,33 @@ func MoveUnits[T any](m *Move, y, x []T, lo, hi int, transpose TransposeFunc[T])
 				from += rowFrom
 			}
 		}
+	})
+}
+
+func (m *Move) last() int { return max(m.rank-1, 0) }
+
+// walk calls do for units lo to hi: where they begin on both sides, and how many places they have along the plane and last axes.
+func (m *Move) walk(lo, hi int, do func(to, from, rows, cols int)) {
+	if lo >= hi {
+		return
+	}
+	last := m.last()
+	var at [MaxRank]int // first place of the unit
+	rest := lo
+	for d := last; d >= 0; d-- {
+		tiles := (m.dims[d] + m.tile[d] - 1) / m.tile[d]
+		at[d] = rest % tiles * m.tile[d]
+		rest /= tiles
+	}
+	for range hi - lo {
+		to, from := m.toAt, m.fromAt
+		for d := range m.rank {
+			to += at[d] * m.to[d]
+			from += at[d] * m.from[d]
+		}
+		rows := min(m.tile[m.plane], m.dims[m.plane]-at[m.plane])
+		cols := min(m.tile[last], m.dims[last]-at[last])
+		do(to, from, rows, cols)
 		for d := last; d >= 0; d-- {
 			if at[d] += m.tile[d]; at[d] < m.dims[d] {
 				break

@@ -32,6 +32,8 @@ func (p Pool2DParams) check(kernel string, x, y int) {
 }
 
 // quads reports whether the windows are 2x2 cells next to each other, all inside x.
+//
+//go:noinline
 func (p Pool2DParams) quads() bool {
 	return p.KH == 2 && p.KW == 2 && p.StrideH == 2 && p.StrideW == 2 && p.DilH == 1 && p.DilW == 1 &&
 		p.PadTop == 0 && p.PadLeft == 0 && 2*p.OutH <= p.H && 2*p.OutW <= p.W && p.W < 1<<30
@@ -81,24 +83,32 @@ type PoolEngine[T Float] interface {
 
 // Pool2D is a pooling or an adjoint of one, bound to sizes. Runs of one Pool2D must not overlap.
 type Pool2D[T Float] struct {
+	poolPlan
+	e       PoolEngine[T]
+	plane   func(c *Pool2D[T], y, x []T, index []int64)
+	fromEnd bool
+	outside atomic.Bool // an index was out of range
+	y, x    []T
+	at      []int64
+}
+
+// poolPlan is what a Pool2D does, whatever its dtype.
+type poolPlan struct {
 	name       string
 	p          Pool2DParams
-	e          PoolEngine[T]
 	rows, cols []poolSpan
 	grain      int // planes of a chunk
-	plane      func(c *Pool2D[T], y, x []T, index []int64)
-	fromEnd    bool
-	outside    atomic.Bool // an index was out of range
-	y, x       []T
-	at         []int64
 }
 
 func newPool2D[T Float](name string, p Pool2DParams, e PoolEngine[T], countPad bool) *Pool2D[T] {
-	p = p.defaults()
 	if e == nil {
 		e = PlainPool[T]{}
 	}
-	c := &Pool2D[T]{name: name, p: p, e: e}
+	return &Pool2D[T]{poolPlan: planPool(name, p.defaults(), countPad), e: e}
+}
+
+func planPool(name string, p Pool2DParams, countPad bool) poolPlan {
+	c := poolPlan{name: name, p: p}
 	c.rows = poolSpans(p.OutH, p.KH, p.StrideH, p.PadTop, p.DilH, p.H, p.PadBottom, countPad)
 	c.cols = poolSpans(p.OutW, p.KW, p.StrideW, p.PadLeft, p.DilW, p.W, p.PadRight, countPad)
 	c.grain = max(1, serialWork/2/max(c.work(), 1))
@@ -106,7 +116,7 @@ func newPool2D[T Float](name string, p Pool2DParams, e PoolEngine[T], countPad b
 }
 
 // work estimates the time that a plane takes.
-func (c *Pool2D[T]) work() int {
+func (c *poolPlan) work() int {
 	if c.p.quads() {
 		return c.p.H * c.p.W / 2
 	}

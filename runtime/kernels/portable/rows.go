@@ -14,6 +14,8 @@ func needRows(kernel string, ld, rows, n int, lens ...int) {
 }
 
 // span returns n elements from at on; there need be nothing at at for none.
+//
+//go:noinline
 func span[T any](x []T, at, n int) []T {
 	if n == 0 {
 		return nil

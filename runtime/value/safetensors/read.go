@@ -122,8 +122,8 @@ func (in *input) read(n int) ([]byte, error) {
 
 // checkOffsets sorts entries by their place in the data, checks that they cover it from its beginning
 // without gaps and overlaps, and returns its size.
-func checkOffsets(entries []entry) (int, error) {
-	slices.SortStableFunc(entries, func(a, b entry) int {
+func checkOffsets(entries []*entry) (int, error) {
+	slices.SortStableFunc(entries, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
 	})
 	at := 0
@@ -141,7 +141,7 @@ func checkOffsets(entries []entry) (int, error) {
 }
 
 // parseHeader reads the JSON object.
-func (f *File) parseHeader(header []byte) ([]entry, error) {
+func (f *File) parseHeader(header []byte) ([]*entry, error) {
 	if len(header) == 0 || header[0] != '{' {
 		return nil, badf("the header does not begin with '{'")
 	}
@@ -149,7 +149,7 @@ func (f *File) parseHeader(header []byte) ([]entry, error) {
 		return nil, badf("the header is not UTF-8")
 	}
 	s := &scanner{text: string(header)}
-	var entries []entry
+	var entries []*entry
 	err := s.object(func(key string) error {
 		if key == metadataKey {
 			f.Metadata = map[string]string{}
@@ -167,7 +167,7 @@ func (f *File) parseHeader(header []byte) ([]entry, error) {
 			return fmt.Errorf("tensor %s: %w", quoteShort(key), err)
 		}
 		e.name = key
-		entries = append(entries, e)
+		entries = append(entries, &e)
 		return nil
 	})
 	if err == nil && s.next() == 0 && s.at == len(s.text) {
