@@ -12,7 +12,7 @@ import (
 )
 
 // serviceLimit is the size in bytes that a stripped service with LeNet-5 in it may have.
-const serviceLimit = 6_000_000
+const serviceLimit = 5_000_000
 
 // serviceDeps are the packages that a service may link besides the standard library: the core.
 var serviceDeps = []string{"graph", "graph/artifact", "graph/dim", "ops", "compile", "runtime"}
