@@ -69,18 +69,14 @@ type engine[T portable.Float] struct {
 	// stays in the second-level cache as it is.
 	directRows, nearRows, nearBytes int
 
-	// dots sets n >= minDots elements of c to the dot products of x with rows of b, ldb apart: see dot32F32. Without it, rows are
-	// transposed into panels.
-	dots func(k int, x, b []T, ldb int, c []T, n int)
-
 	scratch int // elements that Multiply needs
 }
 
 // The engines of all levels; engineF32 and engineF64 are those in use.
 var (
-	avx512F32 = newEngine(&engine[float32]{lanes: 16, tiles: &tilesF32AVX512, transpose: transposeF32, side: 8, dots: dotsF32})
+	avx512F32 = newEngine(&engine[float32]{lanes: 16, tiles: &tilesF32AVX512, transpose: transposeF32, side: 8})
 	avx512F64 = newEngine(&engine[float64]{lanes: 8, tiles: &tilesF64AVX512, transpose: transposeF64, side: 4})
-	avx2F32   = newEngine(&engine[float32]{lanes: 8, tiles: &tilesF32AVX2, transpose: transposeF32, side: 8, dots: dotsF32})
+	avx2F32   = newEngine(&engine[float32]{lanes: 8, tiles: &tilesF32AVX2, transpose: transposeF32, side: 8})
 	avx2F64   = newEngine(&engine[float64]{lanes: 4, tiles: &tilesF64AVX2, transpose: transposeF64, side: 4})
 
 	engineF32 portable.Multiplier[float32]
@@ -186,8 +182,8 @@ const (
 	minDots = 8
 )
 
-// dotsF32 covers the rows by blocks, the last of which overlaps the one before. Rows that fall into the same sets of the first-level
-// cache are taken by fewer.
+// dotsF32 sets n >= minDots elements of c to the dot products of x with rows of b, ldb apart: see dot32F32. It covers the rows by
+// blocks, the last of which overlaps the one before. Rows that fall into the same sets of the first-level cache are taken by fewer.
 func dotsF32(k int, x, b []float32, ldb int, c []float32, n int) {
 	width, dots := 32, dot32F32
 	if n < width || ldb%256 == 0 {
@@ -199,8 +195,15 @@ func dotsF32(k int, x, b []float32, ldb int, c []float32, n int) {
 	}
 }
 
-// rows computes few rows of C from a B whose columns are rows in memory.
-func (e *engine[T]) rows(g *portable.Matrices[T], a []T, ars, aks int, scratch []T, done portable.Done, i0, i1, j0, j1 int) {
+// rowsF32 computes few rows of C from a B whose columns are rows in memory.
+func rowsF32(g *portable.Matrices[float32], scratch []float32, done portable.Done, i0, i1, j0, j1 int) {
+	a, ars, aks := g.A, g.Lda, 1
+	switch {
+	case g.PackedA != nil:
+		a, ars = g.PackedA.Data, strideA(g.K)
+	case g.TransA:
+		ars, aks = 1, g.Lda
+	}
 	kb := blockK(g.K)
 	x, sums := scratch[:kb], scratch[kb:]
 	for width := min(j1-j0, len(sums)-minDots); j0 < j1; j0 += width {
@@ -217,9 +220,9 @@ func (e *engine[T]) rows(g *portable.Matrices[T], a []T, ars, aks int, scratch [
 					x[p] = a[i*ars+(k0+p)*aks]
 				}
 				for p := kc; p < kb && p%4 != 0; p++ {
-					x[p] = T(math.Copysign(0, -1))
+					x[p] = float32(math.Copysign(0, -1))
 				}
-				e.dots(kc, x, g.B[j0*g.Ldb+k0:], g.Ldb, sums, n)
+				dotsF32(kc, x, g.B[j0*g.Ldb+k0:], g.Ldb, sums, n)
 				if g.Accumulate || k0 > 0 {
 					for j, v := range sums[:n] {
 						c[j] += v
@@ -273,12 +276,8 @@ func (e *engine[T]) block(g *portable.Matrices[T], scratch []T, done portable.Do
 		a, lda, transA = g.PackedA.Data, strideA(g.K), false
 	}
 	rows := i1 - i0
-	if e.dots != nil && g.TransB && !packedB && rows <= dotRows && j1-j0 >= minDots {
-		ars, aks := lda, 1
-		if transA {
-			ars, aks = 1, lda
-		}
-		e.rows(g, a, ars, aks, scratch, done, i0, i1, j0, j1)
+	if f32, ok := any(g).(*portable.Matrices[float32]); ok && g.TransB && !packedB && rows <= dotRows && j1-j0 >= minDots {
+		rowsF32(f32, any(scratch).([]float32), done, i0, i1, j0, j1)
 		return
 	}
 	kb := blockK(g.K)

@@ -38,7 +38,9 @@ type vecTable struct {
 
 var noVecs vecTable
 
-// vecTableOf returns the table for T, an empty one where there is none.
+// vecTableOf returns the table for T, an empty one where there is none. It is called rarely, in many places.
+//
+//go:noinline
 func vecTableOf[T any]() *vecTable {
 	var t *vecTable
 	f32, f64 := vecTables()
