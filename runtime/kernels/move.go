@@ -112,6 +112,8 @@ func sizesOf(t graph.TensorType) []int {
 }
 
 // stridesOf returns row-major strides of a shape, in elements.
+//
+//go:noinline
 func stridesOf(shape []int) []int {
 	s := make([]int, len(shape))
 	n := 1
@@ -123,6 +125,8 @@ func stridesOf(shape []int) []int {
 }
 
 // axisOf returns an attribute that names an axis of a rank, counted from the first.
+//
+//go:noinline
 func axisOf(s *Spec, rank int) int {
 	axis := s.Int("axis")
 	if axis < 0 {

@@ -28,6 +28,7 @@ func (p Conv2DParams) OutW() int {
 	return outSize(p.W+p.PadLeft+p.PadRight, p.KW, p.StrideW, p.DilW)
 }
 
+//go:noinline
 func outSize(in, k, stride, dil int) int {
 	span := (k-1)*max(dil, 1) + 1
 	if in < span {

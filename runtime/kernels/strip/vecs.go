@@ -13,6 +13,8 @@ import (
 func elems[T any](p *byte, n int) []T { return unsafe.Slice((*T)(unsafe.Pointer(p)), n) }
 
 // sizeOf returns the bytes that an element takes, 0 if strips do not hold the dtype.
+//
+//go:noinline
 func sizeOf(dt value.DType) int {
 	switch dt {
 	case value.Bool:
