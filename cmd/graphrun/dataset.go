@@ -226,7 +226,11 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 	var train, test data.Dataset
 	var err error
 	info, statErr := os.Stat(name)
-	switch ext := strings.ToLower(filepath.Ext(name)); {
+	ext := strings.ToLower(filepath.Ext(name))
+	table := ext == ".csv" || ext == ".tsv"
+	switch {
+	case name == builtinDigits && len(classes) > 0 && len(classes) != 10:
+		return nil, usagef("--classes %s: want 10 names, one for each digit, have %d", o.classes, len(classes))
 	case name == builtinDigits:
 		train, test, err = digits.LoadFirst(cmp.Or(o.limit, digits.TrainSize))
 	case errors.Is(statErr, fs.ErrNotExist):
@@ -235,7 +239,7 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 		return nil, statErr
 	case info.IsDir():
 		train, test, err = openFolder(os.DirFS(name), o, classes)
-	case ext == ".csv" || ext == ".tsv":
+	case table:
 		var opts data.CSVOptions
 		if opts, err = o.csv(ext, classes); err == nil {
 			train, err = data.ReadCSVFile(name, opts)
@@ -256,11 +260,12 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 		}
 		return nil, err
 	}
-	ds := &datasets{Train: train, Test: test}
-	switch train.(type) {
-	case *data.Images, *data.Folder:
-		ds.bytes = true
+	_, pictures := train.(*data.Folder)
+	_, images := train.(*data.Images)
+	if err := o.misplaced(table, pictures); err != nil {
+		return nil, err
 	}
+	ds := &datasets{Train: train, Test: test, bytes: pictures || images}
 	if l, ok := train.(data.Labelled); ok {
 		ds.Classes = l.Classes()
 	}
@@ -268,6 +273,26 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 		ds.Classes = classes
 	}
 	return ds, nil
+}
+
+// misplaced refuses flags that say nothing about data of this kind.
+func (o *dataOptions) misplaced(table, pictures bool) error {
+	for _, f := range []struct {
+		name, value string
+		fits        bool
+		data        string
+	}{
+		{"label-column", o.label, table, "a table"},
+		{"skip-columns", o.skip, table, "a table"},
+		{"delimiter", o.delimiter, table, "a table"},
+		{"image-size", o.imageSize, pictures, "pictures in folders"},
+		{"image-mode", o.imageMode, pictures, "pictures in folders"},
+	} {
+		if f.value != "" && !f.fits {
+			return usagef("--%s %s: it is for %s, and --data %s is not that: leave it out", f.name, f.value, f.data, o.name)
+		}
+	}
+	return nil
 }
 
 // csv is what the flags say about tables.

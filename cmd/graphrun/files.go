@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -10,8 +12,11 @@ import (
 // writeFile writes a file whole or not at all: to a temporary file beside it, which is synced and then takes its name.
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no directory %s", path, filepath.Dir(path))
+	case err != nil:
+		return &fs.PathError{Op: "write", Path: path, Err: errors.Unwrap(err)} // the temporary file is nobody's concern
 	}
 	defer func() {
 		if err != nil {

@@ -175,7 +175,10 @@ func (o *trainOptions) restore(flags *pflag.FlagSet, c *train.Checkpoint) (err e
 		case !f.Changed:
 			err = errors.Join(err, f.Value.Set(was))
 		case f.Value.String() != was && !slices.Contains(changeable, f.Name):
-			refuse("--"+f.Name+" "+f.Value.String(), "--"+f.Name+" "+was)
+			if was = "--" + f.Name + " " + was; was == "--"+f.Name+" "+f.DefValue && (f.DefValue == "" || f.DefValue == "0") {
+				was = "the default --" + f.Name // such a default is no value of the flag
+			}
+			refuse("--"+f.Name+" "+f.Value.String(), was)
 		}
 	})
 	return err
@@ -325,9 +328,6 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		return err
 	}
 	fn, _ := info.LossResult()
-	if err := ds.fits(o.model, m.LookupFunc(fn), input, target); err != nil {
-		return err
-	}
 	if budget > 0 {
 		if err := fitsMemory(t, o.batch, budget); err != nil {
 			return err
@@ -433,17 +433,17 @@ func (o *trainOptions) load() (*graph.Module, map[string]*value.Tensor, error) {
 // loadData reads the data. A known model is declared for it, unless the training goes on; for another model, the data is made to fit.
 func (o *trainOptions) loadData(m **graph.Module, resumed bool) (*datasets, error) {
 	known := !resumed && o.isKnown()
-	describe := func() (info artifact.Info, f *graph.Func, input string, err error) {
+	describe := func() (info artifact.Info, f *graph.Func, input, target string, err error) {
 		if info, err = artifact.InfoOf(*m); err != nil {
-			return info, nil, "", err
+			return info, nil, "", "", err
 		}
 		fn, _ := info.LossResult()
 		if f = (*m).LookupFunc(fn); f != nil {
-			input, _ = dataInputs(info, f)
+			input, target = dataInputs(info, f)
 		}
-		return info, f, input, nil
+		return info, f, input, target, nil
 	}
-	if info, f, input, err := describe(); err != nil {
+	if info, f, input, _, err := describe(); err != nil {
 		return nil, err
 	} else if !known && f != nil {
 		o.data.forModel(f, input, info.Classes)
@@ -463,9 +463,12 @@ func (o *trainOptions) loadData(m **graph.Module, resumed bool) (*datasets, erro
 	if len(ds.Classes) > 0 {
 		setClasses(*m, ds.Classes)
 	}
-	info, f, input, err := describe()
+	info, f, input, target, err := describe()
 	if err != nil || f == nil {
 		return ds, err
+	}
+	if err := ds.fits(o.model, f, input, target); err != nil {
+		return nil, err
 	}
 	if o.standardize {
 		if err := ds.standardize(*m, input); err != nil {

@@ -60,8 +60,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/graphrun/graphrun/compile"
@@ -399,7 +401,7 @@ type function struct {
 func lookup(prog *program.Program, info artifact.Info, name, loss string) (*function, error) {
 	f := prog.Funcs[name]
 	if f == nil {
-		return nil, fmt.Errorf("the model has no function %q", name)
+		return nil, fmt.Errorf("the model has no function %q, only %s", name, strings.Join(slices.Sorted(maps.Keys(prog.Funcs)), ", "))
 	}
 	fn := &function{f: f, loss: loss, feeds: map[string]value.Value{}, out: map[int]map[string]value.Value{}}
 	var open []string
