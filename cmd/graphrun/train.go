@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -191,11 +192,11 @@ func (o *trainOptions) validate(flags *pflag.FlagSet) error {
 		return usagef("--epochs %d: want at least 1", o.epochs)
 	case o.batch < 1:
 		return usagef("--batch %d: want at least 1", o.batch)
-	case flags.Changed("lr") && !(o.lr > 0):
+	case flags.Changed("lr") && !(o.lr > 0 && o.lr <= math.MaxFloat64):
 		return usagef("--lr %v: want a number above 0", o.lr)
-	case flags.Changed("clip-norm") && !(o.clipNorm > 0):
+	case flags.Changed("clip-norm") && !(o.clipNorm > 0 && o.clipNorm <= math.MaxFloat64):
 		return usagef("--clip-norm %v: want a number above 0", o.clipNorm)
-	case flags.Changed("clip-value") && !(o.clipValue > 0):
+	case flags.Changed("clip-value") && !(o.clipValue > 0 && o.clipValue <= math.MaxFloat64):
 		return usagef("--clip-value %v: want a number above 0", o.clipValue)
 	case !(o.validation >= 0 && o.validation < 1):
 		return usagef("--validation %v: want a share of the training set, such as 0.1", o.validation)
