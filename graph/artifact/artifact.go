@@ -140,10 +140,7 @@ func openFirst(fsys fs.FS, names []string) (file *safetensors.File, err error) {
 			break
 		}
 	}
-	if err != nil {
-		return nil, named(WeightsFile, err)
-	}
-	return file, nil
+	return file, err
 }
 
 // assemble makes an artifact of a text and its tensors; file may be nil.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
@@ -223,6 +224,10 @@ func TestReadWrite(t *testing.T) {
 		if _, err := artifact.Read(c[0], c[1]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("have %v, want %s", err, want)
 		}
+	}
+	fsys[artifact.WeightsFile] = &fstest.MapFile{Data: []byte("cut")}
+	if _, err := artifact.Load(fsys); err == nil || strings.Count(err.Error(), artifact.WeightsFile) != 1 {
+		t.Errorf("cut weights: have %v, want the name of the file once", err)
 	}
 	delete(weights, "big")
 	if err := artifact.Write(&text, &data, m, weights); err == nil {

@@ -17,7 +17,7 @@ import (
 func LoadWeights(fsys fs.FS, name string, m *graph.Module) (map[string]*value.Tensor, error) {
 	file, err := safetensors.Open(fsys, name)
 	if err != nil {
-		return nil, named(name, err)
+		return nil, err
 	}
 	w, err := MatchWeights(m, file.Tensors)
 	if err != nil {
