@@ -493,10 +493,10 @@ func (o *trainOptions) declareFor(ds *datasets) (*graph.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []zoo.Option{zoo.Input(shape...)}
-	if classes > 0 {
-		opts = append(opts, zoo.Classes(classes))
+	if classes == 0 {
+		return nil, fmt.Errorf("--data %s: %s tells classes apart, and the targets are numbers: train the text of a model for them, FILE.graph", ds.Name, o.model)
 	}
+	opts := []zoo.Option{zoo.Input(shape...), zoo.Classes(classes)}
 	lr := o.lr
 	if lr == 0 {
 		lr = defaultLR
