@@ -90,7 +90,10 @@ func loadSaved(dir string) (*model, error) {
 		return nil, fmt.Errorf("%s is no saved model: it has no %s; graphrun train makes one", dir, artifact.GraphFile)
 	}
 	a, err := artifact.LoadDir(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s has no %s: put the weights there, or give the text alone: %s", dir, artifact.WeightsFile, filepath.Join(dir, artifact.GraphFile))
+	case err != nil:
 		return nil, err
 	}
 	m, err := modelOf(a.Module, nil)
