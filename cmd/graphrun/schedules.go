@@ -36,7 +36,7 @@ var schedules = []struct {
 			if size == 0 {
 				size = float64(steps) / 3
 			}
-			return schedule.Step(lr, int(math.Ceil(size)), p["gamma"])
+			return schedule.Step(lr, int(math.Ceil(min(size, float64(steps)))), p["gamma"])
 		},
 	},
 	{
@@ -125,13 +125,13 @@ func parseSchedule(text string, epochs int) (trainSchedule, error) {
 		}
 		params[key] = x
 	}
-	for _, key := range []string{"div", "final"} {
+	for _, key := range []string{"start", "div", "final"} { // package schedule takes 0 for the usual value
 		if x, ok := params[key]; ok && x == 0 {
 			return nil, usagef("--schedule %s: want %s above 0", text, key)
 		}
 	}
-	if x := params["start"]; x < 0 || x > 1 {
-		return nil, usagef("--schedule %s: want start from 0 to 1", text)
+	if params["start"] > 1 {
+		return nil, usagef("--schedule %s: want start up to 1", text)
 	}
 	return func(lr float64, steps int) schedule.Func {
 		epoch := float64(steps) / float64(epochs)

@@ -96,9 +96,14 @@ func (c OneCycle) Momentum() Func {
 // at goes from first to middle in the rise and on to last in the fall.
 func (c OneCycle) at(step int, first, middle, last float64) float64 {
 	s, peak, end := float64(max(step, 0)), c.Start*float64(c.Steps)-1, float64(c.Steps-1)
-	from, to, done := first, middle, s/peak
-	if s > peak {
-		from, to, done = middle, last, min((s-peak)/(end-peak), 1)
+	from, to, done := middle, last, 1.0
+	switch {
+	case s < peak:
+		from, to, done = first, middle, s/peak
+	case s == peak:
+		to = middle
+	case s < end:
+		done = (s - peak) / (end - peak)
 	}
 	return to + (from-to)*(1+math.Cos(math.Pi*done))/2
 }

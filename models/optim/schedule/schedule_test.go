@@ -23,6 +23,9 @@ func TestEnds(t *testing.T) {
 		{"cosine", schedule.Cosine(1, 10, 0.2), map[int]float64{0: 1, 5: 0.6, 10: 0.2, 20: 1}},
 		{"linear", schedule.Linear(1, 0.5, 1, 4), map[int]float64{-3: 0.5, 0: 0.5, 2: 0.75, 4: 1, 9: 1}},
 		{"one cycle", cycle.Rate(), map[int]float64{0: 1.0 / 25, 29: 1, 99: 1.0 / 25e4, 200: 1.0 / 25e4}},
+		{"one cycle without a rise", schedule.OneCycle{Max: 1, Steps: 10, Start: 0.1}.Rate(), map[int]float64{-1: 1, 0: 1, 9: 1.0 / 25e4}},
+		{"one cycle without a fall", schedule.OneCycle{Max: 1, Steps: 10, Start: 1}.Rate(), map[int]float64{0: 1.0 / 25, 9: 1}},
+		{"one cycle of a step", schedule.OneCycle{Max: 1, Steps: 1}.Rate(), map[int]float64{0: 1.0 / 25e4}},
 		{"momentum", cycle.Momentum(), map[int]float64{0: 0.95, 29: 0.85, 99: 0.95}},
 	}
 	for _, c := range cases {
