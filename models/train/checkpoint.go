@@ -299,6 +299,10 @@ func (t *Trainer) putAside(sub string) error {
 	}
 	old, err := ReadCheckpoint(t.cfg.Dir)
 	if errors.Is(err, ErrNoCheckpoint) || err == nil && old.Finished() {
+		// What makes it a checkpoint goes first, so that whoever is killed meanwhile leaves none, and not a part of one.
+		if err := os.Remove(filepath.Join(sub, CheckpointLast)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 		return os.RemoveAll(sub)
 	}
 	kept := filepath.Join(t.cfg.Dir, KeptDir)

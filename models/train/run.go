@@ -73,7 +73,10 @@ func (t *Trainer) run(ctx context.Context) error {
 			if t.bad || ctx.Err() == nil {
 				return err
 			}
-			return errors.Join(err, t.checkpoint(context.WithoutCancel(ctx)))
+			if lost := t.checkpoint(context.WithoutCancel(ctx)); lost != nil {
+				return fmt.Errorf("%w; what was trained since the last checkpoint is lost: %w", err, lost)
+			}
+			return err
 		}
 	}
 	return nil
@@ -191,12 +194,16 @@ func (t *Trainer) steps(ctx context.Context, number int) error {
 
 func float(v value.Value) float64 { return number(v.(*value.Tensor)) }
 
-// setRate sets the learning rate for a step, counted from the first of all.
+// setRate sets the learning rate for a step.
 func (t *Trainer) setRate(sess *runtime.Session, step int) error {
-	if t.rate != nil {
-		return sess.SetVariable(rateVariable, value.Scalar(t.rate(step)))
+	if t.rate == nil {
+		return nil
 	}
-	return nil
+	rate, err := t.rateAt(step)
+	if err != nil {
+		return err
+	}
+	return sess.SetVariable(rateVariable, value.Scalar(rate))
 }
 
 // checkpoint writes the state within an epoch.
@@ -424,7 +431,7 @@ func (t *Trainer) poisoned(ctx context.Context, name string) error {
 		}
 		before := sess.Variables()
 		if _, err := t.train.call(ctx, sess, b, []string{t.train.loss}); err != nil {
-			return errors.Join(generic, err)
+			return fmt.Errorf("%w; the step that is at fault could not be repeated: %w", generic, err)
 		}
 		step++
 		if name := t.notFinite(sess.Variables()); name != "" {

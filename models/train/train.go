@@ -221,6 +221,8 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 		return nil, errors.New("want a training set, have nil")
 	case cfg.Monitor != MonitorLoss && cfg.Monitor != MonitorAccuracy:
 		return nil, fmt.Errorf("monitor %q: want %s or %s", cfg.Monitor, MonitorLoss, MonitorAccuracy)
+	case cfg.TopK < 0:
+		return nil, fmt.Errorf("top-k %d: want 0 or more", cfg.TopK)
 	case cfg.Patience < 0 || !(cfg.MinDelta >= 0):
 		return nil, fmt.Errorf("patience %d and minimal improvement %v: want 0 or more", cfg.Patience, cfg.MinDelta)
 	case cfg.Resume && cfg.Dir == "":
@@ -257,6 +259,17 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 	if prog.Funcs[artifact.EvalFunc] != nil {
 		if t.eval, err = lookup(prog, info, artifact.EvalFunc, lossResult); err != nil {
 			return nil, err
+		}
+	}
+	for _, d := range []struct {
+		what string
+		set  data.Dataset
+	}{{"validation", cfg.Validation}, {"test", cfg.Test}} {
+		if d.set == nil || t.eval == nil {
+			continue
+		}
+		if err := t.eval.takes(d.set); err != nil {
+			return nil, fmt.Errorf("%s set: %w", d.what, err) // now, and not after the first epoch
 		}
 	}
 	start := []runtime.Option{runtime.Seed(cfg.Seed), runtime.Weights(cfg.Weights)}
@@ -320,8 +333,24 @@ func (t *Trainer) setSchedule(start *rates) error {
 	if t.rate = t.cfg.Schedule(lr, n); t.rate == nil {
 		return errors.New("the schedule is nil")
 	}
-	t.st.Schedule = &rates{LR: lr, Steps: n, Rates: [3]float64{t.rate(0), t.rate(n / 2), t.rate(n - 1)}}
+	t.st.Schedule = &rates{LR: lr, Steps: n}
+	for i, step := range []int{0, n / 2, n - 1} {
+		rate, err := t.rateAt(step)
+		if err != nil {
+			return err
+		}
+		t.st.Schedule.Rates[i] = rate
+	}
 	return nil
+}
+
+// rateAt returns the learning rate of a step, counted from the first of all.
+func (t *Trainer) rateAt(step int) (float64, error) {
+	rate := t.rate(step)
+	if math.IsNaN(rate) || math.IsInf(rate, 0) {
+		return 0, fmt.Errorf("the schedule has the learning rate %v at step %d: want a finite number", rate, step)
+	}
+	return rate, nil
 }
 
 // Inputs returns the names of the inputs of the training function that take examples and their targets, "" if it takes no targets.
@@ -435,6 +464,21 @@ func lookup(prog *program.Program, info artifact.Info, name, loss string) (*func
 		return nil, fmt.Errorf("function %q of the model: result %q: want a float of rank 0, have %s", name, loss, f.Outputs[i].Type)
 	}
 	return fn, nil
+}
+
+// takes holds the first example of a dataset against the inputs.
+func (fn *function) takes(d data.Dataset) error {
+	loader, err := data.NewLoader(d, data.LoaderOptions{BatchSize: 1})
+	if err != nil {
+		return err
+	}
+	for b, err := range loader.Epoch(0) {
+		if err == nil {
+			_, err = fn.results(b, nil)
+		}
+		return err
+	}
+	return nil
 }
 
 func (fn *function) has(result string) bool {

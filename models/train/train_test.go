@@ -411,6 +411,24 @@ func TestUnfinishedIsKept(t *testing.T) {
 	}
 }
 
+// TestCheckpointWithoutLast has what is left of a finished training if the next one is killed while it takes the checkpoint away.
+func TestCheckpointWithoutLast(t *testing.T) {
+	dir := t.TempDir()
+	cfg := train.Config{Train: points(t, 20, 1), Dir: dir, Resume: true}
+	finish(t, start(t, cfg))
+	if err := os.Remove(filepath.Join(dir, train.CheckpointDir, train.CheckpointLast)); err != nil {
+		t.Fatal(err)
+	}
+	tr := start(t, cfg)
+	if tr.Resumed() {
+		t.Error("it goes on from what is no checkpoint")
+	}
+	finish(t, tr)
+	if c := must(train.ReadCheckpoint(dir))(t); !c.Finished() {
+		t.Errorf("the checkpoint is %+v", c)
+	}
+}
+
 // TestCheckpointsWithinAnEpoch finds a checkpoint after every second step.
 func TestCheckpointsWithinAnEpoch(t *testing.T) {
 	dir := t.TempDir()
@@ -634,6 +652,18 @@ func TestDiverged(t *testing.T) {
 	}
 }
 
+// rate is a schedule with one rate at a step and a small one at all others.
+func rate(lr float64, at int) func(float64, int) schedule.Func {
+	return func(float64, int) schedule.Func {
+		return func(step int) float64 {
+			if step == at {
+				return lr
+			}
+			return 1e-3
+		}
+	}
+}
+
 func TestFaults(t *testing.T) {
 	one := func(change func(m *graph.Module)) *graph.Module {
 		m := graph.NewModule("m")
@@ -641,6 +671,7 @@ func TestFaults(t *testing.T) {
 		return m
 	}
 	ok := train.Config{Train: points(t, 8, 1)}
+	flat := must(data.NewTensorDataset(must(value.FromSlice(make([]float32, 8), 8))(t), must(value.FromSlice(make([]int64, 8), 8))(t)))(t)
 	for _, c := range []struct {
 		m      *graph.Module
 		change func(cfg *train.Config)
@@ -652,6 +683,10 @@ func TestFaults(t *testing.T) {
 		{classifier(1), func(c *train.Config) { c.Train = nil }, "want a training set"},
 		{classifier(1), func(c *train.Config) { c.Monitor = "f1" }, `monitor "f1": want loss or accuracy`},
 		{classifier(1), func(c *train.Config) { c.Patience = -1 }, "patience -1"},
+		{classifier(1), func(c *train.Config) { c.TopK = -1 }, "top-k -1: want 0 or more"},
+		{classifier(1), func(c *train.Config) { c.Schedule = rate(math.NaN(), 0) }, "the learning rate NaN at step 0: want a finite number"},
+		{classifier(1), func(c *train.Config) { c.Validation = must(data.NewSubset(c.Train, nil))(t) }, "validation set: loader: the dataset is empty"},
+		{classifier(1), func(c *train.Config) { c.Test = flat }, `test set: input "x" of function "eval" is f32[N,2], the dataset gives f32[1]`},
 		{classifier(-1), func(*train.Config) {}, "learning rate"},
 		{one(func(m *graph.Module) {
 			m.Func("predict").Return("y", m.LookupFunc("predict").Input("x", graph.F32, "N", 2))
@@ -680,10 +715,14 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	// What does not fit shows at the first step.
-	flat := must(data.NewTensorDataset(must(value.FromSlice(make([]float32, 8), 8))(t), must(value.FromSlice(make([]int64, 8), 8))(t)))(t)
 	_, err := start(t, train.Config{Train: flat}).Run(t.Context())
 	if want := `input "x" of function "train" is f32[N,2], the dataset gives f32[8]`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %q", err, want)
+	}
+	tr := start(t, train.Config{Batch: 20, Schedule: rate(math.Inf(1), 3)})
+	res, err := tr.Run(t.Context())
+	if want := "the learning rate +Inf at step 3: want a finite number"; err == nil || !strings.Contains(err.Error(), want) || res.Steps != 3 {
+		t.Errorf("%d steps, error %v, want 3 and %q", res.Steps, err, want)
 	}
 }
 
