@@ -16,7 +16,6 @@ import (
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
-	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
 	"github.com/graphrun/graphrun/runtime/value/npy"
@@ -101,7 +100,7 @@ func runConvert(o convertOptions, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.optimizer != "" {
-		if err := replaceOptimizer(a, o.optimizer, o.lr); err != nil {
+		if err := replaceOptimizer(a.Module, a.Weights, o.optimizer, o.lr); err != nil {
 			return err
 		}
 	}
@@ -165,31 +164,6 @@ func openArtifact(arg string) (*artifact.Artifact, error) {
 	a := &artifact.Artifact{Module: m.module, Weights: map[string]*value.Tensor{}}
 	maps.Copy(a.Weights, m.weights)
 	return a, nil
-}
-
-// replaceOptimizer derives another step of training, and forgets the state of the optimizer that was there.
-func replaceOptimizer(a *artifact.Artifact, name string, lr float64) error {
-	opt, err := optim.New(name, lr)
-	if err != nil {
-		return usagef("--optimizer %s: want one of %s", name, strings.Join(optimizerNames(), ", "))
-	}
-	info, err := artifact.InfoOf(a.Module)
-	if err != nil {
-		return err
-	}
-	if info.Loss == "" {
-		return fmt.Errorf(`--optimizer: the model does not say which result is its loss: add a line such as meta "loss" = "%s/loss" to its text`, trainFunc)
-	}
-	before := map[string]*graph.Variable{}
-	for _, v := range a.Module.Variables() {
-		before[v.Name()] = v
-	}
-	fn, result := info.LossResult()
-	if err := optim.Replace(a.Module, fn, result, opt); err != nil {
-		return fmt.Errorf("--optimizer: %w", err)
-	}
-	maps.DeleteFunc(a.Weights, func(name string, _ *value.Tensor) bool { return a.Module.LookupVariable(name) != before[name] })
-	return nil
 }
 
 // readWeights takes weights from a file.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ func (o *trainOptions) optimize(m *graph.Module, weights map[string]*value.Tenso
 	if err != nil {
 		return nil, "", err
 	}
-	fn, result := info.LossResult()
+	fn, _ := info.LossResult()
 	f := m.LookupFunc(fn)
 	if f == nil {
 		return weights, "", nil // the trainer says so
@@ -55,17 +56,31 @@ func (o *trainOptions) optimize(m *graph.Module, weights map[string]*value.Tenso
 	if known && opts == nil {
 		return weights, name, nil
 	}
+	return weights, name + how, replaceOptimizer(m, weights, name, lr, opts...)
+}
+
+// replaceOptimizer derives another step of training from the loss that a model names, and takes stored values of the state that goes out
+// of weights.
+func replaceOptimizer(m *graph.Module, weights map[string]*value.Tensor, name string, lr float64, opts ...optim.Option) error {
 	opt, err := optim.New(name, lr, opts...)
 	if err != nil {
-		return nil, "", usagef("--optimizer %s: want one of %s", name, strings.Join(optimizerNames(), ", "))
+		return usagef("--optimizer %s: want one of %s", name, strings.Join(optimizerNames(), ", "))
 	}
+	info, err := artifact.InfoOf(m)
+	if err != nil {
+		return err
+	}
+	if info.Loss == "" {
+		return fmt.Errorf(`--optimizer: the model does not say which result is its loss: add a line such as meta "loss" = "%s/loss" to its text`, trainFunc)
+	}
+	before := map[string]*graph.Variable{}
+	for _, v := range m.Variables() {
+		before[v.Name()] = v
+	}
+	fn, result := info.LossResult()
 	if err := optim.Replace(m, fn, result, opt); err != nil {
-		return nil, "", err
+		return fmt.Errorf("--optimizer: %w", err)
 	}
-	for name := range weights {
-		if v := m.LookupVariable(name); v == nil || v.IsOptimizerState() {
-			delete(weights, name)
-		}
-	}
-	return weights, name + how, nil
+	maps.DeleteFunc(weights, func(name string, _ *value.Tensor) bool { return m.LookupVariable(name) != before[name] })
+	return nil
 }

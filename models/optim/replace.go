@@ -18,8 +18,12 @@ import (
 // on. Updates of variables that are neither trainable nor an optimizer's state stay: running statistics, counters of
 // random draws. opt starts anew, also where it is of the kind that was there.
 //
-// It is an error if there is no such function or result, if opt is faulty, or if something else needs the state that
-// would go, such as another function that reads the learning rate. m is unchanged then.
+// It is an error if there is no such function or result, if opt is faulty, if something else needs the state that would
+// go, such as another function that reads the learning rate, or if the function updates weights that the loss does not
+// depend on: those of another loss, which nothing would train any more. m is unchanged then.
+//
+// Stored values of what went are not for the new optimizer, which may have variables of the same names: start a session
+// from those that artifact.Artifact.StateDict returns.
 func Replace(m *graph.Module, fn, result string, opt *Optimizer) error {
 	err := m.Err()
 	if opt == nil || opt.own == nil {
@@ -67,6 +71,11 @@ func replace(m *graph.Module, fn, result string, opt *Optimizer) error {
 		}
 	}
 	all := weights(loss)
+	for _, v := range updated {
+		if v.Trainable() && !slices.Contains(all, v) {
+			return fmt.Errorf("it updates @%s, which %q does not depend on: another loss trains it, and would do so no longer", v.Name(), result)
+		}
+	}
 	vars := slices.DeleteFunc(slices.Clone(all), func(v *graph.Variable) bool { return !slices.Contains(updated, v) })
 	if len(vars) == 0 {
 		vars = all

@@ -148,6 +148,10 @@ func TestReplaceFaults(t *testing.T) {
 			f := m.LookupFunc("train")
 			f.Return("steps", m.LookupVariable("adam.step").Read(f))
 		}},
+		`@train: it updates @other, which "loss" does not depend on`: {spoil: func(m *graph.Module) {
+			f := m.LookupFunc("train")
+			optim.SGD(0.1, optim.Name("second")).Minimize(ops.Square(variable(m, "other").Read(f)))
+		}},
 		`@lr is taken`: {spoil: func(m *graph.Module) {
 			if err := optim.Replace(m, "train", "loss", optim.SGD(1, optim.Name("other"))); err != nil {
 				panic(err)
