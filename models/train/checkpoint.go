@@ -272,7 +272,7 @@ func (t *Trainer) begin() error {
 		return nil
 	}
 	if t.resumed {
-		return nil
+		return t.writeHistory() // a kill may have come between the checkpoint and the history
 	}
 	sub := filepath.Join(t.cfg.Dir, CheckpointDir)
 	if err := t.putAside(sub); err != nil {

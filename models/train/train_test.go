@@ -411,6 +411,27 @@ func TestUnfinishedIsKept(t *testing.T) {
 	}
 }
 
+// TestHistoryCatchesUp has what is left if a training is killed between its last checkpoint and the history.
+func TestHistoryCatchesUp(t *testing.T) {
+	dir := t.TempDir()
+	cfg := train.Config{Train: points(t, 20, 1), Dir: dir, Epochs: 2, Resume: true}
+	finish(t, start(t, cfg))
+	want := map[string]string{}
+	for _, name := range []string{train.HistoryCSV, train.HistoryJSON} {
+		path := filepath.Join(dir, name)
+		want[name] = string(must(os.ReadFile(path))(t))
+		if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	finish(t, start(t, cfg))
+	for name, text := range want {
+		if d := cmp.Diff(text, string(must(os.ReadFile(filepath.Join(dir, name)))(t))); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
 // TestCheckpointWithoutLast has what is left of a finished training if the next one is killed while it takes the checkpoint away.
 func TestCheckpointWithoutLast(t *testing.T) {
 	dir := t.TempDir()
