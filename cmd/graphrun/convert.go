@@ -18,6 +18,7 @@ import (
 	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 	"github.com/graphrun/graphrun/runtime/value/npy"
 	"github.com/graphrun/graphrun/runtime/value/safetensors"
 )
@@ -219,16 +220,16 @@ func drawMissing(a *artifact.Artifact, seed uint64) error {
 func writeModel(a *artifact.Artifact, path, format string) error {
 	switch format {
 	case graphFormat:
-		return writeFile(path, func(w io.Writer) error { return graph.Print(w, a.Module, graph.PrintOptions{Editable: true}) })
+		return atomicfile.Write(path, func(w io.Writer) error { return graph.Print(w, a.Module, graph.PrintOptions{Editable: true}) })
 	case safetensorsFormat:
 		var tensors []safetensors.Named
 		dict := a.StateDict()
 		for _, name := range slices.Sorted(maps.Keys(dict)) {
 			tensors = append(tensors, safetensors.Named{Name: name, Tensor: dict[name]})
 		}
-		return writeFile(path, func(w io.Writer) error { return safetensors.Write(w, tensors, map[string]string{"format": "pt"}) })
+		return atomicfile.Write(path, func(w io.Writer) error { return safetensors.Write(w, tensors, map[string]string{"format": "pt"}) })
 	case npzFormat:
-		return writeFile(path, func(w io.Writer) error { return npy.WriteNPZ(w, a.StateDict()) })
+		return atomicfile.Write(path, func(w io.Writer) error { return npy.WriteNPZ(w, a.StateDict()) })
 	}
 	return artifact.Save(path, a.Module, a.Weights)
 }

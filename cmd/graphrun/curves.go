@@ -7,6 +7,7 @@ import (
 
 	"github.com/graphrun/graphrun/models/plot"
 	"github.com/graphrun/graphrun/models/train"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 )
 
 // The pictures of a training, without their extensions.
@@ -23,8 +24,9 @@ func drawTraining(dir, model string, h train.History, best int, confusion train.
 	draw := func(name string, picture func(w io.Writer, f plot.Format) error) error {
 		for _, f := range []plot.Format{plot.SVG, plot.PNG} {
 			path := filepath.Join(dir, name+"."+string(f))
-			if err := writeFile(path, func(w io.Writer) error { return picture(w, f) }); err != nil {
-				return fmt.Errorf("%s: %w", path, err)
+			atomicfile.Clean(path)
+			if err := atomicfile.Write(path, func(w io.Writer) error { return picture(w, f) }); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/graphrun/graphrun/graph/draw"
 	"github.com/graphrun/graphrun/runtime/program"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 )
 
 func init() { commands = append(commands, dotCommand) }
@@ -125,7 +126,7 @@ simplify is its first run, simplify:2 its second.`,
 				_, err := cmd.OutOrStdout().Write(b.Bytes())
 				return err
 			}
-			return writeFile(out, func(w io.Writer) error {
+			return atomicfile.Write(out, func(w io.Writer) error {
 				_, err := w.Write(b.Bytes())
 				return err
 			})

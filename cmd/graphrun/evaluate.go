@@ -16,6 +16,7 @@ import (
 	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/models/plot"
 	"github.com/graphrun/graphrun/models/train"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 )
 
 // evaluation is how a model does on a data set.
@@ -92,7 +93,7 @@ func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.
 		if score.Confusion == nil {
 			return errors.New("--confusion: there are no classes to count: want a model that returns logits, f[N,C], with C up to 1024")
 		}
-		err := writeFile(o.confusion, func(w io.Writer) error {
+		err := atomicfile.Write(o.confusion, func(w io.Writer) error {
 			return plot.Confusion(w, pictureFormat(o.confusion), score.Confusion, classes, plot.ConfusionOptions{Title: m.module.Name() + " on " + filepath.Base(ds.Name)})
 		})
 		if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/graphrun/graphrun/models/data/digits"
 	"github.com/graphrun/graphrun/models/train"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 	"github.com/graphrun/graphrun/runtime/value/safetensors"
 )
 
@@ -57,7 +58,7 @@ func smallData(t *testing.T, n int) string {
 			t.Fatal(err)
 		}
 		for name, x := range map[string]*value.Tensor{"images-idx3": pixels, "labels-idx1": labels} {
-			if err := writeFile(filepath.Join(dir, prefix+"-"+name+"-ubyte"), func(w io.Writer) error { return data.WriteIDX(w, x) }); err != nil {
+			if err := atomicfile.Write(filepath.Join(dir, prefix+"-"+name+"-ubyte"), func(w io.Writer) error { return data.WriteIDX(w, x) }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -127,6 +128,12 @@ func TestKill(t *testing.T) {
 	t.Logf("%d kills in %d steps, %d within an epoch", kills, last, within)
 	if out, err := exec.Command(bin, args(dir, true)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, sub := range []string{"", train.CheckpointDir} {
+		left, err := filepath.Glob(filepath.Join(dir, sub, ".*"))
+		if err != nil || left != nil {
+			t.Errorf("the killed processes have left %q (%v)", left, err)
+		}
 	}
 	whole := filepath.Join(t.TempDir(), "whole")
 	var stdout, stderr bytes.Buffer

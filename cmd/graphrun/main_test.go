@@ -25,6 +25,7 @@ import (
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/data/digits"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 )
 
 func TestMain(m *testing.M) {
@@ -112,7 +113,7 @@ func writeDigits(dir string, train, test int) error {
 			return err
 		}
 		for name, t := range map[string]*value.Tensor{"images-idx3": pixels, "labels-idx1": labels} {
-			err := writeFile(filepath.Join(dir, part.prefix+"-"+name+"-ubyte"), func(w io.Writer) error { return data.WriteIDX(w, t) })
+			err := atomicfile.Write(filepath.Join(dir, part.prefix+"-"+name+"-ubyte"), func(w io.Writer) error { return data.WriteIDX(w, t) })
 			if err != nil {
 				return err
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/graphrun/graphrun/models/plot"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
@@ -290,7 +291,7 @@ func writeResults(file string, out map[string]value.Value) error {
 		}
 		arrays[name], last = t, t
 	}
-	return writeFile(file, func(w io.Writer) error {
+	return atomicfile.Write(file, func(w io.Writer) error {
 		if isNPY(file) {
 			return npy.Write(w, last)
 		}

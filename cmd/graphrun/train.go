@@ -26,6 +26,7 @@ import (
 	"github.com/graphrun/graphrun/models/zoo"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 )
 
 func init() { commands = append(commands, trainCommand) }
@@ -595,7 +596,9 @@ func (s *saver) save() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(s.o.out, samplePicture), func(w io.Writer) error { _, err := w.Write(text); return err })
+	path := filepath.Join(s.o.out, samplePicture)
+	atomicfile.Clean(path)
+	return atomicfile.Write(path, func(w io.Writer) error { _, err := w.Write(text); return err })
 }
 
 // which says which weights have been saved where that is a question.

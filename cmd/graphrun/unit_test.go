@@ -32,6 +32,7 @@ import (
 	"github.com/graphrun/graphrun/ops"
 	graphruntime "github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
@@ -467,7 +468,7 @@ func TestExamples(t *testing.T) {
 	}
 	write := func(name string, write func(w io.Writer) error) {
 		t.Helper()
-		if err := writeFile(name, write); err != nil {
+		if err := atomicfile.Write(name, write); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,20 +1,18 @@
 package artifact
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 	"github.com/graphrun/graphrun/runtime/value/safetensors"
 )
 
@@ -23,9 +21,6 @@ const (
 	nextGraph   = GraphFile + ".next"
 	nextWeights = WeightsFile + ".next"
 )
-
-// fileChanged is called after every operation on a file that Save makes. Tests look at what a crash would leave.
-var fileChanged = func() {}
 
 // Save writes m and the values of its variables to dir, which it creates if need be. Every trainable
 // variable needs a value; others, such as an optimizer's moments, may do without.
@@ -54,27 +49,29 @@ func save(dir string, m *graph.Module, weights map[string]*value.Tensor) (err er
 	if err := finish(dir); err != nil {
 		return err
 	}
-	text, err := writeTemp(dir, GraphFile, s.writeGraph)
-	defer os.Remove(text) // no longer there once it has its name
+	in := func(name string) string { return filepath.Join(dir, name) }
+	atomicfile.Clean(in(GraphFile), in(WeightsFile))
+	text, err := atomicfile.Temp(in(GraphFile), s.writeGraph)
 	if err != nil {
 		return err
 	}
-	data, err := writeTemp(dir, WeightsFile, s.writeWeights)
+	defer os.Remove(text) // which it is not called once it has its name
+	data, err := atomicfile.Temp(in(WeightsFile), s.writeWeights)
+	if err != nil {
+		return err
+	}
 	defer os.Remove(data)
-	if err != nil {
+	if err := atomicfile.Rename(data, in(nextWeights)); err != nil {
 		return err
 	}
-	if err := rename(dir, data, nextWeights); err != nil {
-		return err
-	}
-	if err := rename(dir, text, nextGraph); err != nil {
+	if err := atomicfile.Rename(text, in(nextGraph)); err != nil {
 		return err
 	}
 	if err := finish(dir); err != nil {
 		// Where the old weights are still in their place, the old model is made the current one again.
 		if exists(dir, nextWeights) {
-			_ = os.Remove(filepath.Join(dir, nextGraph))
-			_ = os.Remove(filepath.Join(dir, nextWeights))
+			_ = os.Remove(in(nextGraph))
+			_ = os.Remove(in(nextWeights))
 		}
 		return err
 	}
@@ -87,61 +84,16 @@ func finish(dir string) error {
 		return nil
 	}
 	if exists(dir, nextWeights) {
-		if err := rename(dir, filepath.Join(dir, nextWeights), WeightsFile); err != nil {
+		if err := atomicfile.Rename(filepath.Join(dir, nextWeights), filepath.Join(dir, WeightsFile)); err != nil {
 			return err
 		}
 	}
-	return rename(dir, filepath.Join(dir, nextGraph), GraphFile)
+	return atomicfile.Rename(filepath.Join(dir, nextGraph), filepath.Join(dir, GraphFile))
 }
 
 func exists(dir, name string) bool {
 	_, err := os.Lstat(filepath.Join(dir, name))
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// rename gives a file of dir another name, which is durable before the next one is given.
-func rename(dir, path, name string) error {
-	if err := os.Rename(path, filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	fileChanged()
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync() // where the system can sync directories
-		_ = d.Close()
-	}
-	return nil
-}
-
-// writeTemp writes a file beside the one called name and returns its path.
-func writeTemp(dir, name string, write func(io.Writer) error) (path string, err error) {
-	path = filepath.Join(dir, "."+name+"."+strconv.FormatUint(rand.Uint64(), 36))
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return path, err
-	}
-	fileChanged()
-	w := bufio.NewWriterSize(noted{f}, 1<<16)
-	err = write(w)
-	for _, finish := range []func() error{w.Flush, f.Sync} {
-		if err == nil {
-			err = finish()
-		}
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
-	}
-	return path, err
-}
-
-// noted calls fileChanged after every write.
-type noted struct{ w io.Writer }
-
-func (n noted) Write(b []byte) (int, error) {
-	defer fileChanged()
-	return n.w.Write(b)
 }
 
 // Write writes the text of m and the values of its variables, as Save does, to wherever they are to go. An error may leave

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +18,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 	"github.com/graphrun/graphrun/runtime/value/safetensors"
 )
 
@@ -271,10 +271,17 @@ func (t *Trainer) begin() error {
 	if t.cfg.Dir == "" {
 		return nil
 	}
+	sub := filepath.Join(t.cfg.Dir, CheckpointDir)
+	for dir, names := range map[string][]string{
+		t.cfg.Dir: {HistoryCSV, HistoryJSON}, sub: {CheckpointGraph, CheckpointLast, CheckpointBest},
+	} {
+		for _, name := range names {
+			atomicfile.Clean(filepath.Join(dir, name))
+		}
+	}
 	if t.resumed {
 		return t.writeHistory() // a kill may have come between the checkpoint and the history
 	}
-	sub := filepath.Join(t.cfg.Dir, CheckpointDir)
 	if err := t.putAside(sub); err != nil {
 		return err
 	}
@@ -286,7 +293,7 @@ func (t *Trainer) begin() error {
 		return err
 	}
 	t.st.Graph = sum(text.Bytes())
-	return writeFile(filepath.Join(sub, CheckpointGraph), func(w io.Writer) error {
+	return atomicfile.Write(filepath.Join(sub, CheckpointGraph), func(w io.Writer) error {
 		_, err := w.Write(text.Bytes())
 		return err
 	})
@@ -327,45 +334,15 @@ func (t *Trainer) write(file string, variables map[string]*value.Tensor) error {
 		named = append(named, safetensors.Named{Name: name, Tensor: variables[name]})
 	}
 	path := filepath.Join(t.cfg.Dir, CheckpointDir, file)
-	return writeFile(path, func(w io.Writer) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
 		return safetensors.Write(w, named, map[string]string{"format": "pt", stateKey: string(text)})
 	})
 }
 
 // writeHistory writes the epochs so far.
 func (t *Trainer) writeHistory() error {
-	if err := writeFile(filepath.Join(t.cfg.Dir, HistoryCSV), t.st.History.WriteCSV); err != nil {
+	if err := atomicfile.Write(filepath.Join(t.cfg.Dir, HistoryCSV), t.st.History.WriteCSV); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(t.cfg.Dir, HistoryJSON), t.st.History.WriteJSON)
-}
-
-// writeFile writes a file so that whatever happens it is the old or the new one, never a part: to a file beside it, which is synced
-// and takes its name. That file has one name too, so that a process that is killed leaves at most one.
-func writeFile(path string, write func(io.Writer) error) error {
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(f, 1<<16)
-	err = write(w)
-	for _, finish := range []func() error{w.Flush, f.Sync} {
-		if err == nil {
-			err = finish()
-		}
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		os.Remove(tmp)
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if d, err := os.Open(filepath.Dir(path)); err == nil {
-		_ = d.Sync() // makes the name durable, where the system can sync directories
-		_ = d.Close()
-	}
-	return nil
+	return atomicfile.Write(filepath.Join(t.cfg.Dir, HistoryJSON), t.st.History.WriteJSON)
 }
