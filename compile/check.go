@@ -8,7 +8,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Inputs are what a check evaluates a module on.

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // TestOrderIsChecked moves rows of the table to places where they must not stand.

@@ -3,7 +3,7 @@ package graph
 import (
 	"slices"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // AttrKind is the type of an attribute.

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph/dim"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // InferCtx is what an op's Infer sees.

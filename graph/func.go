@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Func is a function of a module, or a region: a closed function that a node carries. It has parameters,

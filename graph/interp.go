@@ -6,7 +6,7 @@ import (
 	"maps"
 	"runtime/debug"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Interpreter evaluates functions node by node with each op's Ref: slow, exact, and the oracle of

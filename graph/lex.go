@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/graphrun/graphrun/graph/dim"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // lexer reads the text form from left to right. Newlines end statements, so they are space only inside

@@ -1,7 +1,7 @@
 package graph
 
 import (
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Node is one application of an op: operands, attributes, regions, and one type per result.

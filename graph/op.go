@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Op declares an operation once: what it takes, what it means, how it is differentiated and how exactly

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // PrintOptions change what Print writes. The zero value prints a text that is complete by itself and

@@ -1,6 +1,6 @@
 package graph
 
-import "github.com/graphrun/graphrun/runtime/value"
+import "github.com/graphrun/graphrun/graph/value"
 
 // Operations for the tests of this package, which cannot import package ops.
 var (

@@ -6,13 +6,13 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph/dim"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // DType is the element type of a tensor.
 type DType = value.DType
 
-// The dtypes that models use most; the others are constants of runtime/value.
+// The dtypes that models use most; the others are constants of graph/value.
 const (
 	Bool   = value.Bool
 	I8     = value.I8

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph/dim"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 const verified = `graphrun 2

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/models/optim/schedule"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // schedules returns the rates, and the momenta if the schedule has any, that the attributes describe.

@@ -20,9 +20,9 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // TestGolden runs the cases that PyTorch computed, from the folder named by GRAPHRUN_GOLDEN: inputs, parameters and

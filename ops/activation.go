@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // activation is a composite of one float operand: its body and, where a gradient by hand is better than that of the
@@ -235,8 +235,8 @@ func CELU(x Value, alpha float64) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name: "clamp",
 	Doc: "x limited to [low, high], all three broadcast (ONNX Clip, torch.clamp): min(max(x, low), high). NaN stays. The " +
-		"gradient passes to x at the " +
-		"bounds, too; beyond them it goes to the bound.",
+		"gradient passes to x between the bounds; at and beyond one it goes to the bound. At a bound that is no number " +
+		"of the declaration x and the bound share it, as they do in maximum and minimum.",
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Numeric, Doc: "the operand"},
 		{Name: "low", Types: graph.Numeric, Doc: "the lower bound, of x's dtype"},
@@ -246,12 +246,20 @@ var _ = graph.MustRegister(&graph.Op{
 	Body:    func(b *graph.BodyCtx) []Value { return []Value{Minimum(Maximum(b.In[0], b.In[1]), b.In[2])} },
 	Grad: func(g *graph.GradCtx) []Value {
 		x, low, high, dy := g.In[0], g.In[1], g.In[2], g.Dy(0)
-		to := func(cond, v Value) Value { return SumTo(Where(cond, dy, 0.0), v.Shape()) }
-		return []Value{
-			to(And(GreaterEqual(x, low), LessEqual(x, high)), x),
-			to(And(Less(x, low), LessEqual(low, high)), low),
-			to(Or(Greater(x, high), Greater(low, high)), high),
+		to := func(v, cond Value) Value { return SumTo(Where(cond, dy, 0.0), v.Shape()) }
+		dx := to(x, And(Greater(x, low), Less(x, high)))
+		dlow := to(low, And(Less(x, low), LessEqual(low, high)))
+		dhigh := to(high, Or(Greater(x, high), Greater(low, high)))
+		tie := func(bound Value, dbound *Value) {
+			if _, constant := bound.Constant(); constant && bound.Rank() == 0 {
+				return // a number
+			}
+			half := Where(And(Equal(x, bound), Less(low, high)), Mul(dy, 0.5), 0.0)
+			dx, *dbound = Add(dx, SumTo(half, x.Shape())), Add(*dbound, SumTo(half, bound.Shape()))
 		}
+		tie(low, &dlow)
+		tie(high, &dhigh)
+		return []Value{dx, dlow, dhigh}
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
@@ -264,8 +272,8 @@ var _ = graph.MustRegister(&graph.Op{
 	`,
 })
 
-// Clamp returns x limited to [low, high], broadcast; a bound that is nil does not limit. The gradient passes at the
-// bounds.
+// Clamp returns x limited to [low, high], broadcast; a bound that is nil does not limit. At a bound that is a Go
+// number x has gradient 0; with a bound that is a Value it shares the gradient evenly (both as in torch.clamp).
 func Clamp(x Value, low, high Operand) Value {
 	args := []Operand{x}
 	for _, bound := range []Operand{low, high} {
@@ -312,7 +320,7 @@ var _ = graph.MustRegister(activation{
 	other: `{min=-0.5, max=2}`,
 }.op())
 
-// Hardtanh returns x limited to [low, high]; unlike Clamp it has gradient 0 at the bounds.
+// Hardtanh returns x limited to [low, high]; the gradient at the bounds is 0.
 func Hardtanh(x Value, low, high float64) Value {
 	return emit1("hardtanh", []Value{toFloat(x)}, attr("min", low), attr("max", high))
 }
@@ -347,13 +355,13 @@ func Hardsigmoid(x Value) Value { return floatUnary("hardsigmoid", x) }
 var _ = graph.MustRegister(activation{
 	name: "hardswish",
 	doc: "x times x/6+1/2 limited to [0, 1] (ONNX HardSwish, torch.nn.Hardswish). The gradient at the bounds -3 and 3 is " +
-		"that of the middle part, -0.5 and 1.5.",
+		"that of the outer parts, 0 and 1.",
 	body: func(_ *graph.BodyCtx, x Value) Value {
 		return Mul(x, Div(Hardtanh(Add(x, 3.0), 0, 6), 6.0))
 	},
 	grad: func(_ *graph.GradCtx, x, dy Value) Value {
 		middle := Mul(dy, Add(Div(x, 3.0), 0.5))
-		return Where(Less(x, -3.0), 0.0, Where(LessEqual(x, 3.0), middle, dy))
+		return Where(LessEqual(x, -3.0), 0.0, Where(Less(x, 3.0), middle, dy))
 	},
 	within: "-5..5",
 }.op())

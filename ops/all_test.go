@@ -4,9 +4,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/graphrun/graphrun/compile/optest"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
-	"github.com/graphrun/graphrun/ops/optest"
 )
 
 // TestAll is the one test of all ops: see package optest for what it checks.

@@ -3,8 +3,8 @@ package ops_test
 import (
 	"testing"
 
+	"github.com/graphrun/graphrun/compile/optest"
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/ops/optest"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 var _ = graph.MustRegister(&graph.Op{

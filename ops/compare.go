@@ -4,7 +4,7 @@ import (
 	"cmp"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // relation says which outcomes of comparing a with b are true; unordered is one with a NaN.

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // CumOption changes what CumSum and CumProd accumulate.

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Operations nest without a look at errors. Numbers become constants, and casts show in the graph.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // gradientOf differentiates the sum of build's result at x, declared with the dims, and returns the gradient's elements.
@@ -79,9 +79,13 @@ func TestKinks(t *testing.T) {
 		{"hardtanh", func(x graph.Value) graph.Value { return ops.Hardtanh(x, -1, 1) }, []float64{-1, 1, 0}, []float64{0, 0, 1}},
 		{"relu6", ops.ReLU6, []float64{0, 6, 3}, []float64{0, 0, 1}},
 		{"hardsigmoid", ops.Hardsigmoid, []float64{-3, 3}, []float64{0, 0}},
-		{"hardswish", ops.Hardswish, []float64{-3, 3, 4, -4}, []float64{-0.5, 1.5, 1, 0}},
-		{"clamp", func(x graph.Value) graph.Value { return ops.Clamp(x, 0, 1) }, []float64{0, 1, 2}, []float64{1, 1, 0}},
-		{"clamp below", func(x graph.Value) graph.Value { return ops.Clamp(x, 0.0, nil) }, []float64{0, -1, 9}, []float64{1, 0, 1}},
+		{"hardswish", ops.Hardswish, []float64{-3, 3, 4, -4}, []float64{0, 1, 1, 0}},
+		{"clamp", func(x graph.Value) graph.Value { return ops.Clamp(x, 0, 1) }, []float64{0, 1, 0.5, 2}, []float64{0, 0, 1, 0}},
+		{"clamp below", func(x graph.Value) graph.Value { return ops.Clamp(x, 0.0, nil) }, []float64{0, -1, 9}, []float64{0, 0, 1}},
+		{"clamp by values", func(x graph.Value) graph.Value {
+			low := ops.StopGradient(ops.Mul(x, 0.0))
+			return ops.Clamp(x, low, ops.Add(low, 1.0))
+		}, []float64{0, 1, 0.5, 2}, []float64{0.5, 0.5, 1, 0}},
 		{"maximum", func(x graph.Value) graph.Value { return ops.Maximum(x, 1.0) }, []float64{1, 2, 0}, []float64{0.5, 1, 0}},
 		{"amax", func(x graph.Value) graph.Value { return ops.ReduceMax(x, nil, false) }, []float64{2, 1, 2}, []float64{0.5, 0, 0.5}},
 		{"pow", func(x graph.Value) graph.Value { return ops.Pow(x, 2.0) }, []float64{0, -3}, []float64{0, -6}},

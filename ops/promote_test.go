@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // TestPromote holds Promote against torch.promote_types.

@@ -5,8 +5,8 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
-	"github.com/graphrun/graphrun/runtime/philox"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/philox"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Random numbers are a function of a key, a stream and the position of the element, so they do not depend on threads,

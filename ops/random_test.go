@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/philox"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
-	"github.com/graphrun/graphrun/runtime/philox"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // run evaluates f with the variable rng holding {seed, call}.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // sliceAttrs declares where slice reads and slice_grad writes.

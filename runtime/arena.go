@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/program"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // arena is the memory of one call at a time, and what has been prepared to run in it: frames hold views of the memory, and of the

@@ -6,9 +6,9 @@ import (
 	"runtime/debug"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // runDynamic runs a function without a plan: one whose sizes depend on data, or that has values other than tensors.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // observation is an instruction that has run: its node, the operands as they were before, and the results, nil where nobody

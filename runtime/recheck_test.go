@@ -8,9 +8,9 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime/kernels"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // watched declares a model with a product, a fused node that ends in a sum, rows, and an update, and names some of its values.

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Session holds the state of one run of a program: the values of its variables. Many sessions may run one

@@ -6,9 +6,9 @@ import (
 	"runtime/debug"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // frame is a binding prepared to run in one arena. Everything that a call needs is made here, so that the call itself

@@ -13,10 +13,10 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/npy"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/program"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
 func init() { commands = append(commands, bisectCommand) }

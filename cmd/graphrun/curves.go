@@ -5,9 +5,9 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
 	"github.com/graphrun/graphrun/models/plot"
 	"github.com/graphrun/graphrun/models/train"
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 )
 
 // The pictures of a training, without their extensions.

@@ -18,9 +18,9 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/data/digits"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // builtinDigits is what --data takes for the digits that graphrun draws itself.

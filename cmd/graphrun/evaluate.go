@@ -14,9 +14,9 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
 	"github.com/graphrun/graphrun/models/plot"
 	"github.com/graphrun/graphrun/models/train"
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 )
 
 // evaluation is how a model does on a data set.

@@ -13,10 +13,10 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/npy"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/runtime/program"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
 // readInputs reads what flags NAME=WHAT give for the inputs of a function. Notices say what was done to fit a picture to its

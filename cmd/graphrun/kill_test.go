@@ -21,12 +21,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
+	"github.com/graphrun/graphrun/graph/value/safetensors"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/data/digits"
 	"github.com/graphrun/graphrun/models/train"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
-	"github.com/graphrun/graphrun/runtime/value/safetensors"
 )
 
 // buildCommand builds the command.

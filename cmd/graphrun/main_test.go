@@ -22,10 +22,10 @@ import (
 	"github.com/sbinet/npyio"
 	"golang.org/x/term"
 
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/data/digits"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
 )
 
 func TestMain(m *testing.M) {

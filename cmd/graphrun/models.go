@@ -11,8 +11,8 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	_ "github.com/graphrun/graphrun/ops"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 const modelHelp = `A model is the directory of a saved one, a file with a model's text, or the name of one that train knows. The weights of the

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func init() { commands = append(commands, opsCommand) }

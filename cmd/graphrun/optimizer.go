@@ -8,8 +8,8 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/optim"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // optimize gives a model that is to be trained its optimizer: a known model has that of the flags already, a stored one keeps its own unless

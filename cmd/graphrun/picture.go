@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/data"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // readPicture decodes a PNG, JPEG or GIF file.

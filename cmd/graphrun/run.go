@@ -18,11 +18,11 @@ import (
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
+	"github.com/graphrun/graphrun/graph/value/npy"
 	"github.com/graphrun/graphrun/models/plot"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
-	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
 func init() { commands = append(commands, runCommand) }

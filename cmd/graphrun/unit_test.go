@@ -28,12 +28,12 @@ import (
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
+	"github.com/graphrun/graphrun/graph/value/npy"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/ops"
 	graphruntime "github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
-	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
 // cancelAt cancels a context once a text has been written.

@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
-	"github.com/graphrun/graphrun/runtime/value/safetensors"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
+	"github.com/graphrun/graphrun/graph/value/safetensors"
 )
 
 // What the files of an artifact are called until they take the place of older ones.

@@ -14,8 +14,8 @@ import (
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dot"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/zoo"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // The ops of these tests: package ops is not needed to draw.

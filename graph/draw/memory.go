@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Memory is how a function uses its arena: what lies where, from which instruction to which.

@@ -15,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // CSVOptions says what the columns of a CSV file mean. Columns are given by the name that the header has for them or by their number, from 1

@@ -6,7 +6,7 @@ import (
 	"image"
 	"slices"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Dataset is a set of Len examples. Its methods may be called concurrently.

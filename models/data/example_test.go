@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing/fstest"
 
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/npy"
 	"github.com/graphrun/graphrun/models/data"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/npy"
 )
 
 // A table of flowers, in batches of two. The last batch takes what is left.

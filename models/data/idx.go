@@ -13,7 +13,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // maxIDXRank is the highest number of dimensions that is read. Files in use have one to four.

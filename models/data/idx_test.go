@@ -18,7 +18,7 @@ import (
 	"testing/fstest"
 	"testing/iotest"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 func tensor[T value.Elem](t testing.TB, data []T, shape ...int) *value.Tensor {

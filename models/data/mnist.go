@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // LoadMNIST reads the MNIST database of handwritten digits (Y. LeCun, C. Cortes, C. J. C. Burges): 60000 images to train

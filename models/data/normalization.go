@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Normalization shifts and scales inputs: (x - Mean) / Std. Both hold one number for all of x or one for each channel.

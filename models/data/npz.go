@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/npy"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/npy"
 )
 
 // NPZOptions says what the arrays of an .npz file mean.

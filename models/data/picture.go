@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/image/draw"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // maxPixels bounds the pictures that are decoded: their bytes are not trusted, and a small file can declare a huge picture.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Labelled is a Dataset of which the targets are numbers of classes, i64[], if Classes returns any.

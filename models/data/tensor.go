@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // canBatch reports whether rows of a dtype can be copied byte by byte.

@@ -4,8 +4,8 @@ import (
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 var _ = graph.MarkLibrary()

@@ -6,10 +6,10 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/nn"
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // A network is declared once and applied in every function that needs it; training learns the exclusive or.

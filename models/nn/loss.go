@@ -402,7 +402,7 @@ func GaussianNLL(x, target, variance Value, opts ...LossOption) Value {
 	})
 }
 
-// hinge is max(x, 0) with gradient 1 at 0, as torch.clamp_min has it.
+// hinge is max(x, 0) with gradient 0 at 0, as torch.clamp_min has it.
 func hinge(x Value) Value { return ops.Clamp(x, 0.0, nil) }
 
 // HingeEmbedding is x where the target is 1 and max(0, margin-x) where it is -1 (torch.nn.HingeEmbeddingLoss). Mean

@@ -12,11 +12,11 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/initializer"
 	"github.com/graphrun/graphrun/models/nn"
 	"github.com/graphrun/graphrun/ops"
 	session "github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func names(m *graph.Module) []string {

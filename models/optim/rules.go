@@ -127,10 +127,8 @@ func adamax(s *step) {
 	s.descend(rate, ops.Div(m, u))
 }
 
-// NAdam is Adam that looks ahead along its momentum, which rises to beta1 (Dozat 2016; torch.optim.NAdam of PyTorch
-// 1.13, which multiplies the product of the momenta for the look-ahead by the momentum of the step once more). State:
-// exp_avg, exp_avg_sq, and mu_product, an f32 for all weights. Options: Betas, Eps, MomentumDecay, WeightDecay,
-// ScheduleMomentum, Name.
+// NAdam is Adam that looks ahead along its momentum, which rises to beta1 (Dozat 2016; torch.optim.NAdam). State: exp_avg,
+// exp_avg_sq, and mu_product, an f32 for all weights. Options: Betas, Eps, MomentumDecay, WeightDecay, ScheduleMomentum, Name.
 func NAdam(lr float64, opts ...Option) *Optimizer {
 	return newOptimizer("nadam", lr, nadam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8, momentumDecay: 4e-3}, opts,
 		"Betas", "Eps", "MomentumDecay", "ScheduleMomentum")
@@ -144,14 +142,12 @@ func nadam(s *step) {
 		})
 	}
 	now, next := mu("mu", 0), mu("mu_next", 1)
-	f32 := func(x Value) Value { return ops.Cast(x, graph.F32) }
-	product := s.scalar(s.prefix()+".mu_product", graph.F32, 1, func(p Value) Value { return ops.Mul(p, f32(now)) })
+	product := s.scalar(s.prefix()+".mu_product", graph.F32, 1, func(p Value) Value { return ops.Mul(p, ops.Cast(now, graph.F32)) })
+	sofar := s.once("mu_product", func() Value { return ops.Cast(product, graph.F64) })
 	// share is rate*x/(1-product)
-	share := func(x, product Value) Value {
-		return ops.Mul(s.rate(), ops.Div(x, ops.Sub(1.0, ops.Cast(product, graph.F64))))
-	}
-	rateG := s.once("rate_g", func() Value { return share(ops.Sub(1.0, now), product) })
-	rateM := s.once("rate_m", func() Value { return share(next, ops.Mul(ops.Mul(product, f32(now)), f32(next))) })
+	share := func(x, product Value) Value { return ops.Mul(s.rate(), ops.Div(x, ops.Sub(1.0, product))) }
+	rateG := s.once("rate_g", func() Value { return share(ops.Sub(1.0, now), sofar) })
+	rateM := s.once("rate_m", func() Value { return share(next, ops.Mul(sofar, next)) })
 	m := s.average("exp_avg", s.mu(), s.g)
 	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
 	d := ops.Add(ops.Sqrt(ops.Div(v, s.in(s.correction("correction2", s.beta2)))), s.eps)

@@ -16,10 +16,10 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
+	"github.com/graphrun/graphrun/graph/value/safetensors"
 	"github.com/graphrun/graphrun/models/data"
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
-	"github.com/graphrun/graphrun/runtime/value/safetensors"
 )
 
 // The files that a training leaves in Config.Dir.

@@ -7,12 +7,12 @@ import (
 	"os"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/nn"
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/models/optim/schedule"
 	"github.com/graphrun/graphrun/models/train"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Two rings, one around the other, are told apart by a small network. The training is interrupted and goes on from its checkpoint.

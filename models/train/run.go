@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Run trains to the end and evaluates the test set. If ctx is done, the updates made so far are kept and, with Config.Dir, written

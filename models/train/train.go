@@ -69,11 +69,11 @@ import (
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/models/optim/schedule"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/program"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Config says what to train on and how. Only Train must be set.

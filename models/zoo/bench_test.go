@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/zoo"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // BenchmarkStep runs the functions of every model on batches of 64.

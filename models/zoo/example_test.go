@@ -5,10 +5,10 @@ import (
 	"fmt"
 
 	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/models/zoo"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // A model of the zoo takes the examples that it is built for, here of four numbers that belong to one of three classes.

@@ -11,10 +11,10 @@ import (
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/models/zoo"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // TestInput builds models for other examples and classes, and trains them for some steps.

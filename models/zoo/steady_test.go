@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/graphrun/graphrun/compile"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/zoo"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/plan"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // feeds are batches of random images and labels.

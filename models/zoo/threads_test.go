@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/zoo"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // TestSameBitsForAnyThreads trains and predicts with 1, 2, 3 and 8 threads.

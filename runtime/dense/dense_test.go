@@ -7,8 +7,8 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/dense"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // testShared checks that both directions share memory, by writing through each side.

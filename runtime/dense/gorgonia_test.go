@@ -10,10 +10,10 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/dense"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // engine is what the nets below are written against, so that graphrun and Gorgonia run the same ones.

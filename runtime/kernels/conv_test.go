@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func attr(name string, v any) graph.Attr { return graph.Attr{Name: name, Value: v} }

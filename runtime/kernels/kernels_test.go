@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	_ "github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime/kernels"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // TestAwkwardLengths runs the element-wise kernels over lengths round their blocks, on storage aligned no better than one

@@ -4,9 +4,9 @@ import (
 	"unsafe"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // A kernel is written once for all dtypes, on storage, and only its innermost loops once for each, behind a switch over dtypes or

@@ -2,9 +2,9 @@ package kernels
 
 import (
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 func init() {

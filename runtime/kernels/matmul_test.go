@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	_ "github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // negated is an epilogue: what it is given twice, or never, has the wrong sign.

@@ -4,9 +4,9 @@ import (
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // binder makes the function of a row of the table; see Kernel.Bind.

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // node is an application of an op whose kernel is bound.

@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"github.com/graphrun/graphrun/ops/optest"
+	"github.com/graphrun/graphrun/compile/optest"
 )
 
 // TestBump holds the op against its declaration with graphrun's own op test.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // mostRows bounds the rows of a box.

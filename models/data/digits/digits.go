@@ -48,8 +48,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/data"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // The size and the seeds of the set that Load returns.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/data/digits"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Images can be looked at: here two rows of pixels are a line of text.

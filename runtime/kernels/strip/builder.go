@@ -3,8 +3,8 @@ package strip
 import (
 	"math"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Value is a value of the expression.

@@ -3,7 +3,7 @@ package strip
 import (
 	"unsafe"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Epilogue is an expression of the result of a matrix product or a convolution, and of other operands, that takes the place of

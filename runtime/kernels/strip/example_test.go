@@ -3,9 +3,9 @@ package strip_test
 import (
 	"fmt"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // relu(x + bias) and the sum of each of its rows, in one pass. The first result takes the place of x.

@@ -4,9 +4,9 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // fold is the reduction that ends an expression. Strips, or groups of strips, give partial results, which are reduced in order

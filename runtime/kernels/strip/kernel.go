@@ -3,8 +3,8 @@ package strip
 import (
 	"unsafe"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // Kernel is an expression bound to sizes, with all the memory that computing it takes. Runs of one must not overlap.

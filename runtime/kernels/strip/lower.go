@@ -4,9 +4,9 @@ import (
 	"math"
 	"slices"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // instr is one call of a primitive on each strip. y, a, b and c are places.

@@ -3,9 +3,9 @@ package strip
 import (
 	"unsafe"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // The primitives that package simd does not have: what moves bytes, logic and conversions.

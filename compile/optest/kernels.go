@@ -10,9 +10,9 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/kernels"
-	"github.com/graphrun/graphrun/runtime/value"
 )
 
 // checkKernels runs every kernel of the op on the sample, in each float dtype that it takes, and on variants with special

@@ -14,7 +14,7 @@ import (
 
 	"github.com/sbinet/npyio"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // types gives the dtype of NumPy's type codes, byte order left out.

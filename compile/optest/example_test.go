@@ -3,9 +3,9 @@ package optest_test
 import (
 	"fmt"
 
+	"github.com/graphrun/graphrun/compile/optest"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
-	"github.com/graphrun/graphrun/ops/optest"
 )
 
 // cube declares x*x*x with the gradient factor*x*x.

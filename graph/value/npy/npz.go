@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // ReadNPZ reads the arrays of a file as numpy.savez and numpy.savez_compressed write it, by name.

@@ -3,7 +3,7 @@ package philox_test
 import (
 	"fmt"
 
-	"github.com/graphrun/graphrun/runtime/philox"
+	"github.com/graphrun/graphrun/graph/philox"
 )
 
 // A draw is a function of the key and the counter: number 2 is the same whether or not those before it were drawn.

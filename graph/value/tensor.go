@@ -25,7 +25,7 @@ const inlineRank = 5
 
 func init() {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		panic("runtime/value: supported targets are little-endian")
+		panic("graph/value: supported targets are little-endian")
 	}
 }
 

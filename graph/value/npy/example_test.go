@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/npy"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/npy"
 )
 
 // What is written is what numpy.load reads, and what numpy.save writes is read the same way.

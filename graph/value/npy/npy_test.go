@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sbinet/npyio"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 func tensor[T value.Elem](t testing.TB, data []T, shape ...int) *value.Tensor {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/graphrun/graphrun/runtime/value/atomicfile"
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
 )
 
 func ExampleWrite() {

@@ -16,8 +16,8 @@ import (
 	"testing/fstest"
 	"testing/iotest"
 
-	"github.com/graphrun/graphrun/runtime/value"
-	"github.com/graphrun/graphrun/runtime/value/safetensors"
+	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/graph/value/safetensors"
 )
 
 func must[T any](t testing.TB) func(T, error) T {

@@ -3,7 +3,7 @@ package value_test
 import (
 	"fmt"
 
-	"github.com/graphrun/graphrun/runtime/value"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // A tensor made from a slice shares its memory.
