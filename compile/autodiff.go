@@ -17,7 +17,7 @@ var autodiff = &Pass{
 	Run: func(c *Context, m *graph.Module) error {
 		return eachFunc(m, func(f *graph.Func) error { return expandGrads(c, f) })
 	},
-	Check: func(m *graph.Module) error {
+	Check: func(_ *Context, m *graph.Module) error {
 		return eachFunc(m, func(f *graph.Func) error {
 			for _, n := range f.Nodes() {
 				if n.Op().Name == "grad" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -53,9 +54,10 @@ func Through(names ...string) Option {
 	}
 }
 
-// Portable runs only the rows before fuse: their result means the same on every machine and holds no fused nodes.
+// Portable runs only the rows before fuse, for no particular target: their result means the same on every machine, does not depend on the
+// kernels of this build, and holds no fused nodes.
 func Portable() Option {
-	return func(c *Context) { c.passes = Passes[:slices.Index(Passes, fuse)] }
+	return func(c *Context) { c.passes, c.target = Passes[:slices.Index(Passes, fuse)], anywhere }
 }
 
 // Dump writes the module's text before and after each of the named passes to w; without names, around
@@ -78,6 +80,7 @@ type RowStats struct {
 // Context is what passes share.
 type Context struct {
 	passes []*Pass
+	target *Target
 	limit  int // optional rewrites allowed; negative: any number
 	steps  int
 	counts map[string]int
@@ -90,7 +93,8 @@ type Context struct {
 	log   *[]Rewrite                           // nil: rewrites are only counted
 	after func(row int, m *graph.Module) error // called when a row has passed the verifier
 
-	program *program.Program // from emit on
+	kernels map[*graph.Node]*kernels.Kernel // from select on: of the nodes that have one
+	program *program.Program                // from emit on
 }
 
 // allow reports whether one more optional rewrite may be made, and counts it. The node, nil where it is no single one, is what a
@@ -167,7 +171,7 @@ func Optimize(m *graph.Module, opts ...Option) (*graph.Module, error) {
 }
 
 func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
-	c := &Context{passes: Passes, limit: -1}
+	c := &Context{passes: Passes, target: CPU, limit: -1}
 	for _, o := range opts {
 		o(c)
 	}
@@ -208,7 +212,7 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 			if m.Version() == version && !(added && p == q) {
 				continue // as when it was checked last
 			}
-			if err := q.Check(m); err != nil {
+			if err := q.Check(c, m); err != nil {
 				return nil, nil, bug(p, m, fmt.Errorf("the invariant of %s is broken: %w", q.Name, err))
 			}
 		}

@@ -5,21 +5,20 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels"
 )
 
 var decompose = &Pass{
 	Name: "decompose",
-	Doc: "Replaces composites and calls by their bodies, except composites that a kernel computes whole: those never have to be found again by pattern. " +
+	Doc: "Replaces composites and calls by their bodies, except composites that the target computes whole: those never have to be found again by pattern. " +
 		"It stands after autodiff, so that gradient rules of composites apply, and before a second round of simplify, fold, cse and dce over the bodies.",
 	Run: func(c *Context, m *graph.Module) error {
 		return eachFunc(m, func(f *graph.Func) error { return inlineBodies(c, f) })
 	},
 	After: []string{"autodiff"},
-	Check: func(m *graph.Module) error {
+	Check: func(c *Context, m *graph.Module) error {
 		return eachFunc(m, func(f *graph.Func) error {
 			for _, n := range f.Nodes() {
-				if inlined(n) {
+				if c.inlined(n) {
 					return fmt.Errorf("%s: %s is left", n.Pos(), n.Op().Name)
 				}
 			}
@@ -28,20 +27,18 @@ var decompose = &Pass{
 	},
 }
 
-func inlined(n *graph.Node) bool {
-	if n.Op().Name == "call" {
-		return true
-	}
-	return n.Op().IsComposite() && !kernels.Claims(n)
+// inlined reports whether a node is replaced by its body.
+func (c *Context) inlined(n *graph.Node) bool {
+	return n.Op().Name == "call" || n.Op().IsComposite() && !c.target.Whole(n)
 }
 
 // inlineBodies replaces bodies until none is left; bodies may hold composites and calls themselves.
 func inlineBodies(c *Context, f *graph.Func) error {
-	for slices.ContainsFunc(f.Nodes(), inlined) {
+	for slices.ContainsFunc(f.Nodes(), c.inlined) {
 		w := newRewriter(f)
 		for _, n := range w.take() {
 			w.rewire(n)
-			if !inlined(n) {
+			if !c.inlined(n) {
 				f.Append(n)
 				continue
 			}

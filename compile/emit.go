@@ -13,18 +13,18 @@ var emit = &Pass{
 	Name: "emit",
 	Doc: "Flattens every function into instructions over numbered slots, and says which slots share storage: views of the same " +
 		"elements, results that may take the place of an operand, next values of variables that are written over the present ones.",
-	After: []string{"decompose"},
+	After: []string{"select"},
 	Emit: func(c *Context, m *graph.Module) error {
 		p := &program.Program{Module: m, Funcs: map[string]*program.Func{}}
 		vars := make(map[string]int, len(m.Variables()))
 		for i, v := range m.Variables() {
 			vars[v.Name()] = i
 			p.Variables = append(p.Variables, program.Variable{
-				Name: v.Name(), Type: v.Type(), Trainable: v.Trainable(), Init: emitFunc(v.Init(), nil),
+				Name: v.Name(), Type: v.Type(), Trainable: v.Trainable(), Init: c.emitFunc(v.Init(), nil),
 			})
 		}
 		for _, f := range m.Funcs() {
-			p.Funcs[f.Name()] = emitFunc(f, vars)
+			p.Funcs[f.Name()] = c.emitFunc(f, vars)
 		}
 		c.program = p
 		return nil
@@ -33,6 +33,7 @@ var emit = &Pass{
 
 // emitter flattens one function.
 type emitter struct {
+	*Context
 	f    *graph.Func
 	vars map[string]int // indices of variables
 	p    *program.Func
@@ -41,9 +42,9 @@ type emitter struct {
 	last          []int // by slot: the last instruction that reads it or what shares its storage
 }
 
-func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
+func (c *Context) emitFunc(f *graph.Func, vars map[string]int) *program.Func {
 	e := &emitter{
-		f: f, vars: vars, p: &program.Func{Name: f.Name()},
+		Context: c, f: f, vars: vars, p: &program.Func{Name: f.Name()},
 		slots: make([]int, len(f.Nodes())), params: make([]int, len(f.Params())),
 	}
 	e.p.Slots = make([]program.Slot, 0, len(f.Params())+len(f.Nodes()))
@@ -55,7 +56,7 @@ func emitFunc(f *graph.Func, vars map[string]int) *program.Func {
 		}
 		e.p.Inputs = append(e.p.Inputs, program.Port{Name: name, Type: v.Type(), Slot: e.slot(v, program.Slot{Place: program.Input, Index: i})})
 	}
-	compute, commit := splitCommit(newIndexed(f))
+	compute, commit := c.splitCommit(newIndexed(f))
 	for _, n := range compute {
 		e.node(n)
 	}
@@ -140,8 +141,7 @@ func (e *emitter) node(n *graph.Node) {
 	for i := range n.NumResults() {
 		ins.Out[i] = e.slot(n.Result(i), program.Slot{Place: program.Arena})
 	}
-	if isAlias(n) {
-		ins.Alias = true
+	if ins.Kernel = e.kernels[n]; ins.Alias() {
 		out := &e.p.Slots[ins.Out[0]]
 		out.Place, out.Index = program.View, ins.In[0]
 	}
@@ -172,14 +172,18 @@ func (e *emitter) share() {
 	}
 	for i := range p.Instrs {
 		ins := &p.Instrs[i]
-		if ins.Alias {
+		if ins.Alias() {
 			continue
 		}
 		for k, out := range ins.Out {
-			if e.last[out] < 0 && p.Slots[out].Place == program.Arena && isOptional(ins.Node, k) {
+			if e.last[out] < 0 && p.Slots[out].Place == program.Arena && e.isOptional(ins.Node, k) {
 				p.Slots[out].Place = program.Omitted
 			}
 		}
+		if ins.Kernel == nil {
+			continue
+		}
+		overwrites := ins.Kernel.Overwrites(ins.Node)
 		taken := 0 // operands whose place a result has taken, as bits
 		for k, out := range ins.Out {
 			s := &p.Slots[out]
@@ -189,7 +193,7 @@ func (e *emitter) share() {
 			for j, in := range ins.In {
 				root := p.Root(in)
 				if j >= 64 || taken&(1<<j) != 0 || p.Slots[root].Place != program.Arena || e.last[root] != i || e.twice(ins, j) ||
-					!mayReuse(ins.Node, j, k) || !sameSize(p.Slots[root].Type, s.Type) {
+					!overwrites(k, j) || !sameSize(p.Slots[root].Type, s.Type) {
 					continue
 				}
 				taken |= 1 << j
@@ -212,31 +216,9 @@ func (e *emitter) twice(ins *program.Instr, j int) bool {
 	return false
 }
 
-// isOptional reports whether the kernel of a node leaves out result k where nobody needs it.
-func isOptional(n *graph.Node, k int) bool {
-	kernel := kernels.Of(n)
-	return kernel != nil && slices.Contains(kernel.Optional, k)
-}
-
 func sameSize(a, b graph.Type) bool {
 	x, y := a.(graph.TensorType), b.(graph.TensorType)
 	return x.DType.Bits() == y.DType.Bits() && x.NumElements().Equal(y.NumElements())
-}
-
-// mayReuse reports whether result k of a node may be written over operand j.
-func mayReuse(n *graph.Node, j, k int) bool {
-	in, out := n.Operands()[j], n.Result(k)
-	if !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits() {
-		return false
-	}
-	if n.Op().Name == "fused" {
-		return isMap(n) && graph.EqualShapes(out.Shape(), mapShape(n))
-	}
-	kernel := kernels.Of(n)
-	if kernel == nil {
-		return false
-	}
-	return k == 0 && (slices.Contains(kernel.InPlace, j) || n.Op().Props.Elementwise && slices.Contains(n.Op().InPlace, j))
 }
 
 // nextOf maps the values that are next values of variables to the variables' names; a value that is so twice maps to "".
@@ -255,7 +237,7 @@ func nextOf(f *graph.Func) map[graph.Value]string {
 // splitCommit divides the nodes of a function into those that compute and those that commit: element-wise nodes
 // all of whose results are next values of variables and nothing else. These can write each variable in place, after
 // everything that may fail and in an order in which nobody reads a variable that has been overwritten.
-func splitCommit(x *indexed) (compute, commit []*graph.Node) {
+func (c *Context) splitCommit(x *indexed) (compute, commit []*graph.Node) {
 	if len(x.f.Updates()) == 0 {
 		return x.nodes, nil
 	}
@@ -263,7 +245,7 @@ func splitCommit(x *indexed) (compute, commit []*graph.Node) {
 	var order []int
 	writer := map[string]int{} // by variable, the node that may write it
 	for i, n := range x.nodes {
-		if !x.isCommit(i, next) {
+		if !c.isCommit(x, i, next) {
 			continue
 		}
 		order = append(order, i)
@@ -278,7 +260,7 @@ func splitCommit(x *indexed) (compute, commit []*graph.Node) {
 	readers := map[int][]int{} // from a reader to the writers that wait for it
 	for _, i := range order {
 		for _, v := range x.nodes[i].Operands() {
-			if w, written := writer[variableOf(v)]; written && w != i {
+			if w, written := writer[c.variableOf(v)]; written && w != i {
 				waits[w]++
 				readers[i] = append(readers[i], w)
 			}
@@ -308,19 +290,17 @@ func splitCommit(x *indexed) (compute, commit []*graph.Node) {
 
 // isCommit reports whether a node may write variables in place: it cannot fail, all its results are next values, each of one
 // variable, and element by element it reads no more of those variables than it has not written yet.
-func (x *indexed) isCommit(i int, next map[graph.Value]string) bool {
+func (c *Context) isCommit(x *indexed, i int, next map[graph.Value]string) bool {
 	n := x.nodes[i]
 	if !x.update[i] || x.result[i] || len(x.users(i)) > 0 {
 		return false
 	}
-	var over []graph.Dim // what it iterates over
-	switch {
-	case n.Op().Name == "fused" && isMap(n):
-		over = mapShape(n)
-	case n.Op().Props.Elementwise && kernels.Fusible(n) && kernels.Claims(n):
+	over, isMap := kernels.MapShape(n) // what it iterates over
+	if !isMap {
+		if !n.Op().Props.Elementwise || c.target.Role(n) != kernels.Member {
+			return false
+		}
 		over = n.Result(0).Shape()
-	default:
-		return false
 	}
 	for k := range n.NumResults() {
 		v := n.Result(k)
@@ -332,7 +312,7 @@ func (x *indexed) isCommit(i int, next map[graph.Value]string) bool {
 			continue
 		}
 		for _, in := range n.Operands() { // a reduction is written while other parts of the variable are still read
-			if variableOf(in) == name {
+			if c.variableOf(in) == name {
 				return false
 			}
 		}
@@ -341,8 +321,8 @@ func (x *indexed) isCommit(i int, next map[graph.Value]string) bool {
 }
 
 // variableOf returns the name of the variable whose present value a value is, in whatever shape; "" if it is none.
-func variableOf(v graph.Value) string {
-	for isAlias(v.Node()) {
+func (c *Context) variableOf(v graph.Value) string {
+	for c.isAlias(v.Node()) {
 		v = v.Node().Operands()[0]
 	}
 	if !v.Is("read") {

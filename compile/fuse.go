@@ -65,6 +65,7 @@ func (g *group) root() *group {
 // own level. And a group that is not pinned is reached by no node outside that has been visited, so that its level may still rise.
 type fuser struct {
 	*indexed
+	target *Target
 	groups []*group // by node
 	levels []int32  // by node, of those in no group
 
@@ -79,7 +80,7 @@ type fuser struct {
 
 func fuseFunc(c *Context, f *graph.Func) {
 	x := newIndexed(f)
-	u := &fuser{indexed: x, groups: make([]*group, len(x.nodes)), levels: make([]int32, len(x.nodes))}
+	u := &fuser{indexed: x, target: c.target, groups: make([]*group, len(x.nodes)), levels: make([]int32, len(x.nodes))}
 	for i := len(x.nodes) - 1; i >= 0; i-- {
 		u.visit(i)
 	}
@@ -107,14 +108,14 @@ func (u *fuser) visit(i int) {
 		level = max(level, u.levelOf(user)+1)
 	}
 	var g *group
-	switch {
-	case isReduction(n):
+	switch u.target.Role(n) {
+	case kernels.End:
 		g = &group{shape: n.Operands()[0].Shape(), level: level, reduce: int32(i), producer: none}
-	case isMember(n):
+	case kernels.Member:
 		if g = u.join(i); g == nil {
 			g = &group{shape: n.Result(0).Shape(), level: level, reduce: none, producer: none}
 		}
-	case isProducer(n):
+	case kernels.Begin:
 		g = u.produce(i)
 	}
 	if g != nil {
@@ -466,45 +467,8 @@ func (u *fuser) emit(w *rewriter, g *group) {
 	}
 }
 
-// isMember reports whether a node may be one of a group's element-wise nodes.
-func isMember(n *graph.Node) bool {
-	return (n.Op().Props.Elementwise || n.Op().Name == "expand") && n.NumResults() == 1 && kernels.Fusible(n)
-}
-
-// isReduction reports whether a node may end a group.
-func isReduction(n *graph.Node) bool {
-	switch n.Op().Name {
-	case "reduce_sum", "reduce_mean", "reduce_max", "reduce_min":
-		return kernels.Fusible(n)
-	}
-	return false
-}
-
-// isProducer reports whether element-wise nodes may follow a node as its epilogue.
-func isProducer(n *graph.Node) bool { return kernels.Produces(n) }
-
 // isImmediate reports whether a value becomes part of the instructions that use it: a constant of rank 0.
 func isImmediate(v graph.Value) bool {
 	t, ok := v.Constant()
 	return ok && t.Rank() == 0
-}
-
-// isMap reports whether a fused node has no producer: it computes its results element by element.
-func isMap(n *graph.Node) bool {
-	for _, m := range n.Regions()[0].Nodes() {
-		if m.Op().Name != "constant" {
-			return !isProducer(m)
-		}
-	}
-	return false
-}
-
-// mapShape returns the shape over which a fused node that is a map iterates.
-func mapShape(n *graph.Node) []graph.Dim {
-	for _, m := range n.Regions()[0].Nodes() {
-		if m.Op().Name != "constant" {
-			return m.Result(0).Shape()
-		}
-	}
-	return nil
 }

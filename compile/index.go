@@ -1,9 +1,6 @@
 package compile
 
-import (
-	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels"
-)
+import "github.com/graphrun/graphrun/graph"
 
 // indexed is a function whose nodes are known by their places, with who uses whom. It holds as long as the nodes stay.
 type indexed struct {
@@ -66,9 +63,3 @@ func (x *indexed) users(i int) []int32 { return x.list[x.start[i]:x.start[i+1]] 
 
 // kept reports whether a result of node i leaves the function.
 func (x *indexed) kept(i int) bool { return x.result[i] || x.update[i] }
-
-// isAlias reports whether a node moves nothing.
-func isAlias(n *graph.Node) bool {
-	rows := kernels.Rows(n.Op().Name)
-	return len(rows) > 0 && rows[0].Alias
-}

@@ -38,7 +38,7 @@ func TestBrokenPasses(t *testing.T) {
 		"panic": {Name: "panicker", Doc: "d", Run: func(*Context, *graph.Module) error { panic("oh") }},
 		"check": {
 			Name: "checker", Doc: "d", Run: func(*Context, *graph.Module) error { return nil },
-			Check: func(*graph.Module) error { return fmt.Errorf("nothing is ever right") },
+			Check: func(*Context, *graph.Module) error { return fmt.Errorf("nothing is ever right") },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

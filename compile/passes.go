@@ -20,7 +20,7 @@ type Pass struct {
 	After []string
 	// Check is an invariant that holds from the pass's first row to the end of the pipeline; it runs
 	// after that row and after every later one.
-	Check func(m *graph.Module) error
+	Check func(c *Context, m *graph.Module) error
 }
 
 // Passes is the pipeline: the only place where an order is written down. A row may stand twice.
@@ -38,6 +38,7 @@ var Passes = []*Pass{
 	cse,
 	dce,
 	fuse,
+	selectKernels,
 	schedule,
 	emit,
 	prepack,

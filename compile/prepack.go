@@ -23,11 +23,14 @@ var prepack = &Pass{
 }
 
 func packConstants(c *Context, p *program.Func, ins *program.Instr) {
+	if ins.Kernel == nil || ins.Kernel.Pack == nil {
+		return
+	}
 	for k, slot := range ins.In {
 		if p.Slots[slot].Place != program.Constant {
 			continue
 		}
-		if packed := kernels.Pack(ins.Node, k, p.Slots[slot].Const); packed != nil {
+		if packed := kernels.Pack(ins.Kernel, ins.Node, k, p.Slots[slot].Const); packed != nil {
 			if ins.Packed == nil {
 				ins.Packed = make([]any, len(ins.In))
 			}

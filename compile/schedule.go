@@ -11,7 +11,7 @@ var schedule = &Pass{
 	Name: "schedule",
 	Doc: "Chooses an order of the nodes in which the values that are live at the same time take little memory. It tries the order as it is and " +
 		"one that always runs the node that frees most, and keeps the better one. It stands last, since fusion decides what there is to order.",
-	After: []string{"decompose"},
+	After: []string{"select"},
 	Run: func(c *Context, m *graph.Module) error {
 		for _, f := range m.Funcs() {
 			scheduleFunc(c, f)
@@ -28,7 +28,7 @@ func scheduleFunc(c *Context, f *graph.Func) {
 	if !one {
 		return
 	}
-	s := newScheduler(newIndexed(f), symbol)
+	s := newScheduler(c, newIndexed(f), symbol)
 	if s == nil {
 		return
 	}
@@ -62,12 +62,12 @@ type scheduler struct {
 }
 
 // newScheduler returns nil if some size is not known up to the symbol.
-func newScheduler(x *indexed, symbol string) *scheduler {
+func newScheduler(c *Context, x *indexed, symbol string) *scheduler {
 	n := len(x.nodes)
 	s := &scheduler{
 		indexed: x, bytes: make([]int64, n), root: make([]int32, n), uses: make([][]int32, n), needed: make([]int32, n), last: make([]bool, n),
 	}
-	_, commit := splitCommit(x)
+	_, commit := c.splitCommit(x)
 	for _, node := range commit {
 		s.last[node.Index()] = true
 		s.commit = append(s.commit, int32(node.Index()))
@@ -79,13 +79,13 @@ func newScheduler(x *indexed, symbol string) *scheduler {
 		if name == "constant" || name == "read" {
 			continue
 		}
-		alias := isAlias(node)
+		alias := c.isAlias(node)
 		for k, t := range node.Types() {
 			size, ok := plan.SizeOf(t, symbol)
 			if !ok {
 				return nil
 			}
-			if alias || s.last[i] || k > 0 && len(x.users(i)) == 0 && isOptional(node, k) {
+			if alias || s.last[i] || k > 0 && len(x.users(i)) == 0 && c.isOptional(node, k) {
 				continue // no storage, or a variable's
 			}
 			s.bytes[i] += size.At(nominal)

@@ -86,6 +86,7 @@ type Props struct {
 	Elementwise bool // each result element depends on the operand elements that broadcast to its place
 	Commutative bool // the two operands may be swapped without changing a bit of the result
 	Random      bool // two equal nodes are two draws: never merged
+	Whole       bool // a composite that targets commonly compute as one: the portable form of a module keeps it
 	Structural  bool // handled by the compiler and the executor themselves (constant, read, call, grad)
 	Fused       bool // stands for the nodes of its region, which one kernel computes
 }

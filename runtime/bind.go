@@ -20,15 +20,9 @@ type binding struct {
 	sizes [][]int // of the inputs
 	env   map[string]graph.Dim
 	types []graph.TensorType // by slot
-	steps []step             // by instruction
+	steps []*kernels.Spec    // by instruction: the node at these sizes
 	at    []int              // by slot: its offset in the arena, if it has one
 	size  int                // of the arena
-}
-
-// step is an instruction with its sizes.
-type step struct {
-	kernel *kernels.Kernel // nil: the reference computes it
-	spec   *kernels.Spec
 }
 
 // maxBindings bounds how many sets of sizes of a function a session remembers.
@@ -103,21 +97,22 @@ func bind(prog *program.Program, f *program.Func, in []graph.TensorType) (*bindi
 	return b, b.layOut()
 }
 
-func (b *binding) step(prog *program.Program, ins *program.Instr) (st step, err error) {
+// step infers an instruction.
+func (b *binding) step(prog *program.Program, ins *program.Instr) (st *kernels.Spec, err error) {
 	n := ins.Node
-	st.spec = &kernels.Spec{Node: n, Packed: ins.Packed}
-	if st.spec.Attrs, err = n.Attrs().Bind(b.env); err != nil {
+	st = &kernels.Spec{Node: n, Symbols: b.env, Packed: ins.Packed}
+	if st.Attrs, err = n.Attrs().Bind(b.env); err != nil {
 		return st, err
 	}
-	if st.spec.Regions, err = n.BindRegions(b.env); err != nil {
+	if st.Regions, err = n.BindRegions(b.env); err != nil {
 		return st, err
 	}
 	operands := make([]graph.Type, len(ins.In))
 	for i, slot := range ins.In {
 		operands[i] = b.types[slot]
-		st.spec.InTypes = append(st.spec.InTypes, b.types[slot])
+		st.InTypes = append(st.InTypes, b.types[slot])
 	}
-	types, err := graph.InferTypes(n.Op(), operands, st.spec.Attrs, st.spec.Regions, prog.Module)
+	types, err := graph.InferTypes(n.Op(), operands, st.Attrs, st.Regions, prog.Module)
 	if err != nil {
 		return st, err
 	}
@@ -127,18 +122,9 @@ func (b *binding) step(prog *program.Program, ins *program.Instr) (st step, err 
 			return st, fmt.Errorf("BUG: the result is %s, whose size does not follow from those of the inputs", types[i])
 		}
 		b.types[slot] = t
-		st.spec.OutTypes = append(st.spec.OutTypes, t)
+		st.OutTypes = append(st.OutTypes, t)
 	}
-	st.kernel = lookup(n, operands, st.spec.Attrs)
 	return st, nil
-}
-
-// lookup returns the kernel that computes a node on operands of the given types, nil if there is none.
-func lookup(n *graph.Node, operands []graph.Type, attrs graph.Attrs) *kernels.Kernel {
-	if n.Op().Props.Structural {
-		return nil
-	}
-	return kernels.Lookup(n.Op().Name, operands, attrs)
 }
 
 // layOut finds the place of every slot: the program's plan says so, or one is made for these sizes.
@@ -187,7 +173,7 @@ func (b *binding) outOfMemory() error {
 	m := memory{limit: float64(value.Memory()), slots: make([]float64, len(b.f.Slots))}
 	for i := range b.f.Instrs {
 		ins := &b.f.Instrs[i]
-		if err := m.step(ins, b.steps[i].spec.OutTypes, ins.Alias); err != nil {
+		if err := m.step(ins, b.steps[i].OutTypes, ins.Alias()); err != nil {
 			return at(ins.Node, err)
 		}
 	}

@@ -153,7 +153,7 @@ func (d *dynamic) kernel(ins *program.Instr, in []value.Value, types []graph.Typ
 	if err != nil {
 		return nil, err
 	}
-	spec := &kernels.Spec{Attrs: attrs, Node: n, Regions: regions, Packed: ins.Packed}
+	spec := &kernels.Spec{Attrs: attrs, Node: n, Regions: regions, Symbols: d.env, Packed: ins.Packed}
 	var shapes [][]int
 	for _, t := range results {
 		tt, _ := t.(graph.TensorType)
@@ -164,10 +164,10 @@ func (d *dynamic) kernel(ins *program.Instr, in []value.Value, types []graph.Typ
 		shapes = append(shapes, shape)
 		spec.OutTypes = append(spec.OutTypes, tt)
 	}
-	if err := d.mem.step(ins, spec.OutTypes, ins.Alias); err != nil {
+	if err := d.mem.step(ins, spec.OutTypes, ins.Alias()); err != nil {
 		return nil, err
 	}
-	k := lookup(n, types, attrs)
+	k := ins.Kernel
 	if k == nil {
 		return nil, nil
 	}
@@ -181,7 +181,7 @@ func (d *dynamic) kernel(ins *program.Instr, in []value.Value, types []graph.Typ
 		return []value.Value{t}, err
 	}
 	run, err := prepare(k, spec)
-	if err != nil || run == nil {
+	if err != nil {
 		return nil, err
 	}
 	for i, t := range spec.OutTypes {

@@ -23,8 +23,8 @@ func References(prog *program.Program, f *program.Func, sizes map[string]int64) 
 	var nodes []*graph.Node
 	if f.Dynamic {
 		for i := range f.Instrs {
-			if n := f.Instrs[i].Node; lookup(n, n.OperandTypes(), n.Attrs()) == nil {
-				nodes = append(nodes, n)
+			if ins := &f.Instrs[i]; ins.Kernel == nil {
+				nodes = append(nodes, ins.Node)
 			}
 		}
 		return nodes, nil
@@ -34,16 +34,15 @@ func References(prog *program.Program, f *program.Func, sizes map[string]int64) 
 		return nil, err
 	}
 	for i := range f.Instrs {
-		ins, st := &f.Instrs[i], &b.steps[i]
-		if ins.Alias {
+		ins, st := &f.Instrs[i], b.steps[i]
+		if ins.Alias() {
 			continue
 		}
-		if st.kernel != nil {
-			run, err := prepare(st.kernel, st.spec)
-			if err != nil {
+		if ins.Kernel != nil {
+			if _, err := prepare(ins.Kernel, st); err != nil {
 				return nil, at(ins.Node, err)
 			}
-			if run != nil {
+			if !st.ByReference() {
 				continue
 			}
 		}

@@ -28,7 +28,7 @@ type frame struct {
 type exec struct {
 	ins  *program.Instr
 	last bool         // whether it writes variables
-	run  kernels.Func // nil: the reference computes it
+	run  kernels.Func // nil: the op's reference computes it
 	call kernels.Call
 }
 
@@ -92,16 +92,16 @@ func newFrame(a *arena, b *binding, variables int) (*frame, error) {
 		}
 	}
 	for i := range f.Instrs {
-		ins, st := &f.Instrs[i], &b.steps[i]
-		if ins.Alias {
+		ins, st := &f.Instrs[i], b.steps[i]
+		if ins.Alias() {
 			continue
 		}
 		ex := exec{ins: ins, last: i >= f.Commit, call: kernels.Call{
-			Spec: st.spec, In: make([]*value.Tensor, len(ins.In)), Out: make([]*value.Tensor, len(ins.Out)),
+			Spec: st, In: make([]*value.Tensor, len(ins.In)), Out: make([]*value.Tensor, len(ins.Out)),
 		}}
-		if st.kernel != nil {
+		if ins.Kernel != nil {
 			var err error
-			if ex.run, err = prepare(st.kernel, st.spec); err != nil {
+			if ex.run, err = prepare(ins.Kernel, st); err != nil {
 				return nil, at(ins.Node, err)
 			}
 		}
@@ -212,7 +212,7 @@ func (fr *frame) observed(ex *exec, watch watcher) error {
 			out[i] = t.Clone()
 		}
 	}
-	return watch(&observation{ex.ins.Node, in, out, fr.b.env, ex.run != nil})
+	return watch(&observation{ex.ins.Node, in, out, fr.b.env, ex.run != nil && !ex.call.ByReference()})
 }
 
 // reference computes an instruction that has no kernel.

@@ -220,7 +220,7 @@ func planNotes(p *program.Func, batch int64) (map[*graph.Node][]string, *draw.Me
 	bytesOf := func(a program.Affine) string { return value.ByteText(float64(a.At(batch))) }
 	for i, ins := range p.Instrs {
 		head := fmt.Sprintf("#%d", i)
-		if ins.Alias {
+		if ins.Alias() {
 			head += ", moves nothing"
 		}
 		lines := []string{head}

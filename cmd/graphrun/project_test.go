@@ -23,7 +23,7 @@ var layers = []struct {
 	{"runtime/kernels/parallel", nil},
 	{"runtime/kernels/portable", []string{"runtime/kernels/parallel"}},
 	{"runtime/kernels", []string{"runtime/kernels/portable", "graph/value", "graph/philox", "graph"}},
-	{"runtime/program", []string{"graph", "graph/value"}},
+	{"runtime/program", []string{"graph", "graph/value", "runtime/kernels"}},
 	{"runtime/plan", []string{"graph", "runtime/program", "graph/value"}},
 	{"runtime", []string{"graph", "graph/dim", "runtime/program", "runtime/plan", "runtime/kernels", "graph/value"}},
 	{"graph/dim", nil},

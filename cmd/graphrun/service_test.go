@@ -15,7 +15,7 @@ import (
 const serviceLimit = 5_000_000
 
 // serviceDeps are the packages that a service may link besides the standard library: the core.
-var serviceDeps = []string{"graph", "graph/artifact", "graph/dim", "ops", "compile", "runtime"}
+var serviceDeps = []string{"graph", "graph/artifact", "graph/dim", "graph/philox", "graph/value", "graph/value/atomicfile", "graph/value/safetensors", "ops", "compile", "runtime"}
 
 // TestService builds the service that embeds a model, looks at its size and at what it links, and runs it. How long it takes to the
 // first answer is told and not demanded: other programs that run at the same time make it longer.

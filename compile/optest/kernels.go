@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/runtime/kernels"
@@ -102,11 +104,11 @@ func (s *sample) bind(in []value.Value) (*bound, error) {
 		return nil, nil // not an op on this dtype
 	}
 	b.node = outs[0].Node()
-	k := kernels.Lookup(s.op.Name, types, b.node.Attrs())
-	if k == nil || k.Alias {
-		return nil, nil
+	k := kernels.Select(b.node)
+	err := checkChoice(b.node, k)
+	if k == nil || k.Alias || err != nil {
+		return nil, err
 	}
-	var err error
 	if b.want, err = graph.EvalNode(b.node, in, nil); err != nil {
 		return nil, nil // refused by the reference: nothing to compare with
 	}
@@ -121,9 +123,35 @@ func (s *sample) bind(in []value.Value) (*bound, error) {
 		return nil, fmt.Errorf("kernel on %v: %w", types, err)
 	}
 	if b.run == nil {
-		return nil, nil
+		return nil, fmt.Errorf("the kernel on %v declines sizes", types)
 	}
 	return b, nil
+}
+
+// checkChoice holds the choice of a kernel against the one for other dims of the operands and in the attributes: it must not read any.
+func checkChoice(n *graph.Node, k *kernels.Kernel) error {
+	other := func(dims []graph.Dim) []graph.Dim {
+		out := make([]graph.Dim, len(dims))
+		for i := range dims {
+			out[i] = dim.Const(int64(7 + i))
+		}
+		return out
+	}
+	types := n.OperandTypes()
+	for i, t := range types {
+		tt := t.(graph.TensorType)
+		types[i] = graph.TensorType{DType: tt.DType, Shape: other(tt.Shape)}
+	}
+	attrs := slices.Clone(n.Attrs())
+	for i, a := range attrs {
+		if dims, ok := a.Value.([]graph.Dim); ok {
+			attrs[i].Value = other(dims)
+		}
+	}
+	if kernels.Lookup(n.Op().Name, types, attrs, n.Regions()...) != k {
+		return errors.New("the choice of the kernel depends on sizes")
+	}
+	return nil
 }
 
 // Allocations returns how often a call of each kernel of the op allocates once it is bound, for every sample and float dtype that

@@ -14,9 +14,9 @@ import (
 func init() {
 	register(&Kernel{
 		Op: "cast", DTypes: countables | graph.Bools,
-		Match: func(in []graph.TensorType, attrs graph.Attrs) bool {
-			to := attrs.DType("to")
-			return (countables | graph.Bools).Has(to) && !(strip.Holds(in[0].DType) && strip.Holds(to))
+		Match: func(s *Signature) bool {
+			to := s.DType("to")
+			return (countables | graph.Bools).Has(to) && !(strip.Holds(s.In[0].DType) && strip.Holds(to))
 		},
 		Bind: bindCast,
 	})

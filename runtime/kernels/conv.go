@@ -7,28 +7,25 @@ import (
 )
 
 func init() {
-	producers["conv"] = func(s *Spec, epilogue portable.Epilogue) (Func, error) {
-		if s.InTypes[0].DType == graph.F64 {
-			return bindConv(s, epilogue, simd.ConvF64), nil
-		}
-		return bindConv(s, epilogue, simd.ConvF32), nil
-	}
-	bindFloats("conv", planes, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF32) }, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF64) })
-	bindFloats("conv_input_grad", planes, bindInputGrad(simd.ConvF32), bindInputGrad(simd.ConvF64))
-	bindFloats("conv_weight_grad", planes, bindWeightGrad(simd.ConvF32), bindWeightGrad(simd.ConvF64))
-	bindFloats("max_pool", planes, bindMaxPool(simd.PoolF32), bindMaxPool(simd.PoolF64))
-	bindFloats("max_pool_grad", planes, bindMaxPoolGrad[float32], bindMaxPoolGrad[float64])
-	bindFloats("avg_pool", averages, bindAvgPool(simd.PoolF32), bindAvgPool(simd.PoolF64))
-	bindFloats("avg_pool_grad", averages, bindAvgPoolGrad[float32], bindAvgPoolGrad[float64])
+	register(
+		&Kernel{Op: "conv", DTypes: stripFloats, Match: planes, BindEpilogue: bindConv, Rows: 2}, // sample and channel
+		&Kernel{Op: "conv_input_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindInputGrad(simd.ConvF32), bindInputGrad(simd.ConvF64))},
+		&Kernel{Op: "conv_weight_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindWeightGrad(simd.ConvF32), bindWeightGrad(simd.ConvF64))},
+		&Kernel{
+			Op: "max_pool", DTypes: stripFloats, Match: planes, Bind: byFloat(bindMaxPool(simd.PoolF32), bindMaxPool(simd.PoolF64)),
+			Optional: []int{1}, // the indices are for its gradient
+		},
+		&Kernel{Op: "max_pool_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindMaxPoolGrad[float32], bindMaxPoolGrad[float64])},
+		&Kernel{Op: "avg_pool", DTypes: stripFloats, Match: averages, Bind: byFloat(bindAvgPool(simd.PoolF32), bindAvgPool(simd.PoolF64))},
+		&Kernel{Op: "avg_pool_grad", DTypes: stripFloats, Match: averages, Bind: byFloat(bindAvgPoolGrad[float32], bindAvgPoolGrad[float64])},
+	)
 }
 
 // planes matches one or two spatial axes.
-func planes(in []graph.TensorType, _ graph.Attrs) bool { return in[0].Rank() == 3 || in[0].Rank() == 4 }
+func planes(s *Signature) bool { return s.In[0].Rank == 3 || s.In[0].Rank == 4 }
 
 // averages matches the same and windows that divide by their own number of cells.
-func averages(in []graph.TensorType, attrs graph.Attrs) bool {
-	return planes(in, attrs) && attrs.Int("divisor") == 0
-}
+func averages(s *Signature) bool { return planes(s) && s.Int("divisor") == 0 }
 
 // nchw returns the shape of a type, where a first spatial axis of size 1 stands for one that is missing.
 func nchw(t graph.TensorType) []int {
@@ -57,17 +54,6 @@ func sides(s *Spec) (top, left, bottom, right int) {
 	return n[0], n[1], n[2], n[3]
 }
 
-// bindFloats adds the f32 and the f64 row of an op; a nil Func leaves the node to the reference.
-func bindFloats(op string, match func(in []graph.TensorType, attrs graph.Attrs) bool, f32, f64 func(s *Spec) Func) {
-	for dt, bind := range map[graph.DType]func(s *Spec) Func{graph.F32: f32, graph.F64: f64} {
-		k := &Kernel{Op: op, DTypes: graph.DTypes(dt), Match: match, Bind: func(s *Spec) (Func, error) { return bind(s), nil }}
-		if op == "max_pool" { // the indices are for its gradient
-			k.Optional = []int{1}
-		}
-		register(k)
-	}
-}
-
 // convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW], where H and KH may be missing.
 func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
 	x, w := nchw(xt), nchw(wt)
@@ -78,43 +64,50 @@ func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
 	return p
 }
 
-func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines portable.ConvEngines[T]) Func {
+func bindConv(s *Spec, epilogue portable.Epilogue) (Func, error) {
+	if s.InTypes[0].DType == graph.F64 {
+		return conv(s, epilogue, simd.ConvF64)
+	}
+	return conv(s, epilogue, simd.ConvF32)
+}
+
+func conv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines portable.ConvEngines[T]) (Func, error) {
 	p := convParams(s, s.InTypes[0], s.InTypes[1])
 	k := portable.NewConv2D(p, engines)
 	if !k.Fits() {
-		return nil
+		return byReference(s)
 	}
 	return func(c *Call) error {
 		k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), epilogue)
 		return nil
-	}
+	}, nil
 }
 
-func bindInputGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Spec) Func {
-	return func(s *Spec) Func {
+func bindInputGrad[T portable.Float](engines portable.ConvEngines[T]) binder {
+	return func(s *Spec) (Func, error) {
 		p := convParams(s, s.OutTypes[0], s.InTypes[1])
 		k := portable.NewConv2DInputGrad(p, engines)
 		if !k.Fits() {
-			return nil
+			return byReference(s)
 		}
 		return func(c *Call) error {
 			k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), nil)
 			return nil
-		}
+		}, nil
 	}
 }
 
-func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Spec) Func {
-	return func(s *Spec) Func {
+func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) binder {
+	return func(s *Spec) (Func, error) {
 		p := convParams(s, s.InTypes[0], s.OutTypes[0])
 		k := portable.NewConv2DWeightGrad(p, engines)
 		if !k.Fits() {
-			return nil
+			return byReference(s)
 		}
 		return func(c *Call) error {
 			k.Run(elems[T](c.Out[0]), elems[T](c.In[1]), elems[T](c.In[0]))
 			return nil
-		}
+		}, nil
 	}
 }
 
@@ -131,8 +124,8 @@ func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
 	return p
 }
 
-func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s *Spec) Func {
-	return func(s *Spec) Func {
+func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) binder {
+	return func(s *Spec) (Func, error) {
 		k := portable.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engine())
 		return func(c *Call) error {
 			var index []int64
@@ -141,34 +134,34 @@ func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s 
 			}
 			k.MaxRun(elems[T](c.Out[0]), index, elems[T](c.In[0]))
 			return nil
-		}
+		}, nil
 	}
 }
 
 // bindMaxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool):
 // negative ones count from the end of the plane, and one out of range is an error.
-func bindMaxPoolGrad[T portable.Float](s *Spec) Func {
+func bindMaxPoolGrad[T portable.Float](s *Spec) (Func, error) {
 	x, y := nchw(s.OutTypes[0]), nchw(s.InTypes[0])
 	k := portable.NewMaxPool2DGrad[T](portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
 	return func(c *Call) error {
 		return k.MaxGradRun(elems[T](c.Out[0]), elems[T](c.In[0]), elems[int64](c.In[1]))
-	}
+	}, nil
 }
 
-func bindAvgPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s *Spec) Func {
-	return func(s *Spec) Func {
+func bindAvgPool[T portable.Float](engine func() portable.PoolEngine[T]) binder {
+	return func(s *Spec) (Func, error) {
 		k := portable.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engine())
 		return func(c *Call) error {
 			k.AvgRun(elems[T](c.Out[0]), elems[T](c.In[0]))
 			return nil
-		}
+		}, nil
 	}
 }
 
-func bindAvgPoolGrad[T portable.Float](s *Spec) Func {
+func bindAvgPoolGrad[T portable.Float](s *Spec) (Func, error) {
 	k := portable.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
 	return func(c *Call) error {
 		k.AvgRun(elems[T](c.In[0]), elems[T](c.Out[0]))
 		return nil
-	}
+	}, nil
 }

@@ -5,70 +5,131 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
 func init() {
-	register(&Kernel{Op: "fused", DTypes: graph.AnyDType, Bind: bindFused})
+	register(
+		&Kernel{Op: "fused", DTypes: graph.AnyDType, Match: isEpilogue, Pack: packFused, Bind: bindEpilogue},
+		&Kernel{Op: "fused", DTypes: graph.AnyDType, Match: isMap, Bind: bindMap},
+	)
 }
 
-// Fusible reports whether a node can be one of several that a fused kernel computes: as an element of a map, as the
-// reduction that ends it, or as part of an epilogue.
-func Fusible(n *graph.Node) bool {
-	if len(n.Operands()) == 0 {
-		return false
-	}
-	_, reduces := reductions[n.Op().Name]
-	e, elementwise := elementwiseOps[n.Op().Name]
-	if !reduces && !elementwise {
-		return false
-	}
-	holds := func(t graph.Type) bool {
-		tt, ok := t.(graph.TensorType)
-		return ok && strip.Holds(tt.DType) && !graph.HasUnknown(tt)
-	}
-	for _, v := range n.Operands() {
-		if !holds(v.Type()) {
-			return false
+// form is what a fused node consists of, by the roles of its nodes.
+type form struct {
+	begin   *graph.Node   // the producer; nil in a map
+	members []*graph.Node // the element-wise nodes, and constants of one element
+	end     *graph.Node   // the reduction, or nil
+}
+
+// formOf returns the form of a region; ok is false if some node has no place in one.
+func formOf(r *graph.Func) (f form, ok bool) {
+	for _, n := range r.Nodes() {
+		if c, constant := n.Result(0).Constant(); constant {
+			if c.Len() != 1 || !strip.Holds(c.DType()) {
+				return f, false
+			}
+			f.members = append(f.members, n)
+			continue
+		}
+		switch role := RoleOf(n); {
+		case role == Member:
+			f.members = append(f.members, n)
+		case role == End && f.begin == nil && f.end == nil:
+			f.end = n
+		case role == Begin && f.begin == nil && f.end == nil && f.first() == nil && n.NumResults() == 1:
+			f.begin = n
+		default:
+			return f, false
 		}
 	}
-	if slices.ContainsFunc(n.Types(), func(t graph.Type) bool { return !holds(t) }) {
+	return f, f.begin != nil || f.first() != nil || f.end != nil
+}
+
+// first returns the first element-wise node, nil if there is none.
+func (f *form) first() *graph.Node {
+	for _, n := range f.members {
+		if len(n.Operands()) > 0 {
+			return n
+		}
+	}
+	return nil
+}
+
+// over returns the value whose shape a map iterates over.
+func (f *form) over() graph.Value {
+	if n := f.first(); n != nil {
+		return n.Result(0)
+	}
+	return f.end.Operands()[0]
+}
+
+// MapShape returns the shape over which a fused node iterates that is a map; ok is false for other nodes.
+func MapShape(n *graph.Node) (shape []graph.Dim, ok bool) {
+	if !n.IsFused() {
+		return nil, false
+	}
+	var end *graph.Node
+	for _, m := range n.Regions()[0].Nodes() {
+		switch {
+		case len(m.Operands()) == 0:
+		case RoleOf(m) == Begin:
+			return nil, false
+		case RoleOf(m) == End:
+			end = m
+		default:
+			return m.Result(0).Shape(), true
+		}
+	}
+	if end == nil {
+		return nil, false
+	}
+	return end.Operands()[0].Shape(), true
+}
+
+// isMap matches fused nodes that strips compute: nothing uses the reduction, which is a result.
+func isMap(s *Signature) bool {
+	r := s.Regions[0]
+	f, ok := formOf(r)
+	return ok && f.begin == nil && !slices.ContainsFunc(f.members, func(n *graph.Node) bool {
+		return slices.ContainsFunc(n.Operands(), func(v graph.Value) bool { return v.Node() == f.end })
+	})
+}
+
+// isEpilogue matches fused nodes of a producer of the operands, and one result that follows from it.
+func isEpilogue(s *Signature) bool {
+	r := s.Regions[0]
+	f, ok := formOf(r)
+	if !ok || f.begin == nil || f.end != nil || len(r.Results()) != 1 {
 		return false
 	}
-	dt := n.Operands()[0].DType()
-	if reduces {
-		return stripFloats.Has(dt)
-	}
-	return e.dtypes.Has(dt) && (e.match == nil || e.match(tensorTypes(n), n.Attrs()))
+	result := r.Results()[0].Value
+	return result.Node() != nil && result.Node().Index() >= 0 && result.DType() == f.begin.Result(0).DType() &&
+		!slices.ContainsFunc(f.begin.Operands(), func(v graph.Value) bool { return v.Node().Index() >= 0 })
 }
 
-// tensorTypes returns the types of a node's operands, which are tensors.
-func tensorTypes(n *graph.Node) []graph.TensorType {
-	types := make([]graph.TensorType, len(n.Operands()))
-	for i, v := range n.Operands() {
-		types[i], _ = v.TensorType()
+// packFused is the Pack of the producer's kernel.
+func packFused(s *Signature, operand int, t *value.Tensor) any {
+	f, _ := formOf(s.Regions[0])
+	k := Select(f.begin)
+	at := slices.Index(f.begin.Operands(), s.Regions[0].Params()[operand])
+	if at < 0 || k.Pack == nil {
+		return nil
 	}
-	return types
-}
-
-// reductions are the ops that may end an expression of package strip.
-var reductions = map[string]portable.ReduceOp{
-	"reduce_sum": portable.Sum, "reduce_mean": portable.Mean, "reduce_max": portable.MaxOf, "reduce_min": portable.MinOf,
+	of, _ := signature(f.begin.OperandTypes(), f.begin.Attrs(), f.begin.Regions())
+	return k.Pack(of, at, t)
 }
 
 // region is the region of a fused node with its types at the sizes of a Spec.
 type region struct {
 	*graph.Func
+	form
 	at func(graph.Value) graph.Type
 }
 
 func bindRegion(s *Spec) (r region, err error) {
-	regions := s.Regions
-	if len(regions) == 0 {
-		regions = s.Node.Regions()
-	}
-	r.Func = regions[0]
+	r.Func = s.Regions[0]
+	r.form, _ = formOf(r.Func)
 	types := make([]graph.Type, len(s.InTypes))
 	for i, t := range s.InTypes {
 		types[i] = t
@@ -77,214 +138,182 @@ func bindRegion(s *Spec) (r region, err error) {
 	return r, err
 }
 
-// tensor returns the dtype and the shape of a value.
-func (r region) tensor(v graph.Value) (dt graph.DType, shape []int, ok bool) {
-	t, ok := r.at(v).(graph.TensorType)
-	if !ok || !strip.Holds(t.DType) {
-		return 0, nil, false
-	}
-	shape, ok = t.ConstShape()
-	return t.DType, shape, ok
+// tensor returns the dtype and the shape of a value, which is a tensor of a known size.
+func (r region) tensor(v graph.Value) (graph.DType, []int) {
+	t := r.at(v).(graph.TensorType)
+	shape, _ := t.ConstShape()
+	return t.DType, shape
 }
 
-// bindFused makes the kernel of a fused node; the reference computes what it cannot lower.
-func bindFused(s *Spec) (Func, error) {
+// bindMap makes the kernel of a fused node that is a map.
+func bindMap(s *Spec) (Func, error) {
 	r, err := bindRegion(s)
 	if err != nil {
 		return nil, err
 	}
-	first := slices.IndexFunc(r.Nodes(), func(n *graph.Node) bool { return n.Op().Name != "constant" })
-	if first < 0 {
-		return nil, nil
-	}
-	n := r.Nodes()[first]
-	if bind := producers[n.Op().Name]; bind != nil {
-		return bindEpilogue(s, r, n, bind)
-	}
-	over := n.Result(0)
-	if _, ends := reductions[n.Op().Name]; ends {
-		over = n.Operands()[0]
-	}
-	_, shape, ok := r.tensor(over)
-	if !ok {
-		return nil, nil
-	}
+	_, shape := r.tensor(r.over())
 	b := strip.New(shape)
 	values := map[graph.Value]strip.Value{}
 	for _, p := range r.Params() {
-		dt, operand, ok := r.tensor(p)
-		if !ok {
-			return nil, nil
-		}
+		dt, operand := r.tensor(p)
 		values[p] = b.Operand(dt, operand)
 	}
-	if !r.lower(b, shape, r.Nodes(), values) {
-		return nil, nil
+	if !r.lower(b, shape, values) {
+		return byReference(s)
 	}
-	reduced := false
 	for _, result := range r.Results() {
-		m := result.Value.Node()
-		op, ends := reductions[m.Op().Name]
+		v := result.Value
+		ends := v.Node() == r.end
+		if ends {
+			v = r.end.Operands()[0]
+		}
+		if _, of := r.tensor(v); !slices.Equal(of, shape) || ends && slices.Contains(shape, 0) {
+			return byReference(s)
+		}
 		if !ends {
-			v, ok := values[result.Value]
-			if _, of, known := r.tensor(result.Value); !ok || !known || !slices.Equal(of, shape) {
-				return nil, nil
-			}
-			b.Result(v)
+			b.Result(values[v])
 			continue
 		}
-		v, ok := values[m.Operands()[0]]
-		if _, of, known := r.tensor(m.Operands()[0]); !ok || !known || reduced || !slices.Equal(of, shape) || slices.Contains(shape, 0) {
-			return nil, nil
-		}
-		reduced = true
-		axes := m.Attrs().Ints("axes")
+		axes := slices.Clone(r.end.Attrs().Ints("axes"))
 		for i, a := range axes {
 			if a < 0 {
 				axes[i] += len(shape)
 			}
 		}
-		b.Reduce(op, v, axes)
+		b.Reduce(*Select(r.end).Reduce, values[v], axes)
 	}
-	return bound(b.Bind()), nil
+	return bound(s, b.Bind())
 }
 
-// lower adds element-wise nodes over a shape to an expression; values holds those of their operands. It leaves out reductions, and
-// reports whether it knows all other nodes.
-func (r region) lower(b *strip.Builder, shape []int, nodes []*graph.Node, values map[graph.Value]strip.Value) bool {
-	for _, n := range nodes {
-		if _, ends := reductions[n.Op().Name]; ends {
-			continue
-		}
-		if n.NumResults() != 1 {
-			return false
-		}
-		if c, ok := n.Result(0).Constant(); ok && n.Op().Name == "constant" {
-			if c.Len() != 1 || !strip.Holds(c.DType()) {
-				return false
-			}
+// lower adds the members over a shape to an expression; values holds those of their operands. It reports whether all have that shape.
+func (r region) lower(b *strip.Builder, shape []int, values map[graph.Value]strip.Value) bool {
+	for _, n := range r.members {
+		if c, ok := n.Result(0).Constant(); ok {
 			values[n.Result(0)] = b.Const(c)
 			continue
 		}
-		in := make([]strip.Value, len(n.Operands()))
-		types := make([]graph.TensorType, len(in))
-		for i, v := range n.Operands() {
-			var ok bool
-			if in[i], ok = values[v]; !ok {
-				return false
-			}
-			types[i] = r.at(v).(graph.TensorType)
-		}
-		e, ok := elementwiseOps[n.Op().Name]
-		_, of, known := r.tensor(n.Result(0))
-		if !ok || !known || !slices.Equal(of, shape) || !e.dtypes.Has(types[0].DType) || e.match != nil && !e.match(types, n.Attrs()) {
+		if _, of := r.tensor(n.Result(0)); !slices.Equal(of, shape) {
 			return false
 		}
-		values[n.Result(0)] = e.emit(b, in, n.Attrs())
+		in := make([]strip.Value, len(n.Operands()))
+		for i, v := range n.Operands() {
+			in[i] = values[v]
+		}
+		values[n.Result(0)] = Select(n).Element(b, in, n.Attrs())
 	}
 	return true
 }
 
-// rowAxes returns the number of axes of a producer's result that are the rows of what its epilogue sees.
-func rowAxes(op string, rank int) int {
-	if op == "conv" {
-		return 2 // sample and channel
+// bound is the Func that runs a kernel of strips; nil stands for a shape that is beyond what they take.
+func bound(s *Spec, k *strip.Kernel) (Func, error) {
+	if k == nil {
+		return byReference(s)
 	}
-	return rank - 1
+	return func(c *Call) error {
+		k.Run(c.In, c.Out)
+		return nil
+	}, nil
 }
 
-// bindEpilogue makes the kernel of a producer and what follows it: the producer's own with the rest as its epilogue, or, if the rest
-// is none, one after the other.
-func bindEpilogue(s *Spec, r region, producer *graph.Node, bind func(*Spec, portable.Epilogue) (Func, error)) (Func, error) {
+// bindEpilogue makes the kernel of a producer and what follows it: the producer's own with the rest as its epilogue, or, where the
+// shapes do not allow that, one after the other.
+func bindEpilogue(s *Spec) (Func, error) {
+	r, err := bindRegion(s)
+	if err != nil {
+		return nil, err
+	}
+	dt, shape := r.tensor(r.begin.Result(0))
+	b := strip.New(shape)
+	values := map[graph.Value]strip.Value{r.begin.Result(0): b.Operand(dt, shape)}
+	others := r.others(b, values)
 	result := r.Results()[0].Value
-	dt, shape, ok := r.tensor(producer.Result(0))
-	if t, of, known := r.tensor(result); !ok || !known || t != dt || !slices.Equal(of, shape) || len(r.Results()) != 1 || producer.NumResults() != 1 {
-		return nil, nil
+	if _, of := r.tensor(result); !slices.Equal(of, shape) || !r.lower(b, shape, values) {
+		return byReference(s)
 	}
-	sub := &Spec{Attrs: producer.Attrs(), Node: producer, Regions: producer.Regions(), OutTypes: s.OutTypes}
-	index := map[graph.Value]int{}
-	for i, p := range r.Params() {
-		index[p] = i
+	b.Result(values[result])
+	sub, from := r.producer(s)
+	kernel := Select(r.begin)
+	rows := kernel.Rows
+	if rows == 0 {
+		rows = len(shape) - 1
 	}
-	from := make([]int, len(producer.Operands())) // by operand of the producer: that of the node
-	types := make([]graph.Type, len(from))
-	for i, v := range producer.Operands() {
-		k, ok := index[v]
-		if !ok {
-			return nil, nil
+	epilogue := b.BindEpilogue(rows)
+	if epilogue == nil {
+		return bindAfter(s, sub, kernel, b, from, others)
+	}
+	run, err := kernel.BindEpilogue(sub, epilogue)
+	if err != nil {
+		return nil, err
+	}
+	if sub.ByReference() {
+		return bindAfter(s, sub, kernel, b, from, others)
+	}
+	call, in := &Call{Spec: sub, In: make([]*value.Tensor, len(from))}, make([]*value.Tensor, len(others))
+	return func(c *Call) error {
+		c.choose(call.In, from)
+		c.choose(in, others)
+		call.Out = c.Out
+		epilogue.Begin(c.Out[0], in)
+		defer epilogue.End()
+		return run(call)
+	}, nil
+}
+
+// choose fills in with the operands of a call at some places.
+func (c *Call) choose(in []*value.Tensor, from []int) {
+	for i, k := range from {
+		in[i] = c.In[k]
+	}
+}
+
+// others adds the operands of the members to an expression, and returns which operands of the node they are.
+func (r region) others(b *strip.Builder, values map[graph.Value]strip.Value) (from []int) {
+	for _, n := range r.members {
+		for _, v := range n.Operands() {
+			k := slices.Index(r.Params(), v)
+			if _, known := values[v]; k < 0 || known {
+				continue
+			}
+			values[v] = b.Operand(r.tensor(v))
+			from = append(from, k)
 		}
-		from[i], types[i] = k, s.InTypes[k]
+	}
+	return from
+}
+
+// producer returns what the kernel of the producer is bound to, and which operands of the node its own are.
+func (r region) producer(s *Spec) (sub *Spec, from []int) {
+	sub = &Spec{Attrs: r.begin.Attrs(), Node: r.begin, Regions: r.begin.Regions(), OutTypes: s.OutTypes}
+	for _, v := range r.begin.Operands() {
+		k := slices.Index(r.Params(), v)
+		from = append(from, k)
 		sub.InTypes = append(sub.InTypes, s.InTypes[k])
 		if s.Packed != nil {
 			sub.Packed = append(sub.Packed, s.Packed[k])
 		}
 	}
-	if Lookup(producer.Op().Name, types, producer.Attrs()) == nil {
-		return nil, nil
+	return sub, from
+}
+
+// bindAfter makes a kernel of a producer and, after it, an expression of its result and of other operands, which takes its place.
+func bindAfter(s, sub *Spec, producer *Kernel, b *strip.Builder, from, others []int) (Func, error) {
+	after := b.Bind()
+	if after == nil {
+		return byReference(s)
 	}
-	b := strip.New(shape)
-	values := map[graph.Value]strip.Value{producer.Result(0): b.Operand(dt, shape)}
-	var others []int // by operand of the epilogue behind the first: that of the node
-	var rest []*graph.Node
-	for _, n := range r.Nodes() {
-		if n == producer {
-			continue
-		}
-		rest = append(rest, n)
-		for _, v := range n.Operands() {
-			k, param := index[v]
-			if _, known := values[v]; !param || known {
-				continue
-			}
-			t, of, ok := r.tensor(v)
-			if !ok {
-				return nil, nil
-			}
-			values[v] = b.Operand(t, of)
-			others = append(others, k)
-		}
-	}
-	if !r.lower(b, shape, rest, values) {
-		return nil, nil
-	}
-	v, ok := values[result]
-	if !ok {
-		return nil, nil
-	}
-	b.Result(v)
-	call := &Call{Spec: sub, In: make([]*value.Tensor, len(from))}
-	in := make([]*value.Tensor, len(others))
-	epilogue := b.BindEpilogue(rowAxes(producer.Op().Name, len(shape)))
-	var after *strip.Kernel
-	var run Func
-	var err error
-	if epilogue != nil {
-		run, err = bind(sub, epilogue)
-	} else if after = b.Bind(); after != nil {
-		run, err = bind(sub, nil)
-	}
-	if run == nil || err != nil {
+	run, err := producer.Bind(sub)
+	if err != nil {
 		return nil, err
 	}
-	all := make([]*value.Tensor, 1+len(others))
+	call, all := &Call{Spec: sub, In: make([]*value.Tensor, len(from))}, make([]*value.Tensor, 1+len(others))
 	return func(c *Call) error {
-		for i, k := range from {
-			call.In[i] = c.In[k]
-		}
-		for i, k := range others {
-			in[i] = c.In[k]
-		}
+		c.choose(call.In, from)
 		call.Out = c.Out
-		if epilogue != nil {
-			epilogue.Begin(c.Out[0], in)
-			defer epilogue.End()
-			return run(call)
-		}
 		if err := run(call); err != nil {
 			return err
 		}
 		all[0] = c.Out[0]
-		copy(all[1:], in)
+		c.choose(all[1:], others)
 		after.Run(all, c.Out)
 		return nil
 	}, nil

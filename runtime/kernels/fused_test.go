@@ -46,10 +46,8 @@ type prepared struct {
 func prepare(t testing.TB, n *graph.Node, in []*value.Tensor) *prepared {
 	spec := &kernels.Spec{Attrs: n.Attrs(), Node: n, Regions: n.Regions()}
 	p := &prepared{call: kernels.Call{Spec: spec, In: in}}
-	types := make([]graph.Type, len(in))
-	for i, x := range in {
-		types[i] = graph.TypeOf(x)
-		spec.InTypes = append(spec.InTypes, types[i].(graph.TensorType))
+	for _, x := range in {
+		spec.InTypes = append(spec.InTypes, graph.TypeOf(x).(graph.TensorType))
 	}
 	for _, typ := range n.Types() {
 		tt := typ.(graph.TensorType)
@@ -62,10 +60,10 @@ func prepare(t testing.TB, n *graph.Node, in []*value.Tensor) *prepared {
 		p.call.Out = append(p.call.Out, out)
 	}
 	var err error
-	if p.run, err = kernels.Lookup("fused", types, n.Attrs()).Bind(spec); err != nil {
+	if p.run, err = kernels.Select(n).Bind(spec); err != nil {
 		t.Fatal(err)
 	}
-	if p.run == nil {
+	if spec.ByReference() {
 		t.Fatalf("the kernel leaves a region to the reference:\n%v", n.Regions()[0])
 	}
 	return p
@@ -468,7 +466,7 @@ func TestEpilogue(t *testing.T) {
 				n := fusedNode(t, types, func(_ *graph.Func, p []graph.Value) []graph.Value {
 					return []graph.Value{after(c.build(p[:2]), p[2:])}
 				})
-				if first := n.Regions()[0].Nodes()[0]; !kernels.Produces(first) {
+				if first := n.Regions()[0].Nodes()[0]; kernels.RoleOf(first) != kernels.Begin {
 					t.Fatalf("%s takes no epilogue", first.Op().Name)
 				}
 				parallel.SetThreads(1)

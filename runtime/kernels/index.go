@@ -9,13 +9,15 @@ import (
 )
 
 func init() {
-	register(&Kernel{Op: "gather", DTypes: wide, Match: indexed, Bind: bindGather})
-	register(&Kernel{Op: "gather_elements", DTypes: wide, Match: indexed, Bind: bindGatherElements})
-	register(&Kernel{Op: "index_add", DTypes: countables, Match: indexed, InPlace: []int{0}, Bind: bindIndexAdd})
-	register(&Kernel{Op: "scatter_add", DTypes: countables, Match: indexed, InPlace: []int{0}, Bind: bindScatterAdd})
-	register(&Kernel{Op: "pad_mode_grad", DTypes: countables, Bind: bindPadModeGrad})
-	register(&Kernel{Op: "dim_size", DTypes: graph.AnyDType, Bind: bindDimSize})
-	register(&Kernel{Op: "iota", DTypes: graph.AnyDType, Match: countable, Bind: bindIota})
+	register(
+		&Kernel{Op: "gather", DTypes: wide, Match: indexed, Bind: bindGather},
+		&Kernel{Op: "gather_elements", DTypes: wide, Match: indexed, Bind: bindGatherElements},
+		&Kernel{Op: "index_add", DTypes: countables, Match: indexed, InPlace: []int{0}, Bind: bindIndexAdd},
+		&Kernel{Op: "scatter_add", DTypes: countables, Match: indexed, InPlace: []int{0}, Bind: bindScatterAdd},
+		&Kernel{Op: "pad_mode_grad", DTypes: countables, Bind: bindPadModeGrad},
+		&Kernel{Op: "dim_size", DTypes: graph.AnyDType, Bind: bindDimSize},
+		&Kernel{Op: "iota", DTypes: graph.AnyDType, Match: countable, Bind: bindIota},
+	)
 }
 
 func bindDimSize(s *Spec) (Func, error) {
@@ -25,8 +27,8 @@ func bindDimSize(s *Spec) (Func, error) {
 }
 
 // indexed matches ops whose second operand holds i32 or i64.
-func indexed(in []graph.TensorType, _ graph.Attrs) bool {
-	return in[1].DType == graph.I64 || in[1].DType == graph.I32
+func indexed(s *Signature) bool {
+	return s.In[1].DType == graph.I64 || s.In[1].DType == graph.I32
 }
 
 // positions reads indices, of a number, as positions from 0 up to n along an axis into its result, which it keeps.
@@ -225,8 +227,8 @@ func bindPadModeGrad(s *Spec) (Func, error) {
 }
 
 // countable matches ops whose attribute dtype is of Go numbers.
-func countable(_ []graph.TensorType, attrs graph.Attrs) bool {
-	return countables.Has(attrs.DType("dtype"))
+func countable(s *Signature) bool {
+	return countables.Has(s.DType("dtype"))
 }
 
 // bindIota counts along an axis.

@@ -69,10 +69,8 @@ func init() {
 	}
 	register(&Kernel{
 		Op: "where", DTypes: graph.Bools,
-		Match: func(in []graph.TensorType, _ graph.Attrs) bool {
-			return wide.Has(in[1].DType) && !strip.Holds(in[1].DType)
-		},
-		Bind: bindWhere,
+		Match: func(s *Signature) bool { return wide.Has(s.In[1].DType) && !strip.Holds(s.In[1].DType) },
+		Bind:  bindWhere,
 	})
 }
 

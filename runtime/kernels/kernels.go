@@ -3,11 +3,13 @@ package kernels
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
 // Spec is what is known of a node when its function is bound to sizes. It does not change from call to call.
@@ -20,9 +22,17 @@ type Spec struct {
 	Regions []*graph.Func
 	// InTypes and OutTypes are the types of operands and results; their dims are constant.
 	InTypes, OutTypes []graph.TensorType
+	// Symbols are the sizes that the symbols of the node's types stand for.
+	Symbols map[string]graph.Dim
 	// Packed holds, by operand, what the kernel's Pack made of a constant when the program was compiled; nil where there is nothing.
 	Packed []any
+
+	byReference atomic.Bool // whether Bind has left the sizes to the reference
 }
+
+// ByReference reports whether the kernel computes these sizes by the op's reference, slower but right: no plan takes them. It is known
+// once Bind has returned.
+func (s *Spec) ByReference() bool { return s.byReference.Load() }
 
 // Call is one application of a kernel. Out is allocated with the inferred types and holds arbitrary data,
 // all of which the kernel overwrites; In is read only.
@@ -36,131 +46,211 @@ type Call struct {
 // may keep what it needs from call to call; calls of it do not overlap.
 type Func func(c *Call) error
 
+// Signature is what a kernel is chosen by. It holds no sizes, so that the choice is made once, when a program is compiled.
+type Signature struct {
+	// In are the operands.
+	In []Operand
+	// Attrs are the node's attributes, of which dims are not to be read.
+	graph.Attrs
+	// Regions are the node's regions, as many as its op has.
+	Regions []*graph.Func
+}
+
+// Operand is the dtype and the rank of an operand.
+type Operand struct {
+	DType graph.DType
+	Rank  int
+}
+
 // Kernel is one row of the table.
 type Kernel struct {
 	// Op is the op that the kernel computes. If it is a composite, the compiler keeps it whole.
 	Op string
 	// DTypes are the dtypes of the first operand that the kernel takes.
 	DTypes graph.DTypeSet
-	// Match, if set, narrows the kernel down to operand types and attributes that it takes.
-	Match func(in []graph.TensorType, attrs graph.Attrs) bool
+	// Match, if set, narrows the kernel down to operands and attributes that it takes.
+	Match func(s *Signature) bool
 	// Alias marks a kernel that moves no data: the first result is the first operand's storage with another shape, and
 	// there is no Bind.
 	Alias bool
 	// InPlace lists the operands whose storage the first result may take, as graph.Op.InPlace does for the reference: the
-	// kernel then reads an element of the operand no later than it writes that of the result.
+	// kernel then reads an element of the operand no later than it writes that of the result. What an element-wise op declares
+	// holds for its kernels too.
 	InPlace []int
 	// Optional lists the results that the kernel leaves out when their tensor is nil, since nobody needs them.
 	Optional []int
 	// Pack, if set, returns a constant operand in the layout that the kernel reads it in, nil if it is to stay as it is. The
 	// compiler calls it once; Spec.Packed then holds what it returned, which does not change.
-	Pack func(attrs graph.Attrs, operand int, t *value.Tensor) any
+	Pack func(s *Signature, operand int, t *value.Tensor) any
 	// Bind prepares the kernel for sizes: plans, scratch and tasks are made here, so that the Func it returns does not
-	// allocate. nil, nil leaves the node to the reference.
+	// allocate. It takes all sizes; an error says that the op itself refuses them.
 	Bind func(s *Spec) (Func, error)
+
+	// Element, if set, adds the op to an expression of package strip: the op can be a member of fused nodes and epilogues, on the dtypes
+	// that strips hold. Where Bind is nil, a node alone is such an expression too.
+	Element func(b *strip.Builder, in []strip.Value, attrs graph.Attrs) strip.Value
+	// Reduce, if set, is the reduction that the op is at the end of a fused node, on the floats that strips hold.
+	Reduce *portable.ReduceOp
+	// BindEpilogue, if set, is Bind for a node that a fused one begins with: what it returns calls Apply once for every element of the
+	// first result. A nil epilogue is none; where Bind is nil, a node alone has none.
+	BindEpilogue func(s *Spec, epilogue portable.Epilogue) (Func, error)
+	// Rows is how many axes of the result of such a node are the rows of the matrix that the epilogue sees; 0 stands for all but the last.
+	Rows int
 }
 
-// Pack returns what the kernel of a node makes of a constant operand when the program is compiled, nil if nothing. For a fused node with
-// a producer it is what the producer's kernel makes of it.
-func Pack(n *graph.Node, operand int, t *value.Tensor) any {
-	attrs := n.Attrs()
-	if p := producerOf(n); p != nil {
-		operand = slices.Index(p.Operands(), n.Regions()[0].Params()[operand])
-		if n, attrs = p, p.Attrs(); operand < 0 {
-			return nil
+// Role is what a node may be in a fused one.
+type Role uint8
+
+// The roles of nodes.
+const (
+	Apart  Role = iota // none
+	Member             // an element of a map or of an epilogue
+	End                // the reduction that ends a map
+	Begin              // the product or convolution whose epilogue the other members are
+)
+
+// RoleOf returns what a node may be in a fused one.
+func RoleOf(n *graph.Node) Role {
+	if len(n.Operands()) == 0 || len(table[n.Op().Name]) == 0 {
+		return Apart
+	}
+	k := Select(n)
+	switch {
+	case k == nil:
+	case k.BindEpilogue != nil:
+		return Begin
+	case k.Element == nil && k.Reduce == nil, !allStrips(n):
+	case k.Element != nil && n.NumResults() == 1:
+		return Member
+	case k.Reduce != nil && n.Operands()[0].DType().IsFloat():
+		return End
+	}
+	return Apart
+}
+
+// allStrips reports whether strips hold all operands and results of a node.
+func allStrips(n *graph.Node) bool {
+	holds := func(t graph.Type) bool {
+		tt, ok := t.(graph.TensorType)
+		return ok && strip.Holds(tt.DType) && !graph.HasUnknown(tt)
+	}
+	for _, v := range n.Operands() {
+		if !holds(v.Type()) {
+			return false
 		}
 	}
-	k := Lookup(n.Op().Name, n.OperandTypes(), attrs)
-	if k == nil || k.Pack == nil {
-		return nil
-	}
-	return k.Pack(attrs, operand, t)
+	return !slices.ContainsFunc(n.Types(), func(t graph.Type) bool { return !holds(t) })
 }
 
-// producerOf returns the matrix product or convolution that a fused node begins with, nil if it is a map or not fused.
-func producerOf(n *graph.Node) *graph.Node {
-	if n.Op().Name != "fused" {
-		return nil
-	}
-	for _, m := range n.Regions()[0].Nodes() {
+// Overwrites returns which results of a node that the kernel computes may be written over which operands, element by element.
+func (k *Kernel) Overwrites(n *graph.Node) func(result, operand int) bool {
+	over, isMap := MapShape(n)
+	return func(result, operand int) bool {
+		in, out := n.Operands()[operand], n.Result(result)
 		switch {
-		case m.Op().Name == "constant":
-		case producers[m.Op().Name] != nil:
-			return m
-		default:
-			return nil
+		case !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits():
+			return false
+		case isMap:
+			return graph.EqualShapes(out.Shape(), over)
 		}
+		return result == 0 && (slices.Contains(k.InPlace, operand) || n.Op().Props.Elementwise && slices.Contains(n.Op().InPlace, operand))
 	}
-	return nil
 }
 
-// producers are the ops whose kernels take an epilogue, each with the function that binds the op to sizes: what it returns
-// calls Apply once for every element of the first result, and is otherwise as Kernel.Bind says. A nil epilogue is none.
-var producers = map[string]func(s *Spec, epilogue portable.Epilogue) (Func, error){}
+// binder makes the function of a row of the table; see Kernel.Bind.
+type binder = func(s *Spec) (Func, error)
+
+// byFloat is the Bind of a row for f32 and f64.
+func byFloat(f32, f64 binder) binder {
+	return func(s *Spec) (Func, error) {
+		if s.InTypes[0].DType == graph.F64 {
+			return f64(s)
+		}
+		return f32(s)
+	}
+}
 
 var table = map[string][]*Kernel{}
 
-// Register adds a row, also from another module. Of rows of one op whose dtypes overlap at most one may match; that needs a Match in
+// Register adds rows, also from another module. Of rows of one op whose dtypes overlap at most one may match; that needs a Match in
 // each. It is for init functions: the table must not change once a program has been compiled.
-func Register(k *Kernel) error {
-	if k.Op == "" || k.DTypes == 0 || (k.Bind == nil) != k.Alias {
-		return fmt.Errorf("kernels: the row of %q needs Op, DTypes, and Bind or Alias", k.Op)
-	}
-	for _, other := range table[k.Op] {
-		if k.DTypes&other.DTypes != 0 && (k.Match == nil || other.Match == nil) {
-			return fmt.Errorf("kernels: two rows of %q take %v", k.Op, k.DTypes&other.DTypes)
+func Register(rows ...*Kernel) error {
+	for _, k := range rows {
+		switch {
+		case k.Bind != nil || k.Alias:
+		case k.BindEpilogue != nil:
+			k.Bind = func(s *Spec) (Func, error) { return k.BindEpilogue(s, nil) }
+		case k.Element != nil:
+			k.Bind = k.bindElement
 		}
+		if k.Op == "" || k.DTypes == 0 || (k.Bind == nil) != k.Alias {
+			return fmt.Errorf("kernels: the row of %q needs Op, DTypes, and a way to bind it or Alias", k.Op)
+		}
+		for _, other := range table[k.Op] {
+			if k.DTypes&other.DTypes != 0 && (k.Match == nil || other.Match == nil) {
+				return fmt.Errorf("kernels: two rows of %q take %v", k.Op, k.DTypes&other.DTypes)
+			}
+		}
+		table[k.Op] = append(table[k.Op], k)
 	}
-	table[k.Op] = append(table[k.Op], k)
 	return nil
 }
 
 //go:noinline
-func register(k *Kernel) {
-	if err := Register(k); err != nil {
+func register(rows ...*Kernel) {
+	if err := Register(rows...); err != nil {
 		panic(err)
 	}
 }
 
-// Lookup returns the kernel for an op on operands of the given types, nil if the reference computes it.
-func Lookup(op string, in []graph.Type, attrs graph.Attrs) *Kernel {
+// Select chooses the kernel that computes a node, nil if its reference does. The choice depends on dtypes, ranks and attributes, so that it
+// holds for all sizes.
+func Select(n *graph.Node) *Kernel {
+	if len(table[n.Op().Name]) == 0 { // without looking at types
+		return nil
+	}
+	return Lookup(n.Op().Name, n.OperandTypes(), n.Attrs(), n.Regions()...)
+}
+
+// Lookup is Select for an op on operands of the given types.
+func Lookup(op string, in []graph.Type, attrs graph.Attrs, regions ...*graph.Func) *Kernel {
 	rows := table[op]
 	if len(rows) == 0 {
 		return nil
 	}
-	types := make([]graph.TensorType, len(in))
-	for i, t := range in {
-		tt, ok := t.(graph.TensorType)
-		if !ok {
-			return nil
-		}
-		types[i] = tt
+	s, ok := signature(in, attrs, regions)
+	if !ok {
+		return nil
 	}
 	for _, k := range rows {
-		if len(types) > 0 && !k.DTypes.Has(types[0].DType) {
-			continue
-		}
-		if k.Match == nil || k.Match(types, attrs) {
+		if (len(in) == 0 || k.DTypes.Has(s.In[0].DType)) && (k.Match == nil || k.Match(s)) {
 			return k
 		}
 	}
 	return nil
 }
 
-// Of returns the kernel that computes a node, nil if its reference does.
-func Of(n *graph.Node) *Kernel {
-	if len(table[n.Op().Name]) == 0 { // without looking at types
-		return nil
+// signature returns what a kernel is chosen by; ok is false where an operand is no tensor.
+func signature(in []graph.Type, attrs graph.Attrs, regions []*graph.Func) (s *Signature, ok bool) {
+	s = &Signature{In: make([]Operand, len(in)), Attrs: attrs, Regions: regions}
+	for i, t := range in {
+		tt, ok := t.(graph.TensorType)
+		if !ok {
+			return nil, false
+		}
+		s.In[i] = Operand{tt.DType, tt.Rank()}
 	}
-	return Lookup(n.Op().Name, n.OperandTypes(), n.Attrs())
+	return s, true
 }
 
-// Claims reports whether a kernel computes the node whole.
-func Claims(n *graph.Node) bool { return Of(n) != nil }
-
-// Produces reports whether element-wise nodes may follow a node as its epilogue: its kernel applies them to each part of its result
-// while that is in cache.
-func Produces(n *graph.Node) bool { return producers[n.Op().Name] != nil && Claims(n) }
+// Pack returns what a kernel makes of a constant operand of a node when the program is compiled, nil if nothing.
+func Pack(k *Kernel, n *graph.Node, operand int, t *value.Tensor) any {
+	s, ok := signature(n.OperandTypes(), n.Attrs(), n.Regions())
+	if !ok {
+		return nil
+	}
+	return k.Pack(s, operand, t)
+}
 
 // CPU returns the instruction set that the kernels use: avx512, avx2, or generic for plain Go. The environment variable
 // GRAPHRUN_CPU overrides what the processor offers; an error says that its value could not be obeyed.
@@ -168,3 +258,24 @@ func CPU() (string, error) { return simd.Level(), simd.ErrLevel }
 
 // Rows returns all kernels of an op.
 func Rows(op string) []*Kernel { return table[op] }
+
+// byReference is a Bind for sizes that no plan takes: the op's reference computes them.
+func byReference(s *Spec) (Func, error) {
+	s.byReference.Store(true)
+	return func(c *Call) error {
+		in := make([]value.Value, len(c.In))
+		for i, t := range c.In {
+			in[i] = t
+		}
+		outs, err := graph.EvalNode(s.Node, in, s.Symbols)
+		if err != nil {
+			return err
+		}
+		for i, v := range outs {
+			if c.Out[i] != nil {
+				copy(c.Out[i].Bytes(), v.(*value.Tensor).Bytes())
+			}
+		}
+		return nil
+	}, nil
+}

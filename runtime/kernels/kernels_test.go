@@ -122,12 +122,12 @@ func misaligned(t *value.Tensor) (*value.Tensor, error) {
 // TestOneRow looks for operands that two rows of an op match, of those that tell rows apart by Match.
 func TestOneRow(t *testing.T) {
 	matching := func(op string, attrs graph.Attrs, dtypes ...graph.DType) (n int) {
-		types := make([]graph.TensorType, len(dtypes))
-		for i, dt := range dtypes {
-			types[i] = graph.TensorType{DType: dt}
+		s := &kernels.Signature{Attrs: attrs}
+		for _, dt := range dtypes {
+			s.In = append(s.In, kernels.Operand{DType: dt})
 		}
 		for _, k := range kernels.Rows(op) {
-			if k.DTypes.Has(dtypes[0]) && (k.Match == nil || k.Match(types, attrs)) {
+			if k.DTypes.Has(dtypes[0]) && (k.Match == nil || k.Match(s)) {
 				n++
 			}
 		}
@@ -148,7 +148,7 @@ func TestOneRow(t *testing.T) {
 			}
 		}
 	}
-	tried := []string{"where", "cast", "random_uniform", "random_normal"}
+	tried := []string{"where", "cast", "random_uniform", "random_normal", "fused"} // a fused node has one form
 	for _, op := range graph.Ops() {
 		rows := kernels.Rows(op.Name)
 		for i, k := range rows {

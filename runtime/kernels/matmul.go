@@ -8,11 +8,7 @@ import (
 )
 
 func init() {
-	register(&Kernel{
-		Op: "matmul", DTypes: graph.DTypes(graph.F32, graph.F64), Pack: packMatmul,
-		Bind: func(s *Spec) (Func, error) { return bindMatmul(s, nil) },
-	})
-	producers["matmul"] = bindMatmul
+	register(&Kernel{Op: "matmul", DTypes: graph.DTypes(graph.F32, graph.F64), Pack: packMatmul, BindEpilogue: bindMatmul})
 }
 
 // bindMatmul multiplies matrices in the last two axes; the axes before them broadcast.
@@ -36,13 +32,13 @@ func matmul[T interface{ float32 | float64 }](s *Spec, by portable.Multiplier[T]
 }
 
 // packMatmul packs a constant matrix on the right, if it is large enough for its layout to matter.
-func packMatmul(attrs graph.Attrs, operand int, t *value.Tensor) any {
+func packMatmul(s *Signature, operand int, t *value.Tensor) any {
 	const worthIt = 1 << 12
 	if operand != 1 || t.Rank() != 2 || t.Len() < worthIt {
 		return nil
 	}
 	rows, ld := t.Shape()[0], t.Shape()[1]
-	trans := attrs.Bool("transpose_b")
+	trans := s.Bool("transpose_b")
 	k, n := rows, ld
 	if trans {
 		k, n = ld, rows

@@ -81,7 +81,7 @@ func TestMatmul(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				fused, err := producers["matmul"](spec, e)
+				fused, err := bindMatmul(spec, e)
 				if err != nil {
 					t.Fatal(err)
 				}

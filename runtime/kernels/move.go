@@ -19,9 +19,13 @@ var wide = func() (s graph.DTypeSet) {
 }()
 
 func init() {
-	register(&Kernel{Op: "reshape", DTypes: graph.AnyDType, Alias: true})
+	register(
+		&Kernel{Op: "reshape", DTypes: graph.AnyDType, Alias: true},
+		&Kernel{Op: "expand", DTypes: wide, Bind: bindExpand, Element: itself},
+		&Kernel{Op: "stop_gradient", DTypes: wide, Bind: bindCopy, Element: itself},
+	)
 	for op, bind := range map[string]func(s *Spec) (Func, error){
-		"transpose": bindTranspose, "expand": bindExpand, "stop_gradient": bindCopy, "slice": bindSlice, "slice_grad": bindSliceGrad,
+		"transpose": bindTranspose, "slice": bindSlice, "slice_grad": bindSliceGrad,
 		"concat": bindConcat, "split": bindSplit, "pad": bindPad, "shift": bindShift, "pad_mode": bindPadMode,
 		"tril": bindTriangle(func(row, diagonal int) (int, int) { return 0, row + diagonal + 1 }),
 		"triu": bindTriangle(func(row, diagonal int) (int, int) { return row + diagonal, math.MaxInt }),
@@ -69,12 +73,12 @@ func (m *moves) addOutside(in int, shape, lo, hi []int) {
 	}
 }
 
-// bind returns the Func that does all moves. A plan that cannot be made leaves the node to the reference.
-func (m *moves) bind(d graph.DType) (Func, error) {
+// bind returns the Func that does all moves. Where a plan cannot be made, the reference does.
+func (m *moves) bind(s *Spec) (Func, error) {
 	if m.err != nil {
-		return nil, nil
+		return byReference(s)
 	}
-	return moveAll(m.list, sizeOf(d)), nil
+	return moveAll(m.list, sizeOf(s.OutTypes[0].DType)), nil
 }
 
 func moveAll(list []move, size int) Func {
@@ -155,7 +159,7 @@ func bindTranspose(s *Spec) (Func, error) {
 	}
 	var m moves
 	m.add(0, 0, y, stridesOf(y), from, 0, 0)
-	return m.bind(s.OutTypes[0].DType)
+	return m.bind(s)
 }
 
 func bindExpand(s *Spec) (Func, error) {
@@ -168,7 +172,7 @@ func bindExpand(s *Spec) (Func, error) {
 	}
 	var m moves
 	m.add(0, 0, y, stridesOf(y), from, 0, 0)
-	return m.bind(s.OutTypes[0].DType)
+	return m.bind(s)
 }
 
 // bindCopy leaves the elements where they are if the result has the operand's storage.
@@ -192,7 +196,7 @@ func bindSlice(s *Spec) (Func, error) {
 	at, from := sliced(s, sizesOf(s.InTypes[0]))
 	var m moves
 	m.add(0, 0, y, stridesOf(y), from, 0, at)
-	return m.bind(s.OutTypes[0].DType)
+	return m.bind(s)
 }
 
 // bindSliceGrad zeroes what lies round the slice, and all of it first where the slice has gaps.
@@ -200,7 +204,6 @@ func bindSliceGrad(s *Spec) (Func, error) {
 	dy, dx := sizesOf(s.InTypes[0]), sizesOf(s.OutTypes[0])
 	at, to := sliced(s, dx)
 	var clear, m moves
-	d := s.OutTypes[0].DType
 	lo, hi := make([]int, len(dx)), make([]int, len(dx))
 	starts, gaps := s.Sizes("starts"), false
 	for i, step := range s.Ints("steps") {
@@ -213,15 +216,15 @@ func bindSliceGrad(s *Spec) (Func, error) {
 	m.add(0, 0, dy, to, stridesOf(dy), at, 0)
 	if !gaps {
 		m.addOutside(zeros, dx, lo, hi)
-		return m.bind(d)
+		return m.bind(s)
 	}
 	clear.add(zeros, 0, dx, stridesOf(dx), make([]int, len(dx)), 0, 0)
-	first, err := clear.bind(d)
-	if first == nil || err != nil {
+	first, err := clear.bind(s)
+	if err != nil {
 		return nil, err
 	}
-	second, err := m.bind(d)
-	if second == nil || err != nil {
+	second, err := m.bind(s)
+	if err != nil {
 		return nil, err
 	}
 	return inTurn(first, second), nil
@@ -236,7 +239,7 @@ func bindConcat(s *Spec) (Func, error) {
 		m.add(i, 0, x, to, stridesOf(x), at*to[axis], 0)
 		at += x[axis]
 	}
-	return m.bind(s.OutTypes[0].DType)
+	return m.bind(s)
 }
 
 func bindSplit(s *Spec) (Func, error) {
@@ -248,7 +251,7 @@ func bindSplit(s *Spec) (Func, error) {
 		m.add(0, i, y, stridesOf(y), from, 0, at*from[axis])
 		at += y[axis]
 	}
-	return m.bind(s.InTypes[0].DType)
+	return m.bind(s)
 }
 
 func bindPad(s *Spec) (Func, error) {
@@ -266,7 +269,7 @@ func bindPad(s *Spec) (Func, error) {
 	var m moves
 	m.add(0, 0, dims, to, own, toAt, fromAt)
 	m.addOutside(1, y, lo, hi)
-	return m.bind(s.OutTypes[0].DType)
+	return m.bind(s)
 }
 
 func bindShift(s *Spec) (Func, error) {
@@ -280,7 +283,7 @@ func bindShift(s *Spec) (Func, error) {
 	var m moves
 	m.add(0, 0, dims, strides, strides, lo[axis]*strides[axis], max(-by, 0)*strides[axis])
 	m.addOutside(zeros, x, lo, hi)
-	return m.bind(s.OutTypes[0].DType)
+	return m.bind(s)
 }
 
 // bindTriangle keeps in each row of a matrix the columns from and up to what keep says.

@@ -10,23 +10,25 @@ import (
 
 func init() {
 	for _, d := range []graph.DType{graph.F32, graph.F64} {
-		match := func(_ []graph.TensorType, attrs graph.Attrs) bool { return attrs.DType("dtype") == d }
+		match := func(s *Signature) bool { return s.DType("dtype") == d }
 		uniform, gauss := uniform32, normal[float32]
 		if d == graph.F64 {
 			uniform, gauss = uniform64, normal[float64]
 		}
-		register(&Kernel{Op: "random_uniform", DTypes: graph.DTypes(graph.U64), Match: match, Bind: uniform})
-		register(&Kernel{Op: "random_normal", DTypes: graph.DTypes(graph.U64), Match: match, Bind: gauss})
+		register(
+			&Kernel{Op: "random_uniform", DTypes: graph.DTypes(graph.U64), Match: match, Bind: uniform},
+			&Kernel{Op: "random_normal", DTypes: graph.DTypes(graph.U64), Match: match, Bind: gauss},
+		)
 	}
 }
 
 // draw returns the Func that calls do for the blocks of random words that the elements of a result take, per of them a block; see
-// ops/random.go for what words those are. More blocks than there are is left to the reference to refuse.
+// ops/random.go for what words those are. The reference refuses more blocks than there are.
 func draw(s *Spec, per, work int, do func(c *Call, block int, w [4]uint32)) (Func, error) {
 	n := count(s.OutTypes[0])
 	blocks := (n + per - 1) / per
 	if blocks > math.MaxUint32 {
-		return nil, nil
+		return byReference(s)
 	}
 	stream := uint32(s.Int("stream"))
 	return inRanges(blocks, work, func(c *Call, _, lo, hi int) {

@@ -9,16 +9,6 @@ import (
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
 )
 
-// binder makes the function of a row of the table; see Kernel.Bind.
-type binder = func(s *Spec) (Func, error)
-
-// perDType adds a row to the table for each dtype of the first operand.
-func perDType(op string, match func([]graph.TensorType, graph.Attrs) bool, rows map[graph.DType]binder) {
-	for d, bind := range rows {
-		register(&Kernel{Op: op, DTypes: graph.DTypes(d), Match: match, Bind: bind})
-	}
-}
-
 // reduceOp names a reduction.
 type reduceOp uint8
 
@@ -222,36 +212,30 @@ func divideFloats[T portable.Float](y []T, n T) {
 }
 
 func init() {
+	ends := func(op portable.ReduceOp) *portable.ReduceOp { return &op }
 	for _, row := range []struct {
 		name   string
 		dtypes graph.DTypeSet
 		op     reduceOp
+		end    *portable.ReduceOp // of a fused node
 	}{
-		{"reduce_mean", stripFloats, meanOf},
-		{"reduce_sum", countables, sumOf},
-		{"reduce_prod", countables, prodOf},
-		{"reduce_max", countables, maxOf},
-		{"reduce_min", countables, minOf},
-		{"reduce_any", graph.Bools, maxOf}, // of bytes that are 0 and 1
-		{"reduce_all", graph.Bools, minOf},
+		{"reduce_mean", stripFloats, meanOf, ends(portable.Mean)},
+		{"reduce_sum", countables, sumOf, ends(portable.Sum)},
+		{"reduce_prod", countables, prodOf, nil},
+		{"reduce_max", countables, maxOf, ends(portable.MaxOf)},
+		{"reduce_min", countables, minOf, ends(portable.MinOf)},
+		{"reduce_any", graph.Bools, maxOf, nil}, // of bytes that are 0 and 1
+		{"reduce_all", graph.Bools, minOf, nil},
 	} {
-		register(&Kernel{Op: row.name, DTypes: row.dtypes, Bind: func(s *Spec) (Func, error) {
+		register(&Kernel{Op: row.name, DTypes: row.dtypes, Reduce: row.end, Bind: func(s *Spec) (Func, error) {
 			d := s.InTypes[0].DType
 			return reducer{row.op, d, sizeOf(d)}.bind(s)
 		}})
 	}
-	register(&Kernel{Op: "argmax", DTypes: countables, Match: someLanes, Bind: func(s *Spec) (Func, error) { return bindArg(s, maxOf) }})
-	register(&Kernel{Op: "argmin", DTypes: countables, Match: someLanes, Bind: func(s *Spec) (Func, error) { return bindArg(s, minOf) }})
-}
-
-// someLanes leaves a search along an axis of no elements to the reference, which refuses it.
-func someLanes(in []graph.TensorType, attrs graph.Attrs) bool {
-	axis := attrs.Int("axis")
-	if axis < 0 {
-		axis += in[0].Rank()
-	}
-	n, ok := in[0].Shape[axis].Int()
-	return !ok || n > 0
+	register(
+		&Kernel{Op: "argmax", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindArg(s, maxOf) }},
+		&Kernel{Op: "argmin", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindArg(s, minOf) }},
+	)
 }
 
 const (
@@ -355,6 +339,9 @@ func bindArg(s *Spec, op reduceOp) (Func, error) {
 	axis, size := axisOf(s, len(shape)), sizeOf(d)
 	outer, inner := around(shape, axis)
 	n := shape[axis]
+	if n == 0 {
+		return byReference(s) // which refuses a search among no elements
+	}
 	return inRanges(outer*inner, n*2, func(c *Call, _, lo, hi int) {
 		x, y := c.In[0].Bytes(), elems[int64](c.Out[0])
 		for i := lo; i < hi; i++ {

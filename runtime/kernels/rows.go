@@ -10,24 +10,19 @@ import (
 )
 
 func init() {
-	rowWise("softmax", lastAxis, []int{0}, softmax[float32], softmax[float64])
-	rowWise("log_softmax", lastAxis, []int{0}, logSoftmax[float32], logSoftmax[float64])
-	rowWise("layer_norm", nil, []int{0}, layerNorm[float32], layerNorm[float64])
-	rowWise("standardize", lanes, nil, standardize[float32], standardize[float64])
-	rowWise("standardize_grad", lanes, nil, standardizeGrad[float32], standardizeGrad[float64])
-	rowWise("logsumexp", suffix, nil, logSumExp[float32], logSumExp[float64])
+	register(
+		&Kernel{Op: "softmax", DTypes: stripFloats, Match: lastAxis, InPlace: []int{0}, Bind: rowWise(softmax[float32], softmax[float64])},
+		&Kernel{Op: "log_softmax", DTypes: stripFloats, Match: lastAxis, InPlace: []int{0}, Bind: rowWise(logSoftmax[float32], logSoftmax[float64])},
+		&Kernel{Op: "layer_norm", DTypes: stripFloats, InPlace: []int{0}, Bind: rowWise(layerNorm[float32], layerNorm[float64])},
+		&Kernel{Op: "standardize", DTypes: stripFloats, Match: lanes, Bind: rowWise(standardize[float32], standardize[float64])},
+		&Kernel{Op: "standardize_grad", DTypes: stripFloats, Match: lanes, Bind: rowWise(standardizeGrad[float32], standardizeGrad[float64])},
+		&Kernel{Op: "logsumexp", DTypes: stripFloats, Match: suffix, Bind: rowWise(logSumExp[float32], logSumExp[float64])},
+	)
 }
 
-// rowWise adds the f32 and the f64 row of an op that works on rows.
-func rowWise(op string, match func([]graph.TensorType, graph.Attrs) bool, inPlace []int, f32 func(rowFuncs[float32], *Spec) (Func, error), f64 func(rowFuncs[float64], *Spec) (Func, error)) {
-	register(&Kernel{
-		Op: op, DTypes: graph.DTypes(graph.F32), Match: match, InPlace: inPlace,
-		Bind: func(s *Spec) (Func, error) { return f32(rows32, s) },
-	})
-	register(&Kernel{
-		Op: op, DTypes: graph.DTypes(graph.F64), Match: match, InPlace: inPlace,
-		Bind: func(s *Spec) (Func, error) { return f64(rows64, s) },
-	})
+// rowWise is the Bind of a row for an op that works on rows of f32 or f64.
+func rowWise(f32 func(rowFuncs[float32], *Spec) (Func, error), f64 func(rowFuncs[float64], *Spec) (Func, error)) binder {
+	return byFloat(func(s *Spec) (Func, error) { return f32(rows32, s) }, func(s *Spec) (Func, error) { return f64(rows64, s) })
 }
 
 // rowFuncs are the kernels over rows of package portable; see there.
@@ -59,9 +54,9 @@ var (
 )
 
 // lastAxis matches ops along the last axis.
-func lastAxis(in []graph.TensorType, attrs graph.Attrs) bool {
-	axis := attrs.Int("axis")
-	return in[0].Rank() > 0 && (axis == in[0].Rank()-1 || axis == -1)
+func lastAxis(s *Signature) bool {
+	axis, rank := s.Int("axis"), s.In[0].Rank
+	return rank > 0 && (axis == rank-1 || axis == -1)
 }
 
 // isReduced returns which axes of a rank the attribute axes names.
@@ -79,14 +74,14 @@ func isReduced(rank int, attrs graph.Attrs) []bool {
 }
 
 // suffix matches reductions over the last axes.
-func suffix(in []graph.TensorType, attrs graph.Attrs) bool {
-	return endReduced(isReduced(in[0].Rank(), attrs))
+func suffix(s *Signature) bool {
+	return endReduced(isReduced(s.In[0].Rank, s.Attrs))
 }
 
 // lanes matches reductions over the last axes and, besides them, over first ones: those of layer and instance normalization, and of
 // batch normalization over planes.
-func lanes(in []graph.TensorType, attrs graph.Attrs) bool {
-	reduced := isReduced(in[0].Rank(), attrs)
+func lanes(s *Signature) bool {
+	reduced := isReduced(s.In[0].Rank, s.Attrs)
 	kept := slices.Index(reduced, false)
 	return kept < 0 && len(reduced) > 0 || kept >= 0 && endReduced(reduced[kept:])
 }
@@ -351,7 +346,7 @@ func laneShape(s *Spec, shape []int) (outer, kept, n int) {
 func standardize[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	outer, kept, n := laneShape(s, sizesOf(s.InTypes[0]))
 	if outer*n == 0 {
-		return nil, nil // statistics of nothing
+		return byReference(s) // statistics of nothing
 	}
 	if kept == 0 {
 		return nothing, nil

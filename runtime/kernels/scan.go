@@ -6,9 +6,11 @@ import (
 )
 
 func init() {
-	register(&Kernel{Op: "cumsum", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindCumulate(s, false) }})
-	register(&Kernel{Op: "cumprod", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindCumulate(s, true) }})
-	perDType("recurrence", nil, map[graph.DType]binder{graph.F32: recurrence[float32], graph.F64: recurrence[float64]})
+	register(
+		&Kernel{Op: "cumsum", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindCumulate(s, false) }},
+		&Kernel{Op: "cumprod", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindCumulate(s, true) }},
+		&Kernel{Op: "recurrence", DTypes: stripFloats, Bind: byFloat(recurrence[float32], recurrence[float64])},
+	)
 }
 
 // lanesAlong returns the Func that calls do for each lane along the attribute axis: the offset of its first element, the

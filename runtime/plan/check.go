@@ -123,7 +123,7 @@ func (c *checker) step(i int) error {
 		s := c.f.Slots[out]
 		switch s.Place {
 		case program.View:
-			if !ins.Alias || s.Index != ins.In[0] {
+			if !ins.Alias() || s.Index != ins.In[0] {
 				return fail(fmt.Errorf("slot %d views slot %d, which the instruction does not pass on", out, s.Index))
 			}
 			c.own(out, at, end)

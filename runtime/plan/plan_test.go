@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/plan"
 	"github.com/graphrun/graphrun/runtime/program"
 )
@@ -58,7 +59,7 @@ func sample(t testing.TB) (*program.Func, *program.Plan, map[string]int) {
 	b.slot("w2", "f32[5]", program.Next, 0)
 	b.instr("a", "x")
 	b.instr("b c", "a x")
-	b.instr("v", "a").Alias = true
+	b.instr("v", "a").Kernel = &kernels.Kernel{Alias: true}
 	b.instr("d", "b v")
 	b.instr("g", "d c w")
 	b.instr("y", "d")

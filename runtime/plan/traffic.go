@@ -17,7 +17,7 @@ func Traffic(f *program.Func, symbol string) (moved program.Affine, ok bool) {
 	}
 	for i := range f.Instrs {
 		ins := &f.Instrs[i]
-		if ins.Alias {
+		if ins.Alias() {
 			continue
 		}
 		for k, s := range ins.In {

@@ -16,7 +16,7 @@
 //		}
 //	}
 //	for _, ins := range p.Instrs {
-//		fmt.Println(ins.Node.Op().Name, ins.In, "to", ins.Out, "moves:", !ins.Alias)
+//		fmt.Println(ins.Node.Op().Name, ins.In, "to", ins.Out, "moves:", !ins.Alias())
 //	}
 //
 // prints of a function that reshapes relu(a*w + b) and multiplies it by v

@@ -34,7 +34,7 @@ func Example() {
 		}
 	}
 	for _, ins := range p.Instrs {
-		fmt.Println(ins.Node.Op().Name, ins.In, "to", ins.Out, "moves:", !ins.Alias)
+		fmt.Println(ins.Node.Op().Name, ins.In, "to", ins.Out, "moves:", !ins.Alias())
 	}
 	// Output:
 	// slot 0: f32[N,3], the caller's a

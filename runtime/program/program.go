@@ -3,6 +3,7 @@ package program
 import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/runtime/kernels"
 )
 
 // Program is a compiled module.
@@ -90,11 +91,14 @@ type Instr struct {
 	In   []int // slots of the operands
 	Out  []int // slots of the results
 	Free []int // slots that no later instruction, output or update needs
-	// Alias marks an instruction that moves nothing: its result is a View of its operand.
-	Alias bool
+	// Kernel computes the node; nil leaves it to its op's reference.
+	Kernel *kernels.Kernel
 	// Packed holds what the kernel made of constant operands when the program was compiled, nil where there is nothing.
 	Packed []any
 }
+
+// Alias reports whether the instruction moves nothing: its result is a View of its operand.
+func (in *Instr) Alias() bool { return in.Kernel != nil && in.Kernel.Alias }
 
 // Root follows views and reuses to the slot that has storage of its own.
 //
@@ -110,7 +114,7 @@ func (f *Func) Root(slot int) int {
 func (f *Func) Steps() int {
 	n := 0
 	for i := range f.Instrs {
-		if !f.Instrs[i].Alias {
+		if !f.Instrs[i].Alias() {
 			n++
 		}
 	}
