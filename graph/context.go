@@ -326,12 +326,13 @@ type GradCtx struct {
 	// Func receives the gradient's nodes.
 	Func *Func
 
-	dy []Value
+	dy  []Value
+	err error // of RegionVJP
 }
 
-// NewGradCtx is for passes: dy holds one gradient per result, the zero Value where it is zero; f is the
-// function that receives the nodes.
-func NewGradCtx(f *Func, n *Node, dy []Value) *GradCtx {
+// newGradCtx makes a context of the function that receives the nodes; dy holds one gradient per result, the zero Value where it is
+// zero.
+func newGradCtx(f *Func, n *Node, dy []Value) *GradCtx {
 	outs := make([]Value, n.NumResults())
 	for i := range outs {
 		outs[i] = n.Result(i)
