@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -85,6 +86,9 @@ func (op *Op) infer(c *InferCtx) (types []Type, err error) {
 	}()
 	if err := op.checkOperands(c.In); err != nil {
 		return nil, err
+	}
+	if fault := op.regionsFault(c.Attrs, len(c.In), len(c.Regions)); fault != "" {
+		return nil, errors.New(fault)
 	}
 	if op.IsComposite() {
 		types, err = op.inferBody(c)
