@@ -97,9 +97,9 @@ type Context struct {
 	program *program.Program                // from emit on
 }
 
-// allow reports whether one more optional rewrite may be made, and counts it. The node, nil where it is no single one, is what a
-// bisection names.
-func (c *Context) allow(rule string, n *graph.Node) bool {
+// Allow reports whether one more optional rewrite may be made, and counts it: a pass asks right before it makes one. The node, nil
+// where it is no single one, is what a bisection names.
+func (c *Context) Allow(rule string, n *graph.Node) bool {
 	if c.limit >= 0 && c.steps >= c.limit {
 		return false
 	}
@@ -111,8 +111,8 @@ func (c *Context) allow(rule string, n *graph.Node) bool {
 	return true
 }
 
-// count counts a rewrite that the program needs.
-func (c *Context) count(rule string) { c.counts[rule]++ }
+// Count counts a rewrite that the program needs.
+func (c *Context) Count(rule string) { c.counts[rule]++ }
 
 // LookupPass returns the pass of a name, nil if there is none.
 func LookupPass(name string) *Pass {

@@ -47,7 +47,7 @@ func mergeEqual(c *Context, f *graph.Func) {
 		} else if old == nil {
 			first[key] = n
 		}
-		if old != nil && c.allow(n.Op().Name, n) {
+		if old != nil && c.Allow(n.Op().Name, n) {
 			w.replace(n, old.Results())
 			continue
 		}

@@ -28,7 +28,7 @@ func removeDead(c *Context, f *graph.Func) {
 	source := unknownSources(nodes)
 	for i := len(nodes) - 1; i >= 0; i-- {
 		n := nodes[i]
-		if !live[i] && c.allow(n.Op().Name, n) {
+		if !live[i] && c.Allow(n.Op().Name, n) {
 			dead++
 			continue
 		}

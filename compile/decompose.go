@@ -42,7 +42,7 @@ func inlineBodies(c *Context, f *graph.Func) error {
 				f.Append(n)
 				continue
 			}
-			c.count(n.Op().Name)
+			c.Count(n.Op().Name)
 			outs := w.body(n)
 			if len(outs) != n.NumResults() {
 				return fmt.Errorf("BUG: %s: the body of %s gives %d results for %d", n.Pos(), n.Op().Name, len(outs), n.NumResults())

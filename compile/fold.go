@@ -24,7 +24,7 @@ func foldFunc(c *Context, f *graph.Func) {
 	w := newRewriter(f)
 	for _, n := range w.take() {
 		w.rewire(n)
-		if outs := foldNode(n); outs != nil && c.allow(n.Op().Name, n) {
+		if outs := foldNode(n); outs != nil && c.Allow(n.Op().Name, n) {
 			consts := make([]graph.Value, len(outs))
 			f.Module().AtNode(n, func() {
 				for i, t := range outs {

@@ -334,7 +334,7 @@ func (u *fuser) build(c *Context) {
 			continue
 		}
 		g.state = apart
-		if len(g.members) > 1 && c.allow("fuse", u.nodes[i]) {
+		if len(g.members) > 1 && c.Allow("fuse", u.nodes[i]) {
 			g.state, any = fusing, true
 			for k, m := range g.members { // there are few
 				for ; k > 0 && g.members[k-1] > m; k-- {

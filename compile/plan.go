@@ -23,7 +23,7 @@ var planMemory = &Pass{
 			if p.Plan = plan.Make(p, symbol, nil); p.Plan == nil {
 				continue
 			}
-			c.count("plan")
+			c.Count("plan")
 			if err := checkPlan(p); err != nil {
 				return fmt.Errorf("@%s: %w", f.Name(), err)
 			}

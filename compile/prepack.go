@@ -35,7 +35,7 @@ func packConstants(c *Context, p *program.Func, ins *program.Instr) {
 				ins.Packed = make([]any, len(ins.In))
 			}
 			ins.Packed[k] = packed
-			c.count(ins.Node.Op().Name)
+			c.Count(ins.Node.Op().Name)
 		}
 	}
 }

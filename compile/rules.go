@@ -71,7 +71,7 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed
 						continue
 					}
 					if values = r.Apply(f, n); values != nil {
-						c.allow(r.Name, n)
+						c.Allow(r.Name, n)
 						return
 					}
 				}

@@ -40,7 +40,7 @@ func scheduleFunc(c *Context, f *graph.Func) {
 	}
 	given = append(given, s.commit...)
 	greedy := s.greedy()
-	if s.peak(greedy) < s.peak(given) && c.allow("order", nil) {
+	if s.peak(greedy) < s.peak(given) && c.Allow("order", nil) {
 		nodes := make([]*graph.Node, len(greedy))
 		for k, i := range greedy {
 			nodes[k] = s.nodes[i]

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -85,6 +86,9 @@ func (op *Op) infer(c *InferCtx) (types []Type, err error) {
 	}()
 	if err := op.checkOperands(c.In); err != nil {
 		return nil, err
+	}
+	if fault := op.regionsFault(c.Attrs, len(c.In), len(c.Regions)); fault != "" {
+		return nil, errors.New(fault)
 	}
 	if op.IsComposite() {
 		types, err = op.inferBody(c)
@@ -326,12 +330,13 @@ type GradCtx struct {
 	// Func receives the gradient's nodes.
 	Func *Func
 
-	dy []Value
+	dy  []Value
+	err error // of RegionVJP
 }
 
-// NewGradCtx is for passes: dy holds one gradient per result, the zero Value where it is zero; f is the
-// function that receives the nodes.
-func NewGradCtx(f *Func, n *Node, dy []Value) *GradCtx {
+// newGradCtx makes a context of the function that receives the nodes; dy holds one gradient per result, the zero Value where it is
+// zero.
+func newGradCtx(f *Func, n *Node, dy []Value) *GradCtx {
 	outs := make([]Value, n.NumResults())
 	for i := range outs {
 		outs[i] = n.Result(i)

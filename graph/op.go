@@ -29,8 +29,10 @@ type Op struct {
 	Attrs      []AttrSpec
 	Results    []string
 	NumResults func(attrs Attrs, operands int) int
-	// NumRegions is how many regions (closed functions) a node carries.
+	// NumRegions is how many regions (closed functions) a node carries. An op of which that varies from node to node, as it does with the
+	// branches of a switch, has NumRegions 0 and Regions set, which answers for any attributes, faulty ones included.
 	NumRegions int
+	Regions    func(attrs Attrs, operands int) int
 
 	// Infer returns the result types, or calls c.Failf. It runs when a node is declared, in the verifier,
 	// and again with constant dims whenever a program is bound to new sizes, so what it refuses is
@@ -166,6 +168,22 @@ func (op *Op) NumResultsFor(a Attrs, operands int) int {
 	return len(op.Results)
 }
 
+// NumRegionsFor returns the number of regions of a node with these attributes and that many operands.
+func (op *Op) NumRegionsFor(a Attrs, operands int) int {
+	if op.Regions != nil {
+		return op.Regions(a, operands)
+	}
+	return op.NumRegions
+}
+
+// regionsFault says what is wrong with the number of regions, "" if nothing is.
+func (op *Op) regionsFault(a Attrs, operands, have int) string {
+	if want := op.NumRegionsFor(a, operands); want != have {
+		return fmt.Sprintf("want %d regions, have %d", want, have)
+	}
+	return ""
+}
+
 // ResultName returns the declared name of result i, "out" if the op names none.
 func (op *Op) ResultName(i int) string {
 	if i < len(op.Results) {
@@ -273,6 +291,7 @@ func validate(op *Op) error {
 		{!isSnakeCase(op.Name), "the name is not in snake case"},
 		{op.Doc == "", "Doc is missing"},
 		{len(op.Results) == 0 && op.NumResults == nil, "Results are missing"},
+		{op.NumRegions != 0 && op.Regions != nil, "it has both NumRegions and Regions"},
 		{op.Body == nil && op.Infer == nil, "Infer is missing"},
 		{op.Body != nil && op.Infer != nil, "a composite's types follow from its Body: drop Infer"},
 		{op.Body == nil && op.Ref == nil && !op.Props.Structural, "Ref is missing"},

@@ -620,8 +620,8 @@ func (p *parser) emit(b *block, op *Op, in []Value, attrs Attrs, regions []*Func
 		p.reportAt(line, op.Name, "want %d results, have %d", want, results)
 		return nil
 	}
-	if len(regions) != op.NumRegions {
-		p.reportAt(line, op.Name, "want %d regions, have %d", op.NumRegions, len(regions))
+	if fault := op.regionsFault(attrs, len(in), len(regions)); fault != "" {
+		p.reportAt(line, op.Name, "%s", fault)
 		return nil
 	}
 	if op == readOp && b.f.detached {

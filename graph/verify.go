@@ -473,8 +473,8 @@ func (v *verifier) once(b *body) {
 }
 
 func (v *verifier) regions(b *body, n *Node) {
-	if len(n.regions) != n.op.NumRegions {
-		v.node(n, "want %d regions, have %d", n.op.NumRegions, len(n.regions))
+	if fault := n.op.regionsFault(n.attrs, len(n.in), len(n.regions)); fault != "" {
+		v.node(n, "%s", fault)
 	}
 	for i, r := range n.regions {
 		switch {

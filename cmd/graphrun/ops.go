@@ -72,7 +72,7 @@ func opsJSON(out io.Writer, names []string) error {
 		Operands   []part   `json:"operands"`
 		Attributes []part   `json:"attributes"`
 		Results    string   `json:"results"`
-		Regions    int      `json:"regions"`
+		Regions    int      `json:"regions"` // -1: nodes differ
 		Kind       string   `json:"kind"`
 		Gradient   string   `json:"gradient"`
 		Tolerance  string   `json:"tolerance"`
@@ -89,6 +89,9 @@ func opsJSON(out io.Writer, names []string) error {
 			Name: name, Version: max(op.Version, 1), Doc: strings.Join(strings.Fields(op.Doc), " "), Operands: []part{}, Attributes: []part{},
 			Results: resultsText(op), Regions: op.NumRegions, Kind: kindText(op), Gradient: gradientText(op),
 			FLOPs: flopsText(op), Kernels: []string{},
+		}
+		if op.Regions != nil {
+			d.Regions = -1
 		}
 		if !op.Props.Structural {
 			d.Tolerance = toleranceText(op)
@@ -224,7 +227,10 @@ func printOp(out io.Writer, op *graph.Op) error {
 		fmt.Fprintf(out, "\n%s\n%s\n", name, wrap(fmt.Sprintf(format, args...), "  "))
 	}
 	fact("results", "%s", resultsText(op))
-	if op.NumRegions > 0 {
+	switch {
+	case op.Regions != nil:
+		fact("regions", "as many as attributes and operands say")
+	case op.NumRegions > 0:
 		fact("regions", "%d", op.NumRegions)
 	}
 	fact("kind", "%s", kindText(op))
@@ -273,7 +279,7 @@ func flopsText(op *graph.Op) string {
 		return "those of its callee"
 	case op.IsComposite():
 		return "those of its body"
-	case op.NumRegions > 0:
+	case op.NumRegions > 0 || op.Regions != nil:
 		return "those of its regions"
 	}
 	return "none"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -11,34 +12,74 @@ import (
 
 const module = "github.com/graphrun/graphrun"
 
-// layers orders the packages: one may import only what its row names, besides packages of its own row's tree. The
-// first row whose prefix matches counts.
-var layers = []struct {
-	prefix string
-	may    []string
-}{
-	{"graph/value", nil},
-	{"graph/philox", nil},
-	{"runtime/dense", []string{"graph/value"}},
-	{"runtime/kernels/parallel", nil},
-	{"runtime/kernels/portable", []string{"runtime/kernels/parallel"}},
-	{"runtime/kernels", []string{"runtime/kernels/portable", "graph/value", "graph/philox", "graph"}},
-	{"runtime/program", []string{"graph", "graph/value", "runtime/kernels"}},
-	{"runtime/plan", []string{"graph", "runtime/program", "graph/value"}},
-	{"runtime", []string{"graph", "graph/dim", "runtime/program", "runtime/plan", "runtime/kernels", "graph/value"}},
-	{"graph/dim", nil},
-	{"graph/dot", []string{"graph", "ops", "graph/value"}},
-	{"graph/draw", []string{"graph", "graph/value"}},
-	{"graph/artifact", []string{"graph", "ops", "graph/value"}},
-	{"graph", []string{"graph/dim", "graph/value"}},
-	{"compile/optest", []string{"ops", "graph", "compile", "runtime"}},
-	{"ops", []string{"graph", "graph/dim", "graph/value", "graph/philox"}},
-	{"compile", []string{"graph", "ops", "runtime/program", "runtime/plan", "runtime/kernels", "graph/value"}},
-	{"models/data", []string{"graph/value"}},
-	{"models/plot", nil},
-	{"models/train", []string{"graph", "ops", "compile", "runtime", "models"}},
-	{"models", []string{"graph", "ops", "graph/value", "models"}},
-	{"cmd/graphrun", []string{""}},
+// floors orders the packages, the lowest first: a package imports only packages on floors below its own. An entry that ends in /... is a tree: a
+// package and all below it that have no entry of their own, which may import each other. Of two entries for a package the longer one counts.
+//
+// Tests stand above all floors: what they import is not part of a program, and Go itself refuses cycles.
+var floors = [][]string{
+	// Numbers, files, pools: they know no graphs.
+	{"graph/dim", "graph/value/...", "graph/philox", "runtime/kernels/parallel"},
+	{"runtime/kernels/portable/...", "runtime/dense", "models/data/...", "models/plot", "models/optim/schedule"},
+	{"runtime/kernels/simd/..."},
+	{"runtime/kernels/strip/..."},
+	// The language, with reverse mode, and how it is stored and drawn.
+	{"graph"},
+	{"graph/internal/...", "graph/artifact"},
+	{"graph/dot", "graph/draw"},
+	// What computes: the operations, and their kernels, which know operations by name; programs, whose instructions name kernels.
+	{"ops", "runtime/kernels/..."},
+	{"runtime/program"},
+	{"runtime/plan"},
+	// The compiler and the executor, neither of which needs the other.
+	{"compile", "compile/randgraph", "runtime"},
+	{"compile/optest"},
+	// What users could have written.
+	{"models", "models/internal/...", "models/initializer"},
+	{"models/nn", "models/optim"},
+	{"models/train", "models/zoo"},
+	{"cmd/graphrun"},
+}
+
+// pkg is a package of the module and what it imports, of the module too, by paths in the module.
+type pkg struct {
+	path    string
+	imports []string
+}
+
+// floorOf returns the floor of a package, and the tree that it belongs to, "" if it is in none.
+func floorOf(floors [][]string, path string) (floor int, tree string, ok bool) {
+	longest := -1
+	for i, entries := range floors {
+		for _, e := range entries {
+			root, isTree := strings.CutSuffix(e, "/...")
+			if (path == root || isTree && strings.HasPrefix(path, root+"/")) && len(root) > longest {
+				floor, tree, ok, longest = i, "", true, len(root)
+				if isTree {
+					tree = root
+				}
+			}
+		}
+	}
+	return floor, tree, ok
+}
+
+// importFaults holds packages against the floors.
+func importFaults(floors [][]string, pkgs []pkg) (faults []string) {
+	for _, p := range pkgs {
+		floor, tree, ok := floorOf(floors, p.path)
+		if !ok {
+			faults = append(faults, p.path+" is on no floor: give it an entry")
+			continue
+		}
+		for _, imp := range p.imports {
+			below, of, ok := floorOf(floors, imp)
+			if !ok || below < floor || tree != "" && tree == of {
+				continue // what is on no floor is reported for itself
+			}
+			faults = append(faults, fmt.Sprintf("%s imports %s, which stands no lower: floors %d and %d", p.path, imp, floor, below))
+		}
+	}
+	return faults
 }
 
 // list returns the lines that go list prints.
@@ -54,34 +95,63 @@ func list(t *testing.T, args ...string) []string {
 	return strings.Fields(string(out))
 }
 
-// TestImportDirections holds every package against the table of layers.
-func TestImportDirections(t *testing.T) {
+// packages lists the packages of the module.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	var pkgs []pkg
 	for _, line := range list(t, "-f", `{{.ImportPath}}={{join .Imports ","}}`, module+"/...") {
 		path, imports, _ := strings.Cut(line, "=")
-		path = strings.TrimPrefix(path, module+"/")
-		row := slices.IndexFunc(layers, func(l struct {
-			prefix string
-			may    []string
-		},
-		) bool {
-			return path == l.prefix || strings.HasPrefix(path, l.prefix+"/")
-		})
-		if row < 0 {
-			t.Errorf("%s is in no layer: add a row", path)
-			continue
-		}
+		p := pkg{path: strings.TrimPrefix(path, module+"/")}
 		for imp := range strings.SplitSeq(imports, ",") {
-			imp, ours := strings.CutPrefix(imp, module+"/")
-			if !ours {
-				continue
+			if imp, ours := strings.CutPrefix(imp, module+"/"); ours {
+				p.imports = append(p.imports, imp)
 			}
-			l := layers[row]
-			ok := imp == l.prefix || strings.HasPrefix(imp, l.prefix+"/") || slices.ContainsFunc(l.may, func(p string) bool {
-				return p == "" || imp == p || strings.HasPrefix(imp, p+"/")
-			})
-			if !ok {
-				t.Errorf("%s imports %s, which is above it or beside it", path, imp)
+		}
+		pkgs = append(pkgs, p)
+	}
+	return pkgs
+}
+
+// TestImportDirections holds every package against the floors, and every entry against the packages.
+func TestImportDirections(t *testing.T) {
+	pkgs := packages(t)
+	for _, fault := range importFaults(floors, pkgs) {
+		t.Error(fault)
+	}
+	for i, entries := range floors {
+		for _, e := range entries {
+			if !slices.ContainsFunc(pkgs, func(p pkg) bool {
+				_, _, ok := floorOf([][]string{{e}}, p.path)
+				at, _, _ := floorOf(floors, p.path)
+				return ok && at == i
+			}) {
+				t.Errorf("floor %d: %s stands for no package", i, e)
 			}
+		}
+	}
+}
+
+// TestImportDirectionsFindFaults plants what importFaults must find.
+func TestImportDirectionsFindFaults(t *testing.T) {
+	pkgs := packages(t)
+	for _, c := range []struct {
+		plant pkg
+		want  string // "": no fault
+	}{
+		{pkg{"graph/artifact", []string{"ops"}}, "graph/artifact imports ops,"},
+		{pkg{"ops", []string{"compile"}}, "ops imports compile,"},
+		{pkg{"compile", []string{"runtime"}}, "compile imports runtime,"},
+		{pkg{"graph/value", []string{"graph"}}, "graph/value imports graph,"},
+		{pkg{"runtime/kernels/simd/more", []string{"runtime/kernels"}}, "runtime/kernels/simd/more imports runtime/kernels,"},
+		{pkg{"graph/more", []string{"graph"}}, "graph/more is on no floor"},
+		{pkg{"more", nil}, "more is on no floor"},
+		{pkg{"graph/value/more", []string{"graph/value/npy"}}, ""},
+		{pkg{"cmd/graphrun", []string{"graph/dim", "models/zoo"}}, ""},
+	} {
+		faults := importFaults(floors, append(pkgs[:len(pkgs):len(pkgs)], c.plant))
+		found := slices.ContainsFunc(faults, func(f string) bool { return c.want != "" && strings.HasPrefix(f, c.want) })
+		if found != (c.want != "") || len(faults) > 1 {
+			t.Errorf("%s importing %v: want %q, have %q", c.plant.path, c.plant.imports, c.want, faults)
 		}
 	}
 }

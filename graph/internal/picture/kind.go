@@ -78,7 +78,7 @@ func kindOf(n *graph.Node) Kind {
 		return Random
 	case n.Op().Props.Elementwise:
 		return Elementwise
-	case n.Op().NumRegions > 0:
+	case len(n.Regions()) > 0:
 		return Control
 	}
 	return Other
