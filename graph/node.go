@@ -26,6 +26,9 @@ type Node struct {
 // Op returns the node's op.
 func (n *Node) Op() *Op { return n.op }
 
+// IsFused reports whether the node stands for several that one kernel computes: those of its region.
+func (n *Node) IsFused() bool { return n.op.Props.Fused }
+
 // Func returns the function that holds the node.
 func (n *Node) Func() *Func { return n.fn }
 

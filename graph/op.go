@@ -87,6 +87,7 @@ type Props struct {
 	Commutative bool // the two operands may be swapped without changing a bit of the result
 	Random      bool // two equal nodes are two draws: never merged
 	Structural  bool // handled by the compiler and the executor themselves (constant, read, call, grad)
+	Fused       bool // stands for the nodes of its region, which one kernel computes
 }
 
 // Tol bounds the distance of a kernel from Ref, in the result's dtype.
@@ -282,6 +283,7 @@ func validate(op *Op) error {
 		{op.Tol.ULP < 0, "Tol is negative"},
 		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == ""), "FLOPs has only one of Doc and Count"},
 		{op.Props.Commutative && len(op.Args) != 2, "Commutative is a property of two operands"},
+		{op.Props.Fused && op.NumRegions != 1, "Fused is a property of an op with one region"},
 	}
 	for _, c := range checks {
 		if c.bad {

@@ -30,6 +30,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		copy(c.Out, c.Region(0, c.In))
 	},
+	Props:  graph.Props{Fused: true},
 	NoGrad: "it is made after differentiation",
 	Sample: "f32[2,3], [3]",
 	Build: []func(f *graph.Func, in []Value) []Value{func(f *graph.Func, in []Value) []Value {

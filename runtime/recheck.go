@@ -60,7 +60,7 @@ func recheck(o *observation) error {
 }
 
 func (o *observation) disagreement() error {
-	if o.node.Op().Name == "fused" {
+	if o.node.IsFused() {
 		ip := &graph.Interpreter{Sizes: o.sizes}
 		oracle, err := ip.Oracle(o.node.Regions()[0], o.in)
 		if err != nil {
@@ -95,7 +95,7 @@ func within(n *graph.Node) string {
 	if n.Scope() != "" {
 		s = " (layer " + n.Scope() + ")"
 	}
-	if n.Op().Name != "fused" {
+	if !n.IsFused() {
 		return s
 	}
 	var members []string
@@ -135,7 +135,7 @@ func (o *observation) guard(what string, bad func(x float64) bool) error {
 		}
 		n, in := o.node, o.in
 		result := i
-		if n.Op().Name == "fused" {
+		if n.IsFused() {
 			m := o.culprit(bad)
 			switch {
 			case m != nil:

@@ -54,7 +54,7 @@ var kinds = map[string]Kind{
 // kindOf is the kind of a node; that of a fused one is its product's, a reduction's, or that of the last node in it.
 func kindOf(n *graph.Node) Kind {
 	name := n.Op().Name
-	if name == "fused" {
+	if n.IsFused() {
 		best := Elementwise
 		for _, r := range n.Regions() {
 			for _, x := range r.Nodes() {

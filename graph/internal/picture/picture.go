@@ -183,7 +183,7 @@ func (b *builder) function(f *graph.Func, carrier *Box, within *Cluster) {
 			}
 		}
 		box := b.box(&Box{Kind: kindOf(n), Title: title(n), Rows: rows(n), Tip: tip(n), Nodes: []*graph.Node{n}, Column: c, Cluster: home(n, c)})
-		if n.Op().Name == "fused" {
+		if n.IsFused() {
 			continue // its rows say what is in the region
 		}
 		for i, r := range n.Regions() {

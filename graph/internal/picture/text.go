@@ -16,7 +16,7 @@ const mostRows = 12
 // scopeOf is the layer that a node belongs to. A fused node belongs to the layer of the product in it, otherwise to the one that most
 // of its nodes come from.
 func scopeOf(n *graph.Node) string {
-	if n.Op().Name != "fused" {
+	if !n.IsFused() {
 		return n.Scope()
 	}
 	count := map[string]int{}
@@ -43,7 +43,8 @@ func title(n *graph.Node) string {
 		return "call @" + string(n.Attrs().Symbol("func"))
 	case "constant", "read":
 		return source(n).Label
-	case "fused":
+	}
+	if n.IsFused() {
 		for _, r := range n.Regions() {
 			for _, x := range r.Nodes() {
 				if kindOf(x) == Product {
@@ -66,7 +67,7 @@ func rows(n *graph.Node) []string {
 	if isSource(n) {
 		return append(rows, n.Types()[0].String())
 	}
-	if n.Op().Name != "fused" {
+	if !n.IsFused() {
 		return append(rows, attrs(n)...)
 	}
 	var ops []string
