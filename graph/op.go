@@ -281,7 +281,7 @@ func validate(op *Op) error {
 		{op.Sample == "" && !op.Props.Structural, "Sample is missing"},
 		{op.Tol.ULP > 4 && op.Tol.Why == "", "Tol is above 4 ulp and gives no reason in Why"},
 		{op.Tol.ULP < 0, "Tol is negative"},
-		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == ""), "FLOPs has only one of Doc and Count"},
+		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == "") && !op.Props.Structural, "FLOPs has only one of Doc and Count"},
 		{op.Props.Commutative && len(op.Args) != 2, "Commutative is a property of two operands"},
 		{op.Props.Fused && op.NumRegions != 1, "Fused is a property of an op with one region"},
 	}

@@ -75,6 +75,7 @@ var callOp = MustRegister(&Op{
 		}
 		return types
 	},
+	FLOPs: Cost{Doc: "those of its callee"},
 	Props: Props{Structural: true},
 })
 
@@ -99,6 +100,31 @@ var gradOp = MustRegister(&Op{
 	},
 	Props: Props{Structural: true},
 })
+
+// IsParam reports whether the node is a function's parameter, which stands in Func.Params and not among the nodes.
+func (n *Node) IsParam() bool { return n.op == paramOp }
+
+// IsConstant reports whether the node is a tensor known at compile time.
+func (n *Node) IsConstant() bool { return n.op == constantOp }
+
+// IsGrad reports whether the node declares gradients, which the pass autodiff replaces by those that compute them.
+func (n *Node) IsGrad() bool { return n.op == gradOp }
+
+// Variable returns the variable that the node reads, nil if it reads none.
+func (n *Node) Variable() *Variable {
+	if n.op != readOp {
+		return nil
+	}
+	return n.fn.module.LookupVariable(string(n.attrs.Symbol("var")))
+}
+
+// Callee returns the function that the node calls, nil if it calls none.
+func (n *Node) Callee() *Func {
+	if n.op != callOp {
+		return nil
+	}
+	return n.fn.module.LookupFunc(string(n.attrs.Symbol("func")))
+}
 
 // Call calls a function of the module that v's function belongs to.
 func (f *Func) Call(callee *Func, args ...Value) []Value {

@@ -38,13 +38,13 @@ func scopeOf(n *graph.Node) string {
 }
 
 func title(n *graph.Node) string {
-	switch n.Op().Name {
-	case "call":
-		return "call @" + string(n.Attrs().Symbol("func"))
-	case "constant", "read":
+	callee := n.Callee()
+	switch {
+	case callee != nil:
+		return n.Op().Name + " @" + callee.Name()
+	case isSource(n):
 		return source(n).Label
-	}
-	if n.IsFused() {
+	case n.IsFused():
 		for _, r := range n.Regions() {
 			for _, x := range r.Nodes() {
 				if kindOf(x) == Product {
@@ -152,8 +152,8 @@ func source(n *graph.Node) *Source {
 		return s
 	}
 	s := &Source{Kind: Constant, Type: n.Types()[0].String(), Tip: tip(n), Nodes: []*graph.Node{n}}
-	if n.Op().Name == "read" {
-		s.Kind, s.Shown, s.Label = Variable, true, string(n.Attrs().Symbol("var"))
+	if v := n.Variable(); v != nil {
+		s.Kind, s.Shown, s.Label = Variable, true, v.Name()
 		s.Tip = "@" + s.Label + ": " + s.Tip
 		return s
 	}
