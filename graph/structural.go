@@ -39,9 +39,10 @@ var readOp = MustRegister(&Op{
 
 var callOp = MustRegister(&Op{
 	Name:       "call",
+	Kind:       ControlOp,
 	Doc:        "Calls a function of the module. The callee may read variables but not update them, and functions do not call themselves.",
 	Args:       []Arg{{Name: "args", Types: AnyType, Variadic: true, Doc: "the callee's parameters"}},
-	Attrs:      []AttrSpec{{Name: "func", Kind: SymbolAttr, Doc: "the callee"}, {Name: "results", Kind: IntAttr, Doc: "the number of the callee's results"}},
+	Attrs:      []AttrSpec{{Name: "func", Kind: SymbolAttr, Show: ShowNever, Doc: "the callee"}, {Name: "results", Kind: IntAttr, Doc: "the number of the callee's results"}},
 	NumResults: func(a Attrs, _ int) int { return min(max(a.Int("results"), 0), 1<<16) },
 	Infer: func(c *InferCtx) []Type {
 		name := string(c.Symbol("func"))
@@ -81,6 +82,7 @@ var callOp = MustRegister(&Op{
 
 var gradOp = MustRegister(&Op{
 	Name: "grad",
+	Kind: ControlOp,
 	Doc:  "The gradients of a scalar with respect to values of the same function; zero for a value that the scalar does not depend on. The pass autodiff replaces it by ordinary nodes.",
 	Args: []Arg{
 		{Name: "y", Types: Floats, Doc: "the scalar, of rank 0"},

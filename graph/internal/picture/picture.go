@@ -218,12 +218,7 @@ func (b *builder) beside(n *graph.Node) bool {
 	if isSource(n) || b.o.Full {
 		return isSource(n) && b.parts.users[n] > 0
 	}
-	switch n.Op().Name {
-	case "reshape", "expand", "transpose", "cast":
-	default:
-		return false
-	}
-	return isSource(n.Operands()[0].Node()) && n.ResultName(0) == "" && b.parts.users[n] > 0 && b.parts.column[n] != Optimizer &&
+	return n.Op().Kind == graph.ViewOp && isSource(n.Operands()[0].Node()) && n.ResultName(0) == "" && b.parts.users[n] > 0 && b.parts.column[n] != Optimizer &&
 		!b.parts.statistics[n] && (b.o.Keep == nil || !b.o.Keep(n))
 }
 
