@@ -8,7 +8,7 @@ type Cost struct {
 	// Doc is the count in words: "2*M*N*K for each pair of matrices".
 	Doc string
 	// Count returns it for operands and results of the given types, the zero type for one that is no tensor. Sizes may be
-	// symbolic.
+	// symbolic. A call has the Doc alone.
 	Count func(in, out []TensorType, attrs Attrs) Dim
 }
 
@@ -24,7 +24,7 @@ func (n *Node) FLOPs() Dim {
 	case op.Props.Elementwise:
 		return tensorTypes(n.types)[0].NumElements()
 	case op == callOp:
-		return n.inner(n.fn.module.LookupFunc(string(n.attrs.Symbol("func"))))
+		return n.inner(n.Callee())
 	case op.IsComposite():
 		body, err := op.bodyFunc(n.OperandTypes(), n.attrs, n.regions)
 		if err != nil {

@@ -143,7 +143,7 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		t, err := e.ip.Read(string(n.attrs.Symbol("var")))
 		return []value.Value{t}, err
 	case callOp:
-		callee := n.fn.module.LookupFunc(string(n.attrs.Symbol("func")))
+		callee := n.Callee()
 		if callee == nil {
 			return nil, fmt.Errorf("@%s is not a function of the module", n.attrs.Symbol("func"))
 		}

@@ -23,6 +23,9 @@ type Op struct {
 	// Version counts incompatible changes of meaning; 0 stands for 1.
 	Version int
 
+	// Kind is the family in which a reader looks for the op.
+	Kind OpKind
+
 	// Args declares the operands in order, Attrs the attributes, Results the names of the results. An op
 	// whose number of results varies has Results nil and NumResults set.
 	Args       []Arg
@@ -73,15 +76,46 @@ type Arg struct {
 	Types DTypeSet // the dtypes admitted; AnyType admits other types than tensors too
 	// Variadic admits any number of operands, none included; only the last Arg may be variadic.
 	Variadic bool
+	// Window says that the operand lies on windows of the others: pictures show its sizes after the first two axes as the kernel.
+	Window bool
 }
 
 // AttrSpec declares an attribute. One without a Default must be given.
 type AttrSpec struct {
 	Name    string
 	Kind    AttrKind
+	Show    AttrShow
 	Default any
 	Doc     string
 }
+
+// AttrShow says how a picture shows an attribute that is not at its default.
+type AttrShow uint8
+
+// How pictures show an attribute; the latter three are for one number per axis.
+const (
+	ShowValue AttrShow = iota
+	ShowNever          // the types of the results have it, or it tells a reader nothing
+	ShowSizes          // as sizes: 3×3
+	ShowSteps          // not at all where all are 1, and once where all are equal
+	ShowPads           // not at all where all are 0, and once where all are equal
+)
+
+// OpKind is a family of ops: its colour in pictures.
+type OpKind uint8
+
+// The kinds of ops.
+const (
+	OtherOp       OpKind = iota // follows from Props and regions where these say it: see Op.Family
+	ProductOp                   // matrix products and convolutions
+	ElementwiseOp               // each element for itself
+	ReductionOp                 // sums, norms, softmax: what goes along an axis
+	PoolingOp
+	ShapeOp // elements keep what they are and change places
+	ViewOp  // all elements of the one operand in another shape or dtype
+	RandomOp
+	ControlOp // what carries regions or calls
+)
 
 // Props are facts on which passes rely.
 type Props struct {
@@ -155,6 +189,21 @@ func (s DTypeSet) String() string {
 		}
 	}
 	return strings.Join(names, "|")
+}
+
+// Family returns the op's Kind, or what its properties say where it declares none.
+func (op *Op) Family() OpKind {
+	switch {
+	case op.Kind != OtherOp:
+		return op.Kind
+	case op.Props.Random:
+		return RandomOp
+	case op.Props.Elementwise:
+		return ElementwiseOp
+	case op.NumRegions > 0:
+		return ControlOp
+	}
+	return OtherOp
 }
 
 // IsComposite reports whether the op is defined by a body over other ops.
@@ -301,7 +350,7 @@ func validate(op *Op) error {
 		{op.Sample == "" && !op.Props.Structural, "Sample is missing"},
 		{op.Tol.ULP > 4 && op.Tol.Why == "", "Tol is above 4 ulp and gives no reason in Why"},
 		{op.Tol.ULP < 0, "Tol is negative"},
-		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == ""), "FLOPs has only one of Doc and Count"},
+		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == "") && !op.Props.Structural, "FLOPs has only one of Doc and Count"},
 		{op.Props.Commutative && len(op.Args) != 2, "Commutative is a property of two operands"},
 		{op.Props.Fused && op.NumRegions != 1, "Fused is a property of an op with one region"},
 	}

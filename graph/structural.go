@@ -39,9 +39,10 @@ var readOp = MustRegister(&Op{
 
 var callOp = MustRegister(&Op{
 	Name:       "call",
+	Kind:       ControlOp,
 	Doc:        "Calls a function of the module. The callee may read variables but not update them, and functions do not call themselves.",
 	Args:       []Arg{{Name: "args", Types: AnyType, Variadic: true, Doc: "the callee's parameters"}},
-	Attrs:      []AttrSpec{{Name: "func", Kind: SymbolAttr, Doc: "the callee"}, {Name: "results", Kind: IntAttr, Doc: "the number of the callee's results"}},
+	Attrs:      []AttrSpec{{Name: "func", Kind: SymbolAttr, Show: ShowNever, Doc: "the callee"}, {Name: "results", Kind: IntAttr, Doc: "the number of the callee's results"}},
 	NumResults: func(a Attrs, _ int) int { return min(max(a.Int("results"), 0), 1<<16) },
 	Infer: func(c *InferCtx) []Type {
 		name := string(c.Symbol("func"))
@@ -75,11 +76,13 @@ var callOp = MustRegister(&Op{
 		}
 		return types
 	},
+	FLOPs: Cost{Doc: "those of its callee"},
 	Props: Props{Structural: true},
 })
 
 var gradOp = MustRegister(&Op{
 	Name: "grad",
+	Kind: ControlOp,
 	Doc:  "The gradients of a scalar with respect to values of the same function; zero for a value that the scalar does not depend on. The pass autodiff replaces it by ordinary nodes.",
 	Args: []Arg{
 		{Name: "y", Types: Floats, Doc: "the scalar, of rank 0"},
@@ -99,6 +102,31 @@ var gradOp = MustRegister(&Op{
 	},
 	Props: Props{Structural: true},
 })
+
+// IsParam reports whether the node is a function's parameter, which stands in Func.Params and not among the nodes.
+func (n *Node) IsParam() bool { return n.op == paramOp }
+
+// IsConstant reports whether the node is a tensor known at compile time.
+func (n *Node) IsConstant() bool { return n.op == constantOp }
+
+// IsGrad reports whether the node declares gradients, which the pass autodiff replaces by those that compute them.
+func (n *Node) IsGrad() bool { return n.op == gradOp }
+
+// Variable returns the variable that the node reads, nil if it reads none.
+func (n *Node) Variable() *Variable {
+	if n.op != readOp {
+		return nil
+	}
+	return n.fn.module.LookupVariable(string(n.attrs.Symbol("var")))
+}
+
+// Callee returns the function that the node calls, nil if it calls none.
+func (n *Node) Callee() *Func {
+	if n.op != callOp {
+		return nil
+	}
+	return n.fn.module.LookupFunc(string(n.attrs.Symbol("func")))
+}
 
 // Call calls a function of the module that v's function belongs to.
 func (f *Func) Call(callee *Func, args ...Value) []Value {

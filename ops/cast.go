@@ -9,8 +9,9 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "cast",
 	Doc: "Converts the elements to another dtype (ONNX Cast, torch.Tensor.to). To floats it rounds to nearest even; floats are " +
 		"truncated to integers, which wrap; anything but zero is true; strings are parsed and printed. value.Convert has the details.",
+	Kind:    graph.ViewOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor"}},
-	Attrs:   []graph.AttrSpec{{Name: "to", Kind: graph.DTypeAttr, Doc: "the dtype of the result"}},
+	Attrs:   []graph.AttrSpec{{Name: "to", Kind: graph.DTypeAttr, Show: graph.ShowNever, Doc: "the dtype of the result"}},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		return tensors(graph.TensorType{DType: c.DType("to"), Shape: c.Tensor(0).Shape})

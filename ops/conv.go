@@ -13,9 +13,9 @@ import (
 
 // convAttrs declares what the three ops have in common.
 var convAttrs = []graph.AttrSpec{
-	{Name: "strides", Kind: graph.IntsAttr, Doc: "the distance of neighbouring windows, one per spatial axis"},
-	{Name: "pads", Kind: graph.IntsAttr, Doc: "the zeros before each spatial axis, then those after each (ONNX's order)"},
-	{Name: "dilations", Kind: graph.IntsAttr, Doc: "the distance of neighbouring cells of a window, one per spatial axis"},
+	{Name: "strides", Kind: graph.IntsAttr, Show: graph.ShowSteps, Doc: "the distance of neighbouring windows, one per spatial axis"},
+	{Name: "pads", Kind: graph.IntsAttr, Show: graph.ShowPads, Doc: "the zeros before each spatial axis, then those after each (ONNX's order)"},
+	{Name: "dilations", Kind: graph.IntsAttr, Show: graph.ShowSteps, Doc: "the distance of neighbouring cells of a window, one per spatial axis"},
 	{Name: "groups", Kind: graph.IntAttr, Default: int64(1), Doc: "the number of groups into which the channels fall, each convolved by itself"},
 }
 
@@ -162,9 +162,10 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "conv",
 	Doc: "The cross-correlation of x[N,C,...] with w[O,C/groups,...] over 1 to 3 spatial axes, of shape [N,O,...] (ONNX Conv, torch.conv1d, " +
 		"conv2d and conv3d). Along a spatial axis there are floor((size + pads - dilation*(kernel-1) - 1)/stride) + 1 results.",
+	Kind: graph.ProductOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Floats, Doc: "the input, [N,C,...]"},
-		{Name: "w", Types: graph.Floats, Doc: "the kernels, [O,C/groups,...], of x's dtype"},
+		{Name: "w", Types: graph.Floats, Window: true, Doc: "the kernels, [O,C/groups,...], of x's dtype"},
 	},
 	Attrs:   convAttrs,
 	Results: out,
@@ -207,11 +208,12 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "conv_input_grad",
 	Doc: "The adjoint of conv by x: each element of dy times the kernel is added to the window that it comes from (the gradient of ONNX " +
 		"Conv; ONNX ConvTranspose, torch.conv_transpose1d, 2d, 3d).",
+	Kind: graph.ProductOp,
 	Args: []graph.Arg{
 		{Name: "dy", Types: graph.Floats, Doc: "the gradient by the result, [N,O,...]"},
 		{Name: "w", Types: graph.Floats, Doc: "the kernels, [O,C/groups,...], of dy's dtype"},
 	},
-	Attrs:   specsWith(convAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of x"}),
+	Attrs:   specsWith(convAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the spatial sizes of x"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy, w, size := c.Tensor(0), c.Tensor(1), c.Dims("size")
@@ -253,11 +255,12 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "conv_weight_grad",
 	Doc: "The adjoint of conv by w: each element of dy times its window of x, summed over the batch and the windows (the gradient of ONNX " +
 		"Conv).",
+	Kind: graph.ProductOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Floats, Doc: "the input, [N,C,...]"},
 		{Name: "dy", Types: graph.Floats, Doc: "the gradient by the result, [N,O,...], of x's dtype"},
 	},
-	Attrs:   specsWith(convAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the kernel"}),
+	Attrs:   specsWith(convAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the spatial sizes of the kernel"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x, dy, size := c.Tensor(0), c.Tensor(1), c.Dims("size")

@@ -78,6 +78,7 @@ func cumulative(name string, x Value, axis int, opts []CumOption) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "cumsum",
 	Doc:     "The sums of the elements so far along an axis (ONNX CumSum, torch.cumsum). Integers wrap.",
+	Kind:    graph.ReductionOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the tensor"}},
 	Attrs:   cumAttrs,
 	Results: out,
@@ -114,6 +115,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "cumprod",
 	Doc: "The products of the elements so far along an axis (ONNX CumProd, torch.cumprod). Integers wrap. The gradient is right where " +
 		"elements are zero, too.",
+	Kind:    graph.ReductionOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the tensor"}},
 	Attrs:   cumAttrs,
 	Results: out,
@@ -158,6 +160,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Doc: "The linear recurrence h[t] = a[t]*h[t-1] + b[t] along an axis, from h = 0 before the first step; with lag, h[t] = " +
 		"a[t-1]*h[t-1] + " +
 		"b[t]. It is the gradient of cumulative products and a filter of its own.",
+	Kind: graph.ControlOp,
 	Args: []graph.Arg{
 		{Name: "a", Types: graph.Floats, Doc: "the factors"},
 		{Name: "b", Types: graph.Floats, Doc: "what is added, of a's type"},
@@ -235,6 +238,7 @@ func LinearRecurrence(a, b Value, axis int) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name: "shift",
 	Doc:  "Moves the elements along an axis by a number of places, toward the end if it is positive; zeros come in.",
+	Kind: graph.ShapeOp,
 	Args: []graph.Arg{{Name: "x", Types: graph.Numeric | graph.Bools, Doc: "the tensor"}},
 	Attrs: []graph.AttrSpec{
 		{Name: "axis", Kind: graph.IntAttr, Doc: "the axis; a negative one counts from the end"},

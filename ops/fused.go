@@ -10,7 +10,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Doc: "Several nodes computed by one kernel: the results of its region applied to the operands. The compiler's pass fuse makes it; " +
 		"what the region may hold is in package compile.",
 	Args:       []graph.Arg{{Name: "args", Types: graph.AnyDType, Variadic: true, Doc: "the region's parameters"}},
-	Attrs:      []graph.AttrSpec{{Name: "results", Kind: graph.IntAttr, Doc: "the number of the region's results"}},
+	Attrs:      []graph.AttrSpec{{Name: "results", Kind: graph.IntAttr, Show: graph.ShowNever, Doc: "the number of the region's results"}},
 	NumResults: func(a graph.Attrs, _ int) int { return min(max(a.Int("results"), 0), 1<<16) },
 	NumRegions: 1,
 	Infer: func(c *graph.InferCtx) []graph.Type {

@@ -59,6 +59,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "gather",
 	Doc: "Picks parts of data along an axis (ONNX Gather, torch.index_select, torch.embedding for axis 0). The axes of the indices, of " +
 		"which there may be any number, take the place of the axis. An index out of range fails.",
+	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "data", Types: graph.AnyDType, Doc: "the tensor to pick from"}, indicesArg},
 	Attrs:   []graph.AttrSpec{indexAxis},
 	Results: out,
@@ -102,6 +103,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "index_add",
 	Doc: "Adds updates to the parts of x that gather picks with the same indices (torch.index_add with indices of any rank). Updates of " +
 		"one place add up. An index out of range fails.",
+	Kind: graph.ShapeOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Numeric, Doc: "the tensor to add to"},
 		indicesArg,
@@ -188,6 +190,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "gather_elements",
 	Doc: "Picks single elements: at each place of the indices, the element of data at that place but for the axis, where the index " +
 		"stands (torch.gather, ONNX GatherElements). An index out of range fails.",
+	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "data", Types: graph.AnyDType, Doc: "the tensor to pick from"}, indicesArg},
 	Attrs:   []graph.AttrSpec{indexAxis},
 	Results: out,
@@ -224,6 +227,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "scatter_add",
 	Doc: "Adds each element of updates to the element of x that gather_elements picks with the same indices (torch.scatter_add, ONNX " +
 		"ScatterElements with reduction add). Updates of one place add up. An index out of range fails.",
+	Kind: graph.ShapeOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Numeric, Doc: "the tensor to add to"},
 		indicesArg,

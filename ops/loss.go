@@ -32,6 +32,7 @@ var _ = graph.MustRegister(&graph.Op{
 		"SoftmaxCrossEntropyLoss): -w[t]*log_softmax(logits)[t], and with label smoothing s (1-s) times that plus s/C times the sum of " +
 		"-w[c]*log_softmax(logits)[c]. It is computed from log_softmax, finite for huge logits. The second result is w[t], by whose sum a mean is " +
 		"divided. Both are 0 where the target is ignore_index; any other target outside 0 to C-1 fails when it is run.",
+	Kind: graph.ReductionOp,
 	Args: []graph.Arg{
 		{Name: "logits", Types: graph.Floats, Doc: "the logits, [N,C,...] or [C]"},
 		{Name: "target", Types: graph.Indices, Doc: "the classes, [N,...] or []"},
@@ -161,6 +162,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "binary_cross_entropy",
 	Doc: "-(t*log(p) + (1-t)*log(1-p)), element-wise with broadcasting, each logarithm at least -100 (torch.nn.BCELoss without reduction). The " +
 		"gradient by p is (p-t)/max(p*(1-p), 1e-12). For logits there is a formula that loses nothing: see nn.BCEWithLogits.",
+	Kind: graph.ReductionOp,
 	Args: []graph.Arg{
 		{Name: "p", Types: graph.Floats, Doc: "the probabilities, from 0 to 1"},
 		{Name: "t", Types: graph.Floats, Doc: "the targets, from 0 to 1, of p's dtype"},

@@ -14,6 +14,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "matmul",
 	Doc: "The product of matrices a[M,K] and b[K,N], or of stacks of them whose leading axes broadcast (ONNX MatMul, numpy.matmul, " +
 		"torch.matmul of ranks from 2). Integers wrap.",
+	Kind: graph.ProductOp,
 	Args: []graph.Arg{
 		{Name: "a", Types: graph.Numeric, Doc: "a matrix or a stack of matrices"},
 		{Name: "b", Types: graph.Numeric, Doc: "a matrix or a stack of matrices, of a's dtype"},

@@ -10,6 +10,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "standardize",
 	Doc: "(x-mean)/sqrt(var+eps) over axes, with the mean and the biased variance of x over those axes as further results, which keep the axes " +
 		"with size 1. It is the core of layer, group, instance and batch normalization.",
+	Kind: graph.ReductionOp,
 	Args: []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the tensor"}},
 	Attrs: []graph.AttrSpec{
 		{Name: "axes", Kind: graph.IntsAttr, Doc: "the axes over which mean and variance are taken; negative ones count from the end"},
@@ -57,6 +58,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "standardize_grad",
 	Doc: "The gradient of standardize by x through its first result: (dy - mean(dy) - y*mean(dy*y)) / sqrt(var+eps). The parts of dy along the " +
 		"constant and along y vanish, because mean and variance absorb them.",
+	Kind: graph.ReductionOp,
 	Args: []graph.Arg{
 		{Name: "dy", Types: graph.Floats, Doc: "the gradient by y"},
 		{Name: "y", Types: graph.Floats, Doc: "what standardize gives, of dy's type"},
@@ -115,6 +117,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "layer_norm",
 	Doc: "x standardized over its last axes, times weight, plus bias (Ba et al. 2016; torch.nn.LayerNorm, ONNX LayerNormalization): the variance is " +
 		"biased, eps stands inside the root.",
+	Kind: graph.ReductionOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Floats, Doc: "the tensor"},
 		{Name: "affine", Types: graph.Floats, Variadic: true, Doc: "none, weight, or weight and bias, each of x's dtype and of the shape of its last axes"},

@@ -10,13 +10,13 @@ import (
 
 // poolAttrs declares the windows of pooling ops.
 var poolAttrs = []graph.AttrSpec{
-	{Name: "kernel", Kind: graph.IntsAttr, Doc: "the size of a window, one number per spatial axis"},
-	{Name: "strides", Kind: graph.IntsAttr, Doc: "the distance of neighbouring windows, one per spatial axis"},
-	{Name: "pads", Kind: graph.IntsAttr, Doc: "the padding before each spatial axis, then that after each (ONNX's order)"},
+	{Name: "kernel", Kind: graph.IntsAttr, Show: graph.ShowSizes, Doc: "the size of a window, one number per spatial axis"},
+	{Name: "strides", Kind: graph.IntsAttr, Show: graph.ShowSteps, Doc: "the distance of neighbouring windows, one per spatial axis"},
+	{Name: "pads", Kind: graph.IntsAttr, Show: graph.ShowPads, Doc: "the padding before each spatial axis, then that after each (ONNX's order)"},
 	{Name: "ceil_mode", Kind: graph.BoolAttr, Default: false, Doc: "whether a last window may reach beyond the padded end, if it starts before that of the input"},
 }
 
-var dilationsAttr = graph.AttrSpec{Name: "dilations", Kind: graph.IntsAttr, Doc: "the distance of neighbouring cells of a window, one per spatial axis"}
+var dilationsAttr = graph.AttrSpec{Name: "dilations", Kind: graph.IntsAttr, Show: graph.ShowSteps, Doc: "the distance of neighbouring cells of a window, one per spatial axis"}
 
 // poolDilation returns the dilation of spatial axis i, 1 for ops without.
 func poolDilation(a graph.Attrs, i int) int {
@@ -149,6 +149,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Doc: "The maximum of each window of x[N,C,...], over 1 to 3 spatial axes, and its flat position in the plane of its channel as i64, " +
 		"padding not counted (ONNX MaxPool, torch.nn.MaxPool1d, 2d, 3d with return_indices). Padding never wins; of equal cells the first " +
 		"in row-major order does, and the first NaN before everything.",
+	Kind:    graph.PoolingOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the input, [N,C,...]"}},
 	Attrs:   specsWith(poolAttrs, dilationsAttr),
 	Results: []string{"values", "indices"},
@@ -205,11 +206,12 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "max_pool_grad",
 	Doc: "The adjoint of max_pool: zeros of the given spatial sizes with each element of dy added at its flat position in the plane of its " +
 		"channel (ONNX MaxUnpool, torch.nn.MaxUnpool1d, 2d, 3d, for positions that differ). A position out of range fails.",
+	Kind: graph.PoolingOp,
 	Args: []graph.Arg{
 		{Name: "dy", Types: graph.Numeric, Doc: "the gradient by the maxima, [N,C,...]"},
 		{Name: "indices", Types: graph.DTypes(graph.I64), Doc: "the position of each maximum, of dy's shape"},
 	},
-	Attrs:   []graph.AttrSpec{{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the result"}},
+	Attrs:   []graph.AttrSpec{{Name: "size", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the spatial sizes of the result"}},
 	Results: out,
 	Body: func(b *graph.BodyCtx) []Value {
 		dy, indices, size := b.In[0], b.In[1], b.Dims("size")
@@ -300,6 +302,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "avg_pool",
 	Doc: "The mean of each window of x[N,C,...], over 1 to 3 spatial axes; padding is zero (ONNX AveragePool, torch.nn.AvgPool1d, 2d, 3d). It " +
 		"divides by the size of the window cut at the padded end, or by the number of its cells inside x, or by a given number.",
+	Kind:    graph.PoolingOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the input, [N,C,...]"}},
 	Attrs:   avgAttrs,
 	Results: out,
@@ -340,8 +343,9 @@ func averaged(a graph.Attrs) []graph.Attr {
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "avg_pool_grad",
 	Doc:     "The adjoint of avg_pool: each element of dy, divided as there, is added to the cells of its window.",
+	Kind:    graph.PoolingOp,
 	Args:    []graph.Arg{{Name: "dy", Types: graph.Floats, Doc: "the gradient by the means, [N,C,...]"}},
-	Attrs:   specsWith(avgAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the result"}),
+	Attrs:   specsWith(avgAttrs, graph.AttrSpec{Name: "size", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the spatial sizes of the result"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy := c.Tensor(0)
@@ -429,8 +433,9 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "adaptive_avg_pool",
 	Doc: "Means of x[N,C,...] over 1 to 3 spatial axes, as many as the given sizes: number i of m along an axis of size n is the mean of " +
 		"positions floor(i*n/m) to ceil((i+1)*n/m) (torch.nn.AdaptiveAvgPool1d, 2d, 3d).",
+	Kind:    graph.PoolingOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the input, [N,C,...]"}},
-	Attrs:   []graph.AttrSpec{{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the result"}},
+	Attrs:   []graph.AttrSpec{{Name: "size", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the spatial sizes of the result"}},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x := c.Tensor(0)
@@ -461,8 +466,9 @@ const adaptiveSamples = `
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "adaptive_avg_pool_grad",
 	Doc:     "The adjoint of adaptive_avg_pool: each element of dy, divided by the number of its cells, is added to them.",
+	Kind:    graph.PoolingOp,
 	Args:    []graph.Arg{{Name: "dy", Types: graph.Floats, Doc: "the gradient by the means, [N,C,...]"}},
-	Attrs:   []graph.AttrSpec{{Name: "size", Kind: graph.DimsAttr, Doc: "the spatial sizes of the result"}},
+	Attrs:   []graph.AttrSpec{{Name: "size", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the spatial sizes of the result"}},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy := c.Tensor(0)

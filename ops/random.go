@@ -30,7 +30,7 @@ func words(c *graph.RefCtx, block int) [4]uint32 {
 
 var keyArg = graph.Arg{Name: "key", Types: graph.DTypes(graph.U64), Doc: "u64[2]: the seed and the number of the call"}
 
-var streamAttr = graph.AttrSpec{Name: "stream", Kind: graph.IntAttr, Doc: "the number that tells the draws of one random " +
+var streamAttr = graph.AttrSpec{Name: "stream", Kind: graph.IntAttr, Show: graph.ShowNever, Doc: "the number that tells the draws of one random " +
 	"node of a module from those of the others, below 2^32"}
 
 // drawAttrs declares the attributes of a random tensor, with those of the distribution.
@@ -38,8 +38,8 @@ var streamAttr = graph.AttrSpec{Name: "stream", Kind: graph.IntAttr, Doc: "the n
 //go:noinline
 func drawAttrs(distribution ...graph.AttrSpec) []graph.AttrSpec {
 	return append(distribution,
-		graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Doc: "the sizes of the result"},
-		graph.AttrSpec{Name: "dtype", Kind: graph.DTypeAttr, Default: graph.F32, Doc: "the float dtype of the result"},
+		graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the sizes of the result"},
+		graph.AttrSpec{Name: "dtype", Kind: graph.DTypeAttr, Show: graph.ShowNever, Default: graph.F32, Doc: "the float dtype of the result"},
 		streamAttr)
 }
 
@@ -206,6 +206,7 @@ var _ = graph.MustRegister(&graph.Op{
 		"random_uniform in f32 with the same key and stream is at least p. Along shared axes one draw decides for all " +
 		"elements, as for the channels " +
 		"of Dropout2d. The gradient has the same mask.",
+	Kind: graph.RandomOp,
 	Args: []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the tensor"}, keyArg},
 	Attrs: []graph.AttrSpec{
 		{Name: "p", Kind: graph.FloatAttr, Doc: "the probability that an element is zeroed"},

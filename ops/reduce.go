@@ -73,6 +73,7 @@ func reduction(name, doc string, types graph.DTypeSet, sample string) *graph.Op 
 	return &graph.Op{
 		Name:    name,
 		Doc:     doc,
+		Kind:    graph.ReductionOp,
 		Args:    []graph.Arg{{Name: "x", Types: types, Doc: "the tensor"}},
 		Attrs:   append([]graph.AttrSpec(nil), reduceAttrs...),
 		Results: out,
@@ -463,6 +464,7 @@ func arg(name, doc string, wins func(order int) bool) *graph.Op {
 	return &graph.Op{
 		Name: name,
 		Doc:  doc,
+		Kind: graph.ReductionOp,
 		Args: []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the tensor"}},
 		Attrs: []graph.AttrSpec{
 			{Name: "axis", Kind: graph.IntAttr, Doc: "the axis to search along; a negative one counts from the end"},
@@ -579,6 +581,7 @@ func ArgMin(x Value, axis int, keepDims bool) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "dim_size",
 	Doc:     "The size of an axis of x as an i64 of rank 0 (torch.Tensor.size): a symbolic size as a value.",
+	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor; its elements are not read"}},
 	Attrs:   []graph.AttrSpec{{Name: "axis", Kind: graph.IntAttr, Doc: "the axis; a negative one counts from the end"}},
 	Results: out,

@@ -98,6 +98,7 @@ func Where(cond Value, a, b Operand) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "stop_gradient",
 	Doc:     "Returns x, through which no gradient flows (torch.Tensor.detach).",
+	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor"}},
 	Results: out,
 	Infer:   inferSame,
@@ -124,7 +125,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Args: []graph.Arg{{Name: "xs", Types: graph.AnyDType, Variadic: true, Doc: "the inputs, then the captured values"}},
 	Attrs: []graph.AttrSpec{
 		{Name: "inputs", Kind: graph.IntAttr, Doc: "how many operands are inputs; the others are captured"},
-		{Name: "results", Kind: graph.IntAttr, Doc: "the number of results of region 0"},
+		{Name: "results", Kind: graph.IntAttr, Show: graph.ShowNever, Doc: "the number of results of region 0"},
 	},
 	NumResults: func(a graph.Attrs, _ int) int { return min(max(a.Int("results"), 0), 1<<16) },
 	NumRegions: 2,

@@ -41,8 +41,9 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "reshape",
 	Doc: "The elements of x, in row-major order, in another shape of as many elements (ONNX Reshape, torch.reshape). Numbers of " +
 		"elements that may be equal are compared when the sizes are known.",
+	Kind:    graph.ViewOp,
 	Args:    tensorArg,
-	Attrs:   []graph.AttrSpec{{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"}},
+	Attrs:   []graph.AttrSpec{{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the shape of the result"}},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x := c.Tensor(0)
@@ -184,6 +185,7 @@ func Unsqueeze(x Value, axes ...int) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "transpose",
 	Doc:     "Reorders the axes: axis i of the result is axis perm[i] of x (ONNX Transpose, torch.permute).",
+	Kind:    graph.ViewOp,
 	Args:    tensorArg,
 	Attrs:   []graph.AttrSpec{{Name: "perm", Kind: graph.IntsAttr, Doc: "the axes of x, each once, in the order of the result"}},
 	Results: out,
@@ -265,8 +267,9 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "expand",
 	Doc: "Repeats x along axes of size 1 and new leading axes up to a shape (ONNX Expand with the whole shape given, torch.expand, " +
 		"numpy.broadcast_to).",
+	Kind:    graph.ViewOp,
 	Args:    tensorArg,
-	Attrs:   []graph.AttrSpec{{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"}},
+	Attrs:   []graph.AttrSpec{{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the shape of the result"}},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x, shape := c.Tensor(0), c.Dims("shape")
@@ -367,10 +370,11 @@ func FullLike(x Value, v any) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name: "iota",
 	Doc:  "A tensor whose elements are their positions along an axis: 0, 1, 2 ... (torch.arange, XLA's Iota). Integers wrap.",
+	Kind: graph.ShapeOp,
 	Attrs: []graph.AttrSpec{
-		{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"},
+		{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the shape of the result"},
 		{Name: "axis", Kind: graph.IntAttr, Default: int64(0), Doc: "the axis along which to count; a negative one counts from the end"},
-		{Name: "dtype", Kind: graph.DTypeAttr, Default: graph.I64, Doc: "the dtype of the result, a numeric one"},
+		{Name: "dtype", Kind: graph.DTypeAttr, Show: graph.ShowNever, Default: graph.I64, Doc: "the dtype of the result, a numeric one"},
 	},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
@@ -432,6 +436,7 @@ func triangle(name, doc string, keep func(d, diagonal int) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
 		Doc:     doc,
+		Kind:    graph.ShapeOp,
 		Args:    []graph.Arg{{Name: "x", Types: graph.Numeric | graph.Bools, Doc: "a matrix, or a stack of matrices"}},
 		Attrs:   []graph.AttrSpec{{Name: "diagonal", Kind: graph.IntAttr, Default: int64(0), Doc: "the diagonal: 0 is the main one, positive ones lie above it"}},
 		Results: out,

@@ -56,6 +56,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "slice",
 	Doc: "The elements at start, start+step ... of each axis, up to but not including the limit (ONNX Slice and Python's slices with " +
 		"positions counted from the first and clamped).",
+	Kind:    graph.ShapeOp,
 	Args:    tensorArg,
 	Attrs:   sliceAttrs,
 	Results: out,
@@ -81,8 +82,9 @@ var _ = graph.MustRegister(&graph.Op{
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "slice_grad",
 	Doc:     "The adjoint of slice: a tensor of the given shape that is dy where slice reads and zero elsewhere.",
+	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "dy", Types: graph.Numeric | graph.Bools, Doc: "a tensor of the shape of the slice"}},
-	Attrs:   specsWith(sliceAttrs, graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"}),
+	Attrs:   specsWith(sliceAttrs, graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the shape of the result"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy := c.Tensor(0)
@@ -274,6 +276,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "pad",
 	Doc: "Adds elements of a given value around x, or takes elements away where the number is negative (ONNX Pad and " +
 		"torch.nn.functional.pad in constant mode).",
+	Kind: graph.ShapeOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.AnyDType, Doc: "the tensor"},
 		{Name: "value", Types: graph.AnyDType, Doc: "the value of the elements added, a scalar of x's dtype"},
@@ -427,6 +430,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "pad_mode",
 	Doc: "Adds elements of x itself around it, or takes elements away where the number is negative (ONNX Pad with modes reflect, edge and " +
 		"wrap; torch's reflect, replicate and circular). Padding may be longer than x, as NumPy has it.",
+	Kind:    graph.ShapeOp,
 	Args:    tensorArg,
 	Attrs:   modeAttrs,
 	Results: out,
@@ -454,8 +458,9 @@ var _ = graph.MustRegister(&graph.Op{
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "pad_mode_grad",
 	Doc:     "The adjoint of pad_mode: each element of dy is added to the element of the result that pad_mode has copied there.",
+	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "dy", Types: graph.Numeric, Doc: "a tensor of the padded shape"}},
-	Attrs:   specsWith(modeAttrs, graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Doc: "the shape of the result"}),
+	Attrs:   specsWith(modeAttrs, graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the shape of the result"}),
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		dy := c.Tensor(0)
@@ -521,6 +526,7 @@ func PadWith(mode PadMode, x Value, low, high []int) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "concat",
 	Doc:     "Joins tensors along an axis; the other axes have equal sizes (ONNX Concat, torch.cat).",
+	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "xs", Types: graph.AnyDType, Variadic: true, Doc: "one tensor or more, of one dtype"}},
 	Attrs:   []graph.AttrSpec{{Name: "axis", Kind: graph.IntAttr, Doc: "the axis along which to join; a negative one counts from the end"}},
 	Results: out,
@@ -611,6 +617,7 @@ func Stack(axis int, xs ...Value) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name: "split",
 	Doc:  "Cuts x along an axis into parts of given sizes, which make up the axis (ONNX Split, torch.split).",
+	Kind: graph.ShapeOp,
 	Args: tensorArg,
 	Attrs: []graph.AttrSpec{
 		{Name: "axis", Kind: graph.IntAttr, Doc: "the axis to cut; a negative one counts from the end"},

@@ -45,6 +45,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Doc: "e^x divided by its sum along an axis (ONNX Softmax, torch.softmax). The maximum is taken out first, so that " +
 		"nothing overflows. " +
 		"A lane of nothing but -inf gives NaN.",
+	Kind:    graph.ReductionOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the logits"}},
 	Attrs:   []graph.AttrSpec{axisAttr},
 	Results: out,
@@ -78,6 +79,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "log_softmax",
 	Doc: "The logarithm of softmax along an axis (ONNX LogSoftmax, torch.log_softmax), which neither overflows nor loses small " +
 		"probabilities: x - max - log(sum(e^(x-max))).",
+	Kind:    graph.ReductionOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the logits"}},
 	Attrs:   []graph.AttrSpec{axisAttr},
 	Results: out,

@@ -79,6 +79,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "topk",
 	Doc: "The k largest or smallest elements along an axis in order, and their indices as i64 (ONNX TopK, torch.topk). Of equal elements " +
 		"the first comes first; NaN is greater than every number.",
+	Kind: graph.ReductionOp,
 	Args: []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the tensor"}},
 	Attrs: []graph.AttrSpec{
 		{Name: "axis", Kind: graph.IntAttr, Default: int64(-1), Doc: "the axis to search along; a negative one counts from the end"},
@@ -119,6 +120,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "sort",
 	Doc: "The elements along an axis in order, and their indices as i64 (torch.sort). Equal elements keep their order; NaN is greater " +
 		"than every number.",
+	Kind: graph.ReductionOp,
 	Args: []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor"}},
 	Attrs: []graph.AttrSpec{
 		{Name: "axis", Kind: graph.IntAttr, Default: int64(-1), Doc: "the axis to sort along; a negative one counts from the end"},

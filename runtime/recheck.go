@@ -100,7 +100,7 @@ func within(n *graph.Node) string {
 	}
 	var members []string
 	for _, m := range n.Regions()[0].Nodes() {
-		if m.Op().Name != "constant" {
+		if !m.IsConstant() {
 			members = append(members, fmt.Sprintf("%s at %s", m.Op().Name, m.Pos()))
 		}
 	}
@@ -222,7 +222,7 @@ func (o *observation) culprit(bad func(x float64) bool) *member {
 		for i, v := range results {
 			values[n.Result(i)] = v
 			at, of := first(v, bad)
-			if at < 0 || !clean || found != nil || n.Op().Name == "constant" && infinite(v) {
+			if at < 0 || !clean || found != nil || n.IsConstant() && infinite(v) {
 				continue // who writes an infinity means it: a mask
 			}
 			found = &member{n, in, i, at, of}

@@ -190,7 +190,7 @@ func fitFeeds(f *graph.Func, arrays map[string]*value.Tensor) (map[string]value.
 	feeds := map[string]value.Value{}
 	for name, t := range arrays {
 		p, ok := f.Lookup(name)
-		if !ok || !p.Is("param") {
+		if !ok || !p.Node().IsParam() {
 			return nil, fmt.Errorf("%s has no input %q", f.Name(), name)
 		}
 		t, err := value.CastExactly(t, p.DType())

@@ -206,7 +206,7 @@ func stageLine(stage string, f *graph.Func) string {
 	}
 	n := 0
 	for _, x := range f.Nodes() {
-		if name := x.Op().Name; name != "read" && name != "constant" {
+		if x.Variable() == nil && !x.IsConstant() {
 			n++
 		}
 	}

@@ -260,9 +260,8 @@ func layersOf(m *graph.Module, f *graph.Func, batch int64) (rows []layerRow, tot
 	d := declaredIn(f)
 	for _, n := range f.Nodes() {
 		r := row(n)
-		switch name := n.Op().Name; {
-		case name == "read":
-			v := m.LookupVariable(string(n.Attrs().Symbol("var")))
+		switch name, v := n.Op().Name, n.Variable(); {
+		case v != nil:
 			size, _ := v.Type().NumElements().Int()
 			switch {
 			case v.Trainable():
@@ -272,7 +271,7 @@ func layersOf(m *graph.Module, f *graph.Func, batch int64) (rows []layerRow, tot
 				r.Buffers += size
 				total.Buffers += size
 			}
-		case name != "constant" && !slices.Contains(r.Ops, name):
+		case !n.IsConstant() && !slices.Contains(r.Ops, name):
 			r.Ops = append(r.Ops, name)
 		}
 		if n.Scope() == "" && n.NumResults() > 0 {
@@ -299,7 +298,7 @@ func layersOf(m *graph.Module, f *graph.Func, batch int64) (rows []layerRow, tot
 // differentiated returns a function after gradients have been taken and what is not needed is gone, and the function itself if it takes
 // none.
 func differentiated(m *graph.Module, f *graph.Func) (*graph.Func, error) {
-	if !slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "grad" }) {
+	if !slices.ContainsFunc(f.Nodes(), (*graph.Node).IsGrad) {
 		return f, nil
 	}
 	names := compile.PassNames()

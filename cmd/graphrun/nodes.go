@@ -36,7 +36,7 @@ func declaredIn(f *graph.Func) *declared {
 	// An output is what others take of a layer; what it reads is none.
 	take := func(v graph.Value, by *graph.Node) {
 		n := v.Node()
-		if n.Index() < 0 || n.Op().Name == "read" || n.Op().Name == "constant" {
+		if n.Index() < 0 || n.Variable() != nil || n.IsConstant() {
 			return
 		}
 		for path := n.Scope(); path != ""; path = parentLayer(path) {

@@ -275,8 +275,6 @@ func flopsText(op *graph.Op) string {
 		return op.FLOPs.Doc
 	case op.Props.Elementwise:
 		return "one for each element of the result"
-	case op.Name == "call":
-		return "those of its callee"
 	case op.IsComposite():
 		return "those of its body"
 	case op.NumRegions > 0 || op.Regions != nil:

@@ -219,13 +219,11 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 // readsTrainable reports whether a function, or one that it calls, reads a variable that training changes.
 func readsTrainable(f *graph.Func) bool {
 	return slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool {
-		switch n.Op().Name {
-		case "read":
-			return f.Module().LookupVariable(string(n.Attrs().Symbol("var"))).Trainable()
-		case "call":
-			return readsTrainable(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))))
+		if callee := n.Callee(); callee != nil {
+			return readsTrainable(callee)
 		}
-		return false
+		v := n.Variable()
+		return v != nil && v.Trainable()
 	})
 }
 

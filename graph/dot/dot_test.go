@@ -141,6 +141,7 @@ func TestTraining(t *testing.T) {
 	for _, want := range []string{
 		`label="conv1 gradient"`, `label="adam"`, `dir="back"`, `label="adam conv1.weight\n13 ops\nupdates exp_avg, exp_avg_sq"`,
 		`label="conv\nkernel 5×5\npads 2\nslot 7"`, `label="@weight\nf32[6,1,5,5]"`,
+		`label="conv_weight_grad\npads 2"`, `label="conv_input_grad"`, `label="max_pool\nkernel 2×2\nstrides 2"`, `label="max_pool_grad"`,
 	} {
 		if !strings.Contains(got.String(), want) {
 			t.Errorf("there is no %s", want)

@@ -1,10 +1,6 @@
 package picture
 
-import (
-	"strings"
-
-	"github.com/graphrun/graphrun/graph"
-)
+import "github.com/graphrun/graphrun/graph"
 
 // Kind is what a box or a source is: its colour.
 type Kind uint8
@@ -35,51 +31,32 @@ var Names = [...]string{
 	Input: "input", Result: "result", Update: "update",
 }
 
-var kinds = map[string]Kind{
-	"matmul": Product, "conv": Product, "conv_input_grad": Product, "conv_weight_grad": Product,
-	"max_pool": Pooling, "avg_pool": Pooling, "adaptive_avg_pool": Pooling,
-	"max_pool_grad": Pooling, "avg_pool_grad": Pooling, "adaptive_avg_pool_grad": Pooling,
-	"argmax": Reduction, "argmin": Reduction, "cumprod": Reduction, "cumsum": Reduction, "layer_norm": Reduction, "log_softmax": Reduction,
-	"logsumexp": Reduction, "softmax": Reduction, "softmax_cross_entropy": Reduction, "binary_cross_entropy": Reduction,
-	"standardize": Reduction, "standardize_grad": Reduction, "std": Reduction, "var": Reduction, "topk": Reduction, "sort": Reduction,
-	"concat": Shape, "expand": Shape, "gather": Shape, "gather_elements": Shape, "index_add": Shape, "scatter_add": Shape,
-	"pad": Shape, "pad_mode": Shape, "pad_mode_grad": Shape, "reshape": Shape, "slice": Shape, "slice_grad": Shape, "split": Shape,
-	"transpose": Shape, "shift": Shape, "tril": Shape, "triu": Shape, "cast": Shape, "dim_size": Shape, "iota": Shape, "nonzero": Shape,
-	"stop_gradient": Shape,
-	"random_normal": Random, "random_uniform": Random, "dropout": Random,
-	"call": Control, "custom_grad": Control, "recurrence": Control, "grad": Control,
-	"read": Variable, "constant": Constant,
+// families are the kinds of boxes that show the kinds of ops.
+var families = [...]Kind{
+	graph.OtherOp: Other, graph.ProductOp: Product, graph.ElementwiseOp: Elementwise, graph.ReductionOp: Reduction, graph.PoolingOp: Pooling,
+	graph.ShapeOp: Shape, graph.ViewOp: Shape, graph.RandomOp: Random, graph.ControlOp: Control,
 }
 
-// kindOf is the kind of a node; that of a fused one is its product's, a reduction's, or that of the last node in it.
+// kindOf is the kind of a node; that of a fused one is its product's, a reduction's, or that of element-wise nodes.
 func kindOf(n *graph.Node) Kind {
-	name := n.Op().Name
-	if n.IsFused() {
-		best := Elementwise
-		for _, r := range n.Regions() {
-			for _, x := range r.Nodes() {
-				switch k := kindOf(x); {
-				case k == Product:
-					return Product
-				case k == Reduction:
-					best = Reduction
-				}
+	switch {
+	case n.IsConstant():
+		return Constant
+	case n.Variable() != nil:
+		return Variable
+	case !n.IsFused():
+		return families[n.Op().Family()]
+	}
+	best := Elementwise
+	for _, r := range n.Regions() {
+		for _, x := range r.Nodes() {
+			switch kindOf(x) {
+			case Product:
+				return Product
+			case Reduction:
+				best = Reduction
 			}
 		}
-		return best
 	}
-	if k, ok := kinds[name]; ok {
-		return k
-	}
-	switch {
-	case strings.HasPrefix(name, "reduce_"):
-		return Reduction
-	case n.Op().Props.Random:
-		return Random
-	case n.Op().Props.Elementwise:
-		return Elementwise
-	case len(n.Regions()) > 0:
-		return Control
-	}
-	return Other
+	return best
 }

@@ -143,7 +143,7 @@ func (b *builder) function(f *graph.Func, carrier *Box, within *Cluster) {
 		column = carrier.Column
 	}
 	home := func(n *graph.Node, c Column) *Cluster {
-		if n.Op().Name == "grad" && carrier == nil { // it stands in the layer of the optimizer, which it is no part of
+		if n.IsGrad() && carrier == nil { // it stands in the layer of the optimizer, which it is no part of
 			return b.column(c)
 		}
 		if carrier != nil {
@@ -218,12 +218,7 @@ func (b *builder) beside(n *graph.Node) bool {
 	if isSource(n) || b.o.Full {
 		return isSource(n) && b.parts.users[n] > 0
 	}
-	switch n.Op().Name {
-	case "reshape", "expand", "transpose", "cast":
-	default:
-		return false
-	}
-	return isSource(n.Operands()[0].Node()) && n.ResultName(0) == "" && b.parts.users[n] > 0 && b.parts.column[n] != Optimizer &&
+	return n.Op().Kind == graph.ViewOp && isSource(n.Operands()[0].Node()) && n.ResultName(0) == "" && b.parts.users[n] > 0 && b.parts.column[n] != Optimizer &&
 		!b.parts.statistics[n] && (b.o.Keep == nil || !b.o.Keep(n))
 }
 
@@ -479,7 +474,7 @@ func (b *builder) oneStep() {
 		if !steps[e.To] {
 			continue
 		}
-		if len(e.From.Nodes) != 1 || e.From.Nodes[0].Op().Name != "grad" {
+		if len(e.From.Nodes) != 1 || !e.From.Nodes[0].IsGrad() {
 			return
 		}
 		if !slices.Contains(grads, e.From) {
@@ -673,7 +668,6 @@ func classify(f *graph.Func) *parts {
 	if len(f.Updates()) == 0 {
 		return p
 	}
-	m := f.Module()
 	forward := map[*graph.Node]bool{}
 	for _, r := range f.Results() {
 		ancestors(r.Value.Node(), forward)
@@ -682,21 +676,21 @@ func classify(f *graph.Func) *parts {
 	// What depends on the optimizer's state, or stands in its layer, and what depends on that.
 	scopes := map[string]bool{}
 	for _, n := range f.Nodes() {
-		if v := variableOf(m, n); v != nil && v.IsOptimizerState() && n.Scope() != "" {
+		if v := n.Variable(); v != nil && v.IsOptimizerState() && n.Scope() != "" {
 			scopes[n.Scope()] = true
 		}
 	}
 	isOptimizer := map[*graph.Node]bool{}
 	for _, n := range f.Nodes() {
 		if isSource(n) {
-			v := variableOf(m, n)
+			v := n.Variable()
 			isOptimizer[n] = v != nil && v.IsOptimizerState()
 			continue
 		}
 		if forward[n] {
 			continue
 		}
-		isOptimizer[n] = scopes[n.Scope()] && n.Op().Name != "grad" && p.users[n] > 0 && len(n.Operands()) > 0
+		isOptimizer[n] = scopes[n.Scope()] && !n.IsGrad() && p.users[n] > 0 && len(n.Operands()) > 0
 		for _, v := range n.Operands() {
 			isOptimizer[n] = isOptimizer[n] || isOptimizer[v.Node()]
 		}
@@ -792,7 +786,6 @@ func (p *parts) assignWeights(f *graph.Func) {
 			}
 		}
 	}
-	m := f.Module()
 	for _, u := range f.Updates() {
 		if u.Var.Trainable() {
 			add(u.Value.Node(), u.Var)
@@ -801,7 +794,7 @@ func (p *parts) assignWeights(f *graph.Func) {
 	propagate()
 	owner := map[*graph.Variable]*graph.Variable{}
 	for _, n := range f.Nodes() {
-		if v := variableOf(m, n); v != nil && v.IsOptimizerState() {
+		if v := n.Variable(); v != nil && v.IsOptimizerState() {
 			owner[v] = reach[n]
 		}
 	}
@@ -834,11 +827,4 @@ func ancestors(n *graph.Node, to map[*graph.Node]bool) {
 	}
 }
 
-func variableOf(m *graph.Module, n *graph.Node) *graph.Variable {
-	if n.Op().Name != "read" {
-		return nil
-	}
-	return m.LookupVariable(string(n.Attrs().Symbol("var")))
-}
-
-func isSource(n *graph.Node) bool { return n.Op().Name == "constant" || n.Op().Name == "read" }
+func isSource(n *graph.Node) bool { return n.IsConstant() || n.Variable() != nil }

@@ -38,13 +38,13 @@ func scopeOf(n *graph.Node) string {
 }
 
 func title(n *graph.Node) string {
-	switch n.Op().Name {
-	case "call":
-		return "call @" + string(n.Attrs().Symbol("func"))
-	case "constant", "read":
+	callee := n.Callee()
+	switch {
+	case callee != nil:
+		return n.Op().Name + " @" + callee.Name()
+	case isSource(n):
 		return source(n).Label
-	}
-	if n.IsFused() {
+	case n.IsFused():
 		for _, r := range n.Regions() {
 			for _, x := range r.Nodes() {
 				if kindOf(x) == Product {
@@ -84,33 +84,28 @@ func rows(n *graph.Node) []string {
 	return append(rows, ops...)
 }
 
-// plain are the attributes that the result's type shows.
-var plain = map[string][]string{
-	"reshape": {"shape"}, "expand": {"shape"}, "cast": {"to"}, "iota": {"shape", "dtype"}, "fused": {"results"}, "call": {"func"},
-	"random_uniform": {"stream", "shape", "dtype"}, "random_normal": {"stream", "shape", "dtype"}, "dropout": {"stream"},
-	"conv_input_grad": {"shape"}, "conv_weight_grad": {"shape"}, "custom_grad": {"results"}, "max_pool_grad": {"shape"}, "avg_pool_grad": {"shape"},
-}
-
+// attrs are the rows of a node's attributes.
 func attrs(n *graph.Node) []string {
 	var rows []string
-	if n.Op().Name == "conv" && len(n.Operands()) > 1 {
-		if shape := n.Operands()[1].Shape(); len(shape) > 2 {
-			rows = append(rows, "kernel "+sizes(shape[2:], graph.Dim.String))
+	for i, v := range n.Operands() {
+		if arg := n.Op().Arg(i); arg != nil && arg.Window && v.Rank() > 2 {
+			rows = append(rows, "kernel "+sizes(v.Shape()[2:], graph.Dim.String))
 		}
 	}
 	for _, a := range n.Attrs() {
-		if slices.Contains(plain[n.Op().Name], a.Name) {
+		spec := n.Op().Attr(a.Name)
+		if spec == nil || spec.Default != nil && graph.EqualAttrValues(a.Value, spec.Default) {
 			continue
 		}
-		if spec := n.Op().Attr(a.Name); spec != nil && spec.Default != nil && graph.EqualAttrValues(a.Value, spec.Default) {
-			continue
-		}
-		switch ints, isInts := a.Value.([]int64); {
-		case isInts && (a.Name == "strides" || a.Name == "dilations") && all(ints, 1), isInts && a.Name == "pads" && all(ints, 0):
-			continue
-		case isInts && (a.Name == "strides" || a.Name == "dilations" || a.Name == "pads") && len(ints) > 0 && all(ints, ints[0]):
+		ints, _ := a.Value.([]int64)
+		equal := len(ints) > 0 && all(ints, ints[0])
+		switch {
+		case spec.Show == graph.ShowNever,
+			spec.Show == graph.ShowSteps && all(ints, 1),
+			spec.Show == graph.ShowPads && all(ints, 0):
+		case equal && (spec.Show == graph.ShowSteps || spec.Show == graph.ShowPads):
 			rows = append(rows, a.Name+" "+strconv.FormatInt(ints[0], 10))
-		case isInts && a.Name == "kernel":
+		case spec.Show == graph.ShowSizes:
 			rows = append(rows, a.Name+" "+sizes(ints, func(x int64) string { return strconv.FormatInt(x, 10) }))
 		case a.Value == true:
 			rows = append(rows, a.Name)
@@ -152,8 +147,8 @@ func source(n *graph.Node) *Source {
 		return s
 	}
 	s := &Source{Kind: Constant, Type: n.Types()[0].String(), Tip: tip(n), Nodes: []*graph.Node{n}}
-	if n.Op().Name == "read" {
-		s.Kind, s.Shown, s.Label = Variable, true, string(n.Attrs().Symbol("var"))
+	if v := n.Variable(); v != nil {
+		s.Kind, s.Shown, s.Label = Variable, true, v.Name()
 		s.Tip = "@" + s.Label + ": " + s.Tip
 		return s
 	}
