@@ -142,6 +142,11 @@ func Compile(m *graph.Module, opts ...Option) (*program.Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.kernels == nil { // not by a row of its own
+		if err := selectKernels.Run(c, o); err != nil {
+			return nil, err
+		}
+	}
 	for _, p := range Passes {
 		if p.Emit == nil {
 			continue

@@ -87,6 +87,7 @@ func (c *Context) emitFunc(f *graph.Func, vars map[string]int) *program.Func {
 		}
 	}
 	e.share()
+	e.deliver()
 	for _, u := range e.p.Updates {
 		root := &e.p.Slots[e.p.Root(u.Slot)]
 		if root.Place == program.Read && updated[root.Index] && !slices.Contains(e.p.Keep, root.Index) {
@@ -205,6 +206,30 @@ func (e *emitter) share() {
 	}
 }
 
+// deliver lets results be computed in the tensors that the caller is given, where that is the storage of nothing else that is needed once
+// the caller has seen them.
+func (e *emitter) deliver() {
+	p := e.p
+	if p.Dynamic {
+		return
+	}
+	late := map[int]bool{} // storage that is needed then
+	for i := p.Commit; i < len(p.Instrs); i++ {
+		for _, s := range p.Instrs[i].In {
+			late[p.Root(s)] = true
+		}
+	}
+	for _, u := range p.Updates {
+		late[p.Root(u.Slot)] = true
+	}
+	for i, o := range p.Outputs {
+		root := p.Root(o.Slot)
+		if s := &p.Slots[root]; s.Place == program.Arena && !late[root] {
+			s.Place, s.Index = program.Output, i
+		}
+	}
+}
+
 // twice reports whether the storage of operand j is that of another operand as well.
 func (e *emitter) twice(ins *program.Instr, j int) bool {
 	root := e.p.Root(ins.In[j])
@@ -297,7 +322,7 @@ func (c *Context) isCommit(x *indexed, i int, next map[graph.Value]string) bool 
 	}
 	over, isMap := kernels.MapShape(n) // what it iterates over
 	if !isMap {
-		if !n.Op().Props.Elementwise || c.target.Role(n) != kernels.Member {
+		if k := c.kernels[n]; k == nil || k.Element == nil || !n.Op().Props.Elementwise {
 			return false
 		}
 		over = n.Result(0).Shape()

@@ -45,7 +45,8 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		return []Value{dx}
 	},
-	Tol: composed,
+	Props: graph.Props{Whole: true},
+	Tol:   composed,
 	Sample: `
 		f64[3,5] {axes=[1]}
 		f64[2,3,5] {axes=[0, -1], eps=0.1}
@@ -89,7 +90,8 @@ var _ = graph.MustRegister(&graph.Op{
 		along := Mul(y, ReduceMean(Mul(dy, y), axes, true))
 		return []Value{Mul(Sub(Sub(dy, ReduceMean(dy, axes, true)), along), Rsqrt(Add(variance, b.Float("eps"))))}
 	},
-	Tol: graph.Tol{ULP: 1024, Why: "what is left of dy when two parts are taken out has lost its leading bits"},
+	Props: graph.Props{Whole: true},
+	Tol:   graph.Tol{ULP: 1024, Why: "what is left of dy when two parts are taken out has lost its leading bits"},
 	Sample: `
 		f64[3,5], [3,5], [3,1] 0.5..2 {axes=[1]}
 		f64[2,3,5], [2,3,5], [1,3,1] 0.5..2 {axes=[0, -1]}
@@ -154,7 +156,8 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		return []Value{y}
 	},
-	Tol: composed,
+	Props: graph.Props{Whole: true},
+	Tol:   composed,
 	Sample: `
 		f64[3,5], [5], [5]
 		f64[2,3,4], [3,4], [3,4] {axes=2, eps=0.01}

@@ -224,6 +224,7 @@ var _ = graph.MustRegister(&graph.Op{
 		flat := ScatterAdd(zeros, 2, Flatten(indices, 2, -1), Flatten(dy, 2, -1))
 		return []Value{reshapeDims(flat, append(slices.Clone(lead), size...))}
 	},
+	Props: graph.Props{Whole: true},
 	Tol: graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int {
 		return 1 + elements(graph.TensorType{Shape: in[0].Shape[2:]})
 	}},

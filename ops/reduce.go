@@ -651,6 +651,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 		}
 		return Squeeze(y, axes...)
 	})
+	op.Props.Whole = true
 	op.Grad = func(g *graph.GradCtx) []Value {
 		y := unreduce(g, g.Out[0])
 		y = Where(Equal(y, math.Inf(-1)), 0.0, y)

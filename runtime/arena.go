@@ -14,6 +14,7 @@ type arena struct {
 	mem    []byte
 	frames map[*binding]*frame
 	in     []*value.Tensor // the feeds of the present call
+	out    []*value.Tensor // by output: where it is computed, if that is not the arena
 }
 
 // maxFrames bounds the bindings for which an arena keeps frames.
@@ -70,6 +71,7 @@ func (s *Session) takeArena() (*arena, error) {
 
 func (s *Session) putArena(a *arena) {
 	clear(a.in)
+	clear(a.out)
 	s.pool.Lock()
 	s.arenas = append(s.arenas, a)
 	s.pool.Unlock()

@@ -149,7 +149,13 @@ func (b *binding) layOut() error {
 		}
 		n = d
 	}
-	if need := float64(p.Peak.Per)*float64(n) + float64(p.Peak.Fixed); need > float64(value.Memory()) {
+	need := float64(p.Peak.Per)*float64(n) + float64(p.Peak.Fixed)
+	for i, slot := range f.Slots {
+		if slot.Place == program.Output {
+			need += bytesOf(b.types[i])
+		}
+	}
+	if need > float64(value.Memory()) {
 		return b.outOfMemory()
 	}
 	b.size = int(p.Size(n))
@@ -162,7 +168,7 @@ func (b *binding) layOut() error {
 			}
 			b.at[i] = int(p.Offset(i, n))
 		case program.Reuse:
-			b.at[i] = b.at[f.Root(i)]
+			b.at[i] = b.at[f.Root(i)] // of no meaning in an output
 		}
 	}
 	return nil

@@ -188,8 +188,8 @@ func (s *Session) Run(ctx context.Context, fn string, feeds map[string]value.Val
 }
 
 // RunInto is Run for a caller who brings the tensors that take the results: those that results names, which may be fewer than
-// there are, of the dtypes and sizes that come. They must not share storage with feeds. If the call fails, the results
-// hold anything.
+// there are, of the dtypes and sizes that come. They take part in the computation: while it runs, and if the call fails, they
+// hold anything. Those that share storage with feeds or with each other are copied to at its end.
 func (s *Session) RunInto(ctx context.Context, fn string, feeds, results map[string]value.Value) error {
 	return s.RunChecked(ctx, fn, feeds, results, nil)
 }
@@ -255,11 +255,11 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 		return err
 	}
 	if len(a.mem) < b.size { // the smaller one is dropped
-		in := a.in
+		in, out := a.in, a.out
 		if a, err = newArena(b.size); err != nil {
 			return err
 		}
-		a.in = in
+		a.in, a.out = in, out
 	}
 	fr, err := a.frame(b, len(s.vars))
 	if err != nil {
@@ -272,10 +272,15 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 			return err
 		}
 	}
-	fr.load(a.in, s.vars)
-	err = fr.compute(ctx, s.watch)
+	a.out = slices.Grow(a.out[:0], len(f.Outputs))[:len(f.Outputs)]
+	if err = fr.targets(a.in, a.out, results, into); err == nil {
+		err = fr.load(a.in, a.out, s.vars)
+	}
 	if err == nil {
-		err = s.finish(fr, results, into, accept)
+		err = fr.compute(ctx, s.watch)
+	}
+	if err == nil {
+		err = s.finish(fr, a.out, results, into, accept)
 	}
 	fr.unload()
 	s.putArena(a)
@@ -306,16 +311,21 @@ func (b *binding) checkResults(results map[string]value.Value) error {
 	return nil
 }
 
-// finish hands over the results of a frame that has computed, and commits its updates if accept does. Nothing fails once the
+// finish hands over the results of a frame that has computed, copies of those that lie elsewhere than in the tensors computed, and commits its updates if accept does. Nothing fails once the
 // first variable has been written.
-func (s *Session) finish(fr *frame, results map[string]value.Value, into bool, accept func() error) error {
+func (s *Session) finish(fr *frame, computed []*value.Tensor, results map[string]value.Value, into bool, accept func() error) error {
 	f := fr.b.f
-	for _, o := range f.Outputs {
-		from := fr.slots[o.Slot]
-		if !into {
-			results[o.Name] = from.Clone()
-		} else if v, wanted := results[o.Name]; wanted {
-			copy(v.(*value.Tensor).Bytes(), from.Bytes())
+	for i, o := range f.Outputs {
+		v, wanted := results[o.Name]
+		switch {
+		case into && wanted && v == value.Value(computed[i]): // it is where it shall be
+		case into && wanted:
+			copy(v.(*value.Tensor).Bytes(), fr.slots[o.Slot].Bytes())
+		case into:
+		case computed[i] != nil:
+			results[o.Name] = computed[i]
+		default:
+			results[o.Name] = fr.slots[o.Slot].Clone()
 		}
 	}
 	if accept != nil {

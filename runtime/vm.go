@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
@@ -17,9 +18,11 @@ type frame struct {
 	b     *binding
 	slots []*value.Tensor
 	execs []exec
-	// Slots whose storage changes from call to call: feeds by input, variables by index, and what shows these in another shape.
-	feeds, reads, views []moving
-	pc                  int // the instruction that runs
+	// Slots whose storage changes from call to call: feeds by input, variables by index, those in the caller's tensors by output, and
+	// what lies in the storage of one of these in another shape or after it.
+	feeds, reads, outputs, views []moving
+	spare                        []*value.Tensor // by output: what takes its place where the caller brings no tensor
+	pc                           int             // the instruction that runs
 	// next are the tensors that take the next values of variables, by index, while they are written.
 	next []*value.Tensor
 }
@@ -53,7 +56,9 @@ func (a *arena) frame(b *binding, variables int) (*frame, error) {
 
 func newFrame(a *arena, b *binding, variables int) (*frame, error) {
 	f := b.f
-	fr := &frame{b: b, slots: make([]*value.Tensor, len(f.Slots)), next: make([]*value.Tensor, variables)}
+	fr := &frame{
+		b: b, slots: make([]*value.Tensor, len(f.Slots)), next: make([]*value.Tensor, variables), spare: make([]*value.Tensor, len(f.Outputs)),
+	}
 	for i, slot := range f.Slots {
 		t := b.types[i]
 		shape, _ := t.ConstShape()
@@ -62,28 +67,23 @@ func newFrame(a *arena, b *binding, variables int) (*frame, error) {
 			fr.feeds = append(fr.feeds, moving{i, slot.Index})
 		case program.Read:
 			fr.reads = append(fr.reads, moving{i, slot.Index})
+		case program.Output:
+			fr.outputs = append(fr.outputs, moving{i, slot.Index})
 		case program.Constant:
 			fr.slots[i] = slot.Const
-		case program.Arena, program.Reuse:
-			size, err := value.SizeBytes(t.DType, shape...)
-			if err == nil {
-				fr.slots[i], err = value.View(t.DType, a.mem[b.at[i]:][:size:size], shape...)
-			}
-			if err != nil {
-				return nil, err
-			}
-		case program.View:
+		case program.Arena, program.Reuse, program.View:
 			root := f.Root(i)
-			var data []byte
-			if r := fr.slots[root]; r != nil {
-				data = r.Bytes()
-			} else { // a feed or a variable: any storage until the call brings its own
+			data, ok := fr.dataOf(root, a)
+			if !ok {
+				fr.views = append(fr.views, moving{i, root})
+				continue
+			}
+			if slot.Place != program.View {
 				size, err := value.SizeBytes(t.DType, shape...)
 				if err != nil {
 					return nil, err
 				}
-				data = make([]byte, size)
-				fr.views = append(fr.views, moving{i, root})
+				data = a.mem[b.at[i]:][:size:size]
 			}
 			var err error
 			if fr.slots[i], err = value.View(t.DType, data, shape...); err != nil {
@@ -110,6 +110,18 @@ func newFrame(a *arena, b *binding, variables int) (*frame, error) {
 	return fr, nil
 }
 
+// dataOf returns the storage of a root if it stays the same from call to call.
+func (fr *frame) dataOf(root int, a *arena) (data []byte, ok bool) {
+	switch fr.b.f.Slots[root].Place {
+	case program.Input, program.Read, program.Output:
+		return nil, false
+	}
+	if t := fr.slots[root]; t != nil {
+		return t.Bytes(), true
+	}
+	return a.mem, true // the root itself
+}
+
 // prepare turns a panic of a kernel's preparation into an error.
 func prepare(k *kernels.Kernel, spec *kernels.Spec) (run kernels.Func, err error) {
 	defer func() {
@@ -121,16 +133,68 @@ func prepare(k *kernels.Kernel, spec *kernels.Spec) (run kernels.Func, err error
 }
 
 // load points slots at the tensors of this call.
-func (fr *frame) load(in []*value.Tensor, vars []variable) {
+func (fr *frame) load(in, out []*value.Tensor, vars []variable) error {
 	for _, m := range fr.feeds {
 		fr.slots[m.slot] = in[m.from]
 	}
 	for _, m := range fr.reads {
 		fr.slots[m.slot] = vars[m.from].tensor
 	}
-	for _, m := range fr.views {
-		fr.slots[m.slot].Rebase(fr.slots[m.from].Bytes())
+	for _, m := range fr.outputs {
+		if err := fr.rebase(m.slot, out[m.from]); err != nil {
+			return err
+		}
 	}
+	for _, m := range fr.views {
+		if err := fr.rebase(m.slot, fr.slots[m.from]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rebase makes a slot a view of the storage of a tensor.
+func (fr *frame) rebase(slot int, to *value.Tensor) (err error) {
+	if t := fr.slots[slot]; t != nil {
+		t.Rebase(to.Bytes())
+		return nil
+	}
+	t := fr.b.types[slot]
+	shape, _ := t.ConstShape()
+	fr.slots[slot], err = value.View(t.DType, to.Bytes(), shape...)
+	return err
+}
+
+// targets fills out, by output, with the tensors that results are computed in: new ones, or, if into, those that results holds unless they
+// share storage with feeds or each other.
+func (fr *frame) targets(in, out []*value.Tensor, results map[string]value.Value, into bool) error {
+	clear(out)
+	for _, m := range fr.outputs {
+		o := &fr.b.f.Outputs[m.from]
+		if into {
+			if v, wanted := results[o.Name]; wanted {
+				t := v.(*value.Tensor)
+				if !slices.ContainsFunc(in, t.Overlaps) && !slices.ContainsFunc(out, t.Overlaps) {
+					out[m.from] = t
+					continue
+				}
+			}
+			out[m.from] = fr.spare[m.from]
+		}
+		if out[m.from] != nil {
+			continue
+		}
+		t := fr.b.types[o.Slot]
+		shape, _ := t.ConstShape()
+		made, err := value.New(t.DType, shape...)
+		if err != nil {
+			return err
+		}
+		if out[m.from] = made; into {
+			fr.spare[m.from] = made
+		}
+	}
+	return nil
 }
 
 // unload lets go of the tensors of the call.
@@ -140,6 +204,13 @@ func (fr *frame) unload() {
 	}
 	for _, m := range fr.reads {
 		fr.slots[m.slot] = nil
+	}
+	for _, list := range [2][]moving{fr.outputs, fr.views} {
+		for _, m := range list {
+			if t := fr.slots[m.slot]; t != nil {
+				t.Rebase(nil)
+			}
+		}
 	}
 }
 

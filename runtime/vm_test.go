@@ -344,3 +344,70 @@ func resident(t *testing.T) int {
 	}
 	return pages * os.Getpagesize()
 }
+
+// TestResultsAreComputedInPlace gives a call tensors for its results in every way that a caller may: of their own, fewer than there are,
+// over a feed, and one for two results.
+func TestResultsAreComputedInPlace(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, "N", 4)
+	e := ops.Exp(x)
+	f.Return("sum", ops.ReduceSum(e, []int{1}, true))
+	f.Return("flat", ops.Reshape(ops.MatMul(e, f.Input("w", graph.F32, 4, 4)), -1))
+	f.Return("same", x)
+	s := session(t, compiled(t, m))
+	feeds := map[string]value.Value{"x": ramp(t, 3, 4), "w": ramp(t, 4, 4)}
+	want, err := s.Run(context.Background(), "f", feeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Run(context.Background(), "f", feeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range want {
+		if v.(*value.Tensor).Overlaps(again[name].(*value.Tensor)) || v.(*value.Tensor).Overlaps(feeds["x"].(*value.Tensor)) {
+			t.Errorf("result %s is not the caller's own", name)
+		}
+	}
+	try := func(name string, feeds, results map[string]value.Value) {
+		t.Helper()
+		if err := s.RunInto(context.Background(), "f", feeds, results); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for r, v := range results {
+			if !v.(*value.Tensor).Equal(want[r].(*value.Tensor)) {
+				t.Errorf("%s: %s is %v, want %v", name, r, v, want[r])
+			}
+		}
+	}
+	zeros := func(dims ...int) *value.Tensor {
+		z, err := value.New(graph.F32, dims...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return z
+	}
+	try("all", feeds, map[string]value.Value{"sum": zeros(3, 1), "flat": zeros(12), "same": zeros(3, 4)})
+	try("one", feeds, map[string]value.Value{"flat": zeros(12)})
+	try("none", feeds, nil)
+	own := feeds["x"].(*value.Tensor).Clone()
+	flat, err := own.Reshape(12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	try("over a feed", map[string]value.Value{"x": own, "w": feeds["w"]}, map[string]value.Value{"flat": flat, "sum": zeros(3, 1)})
+}
+
+func ramp(t *testing.T, dims ...int) *value.Tensor {
+	t.Helper()
+	r, err := value.New(graph.F32, dims...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := r.Exact()
+	for i := range e.F {
+		e.F[i] = float64(i)/8 - 0.5
+	}
+	return e.Tensor()
+}

@@ -234,6 +234,8 @@ func planNotes(p *program.Func, batch int64) (map[*graph.Node][]string, *draw.Me
 					break
 				}
 				line += fmt.Sprintf("%s at %d", bytesOf(p.Plan.Sizes[o]), p.Plan.Offset(o, batch))
+			case program.Output:
+				line += "the caller's"
 			case program.View:
 				line += fmt.Sprintf("view of %d", s.Index)
 			case program.Reuse:

@@ -232,6 +232,15 @@ func (t *Tensor) Bytes() []byte { return t.data }
 // Strings returns the elements of a String tensor, nil for every other dtype.
 func (t *Tensor) Strings() []string { return t.strs }
 
+// Overlaps reports whether two tensors share storage; nil shares none.
+func (t *Tensor) Overlaps(u *Tensor) bool {
+	if t == nil || u == nil || len(t.data) == 0 || len(u.data) == 0 {
+		return false
+	}
+	a, b := uintptr(unsafe.Pointer(unsafe.SliceData(t.data))), uintptr(unsafe.Pointer(unsafe.SliceData(u.data)))
+	return a < b+uintptr(len(u.data)) && b < a+uintptr(len(t.data))
+}
+
 // Clone returns a copy that shares nothing with t.
 func (t *Tensor) Clone() *Tensor {
 	c := alloc(t.dt, t.n, t.shape)
@@ -451,10 +460,10 @@ func View(dt DType, data []byte, shape ...int) (*Tensor, error) {
 }
 
 // Rebase makes a tensor that View returned a view of other storage, of the same size and alignment. An executor keeps one view for
-// all the tensors that it sees in another shape.
+// all the tensors that it sees in another shape. nil lets go of the storage until the next one.
 func (t *Tensor) Rebase(data []byte) {
-	if len(data) != len(t.data) {
-		panic(fmt.Sprintf("value: %s takes %d bytes, have %d", typeString(t.dt, t.shape), len(t.data), len(data)))
+	if size := byteSize(t.dt, t.n); len(data) != size && data != nil {
+		panic(fmt.Sprintf("value: %s takes %d bytes, have %d", typeString(t.dt, t.shape), size, len(data)))
 	}
 	t.data = data
 }

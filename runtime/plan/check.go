@@ -14,10 +14,15 @@ import (
 //
 // It follows who owns each byte, instruction by instruction, and knows nothing of lifetimes or of how the plan was made.
 func Check(f *program.Func, p *program.Plan, n int64) error {
-	c := &checker{f: f, p: p, n: n, valid: make([]bool, len(f.Slots)), readers: map[int][]int{}}
+	c := &checker{f: f, p: p, n: n, valid: make([]bool, len(f.Slots)), readers: map[int][]int{}, outputs: map[int]int64{}}
+	beyond := p.Size(n)
 	for i, s := range f.Slots {
 		switch s.Place {
 		case program.Arena, program.Reuse:
+		case program.Output:
+			beyond = program.RoundUp(beyond, program.Align)
+			c.outputs[i] = beyond
+			beyond += p.Sizes[i].At(n)
 		case program.View:
 			if root, _, _ := c.storage(i); f.Slots[root].Place == program.Read {
 				c.readers[f.Slots[root].Index] = append(c.readers[f.Slots[root].Index], i)
@@ -69,9 +74,11 @@ type checker struct {
 	views  map[int][]int
 	// readers are the slots that see a variable, in whatever shape.
 	readers map[int][]int
+	// outputs are the slots in tensors of the caller: these are storage as the arena is, one behind the other beyond its end.
+	outputs map[int]int64
 }
 
-// storage returns the slot whose storage a slot uses and where that lies, size 0 if it is not in the arena.
+// storage returns the slot whose storage a slot uses and where that lies, size 0 if it is neither in the arena nor in an output.
 func (c *checker) storage(slot int) (root int, at, end int64) {
 	root = slot
 	for range c.f.Slots {
@@ -81,10 +88,14 @@ func (c *checker) storage(slot int) (root int, at, end int64) {
 		}
 		root = s.Index
 	}
-	if c.f.Slots[root].Place != program.Arena {
+	switch c.f.Slots[root].Place {
+	case program.Arena:
+		at = c.p.Offset(root, c.n)
+	case program.Output:
+		at = c.outputs[root]
+	default:
 		return root, 0, 0
 	}
-	at = c.p.Offset(root, c.n)
 	return root, at, at + c.p.Sizes[root].At(c.n)
 }
 
@@ -145,7 +156,7 @@ func (c *checker) step(i int) error {
 				return fail(fmt.Errorf("slot %d reuses slot %d of another size", out, s.Index))
 			}
 		}
-		if end > c.p.Size(c.n) || at < 0 {
+		if _, output := c.outputs[root]; at < 0 || end > c.p.Size(c.n) && !output {
 			return fail(fmt.Errorf("slot %d lies beyond the arena", out))
 		}
 		if at%c.p.Sizes[root].Alignment() != 0 {

@@ -11,8 +11,8 @@
 //
 // prints of four layers of 100 features in a row, which take the place of two,
 //
-//	arena 800*N + 128 bytes, at least 800*N + 4
-//	for N = 8: 6528 bytes; <nil>
+//	arena 800*N + 64 bytes, at least 800*N + 0
+//	for N = 8: 6464 bytes; <nil>
 //	instruction 1 (matmul at example_test.go:20): slot 6 is written over operand 0, slot 5
 //
 // [Make] plans, [Check] proves a plan by running it symbolically; it shares no code with the planner.

@@ -33,7 +33,7 @@ func Example() {
 	wrong.Offsets = make([]program.Affine, len(p.Offsets)) // all at the same place
 	fmt.Println(plan.Check(prog.Funcs["f"], &wrong, 8))
 	// Output:
-	// arena 800*N + 128 bytes, at least 800*N + 4
-	// for N = 8: 6528 bytes; <nil>
+	// arena 800*N + 64 bytes, at least 800*N + 0
+	// for N = 8: 6464 bytes; <nil>
 	// instruction 1 (matmul at example_test.go:20): slot 6 is written over operand 0, slot 5
 }

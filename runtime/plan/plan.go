@@ -47,7 +47,7 @@ func Make(f *program.Func, symbol string, types []graph.Type) *program.Plan {
 		Symbol: symbol, Sizes: make([]program.Affine, len(f.Slots)), Offsets: make([]program.Affine, len(f.Slots)),
 	}
 	for i, s := range f.Slots {
-		if s.Place != program.Arena && s.Place != program.Reuse {
+		if s.Place != program.Arena && s.Place != program.Output && s.Place != program.Reuse {
 			continue
 		}
 		t := s.Type

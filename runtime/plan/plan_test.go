@@ -220,3 +220,20 @@ func TestNoPlan(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckFollowsOutputs knows that what is written over a value in a tensor of the caller ends it, as in the arena.
+func TestCheckFollowsOutputs(t *testing.T) {
+	f, _, s := sample(t)
+	f.Slots[s["b"]].Place = program.Output
+	f.Outputs[0].Slot = s["d"] // which takes the place of b
+	p := plan.Make(f, "N", nil)
+	for _, n := range []int64{1, 64} {
+		if err := plan.Check(f, p, n); err != nil {
+			t.Errorf("N = %d: %v", n, err)
+		}
+	}
+	f.Instrs[5].In = []int{s["b"]}
+	if err := plan.Check(f, p, 64); err == nil || !strings.Contains(err.Error(), "is read and does not hold its value") {
+		t.Errorf("a value that is gone is read: %v", err)
+	}
+}

@@ -11,6 +11,8 @@
 //			fmt.Printf("slot %d: %v, %d*N bytes in the arena\n", i, s.Type, p.Plan.Sizes[i].Per)
 //		case program.Input:
 //			fmt.Printf("slot %d: %v, the caller's %s\n", i, s.Type, p.Inputs[s.Index].Name)
+//		case program.Output:
+//			fmt.Printf("slot %d: %v, %d*N bytes for the caller: %s\n", i, s.Type, p.Plan.Sizes[i].Per, p.Outputs[s.Index].Name)
 //		case program.View:
 //			fmt.Printf("slot %d: %v, a view of slot %d\n", i, s.Type, s.Index)
 //		}
@@ -27,7 +29,7 @@
 //	slot 3: f32[2,1], the caller's v
 //	slot 4: f32[N,4], 16*N bytes in the arena
 //	slot 5: f32[2*N,2], a view of slot 4
-//	slot 6: f32[2*N,1], 8*N bytes in the arena
+//	slot 6: f32[2*N,1], 8*N bytes for the caller: y
 //	slot 7: f32[N,2,1], a view of slot 6
 //	fused [0 2 1] to [4] moves: true
 //	reshape [4] to [5] moves: false

@@ -69,6 +69,7 @@ type Place uint8
 const (
 	Arena    Place = iota // the memory of a run: see Plan
 	Input                 // the caller's tensor; Index is the input
+	Output                // the tensor that the caller is given; Index is the output
 	Constant              // Slot.Const
 	Read                  // the present value of variable Index
 	Next                  // the next value of variable Index, written over the present one
@@ -131,7 +132,7 @@ func (a Affine) At(n int64) int64 { return a.Per*n + a.Fixed }
 type Plan struct {
 	// Symbol is the size that offsets grow with, "" if all sizes are constant.
 	Symbol string
-	// Sizes and Offsets are those of the slots whose Place is Arena; those of Reuse have sizes too. The offset for N = n
+	// Sizes and Offsets are those of the slots whose Place is Arena; those of Output and Reuse have sizes too. The offset for N = n
 	// is Per*n rounded up to a multiple of the slot's alignment, plus Fixed.
 	Sizes, Offsets []Affine
 	// Peak is the size of the arena: what lies beyond it is never touched.
