@@ -15,7 +15,7 @@ var emit = &Pass{
 		"elements, results that may take the place of an operand, next values of variables that are written over the present ones.",
 	After: []string{"select"},
 	Emit: func(c *Context, m *graph.Module) error {
-		p := &program.Program{Module: m, Funcs: map[string]*program.Func{}}
+		p := &program.Program{Module: m, Funcs: map[string]*program.Func{}, Packs: new(kernels.Packs)}
 		vars := make(map[string]int, len(m.Variables()))
 		for i, v := range m.Variables() {
 			vars[v.Name()] = i

@@ -42,14 +42,8 @@ func TestPrepack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		packed := 0
-		for _, ins := range prog.Funcs["constant"].Instrs {
-			if len(ins.Packed) > 0 {
-				packed++
-			}
-		}
-		if packed != 2 {
-			t.Errorf("%d products have packed operands, want 2", packed)
+		if n := prog.Packs.Len(); n != 1 {
+			t.Errorf("the one matrix of two products is packed %d times", n)
 		}
 		sess, err := runtime.NewSession(prog)
 		if err != nil {

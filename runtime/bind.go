@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
@@ -21,6 +22,8 @@ type binding struct {
 	env   map[string]graph.Dim
 	types []graph.TensorType // by slot
 	steps []*kernels.Spec    // by instruction: the node at these sizes
+	packs []variablePack     // of variables, in layouts of kernels
+	fresh atomic.Uint64      // the change of variables, see Session.changes, at which the packs were refreshed
 	at    []int              // by slot: its offset in the arena, if it has one
 	size  int                // of the arena
 }
@@ -45,7 +48,7 @@ func (s *Session) binding(f *program.Func, in []*value.Tensor) (*binding, error)
 	for i, t := range in {
 		types[i] = graph.TypeOf(t).(graph.TensorType)
 	}
-	b, err := bind(s.prog, f, types)
+	b, err := bind(s.prog, f, types, &s.packs)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,10 @@ func (b *binding) matches(in []*value.Tensor) bool {
 
 // bind matches the inputs against their declared types and infers every instruction anew with the sizes known, so
 // that a constraint that could not be decided when the model was declared fails here, with the user's position.
-func bind(prog *program.Program, f *program.Func, in []graph.TensorType) (*binding, error) {
+//
+// Operands that stay the same from call to call are packed where kernels ask for it: constants in the program, and variables that the
+// function does not update in packs, which may be nil.
+func bind(prog *program.Program, f *program.Func, in []graph.TensorType, packs *kernels.Packs) (*binding, error) {
 	b := &binding{f: f, in: in, env: map[string]graph.Dim{}, types: make([]graph.TensorType, len(f.Slots))}
 	want, have := make([]graph.Type, len(in)), make([]graph.Type, len(in))
 	for i, p := range f.Inputs {
@@ -92,6 +98,7 @@ func bind(prog *program.Program, f *program.Func, in []graph.TensorType) (*bindi
 		if err != nil {
 			return nil, at(ins.Node, err)
 		}
+		b.pack(prog, ins, st, packs)
 		b.steps = append(b.steps, st)
 	}
 	return b, b.layOut()
@@ -100,7 +107,7 @@ func bind(prog *program.Program, f *program.Func, in []graph.TensorType) (*bindi
 // step infers an instruction.
 func (b *binding) step(prog *program.Program, ins *program.Instr) (st *kernels.Spec, err error) {
 	n := ins.Node
-	st = &kernels.Spec{Node: n, Symbols: b.env, Packed: ins.Packed}
+	st = &kernels.Spec{Node: n, Symbols: b.env}
 	if st.Attrs, err = n.Attrs().Bind(b.env); err != nil {
 		return st, err
 	}
@@ -125,6 +132,57 @@ func (b *binding) step(prog *program.Program, ins *program.Instr) (st *kernels.S
 		st.OutTypes = append(st.OutTypes, t)
 	}
 	return st, nil
+}
+
+// variablePack is a variable, by its index, in a layout.
+type variablePack struct {
+	variable int
+	*kernels.Packed
+}
+
+// pack has the operands of an instruction packed that its kernel wants so.
+func (b *binding) pack(prog *program.Program, ins *program.Instr, st *kernels.Spec, packs *kernels.Packs) {
+	if ins.Kernel == nil || ins.Kernel.Pack == nil {
+		return
+	}
+	for i, slot := range ins.In {
+		s := &b.f.Slots[slot]
+		updated := func() bool {
+			return slices.ContainsFunc(b.f.Updates, func(u program.Update) bool { return u.Var == s.Index })
+		}
+		if s.Place != program.Constant && (s.Place != program.Read || packs == nil || updated()) {
+			continue
+		}
+		l := ins.Kernel.Pack(st, i)
+		if l == nil {
+			continue
+		}
+		if st.Packed == nil {
+			st.Packed = make([]*kernels.Packed, len(ins.In))
+		}
+		if s.Place == program.Constant {
+			st.Packed[i] = prog.Packs.Of(s.Const, l)
+			st.Packed[i].Refresh(s.Const, 0, nil)
+			continue
+		}
+		st.Packed[i] = packs.Of(s.Index, l)
+		b.packs = append(b.packs, variablePack{s.Index, st.Packed[i]})
+	}
+}
+
+// refresh packs the variables that have changed since it was called last. The caller holds the session's lock for reading at least.
+func (s *Session) refresh(b *binding) {
+	if len(b.packs) == 0 || b.fresh.Load() == s.changes {
+		return
+	}
+	for _, p := range b.packs {
+		v, among := &s.vars[p.variable], s.prog.Packs
+		if !v.shared.Load() {
+			among = nil // it is written in place
+		}
+		p.Refresh(v.tensor, v.version, among)
+	}
+	b.fresh.Store(s.changes)
 }
 
 // layOut finds the place of every slot: the program's plan says so, or one is made for these sizes.

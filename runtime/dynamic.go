@@ -44,7 +44,7 @@ func (s *Session) runDynamic(ctx context.Context, f *program.Func, feeds, result
 		}
 	}
 	for i, u := range f.Updates {
-		s.vars[u.Var].set(next[i].(*value.Tensor), false)
+		s.set(u.Var, next[i].(*value.Tensor), false)
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func (d *dynamic) kernel(ins *program.Instr, in []value.Value, types []graph.Typ
 	if err != nil {
 		return nil, err
 	}
-	spec := &kernels.Spec{Attrs: attrs, Node: n, Regions: regions, Symbols: d.env, Packed: ins.Packed}
+	spec := &kernels.Spec{Attrs: attrs, Node: n, Regions: regions, Symbols: d.env}
 	var shapes [][]int
 	for _, t := range results {
 		tt, _ := t.(graph.TensorType)

@@ -29,7 +29,7 @@ func References(prog *program.Program, f *program.Func, sizes map[string]int64) 
 		}
 		return nodes, nil
 	}
-	b, err := bind(prog, f, in)
+	b, err := bind(prog, f, in, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -25,8 +25,10 @@ type Session struct {
 	seed  uint64
 	watch watcher
 
-	mu   sync.RWMutex
-	vars []variable // as Program.Variables
+	mu      sync.RWMutex
+	vars    []variable // as Program.Variables
+	changes uint64     // of variables, from 1 on
+	packs   kernels.Packs
 
 	pool     sync.Mutex // guards what calls share
 	arenas   []*arena   // those that no call uses
@@ -36,8 +38,9 @@ type Session struct {
 // variable is the present value of a variable. Calls write it in place, except while it is shared with
 // others, who see it as it was when they got it.
 type variable struct {
-	tensor *value.Tensor
-	shared *atomic.Bool
+	tensor  *value.Tensor
+	shared  *atomic.Bool
+	version uint64 // the last of Session.changes that has changed it
 }
 
 // Option changes how a session starts.
@@ -58,7 +61,7 @@ func Weights(weights map[string]*value.Tensor) Option {
 			if err != nil {
 				return err
 			}
-			s.vars[i].set(t, true)
+			s.set(i, t, true)
 		}
 		return nil
 	}
@@ -74,9 +77,18 @@ func Observe(o Observer) Option {
 	return watching(func(seen *observation) error { return o(seen.node, seen.in, seen.out) })
 }
 
-func (v *variable) set(t *value.Tensor, shared bool) {
+// set gives a variable another value.
+func (s *Session) set(index int, t *value.Tensor, shared bool) {
+	v := &s.vars[index]
 	v.tensor = t
 	v.shared.Store(shared)
+	s.changed(index)
+}
+
+// changed notes that a variable has another value.
+func (s *Session) changed(index int) {
+	s.changes++
+	s.vars[index].version = s.changes
 }
 
 // NewSession starts a session of a program: variables take the given weights or run their initializers.
@@ -108,7 +120,7 @@ func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 		if err != nil {
 			return nil, fmt.Errorf("new session: variable @%s: %w", v.Name, err)
 		}
-		s.vars[i].set(outs[0].(*value.Tensor), false)
+		s.set(i, outs[0].(*value.Tensor), false)
 	}
 	return s, nil
 }
@@ -150,7 +162,7 @@ func (s *Session) SetVariable(name string, t *value.Tensor) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.vars[i].set(t, true)
+	s.set(i, t, true)
 	return nil
 }
 
@@ -272,6 +284,7 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 			return err
 		}
 	}
+	s.refresh(b)
 	a.out = slices.Grow(a.out[:0], len(f.Outputs))[:len(f.Outputs)]
 	if err = fr.targets(a.in, a.out, results, into); err == nil {
 		err = fr.load(a.in, a.out, s.vars)
@@ -356,7 +369,9 @@ func (s *Session) finish(fr *frame, computed []*value.Tensor, results map[string
 			copy(target.Bytes(), fr.slots[u.Slot].Bytes())
 		}
 		if target != v.tensor {
-			v.set(target, false)
+			s.set(u.Var, target, false)
+		} else {
+			s.changed(u.Var)
 		}
 		fr.next[u.Var] = nil
 	}

@@ -1,14 +1,18 @@
 package kernels
 
 import (
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/portable"
 	"github.com/graphrun/graphrun/runtime/kernels/simd"
 )
 
 func init() {
 	register(
-		&Kernel{Op: "conv", DTypes: stripFloats, Match: planes, BindEpilogue: bindConv, Rows: 2}, // sample and channel
+		&Kernel{Op: "conv", DTypes: stripFloats, Match: planes, Pack: packConv, BindEpilogue: bindConv, Rows: 2}, // sample and channel
 		&Kernel{Op: "conv_input_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindInputGrad(simd.ConvF32), bindInputGrad(simd.ConvF64))},
 		&Kernel{Op: "conv_weight_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindWeightGrad(simd.ConvF32), bindWeightGrad(simd.ConvF64))},
 		&Kernel{
@@ -73,14 +77,45 @@ func bindConv(s *Spec, epilogue portable.Epilogue) (Func, error) {
 
 func conv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines portable.ConvEngines[T]) (Func, error) {
 	p := convParams(s, s.InTypes[0], s.InTypes[1])
+	packed := s.packed(1)
+	p.Packed = packed != nil
 	k := portable.NewConv2D(p, engines)
 	if !k.Fits() {
 		return byReference(s)
 	}
 	return func(c *Call) error {
-		k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), epilogue)
+		if packed != nil {
+			k.RunPacked(elems[T](c.Out[0]), elems[T](c.In[0]), packed.Data.(*portable.PackedWeights[T]), epilogue)
+		} else {
+			k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), epilogue)
+		}
 		return nil
 	}, nil
+}
+
+// packConv packs weights. Their layout depends on the spatial sizes.
+func packConv(s *Spec, operand int) *Layout {
+	spatial := graph.TensorType{DType: s.InTypes[0].DType, Shape: slices.Clone(s.InTypes[0].Shape)}
+	spatial.Shape[0] = dim.Const(1) // the batch is no matter
+	_, known := spatial.ConstShape()
+	_, weights := s.InTypes[1].ConstShape()
+	if operand != 1 || !known || !weights {
+		return nil
+	}
+	p := convParams(s, spatial, s.InTypes[1])
+	p.Packed = true
+	if spatial.DType == graph.F64 {
+		return convLayout(p, simd.ConvF64)
+	}
+	return convLayout(p, simd.ConvF32)
+}
+
+func convLayout[T portable.Float](p portable.Conv2DParams, engines portable.ConvEngines[T]) *Layout {
+	k := portable.NewConv2D(p, engines)
+	if !k.Fits() {
+		return nil
+	}
+	return &Layout{k.Layout(), func(t *value.Tensor) any { return k.PackWeights(elems[T](t)) }}
 }
 
 func bindInputGrad[T portable.Float](engines portable.ConvEngines[T]) binder {

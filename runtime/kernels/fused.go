@@ -109,15 +109,19 @@ func isEpilogue(s *Signature) bool {
 }
 
 // packFused is the Pack of the producer's kernel.
-func packFused(s *Signature, operand int, t *value.Tensor) any {
-	f, _ := formOf(s.Regions[0])
-	k := Select(f.begin)
-	at := slices.Index(f.begin.Operands(), s.Regions[0].Params()[operand])
+func packFused(s *Spec, operand int) *Layout {
+	r := region{Func: s.Regions[0]}
+	r.form, _ = formOf(r.Func)
+	sub, from := r.producer(s)
+	k := Select(r.begin)
+	at := slices.Index(from, operand)
 	if at < 0 || k.Pack == nil {
 		return nil
 	}
-	of, _ := signature(f.begin.OperandTypes(), f.begin.Attrs(), f.begin.Regions())
-	return k.Pack(of, at, t)
+	if slices.ContainsFunc(r.members, func(n *graph.Node) bool { return slices.Contains(n.Operands(), r.Params()[operand]) }) {
+		return nil // it is read as it is, too
+	}
+	return k.Pack(sub, at)
 }
 
 // region is the region of a fused node with its types at the sizes of a Spec.

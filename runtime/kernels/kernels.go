@@ -24,8 +24,9 @@ type Spec struct {
 	InTypes, OutTypes []graph.TensorType
 	// Symbols are the sizes that the symbols of the node's types stand for.
 	Symbols map[string]graph.Dim
-	// Packed holds, by operand, what the kernel's Pack made of a constant when the program was compiled; nil where there is nothing.
-	Packed []any
+	// Packed holds, by operand, those in the layouts that the kernel's Pack asked for, whose Data calls read; nil where there is none, as
+	// a whole too.
+	Packed []*Packed
 
 	byReference atomic.Bool // whether Bind has left the sizes to the reference
 }
@@ -79,9 +80,10 @@ type Kernel struct {
 	InPlace []int
 	// Optional lists the results that the kernel leaves out when their tensor is nil, since nobody needs them.
 	Optional []int
-	// Pack, if set, returns a constant operand in the layout that the kernel reads it in, nil if it is to stay as it is. The
-	// compiler calls it once; Spec.Packed then holds what it returned, which does not change.
-	Pack func(s *Signature, operand int, t *value.Tensor) any
+	// Pack, if set, returns the layout in which the kernel best reads an operand that stays the same from call to call, nil if that is
+	// the one it has. Dims may be symbolic: a layout that depends on them is nil. Where Bind finds the operand in Spec.Packed, calls read
+	// it there and not in Call.In.
+	Pack func(s *Spec, operand int) *Layout
 	// Bind prepares the kernel for sizes: plans, scratch and tasks are made here, so that the Func it returns does not
 	// allocate. It takes all sizes; an error says that the op itself refuses them.
 	Bind func(s *Spec) (Func, error)
@@ -241,15 +243,6 @@ func signature(in []graph.Type, attrs graph.Attrs, regions []*graph.Func) (s *Si
 		s.In[i] = Operand{tt.DType, tt.Rank()}
 	}
 	return s, true
-}
-
-// Pack returns what a kernel makes of a constant operand of a node when the program is compiled, nil if nothing.
-func Pack(k *Kernel, n *graph.Node, operand int, t *value.Tensor) any {
-	s, ok := signature(n.OperandTypes(), n.Attrs(), n.Regions())
-	if !ok {
-		return nil
-	}
-	return k.Pack(s, operand, t)
 }
 
 // CPU returns the instruction set that the kernels use: avx512, avx2, or generic for plain Go. The environment variable

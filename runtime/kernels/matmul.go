@@ -19,34 +19,63 @@ func bindMatmul(s *Spec, epilogue portable.Epilogue) (Func, error) {
 	return matmul(s, simd.MultiplierF32(), epilogue), nil
 }
 
-func matmul[T interface{ float32 | float64 }](s *Spec, by portable.Multiplier[T], epilogue portable.Epilogue) Func {
+func matmul[T portable.Float](s *Spec, by portable.Multiplier[T], epilogue portable.Epilogue) Func {
 	g, batch, strideA, strideB := matrices[T](s)
-	if len(s.Packed) > 1 {
-		g.PackedB, _ = s.Packed[1].(*portable.Packed[T])
-	}
 	p := portable.NewProduct(by, g, batch, strideA, strideB)
+	packed := s.packed(1)
 	return func(c *Call) error {
+		if packed != nil {
+			p.PackB(packed.Data.(*portable.Packed[T]))
+		}
 		p.Run(elems[T](c.In[0]), elems[T](c.In[1]), elems[T](c.Out[0]), epilogue)
 		return nil
 	}
 }
 
-// packMatmul packs a constant matrix on the right, if it is large enough for its layout to matter.
-func packMatmul(s *Signature, operand int, t *value.Tensor) any {
-	const worthIt = 1 << 12
-	if operand != 1 || t.Rank() != 2 || t.Len() < worthIt {
+// packed returns an operand in the layout that the kernel asked for, nil if it is not.
+func (s *Spec) packed(operand int) *Packed {
+	if operand < len(s.Packed) {
+		return s.Packed[operand]
+	}
+	return nil
+}
+
+// matmulLayout is the layout of a matrix on the right.
+type matmulLayout struct {
+	dtype     graph.DType
+	transpose bool
+}
+
+// packMatmul packs a matrix on the right, if it is large enough for its layout to matter. A product of few rows reads it too rarely.
+func packMatmul(s *Spec, operand int) *Layout {
+	const (
+		worthIt = 1 << 12
+		fewRows = 2
+	)
+	t := s.InTypes[1]
+	shape, ok := t.ConstShape()
+	if operand != 1 || !ok || len(shape) != 2 || shape[0]*shape[1] < worthIt {
 		return nil
 	}
-	rows, ld := t.Shape()[0], t.Shape()[1]
-	trans := s.Bool("transpose_b")
-	k, n := rows, ld
+	if out := s.OutTypes[0].Shape; len(out) == 2 {
+		if rows, known := out[0].Int(); known && rows <= fewRows {
+			return nil
+		}
+	}
+	l := matmulLayout{t.DType, s.Bool("transpose_b")}
+	if l.dtype == graph.F64 {
+		return &Layout{l, func(t *value.Tensor) any { return packB(simd.MultiplierF64(), l.transpose, t) }}
+	}
+	return &Layout{l, func(t *value.Tensor) any { return packB(simd.MultiplierF32(), l.transpose, t) }}
+}
+
+func packB[T portable.Float](by portable.Multiplier[T], trans bool, t *value.Tensor) any {
+	k, n := t.Shape()[0], t.Shape()[1]
+	ld := n
 	if trans {
-		k, n = ld, rows
+		k, n = n, k
 	}
-	if t.DType() == graph.F64 {
-		return simd.MultiplierF64().PackB(trans, k, n, elems[float64](t), ld)
-	}
-	return simd.MultiplierF32().PackB(trans, k, n, elems[float32](t), ld)
+	return by.PackB(trans, k, n, elems[T](t), ld)
 }
 
 // matrices returns the products that a matmul of these types consists of.

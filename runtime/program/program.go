@@ -14,6 +14,9 @@ type Program struct {
 	Funcs map[string]*Func
 	// Variables are the module's variables in declaration order, each with the function that computes its first value.
 	Variables []Variable
+	// Packs are constants in the layouts in which kernels read them, one copy for all sessions, by their tensors. It is the one part
+	// that grows, where a layout depends on sizes.
+	Packs *kernels.Packs
 }
 
 // Variable is a variable and its initializer, which has one input: a u64[2] random key.
@@ -94,8 +97,6 @@ type Instr struct {
 	Free []int // slots that no later instruction, output or update needs
 	// Kernel computes the node; nil leaves it to its op's reference.
 	Kernel *kernels.Kernel
-	// Packed holds what the kernel made of constant operands when the program was compiled, nil where there is nothing.
-	Packed []any
 }
 
 // Alias reports whether the instruction moves nothing: its result is a View of its operand.

@@ -16,6 +16,8 @@ type Conv2DParams struct {
 	PadTop, PadLeft, PadBottom, PadRight int
 	DilH, DilW                           int
 	Groups                               int
+	// Packed says that the weights come packed, by Conv2D.PackWeights.
+	Packed bool
 }
 
 // OutH returns the height of the output.
@@ -290,6 +292,49 @@ type Conv2D[T Float] struct {
 	packed   []T
 }
 
+// PackedWeights are the weights of a Conv2D in the order in which its engine reads them. They do not change, and any number of
+// convolutions of one ConvLayout may share them.
+type PackedWeights[T Float] struct {
+	data []T
+}
+
+// ConvLayout tells orders of packed weights apart. It is comparable.
+type ConvLayout struct {
+	engine       any
+	p            Conv2DParams // of the weights: channels, kernel, groups
+	rowsFirst    bool
+	cells        string // of the kernel that are used
+	k, kb, lanes int
+}
+
+// Layout returns the order in which the convolution packs its weights.
+func (c *Conv2D[T]) Layout() ConvLayout {
+	l := ConvLayout{engine: c.e, p: Conv2DParams{C: c.p.C, OC: c.p.OC, KH: c.p.KH, KW: c.p.KW, Groups: c.p.Groups}, lanes: c.lanes}
+	for i := range c.passes {
+		s := &c.passes[i]
+		l.rowsFirst, l.k, l.kb, l.cells = s.rowsFirst, s.k, s.kb, fmt.Sprint(s.h.cells, s.v.cells)
+	}
+	return l
+}
+
+// PackWeights packs the weights of a convolution whose parameters say Packed.
+func (c *Conv2D[T]) PackWeights(w []T) *PackedWeights[T] {
+	packed := &PackedWeights[T]{Aligned[T](c.weightsLen)}
+	if c.chunks > 0 && c.og > 0 {
+		c.w, c.packed = w, packed.data
+		c.packAll()
+		c.w, c.packed = nil, nil
+	}
+	return packed
+}
+
+// packAll packs all weights.
+func (c *Conv2D[T]) packAll() {
+	c.packing = true
+	run(len(c.passes)*c.p.Groups*ceilDiv(c.og, convPanel), c.weightsLen, c)
+	c.packing = false
+}
+
 // NewConv2D binds the convolution y of x with w. Nil engines are plain Go.
 func NewConv2D[T Float](p Conv2DParams, engines ConvEngines[T]) *Conv2D[T] {
 	return newConv2D(convPlan{name: "Conv2D", p: p}, engines)
@@ -306,7 +351,11 @@ func newConv2D[T Float](plan convPlan, engines ConvEngines[T]) *Conv2D[T] {
 	c.lanes, c.maxK = c.e.Lanes(), c.e.MaxK()
 	c.layOut()
 	if c.chunks > 0 && c.Fits() {
-		reserve[T](c.workerLen, c.weightsLen)
+		shared := c.weightsLen
+		if c.p.Packed {
+			shared = 0
+		}
+		reserve[T](c.workerLen, shared)
 	}
 	return c
 }
@@ -422,7 +471,7 @@ func (c *convPlan) cut() {
 	if n > 0 && n < few && c.og > convPanel {
 		c.block = roundUp(ceilDiv(c.og, ceilDiv(few, n)), convPanel)
 	}
-	c.once = c.p.N == 1
+	c.once = c.p.N == 1 && !c.p.Packed
 	kb := 0
 	for i := range c.passes {
 		s := &c.passes[i]
@@ -467,15 +516,27 @@ func (c *Conv2D[T]) Run(y, x, w []T, epilogue Epilogue) {
 	c.y, c.x, c.w, c.epilogue = y, x, w, epilogue
 	if !c.once {
 		c.packed = take[T](c.weightsLen)
-		c.packing = true
-		run(len(c.passes)*c.p.Groups*ceilDiv(c.og, convPanel), c.weightsLen, c)
-		c.packing = false
+		c.packAll()
 	}
 	run(c.chunks, c.work(), c)
 	if !c.once {
 		give(c.packed)
 	}
 	c.y, c.x, c.w, c.packed, c.epilogue = nil, nil, nil, nil, nil
+}
+
+// RunPacked is Run of a convolution whose parameters say Packed, with weights that one of its Layout has packed.
+func (c *Conv2D[T]) RunPacked(y, x []T, w *PackedWeights[T], epilogue Epilogue) {
+	c.p.check(c.name, len(x), len(y), c.p.OC*(c.p.C/c.p.Groups)*c.p.KH*c.p.KW)
+	if len(w.data) != c.weightsLen || c.adjoint {
+		panic("conv: the weights are not packed for this convolution")
+	}
+	if c.chunks == 0 || c.og == 0 {
+		return
+	}
+	c.y, c.x, c.packed, c.epilogue = y, x, w.data, epilogue
+	run(c.chunks, c.work(), c)
+	c.y, c.x, c.packed, c.epilogue = nil, nil, nil, nil
 }
 
 // work estimates the time of a run in units of serialWork.

@@ -112,22 +112,25 @@ func NewProduct[T Float](by Multiplier[T], g Matrices[T], batch, strideA, stride
 		p.lastA += (d - 1) * strideA[i]
 		p.lastB += (d - 1) * strideB[i]
 	}
-	for _, operand := range []struct {
-		name       string
-		packed     *Packed[T]
-		rows, cols int
-		last       int
-	}{{"a", g.PackedA, g.M, g.K, p.lastA}, {"b", g.PackedB, g.K, g.N, p.lastB}} {
-		switch x := operand.packed; {
-		case x == nil:
-		case x.by != by || x.operand != operand.name || x.Rows != operand.rows || x.Cols != operand.cols || operand.last != 0:
-			panic(fmt.Sprintf("gemm: %s is not packed for this product: it is %s, %d x %d", operand.name, x.operand, x.Rows, x.Cols))
-		}
-	}
+	p.checkPacked("a", g.PackedA, g.M, g.K, p.lastA)
+	p.checkPacked("b", g.PackedB, g.K, g.N, p.lastB)
 	if p.count > 0 && g.M > 0 && g.N > 0 {
 		reserve[T](by.Scratch(), 0)
 	}
 	return p
+}
+
+// checkPacked panics if an operand is packed, and not for this product.
+func (p *Product[T]) checkPacked(operand string, x *Packed[T], rows, cols, last int) {
+	if x != nil && (x.by != p.by || x.operand != operand || x.Rows != rows || x.Cols != cols || last != 0) {
+		panic(fmt.Sprintf("gemm: %s is not packed for this product: it is %s, %d x %d", operand, x.operand, x.Rows, x.Cols))
+	}
+}
+
+// PackB lets x, which Multiplier.PackB made, take the place of B in the runs that follow.
+func (p *Product[T]) PackB(x *Packed[T]) {
+	p.checkPacked("b", x, p.g.K, p.g.N, p.lastB)
+	p.g.PackedB = x
 }
 
 // Run computes the products, and calls the epilogue, if there is one, for all elements of C. The rows of C are numbered through the
