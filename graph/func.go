@@ -191,7 +191,7 @@ func (f *Func) param(name string, t Type) Value {
 // Const declares a constant with the given value, which must not be modified afterwards.
 func (f *Func) Const(t *value.Tensor) Value {
 	if t == nil {
-		f.module.Report(Pos{}, "constant", "want a tensor, have nil")
+		f.module.Report(Pos{}, constantOp.Name, "want a tensor, have nil")
 		return Value{}
 	}
 	return f.Emit(constantOp, nil, Attrs{{"value", t}})[0]
@@ -207,7 +207,7 @@ func (f *Func) Scalar(dt DType, x any) Value {
 		e, err = value.Convert(e, dt)
 	}
 	if err != nil {
-		f.module.Report(Pos{}, "constant", "%v", err)
+		f.module.Report(Pos{}, constantOp.Name, "%v", err)
 		return Value{}
 	}
 	return f.Const(e.Tensor())

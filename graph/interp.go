@@ -120,6 +120,7 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 	return outs, nil
 }
 
+// node evaluates a node on its operands; what goes wrong gets its place.
 func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []value.Value, err error) {
 	defer func() {
 		switch p := recover().(type) {
@@ -156,20 +157,30 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		types[i] = TypeOf(v)
 	}
 	attrs, err := n.attrs.Bind(env)
+	switch {
+	case err != nil:
+		return nil, err
+	case n.op.IsComposite():
+		return e.body(n, in, types, attrs, env)
+	}
+	return e.reference(n, in, types, attrs, env)
+}
+
+// body evaluates a composite by its body.
+func (e *evaluator) body(n *Node, in []value.Value, types []Type, attrs Attrs, env map[string]Dim) ([]value.Value, error) {
+	body, err := n.op.bodyFunc(types, attrs, n.regions)
 	if err != nil {
 		return nil, err
 	}
-	if n.op.IsComposite() {
-		body, err := n.op.bodyFunc(types, attrs, n.regions)
-		if err != nil {
-			return nil, err
-		}
-		outs, err := e.run(body, in, env)
-		if d := (*Diagnostic)(nil); errors.As(err, &d) { // the body has no place in the user's program, the node has
-			err = fmt.Errorf("%s: %s", d.Op, d.Msg)
-		}
-		return outs, err
+	outs, err := e.run(body, in, env)
+	if d := (*Diagnostic)(nil); errors.As(err, &d) { // the body has no place in the user's program, the node has
+		err = fmt.Errorf("%s: %s", d.Op, d.Msg)
 	}
+	return outs, err
+}
+
+// reference evaluates a node by its op's Ref.
+func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Attrs, env map[string]Dim) ([]value.Value, error) {
 	outTypes, err := InferTypes(n.op, types, attrs, n.regions, n.fn.module)
 	if err != nil {
 		return nil, err
@@ -197,7 +208,7 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		}
 	}
 	n.op.Ref(c)
-	outs = make([]value.Value, len(c.Out))
+	outs := make([]value.Value, len(c.Out))
 	for i, x := range c.Out {
 		if x == nil {
 			return nil, fmt.Errorf("BUG: the reference of %s leaves result %d unset", n.op.Name, i)

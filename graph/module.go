@@ -213,7 +213,7 @@ func (v *Variable) Pos() Pos { return v.pos }
 // variable that it reads.
 func (v *Variable) Read(f *Func) Value {
 	if f == nil {
-		v.module.Report(Pos{}, "read", "@%s: want a function to read it in, have nil", v.name)
+		v.module.Report(Pos{}, readOp.Name, "@%s: want a function to read it in, have nil", v.name)
 		return Value{}
 	}
 	root := f.Root()
@@ -221,7 +221,7 @@ func (v *Variable) Read(f *Func) Value {
 		return x
 	}
 	if root.module != v.module {
-		root.module.Report(Pos{}, "read", "@%s belongs to another module", v.name)
+		root.module.Report(Pos{}, readOp.Name, "@%s belongs to another module", v.name)
 		return Poison(root)
 	}
 	if v.module.varByName[v.name] != v { // its own fault has been reported

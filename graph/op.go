@@ -20,6 +20,8 @@ type Op struct {
 	// Doc says what the op computes, with shapes and dtypes, and the source it follows. Its first
 	// sentence is what `graphrun ops` lists.
 	Doc string
+	// ONNX names the operator of the standard that the op corresponds to.
+	ONNX ONNX
 	// Version counts incompatible changes of meaning; 0 stands for 1.
 	Version int
 

@@ -91,7 +91,7 @@ func (m *Module) RemoveVariable(v *Variable) error {
 	}
 	for _, f := range m.funcs {
 		if x, ok := f.readOf(v.name); ok {
-			return &Diagnostic{Pos: x.node.pos, Op: "read", Msg: fmt.Sprintf("@%s reads @%s", f.name, v.name)}
+			return &Diagnostic{Pos: x.node.pos, Op: readOp.Name, Msg: fmt.Sprintf("@%s reads @%s", f.name, v.name)}
 		}
 		for _, u := range f.updates {
 			if u.Var == v {
@@ -115,7 +115,7 @@ func (m *Module) RemoveFunc(f *Func) error {
 	}
 	for _, g := range m.funcs {
 		if n := g.callOf(f.name); n != nil {
-			return &Diagnostic{Pos: n.pos, Op: "call", Msg: fmt.Sprintf("@%s calls @%s", g.name, f.name)}
+			return &Diagnostic{Pos: n.pos, Op: callOp.Name, Msg: fmt.Sprintf("@%s calls @%s", g.name, f.name)}
 		}
 	}
 	m.funcs = slices.Delete(slices.Clone(m.funcs), at, at+1)

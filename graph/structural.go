@@ -10,6 +10,7 @@ var paramOp = &Op{Name: "param", Doc: "A parameter of a function.", Results: []s
 var constantOp = MustRegister(&Op{
 	Name:    "constant",
 	Doc:     "A tensor known at compile time.",
+	ONNX:    "Constant 1 9 11 12 13 19 21 23 24 25",
 	Attrs:   []AttrSpec{{Name: "value", Kind: TensorAttr, Doc: "the tensor"}},
 	Results: []string{"out"},
 	Infer: func(c *InferCtx) []Type {

@@ -12,6 +12,7 @@ import (
 // body, its gradient.
 type activation struct {
 	name, doc string
+	onnx      graph.ONNX
 	attrs     []graph.AttrSpec
 	body      func(b *graph.BodyCtx, x Value) Value
 	grad      func(g *graph.GradCtx, x, dy Value) Value
@@ -26,6 +27,7 @@ func (a activation) op() *graph.Op {
 	op := &graph.Op{
 		Name:    a.name,
 		Doc:     a.doc,
+		ONNX:    a.onnx,
 		Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the operand"}},
 		Attrs:   a.attrs,
 		Results: out,
@@ -61,6 +63,7 @@ var _ = graph.MustRegister(activation{
 	name: "softplus",
 	doc: "log(1+e^(beta*x))/beta, and x itself where beta*x is above the threshold (torch.nn.Softplus; ONNX Softplus has beta 1). " +
 		"It does not overflow.",
+	onnx: "Softplus 1 22",
 	attrs: []graph.AttrSpec{
 		{Name: "beta", Kind: graph.FloatAttr, Default: 1.0, Doc: "the steepness"},
 		{Name: "threshold", Kind: graph.FloatAttr, Default: 20.0, Doc: "where the result becomes x"},
@@ -97,9 +100,10 @@ func LogSigmoid(x Value) Value { return floatUnary("log_sigmoid", x) }
 var _ = graph.MustRegister(func() *graph.Op {
 	op := activation{
 		name: "gelu",
-		doc: "x times the standard normal distribution function of x (ONNX Gelu, torch.nn.GELU): x/2*(1+erf(x/sqrt(2))), or " +
+		doc: "x times the standard normal distribution function of x (torch.nn.GELU): x/2*(1+erf(x/sqrt(2))), or " +
 			"with approximate " +
 			"\"tanh\" x/2*(1+tanh(sqrt(2/pi)*(x+0.044715*x^3))).",
+		onnx:  "Gelu 20",
 		attrs: []graph.AttrSpec{{Name: "approximate", Kind: graph.StringAttr, Default: "none", Doc: `the formula: "none" or "tanh"`}},
 		body: func(b *graph.BodyCtx, x Value) Value {
 			var s Value
@@ -128,7 +132,8 @@ func GELU(x Value, approximate string) Value {
 
 var _ = graph.MustRegister(activation{
 	name: "silu",
-	doc:  "x*sigmoid(x) (torch.nn.SiLU; also called swish).",
+	doc:  "x*sigmoid(x) (torch.nn.SiLU; ONNX Swish with alpha 1).",
+	onnx: "Swish 24",
 	body: func(_ *graph.BodyCtx, x Value) Value { return Mul(x, Sigmoid(x)) },
 }.op())
 
@@ -137,7 +142,8 @@ func SiLU(x Value) Value { return floatUnary("silu", x) }
 
 var _ = graph.MustRegister(activation{
 	name: "mish",
-	doc:  "x*tanh(softplus(x)) (ONNX Mish, torch.nn.Mish).",
+	doc:  "x*tanh(softplus(x)) (torch.nn.Mish).",
+	onnx: "Mish 18 22",
 	body: func(_ *graph.BodyCtx, x Value) Value { return Mul(x, Tanh(Softplus(x, 1, 20))) },
 }.op())
 
@@ -146,7 +152,8 @@ func Mish(x Value) Value { return floatUnary("mish", x) }
 
 var _ = graph.MustRegister(activation{
 	name: "softsign",
-	doc:  "x/(1+|x|) (ONNX Softsign, torch.nn.Softsign).",
+	doc:  "x/(1+|x|) (torch.nn.Softsign).",
+	onnx: "Softsign 1 22",
 	body: func(_ *graph.BodyCtx, x Value) Value { return Div(x, Add(Abs(x), 1.0)) },
 	grad: func(_ *graph.GradCtx, x, dy Value) Value { return Div(dy, Square(Add(Abs(x), 1.0))) },
 }.op())
@@ -156,7 +163,8 @@ func Softsign(x Value) Value { return floatUnary("softsign", x) }
 
 var _ = graph.MustRegister(activation{
 	name:  "leaky_relu",
-	doc:   "x where it is positive, slope*x elsewhere (ONNX LeakyRelu, torch.nn.LeakyReLU). The gradient at 0 is the slope.",
+	doc:   "x where it is positive, slope*x elsewhere (torch.nn.LeakyReLU). The gradient at 0 is the slope.",
+	onnx:  "LeakyRelu 1 6 16",
 	attrs: []graph.AttrSpec{{Name: "slope", Kind: graph.FloatAttr, Default: 0.01, Doc: "the factor where x is not positive"}},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(Greater(x, 0.0), x, Mul(x, b.Float("slope")))
@@ -190,7 +198,8 @@ var alphaAttr = graph.AttrSpec{Name: "alpha", Kind: graph.FloatAttr, Default: 1.
 
 var _ = graph.MustRegister(activation{
 	name:  "elu",
-	doc:   "x where it is positive, alpha*(e^x-1) elsewhere (ONNX Elu, torch.nn.ELU). The gradient at 0 is alpha.",
+	doc:   "x where it is positive, alpha*(e^x-1) elsewhere (torch.nn.ELU). The gradient at 0 is alpha.",
+	onnx:  "Elu 1 6 22",
 	attrs: []graph.AttrSpec{alphaAttr},
 	body:  func(b *graph.BodyCtx, x Value) Value { return exponentialUnit(x, 1, b.Float("alpha"), 1) },
 	other: `{alpha=0.7}`,
@@ -203,7 +212,8 @@ func ELU(x Value, alpha float64) Value {
 
 var _ = graph.MustRegister(activation{
 	name: "selu",
-	doc:  "gamma*x where x is positive, gamma*alpha*(e^x-1) elsewhere (ONNX Selu, torch.nn.SELU). The gradient at 0 is gamma*alpha.",
+	doc:  "gamma*x where x is positive, gamma*alpha*(e^x-1) elsewhere (torch.nn.SELU). The gradient at 0 is gamma*alpha.",
+	onnx: "Selu 1 6 22",
 	attrs: []graph.AttrSpec{
 		{Name: "alpha", Kind: graph.FloatAttr, Default: 1.6732632423543772848170429916717, Doc: "the factor of the exponential part"},
 		{Name: "gamma", Kind: graph.FloatAttr, Default: 1.0507009873554804934193349852946, Doc: "the factor of both parts"},
@@ -219,7 +229,8 @@ func SELU(x Value) Value { return floatUnary("selu", x) }
 
 var _ = graph.MustRegister(activation{
 	name:  "celu",
-	doc:   "x where it is positive, alpha*(e^(x/alpha)-1) elsewhere (ONNX Celu, torch.nn.CELU). The gradient at 0 is 1.",
+	doc:   "x where it is positive, alpha*(e^(x/alpha)-1) elsewhere (torch.nn.CELU). The gradient at 0 is 1.",
+	onnx:  "Celu 12 28",
 	attrs: []graph.AttrSpec{alphaAttr},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return exponentialUnit(x, 1, b.Float("alpha"), 1/b.Float("alpha"))
@@ -234,9 +245,10 @@ func CELU(x Value, alpha float64) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "clamp",
-	Doc: "x limited to [low, high], all three broadcast (ONNX Clip, torch.clamp): min(max(x, low), high). NaN stays. The " +
+	Doc: "x limited to [low, high], all three broadcast (torch.clamp): min(max(x, low), high). NaN stays. The " +
 		"gradient passes to x between the bounds; at and beyond one it goes to the bound. At a bound that is no number " +
 		"of the declaration x and the bound share it, as they do in maximum and minimum.",
+	ONNX: "Clip 1 6 11 12 13",
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Numeric, Doc: "the operand"},
 		{Name: "low", Types: graph.Numeric, Doc: "the lower bound, of x's dtype"},
@@ -330,7 +342,8 @@ func ReLU6(x Value) Value { return Hardtanh(x, 0, 6) }
 
 var _ = graph.MustRegister(activation{
 	name: "hardsigmoid",
-	doc:  "alpha*x+beta limited to [0, 1] (ONNX HardSigmoid; torch.nn.Hardsigmoid has alpha 1/6), with gradient 0 at the bounds.",
+	doc:  "alpha*x+beta limited to [0, 1] (torch.nn.Hardsigmoid has alpha 1/6), with gradient 0 at the bounds.",
+	onnx: "HardSigmoid 1 6 22",
 	attrs: []graph.AttrSpec{
 		{Name: "alpha", Kind: graph.FloatAttr, Default: 1.0 / 6, Doc: "the slope"},
 		{Name: "beta", Kind: graph.FloatAttr, Default: 0.5, Doc: "the value at 0"},
@@ -354,8 +367,9 @@ func Hardsigmoid(x Value) Value { return floatUnary("hardsigmoid", x) }
 
 var _ = graph.MustRegister(activation{
 	name: "hardswish",
-	doc: "x times x/6+1/2 limited to [0, 1] (ONNX HardSwish, torch.nn.Hardswish). The gradient at the bounds -3 and 3 is " +
+	doc: "x times x/6+1/2 limited to [0, 1] (torch.nn.Hardswish). The gradient at the bounds -3 and 3 is " +
 		"that of the outer parts, 0 and 1.",
+	onnx: "HardSwish 14 22",
 	body: func(_ *graph.BodyCtx, x Value) Value {
 		return Mul(x, Div(Hardtanh(Add(x, 3.0), 0, 6), 6.0))
 	},
@@ -371,7 +385,8 @@ func Hardswish(x Value) Value { return floatUnary("hardswish", x) }
 
 var _ = graph.MustRegister(activation{
 	name:  "hardshrink",
-	doc:   "x where |x| is above lambda, 0 elsewhere (torch.nn.Hardshrink).",
+	doc:   "x where |x| is above lambda, 0 elsewhere (torch.nn.Hardshrink; ONNX Shrink with bias 0).",
+	onnx:  "Shrink 9",
 	attrs: []graph.AttrSpec{{Name: "lambda", Kind: graph.FloatAttr, Default: 0.5, Doc: "the bound"}},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(LessEqual(Abs(x), b.Float("lambda")), 0.0, x)
@@ -386,7 +401,8 @@ func Hardshrink(x Value, lambda float64) Value {
 
 var _ = graph.MustRegister(activation{
 	name:  "softshrink",
-	doc:   "x moved toward 0 by lambda, and 0 where |x| is at most lambda (torch.nn.Softshrink).",
+	doc:   "x moved toward 0 by lambda, and 0 where |x| is at most lambda (torch.nn.Softshrink; ONNX Shrink with bias lambda).",
+	onnx:  "Shrink 9",
 	attrs: []graph.AttrSpec{{Name: "lambda", Kind: graph.FloatAttr, Default: 0.5, Doc: "the distance"}},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		l := b.Float("lambda")
@@ -408,7 +424,8 @@ func Tanhshrink(x Value) Value { return Sub(x, Tanh(x)) }
 
 var _ = graph.MustRegister(activation{
 	name:  "threshold",
-	doc:   "x where it is above the threshold, value elsewhere (torch.nn.Threshold); NaN stays.",
+	doc:   "x where it is above the threshold, value elsewhere (torch.nn.Threshold; ONNX ThresholdedRelu has value 0); NaN stays.",
+	onnx:  "ThresholdedRelu 10 22",
 	attrs: []graph.AttrSpec{{Name: "threshold", Kind: graph.FloatAttr, Doc: "the bound"}, {Name: "value", Kind: graph.FloatAttr, Doc: "what replaces other elements"}},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(LessEqual(x, b.Float("threshold")), b.Float("value"), x)
@@ -440,8 +457,9 @@ func Heaviside(x Value, atZero float64) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "prelu",
-	Doc: "x where it is positive, slope*x elsewhere, with slope broadcast to x (ONNX PRelu, torch.nn.PReLU). The gradient " +
+	Doc: "x where it is positive, slope*x elsewhere, with slope broadcast to x (torch.nn.PReLU). The gradient " +
 		"at 0 is the slope.",
+	ONNX: "PRelu 1 6 7 9 16",
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Floats, Doc: "the operand"},
 		{Name: "slope", Types: graph.Floats, Doc: "the factors where x is not positive, of x's dtype"},

@@ -34,7 +34,8 @@ func binarySamples(within, dtypes string) string {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "add",
-	Doc:     "The element-wise sum a+b with broadcasting (ONNX Add, torch.add). Integers wrap.",
+	Doc:     "The element-wise sum a+b with broadcasting (torch.add). Integers wrap.",
+	ONNX:    "Add 1 6 7 13 14",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -58,7 +59,8 @@ func Add(a, b Operand) Value { return binary("add", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "sub",
-	Doc:     "The element-wise difference a-b with broadcasting (ONNX Sub, torch.sub). Integers wrap.",
+	Doc:     "The element-wise difference a-b with broadcasting (torch.sub). Integers wrap.",
+	ONNX:    "Sub 1 6 7 13 14",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -82,7 +84,8 @@ func Sub(a, b Operand) Value { return binary("sub", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "mul",
-	Doc:     "The element-wise product a*b with broadcasting (ONNX Mul, torch.mul). Integers wrap.",
+	Doc:     "The element-wise product a*b with broadcasting (torch.mul). Integers wrap.",
+	ONNX:    "Mul 1 6 7 13 14",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -107,8 +110,9 @@ func Mul(a, b Operand) Value { return binary("mul", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "div",
-	Doc: "The element-wise quotient a/b with broadcasting (ONNX Div, torch.true_divide on floats). Floats follow IEEE 754; " +
+	Doc: "The element-wise quotient a/b with broadcasting (torch.true_divide on floats). Floats follow IEEE 754; " +
 		"integers truncate toward zero and wrap, and an integer division by zero fails.",
+	ONNX:    "Div 1 6 7 13 14",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -193,6 +197,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "remainder",
 	Doc: "The element-wise remainder of a/b with the sign of b, with broadcasting (torch.remainder, Python's %, ONNX Mod with " +
 		"fmod 0). An integer division by zero fails; a float one gives NaN.",
+	ONNX:    "Mod 10 13 28",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -229,6 +234,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "fmod",
 	Doc: "The element-wise remainder of a/b with the sign of a, with broadcasting (torch.fmod, C's %, ONNX Mod with fmod 1). " +
 		"An integer division by zero fails; a float one gives NaN.",
+	ONNX:    "Mod 10 13 28",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -261,8 +267,9 @@ const remainderSamples = `
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "pow",
-	Doc: "The element-wise power a^b with broadcasting (ONNX Pow, torch.pow). 0^0 is 1. Integers wrap; an integer to a negative " +
+	Doc: "The element-wise power a^b with broadcasting (torch.pow). 0^0 is 1. Integers wrap; an integer to a negative " +
 		"power is truncated: 0 unless the base is 1 or -1.",
+	ONNX:    "Pow 1 7 12 13 15",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -323,8 +330,9 @@ func Pow(a, b Operand) Value { return binary("pow", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "maximum",
-	Doc: "The element-wise larger of a and b with broadcasting (ONNX Max, torch.maximum). NaN wins, and +0 is larger than -0, so the " +
+	Doc: "The element-wise larger of a and b with broadcasting (torch.maximum). NaN wins, and +0 is larger than -0, so the " +
 		"order of the operands never shows. The gradient is shared evenly where they are equal.",
+	ONNX:    "Max 1 6 8 12 13",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,
@@ -349,8 +357,9 @@ func Maximum(a, b Operand) Value { return binary("maximum", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "minimum",
-	Doc: "The element-wise smaller of a and b with broadcasting (ONNX Min, torch.minimum). NaN wins, and -0 is smaller than +0, so " +
+	Doc: "The element-wise smaller of a and b with broadcasting (torch.minimum). NaN wins, and -0 is smaller than +0, so " +
 		"the order of the operands never shows. The gradient is shared evenly where they are equal.",
+	ONNX:    "Min 1 6 8 12 13",
 	Args:    binaryArgs(graph.Numeric),
 	Results: out,
 	Infer:   inferBroadcast,

@@ -7,8 +7,9 @@ import (
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "cast",
-	Doc: "Converts the elements to another dtype (ONNX Cast, torch.Tensor.to). To floats it rounds to nearest even; floats are " +
+	Doc: "Converts the elements to another dtype (torch.Tensor.to). To floats it rounds to nearest even; floats are " +
 		"truncated to integers, which wrap; anything but zero is true; strings are parsed and printed. value.Convert has the details.",
+	ONNX:    "Cast 1 6 9 13 19 21 23 24 25 28",
 	Kind:    graph.ViewOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor"}},
 	Attrs:   []graph.AttrSpec{{Name: "to", Kind: graph.DTypeAttr, Show: graph.ShowNever, Doc: "the dtype of the result"}},

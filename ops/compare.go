@@ -44,10 +44,11 @@ func holds[T cmp.Ordered](r relation, a, b T) bool {
 // comparison is the part that the comparisons share.
 //
 //go:noinline
-func comparison(name, doc string, types graph.DTypeSet, r relation) *graph.Op {
+func comparison(name, doc string, onnx graph.ONNX, types graph.DTypeSet, r relation) *graph.Op {
 	op := &graph.Op{
 		Name:    name,
 		Doc:     doc,
+		ONNX:    onnx,
 		Args:    binaryArgs(types),
 		Results: out,
 		Infer:   inferCompare,
@@ -74,7 +75,8 @@ func comparison(name, doc string, types graph.DTypeSet, r relation) *graph.Op {
 }
 
 var _ = graph.MustRegister(comparison("equal",
-	"Whether a is equal to b, element-wise with broadcasting (ONNX Equal, torch.eq). NaN is equal to nothing.",
+	"Whether a is equal to b, element-wise with broadcasting (torch.eq). NaN is equal to nothing.",
+	"Equal 1 7 11 13 19",
 	graph.AnyDType, relation{equal: true}))
 
 // Equal returns a == b, broadcast, as bool; dtypes are promoted first.
@@ -84,13 +86,15 @@ func Equal(a, b Operand) Value { return binary("equal", a, b) }
 
 var _ = graph.MustRegister(comparison("not_equal",
 	"Whether a differs from b, element-wise with broadcasting (torch.ne). NaN differs from everything.",
+	"",
 	graph.AnyDType, relation{less: true, greater: true, unordered: true}))
 
 // NotEqual returns a != b, broadcast, as bool; dtypes are promoted first.
 func NotEqual(a, b Operand) Value { return binary("not_equal", a, b) }
 
 var _ = graph.MustRegister(comparison("less",
-	"Whether a is less than b, element-wise with broadcasting (ONNX Less, torch.lt). It is false with NaN.",
+	"Whether a is less than b, element-wise with broadcasting (torch.lt). It is false with NaN.",
+	"Less 1 7 9 13",
 	graph.Numeric, relation{less: true}))
 
 // Less returns a < b, broadcast, as bool; dtypes are promoted first.
@@ -99,7 +103,8 @@ var _ = graph.MustRegister(comparison("less",
 func Less(a, b Operand) Value { return binary("less", a, b) }
 
 var _ = graph.MustRegister(comparison("less_equal",
-	"Whether a is at most b, element-wise with broadcasting (ONNX LessOrEqual, torch.le). It is false with NaN.",
+	"Whether a is at most b, element-wise with broadcasting (torch.le). It is false with NaN.",
+	"LessOrEqual 12 16",
 	graph.Numeric, relation{less: true, equal: true}))
 
 // LessEqual returns a <= b, broadcast, as bool; dtypes are promoted first.
@@ -108,7 +113,8 @@ var _ = graph.MustRegister(comparison("less_equal",
 func LessEqual(a, b Operand) Value { return binary("less_equal", a, b) }
 
 var _ = graph.MustRegister(comparison("greater",
-	"Whether a is greater than b, element-wise with broadcasting (ONNX Greater, torch.gt). It is false with NaN.",
+	"Whether a is greater than b, element-wise with broadcasting (torch.gt). It is false with NaN.",
+	"Greater 1 7 9 13",
 	graph.Numeric, relation{greater: true}))
 
 // Greater returns a > b, broadcast, as bool; dtypes are promoted first.
@@ -117,7 +123,8 @@ var _ = graph.MustRegister(comparison("greater",
 func Greater(a, b Operand) Value { return binary("greater", a, b) }
 
 var _ = graph.MustRegister(comparison("greater_equal",
-	"Whether a is at least b, element-wise with broadcasting (ONNX GreaterOrEqual, torch.ge). It is false with NaN.",
+	"Whether a is at least b, element-wise with broadcasting (torch.ge). It is false with NaN.",
+	"GreaterOrEqual 12 16",
 	graph.Numeric, relation{greater: true, equal: true}))
 
 // GreaterEqual returns a >= b, broadcast, as bool; dtypes are promoted first.
@@ -126,10 +133,11 @@ func GreaterEqual(a, b Operand) Value { return binary("greater_equal", a, b) }
 // logic is the part that the binary operations on truth values share.
 //
 //go:noinline
-func logic(name, doc string, f func(a, b bool) bool) *graph.Op {
+func logic(name, doc string, onnx graph.ONNX, f func(a, b bool) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
 		Doc:     doc,
+		ONNX:    onnx,
 		Args:    binaryArgs(graph.Bools),
 		Results: out,
 		Infer:   inferBroadcast,
@@ -145,7 +153,7 @@ func logic(name, doc string, f func(a, b bool) bool) *graph.Op {
 	}
 }
 
-var _ = graph.MustRegister(logic("and", "Whether both a and b are true, with broadcasting (ONNX And, torch.logical_and).",
+var _ = graph.MustRegister(logic("and", "Whether both a and b are true, with broadcasting (torch.logical_and).", "And 1 7",
 	func(a, b bool) bool { return a && b }))
 
 // And returns whether a and b are both true, broadcast; numbers count as true unless they are zero.
@@ -153,13 +161,13 @@ var _ = graph.MustRegister(logic("and", "Whether both a and b are true, with bro
 //go:noinline
 func And(a, b Operand) Value { return boolBinary("and", a, b) }
 
-var _ = graph.MustRegister(logic("or", "Whether a or b or both are true, with broadcasting (ONNX Or, torch.logical_or).",
+var _ = graph.MustRegister(logic("or", "Whether a or b or both are true, with broadcasting (torch.logical_or).", "Or 1 7",
 	func(a, b bool) bool { return a || b }))
 
 // Or returns whether a or b or both are true, broadcast; numbers count as true unless they are zero.
 func Or(a, b Operand) Value { return boolBinary("or", a, b) }
 
-var _ = graph.MustRegister(logic("xor", "Whether exactly one of a and b is true, with broadcasting (ONNX Xor, torch.logical_xor).",
+var _ = graph.MustRegister(logic("xor", "Whether exactly one of a and b is true, with broadcasting (torch.logical_xor).", "Xor 1 7",
 	func(a, b bool) bool { return a != b }))
 
 // Xor returns whether exactly one of a and b is true, broadcast; numbers count as true unless they are zero.
@@ -167,7 +175,8 @@ func Xor(a, b Operand) Value { return boolBinary("xor", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "not",
-	Doc:     "Whether x is false (ONNX Not, torch.logical_not).",
+	Doc:     "Whether x is false (torch.logical_not).",
+	ONNX:    "Not 1",
 	Args:    []graph.Arg{{Name: "x", Types: graph.Bools, Doc: "the truth values"}},
 	Results: out,
 	Infer:   inferSame,

@@ -160,8 +160,9 @@ func convolved(a graph.Attrs) []graph.Attr {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "conv",
-	Doc: "The cross-correlation of x[N,C,...] with w[O,C/groups,...] over 1 to 3 spatial axes, of shape [N,O,...] (ONNX Conv, torch.conv1d, " +
+	Doc: "The cross-correlation of x[N,C,...] with w[O,C/groups,...] over 1 to 3 spatial axes, of shape [N,O,...] (torch.conv1d, " +
 		"conv2d and conv3d). Along a spatial axis there are floor((size + pads - dilation*(kernel-1) - 1)/stride) + 1 results.",
+	ONNX: "Conv 1 11 22",
 	Kind: graph.ProductOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Floats, Doc: "the input, [N,C,...]"},
@@ -206,8 +207,9 @@ var _ = graph.MustRegister(&graph.Op{
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "conv_input_grad",
-	Doc: "The adjoint of conv by x: each element of dy times the kernel is added to the window that it comes from (the gradient of ONNX " +
-		"Conv; ONNX ConvTranspose, torch.conv_transpose1d, 2d, 3d).",
+	Doc: "The adjoint of conv by x: each element of dy times the kernel is added to the window that it comes from (torch.conv_transpose1d, " +
+		"2d, 3d).",
+	ONNX: "ConvTranspose 1 11 22",
 	Kind: graph.ProductOp,
 	Args: []graph.Arg{
 		{Name: "dy", Types: graph.Floats, Doc: "the gradient by the result, [N,O,...]"},
@@ -253,8 +255,7 @@ var _ = graph.MustRegister(&graph.Op{
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "conv_weight_grad",
-	Doc: "The adjoint of conv by w: each element of dy times its window of x, summed over the batch and the windows (the gradient of ONNX " +
-		"Conv).",
+	Doc:  "The adjoint of conv by w: each element of dy times its window of x, summed over the batch and the windows.",
 	Kind: graph.ProductOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Floats, Doc: "the input, [N,C,...]"},

@@ -77,7 +77,8 @@ func cumulative(name string, x Value, axis int, opts []CumOption) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "cumsum",
-	Doc:     "The sums of the elements so far along an axis (ONNX CumSum, torch.cumsum). Integers wrap.",
+	Doc:     "The sums of the elements so far along an axis (torch.cumsum). Integers wrap.",
+	ONNX:    "CumSum 11 14",
 	Kind:    graph.ReductionOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the tensor"}},
 	Attrs:   cumAttrs,
@@ -113,8 +114,9 @@ func CumSum(x Value, axis int, opts ...CumOption) Value { return cumulative("cum
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "cumprod",
-	Doc: "The products of the elements so far along an axis (ONNX CumProd, torch.cumprod). Integers wrap. The gradient is right where " +
+	Doc: "The products of the elements so far along an axis (torch.cumprod). Integers wrap. The gradient is right where " +
 		"elements are zero, too.",
+	ONNX:    "CumProd 26",
 	Kind:    graph.ReductionOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the tensor"}},
 	Attrs:   cumAttrs,

@@ -57,8 +57,9 @@ func gatheredShape(data, indices []graph.Dim, axis int) []graph.Dim {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "gather",
-	Doc: "Picks parts of data along an axis (ONNX Gather, torch.index_select, torch.embedding for axis 0). The axes of the indices, of " +
+	Doc: "Picks parts of data along an axis (torch.index_select, torch.embedding for axis 0). The axes of the indices, of " +
 		"which there may be any number, take the place of the axis. An index out of range fails.",
+	ONNX:    "Gather 1 11 13",
 	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "data", Types: graph.AnyDType, Doc: "the tensor to pick from"}, indicesArg},
 	Attrs:   []graph.AttrSpec{indexAxis},
@@ -189,7 +190,8 @@ func eachElement(c *graph.RefCtx, data []int, visit func(i, k int)) {
 var _ = graph.MustRegister(&graph.Op{
 	Name: "gather_elements",
 	Doc: "Picks single elements: at each place of the indices, the element of data at that place but for the axis, where the index " +
-		"stands (torch.gather, ONNX GatherElements). An index out of range fails.",
+		"stands (torch.gather). An index out of range fails.",
+	ONNX:    "GatherElements 11 13",
 	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "data", Types: graph.AnyDType, Doc: "the tensor to pick from"}, indicesArg},
 	Attrs:   []graph.AttrSpec{indexAxis},
@@ -227,6 +229,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "scatter_add",
 	Doc: "Adds each element of updates to the element of x that gather_elements picks with the same indices (torch.scatter_add, ONNX " +
 		"ScatterElements with reduction add). Updates of one place add up. An index out of range fails.",
+	ONNX: "ScatterElements 11 13 16 18",
 	Kind: graph.ShapeOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Numeric, Doc: "the tensor to add to"},

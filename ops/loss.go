@@ -28,10 +28,11 @@ func classWeights(w Value, axis, rank int) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "softmax_cross_entropy",
-	Doc: "The cross-entropy of softmax(logits) against class indices, per place (torch.nn.CrossEntropyLoss without reduction, ONNX " +
-		"SoftmaxCrossEntropyLoss): -w[t]*log_softmax(logits)[t], and with label smoothing s (1-s) times that plus s/C times the sum of " +
+	Doc: "The cross-entropy of softmax(logits) against class indices, per place (torch.nn.CrossEntropyLoss without " +
+		"reduction): -w[t]*log_softmax(logits)[t], and with label smoothing s (1-s) times that plus s/C times the sum of " +
 		"-w[c]*log_softmax(logits)[c]. It is computed from log_softmax, finite for huge logits. The second result is w[t], by whose sum a mean is " +
 		"divided. Both are 0 where the target is ignore_index; any other target outside 0 to C-1 fails when it is run.",
+	ONNX: "SoftmaxCrossEntropyLoss 12 13",
 	Kind: graph.ReductionOp,
 	Args: []graph.Arg{
 		{Name: "logits", Types: graph.Floats, Doc: "the logits, [N,C,...] or [C]"},

@@ -12,8 +12,9 @@ import (
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "matmul",
-	Doc: "The product of matrices a[M,K] and b[K,N], or of stacks of them whose leading axes broadcast (ONNX MatMul, numpy.matmul, " +
+	Doc: "The product of matrices a[M,K] and b[K,N], or of stacks of them whose leading axes broadcast (numpy.matmul, " +
 		"torch.matmul of ranks from 2). Integers wrap.",
+	ONNX: "MatMul 1 9 13",
 	Kind: graph.ProductOp,
 	Args: []graph.Arg{
 		{Name: "a", Types: graph.Numeric, Doc: "a matrix or a stack of matrices"},

@@ -11,6 +11,7 @@ import (
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "nonzero",
 	Doc:     "The places of the elements that are not zero (torch.nonzero; the transpose of ONNX NonZero): one row of indices per element, in row-major order. How many there are is known only when the node runs, at most the number of elements.",
+	ONNX:    "NonZero 9 13",
 	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Numeric | graph.Bools, Doc: "any shape; NaN is not zero"}},
 	Attrs:   []graph.AttrSpec{{Name: "id", Kind: graph.IntAttr, Doc: "the number that names the unknown size nz<id>, one per node of a module"}},

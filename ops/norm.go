@@ -117,8 +117,9 @@ func Standardize(x Value, axes []int, eps float64) (y, mean, variance Value) {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "layer_norm",
-	Doc: "x standardized over its last axes, times weight, plus bias (Ba et al. 2016; torch.nn.LayerNorm, ONNX LayerNormalization): the variance is " +
+	Doc: "x standardized over its last axes, times weight, plus bias (Ba et al. 2016; torch.nn.LayerNorm): the variance is " +
 		"biased, eps stands inside the root.",
+	ONNX: "LayerNormalization 17",
 	Kind: graph.ReductionOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Floats, Doc: "the tensor"},

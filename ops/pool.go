@@ -147,8 +147,9 @@ func (p PoolParams) attrs(n int) []graph.Attr {
 var _ = graph.MustRegister(&graph.Op{
 	Name: "max_pool",
 	Doc: "The maximum of each window of x[N,C,...], over 1 to 3 spatial axes, and its flat position in the plane of its channel as i64, " +
-		"padding not counted (ONNX MaxPool, torch.nn.MaxPool1d, 2d, 3d with return_indices). Padding never wins; of equal cells the first " +
+		"padding not counted (torch.nn.MaxPool1d, 2d, 3d with return_indices). Padding never wins; of equal cells the first " +
 		"in row-major order does, and the first NaN before everything.",
+	ONNX:    "MaxPool 1 8 10 11 12 22",
 	Kind:    graph.PoolingOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the input, [N,C,...]"}},
 	Attrs:   specsWith(poolAttrs, dilationsAttr),
@@ -205,7 +206,8 @@ func MaxPool(x Value, p PoolParams) (values, indices Value) {
 var _ = graph.MustRegister(&graph.Op{
 	Name: "max_pool_grad",
 	Doc: "The adjoint of max_pool: zeros of the given spatial sizes with each element of dy added at its flat position in the plane of its " +
-		"channel (ONNX MaxUnpool, torch.nn.MaxUnpool1d, 2d, 3d, for positions that differ). A position out of range fails.",
+		"channel (torch.nn.MaxUnpool1d, 2d, 3d, for positions that differ). A position out of range fails.",
+	ONNX: "MaxUnpool 9 11 22",
 	Kind: graph.PoolingOp,
 	Args: []graph.Arg{
 		{Name: "dy", Types: graph.Numeric, Doc: "the gradient by the maxima, [N,C,...]"},
@@ -301,8 +303,9 @@ func windowTerms(_ []graph.TensorType, a graph.Attrs) int { return product(a.Int
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "avg_pool",
-	Doc: "The mean of each window of x[N,C,...], over 1 to 3 spatial axes; padding is zero (ONNX AveragePool, torch.nn.AvgPool1d, 2d, 3d). It " +
+	Doc: "The mean of each window of x[N,C,...], over 1 to 3 spatial axes; padding is zero (torch.nn.AvgPool1d, 2d, 3d). It " +
 		"divides by the size of the window cut at the padded end, or by the number of its cells inside x, or by a given number.",
+	ONNX:    "AveragePool 1 7 10 11 19 22",
 	Kind:    graph.PoolingOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the input, [N,C,...]"}},
 	Attrs:   avgAttrs,

@@ -70,6 +70,7 @@ var _ = graph.MustRegister(&graph.Op{
 		"computed in f64 and rounded to the dtype, so that narrow dtypes may reach high. u is a multiple of 2^-53 for f64 " +
 		"and of 2^-24 otherwise. " +
 		"The generator is Philox4x32-10.",
+	ONNX: "RandomUniform 1 22",
 	Args: []graph.Arg{keyArg},
 	Attrs: drawAttrs(
 		graph.AttrSpec{Name: "low", Kind: graph.FloatAttr, Default: 0.0, Doc: "the lower end"},
@@ -117,6 +118,7 @@ var _ = graph.MustRegister(&graph.Op{
 		"sqrt(-2*log(u))*cos(2*pi*v) and the same with sin, by Box and Muller, in f64, for the words of the two elements: u " +
 		"= (word+1/2)/2^32, v = word/2^32. " +
 		"The generator is Philox4x32-10.",
+	ONNX: "RandomNormal 1 22",
 	Args: []graph.Arg{keyArg},
 	Attrs: drawAttrs(
 		graph.AttrSpec{Name: "mean", Kind: graph.FloatAttr, Default: 0.0, Doc: "the mean"},
@@ -206,6 +208,7 @@ var _ = graph.MustRegister(&graph.Op{
 		"random_uniform in f32 with the same key and stream is at least p. Along shared axes one draw decides for all " +
 		"elements, as for the channels " +
 		"of Dropout2d. The gradient has the same mask.",
+	ONNX: "Dropout 1 6 7 10 12 13 22",
 	Kind: graph.RandomOp,
 	Args: []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the tensor"}, keyArg},
 	Attrs: []graph.AttrSpec{

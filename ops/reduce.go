@@ -69,10 +69,11 @@ func inferReduce(c *graph.InferCtx) []graph.Type {
 // reduction is the part that the reductions over any axes share: all but the meaning and the gradient.
 //
 //go:noinline
-func reduction(name, doc string, types graph.DTypeSet, sample string) *graph.Op {
+func reduction(name, doc string, onnx graph.ONNX, types graph.DTypeSet, sample string) *graph.Op {
 	return &graph.Op{
 		Name:    name,
 		Doc:     doc,
+		ONNX:    onnx,
 		Kind:    graph.ReductionOp,
 		Args:    []graph.Arg{{Name: "x", Types: types, Doc: "the tensor"}},
 		Attrs:   append([]graph.AttrSpec(nil), reduceAttrs...),
@@ -218,8 +219,8 @@ func count(x Value, axes []int) Operand {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_sum", "The sum over axes (ONNX ReduceSum, torch.sum). Integers wrap; the "+
-		"dtype stays.", graph.Numeric, floatAxes+"f32|i8|u8|i64|f16[2,3,5] {axes=[2, 0], keepdims=false}")
+	op := reduction("reduce_sum", "The sum over axes (torch.sum). Integers wrap; the "+
+		"dtype stays.", "ReduceSum 1 11 13", graph.Numeric, floatAxes+"f32|i8|u8|i64|f16[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.Grad = func(g *graph.GradCtx) []Value { return []Value{spread(g, g.Dy(0))} }
 	op.Ref = func(c *graph.RefCtx) {
 		fold(c, arith{
@@ -258,8 +259,8 @@ func intsTo64(x Value) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_mean", "The mean over axes (ONNX ReduceMean, torch.mean); NaN over "+
-		"no elements.", graph.Floats, floatAxes+"f32|f16[2,3,5] {axes=[2, 0], keepdims=false}")
+	op := reduction("reduce_mean", "The mean over axes (torch.mean); NaN over "+
+		"no elements.", "ReduceMean 1 11 13 18", graph.Floats, floatAxes+"f32|f16[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.Grad = func(g *graph.GradCtx) []Value {
 		x := g.In[0]
 		return []Value{spread(g, Div(g.Dy(0), count(x, reducedAxes(g.Attrs, x.Rank()))))}
@@ -331,9 +332,9 @@ const extremeSamples = apartAxes + `
 `
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_max", "The maximum over axes (ONNX ReduceMax, torch.amax). NaN wins, +0 is above -0; over no "+
+	op := reduction("reduce_max", "The maximum over axes (torch.amax). NaN wins, +0 is above -0; over no "+
 		"elements it is -inf, for integers "+
-		"the least value. The gradient is shared evenly among ties.", graph.Numeric, extremeSamples)
+		"the least value. The gradient is shared evenly among ties.", "ReduceMax 1 11 12 13 18 20", graph.Numeric, extremeSamples)
 	op.Grad = sharedEvenly
 	op.Ref = func(c *graph.RefCtx) {
 		fold(c, arith{
@@ -351,10 +352,10 @@ func ReduceMax(x Value, axes []int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_min", "The minimum over axes (ONNX ReduceMin, torch.amin). NaN wins, -0 is below +0; over no "+
+	op := reduction("reduce_min", "The minimum over axes (torch.amin). NaN wins, -0 is below +0; over no "+
 		"elements it is inf, for integers "+
 		"the greatest value. The gradient is shared evenly "+
-		"among ties.", graph.Numeric, extremeSamples)
+		"among ties.", "ReduceMin 1 11 12 13 18 20", graph.Numeric, extremeSamples)
 	op.Grad = sharedEvenly
 	op.Ref = func(c *graph.RefCtx) {
 		fold(c, arith{
@@ -372,9 +373,9 @@ func ReduceMin(x Value, axes []int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := reduction("reduce_prod", "The product over axes (ONNX ReduceProd, torch.prod), 1 over no elements. Integers wrap. "+
+	op := reduction("reduce_prod", "The product over axes (torch.prod), 1 over no elements. Integers wrap. "+
 		"The gradient is right where elements "+
-		"are zero, too.", graph.Numeric, floatAxes+`
+		"are zero, too.", "ReduceProd 1 11 13 18", graph.Numeric, floatAxes+`
 		f32|i8|u8|i64|f16[2,3,5] {axes=[2, 0], keepdims=false}
 		f64[2,3] [1.5, 0, -2, 0.5, 3, 2] {axes=[1]}
 		f64[2,3] [0, 0, 2, 1.5, 0, 0] {axes=[1]}
@@ -433,7 +434,7 @@ func Prod(x Value, axes ...int) Value { return ReduceProd(intsTo64(x), axesOrAll
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_any", "Whether any element along axes is true (torch.any); false over "+
-		"no elements.", graph.Bools, "bool[2,3,5] {axes=[2, 0], keepdims=false}")
+		"no elements.", "", graph.Bools, "bool[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.NoGrad = "a truth value has no derivative"
 	op.Ref = func(c *graph.RefCtx) { fold(c, arith{b: func(a, x bool) bool { return a || x }}, startAt(0)) }
 	return op
@@ -446,7 +447,7 @@ func ReduceAny(x Value, axes []int, keepDims bool) Value {
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_all", "Whether all elements along axes are true (torch.all); true over "+
-		"no elements.", graph.Bools, "bool[2,3,5] {axes=[2, 0], keepdims=false}")
+		"no elements.", "", graph.Bools, "bool[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.NoGrad = "a truth value has no derivative"
 	op.Ref = func(c *graph.RefCtx) { fold(c, arith{b: func(a, x bool) bool { return a && x }}, startAt(1)) }
 	return op
@@ -460,10 +461,11 @@ func ReduceAll(x Value, axes []int, keepDims bool) Value {
 // arg is the part that argmax and argmin share; wins says whether x replaces the best so far.
 //
 //go:noinline
-func arg(name, doc string, wins func(order int) bool) *graph.Op {
+func arg(name, doc string, onnx graph.ONNX, wins func(order int) bool) *graph.Op {
 	return &graph.Op{
 		Name: name,
 		Doc:  doc,
+		ONNX: onnx,
 		Kind: graph.ReductionOp,
 		Args: []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the tensor"}},
 		Attrs: []graph.AttrSpec{
@@ -561,7 +563,8 @@ func normAxis(axis int, x Value) int {
 }
 
 var _ = graph.MustRegister(arg("argmax",
-	"The index of the maximum along an axis, as i64 (ONNX ArgMax, torch.argmax): the first of equal ones; NaN wins.",
+	"The index of the maximum along an axis, as i64 (torch.argmax): the first of equal ones; NaN wins.",
+	"ArgMax 1 11 12 13",
 	func(order int) bool { return order > 0 }))
 
 // ArgMax returns the index of the first maximum of x along axis, as i64; keepDims leaves the axis with size 1.
@@ -570,7 +573,8 @@ func ArgMax(x Value, axis int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(arg("argmin",
-	"The index of the minimum along an axis, as i64 (ONNX ArgMin, torch.argmin): the first of equal ones; NaN wins.",
+	"The index of the minimum along an axis, as i64 (torch.argmin): the first of equal ones; NaN wins.",
+	"ArgMin 1 11 12 13",
 	func(order int) bool { return order < 0 || order == nanOrder }))
 
 // ArgMin returns the index of the first minimum of x along axis, as i64; keepDims leaves the axis with size 1.
@@ -620,8 +624,8 @@ var composed = graph.Tol{ULP: 64, Why: "the body rounds after each of its steps,
 // statistic makes a composite of a reduction.
 //
 //go:noinline
-func statistic(name, doc, sample string, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
-	op := reduction(name, doc, graph.Floats, sample)
+func statistic(name, doc string, onnx graph.ONNX, sample string, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
+	op := reduction(name, doc, onnx, graph.Floats, sample)
 	op.Infer, op.FLOPs = nil, graph.Cost{} // the body has them
 	op.Body = func(b *graph.BodyCtx) []Value {
 		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
@@ -636,10 +640,10 @@ func statistic(name, doc, sample string, body func(b *graph.BodyCtx, x Value, ax
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := statistic("logsumexp", "The logarithm of the sum of exponentials over axes (ONNX ReduceLogSumExp, "+
+	op := statistic("logsumexp", "The logarithm of the sum of exponentials over axes ("+
 		"torch.logsumexp), which does not overflow: the maximum is "+
 		"taken out first. Over nothing but -inf it is -inf, with "+
-		"gradient 0.", floatAxes+`
+		"gradient 0.", "ReduceLogSumExp 1 11 13 18 28", floatAxes+`
 			f32|f16[2,3,5] {axes=[2, 0], keepdims=false}
 			f64[5,3] [10000, 10000, -10000, -100000, -100000, -100000, -inf, 0, 1, -inf, -inf, -inf, inf, 0, 1] {axes=[1]} nograd "infinities"
 		`, func(b *graph.BodyCtx, x Value, axes []int) Value {
@@ -703,7 +707,7 @@ const correctedSamples = `
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("var", "The variance over axes: the sum of squared distances from the mean divided by the number of "+
-		"elements minus correction (torch.var).",
+		"elements minus correction (torch.var).", "",
 		correctedSamples, variance)
 	op.Attrs = append(op.Attrs, correctionAttr)
 	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, g.Dy(0)) }
@@ -716,7 +720,7 @@ func Var(x Value, axes []int, correction int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := statistic("std", "The standard deviation over axes: the root of var (torch.std), with gradient 0 where it is 0.", correctedSamples,
+	op := statistic("std", "The standard deviation over axes: the root of var (torch.std), with gradient 0 where it is 0.", "", correctedSamples,
 		func(b *graph.BodyCtx, x Value, axes []int) Value { return Sqrt(variance(b, x, axes)) })
 	op.Attrs = append(op.Attrs, correctionAttr)
 	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, rootGrad(g)) }
@@ -735,13 +739,13 @@ func Std(x Value, axes []int, correction int, keepDims bool) Value {
 	return reduce("std", x, axes, keepDims, attr("correction", correction))
 }
 
-var _ = graph.MustRegister(statistic("reduce_l1", "The sum of absolute values over axes (ONNX ReduceL1, "+
-	"torch.norm with p 1).", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
+var _ = graph.MustRegister(statistic("reduce_l1", "The sum of absolute values over axes ("+
+	"torch.norm with p 1).", "ReduceL1 1 11 13 18", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
 	func(b *graph.BodyCtx, x Value, axes []int) Value { return ReduceSum(Abs(x), axes, b.Bool("keepdims")) }))
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := statistic("reduce_l2", "The root of the sum of squares over axes (ONNX ReduceL2, torch.norm with p 2), with "+
-		"gradient 0 where it is 0.", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
+	op := statistic("reduce_l2", "The root of the sum of squares over axes (torch.norm with p 2), with "+
+		"gradient 0 where it is 0.", "ReduceL2 1 11 13 18", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
 		func(b *graph.BodyCtx, x Value, axes []int) Value {
 			return Sqrt(ReduceSum(Square(x), axes, b.Bool("keepdims")))
 		})

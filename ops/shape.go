@@ -39,8 +39,9 @@ func floorDivBy(d graph.Dim, n int) graph.Dim {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "reshape",
-	Doc: "The elements of x, in row-major order, in another shape of as many elements (ONNX Reshape, torch.reshape). Numbers of " +
+	Doc: "The elements of x, in row-major order, in another shape of as many elements (torch.reshape). Numbers of " +
 		"elements that may be equal are compared when the sizes are known.",
+	ONNX:    "Reshape 1 5 13 14 19 21 23 24 25",
 	Kind:    graph.ViewOp,
 	Args:    tensorArg,
 	Attrs:   []graph.AttrSpec{{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the shape of the result"}},
@@ -184,7 +185,8 @@ func Unsqueeze(x Value, axes ...int) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "transpose",
-	Doc:     "Reorders the axes: axis i of the result is axis perm[i] of x (ONNX Transpose, torch.permute).",
+	Doc:     "Reorders the axes: axis i of the result is axis perm[i] of x (torch.permute).",
+	ONNX:    "Transpose 1 13 21 23 24 25",
 	Kind:    graph.ViewOp,
 	Args:    tensorArg,
 	Attrs:   []graph.AttrSpec{{Name: "perm", Kind: graph.IntsAttr, Doc: "the axes of x, each once, in the order of the result"}},
@@ -267,6 +269,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "expand",
 	Doc: "Repeats x along axes of size 1 and new leading axes up to a shape (ONNX Expand with the whole shape given, torch.expand, " +
 		"numpy.broadcast_to).",
+	ONNX:    "Expand 8 13",
 	Kind:    graph.ViewOp,
 	Args:    tensorArg,
 	Attrs:   []graph.AttrSpec{{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the shape of the result"}},
@@ -432,10 +435,11 @@ func Arange(f *graph.Func, dt graph.DType, n any) Value { return Iota(f, dt, 0, 
 // triangle is the part that tril and triu share; keep says whether the element in column-row = d of a matrix stays.
 //
 //go:noinline
-func triangle(name, doc string, keep func(d, diagonal int) bool) *graph.Op {
+func triangle(name, doc string, onnx graph.ONNX, keep func(d, diagonal int) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
 		Doc:     doc,
+		ONNX:    onnx,
 		Kind:    graph.ShapeOp,
 		Args:    []graph.Arg{{Name: "x", Types: graph.Numeric | graph.Bools, Doc: "a matrix, or a stack of matrices"}},
 		Attrs:   []graph.AttrSpec{{Name: "diagonal", Kind: graph.IntAttr, Default: int64(0), Doc: "the diagonal: 0 is the main one, positive ones lie above it"}},
@@ -474,6 +478,7 @@ func triangle(name, doc string, keep func(d, diagonal int) bool) *graph.Op {
 
 var _ = graph.MustRegister(triangle("tril",
 	"The lower triangle of each matrix: elements above the diagonal become zero (ONNX Trilu with upper 0, torch.tril).",
+	"Trilu 14",
 	func(d, diagonal int) bool { return d <= diagonal }))
 
 // Tril zeroes the elements of each matrix above the diagonal (torch.tril): 0 is the main one, positive ones lie above it.
@@ -481,6 +486,7 @@ func Tril(x Value, diagonal int) Value { return emit1("tril", []Value{x}, attr("
 
 var _ = graph.MustRegister(triangle("triu",
 	"The upper triangle of each matrix: elements below the diagonal become zero (ONNX Trilu with upper 1, torch.triu).",
+	"Trilu 14",
 	func(d, diagonal int) bool { return d >= diagonal }))
 
 // Triu zeroes the elements of each matrix below the diagonal (torch.triu): 0 is the main one, positive ones lie above it.

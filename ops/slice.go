@@ -54,8 +54,9 @@ func eachSliced(a graph.Attrs, shape, from []int, visit func(i, k int)) {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "slice",
-	Doc: "The elements at start, start+step ... of each axis, up to but not including the limit (ONNX Slice and Python's slices with " +
+	Doc: "The elements at start, start+step ... of each axis, up to but not including the limit (Python's slices with " +
 		"positions counted from the first and clamped).",
+	ONNX:    "Slice 1 10 11 13",
 	Kind:    graph.ShapeOp,
 	Args:    tensorArg,
 	Attrs:   sliceAttrs,
@@ -274,8 +275,9 @@ func paddedShape(c *graph.InferCtx, x graph.TensorType) []graph.Dim {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "pad",
-	Doc: "Adds elements of a given value around x, or takes elements away where the number is negative (ONNX Pad and " +
+	Doc: "Adds elements of a given value around x, or takes elements away where the number is negative (" +
 		"torch.nn.functional.pad in constant mode).",
+	ONNX: "Pad 1 2 11 13 18 19 21 23 24 25",
 	Kind: graph.ShapeOp,
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.AnyDType, Doc: "the tensor"},
@@ -430,6 +432,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "pad_mode",
 	Doc: "Adds elements of x itself around it, or takes elements away where the number is negative (ONNX Pad with modes reflect, edge and " +
 		"wrap; torch's reflect, replicate and circular). Padding may be longer than x, as NumPy has it.",
+	ONNX:    "Pad 1 2 11 13 18 19 21 23 24 25",
 	Kind:    graph.ShapeOp,
 	Args:    tensorArg,
 	Attrs:   modeAttrs,
@@ -525,7 +528,8 @@ func PadWith(mode PadMode, x Value, low, high []int) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "concat",
-	Doc:     "Joins tensors along an axis; the other axes have equal sizes (ONNX Concat, torch.cat).",
+	Doc:     "Joins tensors along an axis; the other axes have equal sizes (torch.cat).",
+	ONNX:    "Concat 1 4 11 13",
 	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "xs", Types: graph.AnyDType, Variadic: true, Doc: "one tensor or more, of one dtype"}},
 	Attrs:   []graph.AttrSpec{{Name: "axis", Kind: graph.IntAttr, Doc: "the axis along which to join; a negative one counts from the end"}},
@@ -616,7 +620,8 @@ func Stack(axis int, xs ...Value) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "split",
-	Doc:  "Cuts x along an axis into parts of given sizes, which make up the axis (ONNX Split, torch.split).",
+	Doc:  "Cuts x along an axis into parts of given sizes, which make up the axis (torch.split).",
+	ONNX: "Split 1 2 11 13 18",
 	Kind: graph.ShapeOp,
 	Args: tensorArg,
 	Attrs: []graph.AttrSpec{

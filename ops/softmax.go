@@ -42,9 +42,10 @@ func expLane(x, y []float64, at, stride, n int) (top, sum float64) {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "softmax",
-	Doc: "e^x divided by its sum along an axis (ONNX Softmax, torch.softmax). The maximum is taken out first, so that " +
+	Doc: "e^x divided by its sum along an axis (torch.softmax). The maximum is taken out first, so that " +
 		"nothing overflows. " +
 		"A lane of nothing but -inf gives NaN.",
+	ONNX:    "Softmax 1 11 13",
 	Kind:    graph.ReductionOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the logits"}},
 	Attrs:   []graph.AttrSpec{axisAttr},
@@ -77,8 +78,9 @@ func Softmax(x Value, axis int) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "log_softmax",
-	Doc: "The logarithm of softmax along an axis (ONNX LogSoftmax, torch.log_softmax), which neither overflows nor loses small " +
+	Doc: "The logarithm of softmax along an axis (torch.log_softmax), which neither overflows nor loses small " +
 		"probabilities: x - max - log(sum(e^(x-max))).",
+	ONNX:    "LogSoftmax 1 11 13",
 	Kind:    graph.ReductionOp,
 	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the logits"}},
 	Attrs:   []graph.AttrSpec{axisAttr},

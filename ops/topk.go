@@ -77,8 +77,9 @@ func rank(c *graph.RefCtx, descending bool) {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "topk",
-	Doc: "The k largest or smallest elements along an axis in order, and their indices as i64 (ONNX TopK, torch.topk). Of equal elements " +
+	Doc: "The k largest or smallest elements along an axis in order, and their indices as i64 (torch.topk). Of equal elements " +
 		"the first comes first; NaN is greater than every number.",
+	ONNX: "TopK 1 10 11 24",
 	Kind: graph.ReductionOp,
 	Args: []graph.Arg{{Name: "x", Types: graph.Numeric, Doc: "the tensor"}},
 	Attrs: []graph.AttrSpec{

@@ -11,6 +11,7 @@ import (
 // its derivative or the reason why there is none.
 type unary struct {
 	name, doc string
+	onnx      graph.ONNX
 	f         func(x float64) float64
 	i         func(x int64) int64
 	u         func(x uint64) uint64
@@ -32,6 +33,7 @@ func (fn unary) op() *graph.Op {
 	op := &graph.Op{
 		Name:    fn.name,
 		Doc:     fn.doc,
+		ONNX:    fn.onnx,
 		Args:    []graph.Arg{{Name: "x", Types: types, Doc: "the operand"}},
 		Results: out,
 		Infer:   inferSame,
@@ -84,7 +86,8 @@ func floatUnary(name string, x Value) Value { return emit1(name, []Value{toFloat
 
 var _ = graph.MustRegister(unary{
 	name: "neg",
-	doc:  "The negative of x (ONNX Neg, torch.neg). Integers wrap.",
+	doc:  "The negative of x (torch.neg). Integers wrap.",
+	onnx: "Neg 1 6 13",
 	f:    func(x float64) float64 { return -x },
 	i:    func(x int64) int64 { return -x },
 	u:    func(x uint64) uint64 { return -x },
@@ -98,7 +101,8 @@ func Neg(x Value) Value { return emit1("neg", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
 	name: "abs",
-	doc:  "The absolute value of x (ONNX Abs, torch.abs), with gradient 0 at 0. Integers wrap.",
+	doc:  "The absolute value of x (torch.abs), with gradient 0 at 0. Integers wrap.",
+	onnx: "Abs 1 6 13",
 	f:    math.Abs,
 	i: func(x int64) int64 {
 		if x < 0 {
@@ -117,7 +121,8 @@ func Abs(x Value) Value { return emit1("abs", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
 	name: "sign",
-	doc:  "The sign of x: -1, 0 or 1 (ONNX Sign, torch.sign); zeros and NaN stay as they are.",
+	doc:  "The sign of x: -1, 0 or 1 (torch.sign); zeros and NaN stay as they are.",
+	onnx: "Sign 9 13",
 	f: func(x float64) float64 {
 		switch {
 		case x > 0:
@@ -148,7 +153,8 @@ func Sign(x Value) Value { return emit1("sign", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
 	name: "exp",
-	doc:  "e to the power x (ONNX Exp, torch.exp).",
+	doc:  "e to the power x (torch.exp).",
+	onnx: "Exp 1 6 13",
 	f:    math.Exp,
 	grad: func(_, y, dy Value) Value { return Mul(dy, y) },
 	ulp:  4,
@@ -172,7 +178,8 @@ func Expm1(x Value) Value { return floatUnary("expm1", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "log",
-	doc:    "The natural logarithm of x (ONNX Log, torch.log): -inf at 0, NaN below.",
+	doc:    "The natural logarithm of x (torch.log): -inf at 0, NaN below.",
+	onnx:   "Log 1 6 13",
 	f:      math.Log,
 	grad:   func(x, _, dy Value) Value { return Div(dy, x) },
 	ulp:    4,
@@ -198,7 +205,8 @@ func Log1p(x Value) Value { return floatUnary("log1p", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "sqrt",
-	doc:    "The square root of x (ONNX Sqrt, torch.sqrt), correctly rounded; NaN below 0.",
+	doc:    "The square root of x (torch.sqrt), correctly rounded; NaN below 0.",
+	onnx:   "Sqrt 1 6 13",
 	f:      math.Sqrt,
 	grad:   func(_, y, dy Value) Value { return Div(Mul(dy, 0.5), y) },
 	within: "0.3..3.7",
@@ -223,7 +231,8 @@ func Rsqrt(x Value) Value { return floatUnary("rsqrt", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "reciprocal",
-	doc:    "1/x (ONNX Reciprocal, torch.reciprocal), correctly rounded.",
+	doc:    "1/x (torch.reciprocal), correctly rounded.",
+	onnx:   "Reciprocal 1 6 13",
 	f:      func(x float64) float64 { return 1 / x },
 	grad:   func(_, y, dy Value) Value { return Neg(Mul(dy, Square(y))) },
 	within: "0.4..3",
@@ -248,7 +257,8 @@ func Square(x Value) Value { return emit1("square", []Value{x}) }
 
 var _ = graph.MustRegister(unary{
 	name: "sin",
-	doc:  "The sine of x in radians (ONNX Sin, torch.sin).",
+	doc:  "The sine of x in radians (torch.sin).",
+	onnx: "Sin 7 22",
 	f:    math.Sin,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Cos(x)) },
 	ulp:  4,
@@ -259,7 +269,8 @@ func Sin(x Value) Value { return floatUnary("sin", x) }
 
 var _ = graph.MustRegister(unary{
 	name: "cos",
-	doc:  "The cosine of x in radians (ONNX Cos, torch.cos).",
+	doc:  "The cosine of x in radians (torch.cos).",
+	onnx: "Cos 7 22",
 	f:    math.Cos,
 	grad: func(x, _, dy Value) Value { return Neg(Mul(dy, Sin(x))) },
 	ulp:  4,
@@ -270,7 +281,8 @@ func Cos(x Value) Value { return floatUnary("cos", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "tan",
-	doc:    "The tangent of x in radians (ONNX Tan, torch.tan).",
+	doc:    "The tangent of x in radians (torch.tan).",
+	onnx:   "Tan 7 22",
 	f:      math.Tan,
 	grad:   func(_, y, dy Value) Value { return Mul(dy, Add(Square(y), 1.0)) },
 	ulp:    4,
@@ -282,7 +294,8 @@ func Tan(x Value) Value { return floatUnary("tan", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "asin",
-	doc:    "The arc sine of x in radians (ONNX Asin, torch.asin); NaN outside [-1, 1].",
+	doc:    "The arc sine of x in radians (torch.asin); NaN outside [-1, 1].",
+	onnx:   "Asin 7 22",
 	f:      math.Asin,
 	grad:   func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(1.0, Square(x)))) },
 	ulp:    4,
@@ -294,7 +307,8 @@ func Asin(x Value) Value { return floatUnary("asin", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "acos",
-	doc:    "The arc cosine of x in radians (ONNX Acos, torch.acos); NaN outside [-1, 1].",
+	doc:    "The arc cosine of x in radians (torch.acos); NaN outside [-1, 1].",
+	onnx:   "Acos 7 22",
 	f:      math.Acos,
 	grad:   func(x, _, dy Value) Value { return Neg(Mul(dy, Rsqrt(Sub(1.0, Square(x))))) },
 	ulp:    4,
@@ -306,7 +320,8 @@ func Acos(x Value) Value { return floatUnary("acos", x) }
 
 var _ = graph.MustRegister(unary{
 	name: "atan",
-	doc:  "The arc tangent of x in radians (ONNX Atan, torch.atan).",
+	doc:  "The arc tangent of x in radians (torch.atan).",
+	onnx: "Atan 7 22",
 	f:    math.Atan,
 	grad: func(x, _, dy Value) Value { return Div(dy, Add(Square(x), 1.0)) },
 	ulp:  4,
@@ -317,7 +332,8 @@ func Atan(x Value) Value { return floatUnary("atan", x) }
 
 var _ = graph.MustRegister(unary{
 	name: "sinh",
-	doc:  "The hyperbolic sine of x (ONNX Sinh, torch.sinh).",
+	doc:  "The hyperbolic sine of x (torch.sinh).",
+	onnx: "Sinh 9 22",
 	f:    math.Sinh,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Cosh(x)) },
 	ulp:  4,
@@ -328,7 +344,8 @@ func Sinh(x Value) Value { return floatUnary("sinh", x) }
 
 var _ = graph.MustRegister(unary{
 	name: "cosh",
-	doc:  "The hyperbolic cosine of x (ONNX Cosh, torch.cosh).",
+	doc:  "The hyperbolic cosine of x (torch.cosh).",
+	onnx: "Cosh 9 22",
 	f:    math.Cosh,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Sinh(x)) },
 	ulp:  4,
@@ -339,7 +356,8 @@ func Cosh(x Value) Value { return floatUnary("cosh", x) }
 
 var _ = graph.MustRegister(unary{
 	name: "tanh",
-	doc:  "The hyperbolic tangent of x (ONNX Tanh, torch.tanh).",
+	doc:  "The hyperbolic tangent of x (torch.tanh).",
+	onnx: "Tanh 1 6 13",
 	f:    math.Tanh,
 	grad: func(_, y, dy Value) Value { return Mul(dy, Sub(1.0, Square(y))) },
 	ulp:  4,
@@ -350,7 +368,8 @@ func Tanh(x Value) Value { return floatUnary("tanh", x) }
 
 var _ = graph.MustRegister(unary{
 	name: "asinh",
-	doc:  "The inverse hyperbolic sine of x (ONNX Asinh, torch.asinh).",
+	doc:  "The inverse hyperbolic sine of x (torch.asinh).",
+	onnx: "Asinh 9 22",
 	f:    math.Asinh,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Add(Square(x), 1.0))) },
 	ulp:  4,
@@ -361,7 +380,8 @@ func Asinh(x Value) Value { return floatUnary("asinh", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "acosh",
-	doc:    "The inverse hyperbolic cosine of x (ONNX Acosh, torch.acosh); NaN below 1.",
+	doc:    "The inverse hyperbolic cosine of x (torch.acosh); NaN below 1.",
+	onnx:   "Acosh 9 22",
 	f:      math.Acosh,
 	grad:   func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(Square(x), 1.0))) },
 	ulp:    4,
@@ -373,7 +393,8 @@ func Acosh(x Value) Value { return floatUnary("acosh", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "atanh",
-	doc:    "The inverse hyperbolic tangent of x (ONNX Atanh, torch.atanh); NaN outside [-1, 1].",
+	doc:    "The inverse hyperbolic tangent of x (torch.atanh); NaN outside [-1, 1].",
+	onnx:   "Atanh 9 22",
 	f:      math.Atanh,
 	grad:   func(x, _, dy Value) Value { return Div(dy, Sub(1.0, Square(x))) },
 	ulp:    4,
@@ -385,7 +406,8 @@ func Atanh(x Value) Value { return floatUnary("atanh", x) }
 
 var _ = graph.MustRegister(unary{
 	name: "sigmoid",
-	doc:  "The logistic function 1/(1+e^-x) (ONNX Sigmoid, torch.sigmoid); it does not overflow.",
+	doc:  "The logistic function 1/(1+e^-x) (torch.sigmoid); it does not overflow.",
+	onnx: "Sigmoid 1 6 13",
 	f:    sigmoid,
 	grad: func(_, y, dy Value) Value { return Mul(dy, Mul(y, Sub(1.0, y))) },
 	ulp:  4,
@@ -404,7 +426,8 @@ func Sigmoid(x Value) Value { return floatUnary("sigmoid", x) }
 
 var _ = graph.MustRegister(unary{
 	name: "erf",
-	doc:  "The error function of x (ONNX Erf, torch.erf).",
+	doc:  "The error function of x (torch.erf).",
+	onnx: "Erf 9 13",
 	f:    math.Erf,
 	grad: func(x, _, dy Value) Value { return Mul(Mul(dy, 2/math.SqrtPi), Exp(Neg(Square(x)))) },
 	ulp:  4,
@@ -426,7 +449,8 @@ func Erfc(x Value) Value { return floatUnary("erfc", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "floor",
-	doc:    "The largest integer not above x (ONNX Floor, torch.floor).",
+	doc:    "The largest integer not above x (torch.floor).",
+	onnx:   "Floor 1 6 13",
 	f:      math.Floor,
 	noGrad: piecewise,
 }.op())
@@ -436,7 +460,8 @@ func Floor(x Value) Value { return rounding("floor", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "ceil",
-	doc:    "The smallest integer not below x (ONNX Ceil, torch.ceil).",
+	doc:    "The smallest integer not below x (torch.ceil).",
+	onnx:   "Ceil 1 6 13",
 	f:      math.Ceil,
 	noGrad: piecewise,
 }.op())
@@ -446,7 +471,8 @@ func Ceil(x Value) Value { return rounding("ceil", x) }
 
 var _ = graph.MustRegister(unary{
 	name:   "round",
-	doc:    "The integer nearest to x, the even one of two (ONNX Round, torch.round).",
+	doc:    "The integer nearest to x, the even one of two (torch.round).",
+	onnx:   "Round 11 22",
 	f:      math.RoundToEven,
 	noGrad: piecewise,
 }.op())
@@ -473,8 +499,9 @@ func rounding(name string, x Value) Value {
 
 var _ = graph.MustRegister(unary{
 	name: "relu",
-	doc: "x where it is positive and 0 where it is negative; zeros and NaN stay as they are (ONNX Relu, torch.relu). The " +
+	doc: "x where it is positive and 0 where it is negative; zeros and NaN stay as they are (torch.relu). The " +
 		"gradient at 0 is 0.",
+	onnx: "Relu 1 6 13 14",
 	f: func(x float64) float64 {
 		if x < 0 {
 			return 0
@@ -492,10 +519,11 @@ func ReLU(x Value) Value { return emit1("relu", []Value{x}) }
 // classifier is the part that the ops from floats to truth values share.
 //
 //go:noinline
-func classifier(name, doc string, f func(x float64) bool) *graph.Op {
+func classifier(name, doc string, onnx graph.ONNX, f func(x float64) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
 		Doc:     doc,
+		ONNX:    onnx,
 		Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the operand"}},
 		Results: out,
 		Infer: func(c *graph.InferCtx) []graph.Type {
@@ -512,12 +540,12 @@ func classifier(name, doc string, f func(x float64) bool) *graph.Op {
 	}
 }
 
-var _ = graph.MustRegister(classifier("isnan", "Whether x is NaN (ONNX IsNaN, torch.isnan).", math.IsNaN))
+var _ = graph.MustRegister(classifier("isnan", "Whether x is NaN (torch.isnan).", "IsNaN 9 13 20", math.IsNaN))
 
 // IsNaN returns whether x is NaN, as bool; integers never are.
 func IsNaN(x Value) Value { return floatUnary("isnan", x) }
 
-var _ = graph.MustRegister(classifier("isinf", "Whether x is plus or minus infinity (ONNX IsInf, torch.isinf).",
+var _ = graph.MustRegister(classifier("isinf", "Whether x is plus or minus infinity (torch.isinf).", "IsInf 10 20",
 	func(x float64) bool { return math.IsInf(x, 0) }))
 
 // IsInf returns whether x is plus or minus infinity, as bool; integers never are.

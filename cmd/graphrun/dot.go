@@ -44,10 +44,15 @@ func namedStages() []string {
 
 var drawFormats = []string{"dot", "svg", "png"}
 
+// dotOptions are the flags of dot.
+type dotOptions struct {
+	fn, stage, out, format string
+	flat, full             bool
+	batch                  int64
+}
+
 func dotCommand() *cobra.Command {
-	var fn, stage, out, format string
-	var flat, full bool
-	var batch int64
+	var o dotOptions
 	var help strings.Builder
 	for _, s := range stages {
 		fmt.Fprintf(&help, "  %-15s%s\n", s.name, s.doc)
@@ -76,70 +81,73 @@ simplify is its first run, simplify:2 its second.`,
   graphrun dot lenet5 --func train --stage autodiff | dot -Tpdf -o train.pdf`,
 		Args: exactArg("a model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			format, err := drawFormat(format, out)
-			if err != nil {
+			var err error
+			if o.format, err = drawFormat(o.format, o.out); err != nil {
 				return err
 			}
-			if batch < 1 {
-				return usagef("dot: --batch %d: want 1 or more", batch)
-			}
-			rows, err := stageRows(stage)
-			if err != nil {
-				return err
-			}
-			m, err := loadModule(args[0])
-			if err != nil {
-				return err
-			}
-			if m.LookupFunc(fn) == nil {
-				return usagef("dot: --func %s: %s has no such function: want one of %s", fn, args[0], strings.Join(funcNames(m), ", "))
-			}
-			var notes map[*graph.Node][]string
-			var memory *draw.Memory
-			switch {
-			case stage == stagePlanned || stage == "emit" || stage == "prepack" || stage == "plan":
-				prog, err := compile.Compile(m)
-				if err != nil {
-					return err
-				}
-				m = prog.Module
-				notes, memory = planNotes(prog.Funcs[fn], batch)
-			case len(rows) > 0:
-				if m, err = compile.Optimize(m, compile.Through(rows...)); err != nil {
-					return err
-				}
-			}
-			f := m.LookupFunc(fn)
-			title := m.Name() + " @" + fn
 			var b bytes.Buffer
-			if format == "dot" {
-				err = dot.Write(&b, f, dot.Options{Title: title + " (" + stage + ")", Flat: flat, Full: full, Notes: notes})
-			} else {
-				err = draw.Write(&b, draw.Format(format), f, draw.Options{
-					Title: title, Stage: stageLine(stage, f), Flat: flat, Full: full, Notes: notes, Memory: memory,
-				})
-			}
-			if err != nil {
+			if err := o.draw(&b, args[0]); err != nil {
 				return err
 			}
-			if out == "" || out == "-" {
+			if o.out == "" || o.out == "-" {
 				_, err := cmd.OutOrStdout().Write(b.Bytes())
 				return err
 			}
-			return atomicfile.Write(out, func(w io.Writer) error {
+			return atomicfile.Write(o.out, func(w io.Writer) error {
 				_, err := w.Write(b.Bytes())
 				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&fn, "func", "predict", "the function to draw")
-	cmd.Flags().StringVar(&stage, "stage", stages[0].name, strings.Join(namedStages(), ", ")+`, or a pass such as "simplify:2"`)
-	cmd.Flags().StringVarP(&out, "output", "o", "", `file to write, "-" for standard output (the default)`)
-	cmd.Flags().StringVar(&format, "format", "", "dot, svg or png (default the extension of the output file, else dot)")
-	cmd.Flags().BoolVar(&flat, "flat", false, "no frames around layers, no columns")
-	cmd.Flags().BoolVar(&full, "full", false, "a box for every operation, those of the optimizer and of running statistics too")
-	cmd.Flags().Int64Var(&batch, "batch", 64, "the size for which addresses are shown, at the stage planned")
+	cmd.Flags().StringVar(&o.fn, "func", "predict", "the function to draw")
+	cmd.Flags().StringVar(&o.stage, "stage", stages[0].name, strings.Join(namedStages(), ", ")+`, or a pass such as "simplify:2"`)
+	cmd.Flags().StringVarP(&o.out, "output", "o", "", `file to write, "-" for standard output (the default)`)
+	cmd.Flags().StringVar(&o.format, "format", "", "dot, svg or png (default the extension of the output file, else dot)")
+	cmd.Flags().BoolVar(&o.flat, "flat", false, "no frames around layers, no columns")
+	cmd.Flags().BoolVar(&o.full, "full", false, "a box for every operation, those of the optimizer and of running statistics too")
+	cmd.Flags().Int64Var(&o.batch, "batch", 64, "the size for which addresses are shown, at the stage planned")
 	return cmd
+}
+
+// draw compiles a model up to the stage and draws a function of it.
+func (o dotOptions) draw(w io.Writer, model string) error {
+	if o.batch < 1 {
+		return usagef("dot: --batch %d: want 1 or more", o.batch)
+	}
+	rows, err := stageRows(o.stage)
+	if err != nil {
+		return err
+	}
+	m, err := loadModule(model)
+	if err != nil {
+		return err
+	}
+	if m.LookupFunc(o.fn) == nil {
+		return usagef("dot: --func %s: %s has no such function: want one of %s", o.fn, model, strings.Join(funcNames(m), ", "))
+	}
+	var notes map[*graph.Node][]string
+	var memory *draw.Memory
+	switch {
+	case o.stage == stagePlanned || o.stage == "emit" || o.stage == "prepack" || o.stage == "plan":
+		prog, err := compile.Compile(m)
+		if err != nil {
+			return err
+		}
+		m = prog.Module
+		notes, memory = planNotes(prog.Funcs[o.fn], o.batch)
+	case len(rows) > 0:
+		if m, err = compile.Optimize(m, compile.Through(rows...)); err != nil {
+			return err
+		}
+	}
+	f := m.LookupFunc(o.fn)
+	title := m.Name() + " @" + o.fn
+	if o.format == "dot" {
+		return dot.Write(w, f, dot.Options{Title: title + " (" + o.stage + ")", Flat: o.flat, Full: o.full, Notes: notes})
+	}
+	return draw.Write(w, draw.Format(o.format), f, draw.Options{
+		Title: title, Stage: stageLine(o.stage, f), Flat: o.flat, Full: o.full, Notes: notes, Memory: memory,
+	})
 }
 
 // drawFormat is the format that is asked for, or the one of the output file's extension.

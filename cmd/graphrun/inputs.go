@@ -42,95 +42,140 @@ type inputs struct {
 
 // read reads the inputs. Notices say what a person may not expect.
 func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value.Value, notices []string, err error) {
-	params := map[string]graph.Value{}
-	var names []string
+	r := &inputReader{
+		f: f, info: info, params: map[string]graph.Value{}, feeds: map[string]value.Value{}, from: map[string]string{},
+		columns: map[string]*data.Normalization{},
+	}
 	for _, p := range f.Params() {
 		name := p.Node().ResultName(0)
-		names = append(names, name)
-		params[name] = p
+		r.names = append(r.names, name)
+		r.params[name] = p
 	}
-	feeds = map[string]value.Value{}
-	from := map[string]string{}                 // the flag that an input came by, for messages
-	columns := map[string]*data.Normalization{} // what is done to columns of a table, which are given as the table has them
 	for _, arg := range in.inputs {
-		name, file, ok := strings.Cut(arg, "=")
-		if !ok || name == "" || file == "" {
-			example := "image"
-			if len(names) > 0 {
-				example = names[0]
-			}
-			return nil, nil, usagef("--input %s: want NAME=WHAT, such as %s=picture.png", arg, example)
+		if err := r.argument(arg, in.invert); err != nil {
+			return nil, nil, err
 		}
-		p, ok := params[name]
-		if !ok {
-			return nil, nil, usagef("--input %s: %s has no such input%s", arg, f.Name(), wantOneOf(names))
-		}
-		if feeds[name] != nil {
-			return nil, nil, usagef("--input %s: %s is given twice", arg, name)
-		}
-		pre, ok := info.Preprocess[name]
-		if !ok {
-			pre = artifact.Preprocess{Scale: 1. / 255}
-		}
-		if ok && pre.Mode == "" && (strings.HasPrefix(file, "[") || isArrayFile(file)) {
-			columns[name] = normalization(pre)
-		}
-		t, notice, err := readInput(name, p.Type(), file, pre, in.invert)
-		if err != nil {
-			return nil, nil, fmt.Errorf("--input %s: %w", name, err)
-		}
-		if notice != "" {
-			notices = append(notices, notice)
-		}
-		feeds[name], from[name] = t, "--input "+name
 	}
 	if in.feeds != "" {
-		arrays, err := npy.ReadNPZ(in.feeds)
-		if err != nil {
-			return nil, nil, fmt.Errorf("--feeds: %w", err)
-		}
-		var unused []string
-		for _, name := range slices.Sorted(maps.Keys(arrays)) {
-			p, ok := params[name]
-			switch {
-			case !ok:
-				unused = append(unused, name)
-			case feeds[name] == nil:
-				t, err := value.CastExactly(arrays[name], p.DType())
-				if err != nil {
-					return nil, nil, fmt.Errorf("--feeds %s: %s: %w", in.feeds, name, err)
-				}
-				feeds[name], from[name] = t, fmt.Sprintf("--feeds %s: %s", in.feeds, name)
-			}
-		}
-		if len(unused) > 0 {
-			notices = append(notices, fmt.Sprintf("%s: %s does not take %s", in.feeds, f.Name(), strings.Join(unused, ", ")))
+		if err := r.arrays(in.feeds); err != nil {
+			return nil, nil, err
 		}
 	}
-	var want, have []graph.Type
-	for _, name := range names {
+	if err := r.check(in.feeds); err != nil {
+		return nil, nil, err
+	}
+	if err := r.normalize(); err != nil {
+		return nil, nil, err
+	}
+	return r.feeds, r.notices, nil
+}
+
+// inputReader is where the inputs of a function come together.
+type inputReader struct {
+	f       *graph.Func
+	info    artifact.Info
+	names   []string // of the parameters
+	params  map[string]graph.Value
+	feeds   map[string]value.Value
+	from    map[string]string              // the flag that an input came by, for messages
+	columns map[string]*data.Normalization // what is done to columns of a table, which are given as the table has them
+	notices []string
+}
+
+// argument reads one NAME=WHAT.
+func (r *inputReader) argument(arg string, invert bool) error {
+	name, file, ok := strings.Cut(arg, "=")
+	if !ok || name == "" || file == "" {
+		example := "image"
+		if len(r.names) > 0 {
+			example = r.names[0]
+		}
+		return usagef("--input %s: want NAME=WHAT, such as %s=picture.png", arg, example)
+	}
+	p, ok := r.params[name]
+	if !ok {
+		return usagef("--input %s: %s has no such input%s", arg, r.f.Name(), wantOneOf(r.names))
+	}
+	if r.feeds[name] != nil {
+		return usagef("--input %s: %s is given twice", arg, name)
+	}
+	pre, ok := r.info.Preprocess[name]
+	if !ok {
+		pre = artifact.Preprocess{Scale: 1. / 255}
+	}
+	if ok && pre.Mode == "" && (strings.HasPrefix(file, "[") || isArrayFile(file)) {
+		r.columns[name] = normalization(pre)
+	}
+	t, notice, err := readInput(name, p.Type(), file, pre, invert)
+	if err != nil {
+		return fmt.Errorf("--input %s: %w", name, err)
+	}
+	if notice != "" {
+		r.notices = append(r.notices, notice)
+	}
+	r.feeds[name], r.from[name] = t, "--input "+name
+	return nil
+}
+
+// arrays reads what an .npz file has for inputs that are not given otherwise.
+func (r *inputReader) arrays(file string) error {
+	arrays, err := npy.ReadNPZ(file)
+	if err != nil {
+		return fmt.Errorf("--feeds: %w", err)
+	}
+	var unused []string
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		p, ok := r.params[name]
 		switch {
-		case feeds[name] == nil && in.feeds != "":
-			return nil, nil, usagef("--feeds %s: it has no array %s, which %s takes as %s", in.feeds, name, f.Name(), params[name].Type())
-		case feeds[name] == nil:
-			return nil, nil, usagef("%s needs --input %s=FILE, which is %s", f.Name(), name, params[name].Type())
+		case !ok:
+			unused = append(unused, name)
+		case r.feeds[name] == nil:
+			t, err := value.CastExactly(arrays[name], p.DType())
+			if err != nil {
+				return fmt.Errorf("--feeds %s: %s: %w", file, name, err)
+			}
+			r.feeds[name], r.from[name] = t, fmt.Sprintf("--feeds %s: %s", file, name)
 		}
-		want, have = append(want, params[name].Type()), append(have, graph.TypeOf(feeds[name]))
 	}
-	if i, err := graph.UnifyAll(want, have, map[string]graph.Dim{}); err != nil {
-		known := map[string]graph.Dim{} // by the inputs before
-		_, _ = graph.UnifyAll(want[:i], have[:i], known)
-		return nil, nil, fmt.Errorf("%s: wrong shape: want %s, have %s", from[names[i]], typeWith(want[i], known), have[i])
+	if len(unused) > 0 {
+		r.notices = append(r.notices, fmt.Sprintf("%s: %s does not take %s", file, r.f.Name(), strings.Join(unused, ", ")))
 	}
-	for _, name := range names {
-		t, ok := feeds[name].(*value.Tensor)
-		if n := columns[name]; n != nil && ok {
+	return nil
+}
+
+// check finds inputs that are missing, also in an .npz file where one is given, and shapes that the function does not take.
+func (r *inputReader) check(file string) error {
+	var want, have []graph.Type
+	for _, name := range r.names {
+		typ := r.params[name].Type()
+		switch {
+		case r.feeds[name] == nil && file != "":
+			return usagef("--feeds %s: it has no array %s, which %s takes as %s", file, name, r.f.Name(), typ)
+		case r.feeds[name] == nil:
+			return usagef("%s needs --input %s=FILE, which is %s", r.f.Name(), name, typ)
+		}
+		want, have = append(want, typ), append(have, graph.TypeOf(r.feeds[name]))
+	}
+	i, err := graph.UnifyAll(want, have, map[string]graph.Dim{})
+	if err == nil {
+		return nil
+	}
+	known := map[string]graph.Dim{} // by the inputs before
+	_, _ = graph.UnifyAll(want[:i], have[:i], known)
+	return fmt.Errorf("%s: wrong shape: want %s, have %s", r.from[r.names[i]], typeWith(want[i], known), have[i])
+}
+
+// normalize prepares the columns of tables as the model wants them.
+func (r *inputReader) normalize() error {
+	for _, name := range r.names {
+		t, ok := r.feeds[name].(*value.Tensor)
+		if n := r.columns[name]; n != nil && ok {
 			if err := n.Apply(t); err != nil {
-				return nil, nil, fmt.Errorf("%s: the model has the preprocessing %q: %w", from[name], info.Preprocess[name], err)
+				return fmt.Errorf("%s: the model has the preprocessing %q: %w", r.from[name], r.info.Preprocess[name], err)
 			}
 		}
 	}
-	return feeds, notices, nil
+	return nil
 }
 
 // wantOneOf ends a message by what could have been written.
@@ -295,86 +340,117 @@ func parseList(tt graph.TensorType, text string) (*value.Tensor, error) {
 
 // flatten takes the inner brackets away from a list of lists, and returns its shape. The shape of a list of elements has rank 1.
 func flatten(text string) (list string, shape []int, err error) {
-	var b strings.Builder
-	var counts []int // of the open lists, what they hold so far
-	depth := -1      // of elements
-	empty := true    // no element or list since the last bracket or comma
-	closed := false
-	fault := func(format string, args ...any) (string, []int, error) {
-		return "", nil, fmt.Errorf("the list %s: %s", shortText(text), fmt.Sprintf(format, args...))
-	}
+	l := &nested{depth: -1, empty: true}
 	for i := 0; i < len(text); i++ {
 		c := text[i]
-		if closed && c != ' ' {
-			return fault("there is more after its last bracket")
+		if l.closed && c != ' ' {
+			err = errors.New("there is more after its last bracket")
+		} else {
+			switch c {
+			case '[':
+				err = l.open()
+			case ',', ']':
+				err = l.end(c)
+			case ' ', '\t', '\n', '\r':
+			default:
+				word := element(text[i:])
+				err = l.element(word, text[i:])
+				i += len(word) - 1
+			}
 		}
-		switch c {
-		case '[':
-			if depth >= 0 && len(counts) >= depth || !empty {
-				return fault("a list stands where an element is expected")
-			}
-			counts = append(counts, 0)
-		case ']', ',':
-			level := len(counts)
-			switch {
-			case level == 0:
-				return fault("want '[' first")
-			case empty && (c == ',' || counts[level-1] > 0):
-				return fault("an element is missing before the %q", c)
-			case !empty:
-				counts[level-1]++
-			}
-			if empty = c == ','; empty {
-				continue
-			}
-			n := counts[level-1]
-			for len(shape) < level {
-				shape = append(shape, -1)
-			}
-			if shape[level-1] >= 0 && shape[level-1] != n {
-				return fault("its lists are not equally long: %d and %d", shape[level-1], n)
-			}
-			shape[level-1] = n
-			counts = counts[:level-1]
-			closed = level == 1
-		case ' ', '\t', '\n', '\r':
-		default:
-			switch {
-			case len(counts) == 0:
-				return fault("want '[' first")
-			case depth < 0:
-				depth = len(counts)
-			case depth != len(counts):
-				return fault("an element stands where a list is expected")
-			}
-			if !empty {
-				return fault("want ',' or ']' before %s", shortText(text[i:]))
-			}
-			end := i + 1
-			if c == '"' {
-				for end < len(text) && text[end] != '"' {
-					if text[end] == '\\' {
-						end++
-					}
-					end++
-				}
-				end = min(end+1, len(text))
-			} else if k := strings.IndexAny(text[i:], ",[] \t\r\n"); k >= 0 {
-				end = i + k
-			} else {
-				end = len(text)
-			}
-			if b.Len() > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(text[i:end])
-			empty, i = false, end-1
+		if err != nil {
+			break
 		}
 	}
-	if !closed {
-		return fault("a ']' is missing")
+	if err == nil && !l.closed {
+		err = errors.New("a ']' is missing")
 	}
-	return "[" + b.String() + "]", shape, nil
+	if err != nil {
+		return "", nil, fmt.Errorf("the list %s: %w", shortText(text), err)
+	}
+	return "[" + strings.Join(l.elements, ",") + "]", l.shape, nil
+}
+
+// nested is what has been read of a list of lists.
+type nested struct {
+	elements []string
+	shape    []int // -1 for axes of which no list has been read to its end
+	counts   []int // of the open lists, what they hold so far
+	depth    int   // of elements, -1 before the first
+	empty    bool  // no element or list since the last bracket or comma
+	closed   bool
+}
+
+// open begins a list.
+func (l *nested) open() error {
+	if l.depth >= 0 && len(l.counts) >= l.depth || !l.empty {
+		return errors.New("a list stands where an element is expected")
+	}
+	l.counts = append(l.counts, 0)
+	return nil
+}
+
+// end ends an element or a list by a comma, or the list that is open by a bracket.
+func (l *nested) end(c byte) error {
+	level := len(l.counts)
+	switch {
+	case level == 0:
+		return errors.New("want '[' first")
+	case l.empty && (c == ',' || l.counts[level-1] > 0):
+		return fmt.Errorf("an element is missing before the %q", c)
+	case !l.empty:
+		l.counts[level-1]++
+	}
+	if l.empty = c == ','; l.empty {
+		return nil
+	}
+	n := l.counts[level-1]
+	for len(l.shape) < level {
+		l.shape = append(l.shape, -1)
+	}
+	if have := l.shape[level-1]; have >= 0 && have != n {
+		return fmt.Errorf("its lists are not equally long: %d and %d", have, n)
+	}
+	l.shape[level-1] = n
+	l.counts = l.counts[:level-1]
+	l.closed = level == 1
+	return nil
+}
+
+// element adds an element, with which the rest of the text begins.
+func (l *nested) element(word, rest string) error {
+	switch {
+	case len(l.counts) == 0:
+		return errors.New("want '[' first")
+	case l.depth < 0:
+		l.depth = len(l.counts)
+	case l.depth != len(l.counts):
+		return errors.New("an element stands where a list is expected")
+	}
+	if !l.empty {
+		return fmt.Errorf("want ',' or ']' before %s", shortText(rest))
+	}
+	l.elements = append(l.elements, word)
+	l.empty = false
+	return nil
+}
+
+// element returns the element with which a text begins: a string in quotes, or what stands before a comma, a bracket or a space.
+func element(text string) string {
+	if text[0] != '"' {
+		if k := strings.IndexAny(text, ",[] \t\r\n"); k >= 0 {
+			return text[:k]
+		}
+		return text
+	}
+	end := 1
+	for end < len(text) && text[end] != '"' {
+		if text[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	return text[:min(end+1, len(text))]
 }
 
 // shortText is the beginning of a long text.

@@ -25,7 +25,7 @@ func opsCommand() *cobra.Command {
 		Long: `ops lists all operations of the graph language with the first sentence of their documentation and how far a
 kernel's result may be from the reference.
 
-With names it prints the declarations in full: operands, attributes, results, gradient, tolerance and kernels.`,
+With names it prints the declarations in full: operands, attributes, results, ONNX's name, gradient, tolerance and kernels.`,
 		Example: `  graphrun ops
   graphrun ops softmax conv
   graphrun ops --json`,
@@ -65,10 +65,15 @@ func opsJSON(out io.Writer, names []string) error {
 		Default string `json:"default,omitempty"`
 		Doc     string `json:"doc"`
 	}
+	type onnx struct {
+		Name  string `json:"name"`
+		Since []int  `json:"since"`
+	}
 	type declaration struct {
 		Name       string   `json:"name"`
 		Version    int      `json:"version"`
 		Doc        string   `json:"doc"`
+		ONNX       *onnx    `json:"onnx,omitempty"`
 		Operands   []part   `json:"operands"`
 		Attributes []part   `json:"attributes"`
 		Results    string   `json:"results"`
@@ -95,6 +100,9 @@ func opsJSON(out io.Writer, names []string) error {
 		}
 		if !op.Props.Structural {
 			d.Tolerance = toleranceText(op)
+		}
+		if op.ONNX != "" {
+			d.ONNX = &onnx{op.ONNX.Name(), op.ONNX.Since()}
 		}
 		for _, a := range op.Args {
 			d.Operands = append(d.Operands, part{Name: argName(a), Type: a.Types.String(), Doc: a.Doc})
@@ -234,6 +242,9 @@ func printOp(out io.Writer, op *graph.Op) error {
 		fact("regions", "%d", op.NumRegions)
 	}
 	fact("kind", "%s", kindText(op))
+	if op.ONNX != "" {
+		fact("ONNX", "%s; versions of the operator set that define it: %s", op.ONNX.Name(), strings.Trim(fmt.Sprint(op.ONNX.Since()), "[]"))
+	}
 	fact("gradient", "%s", gradientText(op))
 	if !op.Props.Structural {
 		fact("tolerance", "%s", toleranceText(op))

@@ -16,10 +16,16 @@ import (
 
 func init() { commands = append(commands, passesCommand) }
 
+// passesOptions are the flags of passes.
+type passesOptions struct {
+	dump                   []string
+	stats, checked, asJSON bool
+	limit                  int
+	limited                bool // whether a limit is given
+}
+
 func passesCommand() *cobra.Command {
-	var dump []string
-	var stats, checked, asJSON bool
-	var limit int
+	var o passesOptions
 	cmd := &cobra.Command{
 		Use:   "passes [MODEL|DIR|FILE.graph]",
 		Short: "Show the compiler's passes, or what each does to a model",
@@ -41,70 +47,73 @@ optional rewrites after N of them: bisect finds the one that makes a result wron
 		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
-			if len(args) == 0 {
-				for _, name := range []string{"dump", "stats", "check", "pass-limit"} {
-					if cmd.Flags().Changed(name) {
-						return usagef("--%s: a model is missing", name)
-					}
-				}
-				if asJSON {
-					return passesJSON(out)
-				}
-				return printPasses(out)
+			if len(args) > 0 {
+				o.limited = cmd.Flags().Changed("pass-limit")
+				return o.run(out, args[0])
 			}
-			if asJSON && len(dump) > 0 {
-				return usagef("--dump prints text: it does not go with --json")
-			}
-			var opts []compile.Option
-			if cmd.Flags().Changed("pass-limit") {
-				if limit < 0 {
-					return usagef("--pass-limit %d: want 0 or more", limit)
-				}
-				opts = append(opts, compile.PassLimit(limit))
-			}
-			limits := opts
-			switch {
-			case slices.Contains(dump, "all"):
-				opts = append(opts, compile.Dump(out))
-			case len(dump) > 0:
-				for _, name := range dump {
-					if compile.LookupPass(name) == nil {
-						return usagef("--dump %s: there is no such pass: want all or some of %s", name, strings.Join(compile.PassNames(), ", "))
-					}
-				}
-				opts = append(opts, compile.Dump(out, dump...))
-			default:
-				stats = true
-			}
-			m, err := openModel(args[0])
-			if err != nil {
-				return err
-			}
-			if checked {
-				if err := compile.Check(m.module, compile.Inputs{Variables: m.weights}, limits...); err != nil {
-					return err
+			for _, name := range []string{"dump", "stats", "check", "pass-limit"} {
+				if cmd.Flags().Changed(name) {
+					return usagef("--%s: a model is missing", name)
 				}
 			}
-			var rows []compile.RowStats
-			opts = append(opts, compile.Stats(&rows))
-			if _, err := compile.Compile(m.module, opts...); err != nil {
-				return err
+			if o.asJSON {
+				return passesJSON(out)
 			}
-			switch {
-			case asJSON:
-				return statsJSON(out, m.module.Name(), rows)
-			case stats:
-				return printStats(out, rows)
-			}
-			return nil
+			return printPasses(out)
 		},
 	}
-	cmd.Flags().StringSliceVar(&dump, "dump", nil, `print the model's text before and after these passes ("all" for every pass)`)
-	cmd.Flags().BoolVar(&stats, "stats", false, "print what each pass did (the default without --dump)")
-	cmd.Flags().BoolVar(&checked, "check", false, "hold what the model computes after every pass against what it computed before")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.Flags().IntVar(&limit, "pass-limit", 0, "stop optional rewrites after this many (default no limit)")
+	cmd.Flags().StringSliceVar(&o.dump, "dump", nil, `print the model's text before and after these passes ("all" for every pass)`)
+	cmd.Flags().BoolVar(&o.stats, "stats", false, "print what each pass did (the default without --dump)")
+	cmd.Flags().BoolVar(&o.checked, "check", false, "hold what the model computes after every pass against what it computed before")
+	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object")
+	cmd.Flags().IntVar(&o.limit, "pass-limit", 0, "stop optional rewrites after this many (default no limit)")
 	return cmd
+}
+
+// run compiles a model and prints what the passes did to it.
+func (o passesOptions) run(out io.Writer, model string) error {
+	if o.asJSON && len(o.dump) > 0 {
+		return usagef("--dump prints text: it does not go with --json")
+	}
+	var limits []compile.Option
+	if o.limited {
+		if o.limit < 0 {
+			return usagef("--pass-limit %d: want 0 or more", o.limit)
+		}
+		limits = append(limits, compile.PassLimit(o.limit))
+	}
+	var rows []compile.RowStats
+	opts := append(slices.Clone(limits), compile.Stats(&rows))
+	switch {
+	case slices.Contains(o.dump, "all"):
+		opts = append(opts, compile.Dump(out))
+	case len(o.dump) > 0:
+		for _, name := range o.dump {
+			if compile.LookupPass(name) == nil {
+				return usagef("--dump %s: there is no such pass: want all or some of %s", name, strings.Join(compile.PassNames(), ", "))
+			}
+		}
+		opts = append(opts, compile.Dump(out, o.dump...))
+	}
+	m, err := openModel(model)
+	if err != nil {
+		return err
+	}
+	if o.checked {
+		if err := compile.Check(m.module, compile.Inputs{Variables: m.weights}, limits...); err != nil {
+			return err
+		}
+	}
+	if _, err := compile.Compile(m.module, opts...); err != nil {
+		return err
+	}
+	switch {
+	case o.asJSON:
+		return statsJSON(out, m.module.Name(), rows)
+	case o.stats || len(o.dump) == 0:
+		return printStats(out, rows)
+	}
+	return nil
 }
 
 func printPasses(out io.Writer) error {

@@ -153,7 +153,7 @@ func source(n *graph.Node) *Source {
 		return s
 	}
 	if s.Label = constant(n.Attrs().Tensor("value")); s.Label == s.Type {
-		s.Label, s.Shown = "constant", true
+		s.Label, s.Shown = n.Op().Name, true
 	}
 	return s
 }
