@@ -159,8 +159,12 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 	if err != nil {
 		return nil, err
 	}
+	regions, err := n.BindRegions(env)
+	if err != nil {
+		return nil, err
+	}
 	if n.op.IsComposite() {
-		body, err := n.op.bodyFunc(types, attrs, n.regions)
+		body, err := n.op.bodyFunc(types, attrs, regions)
 		if err != nil {
 			return nil, err
 		}
@@ -170,7 +174,7 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		}
 		return outs, err
 	}
-	outTypes, err := InferTypes(n.op, types, attrs, n.regions, n.fn.module)
+	outTypes, err := InferTypes(n.op, types, attrs, regions, n.fn.module)
 	if err != nil {
 		return nil, err
 	}

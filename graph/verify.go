@@ -988,8 +988,9 @@ unknowns:
 		if at, ok := v.firstUnknown(b.f, id); ok && at < b.at {
 			continue
 		}
-		for f := b.f.parent; f != nil; f = f.parent {
-			if _, ok := v.firstUnknown(f, id); ok {
+		for in := b; in.outer != nil; in = in.outer {
+			at, ok := v.firstUnknown(in.outer.f, id)
+			if carrier, _ := in.outer.place(in.carrier); ok && at < carrier {
 				continue unknowns
 			}
 		}
