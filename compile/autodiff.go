@@ -35,10 +35,8 @@ func expandGrads(c *Context, f *graph.Func) error {
 	if !slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "grad" }) {
 		return nil
 	}
-	for hasCall(f) {
-		if inlineCalls(c, f); f.Module().Err() != nil {
-			return f.Module().Err()
-		}
+	for hasCall(f) && f.Module().Err() == nil {
+		inlineCalls(c, f)
 	}
 	var fault error
 	rewriteFunc(f, func(n *graph.Node) (dxs []graph.Value) {
