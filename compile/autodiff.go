@@ -35,31 +35,23 @@ func expandGrads(c *Context, f *graph.Func) error {
 	if !slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "grad" }) {
 		return nil
 	}
-	for hasCall(f) {
+	for hasCall(f) && f.Module().Err() == nil {
 		inlineCalls(c, f)
 	}
-	w := newRewriter(f)
-	for _, n := range w.take() {
-		w.rewire(n)
-		if n.Op().Name != "grad" {
-			f.Append(n)
-			continue
+	var fault error
+	rewriteFunc(f, func(n *graph.Node) (dxs []graph.Value) {
+		if n.Op().Name != "grad" || fault != nil {
+			return nil
 		}
 		c.Count("grad")
 		in := n.Operands()
-		var dxs []graph.Value
-		var err error
 		f.Module().AtNode(n, func() {
 			one := f.Scalar(in[0].DType(), 1.0)
-			dxs, err = graph.VJP(f, in[:1], []graph.Value{one}, in[1:])
+			dxs, fault = graph.VJP(f, in[:1], []graph.Value{one}, in[1:])
 		})
-		if err != nil {
-			return err
-		}
-		w.replace(n, dxs)
-	}
-	w.finish()
-	return nil
+		return dxs
+	})
+	return fault
 }
 
 func hasCall(f *graph.Func) bool {
@@ -68,21 +60,15 @@ func hasCall(f *graph.Func) bool {
 
 // inlineCalls replaces the calls in f by the callees' nodes, whose calls stay.
 func inlineCalls(c *Context, f *graph.Func) {
-	w := newRewriter(f)
-	for _, n := range w.take() {
-		w.rewire(n)
+	rewriteFunc(f, func(n *graph.Node) (values []graph.Value) {
 		switch n.Op().Name {
 		case "call":
 			c.Count("call")
-			w.replace(n, w.body(n))
+			return bodyOf(f, n)
 		case "read":
 			v := f.Module().LookupVariable(string(n.Attrs().Symbol("var")))
-			var one graph.Value
-			f.Module().AtNode(n, func() { one = v.Read(f) })
-			w.replace(n, []graph.Value{one})
-		default:
-			f.Append(n)
+			f.Module().AtNode(n, func() { values = []graph.Value{v.Read(f)} })
 		}
-	}
-	w.finish()
+		return values
+	})
 }

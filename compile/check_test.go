@@ -34,7 +34,7 @@ func checked() (m *graph.Module, at graph.Value) {
 func planted(at graph.Value) Option {
 	wrong := &Pass{Name: "planted", Doc: "d"}
 	wrong.Run = func(c *Context, m *graph.Module) error {
-		return applyRules(c, m, []*Rule{
+		return ApplyRules(c, m, []*Rule{
 			{Name: "neg_again", Op: "sub", Law: "x - y = -(y - x)", Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 				if n.Scope() != "" || n.Pos() == at.Node().Pos() || n.Operands()[0].Is("read") {
 					return nil

@@ -60,6 +60,29 @@ func Portable() Option {
 	return func(c *Context) { c.passes, c.target = Passes[:slices.Index(Passes, fuse)], anywhere }
 }
 
+// Insert adds a row to the table: as early as the passes that its After names allow, so that the rows behind it clean up after it. It is how
+// a pass from another module runs; see ReplaceNodes and ApplyRules. The pass has Run, and a name of its own.
+func Insert(p *Pass) Option { return func(c *Context) { c.inserted = append(c.inserted, p) } }
+
+// insert puts a pass into the pipeline, behind those that have been put to the same place before.
+func (c *Context) insert(p *Pass) error {
+	if p == nil || p.Name == "" || p.Doc == "" || p.Run == nil || p.Emit != nil {
+		return errors.New("an inserted pass needs Name, Doc and Run, and has no Emit")
+	}
+	at := 0
+	for left := slices.Clone(p.After); len(left) > 0 || at < len(c.passes) && slices.Contains(c.inserted, c.passes[at]); at++ {
+		if at == len(c.passes) || c.passes[at].Run == nil {
+			return fmt.Errorf("pass %q must stand after %v, but %v do not run before the program is made", p.Name, p.After, left)
+		}
+		left = slices.DeleteFunc(left, func(name string) bool { return name == c.passes[at].Name })
+	}
+	if LookupPass(p.Name) != nil || slices.ContainsFunc(c.passes, func(q *Pass) bool { return q.Name == p.Name }) {
+		return fmt.Errorf("there is a pass %q already", p.Name)
+	}
+	c.passes = slices.Insert(slices.Clone(c.passes), at, p)
+	return nil
+}
+
 // Dump writes the module's text before and after each of the named passes to w; without names, around
 // all passes.
 func Dump(w io.Writer, names ...string) Option {
@@ -77,7 +100,7 @@ type RowStats struct {
 	Time     time.Duration
 }
 
-// Context is what passes share.
+// Context is what the passes of one compilation share.
 type Context struct {
 	passes []*Pass
 	target *Target
@@ -87,7 +110,9 @@ type Context struct {
 	dump   io.Writer
 	dumped []string
 	stats  *[]RowStats
-	err    error
+	err    error // of the options
+
+	inserted []*Pass
 
 	pass  *Pass                                // that runs
 	log   *[]Rewrite                           // nil: rewrites are only counted
@@ -180,6 +205,11 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 	for _, o := range opts {
 		o(c)
 	}
+	for _, p := range c.inserted {
+		if c.err == nil {
+			c.err = c.insert(p)
+		}
+	}
 	if c.err != nil {
 		return nil, nil, c.err
 	}
@@ -193,6 +223,7 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 	if err := graph.VerifyChanges(m); err != nil {
 		return nil, nil, err
 	}
+	inits, funcs := signaturesOf(m)
 	var checks []*Pass
 	for row, p := range c.passes {
 		if p.Run == nil {
@@ -208,6 +239,11 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 		c.print(m, p, "after")
 		if err := graph.VerifyChanges(m); err != nil {
 			return nil, nil, bug(p, m, err)
+		}
+		if m.Version() != version {
+			if err := signatureFault(m, inits, funcs); err != nil {
+				return nil, nil, bug(p, m, err)
+			}
 		}
 		added := p.Check != nil && !slices.Contains(checks, p)
 		if added {

@@ -21,16 +21,12 @@ var cse = &Pass{
 }
 
 func mergeEqual(c *Context, f *graph.Func) {
-	w := newRewriter(f)
-	nodes := w.take()
 	seed := maphash.MakeSeed()
-	first := make(map[uint64]*graph.Node, len(nodes)) // of each hash, and
-	var more map[uint64][]*graph.Node                 // those that share it
-	for _, n := range nodes {
-		w.rewire(n)
+	first := make(map[uint64]*graph.Node, len(f.Nodes())) // of each hash, and
+	var more map[uint64][]*graph.Node                     // those that share it
+	rewriteFunc(f, func(n *graph.Node) []graph.Value {
 		if n.Op().Props.Random || len(n.Regions()) > 0 {
-			f.Append(n)
-			continue
+			return nil
 		}
 		key := hashNode(seed, n)
 		old := first[key]
@@ -47,13 +43,11 @@ func mergeEqual(c *Context, f *graph.Func) {
 		} else if old == nil {
 			first[key] = n
 		}
-		if old != nil && c.Allow(n.Op().Name, n) {
-			w.replace(n, old.Results())
-			continue
+		if old == nil || !c.Allow(n.Op().Name, n) {
+			return nil
 		}
-		f.Append(n)
-	}
-	w.finish()
+		return old.Results()
+	})
 }
 
 // sameNode compares op, operands and attributes in full.

@@ -21,22 +21,19 @@ var fold = &Pass{
 const smallConstant = 64
 
 func foldFunc(c *Context, f *graph.Func) {
-	w := newRewriter(f)
-	for _, n := range w.take() {
-		w.rewire(n)
-		if outs := foldNode(n); outs != nil && c.Allow(n.Op().Name, n) {
-			consts := make([]graph.Value, len(outs))
-			f.Module().AtNode(n, func() {
-				for i, t := range outs {
-					consts[i] = f.Const(t)
-				}
-			})
-			w.replace(n, consts)
-			continue
+	rewriteFunc(f, func(n *graph.Node) []graph.Value {
+		outs := foldNode(n)
+		if outs == nil || !c.Allow(n.Op().Name, n) {
+			return nil
 		}
-		f.Append(n)
-	}
-	w.finish()
+		consts := make([]graph.Value, len(outs))
+		f.Module().AtNode(n, func() {
+			for i, t := range outs {
+				consts[i] = f.Const(t)
+			}
+		})
+		return consts
+	})
 }
 
 // foldNode returns the results of a node that can be evaluated now, nil for others. A node that its

@@ -1,12 +1,47 @@
 package compile
 
-import "github.com/graphrun/graphrun/graph"
+import (
+	"errors"
+
+	"github.com/graphrun/graphrun/graph"
+)
+
+// ReplaceNodes visits the nodes of all functions of m in order, those of initializers and regions included, and asks for values that stand for
+// the results of each; nil keeps the node. The operands of a node follow what has been replaced before. What instead emits into the
+// node's function stands before the node and gets its position and layer; it is not visited. Values of other types than those of the results are
+// refused, which the compiler reports as a fault of the pass. A pass asks Context.Allow before it returns values, or says what it does by Context.Count.
+//
+// A pass of rules of single ops is better written as a table for ApplyRules.
+func ReplaceNodes(m *graph.Module, instead func(f *graph.Func, n *graph.Node) []graph.Value) {
+	_ = eachFunc(m, func(f *graph.Func) error {
+		rewriteFunc(f, func(n *graph.Node) (values []graph.Value) {
+			m.AtNode(n, func() { values = instead(f, n) })
+			return values
+		})
+		return nil
+	})
+}
+
+// rewriteFunc is ReplaceNodes for one function, without positions.
+func rewriteFunc(f *graph.Func, instead func(n *graph.Node) []graph.Value) {
+	w := newRewriter(f)
+	for _, n := range w.take() {
+		w.rewire(n)
+		if values := instead(n); values != nil {
+			w.replace(n, values)
+		} else {
+			f.Append(n)
+		}
+	}
+	w.finish()
+}
 
 // rewriter rebuilds one function node by node: a pass takes the nodes, puts each back or replaces its
 // results, and operands follow the replacements.
 type rewriter struct {
 	f        *graph.Func
-	replaced bool // a node; else there is nothing to follow
+	rule     string // that replaces, for messages
+	replaced bool   // a node; else there is nothing to follow
 }
 
 func newRewriter(f *graph.Func) *rewriter { return &rewriter{f: f} }
@@ -25,10 +60,16 @@ func (w *rewriter) rewire(n *graph.Node) {
 	}
 }
 
-// replace lets values stand for the results of n, which is not put back; the user's names move along.
+// replace lets values stand for the results of n, which is not put back; the user's names move along. That values are of other types is
+// recorded in the module, and the compiler reports it as a fault of the pass.
 func (w *rewriter) replace(n *graph.Node, values []graph.Value) {
-	n.Replace(values)
 	w.replaced = true
+	if d := (*graph.Diagnostic)(nil); errors.As(n.Replace(values), &d) {
+		if w.rule != "" {
+			d.Msg = "rule " + w.rule + ": " + d.Msg
+		}
+		w.f.Module().Report(d.Pos, d.Op, "%s", d.Msg)
+	}
 }
 
 // finish makes results and updates follow the replacements.
@@ -44,10 +85,11 @@ func (w *rewriter) finish() {
 	w.f.Forget()
 }
 
-// body emits what a composite or a call stands for, positioned as the node is, and returns the values of its results. The
-// node itself is neither put back nor replaced.
-func (w *rewriter) body(n *graph.Node) (outs []graph.Value) {
-	f := w.f
+// body emits what a composite or a call stands for; see bodyOf. The node itself is neither put back nor replaced.
+func (w *rewriter) body(n *graph.Node) []graph.Value { return bodyOf(w.f, n) }
+
+// bodyOf emits into f what a composite or a call stands for, positioned as the node is, and returns the values of its results.
+func bodyOf(f *graph.Func, n *graph.Node) (outs []graph.Value) {
 	f.Module().AtNode(n, func() {
 		if n.Op().IsComposite() {
 			outs = n.InlineBody(f)
@@ -73,20 +115,39 @@ func eachUse(f *graph.Func, nodes []*graph.Node, visit func(v graph.Value)) {
 	}
 }
 
-// eachFunc visits the regions of every function before the function, initializers included.
+// eachFunc visits the regions of every function before the function, initializers included, and those that the visit makes after it.
 func eachFunc(m *graph.Module, visit func(f *graph.Func) error) error {
 	var walk func(f *graph.Func) error
-	walk = func(f *graph.Func) error {
-		if f.Carries() {
-			for _, n := range f.Nodes() {
-				for _, r := range n.Regions() {
-					if err := walk(r); err != nil {
-						return err
-					}
+	regions := func(f *graph.Func, done map[*graph.Func]bool) error {
+		for _, n := range f.Nodes() {
+			for _, r := range n.Regions() {
+				if done[r] {
+					continue
+				}
+				done[r] = true
+				if err := walk(r); err != nil {
+					return err
 				}
 			}
 		}
-		return visit(f)
+		return nil
+	}
+	walk = func(f *graph.Func) error {
+		var done map[*graph.Func]bool
+		if f.Carries() {
+			done = map[*graph.Func]bool{}
+			if err := regions(f, done); err != nil {
+				return err
+			}
+		}
+		version := m.Version()
+		if err := visit(f); err != nil || !f.Carries() || m.Version() == version {
+			return err
+		}
+		if done == nil {
+			done = map[*graph.Func]bool{}
+		}
+		return regions(f, done)
 	}
 	for _, v := range m.Variables() {
 		if v.Init() != nil {

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
@@ -29,11 +30,15 @@ type Rule struct {
 // is not reached except through a fault in a rule.
 const maxRounds = 32
 
-// applyRules rewrites every function of m by the rules until none matches.
-func applyRules(c *Context, m *graph.Module, rules []*Rule) error {
+// ApplyRules rewrites every function of m by the rules until none matches: it is what a pass of rules runs. Of the rules of an op the first that
+// matches is applied. Rewrites are counted and limited by the rules' names.
+func ApplyRules(c *Context, m *graph.Module, rules []*Rule) error {
 	byOp := map[*graph.Op][]*Rule{}
 	for _, r := range rules {
 		op := graph.LookupOp(r.Op)
+		if op == nil {
+			return fmt.Errorf("rule %s is of %q, which is no operation", r.Name, r.Op)
+		}
 		byOp[op] = append(byOp[op], r)
 	}
 	return eachFunc(m, func(f *graph.Func) error {
@@ -72,6 +77,7 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed
 					}
 					if values = r.Apply(f, n); values != nil {
 						c.Allow(r.Name, n)
+						w.rule = r.Name
 						return
 					}
 				}

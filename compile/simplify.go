@@ -10,7 +10,7 @@ import (
 var simplify = &Pass{
 	Name: "simplify",
 	Doc:  "Applies algebraic identities, each a named rule with its law, until none matches. It stands after autodiff, which leaves sums with zero, transposes of transposes and reshapes of reshapes.",
-	Run:  func(c *Context, m *graph.Module) error { return applyRules(c, m, SimplifyRules) },
+	Run:  func(c *Context, m *graph.Module) error { return ApplyRules(c, m, SimplifyRules) },
 	// stop_gradient is an identity here, and would be none before autodiff.
 	After: []string{"autodiff"},
 }

@@ -9,7 +9,7 @@ var stabilize = &Pass{
 	Name: "stabilize",
 	Doc: "Replaces formulas that overflow, underflow or cancel by ops that do not. " +
 		"It stands before autodiff, so that gradients are those of the stable form, and after it, for formulas that gradients bring.",
-	Run: func(c *Context, m *graph.Module) error { return applyRules(c, m, StabilizeRules) },
+	Run: func(c *Context, m *graph.Module) error { return ApplyRules(c, m, StabilizeRules) },
 }
 
 // StabilizeRules are the rewrites of the pass stabilize. Each holds for real numbers; what it breaks is

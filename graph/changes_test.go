@@ -66,7 +66,9 @@ func outlineResult(f *Func, args func(n *Node) []Value) {
 		}
 	}
 	n := f.Outline(testApply, nil, []*Node{old}, args(old), old.Results())
-	old.Replace(n.Results())
+	if err := old.Replace(n.Results()); err != nil {
+		panic(err)
+	}
 	f.SetResult(0, n.Result(0))
 	f.Forget()
 }
@@ -161,7 +163,9 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 		"Named": func(_ *Module, f *Func) { f.nodes[4].Result(0).Named("other") },
 		"Replace": func(_ *Module, f *Func) {
 			to := f.nodes[2].Result(0)
-			f.nodes[4].Replace([]Value{to})
+			if err := f.nodes[4].Replace([]Value{to}); err != nil {
+				panic(err)
+			}
 			for i, n := range f.TakeNodes() {
 				if i != 4 {
 					f.Append(n)

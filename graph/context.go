@@ -150,6 +150,9 @@ func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
 	m := NewModule("body")
 	m.site = site{pos: Pos{File: op.Name, Line: 1}}
 	f := m.Func(op.Name)
+	if len(regions) > 0 {
+		m.funcByName = regions[0].module.funcByName // which they may call
+	}
 	args := make([]Value, len(in))
 	for i, t := range in {
 		args[i] = f.param(op.Arg(i).Name+fmt.Sprint(i), t)
@@ -166,9 +169,9 @@ func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
 }
 
 // InlineBody emits the body of a composite node into f, where the node's operands are, and returns the
-// body's results. It is for passes.
+// body's results. A body may let its nodes carry the regions: it gets copies. It is for passes.
 func (n *Node) InlineBody(f *Func) []Value {
-	return n.op.Body(&BodyCtx{Attrs: n.attrs, In: n.in, Func: f, Regions: n.regions})
+	return n.op.Body(&BodyCtx{Attrs: n.attrs, In: n.in, Func: f, Regions: n.cloneRegions(f)})
 }
 
 // Splice emits a copy of the nodes of g into f, with args for g's parameters, and returns the values of g's
@@ -199,14 +202,12 @@ func (f *Func) Splice(g *Func, args []Value) []Value {
 			f.module.Report(n.pos, n.op.Name, "%v", err)
 			return nil
 		}
-		var regions []*Func
-		for _, r := range n.regions {
-			c := r.cloneInto(f.module, f)
-			if err := c.substitute(env); err != nil {
+		regions := n.cloneRegions(f)
+		for _, r := range regions {
+			if err := r.substitute(env); err != nil {
 				f.module.Report(n.pos, n.op.Name, "%v", err)
 				return nil
 			}
-			regions = append(regions, c)
 		}
 		var outs []Value
 		if n.op == readOp {
@@ -244,6 +245,7 @@ func (n *Node) BindRegions(env map[string]Dim) ([]*Func, error) {
 // substitute replaces symbols in the types and attributes of a region and of those within. They have just been cloned, so that
 // no check of them has been noted.
 func (f *Func) substitute(env map[string]Dim) error {
+	f.assumed = true
 	for _, n := range slices.Concat(f.params, f.nodes) {
 		attrs, err := n.attrs.Bind(env)
 		if err != nil {
@@ -276,7 +278,7 @@ func InferRegion(r *Func, in []Type) ([]Type, error) {
 	for i, p := range r.params {
 		same = same && EqualTypes(p.types[0], in[i])
 	}
-	if same {
+	if same && !r.assumed {
 		for i, res := range r.results {
 			types[i] = res.Value.Type()
 		}
@@ -288,6 +290,9 @@ func InferRegion(r *Func, in []Type) ([]Type, error) {
 	}
 	for i, res := range r.results {
 		types[i] = at(res.Value)
+	}
+	if same {
+		r.assumed = false
 	}
 	return types, nil
 }
@@ -313,7 +318,11 @@ func BindRegion(r *Func, in []Type) (at func(Value) Type, err error) {
 		for i, v := range n.in {
 			operands[i] = at(v)
 		}
-		if types[n], err = InferTypes(n.op, operands, attrs, n.regions, r.module); err != nil {
+		regions, err := n.BindRegions(env)
+		if err != nil {
+			return nil, &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: err.Error()}
+		}
+		if types[n], err = InferTypes(n.op, operands, attrs, regions, r.module); err != nil {
 			return nil, &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: err.Error()}
 		}
 	}

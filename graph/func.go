@@ -17,6 +17,7 @@ type Func struct {
 	module   *Module
 	parent   *Func // the function whose node carries this region
 	detached bool  // an initializer or a region: closed, without reads and updates
+	assumed  bool  // a region of which sizes have been put into the types without inferring them
 	params   []*Node
 	nodes    []*Node
 	results  []Result
@@ -479,7 +480,7 @@ func (f *Func) Append(n *Node) {
 // Outline appends a node of op that carries one region, and returns it. The region does what the given nodes of f do, which have been
 // taken and are not put back: it holds copies of them on parameters that stand for args, with their attributes, types, positions
 // and scopes. Their operands are args, results of nodes before, or constants, which are copied too. Of their results the given ones are the
-// region's. attrs must be as those of a Node. It is for passes; nodes that carry regions are not copied.
+// region's. attrs must be as those of a Node. It is for passes.
 func (f *Func) Outline(op *Op, attrs Attrs, nodes []*Node, args, results []Value) *Node {
 	var constants []*Node
 	operands := 0
@@ -515,6 +516,7 @@ func (f *Func) Outline(op *Op, attrs Attrs, nodes []*Node, args, results []Value
 	// The types are those of the operands of old, and symbols come from around the region: what has been checked of n holds for its copy.
 	copyNode := func(n *Node, in []Value) *Node {
 		k := fresh(Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: r, pos: n.pos, scope: n.scope, sound: n.sound, plain: n.plain})
+		k.regions = n.cloneRegions(r)
 		r.push(k)
 		return k
 	}
@@ -612,6 +614,18 @@ func (f *Func) rename(from *Node, to []Value) {
 	}
 }
 
+// cloneRegions copies the regions of n for a node of f.
+func (n *Node) cloneRegions(f *Func) []*Func {
+	if len(n.regions) == 0 {
+		return nil
+	}
+	copies := make([]*Func, len(n.regions))
+	for i, r := range n.regions {
+		copies[i] = r.cloneInto(f.module, f)
+	}
+	return copies
+}
+
 // cloneInto copies f into the module c.
 func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	g := &Func{name: f.name, module: c, parent: parent, detached: f.detached, pos: f.pos}
@@ -640,9 +654,7 @@ func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 				k.in[i] = move(v)
 			}
 		}
-		for _, r := range n.regions {
-			k.regions = append(k.regions, r.cloneInto(c, g))
-		}
+		k.regions = n.cloneRegions(g)
 		return k
 	}
 	g.params = make([]*Node, len(f.params))

@@ -157,18 +157,22 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		types[i] = TypeOf(v)
 	}
 	attrs, err := n.attrs.Bind(env)
+	if err != nil {
+		return nil, err
+	}
+	regions, err := n.BindRegions(env)
 	switch {
 	case err != nil:
 		return nil, err
 	case n.op.IsComposite():
-		return e.body(n, in, types, attrs, env)
+		return e.body(n, in, types, attrs, regions, env)
 	}
-	return e.reference(n, in, types, attrs, env)
+	return e.reference(n, in, types, attrs, regions, env)
 }
 
 // body evaluates a composite by its body.
-func (e *evaluator) body(n *Node, in []value.Value, types []Type, attrs Attrs, env map[string]Dim) ([]value.Value, error) {
-	body, err := n.op.bodyFunc(types, attrs, n.regions)
+func (e *evaluator) body(n *Node, in []value.Value, types []Type, attrs Attrs, regions []*Func, env map[string]Dim) ([]value.Value, error) {
+	body, err := n.op.bodyFunc(types, attrs, regions)
 	if err != nil {
 		return nil, err
 	}
@@ -180,8 +184,8 @@ func (e *evaluator) body(n *Node, in []value.Value, types []Type, attrs Attrs, e
 }
 
 // reference evaluates a node by its op's Ref.
-func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Attrs, env map[string]Dim) ([]value.Value, error) {
-	outTypes, err := InferTypes(n.op, types, attrs, n.regions, n.fn.module)
+func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Attrs, regions []*Func, env map[string]Dim) ([]value.Value, error) {
+	outTypes, err := InferTypes(n.op, types, attrs, regions, n.fn.module)
 	if err != nil {
 		return nil, err
 	}

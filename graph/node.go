@@ -1,6 +1,9 @@
 package graph
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -108,10 +111,27 @@ func (n *Node) SetOperand(i int, v Value) {
 }
 
 // Replace lets values stand for the results of n: from now on Current returns them, and the user's names move along to those that have
-// none. It is for passes, which do not put the node back.
-func (n *Node) Replace(values []Value) {
+// none. They must be values of the results' types, by which what uses them has been typed: of others the error, a *Diagnostic, says what
+// differs, and what stands for the results is refused silently where it is used. It is for passes, which do not put the node back.
+func (n *Node) Replace(values []Value) error {
+	fault := ""
+	if len(values) != len(n.types) {
+		fault = fmt.Sprintf("want values for %d results, have %d", len(n.types), len(values))
+	} else {
+		for i, v := range values {
+			if !EqualTypes(n.types[i], v.Type()) {
+				fault = fmt.Sprintf("want %s for result %d, have %s", n.types[i], i, v.Type())
+				break
+			}
+		}
+	}
+	if fault != "" {
+		n.instead = slices.Repeat([]Value{Poison(n.fn)}, len(n.types))
+		return &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: fault}
+	}
 	n.instead = values
 	n.fn.rename(n, values)
+	return nil
 }
 
 // Current follows the replacements that Replace has made, to the value that stands for v now.

@@ -71,7 +71,7 @@ func (f *Func) needs(vals []Value) []bool {
 				mark(v)
 			}
 			if len(source) > 0 {
-				n.eachUnknown(func(id string) {
+				n.needsUnknown(func(id string) {
 					if at, ok := source[id]; ok {
 						needed[at] = true
 					}
@@ -80,6 +80,16 @@ func (f *Func) needs(vals []Value) []bool {
 		}
 	}
 	return needed
+}
+
+// needsUnknown calls visit for the unknown sizes that n names, and those that nodes of its regions do.
+func (n *Node) needsUnknown(visit func(id string)) {
+	n.eachUnknown(visit)
+	for _, r := range n.regions {
+		for _, inner := range r.nodes {
+			inner.needsUnknown(visit)
+		}
+	}
 }
 
 // RemoveVariable takes a variable out of the module. One that a function reads or updates stays, and the error, a

@@ -57,4 +57,12 @@ var (
 		Infer:      func(c *InferCtx) []Type { return c.In },
 		Ref:        func(*RefCtx) {}, Sample: "f32[]",
 	})
+	testBranches = MustRegister(&Op{
+		Name: "test_branches", Doc: "Carries as many regions as its attribute says.", NoGrad: "a test", Results: []string{"out"},
+		Args:    []Arg{{Name: "x", Types: AnyType}},
+		Attrs:   []AttrSpec{{Name: "branches", Kind: IntAttr, Doc: "d"}},
+		Regions: func(a Attrs, _ int) int { return a.Int("branches") },
+		Infer:   func(c *InferCtx) []Type { return c.In },
+		Ref:     func(*RefCtx) {}, Sample: "f32[]",
+	})
 )

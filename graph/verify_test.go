@@ -74,8 +74,11 @@ var mutations = map[string]map[string]func(m *Module, f *Func){
 		"no op":            func(_ *Module, f *Func) { f.nodes[0].op = nil },
 	},
 	"region": {
-		"missing":    func(_ *Module, f *Func) { f.nodes[3].regions = nil },
-		"too many":   func(_ *Module, f *Func) { f.nodes[0].regions = f.nodes[3].regions },
+		"missing":  func(_ *Module, f *Func) { f.nodes[3].regions = nil },
+		"too many": func(_ *Module, f *Func) { f.nodes[0].regions = f.nodes[3].regions },
+		"varying": func(_ *Module, f *Func) {
+			f.nodes[3].op, f.nodes[3].attrs = testBranches, Attrs{{"branches", int64(2)}}
+		},
 		"nil":        func(_ *Module, f *Func) { f.nodes[3].regions[0] = nil },
 		"no parent":  func(_ *Module, f *Func) { f.nodes[3].regions[0].parent = nil },
 		"recursive":  func(_ *Module, f *Func) { r := f.nodes[3].regions[0]; r.nodes[0].regions = []*Func{r} },

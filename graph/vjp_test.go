@@ -49,6 +49,11 @@ var vjpSwitch = graph.MustRegister(&graph.Op{
 		return types
 	},
 	Ref: func(c *graph.RefCtx) {
+		for i, t := range c.OutTypes {
+			if _, known := t.(graph.TensorType).ConstShape(); !known {
+				c.Failf("result %d is %s: its size is not known", i, t)
+			}
+		}
 		i := min(max(int(c.In[0].I[0]), 0), len(c.Node.Regions())-1)
 		copy(c.Out, c.Region(i, c.In[1:]))
 	},

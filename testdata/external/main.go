@@ -1,5 +1,5 @@
-// Command external is a module of its own: it registers an op that graphrun does not have, declares a model with it,
-// trains the model and prints the loss before and after.
+// Command external is a module of its own: it registers an op that graphrun does not have, declares a model with it, compiles the
+// model with a pass of its own (pass.go), trains it and prints the loss before and after.
 package main
 
 import (
@@ -9,11 +9,11 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/nn"
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
-	"github.com/graphrun/graphrun/graph/value"
 )
 
 // bump is exp(-x*x), declared as any op of graphrun is.
@@ -42,7 +42,7 @@ func main() {
 	train.Return("loss", loss)
 	optim.Adam(0.05).Minimize(loss)
 
-	prog, err := compile.Compile(m)
+	prog, err := compile.Compile(m, compile.Insert(reciprocals))
 	if err != nil {
 		log.Fatal(err)
 	}
