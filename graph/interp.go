@@ -165,7 +165,7 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 			return nil, err
 		}
 		outs, err := e.run(body, in, env)
-		if d := (*Diagnostic)(nil); errors.As(err, &d) { // the body has no place in the user's program, the node has
+		if d, ok := errors.AsType[*Diagnostic](err); ok { // the body has no place in the user's program, the node has
 			err = fmt.Errorf("%s: %s", d.Op, d.Msg)
 		}
 		return outs, err

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
@@ -447,6 +448,6 @@ func ExternalName(t *value.Tensor, sum string) string {
 
 // sha256Hex is the checksum of a tensor's bytes, little-endian and row-major.
 func sha256Hex(t *value.Tensor) string {
-	sum := sha256Sum(t.Bytes())
+	sum := sha256.Sum256(t.Bytes())
 	return hex.EncodeToString(sum[:])
 }
