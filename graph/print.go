@@ -113,7 +113,7 @@ func (p *printer) nameValues(f *Func) map[Value]string {
 				}
 				next++
 			}
-			names[Value{n, i}] = name
+			names[n.Result(i)] = name
 		}
 	}
 	for _, n := range f.params {
@@ -221,7 +221,7 @@ func (p *printer) functionAt(f *Func, decl Pos, names map[Value]string, indent, 
 		if i > 0 {
 			p.put(", ")
 		}
-		p.put("%", names[Value{n, 0}], ": ", Value{n, 0}.Type().String())
+		p.put("%", names[n.Result(0)], ": ", n.Result(0).Type().String())
 		if n.pos != f.pos || n.scope != scope {
 			p.loc(n.pos, n.scope)
 		}
@@ -267,7 +267,7 @@ func (p *printer) node(n *Node, names map[Value]string, indent string) {
 		if i > 0 {
 			p.put(", ")
 		}
-		p.put(operand(Value{n, i}, names))
+		p.put(operand(n.Result(i), names))
 	}
 	if len(n.types) > 0 {
 		p.put(" = ")
