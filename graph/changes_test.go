@@ -59,7 +59,7 @@ func TestVerifyChangesRejectsMutations(t *testing.T) {
 
 // outlineResult makes a region of the node of a function that gives its first result.
 func outlineResult(f *Func, args func(n *Node) []Value) {
-	old := f.results[0].Value.node
+	old := f.results[0].Value.Node()
 	for _, n := range f.TakeNodes() {
 		if n != old {
 			f.Append(n)

@@ -186,7 +186,7 @@ func (f *Func) Splice(g *Func, args []Value) []Value {
 	have := make([]Type, len(g.params))
 	for i, p := range g.params {
 		have[i] = args[i].Type()
-		to[Value{p, 0}] = args[i]
+		to[p.Result(0)] = args[i]
 	}
 	if i, err := UnifyAll(typesOf(g.params), have, env); err != nil && args[i].OK() {
 		f.module.Report(Pos{}, g.name, "operand %d: %v", i, err)
@@ -216,7 +216,7 @@ func (f *Func) Splice(g *Func, args []Value) []Value {
 			f.module.AtNode(n, func() { outs = f.Emit(n.op, in, attrs, regions...) })
 		}
 		for i, v := range outs {
-			to[Value{n, i}] = v
+			to[n.Result(i)] = v
 		}
 	}
 	outs := make([]Value, len(g.results))
@@ -305,7 +305,7 @@ func BindRegion(r *Func, in []Type) (at func(Value) Type, err error) {
 		return nil, fmt.Errorf("operand %d: %w", i, err)
 	}
 	types := make(map[*Node][]Type, len(r.params)+len(r.nodes))
-	at = func(v Value) Type { return types[v.node][v.index] }
+	at = func(v Value) Type { return types[v.Node()][v.Index()] }
 	for i, p := range r.params {
 		types[p] = in[i : i+1]
 	}

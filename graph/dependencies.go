@@ -59,7 +59,7 @@ func (r *reached) from(vals []Value, visit func(*Variable)) {
 	}
 	stack := append([]Value(nil), vals...)
 	for len(stack) > 0 {
-		n := stack[len(stack)-1].node
+		n := stack[len(stack)-1].Node()
 		stack = stack[:len(stack)-1]
 		if n == nil || r.nodes[n] {
 			continue

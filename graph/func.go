@@ -85,7 +85,7 @@ func (f *Func) noteRead(n *Node) {
 		return
 	}
 	if name := string(n.attrs.Symbol("var")); !f.reads[name].Valid() {
-		f.reads[name] = Value{n, 0}
+		f.reads[name] = n.Result(0)
 	}
 }
 
@@ -127,7 +127,7 @@ func (f *Func) Root() *Func {
 func (f *Func) Params() []Value {
 	out := make([]Value, len(f.params))
 	for i, p := range f.params {
-		out[i] = Value{p, 0}
+		out[i] = p.Result(0)
 	}
 	return out
 }
@@ -168,7 +168,7 @@ func (f *Func) InputOf(name string, t Type) Value {
 		return Poison(f)
 	}
 	if old, taken := f.names[name]; taken {
-		f.module.Report(Pos{}, "input", "%%%s is already the name of a value of @%s (declared at %s)", name, f.name, old.node.pos)
+		f.module.Report(Pos{}, "input", "%%%s is already the name of a value of @%s (declared at %s)", name, f.name, old.Node().pos)
 		return Poison(f)
 	}
 	if fault := typeFault(t); fault != "" {
@@ -179,10 +179,11 @@ func (f *Func) InputOf(name string, t Type) Value {
 }
 
 func (f *Func) param(name string, t Type) Value {
-	n := &Node{op: paramOp, types: []Type{t}, fn: f, pos: f.module.here(), scope: f.module.Scope(), at: -1 - len(f.params)}
+	n := &Node{op: paramOp, fn: f, pos: f.module.here(), scope: f.module.Scope(), at: -1 - len(f.params)}
+	n.setTypes([]Type{t})
 	f.params = append(f.params, n)
 	f.touch()
-	v := Value{n, 0}
+	v := n.Result(0)
 	if isIdent(name) {
 		f.claimName(name, v)
 	}
@@ -288,24 +289,24 @@ func (f *Func) Update(vr *Variable, v Value) {
 
 // use checks that v can be used in f and captures it if it belongs to an enclosing function.
 func (f *Func) use(what string, v Value) (Value, bool) {
-	if v.node == nil {
+	if v.Node() == nil {
 		f.module.Report(Pos{}, what, "the value is missing (a zero graph.Value)")
 		return v, false
 	}
-	if v.node.fn == f {
+	if v.Node().fn == f {
 		return v, true
 	}
 	for p := f.parent; p != nil; p = p.parent {
-		if p == v.node.fn {
+		if p == v.Node().fn {
 			return f.capture(v), true
 		}
 	}
-	f.module.Report(Pos{}, what, "%s belongs to @%s, not to @%s", describe(v), v.node.fn.name, f.name)
+	f.module.Report(Pos{}, what, "%s belongs to @%s, not to @%s", describe(v), v.Node().fn.name, f.name)
 	return v, false
 }
 
 func (f *Func) capture(v Value) Value {
-	if v.node.fn != f.parent {
+	if v.Node().fn != f.parent {
 		v = f.parent.capture(v)
 	}
 	if p, ok := f.captured[v]; ok {
@@ -355,7 +356,7 @@ func UnifyCaptures(regions ...*Func) []Value {
 		own := r.params[:len(r.params)-len(r.captures)]
 		params := slices.Clone(own)
 		for _, v := range all {
-			params = append(params, r.capture(v).node)
+			params = append(params, r.capture(v).Node())
 		}
 		for i, p := range params {
 			p.at = -1 - i
@@ -367,10 +368,10 @@ func UnifyCaptures(regions ...*Func) []Value {
 }
 
 func describe(v Value) string {
-	if name := v.node.ResultName(v.index); name != "" {
+	if name := v.Node().ResultName(v.Index()); name != "" {
 		return fmt.Sprintf("%%%s (%s)", name, v.Type())
 	}
-	return fmt.Sprintf("the %s of %s", v.node.op.Name, v.node.pos)
+	return fmt.Sprintf("the %s of %s", v.Node().op.Name, v.Node().pos)
 }
 
 // Emit appends a node to f and returns its results. A node that its op refuses is reported with the
@@ -383,7 +384,7 @@ func (f *Func) Emit(op *Op, in []Value, attrs Attrs, regions ...*Func) []Value {
 		n.in = make([]Value, len(in))
 	}
 	for i, v := range in {
-		if v.node == nil {
+		if v.Node() == nil {
 			name := strconv.Itoa(i)
 			if a := op.Arg(i); a != nil {
 				name = a.Name
@@ -400,14 +401,16 @@ func (f *Func) Emit(op *Op, in []Value, attrs Attrs, regions ...*Func) []Value {
 		}
 		n.in[i] = v
 	}
+	var types []Type
 	var err error
 	if n.attrs, err = op.normalizeAttrs(attrs); err == nil {
-		n.types, err = InferTypes(op, n.OperandTypes(), n.attrs, regions, m)
+		types, err = InferTypes(op, n.OperandTypes(), n.attrs, regions, m)
 	}
 	if err != nil {
 		m.Report(n.pos, op.Name, "%v", err)
 		return n.poison(attrs)
 	}
+	n.setTypes(types)
 	n.sound = op.registered == op && op != callOp && len(regions) == 0
 	f.push(n)
 	f.touch()
@@ -421,10 +424,7 @@ func (n *Node) poison(attrs Attrs) []Value {
 			count = n.op.NumResults(a, len(n.in))
 		}
 	}
-	n.types = make([]Type, max(count, 1))
-	for i := range n.types {
-		n.types[i] = invalidType{}
-	}
+	n.setTypes(slices.Repeat([]Type{invalidType{}}, max(count, 1)))
 	return n.Results()
 }
 
@@ -443,15 +443,15 @@ func Innermost(vs ...Value) *Func {
 	var f *Func
 	depth := -1
 	for _, v := range vs {
-		if v.node == nil {
+		if v.Node() == nil {
 			continue
 		}
 		d := 0
-		for p := v.node.fn.parent; p != nil; p = p.parent {
+		for p := v.Node().fn.parent; p != nil; p = p.parent {
 			d++
 		}
 		if d > depth {
-			f, depth = v.node.fn, d
+			f, depth = v.Node().fn, d
 		}
 	}
 	return f
@@ -488,8 +488,8 @@ func (f *Func) Outline(op *Op, attrs Attrs, nodes []*Node, args, results []Value
 		n.at = i // where its copy is found
 		operands += len(n.in)
 		for _, v := range n.in {
-			if v.node.op == constantOp && !slices.Contains(constants, v.node) && !slices.Contains(args, v) {
-				constants = append(constants, v.node)
+			if v.Node().op == constantOp && !slices.Contains(constants, v.Node()) && !slices.Contains(args, v) {
+				constants = append(constants, v.Node())
 			}
 		}
 	}
@@ -505,10 +505,11 @@ func (f *Func) Outline(op *Op, attrs Attrs, nodes []*Node, args, results []Value
 	fresh := func(n Node) *Node {
 		k := &store[0]
 		*k, store = n, store[1:]
+		k.setTypes(n.types)
 		return k
 	}
 	for i, v := range args {
-		links[i] = fresh(Node{op: paramOp, types: v.node.types[v.index : v.index+1 : v.index+1], fn: r, pos: last.pos, scope: last.scope, at: -1 - i})
+		links[i] = fresh(Node{op: paramOp, types: v.Node().types[v.Index() : v.Index()+1 : v.Index()+1], fn: r, pos: last.pos, scope: last.scope, at: -1 - i})
 	}
 	r.params = links[:len(args):len(args)]
 	r.nodes = links[len(args) : len(args) : len(args)+len(constants)+len(nodes)]
@@ -521,20 +522,21 @@ func (f *Func) Outline(op *Op, attrs Attrs, nodes []*Node, args, results []Value
 		return k
 	}
 	inside := func(v Value) Value {
-		if at := v.node.at; at >= 0 && at < len(nodes) && nodes[at] == v.node {
-			return Value{copies[len(constants)+at], v.index}
+		n := v.Node()
+		if n.at >= 0 && n.at < len(nodes) && nodes[n.at] == n && copies[len(constants)+n.at] != nil {
+			return copies[len(constants)+n.at].Result(v.Index())
 		}
 		if i := slices.Index(args, v); i >= 0 {
-			return Value{r.params[i], 0}
+			return r.params[i].Result(0)
 		}
-		i := slices.Index(constants, v.node)
+		i := slices.Index(constants, n)
 		if i < 0 {
 			return v // for the verifier to find
 		}
 		if copies[i] == nil {
-			copies[i] = copyNode(v.node, nil)
+			copies[i] = copyNode(n, nil)
 		}
-		return Value{copies[i], 0}
+		return copies[i].Result(0)
 	}
 	for i, n := range nodes {
 		in := take(len(n.in))
@@ -581,7 +583,7 @@ func (f *Func) Forget() {
 		}
 		return
 	}
-	maps.DeleteFunc(f.names, func(_ string, v Value) bool { return !f.holds(v.node) })
+	maps.DeleteFunc(f.names, func(_ string, v Value) bool { return !f.holds(v.Node()) })
 }
 
 // SetResult replaces the value of result i. It is for passes.
@@ -605,11 +607,11 @@ func (f *Func) SetUpdate(i int, v Value) {
 func (f *Func) rename(from *Node, to []Value) {
 	for i, v := range to {
 		name := from.ResultName(i)
-		if name == "" || v.node == nil || v.node.fn != f || v.node.ResultName(v.index) != "" || v.node.op == paramOp {
+		if name == "" || v.Node() == nil || v.Node().fn != f || v.Node().ResultName(v.Index()) != "" || v.Node().op == paramOp {
 			continue
 		}
 		from.setName(i, "")
-		v.node.setName(v.index, name)
+		v.Node().setName(v.Index(), name)
 		f.names[name] = v
 	}
 }
@@ -629,14 +631,16 @@ func (n *Node) cloneRegions(f *Func) []*Func {
 // cloneInto copies f into the module c.
 func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	g := &Func{name: f.name, module: c, parent: parent, detached: f.detached, pos: f.pos}
-	move := func(v Value) Value { // a value of no node of f stays, for the verifier to find
-		switch n := v.node; {
+	move := func(v Value) Value { // what no earlier node of f gives stays, for the verifier to find
+		switch n := v.Node(); {
 		case n == nil || !f.holds(n):
 			return v
 		case n.at < 0:
-			return Value{g.params[-1-n.at], v.index}
+			return g.params[-1-n.at].Result(v.Index())
+		case g.nodes[n.at] == nil:
+			return v
 		default:
-			return Value{g.nodes[n.at], v.index}
+			return g.nodes[n.at].Result(v.Index())
 		}
 	}
 	operands := 0
@@ -647,7 +651,8 @@ func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	copyNode := func(n *Node) *Node {
 		k := &nodes[0]
 		nodes = nodes[1:]
-		*k = Node{op: n.op, attrs: n.attrs, types: n.types, names: slices.Clone(n.names), fn: g, pos: n.pos, scope: n.scope, at: n.at}
+		*k = Node{op: n.op, attrs: n.attrs, names: slices.Clone(n.names), fn: g, pos: n.pos, scope: n.scope, at: n.at}
+		k.setTypes(n.types)
 		if count := len(n.in); count > 0 {
 			k.in, values = values[:count:count], values[count:]
 			for i, v := range n.in {
@@ -674,7 +679,7 @@ func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	}
 	g.names = make(map[string]Value, len(f.names))
 	for name, v := range f.names {
-		if f.holds(v.node) {
+		if f.holds(v.Node()) {
 			g.names[name] = move(v)
 		}
 	}
@@ -699,5 +704,7 @@ func (f *Func) Symbols() []string {
 // Poison returns a value of f that stands for one that was refused: nodes that use it are refused
 // silently. Functions that report a fault return it.
 func Poison(f *Func) Value {
-	return Value{&Node{op: paramOp, types: []Type{invalidType{}}, fn: f, pos: f.module.here()}, 0}
+	n := &Node{op: paramOp, fn: f, pos: f.module.here()}
+	n.setTypes([]Type{invalidType{}})
+	return n.Result(0)
 }

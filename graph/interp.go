@@ -79,10 +79,10 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 	have := make([]Type, len(in))
 	for i, p := range f.params {
 		have[i] = TypeOf(in[i])
-		vals[Value{p, 0}] = in[i]
+		vals[p.Result(0)] = in[i]
 	}
 	if i, err := UnifyAll(typesOf(f.params), have, env); err != nil {
-		return nil, fmt.Errorf("@%s: %s: %w", f.name, describe(Value{f.params[i], 0}), err)
+		return nil, fmt.Errorf("@%s: %s: %w", f.name, describe(f.params[i].Result(0)), err)
 	}
 	for _, n := range f.nodes {
 		args := make([]value.Value, len(n.in))
@@ -99,7 +99,7 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 			}
 		}
 		for i, o := range outs {
-			vals[Value{n, i}] = o
+			vals[n.Result(i)] = o
 		}
 		if err := BindUnknowns(n, outs, env); err != nil {
 			return nil, err
@@ -177,7 +177,7 @@ func (e *evaluator) body(n *Node, in []value.Value, types []Type, attrs Attrs, r
 		return nil, err
 	}
 	outs, err := e.run(body, in, env)
-	if d := (*Diagnostic)(nil); errors.As(err, &d) { // the body has no place in the user's program, the node has
+	if d, ok := errors.AsType[*Diagnostic](err); ok { // the body has no place in the user's program, the node has
 		err = fmt.Errorf("%s: %s", d.Op, d.Msg)
 	}
 	return outs, err

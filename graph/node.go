@@ -15,6 +15,8 @@ type Node struct {
 	attrs   Attrs
 	regions []*Func
 	types   []Type
+	first   result   // of the results, one per type
+	more    []result // those after the first
 	names   []string // the user's names of results; "" or missing where there is none
 	fn      *Func
 	pos     Pos
@@ -59,15 +61,32 @@ func (n *Node) Regions() []*Func { return n.regions }
 func (n *Node) NumResults() int { return len(n.types) }
 
 // Result returns result i.
-func (n *Node) Result(i int) Value { return Value{n, i} }
+func (n *Node) Result(i int) Value {
+	if i == 0 {
+		return Value{&n.first}
+	}
+	return Value{&n.more[i-1]}
+}
 
 // Results returns all results.
 func (n *Node) Results() []Value {
 	out := make([]Value, len(n.types))
 	for i := range out {
-		out[i] = Value{n, i}
+		out[i] = n.Result(i)
 	}
 	return out
+}
+
+// setTypes gives a new node its results, one per type.
+func (n *Node) setTypes(types []Type) {
+	n.types = types
+	n.first = result{n, 0}
+	if len(types) > 1 {
+		n.more = make([]result, len(types)-1)
+		for i := range n.more {
+			n.more[i] = result{n, i + 1}
+		}
+	}
 }
 
 // Types returns the result types; the slice must not be modified.
@@ -136,8 +155,8 @@ func (n *Node) Replace(values []Value) error {
 
 // Current follows the replacements that Replace has made, to the value that stands for v now.
 func (v Value) Current() Value {
-	for v.node != nil && v.node.instead != nil {
-		v = v.node.instead[v.index]
+	for v.r != nil && v.r.node.instead != nil {
+		v = v.r.node.instead[v.r.index]
 	}
 	return v
 }
@@ -152,38 +171,53 @@ func (n *Node) setName(i int, name string) {
 // Value is one result of a node: the handle with which models are declared. The zero Value is no value;
 // every function that builds nodes accepts it and reports it with the caller's position.
 type Value struct {
+	r *result // a pointer alone, so that a Value becomes an Operand or an entry of a map without being copied to the heap
+}
+
+// result is one result of a node.
+type result struct {
 	node  *Node
 	index int
 }
 
 // Valid reports whether v is a value at all; the value of a refused node is.
-func (v Value) Valid() bool { return v.node != nil }
+func (v Value) Valid() bool { return v.r != nil }
 
 // OK reports whether v is a value whose node was accepted.
-func (v Value) OK() bool { return v.node != nil && !IsInvalid(v.Type()) }
+func (v Value) OK() bool { return v.r != nil && !IsInvalid(v.Type()) }
 
 // Node returns the node that computes v, nil for the zero Value.
-func (v Value) Node() *Node { return v.node }
+func (v Value) Node() *Node {
+	if v.r == nil {
+		return nil
+	}
+	return v.r.node
+}
 
 // Index returns which result of its node v is.
-func (v Value) Index() int { return v.index }
+func (v Value) Index() int {
+	if v.r == nil {
+		return 0
+	}
+	return v.r.index
+}
 
 // Func returns the function that holds v, nil for the zero Value.
 func (v Value) Func() *Func {
-	if v.node == nil {
+	if v.r == nil {
 		return nil
 	}
-	return v.node.fn
+	return v.r.node.fn
 }
 
 // Type returns the type of v. The zero Value and values of refused nodes have an invalid type.
 //
 //go:noinline
 func (v Value) Type() Type {
-	if v.node == nil || v.index >= len(v.node.types) {
+	if v.r == nil || v.r.index >= len(v.r.node.types) {
 		return invalidType{}
 	}
-	return v.node.types[v.index]
+	return v.r.node.types[v.r.index]
 }
 
 // TensorType returns the type of v if it is a tensor.
@@ -216,10 +250,10 @@ func (v Value) Rank() int { return len(v.Shape()) }
 // Named gives v a name, which text, messages, DOT and `--fetch` use, and returns v. Names are unique
 // within a function.
 func (v Value) Named(name string) Value {
-	if v.node == nil {
+	if v.r == nil {
 		return v
 	}
-	f := v.node.fn
+	f := v.r.node.fn
 	if !isIdent(name) {
 		f.module.Report(Pos{}, "name", "%q is not a name: want letters, digits, '_' and '.', not starting with a digit", name)
 		return v
@@ -230,38 +264,38 @@ func (v Value) Named(name string) Value {
 
 // OpName returns the name of the op that computes v.
 func (v Value) OpName() string {
-	if v.node == nil {
+	if v.r == nil {
 		return ""
 	}
-	return v.node.op.Name
+	return v.r.node.op.Name
 }
 
 // Constant returns the tensor of a constant node.
 func (v Value) Constant() (t *value.Tensor, ok bool) {
-	if v.node == nil || v.node.op != constantOp {
+	if v.r == nil || v.r.node.op != constantOp {
 		return nil, false
 	}
-	return v.node.attrs.Tensor("value"), true
+	return v.r.node.attrs.Tensor("value"), true
 }
 
 // Is reports whether v is a result of the named op.
 //
 //go:noinline
-func (v Value) Is(op string) bool { return v.node != nil && v.node.op.Name == op }
+func (v Value) Is(op string) bool { return v.r != nil && v.r.node.op.Name == op }
 
 func (f *Func) claimName(name string, v Value) {
 	if f.names == nil {
 		f.names = map[string]Value{}
 	}
 	if old, taken := f.names[name]; taken && old != v {
-		f.module.Report(Pos{}, "name", "%%%s is already the name of a value of @%s (declared at %s)", name, f.name, old.node.pos)
+		f.module.Report(Pos{}, "name", "%%%s is already the name of a value of @%s (declared at %s)", name, f.name, old.Node().pos)
 		return
 	}
-	if old := v.node.ResultName(v.index); old != "" {
+	if old := v.Node().ResultName(v.Index()); old != "" {
 		delete(f.names, old)
 	}
 	f.names[name] = v
-	v.node.setName(v.index, name)
+	v.Node().setName(v.Index(), name)
 	f.touch()
 }
 

@@ -341,9 +341,9 @@ func (p *parser) signature(b *block, op string) bool {
 			if isIdent(name) && b.f.names[name] == (Value{}) {
 				b.f.claimName(name, v)
 			}
-			v.node.pos, v.node.scope = unplaced, ""
+			v.Node().pos, v.Node().scope = unplaced, ""
 			if loc, ok := p.loc(); ok {
-				v.node.pos, v.node.scope = loc.pos, loc.scope
+				v.Node().pos, v.Node().scope = loc.pos, loc.scope
 			}
 		}
 		p.parens--
@@ -448,7 +448,9 @@ func (p *parser) standIns(b *block, types []Type, n int) []Value {
 	if len(types) != n {
 		types = slices.Repeat([]Type{invalidType{}}, n)
 	}
-	return (&Node{op: paramOp, types: types, fn: b.f, pos: Pos{File: p.file, Line: p.line}}).Results()
+	stand := &Node{op: paramOp, fn: b.f, pos: Pos{File: p.file, Line: p.line}}
+	stand.setTypes(types)
+	return stand.Results()
 }
 
 // define names values; names that are taken are reported.
@@ -456,13 +458,13 @@ func (p *parser) define(b *block, lhs []resultName, vals []Value) {
 	for i, r := range lhs {
 		if old, taken := b.values[r.name]; taken {
 			if old != vals[i] {
-				p.reportAt(r.line, "", "%%%s is already the name of a value (declared at %s)", r.name, old.node.pos)
+				p.reportAt(r.line, "", "%%%s is already the name of a value (declared at %s)", r.name, old.Node().pos)
 			}
 			continue
 		}
 		b.values[r.name] = vals[i]
 		if isIdent(r.name) {
-			if vals[i].node.op != paramOp {
+			if vals[i].Node().op != paramOp {
 				b.f.claimName(r.name, vals[i])
 			}
 		}

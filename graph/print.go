@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
@@ -112,7 +113,7 @@ func (p *printer) nameValues(f *Func) map[Value]string {
 				}
 				next++
 			}
-			names[Value{n, i}] = name
+			names[n.Result(i)] = name
 		}
 	}
 	for _, n := range f.params {
@@ -220,7 +221,7 @@ func (p *printer) functionAt(f *Func, decl Pos, names map[Value]string, indent, 
 		if i > 0 {
 			p.put(", ")
 		}
-		p.put("%", names[Value{n, 0}], ": ", Value{n, 0}.Type().String())
+		p.put("%", names[n.Result(0)], ": ", n.Result(0).Type().String())
 		if n.pos != f.pos || n.scope != scope {
 			p.loc(n.pos, n.scope)
 		}
@@ -266,7 +267,7 @@ func (p *printer) node(n *Node, names map[Value]string, indent string) {
 		if i > 0 {
 			p.put(", ")
 		}
-		p.put(operand(Value{n, i}, names))
+		p.put(operand(n.Result(i), names))
 	}
 	if len(n.types) > 0 {
 		p.put(" = ")
@@ -447,6 +448,6 @@ func ExternalName(t *value.Tensor, sum string) string {
 
 // sha256Hex is the checksum of a tensor's bytes, little-endian and row-major.
 func sha256Hex(t *value.Tensor) string {
-	sum := sha256Sum(t.Bytes())
+	sum := sha256.Sum256(t.Bytes())
 	return hex.EncodeToString(sum[:])
 }

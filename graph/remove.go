@@ -58,8 +58,8 @@ func (f *Func) needs(vals []Value) []bool {
 		}
 	}
 	mark := func(v Value) {
-		if v.node != nil && v.node.at >= 0 && f.holds(v.node) {
-			needed[v.node.at] = true
+		if v.Node() != nil && v.Node().at >= 0 && f.holds(v.Node()) {
+			needed[v.Node().at] = true
 		}
 	}
 	for _, v := range vals {
@@ -101,11 +101,11 @@ func (m *Module) RemoveVariable(v *Variable) error {
 	}
 	for _, f := range m.funcs {
 		if x, ok := f.readOf(v.name); ok {
-			return &Diagnostic{Pos: x.node.pos, Op: readOp.Name, Msg: fmt.Sprintf("@%s reads @%s", f.name, v.name)}
+			return &Diagnostic{Pos: x.Node().pos, Op: readOp.Name, Msg: fmt.Sprintf("@%s reads @%s", f.name, v.name)}
 		}
 		for _, u := range f.updates {
 			if u.Var == v {
-				return &Diagnostic{Pos: u.Value.node.pos, Op: "update", Msg: fmt.Sprintf("@%s updates @%s", f.name, v.name)}
+				return &Diagnostic{Pos: u.Value.Node().pos, Op: "update", Msg: fmt.Sprintf("@%s updates @%s", f.name, v.name)}
 			}
 		}
 	}

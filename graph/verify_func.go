@@ -102,19 +102,19 @@ func (b *body) place(n *Node) (at int, ok bool) {
 
 // valueFault says why x cannot be used at place at of b, "" if it can.
 func (b *body) valueFault(x Value, at int) string {
-	if x.node == nil {
+	if x.Node() == nil {
 		return "missing"
 	}
-	i, ok := b.place(x.node)
+	i, ok := b.place(x.Node())
 	switch {
-	case !ok && x.node.fn == b.f:
+	case !ok && x.Node().fn == b.f:
 		return "a result of a node that is no longer in the function"
 	case !ok:
 		return "a value of another function"
 	case i >= at:
 		return "used before it is defined"
-	case x.index < 0 || x.index >= len(x.node.types):
-		return fmt.Sprintf("result %d of %d of %s", x.index, len(x.node.types), x.node.op.Name)
+	case x.Index() < 0 || x.Index() >= len(x.Node().types):
+		return fmt.Sprintf("result %d of %d of %s", x.Index(), len(x.Node().types), x.Node().op.Name)
 	}
 	return ""
 }
@@ -192,8 +192,8 @@ func (v *verifier) names(b *body, n *Node) {
 		case name == "":
 		case !isIdent(name):
 			v.node(n, "%q is not the name of a value", name)
-		case found == Value{n, i}:
-		case found.Valid() && found.node.ResultName(found.index) == name:
+		case found == n.Result(i):
+		case found.Valid() && found.Node().ResultName(found.Index()) == name:
 			v.node(n, "%%%s is the name of another value too", name)
 		default:
 			v.node(n, "%%%s is not what Lookup finds", name)

@@ -279,8 +279,7 @@ func bytesOf(t graph.TensorType) float64 {
 
 // at gives an error the position and the op of a node, unless it has one.
 func at(n *graph.Node, err error) error {
-	var d *graph.Diagnostic
-	if errors.As(err, &d) {
+	if _, ok := errors.AsType[*graph.Diagnostic](err); ok {
 		return err
 	}
 	return &graph.Diagnostic{Pos: n.Pos(), Op: n.Op().Name, Msg: err.Error()}

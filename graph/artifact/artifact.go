@@ -204,7 +204,7 @@ func assemble(text []byte, file *safetensors.File) (*Artifact, error) {
 
 // named makes an error name its file, as those of package fs do already.
 func named(file string, err error) error {
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return err
 	}
 	return fmt.Errorf("%s: %w", file, err)

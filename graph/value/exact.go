@@ -337,7 +337,7 @@ func convertStrings(e *Exact, to DType, mode CastMode) (*Exact, error) {
 			out.B[i], err = strconv.ParseBool(s)
 		}
 		if err != nil {
-			if ne := (*strconv.NumError)(nil); errors.As(err, &ne) {
+			if ne, ok := errors.AsType[*strconv.NumError](err); ok {
 				err = ne.Err
 			}
 			return nil, fmt.Errorf("cannot convert string element %d, %s, to %s: %w", i, quoteShort(e.S[i]), to, err)
