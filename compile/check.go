@@ -61,6 +61,10 @@ func Check(m *graph.Module, in Inputs, opts ...Option) error {
 	if err := graph.Verify(m); err != nil {
 		return err
 	}
+	m, opts, err := frozen(m, opts)
+	if err != nil {
+		return err
+	}
 	base, err := withoutGrads(m)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
 )
@@ -102,15 +103,16 @@ type RowStats struct {
 
 // Context is what the passes of one compilation share.
 type Context struct {
-	passes []*Pass
-	target *Target
-	limit  int // optional rewrites allowed; negative: any number
-	steps  int
-	counts map[string]int
-	dump   io.Writer
-	dumped []string
-	stats  *[]RowStats
-	err    error // of the options
+	passes  []*Pass
+	target  *Target
+	weights map[string]*value.Tensor // to freeze; nil: none
+	limit   int                      // optional rewrites allowed; negative: any number
+	steps   int
+	counts  map[string]int
+	dump    io.Writer
+	dumped  []string
+	stats   *[]RowStats
+	err     error // of the options
 
 	inserted []*Pass
 
@@ -220,6 +222,11 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 		return nil, nil, err
 	}
 	m = m.Clone()
+	if c.weights != nil {
+		if err := FreezeVariables(m, c.weights); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := graph.VerifyChanges(m); err != nil {
 		return nil, nil, err
 	}

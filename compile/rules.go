@@ -61,7 +61,7 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed
 	sole := func(n *graph.Node, op string) bool {
 		x := operand(n, 0, op)
 		if x != nil && uses[op] == nil {
-			uses[op] = countUses(f, nodes, op)
+			uses[op] = countUses(f, op)
 		}
 		return x != nil && uses[op][x] == 1
 	}
@@ -94,15 +94,30 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed
 	return changed
 }
 
-// countUses counts how often each node of an op is an operand, a result or an update. What a rule has replaced counts too: that is
-// one more, until the next round.
-func countUses(f *graph.Func, nodes []*graph.Node, op string) map[*graph.Node]int {
+// countUses counts how often each node of an op is an operand of a node that something needs, a result or an update. What a rule has
+// replaced counts too: that is one more, until the next round.
+func countUses(f *graph.Func, op string) map[*graph.Node]int {
 	uses := map[*graph.Node]int{}
-	eachUse(f, nodes, func(v graph.Value) {
+	seen := map[*graph.Node]bool{}
+	var todo []*graph.Node
+	use := func(v graph.Value) {
+		n := v.Node()
 		if v.Is(op) {
-			uses[v.Node()]++
+			uses[n]++
 		}
-	})
+		if !seen[n] {
+			seen[n] = true
+			todo = append(todo, n)
+		}
+	}
+	eachUse(f, nil, use)
+	for len(todo) > 0 {
+		n := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, v := range n.Operands() {
+			use(v)
+		}
+	}
 	return uses
 }
 

@@ -16,7 +16,7 @@ var simplify = &Pass{
 }
 
 // SimplifyRules are the rewrites of the pass simplify.
-var SimplifyRules = []*Rule{
+var SimplifyRules = append(productRules, []*Rule{
 	{
 		Name: "add_zero", Op: "add", Law: "x + 0 = x", Breaks: "-0 + 0 is +0, the right side keeps -0",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
@@ -234,7 +234,7 @@ var SimplifyRules = []*Rule{
 			return []graph.Value{ops.Reshape(x, dims...)}
 		},
 	},
-}
+}...)
 
 // involution is the rule op(op(x)) = x.
 func involution(name, op, law string) *Rule {

@@ -3,6 +3,8 @@ package graph
 import (
 	"fmt"
 	"slices"
+
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // DropUpdates takes back the updates of f that drop reports, and removes the nodes that only they needed, names
@@ -114,6 +116,42 @@ func (m *Module) RemoveVariable(v *Variable) error {
 	v.module = NewModule(m.name) // of its own, so that a use is a fault
 	m.changeTables()
 	return nil
+}
+
+// FreezeVariable takes a variable out of the module whose value stays what it is: its reads become constants, in place. The tensor is shared
+// and must not be modified. One that a function updates stays, and the error, a *Diagnostic, says which and where; so does one of another type.
+func (m *Module) FreezeVariable(v *Variable, t *value.Tensor) error {
+	if v == nil || !slices.Contains(m.vars, v) {
+		return &Diagnostic{Op: "variable", Msg: "the variable is none of the module"}
+	}
+	if t == nil || !EqualTypes(TypeOf(t), v.typ) {
+		return &Diagnostic{Pos: v.pos, Op: "variable", Msg: fmt.Sprintf("@%s is %s, the tensor is %s", v.name, v.typ, TypeOf(t))}
+	}
+	for _, f := range m.funcs {
+		for _, u := range f.updates {
+			if u.Var == v {
+				return &Diagnostic{Pos: u.Value.Node().pos, Op: "update", Msg: fmt.Sprintf("@%s updates @%s", f.name, v.name)}
+			}
+		}
+	}
+	for _, f := range m.funcs {
+		f.freeze(v.name, t)
+	}
+	return m.RemoveVariable(v)
+}
+
+// freeze makes the reads of a variable constants, those in regions included.
+func (f *Func) freeze(name string, t *value.Tensor) {
+	for _, n := range f.nodes {
+		for _, r := range n.regions {
+			r.freeze(name, t)
+		}
+		if n.op == readOp && string(n.attrs.Symbol("var")) == name {
+			n.op, n.attrs = constantOp, Attrs{{Name: "value", Value: t}}
+			f.touch()
+		}
+	}
+	f.reads = nil
 }
 
 // RemoveFunc takes a function out of the module. One that another function calls stays, and the error, a *Diagnostic,

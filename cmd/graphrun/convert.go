@@ -33,6 +33,7 @@ type convertOptions struct {
 	optimizer string
 	lr        float64
 	seed      uint64
+	freeze    bool
 	json      bool
 }
 
@@ -59,11 +60,13 @@ func convertCommand() *cobra.Command {
 --optimizer takes the optimizer out of the function train, with its state, and derives a new step from the loss that the model names.
 --weights takes the weights from a file of either kind, such as a state_dict of PyTorch: names and shapes must be the model's. --func
 keeps some functions and what they need: predict is what a service has to load. Weights that are in no file are drawn from --seed.
+--freeze makes the weights of these functions constants: sessions then start without them, normalizations become part of the layers before
+them, and kernels read weights in layouts of their own. A frozen model does not train any more.
 
 ` + modelHelp,
 		Example: `  graphrun convert lenet5 -o lenet5.graph
   graphrun convert trained -o weights.safetensors
-  graphrun convert trained -o serve --func predict
+  graphrun convert trained -o serve --func predict --freeze
   graphrun convert trained -o again --optimizer sgd --lr 0.01
   graphrun convert lenet5 -o mine --weights pytorch.safetensors`,
 		Args: exactArg("a model"),
@@ -87,6 +90,7 @@ keeps some functions and what they need: predict is what a service has to load. 
 	f.StringVar(&o.optimizer, "optimizer", "", "train with another one: "+strings.Join(optimizerNames(), ", "))
 	f.Float64Var(&o.lr, "lr", defaultLR, "learning rate of --optimizer")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of weights that are in no file, as that of a session")
+	f.BoolVar(&o.freeze, "freeze", false, "make the weights constants; the functions left, see --func, must not update any")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }
@@ -117,6 +121,11 @@ func runConvert(o convertOptions, stdout, stderr io.Writer) error {
 			}
 		}
 		if a, err = artifact.Keep(a, o.funcs...); err != nil {
+			return err
+		}
+	}
+	if o.freeze {
+		if err := freeze(a, o.seed); err != nil {
 			return err
 		}
 	}
@@ -165,6 +174,24 @@ func openArtifact(arg string) (*artifact.Artifact, error) {
 	a := &artifact.Artifact{Module: m.module, Weights: map[string]*value.Tensor{}}
 	maps.Copy(a.Weights, m.weights)
 	return a, nil
+}
+
+// freeze makes the variables of a model constants, none of which a function updates.
+func freeze(a *artifact.Artifact, seed uint64) error {
+	for _, f := range a.Module.Funcs() {
+		if len(f.Updates()) > 0 {
+			return usagef("--freeze: @%s updates variables: give --func with the functions to keep, such as predict", f.Name())
+		}
+	}
+	if err := drawMissing(a, seed); err != nil {
+		return err
+	}
+	a.Module = a.Module.Clone()
+	if err := compile.FreezeVariables(a.Module, a.Weights); err != nil {
+		return err
+	}
+	maps.DeleteFunc(a.Weights, func(name string, _ *value.Tensor) bool { return a.Module.LookupVariable(name) == nil })
+	return nil
 }
 
 // readWeights takes weights from a file.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
@@ -162,5 +163,65 @@ func TestConvOfHoles(t *testing.T) {
 	}
 	if err := run(c); err != nil || !c.Out[0].Equal(want[0]) {
 		t.Errorf("%v, want %v, %v", c.Out[0], want[0], err)
+	}
+}
+
+// TestPackedWeights wants the same bits from weights that have been packed beforehand, and one layout for all batches.
+func TestPackedWeights(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 2))
+	for _, c := range []struct {
+		n, c, h, w, o, kh, kw, groups, stride, pad, dilation int
+	}{
+		{1, 3, 8, 8, 32, 3, 3, 1, 1, 1, 1}, {5, 3, 8, 8, 32, 3, 3, 1, 1, 1, 1}, {1, 64, 7, 7, 70, 1, 1, 1, 1, 0, 1}, {2, 12, 9, 11, 24, 3, 5, 4, 2, 2, 1},
+		{1, 8, 5, 5, 8, 3, 3, 8, 1, 1, 1}, {3, 4, 1, 16, 6, 1, 3, 1, 1, 0, 2}, {1, 512, 2, 2, 40, 3, 3, 1, 1, 1, 1}, {1, 2, 4, 4, 3, 4, 4, 1, 1, 3, 1},
+	} {
+		x, w := randomTensor(t, r, c.n, c.c, c.h, c.w), randomTensor(t, r, c.o, c.c/c.groups, c.kh, c.kw)
+		attrs := windows(c.stride, []int{c.pad, c.pad, c.pad, c.pad}, ints("dilations", []int{c.dilation, c.dilation}), attr("groups", int64(c.groups)))
+		if c.stride > 1 {
+			attrs[0] = ints("strides", []int{c.stride, c.stride})
+		}
+		row, call, _ := boundTo(t, "conv", attrs, x, w)
+		plain, err := row.Bind(call.Spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := plain(call); err != nil {
+			t.Fatal(err)
+		}
+		want := call.Out[0].Clone()
+		layout := row.Pack(call.Spec, 1)
+		if layout == nil || row.Pack(call.Spec, 0) != nil {
+			t.Fatalf("%+v: the weights are not packed, or the image is", c)
+		}
+		other := &Spec{Attrs: call.Spec.Attrs, InTypes: append([]graph.TensorType(nil), call.Spec.InTypes...), OutTypes: call.Spec.OutTypes}
+		batch, err := dim.Parse("N")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.InTypes[0].Shape = append([]graph.Dim{batch}, other.InTypes[0].Shape[1:]...)
+		if l := row.Pack(other, 1); l == nil || l.Key != layout.Key {
+			t.Errorf("%+v: the layout depends on the batch", c)
+		}
+		packs := &Packs{}
+		p := packs.Of("w", layout)
+		p.Refresh(w, 0, nil)
+		call.Spec.Packed = []*Packed{nil, p}
+		packed, err := row.Bind(call.Spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(call.Out[0].Bytes())
+		for _, threads := range []int{1, 2} {
+			parallel.SetThreads(threads)
+			if err := packed(call); err != nil {
+				t.Fatal(err)
+			}
+			if !call.Out[0].Equal(want) {
+				t.Errorf("%+v, %d threads: packed weights give other bits", c, threads)
+			}
+		}
+		if n := testing.AllocsPerRun(3, func() { _ = packed(call) }); n != 0 {
+			t.Errorf("%+v: %v allocations a call", c, n)
+		}
 	}
 }

@@ -34,7 +34,7 @@ func init() {
 // chooseLevel picks the level that env names, the best supported one (the first)
 // if it names none.
 func chooseLevel(env string, supported []string) (string, error) {
-	env = strings.TrimSpace(env)
+	env = strings.ToLower(strings.TrimSpace(env))
 	switch {
 	case env == "":
 		return supported[0], nil

@@ -1,0 +1,56 @@
+package compile
+
+import (
+	"fmt"
+
+	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
+)
+
+// Freeze makes variables constants whose values are known, of those that no function of the module updates: what follows from them is computed
+// once, normalizations become part of the weights of the products before them, and kernels read weights in layouts of their own, of
+// which all sessions of the program share one copy. The tensors are shared, not copied, and must not be modified; the program has no
+// such variables any more. A name that is no variable, or a tensor of another type, is an error.
+//
+// A module that trains is frozen when only its other functions are left; see artifact.Keep.
+func Freeze(weights map[string]*value.Tensor) Option {
+	return func(c *Context) { c.weights = weights }
+}
+
+// frozen returns a module as options freeze it, and options that freeze nothing more.
+func frozen(m *graph.Module, opts []Option) (*graph.Module, []Option, error) {
+	c := &Context{}
+	for _, o := range opts {
+		o(c)
+	}
+	if c.weights == nil {
+		return m, opts, nil
+	}
+	m = m.Clone()
+	return m, append(opts[:len(opts):len(opts)], Freeze(nil)), FreezeVariables(m, c.weights)
+}
+
+// FreezeVariables does to a module what Freeze does before it is compiled.
+func FreezeVariables(m *graph.Module, weights map[string]*value.Tensor) error {
+	for name := range weights {
+		if m.LookupVariable(name) == nil {
+			return fmt.Errorf("freeze: @%s is not a variable of the module", name)
+		}
+	}
+	updated := map[*graph.Variable]bool{}
+	for _, f := range m.Funcs() {
+		for _, u := range f.Updates() {
+			updated[u.Var] = true
+		}
+	}
+	for _, v := range append([]*graph.Variable(nil), m.Variables()...) {
+		t, known := weights[v.Name()]
+		if !known || updated[v] {
+			continue
+		}
+		if err := m.FreezeVariable(v, t); err != nil {
+			return fmt.Errorf("freeze: %w", err)
+		}
+	}
+	return nil
+}
