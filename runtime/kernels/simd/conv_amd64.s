@@ -4,669 +4,6120 @@
 
 #include "textflag.h"
 
+// The code of a kernel is a macro of one instruction a line, since the binary holds an entry for every line that has instructions.
+
+// gather1x1F32AVX2 is a gathered tile of 1 rows and 1 vectors:
+//
+//	for i := range 1 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather1x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather1x1F32AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DX             \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Y1       \
+		VBROADCASTSS (DX)(CX*4), Y2 \
+		VFMADD231PS  Y1, Y2, Y0     \
+		ADDQ         $0x20, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), CL \
+		TESTB        CL, CL         \
+		JZ           store          \
+		MOVQ         AX, CX         \
+		VADDPS       (CX), Y0, Y0   \
+	store:                              \
+		VMOVUPS Y0, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather1x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0
+	gather1x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y1; VBROADCASTSS (DX)(CX*4), Y2; VFMADD231PS  Y1, Y2, Y0; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), CL; TESTB        CL, CL; JZ           store; MOVQ         AX, CX; VADDPS       (CX), Y0, Y0
-
-store:
-	VMOVUPS Y0, (AX); VZEROUPPER; RET
-
+// gather2x1F32AVX2 is a gathered tile of 2 rows and 1 vectors:
+//
+//	for i := range 2 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather2x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather2x1F32AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), DX            \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Y2       \
+		VBROADCASTSS (DI)(CX*4), Y3 \
+		VFMADD231PS  Y2, Y3, Y0     \
+		VBROADCASTSS (DX)(CX*4), Y3 \
+		VFMADD231PS  Y2, Y3, Y1     \
+		ADDQ         $0x20, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Y0, Y0   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y1, Y1   \
+	store:                              \
+		VMOVUPS Y0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Y1, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather2x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1
+	gather2x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y2; VBROADCASTSS (DI)(CX*4), Y3; VFMADD231PS  Y2, Y3, Y0; VBROADCASTSS (DX)(CX*4), Y3; VFMADD231PS  Y2, Y3, Y1; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); VZEROUPPER; RET
-
+// gather3x1F32AVX2 is a gathered tile of 3 rows and 1 vectors:
+//
+//	for i := range 3 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather3x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather3x1F32AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*4), R8       \
+		MOVQ   16(DX), DX           \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+		VXORPS Y2, Y2, Y2           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Y3       \
+		VBROADCASTSS (DI)(CX*4), Y4 \
+		VFMADD231PS  Y3, Y4, Y0     \
+		VBROADCASTSS (R8)(CX*4), Y4 \
+		VFMADD231PS  Y3, Y4, Y1     \
+		VBROADCASTSS (DX)(CX*4), Y4 \
+		VFMADD231PS  Y3, Y4, Y2     \
+		ADDQ         $0x20, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Y0, Y0   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y1, Y1   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y2, Y2   \
+	store:                              \
+		VMOVUPS Y0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Y1, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Y2, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather3x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2
+	gather3x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y3; VBROADCASTSS (DI)(CX*4), Y4; VFMADD231PS  Y3, Y4, Y0; VBROADCASTSS (R8)(CX*4), Y4; VFMADD231PS  Y3, Y4, Y1; VBROADCASTSS (DX)(CX*4), Y4; VFMADD231PS  Y3, Y4, Y2; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); VZEROUPPER; RET
-
+// gather4x1F32AVX2 is a gathered tile of 4 rows and 1 vectors:
+//
+//	for i := range 4 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather4x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather4x1F32AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*4), R8       \
+		MOVQ   16(DX), R9           \
+		LEAQ   (CX)(R9*4), R9       \
+		MOVQ   24(DX), DX           \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+		VXORPS Y2, Y2, Y2           \
+		VXORPS Y3, Y3, Y3           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Y4       \
+		VBROADCASTSS (DI)(CX*4), Y5 \
+		VFMADD231PS  Y4, Y5, Y0     \
+		VBROADCASTSS (R8)(CX*4), Y5 \
+		VFMADD231PS  Y4, Y5, Y1     \
+		VBROADCASTSS (R9)(CX*4), Y5 \
+		VFMADD231PS  Y4, Y5, Y2     \
+		VBROADCASTSS (DX)(CX*4), Y5 \
+		VFMADD231PS  Y4, Y5, Y3     \
+		ADDQ         $0x20, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Y0, Y0   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y1, Y1   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y2, Y2   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y3, Y3   \
+	store:                              \
+		VMOVUPS Y0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Y1, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Y2, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Y3, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather4x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	gather4x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y4; VBROADCASTSS (DI)(CX*4), Y5; VFMADD231PS  Y4, Y5, Y0; VBROADCASTSS (R8)(CX*4), Y5; VFMADD231PS  Y4, Y5, Y1; VBROADCASTSS (R9)(CX*4), Y5; VFMADD231PS  Y4, Y5, Y2; VBROADCASTSS (DX)(CX*4), Y5; VFMADD231PS  Y4, Y5, Y3; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; ADDQ         CX, DX; VADDPS       (DX), Y3, Y3
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); ADDQ    CX, AX; VMOVUPS Y3, (AX); VZEROUPPER; RET
-
+// gather5x1F32AVX2 is a gathered tile of 5 rows and 1 vectors:
+//
+//	for i := range 5 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather5x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather5x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*4), R10      \
+		MOVQ   32(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Y5        \
+		VBROADCASTSS (DI)(CX*4), Y6  \
+		VFMADD231PS  Y5, Y6, Y0      \
+		VBROADCASTSS (R8)(CX*4), Y6  \
+		VFMADD231PS  Y5, Y6, Y1      \
+		VBROADCASTSS (R9)(CX*4), Y6  \
+		VFMADD231PS  Y5, Y6, Y2      \
+		VBROADCASTSS (R10)(CX*4), Y6 \
+		VFMADD231PS  Y5, Y6, Y3      \
+		VBROADCASTSS (DX)(CX*4), Y6  \
+		VFMADD231PS  Y5, Y6, Y4      \
+		ADDQ         $0x20, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Y0, Y0    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y1, Y1    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y2, Y2    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y3, Y3    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y4, Y4    \
+	store:                               \
+		VMOVUPS Y0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y4, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather5x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4
+	gather5x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y5; VBROADCASTSS (DI)(CX*4), Y6; VFMADD231PS  Y5, Y6, Y0; VBROADCASTSS (R8)(CX*4), Y6; VFMADD231PS  Y5, Y6, Y1; VBROADCASTSS (R9)(CX*4), Y6; VFMADD231PS  Y5, Y6, Y2; VBROADCASTSS (R10)(CX*4), Y6; VFMADD231PS  Y5, Y6, Y3; VBROADCASTSS (DX)(CX*4), Y6; VFMADD231PS  Y5, Y6, Y4; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; ADDQ         CX, DX; VADDPS       (DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); ADDQ    CX, AX; VMOVUPS Y3, (AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); VZEROUPPER; RET
-
+// gather6x1F32AVX2 is a gathered tile of 6 rows and 1 vectors:
+//
+//	for i := range 6 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather6x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather6x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*4), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*4), R11      \
+		MOVQ   40(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Y6        \
+		VBROADCASTSS (DI)(CX*4), Y7  \
+		VFMADD231PS  Y6, Y7, Y0      \
+		VBROADCASTSS (R8)(CX*4), Y7  \
+		VFMADD231PS  Y6, Y7, Y1      \
+		VBROADCASTSS (R9)(CX*4), Y7  \
+		VFMADD231PS  Y6, Y7, Y2      \
+		VBROADCASTSS (R10)(CX*4), Y7 \
+		VFMADD231PS  Y6, Y7, Y3      \
+		VBROADCASTSS (R11)(CX*4), Y7 \
+		VFMADD231PS  Y6, Y7, Y4      \
+		VBROADCASTSS (DX)(CX*4), Y7  \
+		VFMADD231PS  Y6, Y7, Y5      \
+		ADDQ         $0x20, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Y0, Y0    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y1, Y1    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y2, Y2    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y3, Y3    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y4, Y4    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y5, Y5    \
+	store:                               \
+		VMOVUPS Y0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y5, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather6x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5
+	gather6x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y6; VBROADCASTSS (DI)(CX*4), Y7; VFMADD231PS  Y6, Y7, Y0; VBROADCASTSS (R8)(CX*4), Y7; VFMADD231PS  Y6, Y7, Y1; VBROADCASTSS (R9)(CX*4), Y7; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS (R10)(CX*4), Y7; VFMADD231PS  Y6, Y7, Y3; VBROADCASTSS (R11)(CX*4), Y7; VFMADD231PS  Y6, Y7, Y4; VBROADCASTSS (DX)(CX*4), Y7; VFMADD231PS  Y6, Y7, Y5; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; ADDQ         CX, DX; VADDPS       (DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; ADDQ         CX, DX; VADDPS       (DX), Y5, Y5
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); ADDQ    CX, AX; VMOVUPS Y3, (AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); ADDQ    CX, AX; VMOVUPS Y5, (AX); VZEROUPPER; RET
-
+// gather7x1F32AVX2 is a gathered tile of 7 rows and 1 vectors:
+//
+//	for i := range 7 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather7x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather7x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*4), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*4), R11      \
+		MOVQ   40(DX), R12           \
+		LEAQ   (CX)(R12*4), R12      \
+		MOVQ   48(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+		VXORPS Y6, Y6, Y6            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Y7        \
+		VBROADCASTSS (DI)(CX*4), Y8  \
+		VFMADD231PS  Y7, Y8, Y0      \
+		VBROADCASTSS (R8)(CX*4), Y8  \
+		VFMADD231PS  Y7, Y8, Y1      \
+		VBROADCASTSS (R9)(CX*4), Y8  \
+		VFMADD231PS  Y7, Y8, Y2      \
+		VBROADCASTSS (R10)(CX*4), Y8 \
+		VFMADD231PS  Y7, Y8, Y3      \
+		VBROADCASTSS (R11)(CX*4), Y8 \
+		VFMADD231PS  Y7, Y8, Y4      \
+		VBROADCASTSS (R12)(CX*4), Y8 \
+		VFMADD231PS  Y7, Y8, Y5      \
+		VBROADCASTSS (DX)(CX*4), Y8  \
+		VFMADD231PS  Y7, Y8, Y6      \
+		ADDQ         $0x20, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Y0, Y0    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y1, Y1    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y2, Y2    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y3, Y3    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y4, Y4    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y5, Y5    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y6, Y6    \
+	store:                               \
+		VMOVUPS Y0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y5, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y6, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather7x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6
+	gather7x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y7; VBROADCASTSS (DI)(CX*4), Y8; VFMADD231PS  Y7, Y8, Y0; VBROADCASTSS (R8)(CX*4), Y8; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS (R9)(CX*4), Y8; VFMADD231PS  Y7, Y8, Y2; VBROADCASTSS (R10)(CX*4), Y8; VFMADD231PS  Y7, Y8, Y3; VBROADCASTSS (R11)(CX*4), Y8; VFMADD231PS  Y7, Y8, Y4; VBROADCASTSS (R12)(CX*4), Y8; VFMADD231PS  Y7, Y8, Y5; VBROADCASTSS (DX)(CX*4), Y8; VFMADD231PS  Y7, Y8, Y6; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; ADDQ         CX, DX; VADDPS       (DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; ADDQ         CX, DX; VADDPS       (DX), Y5, Y5; ADDQ         CX, DX; VADDPS       (DX), Y6, Y6
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); ADDQ    CX, AX; VMOVUPS Y3, (AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); ADDQ    CX, AX; VMOVUPS Y5, (AX); ADDQ    CX, AX; VMOVUPS Y6, (AX); VZEROUPPER; RET
-
+// gather8x1F32AVX2 is a gathered tile of 8 rows and 1 vectors:
+//
+//	for i := range 8 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather8x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather8x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*4), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*4), R11      \
+		MOVQ   40(DX), R12           \
+		LEAQ   (CX)(R12*4), R12      \
+		MOVQ   48(DX), R13           \
+		LEAQ   (CX)(R13*4), R13      \
+		MOVQ   56(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+		VXORPS Y6, Y6, Y6            \
+		VXORPS Y7, Y7, Y7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Y8        \
+		VBROADCASTSS (DI)(CX*4), Y9  \
+		VFMADD231PS  Y8, Y9, Y0      \
+		VBROADCASTSS (R8)(CX*4), Y9  \
+		VFMADD231PS  Y8, Y9, Y1      \
+		VBROADCASTSS (R9)(CX*4), Y9  \
+		VFMADD231PS  Y8, Y9, Y2      \
+		VBROADCASTSS (R10)(CX*4), Y9 \
+		VFMADD231PS  Y8, Y9, Y3      \
+		VBROADCASTSS (R11)(CX*4), Y9 \
+		VFMADD231PS  Y8, Y9, Y4      \
+		VBROADCASTSS (R12)(CX*4), Y9 \
+		VFMADD231PS  Y8, Y9, Y5      \
+		VBROADCASTSS (R13)(CX*4), Y9 \
+		VFMADD231PS  Y8, Y9, Y6      \
+		VBROADCASTSS (DX)(CX*4), Y9  \
+		VFMADD231PS  Y8, Y9, Y7      \
+		ADDQ         $0x20, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Y0, Y0    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y1, Y1    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y2, Y2    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y3, Y3    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y4, Y4    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y5, Y5    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y6, Y6    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y7, Y7    \
+	store:                               \
+		VMOVUPS Y0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y5, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y6, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Y7, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather8x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7
+	gather8x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y8; VBROADCASTSS (DI)(CX*4), Y9; VFMADD231PS  Y8, Y9, Y0; VBROADCASTSS (R8)(CX*4), Y9; VFMADD231PS  Y8, Y9, Y1; VBROADCASTSS (R9)(CX*4), Y9; VFMADD231PS  Y8, Y9, Y2; VBROADCASTSS (R10)(CX*4), Y9; VFMADD231PS  Y8, Y9, Y3; VBROADCASTSS (R11)(CX*4), Y9; VFMADD231PS  Y8, Y9, Y4; VBROADCASTSS (R12)(CX*4), Y9; VFMADD231PS  Y8, Y9, Y5; VBROADCASTSS (R13)(CX*4), Y9; VFMADD231PS  Y8, Y9, Y6; VBROADCASTSS (DX)(CX*4), Y9; VFMADD231PS  Y8, Y9, Y7; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; ADDQ         CX, DX; VADDPS       (DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; ADDQ         CX, DX; VADDPS       (DX), Y5, Y5; ADDQ         CX, DX; VADDPS       (DX), Y6, Y6; ADDQ         CX, DX; VADDPS       (DX), Y7, Y7
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); ADDQ    CX, AX; VMOVUPS Y3, (AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); ADDQ    CX, AX; VMOVUPS Y5, (AX); ADDQ    CX, AX; VMOVUPS Y6, (AX); ADDQ    CX, AX; VMOVUPS Y7, (AX); VZEROUPPER; RET
-
+// gather9x1F32AVX2 is a gathered tile of 9 rows and 1 vectors:
+//
+//	for i := range 9 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather9x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather9x1F32AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*4), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*4), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*4), R14       \
+		MOVQ   64(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Y9         \
+		VBROADCASTSS (DI)(CX*4), Y10  \
+		VFMADD231PS  Y9, Y10, Y0      \
+		VBROADCASTSS (R8)(CX*4), Y10  \
+		VFMADD231PS  Y9, Y10, Y1      \
+		VBROADCASTSS (R9)(CX*4), Y10  \
+		VFMADD231PS  Y9, Y10, Y2      \
+		VBROADCASTSS (R10)(CX*4), Y10 \
+		VFMADD231PS  Y9, Y10, Y3      \
+		VBROADCASTSS (R11)(CX*4), Y10 \
+		VFMADD231PS  Y9, Y10, Y4      \
+		VBROADCASTSS (R12)(CX*4), Y10 \
+		VFMADD231PS  Y9, Y10, Y5      \
+		VBROADCASTSS (R13)(CX*4), Y10 \
+		VFMADD231PS  Y9, Y10, Y6      \
+		VBROADCASTSS (R14)(CX*4), Y10 \
+		VFMADD231PS  Y9, Y10, Y7      \
+		VBROADCASTSS (DX)(CX*4), Y10  \
+		VFMADD231PS  Y9, Y10, Y8      \
+		ADDQ         $0x20, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Y0, Y0     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y1, Y1     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y2, Y2     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y3, Y3     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y4, Y4     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y5, Y5     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y6, Y6     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y7, Y7     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y8, Y8     \
+	store:                                \
+		VMOVUPS Y0, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y1, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y2, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y3, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y4, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y5, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y6, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y7, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y8, (AX)              \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather9x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*4), R14; MOVQ   64(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8
+	gather9x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y9; VBROADCASTSS (DI)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y0; VBROADCASTSS (R8)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y1; VBROADCASTSS (R9)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y2; VBROADCASTSS (R10)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y3; VBROADCASTSS (R11)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y4; VBROADCASTSS (R12)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y5; VBROADCASTSS (R13)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y6; VBROADCASTSS (R14)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y7; VBROADCASTSS (DX)(CX*4), Y10; VFMADD231PS  Y9, Y10, Y8; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; ADDQ         CX, DX; VADDPS       (DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; ADDQ         CX, DX; VADDPS       (DX), Y5, Y5; ADDQ         CX, DX; VADDPS       (DX), Y6, Y6; ADDQ         CX, DX; VADDPS       (DX), Y7, Y7; ADDQ         CX, DX; VADDPS       (DX), Y8, Y8
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); ADDQ    CX, AX; VMOVUPS Y3, (AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); ADDQ    CX, AX; VMOVUPS Y5, (AX); ADDQ    CX, AX; VMOVUPS Y6, (AX); ADDQ    CX, AX; VMOVUPS Y7, (AX); ADDQ    CX, AX; VMOVUPS Y8, (AX); VZEROUPPER; RET
-
+// gather10x1F32AVX2 is a gathered tile of 10 rows and 1 vectors:
+//
+//	for i := range 10 {
+//		for j := range 8 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather10x1F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather10x1F32AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*4), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*4), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*4), R14       \
+		MOVQ   64(DX), R15            \
+		LEAQ   (CX)(R15*4), R15       \
+		MOVQ   72(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Y10        \
+		VBROADCASTSS (DI)(CX*4), Y11  \
+		VFMADD231PS  Y10, Y11, Y0     \
+		VBROADCASTSS (R8)(CX*4), Y11  \
+		VFMADD231PS  Y10, Y11, Y1     \
+		VBROADCASTSS (R9)(CX*4), Y11  \
+		VFMADD231PS  Y10, Y11, Y2     \
+		VBROADCASTSS (R10)(CX*4), Y11 \
+		VFMADD231PS  Y10, Y11, Y3     \
+		VBROADCASTSS (R11)(CX*4), Y11 \
+		VFMADD231PS  Y10, Y11, Y4     \
+		VBROADCASTSS (R12)(CX*4), Y11 \
+		VFMADD231PS  Y10, Y11, Y5     \
+		VBROADCASTSS (R13)(CX*4), Y11 \
+		VFMADD231PS  Y10, Y11, Y6     \
+		VBROADCASTSS (R14)(CX*4), Y11 \
+		VFMADD231PS  Y10, Y11, Y7     \
+		VBROADCASTSS (R15)(CX*4), Y11 \
+		VFMADD231PS  Y10, Y11, Y8     \
+		VBROADCASTSS (DX)(CX*4), Y11  \
+		VFMADD231PS  Y10, Y11, Y9     \
+		ADDQ         $0x20, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Y0, Y0     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y1, Y1     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y2, Y2     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y3, Y3     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y4, Y4     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y5, Y5     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y6, Y6     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y7, Y7     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y8, Y8     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y9, Y9     \
+	store:                                \
+		VMOVUPS Y0, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y1, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y2, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y3, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y4, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y5, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y6, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y7, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y8, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Y9, (AX)              \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather10x1F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*4), R14; MOVQ   64(DX), R15; LEAQ   (CX)(R15*4), R15; MOVQ   72(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9
+	gather10x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y10; VBROADCASTSS (DI)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y0; VBROADCASTSS (R8)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y1; VBROADCASTSS (R9)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y2; VBROADCASTSS (R10)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y3; VBROADCASTSS (R11)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y4; VBROADCASTSS (R12)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y5; VBROADCASTSS (R13)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y6; VBROADCASTSS (R14)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y7; VBROADCASTSS (R15)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y8; VBROADCASTSS (DX)(CX*4), Y11; VFMADD231PS  Y10, Y11, Y9; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; ADDQ         CX, DX; VADDPS       (DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; ADDQ         CX, DX; VADDPS       (DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; ADDQ         CX, DX; VADDPS       (DX), Y5, Y5; ADDQ         CX, DX; VADDPS       (DX), Y6, Y6; ADDQ         CX, DX; VADDPS       (DX), Y7, Y7; ADDQ         CX, DX; VADDPS       (DX), Y8, Y8; ADDQ         CX, DX; VADDPS       (DX), Y9, Y9
-
-store:
-	VMOVUPS Y0, (AX); ADDQ    CX, AX; VMOVUPS Y1, (AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); ADDQ    CX, AX; VMOVUPS Y3, (AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); ADDQ    CX, AX; VMOVUPS Y5, (AX); ADDQ    CX, AX; VMOVUPS Y6, (AX); ADDQ    CX, AX; VMOVUPS Y7, (AX); ADDQ    CX, AX; VMOVUPS Y8, (AX); ADDQ    CX, AX; VMOVUPS Y9, (AX); VZEROUPPER; RET
-
+// gather1x2F32AVX2 is a gathered tile of 1 rows and 2 vectors:
+//
+//	for i := range 1 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather1x2F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather1x2F32AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DX             \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Y2       \
+		VMOVUPS      32(SI), Y3     \
+		VBROADCASTSS (DX)(CX*4), Y4 \
+		VFMADD231PS  Y2, Y4, Y0     \
+		VFMADD231PS  Y3, Y4, Y1     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), CL \
+		TESTB        CL, CL         \
+		JZ           store          \
+		MOVQ         AX, CX         \
+		VADDPS       (CX), Y0, Y0   \
+		VADDPS       32(CX), Y1, Y1 \
+	store:                              \
+		VMOVUPS Y0, (AX)            \
+		VMOVUPS Y1, 32(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather1x2F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1
+	gather1x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y2; VMOVUPS      32(SI), Y3; VBROADCASTSS (DX)(CX*4), Y4; VFMADD231PS  Y2, Y4, Y0; VFMADD231PS  Y3, Y4, Y1; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), CL; TESTB        CL, CL; JZ           store; MOVQ         AX, CX; VADDPS       (CX), Y0, Y0; VADDPS       32(CX), Y1, Y1
-
-store:
-	VMOVUPS Y0, (AX); VMOVUPS Y1, 32(AX); VZEROUPPER; RET
-
+// gather2x2F32AVX2 is a gathered tile of 2 rows and 2 vectors:
+//
+//	for i := range 2 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather2x2F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather2x2F32AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), DX            \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+		VXORPS Y2, Y2, Y2           \
+		VXORPS Y3, Y3, Y3           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Y4       \
+		VMOVUPS      32(SI), Y5     \
+		VBROADCASTSS (DI)(CX*4), Y6 \
+		VFMADD231PS  Y4, Y6, Y0     \
+		VFMADD231PS  Y5, Y6, Y1     \
+		VBROADCASTSS (DX)(CX*4), Y6 \
+		VFMADD231PS  Y4, Y6, Y2     \
+		VFMADD231PS  Y5, Y6, Y3     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Y0, Y0   \
+		VADDPS       32(DX), Y1, Y1 \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y2, Y2   \
+		VADDPS       32(DX), Y3, Y3 \
+	store:                              \
+		VMOVUPS Y0, (AX)            \
+		VMOVUPS Y1, 32(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPS Y2, (AX)            \
+		VMOVUPS Y3, 32(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather2x2F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	gather2x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y4; VMOVUPS      32(SI), Y5; VBROADCASTSS (DI)(CX*4), Y6; VFMADD231PS  Y4, Y6, Y0; VFMADD231PS  Y5, Y6, Y1; VBROADCASTSS (DX)(CX*4), Y6; VFMADD231PS  Y4, Y6, Y2; VFMADD231PS  Y5, Y6, Y3; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; VADDPS       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; VADDPS       32(DX), Y3, Y3
-
-store:
-	VMOVUPS Y0, (AX); VMOVUPS Y1, 32(AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); VMOVUPS Y3, 32(AX); VZEROUPPER; RET
-
+// gather3x2F32AVX2 is a gathered tile of 3 rows and 2 vectors:
+//
+//	for i := range 3 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather3x2F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather3x2F32AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*4), R8       \
+		MOVQ   16(DX), DX           \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+		VXORPS Y2, Y2, Y2           \
+		VXORPS Y3, Y3, Y3           \
+		VXORPS Y4, Y4, Y4           \
+		VXORPS Y5, Y5, Y5           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Y6       \
+		VMOVUPS      32(SI), Y7     \
+		VBROADCASTSS (DI)(CX*4), Y8 \
+		VFMADD231PS  Y6, Y8, Y0     \
+		VFMADD231PS  Y7, Y8, Y1     \
+		VBROADCASTSS (R8)(CX*4), Y8 \
+		VFMADD231PS  Y6, Y8, Y2     \
+		VFMADD231PS  Y7, Y8, Y3     \
+		VBROADCASTSS (DX)(CX*4), Y8 \
+		VFMADD231PS  Y6, Y8, Y4     \
+		VFMADD231PS  Y7, Y8, Y5     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Y0, Y0   \
+		VADDPS       32(DX), Y1, Y1 \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y2, Y2   \
+		VADDPS       32(DX), Y3, Y3 \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Y4, Y4   \
+		VADDPS       32(DX), Y5, Y5 \
+	store:                              \
+		VMOVUPS Y0, (AX)            \
+		VMOVUPS Y1, 32(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPS Y2, (AX)            \
+		VMOVUPS Y3, 32(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPS Y4, (AX)            \
+		VMOVUPS Y5, 32(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather3x2F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5
+	gather3x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y6; VMOVUPS      32(SI), Y7; VBROADCASTSS (DI)(CX*4), Y8; VFMADD231PS  Y6, Y8, Y0; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS (R8)(CX*4), Y8; VFMADD231PS  Y6, Y8, Y2; VFMADD231PS  Y7, Y8, Y3; VBROADCASTSS (DX)(CX*4), Y8; VFMADD231PS  Y6, Y8, Y4; VFMADD231PS  Y7, Y8, Y5; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; VADDPS       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; VADDPS       32(DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; VADDPS       32(DX), Y5, Y5
-
-store:
-	VMOVUPS Y0, (AX); VMOVUPS Y1, 32(AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); VMOVUPS Y3, 32(AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); VMOVUPS Y5, 32(AX); VZEROUPPER; RET
-
+// gather4x2F32AVX2 is a gathered tile of 4 rows and 2 vectors:
+//
+//	for i := range 4 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather4x2F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather4x2F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+		VXORPS Y6, Y6, Y6            \
+		VXORPS Y7, Y7, Y7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Y8        \
+		VMOVUPS      32(SI), Y9      \
+		VBROADCASTSS (DI)(CX*4), Y10 \
+		VFMADD231PS  Y8, Y10, Y0     \
+		VFMADD231PS  Y9, Y10, Y1     \
+		VBROADCASTSS (R8)(CX*4), Y10 \
+		VFMADD231PS  Y8, Y10, Y2     \
+		VFMADD231PS  Y9, Y10, Y3     \
+		VBROADCASTSS (R9)(CX*4), Y10 \
+		VFMADD231PS  Y8, Y10, Y4     \
+		VFMADD231PS  Y9, Y10, Y5     \
+		VBROADCASTSS (DX)(CX*4), Y10 \
+		VFMADD231PS  Y8, Y10, Y6     \
+		VFMADD231PS  Y9, Y10, Y7     \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Y0, Y0    \
+		VADDPS       32(DX), Y1, Y1  \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y2, Y2    \
+		VADDPS       32(DX), Y3, Y3  \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y4, Y4    \
+		VADDPS       32(DX), Y5, Y5  \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Y6, Y6    \
+		VADDPS       32(DX), Y7, Y7  \
+	store:                               \
+		VMOVUPS Y0, (AX)             \
+		VMOVUPS Y1, 32(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPS Y2, (AX)             \
+		VMOVUPS Y3, 32(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPS Y4, (AX)             \
+		VMOVUPS Y5, 32(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPS Y6, (AX)             \
+		VMOVUPS Y7, 32(AX)           \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather4x2F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7
+	gather4x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y8; VMOVUPS      32(SI), Y9; VBROADCASTSS (DI)(CX*4), Y10; VFMADD231PS  Y8, Y10, Y0; VFMADD231PS  Y9, Y10, Y1; VBROADCASTSS (R8)(CX*4), Y10; VFMADD231PS  Y8, Y10, Y2; VFMADD231PS  Y9, Y10, Y3; VBROADCASTSS (R9)(CX*4), Y10; VFMADD231PS  Y8, Y10, Y4; VFMADD231PS  Y9, Y10, Y5; VBROADCASTSS (DX)(CX*4), Y10; VFMADD231PS  Y8, Y10, Y6; VFMADD231PS  Y9, Y10, Y7; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; VADDPS       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; VADDPS       32(DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; VADDPS       32(DX), Y5, Y5; ADDQ         CX, DX; VADDPS       (DX), Y6, Y6; VADDPS       32(DX), Y7, Y7
-
-store:
-	VMOVUPS Y0, (AX); VMOVUPS Y1, 32(AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); VMOVUPS Y3, 32(AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); VMOVUPS Y5, 32(AX); ADDQ    CX, AX; VMOVUPS Y6, (AX); VMOVUPS Y7, 32(AX); VZEROUPPER; RET
-
+// gather5x2F32AVX2 is a gathered tile of 5 rows and 2 vectors:
+//
+//	for i := range 5 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather5x2F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather5x2F32AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Y10        \
+		VMOVUPS      32(SI), Y11      \
+		VBROADCASTSS (DI)(CX*4), Y12  \
+		VFMADD231PS  Y10, Y12, Y0     \
+		VFMADD231PS  Y11, Y12, Y1     \
+		VBROADCASTSS (R8)(CX*4), Y12  \
+		VFMADD231PS  Y10, Y12, Y2     \
+		VFMADD231PS  Y11, Y12, Y3     \
+		VBROADCASTSS (R9)(CX*4), Y12  \
+		VFMADD231PS  Y10, Y12, Y4     \
+		VFMADD231PS  Y11, Y12, Y5     \
+		VBROADCASTSS (R10)(CX*4), Y12 \
+		VFMADD231PS  Y10, Y12, Y6     \
+		VFMADD231PS  Y11, Y12, Y7     \
+		VBROADCASTSS (DX)(CX*4), Y12  \
+		VFMADD231PS  Y10, Y12, Y8     \
+		VFMADD231PS  Y11, Y12, Y9     \
+		ADDQ         $0x40, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Y0, Y0     \
+		VADDPS       32(DX), Y1, Y1   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y2, Y2     \
+		VADDPS       32(DX), Y3, Y3   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y4, Y4     \
+		VADDPS       32(DX), Y5, Y5   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y6, Y6     \
+		VADDPS       32(DX), Y7, Y7   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y8, Y8     \
+		VADDPS       32(DX), Y9, Y9   \
+	store:                                \
+		VMOVUPS Y0, (AX)              \
+		VMOVUPS Y1, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y2, (AX)              \
+		VMOVUPS Y3, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y4, (AX)              \
+		VMOVUPS Y5, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y6, (AX)              \
+		VMOVUPS Y7, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y8, (AX)              \
+		VMOVUPS Y9, 32(AX)            \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather5x2F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9
+	gather5x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y10; VMOVUPS      32(SI), Y11; VBROADCASTSS (DI)(CX*4), Y12; VFMADD231PS  Y10, Y12, Y0; VFMADD231PS  Y11, Y12, Y1; VBROADCASTSS (R8)(CX*4), Y12; VFMADD231PS  Y10, Y12, Y2; VFMADD231PS  Y11, Y12, Y3; VBROADCASTSS (R9)(CX*4), Y12; VFMADD231PS  Y10, Y12, Y4; VFMADD231PS  Y11, Y12, Y5; VBROADCASTSS (R10)(CX*4), Y12; VFMADD231PS  Y10, Y12, Y6; VFMADD231PS  Y11, Y12, Y7; VBROADCASTSS (DX)(CX*4), Y12; VFMADD231PS  Y10, Y12, Y8; VFMADD231PS  Y11, Y12, Y9; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; VADDPS       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; VADDPS       32(DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; VADDPS       32(DX), Y5, Y5; ADDQ         CX, DX; VADDPS       (DX), Y6, Y6; VADDPS       32(DX), Y7, Y7; ADDQ         CX, DX; VADDPS       (DX), Y8, Y8; VADDPS       32(DX), Y9, Y9
-
-store:
-	VMOVUPS Y0, (AX); VMOVUPS Y1, 32(AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); VMOVUPS Y3, 32(AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); VMOVUPS Y5, 32(AX); ADDQ    CX, AX; VMOVUPS Y6, (AX); VMOVUPS Y7, 32(AX); ADDQ    CX, AX; VMOVUPS Y8, (AX); VMOVUPS Y9, 32(AX); VZEROUPPER; RET
-
+// gather6x2F32AVX2 is a gathered tile of 6 rows and 2 vectors:
+//
+//	for i := range 6 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather6x2F32AVX2(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather6x2F32AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+		VXORPS Y10, Y10, Y10          \
+		VXORPS Y11, Y11, Y11          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Y12        \
+		VMOVUPS      32(SI), Y13      \
+		VBROADCASTSS (DI)(CX*4), Y14  \
+		VFMADD231PS  Y12, Y14, Y0     \
+		VFMADD231PS  Y13, Y14, Y1     \
+		VBROADCASTSS (R8)(CX*4), Y14  \
+		VFMADD231PS  Y12, Y14, Y2     \
+		VFMADD231PS  Y13, Y14, Y3     \
+		VBROADCASTSS (R9)(CX*4), Y14  \
+		VFMADD231PS  Y12, Y14, Y4     \
+		VFMADD231PS  Y13, Y14, Y5     \
+		VBROADCASTSS (R10)(CX*4), Y14 \
+		VFMADD231PS  Y12, Y14, Y6     \
+		VFMADD231PS  Y13, Y14, Y7     \
+		VBROADCASTSS (R11)(CX*4), Y14 \
+		VFMADD231PS  Y12, Y14, Y8     \
+		VFMADD231PS  Y13, Y14, Y9     \
+		VBROADCASTSS (DX)(CX*4), Y14  \
+		VFMADD231PS  Y12, Y14, Y10    \
+		VFMADD231PS  Y13, Y14, Y11    \
+		ADDQ         $0x40, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Y0, Y0     \
+		VADDPS       32(DX), Y1, Y1   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y2, Y2     \
+		VADDPS       32(DX), Y3, Y3   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y4, Y4     \
+		VADDPS       32(DX), Y5, Y5   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y6, Y6     \
+		VADDPS       32(DX), Y7, Y7   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y8, Y8     \
+		VADDPS       32(DX), Y9, Y9   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Y10, Y10   \
+		VADDPS       32(DX), Y11, Y11 \
+	store:                                \
+		VMOVUPS Y0, (AX)              \
+		VMOVUPS Y1, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y2, (AX)              \
+		VMOVUPS Y3, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y4, (AX)              \
+		VMOVUPS Y5, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y6, (AX)              \
+		VMOVUPS Y7, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y8, (AX)              \
+		VMOVUPS Y9, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Y10, (AX)             \
+		VMOVUPS Y11, 32(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather6x2F32AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9; VXORPS Y10, Y10, Y10; VXORPS Y11, Y11, Y11
+	gather6x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Y12; VMOVUPS      32(SI), Y13; VBROADCASTSS (DI)(CX*4), Y14; VFMADD231PS  Y12, Y14, Y0; VFMADD231PS  Y13, Y14, Y1; VBROADCASTSS (R8)(CX*4), Y14; VFMADD231PS  Y12, Y14, Y2; VFMADD231PS  Y13, Y14, Y3; VBROADCASTSS (R9)(CX*4), Y14; VFMADD231PS  Y12, Y14, Y4; VFMADD231PS  Y13, Y14, Y5; VBROADCASTSS (R10)(CX*4), Y14; VFMADD231PS  Y12, Y14, Y6; VFMADD231PS  Y13, Y14, Y7; VBROADCASTSS (R11)(CX*4), Y14; VFMADD231PS  Y12, Y14, Y8; VFMADD231PS  Y13, Y14, Y9; VBROADCASTSS (DX)(CX*4), Y14; VFMADD231PS  Y12, Y14, Y10; VFMADD231PS  Y13, Y14, Y11; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Y0, Y0; VADDPS       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPS       (DX), Y2, Y2; VADDPS       32(DX), Y3, Y3; ADDQ         CX, DX; VADDPS       (DX), Y4, Y4; VADDPS       32(DX), Y5, Y5; ADDQ         CX, DX; VADDPS       (DX), Y6, Y6; VADDPS       32(DX), Y7, Y7; ADDQ         CX, DX; VADDPS       (DX), Y8, Y8; VADDPS       32(DX), Y9, Y9; ADDQ         CX, DX; VADDPS       (DX), Y10, Y10; VADDPS       32(DX), Y11, Y11
-
-store:
-	VMOVUPS Y0, (AX); VMOVUPS Y1, 32(AX); ADDQ    CX, AX; VMOVUPS Y2, (AX); VMOVUPS Y3, 32(AX); ADDQ    CX, AX; VMOVUPS Y4, (AX); VMOVUPS Y5, 32(AX); ADDQ    CX, AX; VMOVUPS Y6, (AX); VMOVUPS Y7, 32(AX); ADDQ    CX, AX; VMOVUPS Y8, (AX); VMOVUPS Y9, 32(AX); ADDQ    CX, AX; VMOVUPS Y10, (AX); VMOVUPS Y11, 32(AX); VZEROUPPER; RET
-
+// line1x1F32AVX2 is a tile of 1 rows and 1 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x1F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line1x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (DX)(CX*4), Y1  \
+		VBROADCASTSS (SI), Y2        \
+		VFMADD231PS  Y2, Y1, Y0      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), CX \
+		SHLQ         $0x02, CX       \
+		ADDQ         AX, CX          \
+		VMOVUPS      Y0, (CX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line1x1F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0
+	line1x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (DX)(CX*4), Y1; VBROADCASTSS (SI), Y2; VFMADD231PS  Y2, Y1, Y0; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), CX; SHLQ         $0x02, CX; ADDQ         AX, CX; VMOVUPS      Y0, (CX); VZEROUPPER; RET
-
+// line2x1F32AVX2 is a tile of 2 rows and 1 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x1F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line2x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (DX)(CX*4), Y2  \
+		VBROADCASTSS (SI), Y3        \
+		VFMADD231PS  Y3, Y2, Y0      \
+		VBROADCASTSS (SI)(DI*1), Y3  \
+		VFMADD231PS  Y3, Y2, Y1      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y1, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line2x1F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1
+	line2x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (DX)(CX*4), Y2; VBROADCASTSS (SI), Y3; VFMADD231PS  Y3, Y2, Y0; VBROADCASTSS (SI)(DI*1), Y3; VFMADD231PS  Y3, Y2, Y1; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y1, (DX); VZEROUPPER; RET
-
+// line3x1F32AVX2 is a tile of 3 rows and 1 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x1F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line3x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (DX)(CX*4), Y3  \
+		VBROADCASTSS (SI), Y4        \
+		VFMADD231PS  Y4, Y3, Y0      \
+		VBROADCASTSS (SI)(DI*1), Y4  \
+		VFMADD231PS  Y4, Y3, Y1      \
+		VBROADCASTSS (SI)(DI*2), Y4  \
+		VFMADD231PS  Y4, Y3, Y2      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y2, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line3x1F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2
+	line3x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (DX)(CX*4), Y3; VBROADCASTSS (SI), Y4; VFMADD231PS  Y4, Y3, Y0; VBROADCASTSS (SI)(DI*1), Y4; VFMADD231PS  Y4, Y3, Y1; VBROADCASTSS (SI)(DI*2), Y4; VFMADD231PS  Y4, Y3, Y2; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (DX); VZEROUPPER; RET
-
+// line4x1F32AVX2 is a tile of 4 rows and 1 vectors of lines:
+//
+//	for i := range 4 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line4x1F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line4x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPS      (DX)(R9*4), Y4  \
+		VBROADCASTSS (SI), Y5        \
+		VFMADD231PS  Y5, Y4, Y0      \
+		VBROADCASTSS (SI)(DI*1), Y5  \
+		VFMADD231PS  Y5, Y4, Y1      \
+		VBROADCASTSS (SI)(DI*2), Y5  \
+		VFMADD231PS  Y5, Y4, Y2      \
+		VBROADCASTSS (SI)(CX*1), Y5  \
+		VFMADD231PS  Y5, Y4, Y3      \
+		ADDQ         $0x04, SI       \
+		ADDQ         $0x04, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y3, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line4x1F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	line4x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPS      (DX)(R9*4), Y4; VBROADCASTSS (SI), Y5; VFMADD231PS  Y5, Y4, Y0; VBROADCASTSS (SI)(DI*1), Y5; VFMADD231PS  Y5, Y4, Y1; VBROADCASTSS (SI)(DI*2), Y5; VFMADD231PS  Y5, Y4, Y2; VBROADCASTSS (SI)(CX*1), Y5; VFMADD231PS  Y5, Y4, Y3; ADDQ         $0x04, SI; ADDQ         $0x04, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y3, (DX); VZEROUPPER; RET
-
+// line5x1F32AVX2 is a tile of 5 rows and 1 vectors of lines:
+//
+//	for i := range 5 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line5x1F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line5x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPS      (DX)(R9*4), Y5  \
+		VBROADCASTSS (SI), Y6        \
+		VFMADD231PS  Y6, Y5, Y0      \
+		VBROADCASTSS (SI)(DI*1), Y6  \
+		VFMADD231PS  Y6, Y5, Y1      \
+		VBROADCASTSS (SI)(DI*2), Y6  \
+		VFMADD231PS  Y6, Y5, Y2      \
+		VBROADCASTSS (SI)(CX*1), Y6  \
+		VFMADD231PS  Y6, Y5, Y3      \
+		VBROADCASTSS (R8), Y6        \
+		VFMADD231PS  Y6, Y5, Y4      \
+		ADDQ         $0x04, SI       \
+		ADDQ         $0x04, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y4, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line5x1F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4
+	line5x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPS      (DX)(R9*4), Y5; VBROADCASTSS (SI), Y6; VFMADD231PS  Y6, Y5, Y0; VBROADCASTSS (SI)(DI*1), Y6; VFMADD231PS  Y6, Y5, Y1; VBROADCASTSS (SI)(DI*2), Y6; VFMADD231PS  Y6, Y5, Y2; VBROADCASTSS (SI)(CX*1), Y6; VFMADD231PS  Y6, Y5, Y3; VBROADCASTSS (R8), Y6; VFMADD231PS  Y6, Y5, Y4; ADDQ         $0x04, SI; ADDQ         $0x04, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y4, (DX); VZEROUPPER; RET
-
+// line6x1F32AVX2 is a tile of 6 rows and 1 vectors of lines:
+//
+//	for i := range 6 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line6x1F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line6x1F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPS      (DX)(R9*4), Y6  \
+		VBROADCASTSS (SI), Y7        \
+		VFMADD231PS  Y7, Y6, Y0      \
+		VBROADCASTSS (SI)(DI*1), Y7  \
+		VFMADD231PS  Y7, Y6, Y1      \
+		VBROADCASTSS (SI)(DI*2), Y7  \
+		VFMADD231PS  Y7, Y6, Y2      \
+		VBROADCASTSS (SI)(CX*1), Y7  \
+		VFMADD231PS  Y7, Y6, Y3      \
+		VBROADCASTSS (R8), Y7        \
+		VFMADD231PS  Y7, Y6, Y4      \
+		VBROADCASTSS (R8)(DI*1), Y7  \
+		VFMADD231PS  Y7, Y6, Y5      \
+		ADDQ         $0x04, SI       \
+		ADDQ         $0x04, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y4, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y5, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line6x1F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5
+	line6x1F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPS      (DX)(R9*4), Y6; VBROADCASTSS (SI), Y7; VFMADD231PS  Y7, Y6, Y0; VBROADCASTSS (SI)(DI*1), Y7; VFMADD231PS  Y7, Y6, Y1; VBROADCASTSS (SI)(DI*2), Y7; VFMADD231PS  Y7, Y6, Y2; VBROADCASTSS (SI)(CX*1), Y7; VFMADD231PS  Y7, Y6, Y3; VBROADCASTSS (R8), Y7; VFMADD231PS  Y7, Y6, Y4; VBROADCASTSS (R8)(DI*1), Y7; VFMADD231PS  Y7, Y6, Y5; ADDQ         $0x04, SI; ADDQ         $0x04, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y4, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y5, (DX); VZEROUPPER; RET
-
+// line1x2F32AVX2 is a tile of 1 rows and 2 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x2F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line1x2F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), DI  \
+		VBROADCASTSS (SI), Y3        \
+		VMOVUPS      (CX)(DI*4), Y2  \
+		VFMADD231PS  Y3, Y2, Y0      \
+		VMOVUPS      (DX)(DI*4), Y2  \
+		VFMADD231PS  Y3, Y2, Y1      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), CX \
+		SHLQ         $0x02, CX       \
+		ADDQ         AX, CX          \
+		VMOVUPS      Y0, (AX)        \
+		VMOVUPS      Y1, (CX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line1x2F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1
+	line1x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), DI; VBROADCASTSS (SI), Y3; VMOVUPS      (CX)(DI*4), Y2; VFMADD231PS  Y3, Y2, Y0; VMOVUPS      (DX)(DI*4), Y2; VFMADD231PS  Y3, Y2, Y1; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), CX; SHLQ         $0x02, CX; ADDQ         AX, CX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, (CX); VZEROUPPER; RET
-
+// line2x2F32AVX2 is a tile of 2 rows and 2 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x2F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line2x2F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R8  \
+		VMOVUPS      (CX)(R8*4), Y4  \
+		VMOVUPS      (DX)(R8*4), Y5  \
+		VBROADCASTSS (SI), Y6        \
+		VFMADD231PS  Y6, Y4, Y0      \
+		VFMADD231PS  Y6, Y5, Y1      \
+		VBROADCASTSS (SI)(DI*1), Y6  \
+		VFMADD231PS  Y6, Y4, Y2      \
+		VFMADD231PS  Y6, Y5, Y3      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Y0, (AX)        \
+		VMOVUPS      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y2, (AX)        \
+		VMOVUPS      Y3, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line2x2F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	line2x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VMOVUPS      (CX)(R8*4), Y4; VMOVUPS      (DX)(R8*4), Y5; VBROADCASTSS (SI), Y6; VFMADD231PS  Y6, Y4, Y0; VFMADD231PS  Y6, Y5, Y1; VBROADCASTSS (SI)(DI*1), Y6; VFMADD231PS  Y6, Y4, Y2; VFMADD231PS  Y6, Y5, Y3; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (AX); VMOVUPS      Y3, (DX); VZEROUPPER; RET
-
+// line3x2F32AVX2 is a tile of 3 rows and 2 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x2F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line3x2F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R8  \
+		VMOVUPS      (CX)(R8*4), Y6  \
+		VMOVUPS      (DX)(R8*4), Y7  \
+		VBROADCASTSS (SI), Y8        \
+		VFMADD231PS  Y8, Y6, Y0      \
+		VFMADD231PS  Y8, Y7, Y1      \
+		VBROADCASTSS (SI)(DI*1), Y8  \
+		VFMADD231PS  Y8, Y6, Y2      \
+		VFMADD231PS  Y8, Y7, Y3      \
+		VBROADCASTSS (SI)(DI*2), Y8  \
+		VFMADD231PS  Y8, Y6, Y4      \
+		VFMADD231PS  Y8, Y7, Y5      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Y0, (AX)        \
+		VMOVUPS      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y2, (AX)        \
+		VMOVUPS      Y3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y4, (AX)        \
+		VMOVUPS      Y5, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line3x2F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5
+	line3x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VMOVUPS      (CX)(R8*4), Y6; VMOVUPS      (DX)(R8*4), Y7; VBROADCASTSS (SI), Y8; VFMADD231PS  Y8, Y6, Y0; VFMADD231PS  Y8, Y7, Y1; VBROADCASTSS (SI)(DI*1), Y8; VFMADD231PS  Y8, Y6, Y2; VFMADD231PS  Y8, Y7, Y3; VBROADCASTSS (SI)(DI*2), Y8; VFMADD231PS  Y8, Y6, Y4; VFMADD231PS  Y8, Y7, Y5; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (AX); VMOVUPS      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y4, (AX); VMOVUPS      Y5, (DX); VZEROUPPER; RET
-
+// line4x2F32AVX2 is a tile of 4 rows and 2 vectors of lines:
+//
+//	for i := range 4 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line4x2F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line4x2F32AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), R8        \
+		LEAQ   (SI)(DI*4), R9        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+		VXORPS Y6, Y6, Y6            \
+		VXORPS Y7, Y7, Y7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R10 \
+		VMOVUPS      (CX)(R10*4), Y8 \
+		VMOVUPS      (DX)(R10*4), Y9 \
+		VBROADCASTSS (SI), Y10       \
+		VFMADD231PS  Y10, Y8, Y0     \
+		VFMADD231PS  Y10, Y9, Y1     \
+		VBROADCASTSS (SI)(DI*1), Y10 \
+		VFMADD231PS  Y10, Y8, Y2     \
+		VFMADD231PS  Y10, Y9, Y3     \
+		VBROADCASTSS (SI)(DI*2), Y10 \
+		VFMADD231PS  Y10, Y8, Y4     \
+		VFMADD231PS  Y10, Y9, Y5     \
+		VBROADCASTSS (SI)(R8*1), Y10 \
+		VFMADD231PS  Y10, Y8, Y6     \
+		VFMADD231PS  Y10, Y9, Y7     \
+		ADDQ         $0x04, SI       \
+		ADDQ         $0x04, R9       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Y0, (AX)        \
+		VMOVUPS      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y2, (AX)        \
+		VMOVUPS      Y3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y4, (AX)        \
+		VMOVUPS      Y5, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Y6, (AX)        \
+		VMOVUPS      Y7, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line4x2F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7
+	line4x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPS      (CX)(R10*4), Y8; VMOVUPS      (DX)(R10*4), Y9; VBROADCASTSS (SI), Y10; VFMADD231PS  Y10, Y8, Y0; VFMADD231PS  Y10, Y9, Y1; VBROADCASTSS (SI)(DI*1), Y10; VFMADD231PS  Y10, Y8, Y2; VFMADD231PS  Y10, Y9, Y3; VBROADCASTSS (SI)(DI*2), Y10; VFMADD231PS  Y10, Y8, Y4; VFMADD231PS  Y10, Y9, Y5; VBROADCASTSS (SI)(R8*1), Y10; VFMADD231PS  Y10, Y8, Y6; VFMADD231PS  Y10, Y9, Y7; ADDQ         $0x04, SI; ADDQ         $0x04, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (AX); VMOVUPS      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y4, (AX); VMOVUPS      Y5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y6, (AX); VMOVUPS      Y7, (DX); VZEROUPPER; RET
-
+// line5x2F32AVX2 is a tile of 5 rows and 2 vectors of lines:
+//
+//	for i := range 5 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line5x2F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line5x2F32AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x02, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x02, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (DI)(DI*2), R8         \
+		LEAQ   (SI)(DI*4), R9         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R10  \
+		VMOVUPS      (CX)(R10*4), Y10 \
+		VMOVUPS      (DX)(R10*4), Y11 \
+		VBROADCASTSS (SI), Y12        \
+		VFMADD231PS  Y12, Y10, Y0     \
+		VFMADD231PS  Y12, Y11, Y1     \
+		VBROADCASTSS (SI)(DI*1), Y12  \
+		VFMADD231PS  Y12, Y10, Y2     \
+		VFMADD231PS  Y12, Y11, Y3     \
+		VBROADCASTSS (SI)(DI*2), Y12  \
+		VFMADD231PS  Y12, Y10, Y4     \
+		VFMADD231PS  Y12, Y11, Y5     \
+		VBROADCASTSS (SI)(R8*1), Y12  \
+		VFMADD231PS  Y12, Y10, Y6     \
+		VFMADD231PS  Y12, Y11, Y7     \
+		VBROADCASTSS (R9), Y12        \
+		VFMADD231PS  Y12, Y10, Y8     \
+		VFMADD231PS  Y12, Y11, Y9     \
+		ADDQ         $0x04, SI        \
+		ADDQ         $0x04, R9        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x02, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPS      Y0, (AX)         \
+		VMOVUPS      Y1, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y2, (AX)         \
+		VMOVUPS      Y3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y4, (AX)         \
+		VMOVUPS      Y5, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y6, (AX)         \
+		VMOVUPS      Y7, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y8, (AX)         \
+		VMOVUPS      Y9, (DX)         \
+		VZEROUPPER                    \
+		RET
+
 TEXT line5x2F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9
+	line5x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPS      (CX)(R10*4), Y10; VMOVUPS      (DX)(R10*4), Y11; VBROADCASTSS (SI), Y12; VFMADD231PS  Y12, Y10, Y0; VFMADD231PS  Y12, Y11, Y1; VBROADCASTSS (SI)(DI*1), Y12; VFMADD231PS  Y12, Y10, Y2; VFMADD231PS  Y12, Y11, Y3; VBROADCASTSS (SI)(DI*2), Y12; VFMADD231PS  Y12, Y10, Y4; VFMADD231PS  Y12, Y11, Y5; VBROADCASTSS (SI)(R8*1), Y12; VFMADD231PS  Y12, Y10, Y6; VFMADD231PS  Y12, Y11, Y7; VBROADCASTSS (R9), Y12; VFMADD231PS  Y12, Y10, Y8; VFMADD231PS  Y12, Y11, Y9; ADDQ         $0x04, SI; ADDQ         $0x04, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (AX); VMOVUPS      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y4, (AX); VMOVUPS      Y5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y6, (AX); VMOVUPS      Y7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y8, (AX); VMOVUPS      Y9, (DX); VZEROUPPER; RET
-
+// line6x2F32AVX2 is a tile of 6 rows and 2 vectors of lines:
+//
+//	for i := range 6 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line6x2F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line6x2F32AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x02, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x02, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (DI)(DI*2), R8         \
+		LEAQ   (SI)(DI*4), R9         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+		VXORPS Y10, Y10, Y10          \
+		VXORPS Y11, Y11, Y11          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R10  \
+		VMOVUPS      (CX)(R10*4), Y12 \
+		VMOVUPS      (DX)(R10*4), Y13 \
+		VBROADCASTSS (SI), Y14        \
+		VFMADD231PS  Y14, Y12, Y0     \
+		VFMADD231PS  Y14, Y13, Y1     \
+		VBROADCASTSS (SI)(DI*1), Y14  \
+		VFMADD231PS  Y14, Y12, Y2     \
+		VFMADD231PS  Y14, Y13, Y3     \
+		VBROADCASTSS (SI)(DI*2), Y14  \
+		VFMADD231PS  Y14, Y12, Y4     \
+		VFMADD231PS  Y14, Y13, Y5     \
+		VBROADCASTSS (SI)(R8*1), Y14  \
+		VFMADD231PS  Y14, Y12, Y6     \
+		VFMADD231PS  Y14, Y13, Y7     \
+		VBROADCASTSS (R9), Y14        \
+		VFMADD231PS  Y14, Y12, Y8     \
+		VFMADD231PS  Y14, Y13, Y9     \
+		VBROADCASTSS (R9)(DI*1), Y14  \
+		VFMADD231PS  Y14, Y12, Y10    \
+		VFMADD231PS  Y14, Y13, Y11    \
+		ADDQ         $0x04, SI        \
+		ADDQ         $0x04, R9        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x02, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPS      Y0, (AX)         \
+		VMOVUPS      Y1, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y2, (AX)         \
+		VMOVUPS      Y3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y4, (AX)         \
+		VMOVUPS      Y5, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y6, (AX)         \
+		VMOVUPS      Y7, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y8, (AX)         \
+		VMOVUPS      Y9, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y10, (AX)        \
+		VMOVUPS      Y11, (DX)        \
+		VZEROUPPER                    \
+		RET
+
 TEXT line6x2F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9; VXORPS Y10, Y10, Y10; VXORPS Y11, Y11, Y11
+	line6x2F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPS      (CX)(R10*4), Y12; VMOVUPS      (DX)(R10*4), Y13; VBROADCASTSS (SI), Y14; VFMADD231PS  Y14, Y12, Y0; VFMADD231PS  Y14, Y13, Y1; VBROADCASTSS (SI)(DI*1), Y14; VFMADD231PS  Y14, Y12, Y2; VFMADD231PS  Y14, Y13, Y3; VBROADCASTSS (SI)(DI*2), Y14; VFMADD231PS  Y14, Y12, Y4; VFMADD231PS  Y14, Y13, Y5; VBROADCASTSS (SI)(R8*1), Y14; VFMADD231PS  Y14, Y12, Y6; VFMADD231PS  Y14, Y13, Y7; VBROADCASTSS (R9), Y14; VFMADD231PS  Y14, Y12, Y8; VFMADD231PS  Y14, Y13, Y9; VBROADCASTSS (R9)(DI*1), Y14; VFMADD231PS  Y14, Y12, Y10; VFMADD231PS  Y14, Y13, Y11; ADDQ         $0x04, SI; ADDQ         $0x04, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y2, (AX); VMOVUPS      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y4, (AX); VMOVUPS      Y5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y6, (AX); VMOVUPS      Y7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y8, (AX); VMOVUPS      Y9, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y10, (AX); VMOVUPS      Y11, (DX); VZEROUPPER; RET
-
+// line1x4F32AVX2 is a tile of 1 rows and 4 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 4 {
+//			at := v * 8
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x4F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line1x4F32AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x02, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x02, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), DI   \
+		VBROADCASTSS (SI), Y5         \
+		VMOVUPS      (CX)(DI*4), Y4   \
+		VFMADD231PS  Y5, Y4, Y0       \
+		VMOVUPS      32(CX)(DI*4), Y4 \
+		VFMADD231PS  Y5, Y4, Y1       \
+		VMOVUPS      64(CX)(DI*4), Y4 \
+		VFMADD231PS  Y5, Y4, Y2       \
+		VMOVUPS      (DX)(DI*4), Y4   \
+		VFMADD231PS  Y5, Y4, Y3       \
+		ADDQ         $0x04, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVQ         last+16(FP), CX  \
+		SHLQ         $0x02, CX        \
+		ADDQ         AX, CX           \
+		VMOVUPS      Y0, (AX)         \
+		VMOVUPS      Y1, 32(AX)       \
+		VMOVUPS      Y2, 64(AX)       \
+		VMOVUPS      Y3, (CX)         \
+		VZEROUPPER                    \
+		RET
+
 TEXT line1x4F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	line1x4F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), DI; VBROADCASTSS (SI), Y5; VMOVUPS      (CX)(DI*4), Y4; VFMADD231PS  Y5, Y4, Y0; VMOVUPS      32(CX)(DI*4), Y4; VFMADD231PS  Y5, Y4, Y1; VMOVUPS      64(CX)(DI*4), Y4; VFMADD231PS  Y5, Y4, Y2; VMOVUPS      (DX)(DI*4), Y4; VFMADD231PS  Y5, Y4, Y3; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), CX; SHLQ         $0x02, CX; ADDQ         AX, CX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, 32(AX); VMOVUPS      Y2, 64(AX); VMOVUPS      Y3, (CX); VZEROUPPER; RET
-
+// line2x4F32AVX2 is a tile of 2 rows and 4 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 4 {
+//			at := v * 8
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x4F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line2x4F32AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x02, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x02, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R8   \
+		VBROADCASTSS (SI), Y9         \
+		VBROADCASTSS (SI)(DI*1), Y10  \
+		VMOVUPS      (CX)(R8*4), Y8   \
+		VFMADD231PS  Y9, Y8, Y0       \
+		VFMADD231PS  Y10, Y8, Y4      \
+		VMOVUPS      32(CX)(R8*4), Y8 \
+		VFMADD231PS  Y9, Y8, Y1       \
+		VFMADD231PS  Y10, Y8, Y5      \
+		VMOVUPS      64(CX)(R8*4), Y8 \
+		VFMADD231PS  Y9, Y8, Y2       \
+		VFMADD231PS  Y10, Y8, Y6      \
+		VMOVUPS      (DX)(R8*4), Y8   \
+		VFMADD231PS  Y9, Y8, Y3       \
+		VFMADD231PS  Y10, Y8, Y7      \
+		ADDQ         $0x04, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x02, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPS      Y0, (AX)         \
+		VMOVUPS      Y1, 32(AX)       \
+		VMOVUPS      Y2, 64(AX)       \
+		VMOVUPS      Y3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Y4, (AX)         \
+		VMOVUPS      Y5, 32(AX)       \
+		VMOVUPS      Y6, 64(AX)       \
+		VMOVUPS      Y7, (DX)         \
+		VZEROUPPER                    \
+		RET
+
 TEXT line2x4F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7
+	line2x4F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VBROADCASTSS (SI), Y9; VBROADCASTSS (SI)(DI*1), Y10; VMOVUPS      (CX)(R8*4), Y8; VFMADD231PS  Y9, Y8, Y0; VFMADD231PS  Y10, Y8, Y4; VMOVUPS      32(CX)(R8*4), Y8; VFMADD231PS  Y9, Y8, Y1; VFMADD231PS  Y10, Y8, Y5; VMOVUPS      64(CX)(R8*4), Y8; VFMADD231PS  Y9, Y8, Y2; VFMADD231PS  Y10, Y8, Y6; VMOVUPS      (DX)(R8*4), Y8; VFMADD231PS  Y9, Y8, Y3; VFMADD231PS  Y10, Y8, Y7; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, 32(AX); VMOVUPS      Y2, 64(AX); VMOVUPS      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y4, (AX); VMOVUPS      Y5, 32(AX); VMOVUPS      Y6, 64(AX); VMOVUPS      Y7, (DX); VZEROUPPER; RET
-
+// line3x4F32AVX2 is a tile of 3 rows and 4 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 4 {
+//			at := v * 8
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x4F32AVX2(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, FMA3
+#define line3x4F32AVX2Code \
+		MOVQ   k+0(FP), AX             \
+		MOVQ   a+8(FP), CX             \
+		MOVQ   last+16(FP), DX         \
+		SHLQ   $0x02, DX               \
+		MOVQ   cols+24(FP), BX         \
+		MOVQ   b+32(FP), SI            \
+		MOVQ   ldb+40(FP), DI          \
+		SHLQ   $0x02, DI               \
+		ADDQ   CX, DX                  \
+		LEAQ   (BX)(AX*8), BX          \
+		NEGQ   AX                      \
+		VXORPS Y0, Y0, Y0              \
+		VXORPS Y1, Y1, Y1              \
+		VXORPS Y2, Y2, Y2              \
+		VXORPS Y3, Y3, Y3              \
+		VXORPS Y4, Y4, Y4              \
+		VXORPS Y5, Y5, Y5              \
+		VXORPS Y6, Y6, Y6              \
+		VXORPS Y7, Y7, Y7              \
+		VXORPS Y8, Y8, Y8              \
+		VXORPS Y9, Y9, Y9              \
+		VXORPS Y10, Y10, Y10           \
+		VXORPS Y11, Y11, Y11           \
+	loop:                                  \
+		MOVQ         (BX)(AX*8), R8    \
+		VBROADCASTSS (SI), Y13         \
+		VBROADCASTSS (SI)(DI*1), Y14   \
+		VBROADCASTSS (SI)(DI*2), Y15   \
+		VMOVUPS      (CX)(R8*4), Y12   \
+		VFMADD231PS  Y13, Y12, Y0      \
+		VFMADD231PS  Y14, Y12, Y4      \
+		VFMADD231PS  Y15, Y12, Y8      \
+		VMOVUPS      32(CX)(R8*4), Y12 \
+		VFMADD231PS  Y13, Y12, Y1      \
+		VFMADD231PS  Y14, Y12, Y5      \
+		VFMADD231PS  Y15, Y12, Y9      \
+		VMOVUPS      64(CX)(R8*4), Y12 \
+		VFMADD231PS  Y13, Y12, Y2      \
+		VFMADD231PS  Y14, Y12, Y6      \
+		VFMADD231PS  Y15, Y12, Y10     \
+		VMOVUPS      (DX)(R8*4), Y12   \
+		VFMADD231PS  Y13, Y12, Y3      \
+		VFMADD231PS  Y14, Y12, Y7      \
+		VFMADD231PS  Y15, Y12, Y11     \
+		ADDQ         $0x04, SI         \
+		INCQ         AX                \
+		JNZ          loop              \
+		MOVQ         c+48(FP), AX      \
+		MOVQ         ldc+56(FP), CX    \
+		SHLQ         $0x02, CX         \
+		MOVQ         last+16(FP), DX   \
+		SHLQ         $0x02, DX         \
+		ADDQ         AX, DX            \
+		VMOVUPS      Y0, (AX)          \
+		VMOVUPS      Y1, 32(AX)        \
+		VMOVUPS      Y2, 64(AX)        \
+		VMOVUPS      Y3, (DX)          \
+		ADDQ         CX, AX            \
+		ADDQ         CX, DX            \
+		VMOVUPS      Y4, (AX)          \
+		VMOVUPS      Y5, 32(AX)        \
+		VMOVUPS      Y6, 64(AX)        \
+		VMOVUPS      Y7, (DX)          \
+		ADDQ         CX, AX            \
+		ADDQ         CX, DX            \
+		VMOVUPS      Y8, (AX)          \
+		VMOVUPS      Y9, 32(AX)        \
+		VMOVUPS      Y10, 64(AX)       \
+		VMOVUPS      Y11, (DX)         \
+		VZEROUPPER                     \
+		RET
+
 TEXT line3x4F32AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9; VXORPS Y10, Y10, Y10; VXORPS Y11, Y11, Y11
+	line3x4F32AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VBROADCASTSS (SI), Y13; VBROADCASTSS (SI)(DI*1), Y14; VBROADCASTSS (SI)(DI*2), Y15; VMOVUPS      (CX)(R8*4), Y12; VFMADD231PS  Y13, Y12, Y0; VFMADD231PS  Y14, Y12, Y4; VFMADD231PS  Y15, Y12, Y8; VMOVUPS      32(CX)(R8*4), Y12; VFMADD231PS  Y13, Y12, Y1; VFMADD231PS  Y14, Y12, Y5; VFMADD231PS  Y15, Y12, Y9; VMOVUPS      64(CX)(R8*4), Y12; VFMADD231PS  Y13, Y12, Y2; VFMADD231PS  Y14, Y12, Y6; VFMADD231PS  Y15, Y12, Y10; VMOVUPS      (DX)(R8*4), Y12; VFMADD231PS  Y13, Y12, Y3; VFMADD231PS  Y14, Y12, Y7; VFMADD231PS  Y15, Y12, Y11; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Y0, (AX); VMOVUPS      Y1, 32(AX); VMOVUPS      Y2, 64(AX); VMOVUPS      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y4, (AX); VMOVUPS      Y5, 32(AX); VMOVUPS      Y6, 64(AX); VMOVUPS      Y7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Y8, (AX); VMOVUPS      Y9, 32(AX); VMOVUPS      Y10, 64(AX); VMOVUPS      Y11, (DX); VZEROUPPER; RET
-
+// gather1x1F32AVX512 is a gathered tile of 1 rows and 1 vectors:
+//
+//	for i := range 1 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather1x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather1x1F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DX             \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Z1       \
+		VBROADCASTSS (DX)(CX*4), Z2 \
+		VFMADD231PS  Z1, Z2, Z0     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), CL \
+		TESTB        CL, CL         \
+		JZ           store          \
+		MOVQ         AX, CX         \
+		VADDPS       (CX), Z0, Z0   \
+	store:                              \
+		VMOVUPS Z0, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather1x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0
+	gather1x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z1; VBROADCASTSS (DX)(CX*4), Z2; VFMADD231PS  Z1, Z2, Z0; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), CL; TESTB        CL, CL; JZ           store; MOVQ         AX, CX; VADDPS       (CX), Z0, Z0
-
-store:
-	VMOVUPS Z0, (AX); VZEROUPPER; RET
-
+// gather2x1F32AVX512 is a gathered tile of 2 rows and 1 vectors:
+//
+//	for i := range 2 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather2x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather2x1F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), DX            \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Z2       \
+		VBROADCASTSS (DI)(CX*4), Z3 \
+		VFMADD231PS  Z2, Z3, Z0     \
+		VBROADCASTSS (DX)(CX*4), Z3 \
+		VFMADD231PS  Z2, Z3, Z1     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Z0, Z0   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z1, Z1   \
+	store:                              \
+		VMOVUPS Z0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Z1, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather2x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	gather2x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z2; VBROADCASTSS (DI)(CX*4), Z3; VFMADD231PS  Z2, Z3, Z0; VBROADCASTSS (DX)(CX*4), Z3; VFMADD231PS  Z2, Z3, Z1; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); VZEROUPPER; RET
-
+// gather3x1F32AVX512 is a gathered tile of 3 rows and 1 vectors:
+//
+//	for i := range 3 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather3x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather3x1F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*4), R8       \
+		MOVQ   16(DX), DX           \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+		VPXORD Z2, Z2, Z2           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Z3       \
+		VBROADCASTSS (DI)(CX*4), Z4 \
+		VFMADD231PS  Z3, Z4, Z0     \
+		VBROADCASTSS (R8)(CX*4), Z4 \
+		VFMADD231PS  Z3, Z4, Z1     \
+		VBROADCASTSS (DX)(CX*4), Z4 \
+		VFMADD231PS  Z3, Z4, Z2     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Z0, Z0   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z1, Z1   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z2, Z2   \
+	store:                              \
+		VMOVUPS Z0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Z1, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Z2, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather3x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2
+	gather3x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z3; VBROADCASTSS (DI)(CX*4), Z4; VFMADD231PS  Z3, Z4, Z0; VBROADCASTSS (R8)(CX*4), Z4; VFMADD231PS  Z3, Z4, Z1; VBROADCASTSS (DX)(CX*4), Z4; VFMADD231PS  Z3, Z4, Z2; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VZEROUPPER; RET
-
+// gather4x1F32AVX512 is a gathered tile of 4 rows and 1 vectors:
+//
+//	for i := range 4 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather4x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather4x1F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*4), R8       \
+		MOVQ   16(DX), R9           \
+		LEAQ   (CX)(R9*4), R9       \
+		MOVQ   24(DX), DX           \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+		VPXORD Z2, Z2, Z2           \
+		VPXORD Z3, Z3, Z3           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Z4       \
+		VBROADCASTSS (DI)(CX*4), Z5 \
+		VFMADD231PS  Z4, Z5, Z0     \
+		VBROADCASTSS (R8)(CX*4), Z5 \
+		VFMADD231PS  Z4, Z5, Z1     \
+		VBROADCASTSS (R9)(CX*4), Z5 \
+		VFMADD231PS  Z4, Z5, Z2     \
+		VBROADCASTSS (DX)(CX*4), Z5 \
+		VFMADD231PS  Z4, Z5, Z3     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Z0, Z0   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z1, Z1   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z2, Z2   \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z3, Z3   \
+	store:                              \
+		VMOVUPS Z0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Z1, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Z2, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPS Z3, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather4x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	gather4x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z4; VBROADCASTSS (DI)(CX*4), Z5; VFMADD231PS  Z4, Z5, Z0; VBROADCASTSS (R8)(CX*4), Z5; VFMADD231PS  Z4, Z5, Z1; VBROADCASTSS (R9)(CX*4), Z5; VFMADD231PS  Z4, Z5, Z2; VBROADCASTSS (DX)(CX*4), Z5; VFMADD231PS  Z4, Z5, Z3; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; ADDQ         CX, DX; VADDPS       (DX), Z3, Z3
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); ADDQ    CX, AX; VMOVUPS Z3, (AX); VZEROUPPER; RET
-
+// gather5x1F32AVX512 is a gathered tile of 5 rows and 1 vectors:
+//
+//	for i := range 5 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather5x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather5x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*4), R10      \
+		MOVQ   32(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Z5        \
+		VBROADCASTSS (DI)(CX*4), Z6  \
+		VFMADD231PS  Z5, Z6, Z0      \
+		VBROADCASTSS (R8)(CX*4), Z6  \
+		VFMADD231PS  Z5, Z6, Z1      \
+		VBROADCASTSS (R9)(CX*4), Z6  \
+		VFMADD231PS  Z5, Z6, Z2      \
+		VBROADCASTSS (R10)(CX*4), Z6 \
+		VFMADD231PS  Z5, Z6, Z3      \
+		VBROADCASTSS (DX)(CX*4), Z6  \
+		VFMADD231PS  Z5, Z6, Z4      \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Z0, Z0    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z1, Z1    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z2, Z2    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z3, Z3    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z4, Z4    \
+	store:                               \
+		VMOVUPS Z0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z4, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather5x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4
+	gather5x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z5; VBROADCASTSS (DI)(CX*4), Z6; VFMADD231PS  Z5, Z6, Z0; VBROADCASTSS (R8)(CX*4), Z6; VFMADD231PS  Z5, Z6, Z1; VBROADCASTSS (R9)(CX*4), Z6; VFMADD231PS  Z5, Z6, Z2; VBROADCASTSS (R10)(CX*4), Z6; VFMADD231PS  Z5, Z6, Z3; VBROADCASTSS (DX)(CX*4), Z6; VFMADD231PS  Z5, Z6, Z4; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; ADDQ         CX, DX; VADDPS       (DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); ADDQ    CX, AX; VMOVUPS Z3, (AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VZEROUPPER; RET
-
+// gather6x1F32AVX512 is a gathered tile of 6 rows and 1 vectors:
+//
+//	for i := range 6 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather6x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather6x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*4), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*4), R11      \
+		MOVQ   40(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Z6        \
+		VBROADCASTSS (DI)(CX*4), Z7  \
+		VFMADD231PS  Z6, Z7, Z0      \
+		VBROADCASTSS (R8)(CX*4), Z7  \
+		VFMADD231PS  Z6, Z7, Z1      \
+		VBROADCASTSS (R9)(CX*4), Z7  \
+		VFMADD231PS  Z6, Z7, Z2      \
+		VBROADCASTSS (R10)(CX*4), Z7 \
+		VFMADD231PS  Z6, Z7, Z3      \
+		VBROADCASTSS (R11)(CX*4), Z7 \
+		VFMADD231PS  Z6, Z7, Z4      \
+		VBROADCASTSS (DX)(CX*4), Z7  \
+		VFMADD231PS  Z6, Z7, Z5      \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Z0, Z0    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z1, Z1    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z2, Z2    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z3, Z3    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z4, Z4    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z5, Z5    \
+	store:                               \
+		VMOVUPS Z0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z5, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather6x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	gather6x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z6; VBROADCASTSS (DI)(CX*4), Z7; VFMADD231PS  Z6, Z7, Z0; VBROADCASTSS (R8)(CX*4), Z7; VFMADD231PS  Z6, Z7, Z1; VBROADCASTSS (R9)(CX*4), Z7; VFMADD231PS  Z6, Z7, Z2; VBROADCASTSS (R10)(CX*4), Z7; VFMADD231PS  Z6, Z7, Z3; VBROADCASTSS (R11)(CX*4), Z7; VFMADD231PS  Z6, Z7, Z4; VBROADCASTSS (DX)(CX*4), Z7; VFMADD231PS  Z6, Z7, Z5; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; ADDQ         CX, DX; VADDPS       (DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; ADDQ         CX, DX; VADDPS       (DX), Z5, Z5
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); ADDQ    CX, AX; VMOVUPS Z3, (AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); ADDQ    CX, AX; VMOVUPS Z5, (AX); VZEROUPPER; RET
-
+// gather7x1F32AVX512 is a gathered tile of 7 rows and 1 vectors:
+//
+//	for i := range 7 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather7x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather7x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*4), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*4), R11      \
+		MOVQ   40(DX), R12           \
+		LEAQ   (CX)(R12*4), R12      \
+		MOVQ   48(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Z7        \
+		VBROADCASTSS (DI)(CX*4), Z8  \
+		VFMADD231PS  Z7, Z8, Z0      \
+		VBROADCASTSS (R8)(CX*4), Z8  \
+		VFMADD231PS  Z7, Z8, Z1      \
+		VBROADCASTSS (R9)(CX*4), Z8  \
+		VFMADD231PS  Z7, Z8, Z2      \
+		VBROADCASTSS (R10)(CX*4), Z8 \
+		VFMADD231PS  Z7, Z8, Z3      \
+		VBROADCASTSS (R11)(CX*4), Z8 \
+		VFMADD231PS  Z7, Z8, Z4      \
+		VBROADCASTSS (R12)(CX*4), Z8 \
+		VFMADD231PS  Z7, Z8, Z5      \
+		VBROADCASTSS (DX)(CX*4), Z8  \
+		VFMADD231PS  Z7, Z8, Z6      \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Z0, Z0    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z1, Z1    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z2, Z2    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z3, Z3    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z4, Z4    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z5, Z5    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z6, Z6    \
+	store:                               \
+		VMOVUPS Z0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z5, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z6, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather7x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6
+	gather7x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z7; VBROADCASTSS (DI)(CX*4), Z8; VFMADD231PS  Z7, Z8, Z0; VBROADCASTSS (R8)(CX*4), Z8; VFMADD231PS  Z7, Z8, Z1; VBROADCASTSS (R9)(CX*4), Z8; VFMADD231PS  Z7, Z8, Z2; VBROADCASTSS (R10)(CX*4), Z8; VFMADD231PS  Z7, Z8, Z3; VBROADCASTSS (R11)(CX*4), Z8; VFMADD231PS  Z7, Z8, Z4; VBROADCASTSS (R12)(CX*4), Z8; VFMADD231PS  Z7, Z8, Z5; VBROADCASTSS (DX)(CX*4), Z8; VFMADD231PS  Z7, Z8, Z6; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; ADDQ         CX, DX; VADDPS       (DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; ADDQ         CX, DX; VADDPS       (DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); ADDQ    CX, AX; VMOVUPS Z3, (AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); ADDQ    CX, AX; VMOVUPS Z5, (AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); VZEROUPPER; RET
-
+// gather8x1F32AVX512 is a gathered tile of 8 rows and 1 vectors:
+//
+//	for i := range 8 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather8x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather8x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*4), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*4), R11      \
+		MOVQ   40(DX), R12           \
+		LEAQ   (CX)(R12*4), R12      \
+		MOVQ   48(DX), R13           \
+		LEAQ   (CX)(R13*4), R13      \
+		MOVQ   56(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+		VPXORD Z7, Z7, Z7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Z8        \
+		VBROADCASTSS (DI)(CX*4), Z9  \
+		VFMADD231PS  Z8, Z9, Z0      \
+		VBROADCASTSS (R8)(CX*4), Z9  \
+		VFMADD231PS  Z8, Z9, Z1      \
+		VBROADCASTSS (R9)(CX*4), Z9  \
+		VFMADD231PS  Z8, Z9, Z2      \
+		VBROADCASTSS (R10)(CX*4), Z9 \
+		VFMADD231PS  Z8, Z9, Z3      \
+		VBROADCASTSS (R11)(CX*4), Z9 \
+		VFMADD231PS  Z8, Z9, Z4      \
+		VBROADCASTSS (R12)(CX*4), Z9 \
+		VFMADD231PS  Z8, Z9, Z5      \
+		VBROADCASTSS (R13)(CX*4), Z9 \
+		VFMADD231PS  Z8, Z9, Z6      \
+		VBROADCASTSS (DX)(CX*4), Z9  \
+		VFMADD231PS  Z8, Z9, Z7      \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Z0, Z0    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z1, Z1    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z2, Z2    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z3, Z3    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z4, Z4    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z5, Z5    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z6, Z6    \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z7, Z7    \
+	store:                               \
+		VMOVUPS Z0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z5, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z6, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPS Z7, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather8x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	gather8x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z8; VBROADCASTSS (DI)(CX*4), Z9; VFMADD231PS  Z8, Z9, Z0; VBROADCASTSS (R8)(CX*4), Z9; VFMADD231PS  Z8, Z9, Z1; VBROADCASTSS (R9)(CX*4), Z9; VFMADD231PS  Z8, Z9, Z2; VBROADCASTSS (R10)(CX*4), Z9; VFMADD231PS  Z8, Z9, Z3; VBROADCASTSS (R11)(CX*4), Z9; VFMADD231PS  Z8, Z9, Z4; VBROADCASTSS (R12)(CX*4), Z9; VFMADD231PS  Z8, Z9, Z5; VBROADCASTSS (R13)(CX*4), Z9; VFMADD231PS  Z8, Z9, Z6; VBROADCASTSS (DX)(CX*4), Z9; VFMADD231PS  Z8, Z9, Z7; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; ADDQ         CX, DX; VADDPS       (DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; ADDQ         CX, DX; VADDPS       (DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; ADDQ         CX, DX; VADDPS       (DX), Z7, Z7
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); ADDQ    CX, AX; VMOVUPS Z3, (AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); ADDQ    CX, AX; VMOVUPS Z5, (AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); ADDQ    CX, AX; VMOVUPS Z7, (AX); VZEROUPPER; RET
-
+// gather9x1F32AVX512 is a gathered tile of 9 rows and 1 vectors:
+//
+//	for i := range 9 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather9x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather9x1F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*4), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*4), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*4), R14       \
+		MOVQ   64(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Z9         \
+		VBROADCASTSS (DI)(CX*4), Z10  \
+		VFMADD231PS  Z9, Z10, Z0      \
+		VBROADCASTSS (R8)(CX*4), Z10  \
+		VFMADD231PS  Z9, Z10, Z1      \
+		VBROADCASTSS (R9)(CX*4), Z10  \
+		VFMADD231PS  Z9, Z10, Z2      \
+		VBROADCASTSS (R10)(CX*4), Z10 \
+		VFMADD231PS  Z9, Z10, Z3      \
+		VBROADCASTSS (R11)(CX*4), Z10 \
+		VFMADD231PS  Z9, Z10, Z4      \
+		VBROADCASTSS (R12)(CX*4), Z10 \
+		VFMADD231PS  Z9, Z10, Z5      \
+		VBROADCASTSS (R13)(CX*4), Z10 \
+		VFMADD231PS  Z9, Z10, Z6      \
+		VBROADCASTSS (R14)(CX*4), Z10 \
+		VFMADD231PS  Z9, Z10, Z7      \
+		VBROADCASTSS (DX)(CX*4), Z10  \
+		VFMADD231PS  Z9, Z10, Z8      \
+		ADDQ         $0x40, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Z0, Z0     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z1, Z1     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z2, Z2     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z3, Z3     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z4, Z4     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z5, Z5     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z6, Z6     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z7, Z7     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z8, Z8     \
+	store:                                \
+		VMOVUPS Z0, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z1, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z2, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z3, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z4, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z5, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z6, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z7, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z8, (AX)              \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather9x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*4), R14; MOVQ   64(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8
+	gather9x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z9; VBROADCASTSS (DI)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z0; VBROADCASTSS (R8)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z1; VBROADCASTSS (R9)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z2; VBROADCASTSS (R10)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z3; VBROADCASTSS (R11)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z4; VBROADCASTSS (R12)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z5; VBROADCASTSS (R13)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z6; VBROADCASTSS (R14)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z7; VBROADCASTSS (DX)(CX*4), Z10; VFMADD231PS  Z9, Z10, Z8; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; ADDQ         CX, DX; VADDPS       (DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; ADDQ         CX, DX; VADDPS       (DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; ADDQ         CX, DX; VADDPS       (DX), Z7, Z7; ADDQ         CX, DX; VADDPS       (DX), Z8, Z8
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); ADDQ    CX, AX; VMOVUPS Z3, (AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); ADDQ    CX, AX; VMOVUPS Z5, (AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); ADDQ    CX, AX; VMOVUPS Z7, (AX); ADDQ    CX, AX; VMOVUPS Z8, (AX); VZEROUPPER; RET
-
+// gather10x1F32AVX512 is a gathered tile of 10 rows and 1 vectors:
+//
+//	for i := range 10 {
+//		for j := range 16 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather10x1F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather10x1F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*4), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*4), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*4), R14       \
+		MOVQ   64(DX), R15            \
+		LEAQ   (CX)(R15*4), R15       \
+		MOVQ   72(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Z10        \
+		VBROADCASTSS (DI)(CX*4), Z11  \
+		VFMADD231PS  Z10, Z11, Z0     \
+		VBROADCASTSS (R8)(CX*4), Z11  \
+		VFMADD231PS  Z10, Z11, Z1     \
+		VBROADCASTSS (R9)(CX*4), Z11  \
+		VFMADD231PS  Z10, Z11, Z2     \
+		VBROADCASTSS (R10)(CX*4), Z11 \
+		VFMADD231PS  Z10, Z11, Z3     \
+		VBROADCASTSS (R11)(CX*4), Z11 \
+		VFMADD231PS  Z10, Z11, Z4     \
+		VBROADCASTSS (R12)(CX*4), Z11 \
+		VFMADD231PS  Z10, Z11, Z5     \
+		VBROADCASTSS (R13)(CX*4), Z11 \
+		VFMADD231PS  Z10, Z11, Z6     \
+		VBROADCASTSS (R14)(CX*4), Z11 \
+		VFMADD231PS  Z10, Z11, Z7     \
+		VBROADCASTSS (R15)(CX*4), Z11 \
+		VFMADD231PS  Z10, Z11, Z8     \
+		VBROADCASTSS (DX)(CX*4), Z11  \
+		VFMADD231PS  Z10, Z11, Z9     \
+		ADDQ         $0x40, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Z0, Z0     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z1, Z1     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z2, Z2     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z3, Z3     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z4, Z4     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z5, Z5     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z6, Z6     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z7, Z7     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z8, Z8     \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z9, Z9     \
+	store:                                \
+		VMOVUPS Z0, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z1, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z2, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z3, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z4, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z5, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z6, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z7, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z8, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPS Z9, (AX)              \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather10x1F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*4), R14; MOVQ   64(DX), R15; LEAQ   (CX)(R15*4), R15; MOVQ   72(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9
+	gather10x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z10; VBROADCASTSS (DI)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z0; VBROADCASTSS (R8)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z1; VBROADCASTSS (R9)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z2; VBROADCASTSS (R10)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z3; VBROADCASTSS (R11)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z4; VBROADCASTSS (R12)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z5; VBROADCASTSS (R13)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z6; VBROADCASTSS (R14)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z7; VBROADCASTSS (R15)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z8; VBROADCASTSS (DX)(CX*4), Z11; VFMADD231PS  Z10, Z11, Z9; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; ADDQ         CX, DX; VADDPS       (DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; ADDQ         CX, DX; VADDPS       (DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; ADDQ         CX, DX; VADDPS       (DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; ADDQ         CX, DX; VADDPS       (DX), Z7, Z7; ADDQ         CX, DX; VADDPS       (DX), Z8, Z8; ADDQ         CX, DX; VADDPS       (DX), Z9, Z9
-
-store:
-	VMOVUPS Z0, (AX); ADDQ    CX, AX; VMOVUPS Z1, (AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); ADDQ    CX, AX; VMOVUPS Z3, (AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); ADDQ    CX, AX; VMOVUPS Z5, (AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); ADDQ    CX, AX; VMOVUPS Z7, (AX); ADDQ    CX, AX; VMOVUPS Z8, (AX); ADDQ    CX, AX; VMOVUPS Z9, (AX); VZEROUPPER; RET
-
+// gather1x2F32AVX512 is a gathered tile of 1 rows and 2 vectors:
+//
+//	for i := range 1 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather1x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather1x2F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DX             \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Z2       \
+		VMOVUPS      64(SI), Z3     \
+		VBROADCASTSS (DX)(CX*4), Z4 \
+		VFMADD231PS  Z2, Z4, Z0     \
+		VFMADD231PS  Z3, Z4, Z1     \
+		ADDQ         $0x80, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), CL \
+		TESTB        CL, CL         \
+		JZ           store          \
+		MOVQ         AX, CX         \
+		VADDPS       (CX), Z0, Z0   \
+		VADDPS       64(CX), Z1, Z1 \
+	store:                              \
+		VMOVUPS Z0, (AX)            \
+		VMOVUPS Z1, 64(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather1x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	gather1x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z2; VMOVUPS      64(SI), Z3; VBROADCASTSS (DX)(CX*4), Z4; VFMADD231PS  Z2, Z4, Z0; VFMADD231PS  Z3, Z4, Z1; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), CL; TESTB        CL, CL; JZ           store; MOVQ         AX, CX; VADDPS       (CX), Z0, Z0; VADDPS       64(CX), Z1, Z1
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); VZEROUPPER; RET
-
+// gather2x2F32AVX512 is a gathered tile of 2 rows and 2 vectors:
+//
+//	for i := range 2 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather2x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather2x2F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), DX            \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+		VPXORD Z2, Z2, Z2           \
+		VPXORD Z3, Z3, Z3           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Z4       \
+		VMOVUPS      64(SI), Z5     \
+		VBROADCASTSS (DI)(CX*4), Z6 \
+		VFMADD231PS  Z4, Z6, Z0     \
+		VFMADD231PS  Z5, Z6, Z1     \
+		VBROADCASTSS (DX)(CX*4), Z6 \
+		VFMADD231PS  Z4, Z6, Z2     \
+		VFMADD231PS  Z5, Z6, Z3     \
+		ADDQ         $0x80, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Z0, Z0   \
+		VADDPS       64(DX), Z1, Z1 \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z2, Z2   \
+		VADDPS       64(DX), Z3, Z3 \
+	store:                              \
+		VMOVUPS Z0, (AX)            \
+		VMOVUPS Z1, 64(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPS Z2, (AX)            \
+		VMOVUPS Z3, 64(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather2x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	gather2x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z4; VMOVUPS      64(SI), Z5; VBROADCASTSS (DI)(CX*4), Z6; VFMADD231PS  Z4, Z6, Z0; VFMADD231PS  Z5, Z6, Z1; VBROADCASTSS (DX)(CX*4), Z6; VFMADD231PS  Z4, Z6, Z2; VFMADD231PS  Z5, Z6, Z3; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); VZEROUPPER; RET
-
+// gather3x2F32AVX512 is a gathered tile of 3 rows and 2 vectors:
+//
+//	for i := range 3 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather3x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather3x2F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*4), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*4), R8       \
+		MOVQ   16(DX), DX           \
+		LEAQ   (CX)(DX*4), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+		VPXORD Z2, Z2, Z2           \
+		VPXORD Z3, Z3, Z3           \
+		VPXORD Z4, Z4, Z4           \
+		VPXORD Z5, Z5, Z5           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPS      (SI), Z6       \
+		VMOVUPS      64(SI), Z7     \
+		VBROADCASTSS (DI)(CX*4), Z8 \
+		VFMADD231PS  Z6, Z8, Z0     \
+		VFMADD231PS  Z7, Z8, Z1     \
+		VBROADCASTSS (R8)(CX*4), Z8 \
+		VFMADD231PS  Z6, Z8, Z2     \
+		VFMADD231PS  Z7, Z8, Z3     \
+		VBROADCASTSS (DX)(CX*4), Z8 \
+		VFMADD231PS  Z6, Z8, Z4     \
+		VFMADD231PS  Z7, Z8, Z5     \
+		ADDQ         $0x80, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x02, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPS       (DX), Z0, Z0   \
+		VADDPS       64(DX), Z1, Z1 \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z2, Z2   \
+		VADDPS       64(DX), Z3, Z3 \
+		ADDQ         CX, DX         \
+		VADDPS       (DX), Z4, Z4   \
+		VADDPS       64(DX), Z5, Z5 \
+	store:                              \
+		VMOVUPS Z0, (AX)            \
+		VMOVUPS Z1, 64(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPS Z2, (AX)            \
+		VMOVUPS Z3, 64(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPS Z4, (AX)            \
+		VMOVUPS Z5, 64(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather3x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	gather3x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z6; VMOVUPS      64(SI), Z7; VBROADCASTSS (DI)(CX*4), Z8; VFMADD231PS  Z6, Z8, Z0; VFMADD231PS  Z7, Z8, Z1; VBROADCASTSS (R8)(CX*4), Z8; VFMADD231PS  Z6, Z8, Z2; VFMADD231PS  Z7, Z8, Z3; VBROADCASTSS (DX)(CX*4), Z8; VFMADD231PS  Z6, Z8, Z4; VFMADD231PS  Z7, Z8, Z5; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; VADDPS       64(DX), Z5, Z5
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VMOVUPS Z5, 64(AX); VZEROUPPER; RET
-
+// gather4x2F32AVX512 is a gathered tile of 4 rows and 2 vectors:
+//
+//	for i := range 4 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather4x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather4x2F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*4), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*4), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*4), R9        \
+		MOVQ   24(DX), DX            \
+		LEAQ   (CX)(DX*4), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+		VPXORD Z7, Z7, Z7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (SI), Z8        \
+		VMOVUPS      64(SI), Z9      \
+		VBROADCASTSS (DI)(CX*4), Z10 \
+		VFMADD231PS  Z8, Z10, Z0     \
+		VFMADD231PS  Z9, Z10, Z1     \
+		VBROADCASTSS (R8)(CX*4), Z10 \
+		VFMADD231PS  Z8, Z10, Z2     \
+		VFMADD231PS  Z9, Z10, Z3     \
+		VBROADCASTSS (R9)(CX*4), Z10 \
+		VFMADD231PS  Z8, Z10, Z4     \
+		VFMADD231PS  Z9, Z10, Z5     \
+		VBROADCASTSS (DX)(CX*4), Z10 \
+		VFMADD231PS  Z8, Z10, Z6     \
+		VFMADD231PS  Z9, Z10, Z7     \
+		ADDQ         $0x80, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPS       (DX), Z0, Z0    \
+		VADDPS       64(DX), Z1, Z1  \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z2, Z2    \
+		VADDPS       64(DX), Z3, Z3  \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z4, Z4    \
+		VADDPS       64(DX), Z5, Z5  \
+		ADDQ         CX, DX          \
+		VADDPS       (DX), Z6, Z6    \
+		VADDPS       64(DX), Z7, Z7  \
+	store:                               \
+		VMOVUPS Z0, (AX)             \
+		VMOVUPS Z1, 64(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPS Z2, (AX)             \
+		VMOVUPS Z3, 64(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPS Z4, (AX)             \
+		VMOVUPS Z5, 64(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPS Z6, (AX)             \
+		VMOVUPS Z7, 64(AX)           \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather4x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	gather4x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z8; VMOVUPS      64(SI), Z9; VBROADCASTSS (DI)(CX*4), Z10; VFMADD231PS  Z8, Z10, Z0; VFMADD231PS  Z9, Z10, Z1; VBROADCASTSS (R8)(CX*4), Z10; VFMADD231PS  Z8, Z10, Z2; VFMADD231PS  Z9, Z10, Z3; VBROADCASTSS (R9)(CX*4), Z10; VFMADD231PS  Z8, Z10, Z4; VFMADD231PS  Z9, Z10, Z5; VBROADCASTSS (DX)(CX*4), Z10; VFMADD231PS  Z8, Z10, Z6; VFMADD231PS  Z9, Z10, Z7; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; VADDPS       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; VADDPS       64(DX), Z7, Z7
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VMOVUPS Z5, 64(AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); VMOVUPS Z7, 64(AX); VZEROUPPER; RET
-
+// gather5x2F32AVX512 is a gathered tile of 5 rows and 2 vectors:
+//
+//	for i := range 5 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather5x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather5x2F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Z10        \
+		VMOVUPS      64(SI), Z11      \
+		VBROADCASTSS (DI)(CX*4), Z12  \
+		VFMADD231PS  Z10, Z12, Z0     \
+		VFMADD231PS  Z11, Z12, Z1     \
+		VBROADCASTSS (R8)(CX*4), Z12  \
+		VFMADD231PS  Z10, Z12, Z2     \
+		VFMADD231PS  Z11, Z12, Z3     \
+		VBROADCASTSS (R9)(CX*4), Z12  \
+		VFMADD231PS  Z10, Z12, Z4     \
+		VFMADD231PS  Z11, Z12, Z5     \
+		VBROADCASTSS (R10)(CX*4), Z12 \
+		VFMADD231PS  Z10, Z12, Z6     \
+		VFMADD231PS  Z11, Z12, Z7     \
+		VBROADCASTSS (DX)(CX*4), Z12  \
+		VFMADD231PS  Z10, Z12, Z8     \
+		VFMADD231PS  Z11, Z12, Z9     \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Z0, Z0     \
+		VADDPS       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z2, Z2     \
+		VADDPS       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z4, Z4     \
+		VADDPS       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z6, Z6     \
+		VADDPS       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z8, Z8     \
+		VADDPS       64(DX), Z9, Z9   \
+	store:                                \
+		VMOVUPS Z0, (AX)              \
+		VMOVUPS Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z2, (AX)              \
+		VMOVUPS Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z4, (AX)              \
+		VMOVUPS Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z6, (AX)              \
+		VMOVUPS Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z8, (AX)              \
+		VMOVUPS Z9, 64(AX)            \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather5x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9
+	gather5x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z10; VMOVUPS      64(SI), Z11; VBROADCASTSS (DI)(CX*4), Z12; VFMADD231PS  Z10, Z12, Z0; VFMADD231PS  Z11, Z12, Z1; VBROADCASTSS (R8)(CX*4), Z12; VFMADD231PS  Z10, Z12, Z2; VFMADD231PS  Z11, Z12, Z3; VBROADCASTSS (R9)(CX*4), Z12; VFMADD231PS  Z10, Z12, Z4; VFMADD231PS  Z11, Z12, Z5; VBROADCASTSS (R10)(CX*4), Z12; VFMADD231PS  Z10, Z12, Z6; VFMADD231PS  Z11, Z12, Z7; VBROADCASTSS (DX)(CX*4), Z12; VFMADD231PS  Z10, Z12, Z8; VFMADD231PS  Z11, Z12, Z9; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; VADDPS       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; VADDPS       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPS       (DX), Z8, Z8; VADDPS       64(DX), Z9, Z9
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VMOVUPS Z5, 64(AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); VMOVUPS Z7, 64(AX); ADDQ    CX, AX; VMOVUPS Z8, (AX); VMOVUPS Z9, 64(AX); VZEROUPPER; RET
-
+// gather6x2F32AVX512 is a gathered tile of 6 rows and 2 vectors:
+//
+//	for i := range 6 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather6x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather6x2F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Z12        \
+		VMOVUPS      64(SI), Z13      \
+		VBROADCASTSS (DI)(CX*4), Z14  \
+		VFMADD231PS  Z12, Z14, Z0     \
+		VFMADD231PS  Z13, Z14, Z1     \
+		VBROADCASTSS (R8)(CX*4), Z14  \
+		VFMADD231PS  Z12, Z14, Z2     \
+		VFMADD231PS  Z13, Z14, Z3     \
+		VBROADCASTSS (R9)(CX*4), Z14  \
+		VFMADD231PS  Z12, Z14, Z4     \
+		VFMADD231PS  Z13, Z14, Z5     \
+		VBROADCASTSS (R10)(CX*4), Z14 \
+		VFMADD231PS  Z12, Z14, Z6     \
+		VFMADD231PS  Z13, Z14, Z7     \
+		VBROADCASTSS (R11)(CX*4), Z14 \
+		VFMADD231PS  Z12, Z14, Z8     \
+		VFMADD231PS  Z13, Z14, Z9     \
+		VBROADCASTSS (DX)(CX*4), Z14  \
+		VFMADD231PS  Z12, Z14, Z10    \
+		VFMADD231PS  Z13, Z14, Z11    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Z0, Z0     \
+		VADDPS       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z2, Z2     \
+		VADDPS       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z4, Z4     \
+		VADDPS       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z6, Z6     \
+		VADDPS       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z8, Z8     \
+		VADDPS       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z10, Z10   \
+		VADDPS       64(DX), Z11, Z11 \
+	store:                                \
+		VMOVUPS Z0, (AX)              \
+		VMOVUPS Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z2, (AX)              \
+		VMOVUPS Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z4, (AX)              \
+		VMOVUPS Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z6, (AX)              \
+		VMOVUPS Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z8, (AX)              \
+		VMOVUPS Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z10, (AX)             \
+		VMOVUPS Z11, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather6x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11
+	gather6x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z12; VMOVUPS      64(SI), Z13; VBROADCASTSS (DI)(CX*4), Z14; VFMADD231PS  Z12, Z14, Z0; VFMADD231PS  Z13, Z14, Z1; VBROADCASTSS (R8)(CX*4), Z14; VFMADD231PS  Z12, Z14, Z2; VFMADD231PS  Z13, Z14, Z3; VBROADCASTSS (R9)(CX*4), Z14; VFMADD231PS  Z12, Z14, Z4; VFMADD231PS  Z13, Z14, Z5; VBROADCASTSS (R10)(CX*4), Z14; VFMADD231PS  Z12, Z14, Z6; VFMADD231PS  Z13, Z14, Z7; VBROADCASTSS (R11)(CX*4), Z14; VFMADD231PS  Z12, Z14, Z8; VFMADD231PS  Z13, Z14, Z9; VBROADCASTSS (DX)(CX*4), Z14; VFMADD231PS  Z12, Z14, Z10; VFMADD231PS  Z13, Z14, Z11; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; VADDPS       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; VADDPS       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPS       (DX), Z8, Z8; VADDPS       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPS       (DX), Z10, Z10; VADDPS       64(DX), Z11, Z11
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VMOVUPS Z5, 64(AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); VMOVUPS Z7, 64(AX); ADDQ    CX, AX; VMOVUPS Z8, (AX); VMOVUPS Z9, 64(AX); ADDQ    CX, AX; VMOVUPS Z10, (AX); VMOVUPS Z11, 64(AX); VZEROUPPER; RET
-
+// gather7x2F32AVX512 is a gathered tile of 7 rows and 2 vectors:
+//
+//	for i := range 7 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather7x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather7x2F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*4), R12       \
+		MOVQ   48(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+		VPXORD Z12, Z12, Z12          \
+		VPXORD Z13, Z13, Z13          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Z14        \
+		VMOVUPS      64(SI), Z15      \
+		VBROADCASTSS (DI)(CX*4), Z16  \
+		VFMADD231PS  Z14, Z16, Z0     \
+		VFMADD231PS  Z15, Z16, Z1     \
+		VBROADCASTSS (R8)(CX*4), Z16  \
+		VFMADD231PS  Z14, Z16, Z2     \
+		VFMADD231PS  Z15, Z16, Z3     \
+		VBROADCASTSS (R9)(CX*4), Z16  \
+		VFMADD231PS  Z14, Z16, Z4     \
+		VFMADD231PS  Z15, Z16, Z5     \
+		VBROADCASTSS (R10)(CX*4), Z16 \
+		VFMADD231PS  Z14, Z16, Z6     \
+		VFMADD231PS  Z15, Z16, Z7     \
+		VBROADCASTSS (R11)(CX*4), Z16 \
+		VFMADD231PS  Z14, Z16, Z8     \
+		VFMADD231PS  Z15, Z16, Z9     \
+		VBROADCASTSS (R12)(CX*4), Z16 \
+		VFMADD231PS  Z14, Z16, Z10    \
+		VFMADD231PS  Z15, Z16, Z11    \
+		VBROADCASTSS (DX)(CX*4), Z16  \
+		VFMADD231PS  Z14, Z16, Z12    \
+		VFMADD231PS  Z15, Z16, Z13    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Z0, Z0     \
+		VADDPS       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z2, Z2     \
+		VADDPS       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z4, Z4     \
+		VADDPS       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z6, Z6     \
+		VADDPS       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z8, Z8     \
+		VADDPS       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z10, Z10   \
+		VADDPS       64(DX), Z11, Z11 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z12, Z12   \
+		VADDPS       64(DX), Z13, Z13 \
+	store:                                \
+		VMOVUPS Z0, (AX)              \
+		VMOVUPS Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z2, (AX)              \
+		VMOVUPS Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z4, (AX)              \
+		VMOVUPS Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z6, (AX)              \
+		VMOVUPS Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z8, (AX)              \
+		VMOVUPS Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z10, (AX)             \
+		VMOVUPS Z11, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z12, (AX)             \
+		VMOVUPS Z13, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather7x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13
+	gather7x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z14; VMOVUPS      64(SI), Z15; VBROADCASTSS (DI)(CX*4), Z16; VFMADD231PS  Z14, Z16, Z0; VFMADD231PS  Z15, Z16, Z1; VBROADCASTSS (R8)(CX*4), Z16; VFMADD231PS  Z14, Z16, Z2; VFMADD231PS  Z15, Z16, Z3; VBROADCASTSS (R9)(CX*4), Z16; VFMADD231PS  Z14, Z16, Z4; VFMADD231PS  Z15, Z16, Z5; VBROADCASTSS (R10)(CX*4), Z16; VFMADD231PS  Z14, Z16, Z6; VFMADD231PS  Z15, Z16, Z7; VBROADCASTSS (R11)(CX*4), Z16; VFMADD231PS  Z14, Z16, Z8; VFMADD231PS  Z15, Z16, Z9; VBROADCASTSS (R12)(CX*4), Z16; VFMADD231PS  Z14, Z16, Z10; VFMADD231PS  Z15, Z16, Z11; VBROADCASTSS (DX)(CX*4), Z16; VFMADD231PS  Z14, Z16, Z12; VFMADD231PS  Z15, Z16, Z13; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; VADDPS       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; VADDPS       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPS       (DX), Z8, Z8; VADDPS       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPS       (DX), Z10, Z10; VADDPS       64(DX), Z11, Z11; ADDQ         CX, DX; VADDPS       (DX), Z12, Z12; VADDPS       64(DX), Z13, Z13
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VMOVUPS Z5, 64(AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); VMOVUPS Z7, 64(AX); ADDQ    CX, AX; VMOVUPS Z8, (AX); VMOVUPS Z9, 64(AX); ADDQ    CX, AX; VMOVUPS Z10, (AX); VMOVUPS Z11, 64(AX); ADDQ    CX, AX; VMOVUPS Z12, (AX); VMOVUPS Z13, 64(AX); VZEROUPPER; RET
-
+// gather8x2F32AVX512 is a gathered tile of 8 rows and 2 vectors:
+//
+//	for i := range 8 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather8x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather8x2F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*4), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*4), R13       \
+		MOVQ   56(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+		VPXORD Z12, Z12, Z12          \
+		VPXORD Z13, Z13, Z13          \
+		VPXORD Z14, Z14, Z14          \
+		VPXORD Z15, Z15, Z15          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Z16        \
+		VMOVUPS      64(SI), Z17      \
+		VBROADCASTSS (DI)(CX*4), Z18  \
+		VFMADD231PS  Z16, Z18, Z0     \
+		VFMADD231PS  Z17, Z18, Z1     \
+		VBROADCASTSS (R8)(CX*4), Z18  \
+		VFMADD231PS  Z16, Z18, Z2     \
+		VFMADD231PS  Z17, Z18, Z3     \
+		VBROADCASTSS (R9)(CX*4), Z18  \
+		VFMADD231PS  Z16, Z18, Z4     \
+		VFMADD231PS  Z17, Z18, Z5     \
+		VBROADCASTSS (R10)(CX*4), Z18 \
+		VFMADD231PS  Z16, Z18, Z6     \
+		VFMADD231PS  Z17, Z18, Z7     \
+		VBROADCASTSS (R11)(CX*4), Z18 \
+		VFMADD231PS  Z16, Z18, Z8     \
+		VFMADD231PS  Z17, Z18, Z9     \
+		VBROADCASTSS (R12)(CX*4), Z18 \
+		VFMADD231PS  Z16, Z18, Z10    \
+		VFMADD231PS  Z17, Z18, Z11    \
+		VBROADCASTSS (R13)(CX*4), Z18 \
+		VFMADD231PS  Z16, Z18, Z12    \
+		VFMADD231PS  Z17, Z18, Z13    \
+		VBROADCASTSS (DX)(CX*4), Z18  \
+		VFMADD231PS  Z16, Z18, Z14    \
+		VFMADD231PS  Z17, Z18, Z15    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Z0, Z0     \
+		VADDPS       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z2, Z2     \
+		VADDPS       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z4, Z4     \
+		VADDPS       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z6, Z6     \
+		VADDPS       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z8, Z8     \
+		VADDPS       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z10, Z10   \
+		VADDPS       64(DX), Z11, Z11 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z12, Z12   \
+		VADDPS       64(DX), Z13, Z13 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z14, Z14   \
+		VADDPS       64(DX), Z15, Z15 \
+	store:                                \
+		VMOVUPS Z0, (AX)              \
+		VMOVUPS Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z2, (AX)              \
+		VMOVUPS Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z4, (AX)              \
+		VMOVUPS Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z6, (AX)              \
+		VMOVUPS Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z8, (AX)              \
+		VMOVUPS Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z10, (AX)             \
+		VMOVUPS Z11, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z12, (AX)             \
+		VMOVUPS Z13, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z14, (AX)             \
+		VMOVUPS Z15, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather8x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13; VPXORD Z14, Z14, Z14; VPXORD Z15, Z15, Z15
+	gather8x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z16; VMOVUPS      64(SI), Z17; VBROADCASTSS (DI)(CX*4), Z18; VFMADD231PS  Z16, Z18, Z0; VFMADD231PS  Z17, Z18, Z1; VBROADCASTSS (R8)(CX*4), Z18; VFMADD231PS  Z16, Z18, Z2; VFMADD231PS  Z17, Z18, Z3; VBROADCASTSS (R9)(CX*4), Z18; VFMADD231PS  Z16, Z18, Z4; VFMADD231PS  Z17, Z18, Z5; VBROADCASTSS (R10)(CX*4), Z18; VFMADD231PS  Z16, Z18, Z6; VFMADD231PS  Z17, Z18, Z7; VBROADCASTSS (R11)(CX*4), Z18; VFMADD231PS  Z16, Z18, Z8; VFMADD231PS  Z17, Z18, Z9; VBROADCASTSS (R12)(CX*4), Z18; VFMADD231PS  Z16, Z18, Z10; VFMADD231PS  Z17, Z18, Z11; VBROADCASTSS (R13)(CX*4), Z18; VFMADD231PS  Z16, Z18, Z12; VFMADD231PS  Z17, Z18, Z13; VBROADCASTSS (DX)(CX*4), Z18; VFMADD231PS  Z16, Z18, Z14; VFMADD231PS  Z17, Z18, Z15; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; VADDPS       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; VADDPS       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPS       (DX), Z8, Z8; VADDPS       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPS       (DX), Z10, Z10; VADDPS       64(DX), Z11, Z11; ADDQ         CX, DX; VADDPS       (DX), Z12, Z12; VADDPS       64(DX), Z13, Z13; ADDQ         CX, DX; VADDPS       (DX), Z14, Z14; VADDPS       64(DX), Z15, Z15
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VMOVUPS Z5, 64(AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); VMOVUPS Z7, 64(AX); ADDQ    CX, AX; VMOVUPS Z8, (AX); VMOVUPS Z9, 64(AX); ADDQ    CX, AX; VMOVUPS Z10, (AX); VMOVUPS Z11, 64(AX); ADDQ    CX, AX; VMOVUPS Z12, (AX); VMOVUPS Z13, 64(AX); ADDQ    CX, AX; VMOVUPS Z14, (AX); VMOVUPS Z15, 64(AX); VZEROUPPER; RET
-
+// gather9x2F32AVX512 is a gathered tile of 9 rows and 2 vectors:
+//
+//	for i := range 9 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather9x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather9x2F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*4), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*4), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*4), R14       \
+		MOVQ   64(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+		VPXORD Z12, Z12, Z12          \
+		VPXORD Z13, Z13, Z13          \
+		VPXORD Z14, Z14, Z14          \
+		VPXORD Z15, Z15, Z15          \
+		VPXORD Z16, Z16, Z16          \
+		VPXORD Z17, Z17, Z17          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Z18        \
+		VMOVUPS      64(SI), Z19      \
+		VBROADCASTSS (DI)(CX*4), Z20  \
+		VFMADD231PS  Z18, Z20, Z0     \
+		VFMADD231PS  Z19, Z20, Z1     \
+		VBROADCASTSS (R8)(CX*4), Z20  \
+		VFMADD231PS  Z18, Z20, Z2     \
+		VFMADD231PS  Z19, Z20, Z3     \
+		VBROADCASTSS (R9)(CX*4), Z20  \
+		VFMADD231PS  Z18, Z20, Z4     \
+		VFMADD231PS  Z19, Z20, Z5     \
+		VBROADCASTSS (R10)(CX*4), Z20 \
+		VFMADD231PS  Z18, Z20, Z6     \
+		VFMADD231PS  Z19, Z20, Z7     \
+		VBROADCASTSS (R11)(CX*4), Z20 \
+		VFMADD231PS  Z18, Z20, Z8     \
+		VFMADD231PS  Z19, Z20, Z9     \
+		VBROADCASTSS (R12)(CX*4), Z20 \
+		VFMADD231PS  Z18, Z20, Z10    \
+		VFMADD231PS  Z19, Z20, Z11    \
+		VBROADCASTSS (R13)(CX*4), Z20 \
+		VFMADD231PS  Z18, Z20, Z12    \
+		VFMADD231PS  Z19, Z20, Z13    \
+		VBROADCASTSS (R14)(CX*4), Z20 \
+		VFMADD231PS  Z18, Z20, Z14    \
+		VFMADD231PS  Z19, Z20, Z15    \
+		VBROADCASTSS (DX)(CX*4), Z20  \
+		VFMADD231PS  Z18, Z20, Z16    \
+		VFMADD231PS  Z19, Z20, Z17    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Z0, Z0     \
+		VADDPS       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z2, Z2     \
+		VADDPS       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z4, Z4     \
+		VADDPS       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z6, Z6     \
+		VADDPS       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z8, Z8     \
+		VADDPS       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z10, Z10   \
+		VADDPS       64(DX), Z11, Z11 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z12, Z12   \
+		VADDPS       64(DX), Z13, Z13 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z14, Z14   \
+		VADDPS       64(DX), Z15, Z15 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z16, Z16   \
+		VADDPS       64(DX), Z17, Z17 \
+	store:                                \
+		VMOVUPS Z0, (AX)              \
+		VMOVUPS Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z2, (AX)              \
+		VMOVUPS Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z4, (AX)              \
+		VMOVUPS Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z6, (AX)              \
+		VMOVUPS Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z8, (AX)              \
+		VMOVUPS Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z10, (AX)             \
+		VMOVUPS Z11, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z12, (AX)             \
+		VMOVUPS Z13, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z14, (AX)             \
+		VMOVUPS Z15, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z16, (AX)             \
+		VMOVUPS Z17, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather9x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*4), R14; MOVQ   64(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13; VPXORD Z14, Z14, Z14; VPXORD Z15, Z15, Z15; VPXORD Z16, Z16, Z16; VPXORD Z17, Z17, Z17
+	gather9x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z18; VMOVUPS      64(SI), Z19; VBROADCASTSS (DI)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z0; VFMADD231PS  Z19, Z20, Z1; VBROADCASTSS (R8)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z2; VFMADD231PS  Z19, Z20, Z3; VBROADCASTSS (R9)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z4; VFMADD231PS  Z19, Z20, Z5; VBROADCASTSS (R10)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z6; VFMADD231PS  Z19, Z20, Z7; VBROADCASTSS (R11)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z8; VFMADD231PS  Z19, Z20, Z9; VBROADCASTSS (R12)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z10; VFMADD231PS  Z19, Z20, Z11; VBROADCASTSS (R13)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z12; VFMADD231PS  Z19, Z20, Z13; VBROADCASTSS (R14)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z14; VFMADD231PS  Z19, Z20, Z15; VBROADCASTSS (DX)(CX*4), Z20; VFMADD231PS  Z18, Z20, Z16; VFMADD231PS  Z19, Z20, Z17; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; VADDPS       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; VADDPS       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPS       (DX), Z8, Z8; VADDPS       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPS       (DX), Z10, Z10; VADDPS       64(DX), Z11, Z11; ADDQ         CX, DX; VADDPS       (DX), Z12, Z12; VADDPS       64(DX), Z13, Z13; ADDQ         CX, DX; VADDPS       (DX), Z14, Z14; VADDPS       64(DX), Z15, Z15; ADDQ         CX, DX; VADDPS       (DX), Z16, Z16; VADDPS       64(DX), Z17, Z17
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VMOVUPS Z5, 64(AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); VMOVUPS Z7, 64(AX); ADDQ    CX, AX; VMOVUPS Z8, (AX); VMOVUPS Z9, 64(AX); ADDQ    CX, AX; VMOVUPS Z10, (AX); VMOVUPS Z11, 64(AX); ADDQ    CX, AX; VMOVUPS Z12, (AX); VMOVUPS Z13, 64(AX); ADDQ    CX, AX; VMOVUPS Z14, (AX); VMOVUPS Z15, 64(AX); ADDQ    CX, AX; VMOVUPS Z16, (AX); VMOVUPS Z17, 64(AX); VZEROUPPER; RET
-
+// gather10x2F32AVX512 is a gathered tile of 10 rows and 2 vectors:
+//
+//	for i := range 10 {
+//		for j := range 32 {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*32+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather10x2F32AVX512(k int, a *float32, rows *int, cols *int, b *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather10x2F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*4), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*4), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*4), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*4), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*4), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*4), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*4), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*4), R14       \
+		MOVQ   64(DX), R15            \
+		LEAQ   (CX)(R15*4), R15       \
+		MOVQ   72(DX), DX             \
+		LEAQ   (CX)(DX*4), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+		VPXORD Z12, Z12, Z12          \
+		VPXORD Z13, Z13, Z13          \
+		VPXORD Z14, Z14, Z14          \
+		VPXORD Z15, Z15, Z15          \
+		VPXORD Z16, Z16, Z16          \
+		VPXORD Z17, Z17, Z17          \
+		VPXORD Z18, Z18, Z18          \
+		VPXORD Z19, Z19, Z19          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPS      (SI), Z20        \
+		VMOVUPS      64(SI), Z21      \
+		VBROADCASTSS (DI)(CX*4), Z22  \
+		VFMADD231PS  Z20, Z22, Z0     \
+		VFMADD231PS  Z21, Z22, Z1     \
+		VBROADCASTSS (R8)(CX*4), Z22  \
+		VFMADD231PS  Z20, Z22, Z2     \
+		VFMADD231PS  Z21, Z22, Z3     \
+		VBROADCASTSS (R9)(CX*4), Z22  \
+		VFMADD231PS  Z20, Z22, Z4     \
+		VFMADD231PS  Z21, Z22, Z5     \
+		VBROADCASTSS (R10)(CX*4), Z22 \
+		VFMADD231PS  Z20, Z22, Z6     \
+		VFMADD231PS  Z21, Z22, Z7     \
+		VBROADCASTSS (R11)(CX*4), Z22 \
+		VFMADD231PS  Z20, Z22, Z8     \
+		VFMADD231PS  Z21, Z22, Z9     \
+		VBROADCASTSS (R12)(CX*4), Z22 \
+		VFMADD231PS  Z20, Z22, Z10    \
+		VFMADD231PS  Z21, Z22, Z11    \
+		VBROADCASTSS (R13)(CX*4), Z22 \
+		VFMADD231PS  Z20, Z22, Z12    \
+		VFMADD231PS  Z21, Z22, Z13    \
+		VBROADCASTSS (R14)(CX*4), Z22 \
+		VFMADD231PS  Z20, Z22, Z14    \
+		VFMADD231PS  Z21, Z22, Z15    \
+		VBROADCASTSS (R15)(CX*4), Z22 \
+		VFMADD231PS  Z20, Z22, Z16    \
+		VFMADD231PS  Z21, Z22, Z17    \
+		VBROADCASTSS (DX)(CX*4), Z22  \
+		VFMADD231PS  Z20, Z22, Z18    \
+		VFMADD231PS  Z21, Z22, Z19    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPS       (DX), Z0, Z0     \
+		VADDPS       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z2, Z2     \
+		VADDPS       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z4, Z4     \
+		VADDPS       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z6, Z6     \
+		VADDPS       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z8, Z8     \
+		VADDPS       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z10, Z10   \
+		VADDPS       64(DX), Z11, Z11 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z12, Z12   \
+		VADDPS       64(DX), Z13, Z13 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z14, Z14   \
+		VADDPS       64(DX), Z15, Z15 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z16, Z16   \
+		VADDPS       64(DX), Z17, Z17 \
+		ADDQ         CX, DX           \
+		VADDPS       (DX), Z18, Z18   \
+		VADDPS       64(DX), Z19, Z19 \
+	store:                                \
+		VMOVUPS Z0, (AX)              \
+		VMOVUPS Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z2, (AX)              \
+		VMOVUPS Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z4, (AX)              \
+		VMOVUPS Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z6, (AX)              \
+		VMOVUPS Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z8, (AX)              \
+		VMOVUPS Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPS Z10, (AX)             \
+		VMOVUPS Z11, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z12, (AX)             \
+		VMOVUPS Z13, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z14, (AX)             \
+		VMOVUPS Z15, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z16, (AX)             \
+		VMOVUPS Z17, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPS Z18, (AX)             \
+		VMOVUPS Z19, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather10x2F32AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*4), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*4), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*4), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*4), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*4), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*4), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*4), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*4), R14; MOVQ   64(DX), R15; LEAQ   (CX)(R15*4), R15; MOVQ   72(DX), DX; LEAQ   (CX)(DX*4), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13; VPXORD Z14, Z14, Z14; VPXORD Z15, Z15, Z15; VPXORD Z16, Z16, Z16; VPXORD Z17, Z17, Z17; VPXORD Z18, Z18, Z18; VPXORD Z19, Z19, Z19
+	gather10x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (SI), Z20; VMOVUPS      64(SI), Z21; VBROADCASTSS (DI)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z0; VFMADD231PS  Z21, Z22, Z1; VBROADCASTSS (R8)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z2; VFMADD231PS  Z21, Z22, Z3; VBROADCASTSS (R9)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z4; VFMADD231PS  Z21, Z22, Z5; VBROADCASTSS (R10)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z6; VFMADD231PS  Z21, Z22, Z7; VBROADCASTSS (R11)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z8; VFMADD231PS  Z21, Z22, Z9; VBROADCASTSS (R12)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z10; VFMADD231PS  Z21, Z22, Z11; VBROADCASTSS (R13)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z12; VFMADD231PS  Z21, Z22, Z13; VBROADCASTSS (R14)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z14; VFMADD231PS  Z21, Z22, Z15; VBROADCASTSS (R15)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z16; VFMADD231PS  Z21, Z22, Z17; VBROADCASTSS (DX)(CX*4), Z22; VFMADD231PS  Z20, Z22, Z18; VFMADD231PS  Z21, Z22, Z19; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x02, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPS       (DX), Z0, Z0; VADDPS       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPS       (DX), Z2, Z2; VADDPS       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPS       (DX), Z4, Z4; VADDPS       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPS       (DX), Z6, Z6; VADDPS       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPS       (DX), Z8, Z8; VADDPS       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPS       (DX), Z10, Z10; VADDPS       64(DX), Z11, Z11; ADDQ         CX, DX; VADDPS       (DX), Z12, Z12; VADDPS       64(DX), Z13, Z13; ADDQ         CX, DX; VADDPS       (DX), Z14, Z14; VADDPS       64(DX), Z15, Z15; ADDQ         CX, DX; VADDPS       (DX), Z16, Z16; VADDPS       64(DX), Z17, Z17; ADDQ         CX, DX; VADDPS       (DX), Z18, Z18; VADDPS       64(DX), Z19, Z19
-
-store:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); ADDQ    CX, AX; VMOVUPS Z2, (AX); VMOVUPS Z3, 64(AX); ADDQ    CX, AX; VMOVUPS Z4, (AX); VMOVUPS Z5, 64(AX); ADDQ    CX, AX; VMOVUPS Z6, (AX); VMOVUPS Z7, 64(AX); ADDQ    CX, AX; VMOVUPS Z8, (AX); VMOVUPS Z9, 64(AX); ADDQ    CX, AX; VMOVUPS Z10, (AX); VMOVUPS Z11, 64(AX); ADDQ    CX, AX; VMOVUPS Z12, (AX); VMOVUPS Z13, 64(AX); ADDQ    CX, AX; VMOVUPS Z14, (AX); VMOVUPS Z15, 64(AX); ADDQ    CX, AX; VMOVUPS Z16, (AX); VMOVUPS Z17, 64(AX); ADDQ    CX, AX; VMOVUPS Z18, (AX); VMOVUPS Z19, 64(AX); VZEROUPPER; RET
-
+// line1x1F32AVX512 is a tile of 1 rows and 1 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 1 {
+//			at := v * 16
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x1F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line1x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (DX)(CX*4), Z1  \
+		VBROADCASTSS (SI), Z2        \
+		VFMADD231PS  Z2, Z1, Z0      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), CX \
+		SHLQ         $0x02, CX       \
+		ADDQ         AX, CX          \
+		VMOVUPS      Z0, (CX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line1x1F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0
+	line1x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (DX)(CX*4), Z1; VBROADCASTSS (SI), Z2; VFMADD231PS  Z2, Z1, Z0; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), CX; SHLQ         $0x02, CX; ADDQ         AX, CX; VMOVUPS      Z0, (CX); VZEROUPPER; RET
-
+// line2x1F32AVX512 is a tile of 2 rows and 1 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 1 {
+//			at := v * 16
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x1F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line2x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (DX)(CX*4), Z2  \
+		VBROADCASTSS (SI), Z3        \
+		VFMADD231PS  Z3, Z2, Z0      \
+		VBROADCASTSS (SI)(DI*1), Z3  \
+		VFMADD231PS  Z3, Z2, Z1      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z1, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line2x1F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	line2x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (DX)(CX*4), Z2; VBROADCASTSS (SI), Z3; VFMADD231PS  Z3, Z2, Z0; VBROADCASTSS (SI)(DI*1), Z3; VFMADD231PS  Z3, Z2, Z1; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z1, (DX); VZEROUPPER; RET
-
+// line3x1F32AVX512 is a tile of 3 rows and 1 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 1 {
+//			at := v * 16
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x1F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line3x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPS      (DX)(CX*4), Z3  \
+		VBROADCASTSS (SI), Z4        \
+		VFMADD231PS  Z4, Z3, Z0      \
+		VBROADCASTSS (SI)(DI*1), Z4  \
+		VFMADD231PS  Z4, Z3, Z1      \
+		VBROADCASTSS (SI)(DI*2), Z4  \
+		VFMADD231PS  Z4, Z3, Z2      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z2, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line3x1F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2
+	line3x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPS      (DX)(CX*4), Z3; VBROADCASTSS (SI), Z4; VFMADD231PS  Z4, Z3, Z0; VBROADCASTSS (SI)(DI*1), Z4; VFMADD231PS  Z4, Z3, Z1; VBROADCASTSS (SI)(DI*2), Z4; VFMADD231PS  Z4, Z3, Z2; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (DX); VZEROUPPER; RET
-
+// line4x1F32AVX512 is a tile of 4 rows and 1 vectors of lines:
+//
+//	for i := range 4 {
+//		for v := range 1 {
+//			at := v * 16
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line4x1F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line4x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPS      (DX)(R9*4), Z4  \
+		VBROADCASTSS (SI), Z5        \
+		VFMADD231PS  Z5, Z4, Z0      \
+		VBROADCASTSS (SI)(DI*1), Z5  \
+		VFMADD231PS  Z5, Z4, Z1      \
+		VBROADCASTSS (SI)(DI*2), Z5  \
+		VFMADD231PS  Z5, Z4, Z2      \
+		VBROADCASTSS (SI)(CX*1), Z5  \
+		VFMADD231PS  Z5, Z4, Z3      \
+		ADDQ         $0x04, SI       \
+		ADDQ         $0x04, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z3, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line4x1F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	line4x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPS      (DX)(R9*4), Z4; VBROADCASTSS (SI), Z5; VFMADD231PS  Z5, Z4, Z0; VBROADCASTSS (SI)(DI*1), Z5; VFMADD231PS  Z5, Z4, Z1; VBROADCASTSS (SI)(DI*2), Z5; VFMADD231PS  Z5, Z4, Z2; VBROADCASTSS (SI)(CX*1), Z5; VFMADD231PS  Z5, Z4, Z3; ADDQ         $0x04, SI; ADDQ         $0x04, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z3, (DX); VZEROUPPER; RET
-
+// line5x1F32AVX512 is a tile of 5 rows and 1 vectors of lines:
+//
+//	for i := range 5 {
+//		for v := range 1 {
+//			at := v * 16
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line5x1F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line5x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPS      (DX)(R9*4), Z5  \
+		VBROADCASTSS (SI), Z6        \
+		VFMADD231PS  Z6, Z5, Z0      \
+		VBROADCASTSS (SI)(DI*1), Z6  \
+		VFMADD231PS  Z6, Z5, Z1      \
+		VBROADCASTSS (SI)(DI*2), Z6  \
+		VFMADD231PS  Z6, Z5, Z2      \
+		VBROADCASTSS (SI)(CX*1), Z6  \
+		VFMADD231PS  Z6, Z5, Z3      \
+		VBROADCASTSS (R8), Z6        \
+		VFMADD231PS  Z6, Z5, Z4      \
+		ADDQ         $0x04, SI       \
+		ADDQ         $0x04, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z4, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line5x1F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4
+	line5x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPS      (DX)(R9*4), Z5; VBROADCASTSS (SI), Z6; VFMADD231PS  Z6, Z5, Z0; VBROADCASTSS (SI)(DI*1), Z6; VFMADD231PS  Z6, Z5, Z1; VBROADCASTSS (SI)(DI*2), Z6; VFMADD231PS  Z6, Z5, Z2; VBROADCASTSS (SI)(CX*1), Z6; VFMADD231PS  Z6, Z5, Z3; VBROADCASTSS (R8), Z6; VFMADD231PS  Z6, Z5, Z4; ADDQ         $0x04, SI; ADDQ         $0x04, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z4, (DX); VZEROUPPER; RET
-
+// line6x1F32AVX512 is a tile of 6 rows and 1 vectors of lines:
+//
+//	for i := range 6 {
+//		for v := range 1 {
+//			at := v * 16
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line6x1F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line6x1F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPS      (DX)(R9*4), Z6  \
+		VBROADCASTSS (SI), Z7        \
+		VFMADD231PS  Z7, Z6, Z0      \
+		VBROADCASTSS (SI)(DI*1), Z7  \
+		VFMADD231PS  Z7, Z6, Z1      \
+		VBROADCASTSS (SI)(DI*2), Z7  \
+		VFMADD231PS  Z7, Z6, Z2      \
+		VBROADCASTSS (SI)(CX*1), Z7  \
+		VFMADD231PS  Z7, Z6, Z3      \
+		VBROADCASTSS (R8), Z7        \
+		VFMADD231PS  Z7, Z6, Z4      \
+		VBROADCASTSS (R8)(DI*1), Z7  \
+		VFMADD231PS  Z7, Z6, Z5      \
+		ADDQ         $0x04, SI       \
+		ADDQ         $0x04, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z4, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z5, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line6x1F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	line6x1F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPS      (DX)(R9*4), Z6; VBROADCASTSS (SI), Z7; VFMADD231PS  Z7, Z6, Z0; VBROADCASTSS (SI)(DI*1), Z7; VFMADD231PS  Z7, Z6, Z1; VBROADCASTSS (SI)(DI*2), Z7; VFMADD231PS  Z7, Z6, Z2; VBROADCASTSS (SI)(CX*1), Z7; VFMADD231PS  Z7, Z6, Z3; VBROADCASTSS (R8), Z7; VFMADD231PS  Z7, Z6, Z4; VBROADCASTSS (R8)(DI*1), Z7; VFMADD231PS  Z7, Z6, Z5; ADDQ         $0x04, SI; ADDQ         $0x04, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z4, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z5, (DX); VZEROUPPER; RET
-
+// line1x2F32AVX512 is a tile of 1 rows and 2 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 2 {
+//			at := v * 16
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x2F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line1x2F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), DI  \
+		VBROADCASTSS (SI), Z3        \
+		VMOVUPS      (CX)(DI*4), Z2  \
+		VFMADD231PS  Z3, Z2, Z0      \
+		VMOVUPS      (DX)(DI*4), Z2  \
+		VFMADD231PS  Z3, Z2, Z1      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), CX \
+		SHLQ         $0x02, CX       \
+		ADDQ         AX, CX          \
+		VMOVUPS      Z0, (AX)        \
+		VMOVUPS      Z1, (CX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line1x2F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	line1x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), DI; VBROADCASTSS (SI), Z3; VMOVUPS      (CX)(DI*4), Z2; VFMADD231PS  Z3, Z2, Z0; VMOVUPS      (DX)(DI*4), Z2; VFMADD231PS  Z3, Z2, Z1; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), CX; SHLQ         $0x02, CX; ADDQ         AX, CX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, (CX); VZEROUPPER; RET
-
+// line2x2F32AVX512 is a tile of 2 rows and 2 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 2 {
+//			at := v * 16
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x2F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line2x2F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R8  \
+		VMOVUPS      (CX)(R8*4), Z4  \
+		VMOVUPS      (DX)(R8*4), Z5  \
+		VBROADCASTSS (SI), Z6        \
+		VFMADD231PS  Z6, Z4, Z0      \
+		VFMADD231PS  Z6, Z5, Z1      \
+		VBROADCASTSS (SI)(DI*1), Z6  \
+		VFMADD231PS  Z6, Z4, Z2      \
+		VFMADD231PS  Z6, Z5, Z3      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Z0, (AX)        \
+		VMOVUPS      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z2, (AX)        \
+		VMOVUPS      Z3, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line2x2F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	line2x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VMOVUPS      (CX)(R8*4), Z4; VMOVUPS      (DX)(R8*4), Z5; VBROADCASTSS (SI), Z6; VFMADD231PS  Z6, Z4, Z0; VFMADD231PS  Z6, Z5, Z1; VBROADCASTSS (SI)(DI*1), Z6; VFMADD231PS  Z6, Z4, Z2; VFMADD231PS  Z6, Z5, Z3; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (AX); VMOVUPS      Z3, (DX); VZEROUPPER; RET
-
+// line3x2F32AVX512 is a tile of 3 rows and 2 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 2 {
+//			at := v * 16
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x2F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line3x2F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R8  \
+		VMOVUPS      (CX)(R8*4), Z6  \
+		VMOVUPS      (DX)(R8*4), Z7  \
+		VBROADCASTSS (SI), Z8        \
+		VFMADD231PS  Z8, Z6, Z0      \
+		VFMADD231PS  Z8, Z7, Z1      \
+		VBROADCASTSS (SI)(DI*1), Z8  \
+		VFMADD231PS  Z8, Z6, Z2      \
+		VFMADD231PS  Z8, Z7, Z3      \
+		VBROADCASTSS (SI)(DI*2), Z8  \
+		VFMADD231PS  Z8, Z6, Z4      \
+		VFMADD231PS  Z8, Z7, Z5      \
+		ADDQ         $0x04, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Z0, (AX)        \
+		VMOVUPS      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z2, (AX)        \
+		VMOVUPS      Z3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z4, (AX)        \
+		VMOVUPS      Z5, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line3x2F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	line3x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VMOVUPS      (CX)(R8*4), Z6; VMOVUPS      (DX)(R8*4), Z7; VBROADCASTSS (SI), Z8; VFMADD231PS  Z8, Z6, Z0; VFMADD231PS  Z8, Z7, Z1; VBROADCASTSS (SI)(DI*1), Z8; VFMADD231PS  Z8, Z6, Z2; VFMADD231PS  Z8, Z7, Z3; VBROADCASTSS (SI)(DI*2), Z8; VFMADD231PS  Z8, Z6, Z4; VFMADD231PS  Z8, Z7, Z5; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (AX); VMOVUPS      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z4, (AX); VMOVUPS      Z5, (DX); VZEROUPPER; RET
-
+// line4x2F32AVX512 is a tile of 4 rows and 2 vectors of lines:
+//
+//	for i := range 4 {
+//		for v := range 2 {
+//			at := v * 16
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line4x2F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line4x2F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x02, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x02, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), R8        \
+		LEAQ   (SI)(DI*4), R9        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+		VPXORD Z7, Z7, Z7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R10 \
+		VMOVUPS      (CX)(R10*4), Z8 \
+		VMOVUPS      (DX)(R10*4), Z9 \
+		VBROADCASTSS (SI), Z10       \
+		VFMADD231PS  Z10, Z8, Z0     \
+		VFMADD231PS  Z10, Z9, Z1     \
+		VBROADCASTSS (SI)(DI*1), Z10 \
+		VFMADD231PS  Z10, Z8, Z2     \
+		VFMADD231PS  Z10, Z9, Z3     \
+		VBROADCASTSS (SI)(DI*2), Z10 \
+		VFMADD231PS  Z10, Z8, Z4     \
+		VFMADD231PS  Z10, Z9, Z5     \
+		VBROADCASTSS (SI)(R8*1), Z10 \
+		VFMADD231PS  Z10, Z8, Z6     \
+		VFMADD231PS  Z10, Z9, Z7     \
+		ADDQ         $0x04, SI       \
+		ADDQ         $0x04, R9       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x02, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x02, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPS      Z0, (AX)        \
+		VMOVUPS      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z2, (AX)        \
+		VMOVUPS      Z3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z4, (AX)        \
+		VMOVUPS      Z5, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPS      Z6, (AX)        \
+		VMOVUPS      Z7, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line4x2F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	line4x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPS      (CX)(R10*4), Z8; VMOVUPS      (DX)(R10*4), Z9; VBROADCASTSS (SI), Z10; VFMADD231PS  Z10, Z8, Z0; VFMADD231PS  Z10, Z9, Z1; VBROADCASTSS (SI)(DI*1), Z10; VFMADD231PS  Z10, Z8, Z2; VFMADD231PS  Z10, Z9, Z3; VBROADCASTSS (SI)(DI*2), Z10; VFMADD231PS  Z10, Z8, Z4; VFMADD231PS  Z10, Z9, Z5; VBROADCASTSS (SI)(R8*1), Z10; VFMADD231PS  Z10, Z8, Z6; VFMADD231PS  Z10, Z9, Z7; ADDQ         $0x04, SI; ADDQ         $0x04, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (AX); VMOVUPS      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z4, (AX); VMOVUPS      Z5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z6, (AX); VMOVUPS      Z7, (DX); VZEROUPPER; RET
-
+// line5x2F32AVX512 is a tile of 5 rows and 2 vectors of lines:
+//
+//	for i := range 5 {
+//		for v := range 2 {
+//			at := v * 16
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line5x2F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line5x2F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x02, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x02, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (DI)(DI*2), R8         \
+		LEAQ   (SI)(DI*4), R9         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R10  \
+		VMOVUPS      (CX)(R10*4), Z10 \
+		VMOVUPS      (DX)(R10*4), Z11 \
+		VBROADCASTSS (SI), Z12        \
+		VFMADD231PS  Z12, Z10, Z0     \
+		VFMADD231PS  Z12, Z11, Z1     \
+		VBROADCASTSS (SI)(DI*1), Z12  \
+		VFMADD231PS  Z12, Z10, Z2     \
+		VFMADD231PS  Z12, Z11, Z3     \
+		VBROADCASTSS (SI)(DI*2), Z12  \
+		VFMADD231PS  Z12, Z10, Z4     \
+		VFMADD231PS  Z12, Z11, Z5     \
+		VBROADCASTSS (SI)(R8*1), Z12  \
+		VFMADD231PS  Z12, Z10, Z6     \
+		VFMADD231PS  Z12, Z11, Z7     \
+		VBROADCASTSS (R9), Z12        \
+		VFMADD231PS  Z12, Z10, Z8     \
+		VFMADD231PS  Z12, Z11, Z9     \
+		ADDQ         $0x04, SI        \
+		ADDQ         $0x04, R9        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x02, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPS      Z0, (AX)         \
+		VMOVUPS      Z1, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z2, (AX)         \
+		VMOVUPS      Z3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z4, (AX)         \
+		VMOVUPS      Z5, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z6, (AX)         \
+		VMOVUPS      Z7, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z8, (AX)         \
+		VMOVUPS      Z9, (DX)         \
+		VZEROUPPER                    \
+		RET
+
 TEXT line5x2F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9
+	line5x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPS      (CX)(R10*4), Z10; VMOVUPS      (DX)(R10*4), Z11; VBROADCASTSS (SI), Z12; VFMADD231PS  Z12, Z10, Z0; VFMADD231PS  Z12, Z11, Z1; VBROADCASTSS (SI)(DI*1), Z12; VFMADD231PS  Z12, Z10, Z2; VFMADD231PS  Z12, Z11, Z3; VBROADCASTSS (SI)(DI*2), Z12; VFMADD231PS  Z12, Z10, Z4; VFMADD231PS  Z12, Z11, Z5; VBROADCASTSS (SI)(R8*1), Z12; VFMADD231PS  Z12, Z10, Z6; VFMADD231PS  Z12, Z11, Z7; VBROADCASTSS (R9), Z12; VFMADD231PS  Z12, Z10, Z8; VFMADD231PS  Z12, Z11, Z9; ADDQ         $0x04, SI; ADDQ         $0x04, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (AX); VMOVUPS      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z4, (AX); VMOVUPS      Z5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z6, (AX); VMOVUPS      Z7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z8, (AX); VMOVUPS      Z9, (DX); VZEROUPPER; RET
-
+// line6x2F32AVX512 is a tile of 6 rows and 2 vectors of lines:
+//
+//	for i := range 6 {
+//		for v := range 2 {
+//			at := v * 16
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line6x2F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line6x2F32AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x02, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x02, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (DI)(DI*2), R8         \
+		LEAQ   (SI)(DI*4), R9         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R10  \
+		VMOVUPS      (CX)(R10*4), Z12 \
+		VMOVUPS      (DX)(R10*4), Z13 \
+		VBROADCASTSS (SI), Z14        \
+		VFMADD231PS  Z14, Z12, Z0     \
+		VFMADD231PS  Z14, Z13, Z1     \
+		VBROADCASTSS (SI)(DI*1), Z14  \
+		VFMADD231PS  Z14, Z12, Z2     \
+		VFMADD231PS  Z14, Z13, Z3     \
+		VBROADCASTSS (SI)(DI*2), Z14  \
+		VFMADD231PS  Z14, Z12, Z4     \
+		VFMADD231PS  Z14, Z13, Z5     \
+		VBROADCASTSS (SI)(R8*1), Z14  \
+		VFMADD231PS  Z14, Z12, Z6     \
+		VFMADD231PS  Z14, Z13, Z7     \
+		VBROADCASTSS (R9), Z14        \
+		VFMADD231PS  Z14, Z12, Z8     \
+		VFMADD231PS  Z14, Z13, Z9     \
+		VBROADCASTSS (R9)(DI*1), Z14  \
+		VFMADD231PS  Z14, Z12, Z10    \
+		VFMADD231PS  Z14, Z13, Z11    \
+		ADDQ         $0x04, SI        \
+		ADDQ         $0x04, R9        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x02, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x02, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPS      Z0, (AX)         \
+		VMOVUPS      Z1, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z2, (AX)         \
+		VMOVUPS      Z3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z4, (AX)         \
+		VMOVUPS      Z5, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z6, (AX)         \
+		VMOVUPS      Z7, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z8, (AX)         \
+		VMOVUPS      Z9, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPS      Z10, (AX)        \
+		VMOVUPS      Z11, (DX)        \
+		VZEROUPPER                    \
+		RET
+
 TEXT line6x2F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11
+	line6x2F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPS      (CX)(R10*4), Z12; VMOVUPS      (DX)(R10*4), Z13; VBROADCASTSS (SI), Z14; VFMADD231PS  Z14, Z12, Z0; VFMADD231PS  Z14, Z13, Z1; VBROADCASTSS (SI)(DI*1), Z14; VFMADD231PS  Z14, Z12, Z2; VFMADD231PS  Z14, Z13, Z3; VBROADCASTSS (SI)(DI*2), Z14; VFMADD231PS  Z14, Z12, Z4; VFMADD231PS  Z14, Z13, Z5; VBROADCASTSS (SI)(R8*1), Z14; VFMADD231PS  Z14, Z12, Z6; VFMADD231PS  Z14, Z13, Z7; VBROADCASTSS (R9), Z14; VFMADD231PS  Z14, Z12, Z8; VFMADD231PS  Z14, Z13, Z9; VBROADCASTSS (R9)(DI*1), Z14; VFMADD231PS  Z14, Z12, Z10; VFMADD231PS  Z14, Z13, Z11; ADDQ         $0x04, SI; ADDQ         $0x04, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z2, (AX); VMOVUPS      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z4, (AX); VMOVUPS      Z5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z6, (AX); VMOVUPS      Z7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z8, (AX); VMOVUPS      Z9, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z10, (AX); VMOVUPS      Z11, (DX); VZEROUPPER; RET
-
+// line1x4F32AVX512 is a tile of 1 rows and 4 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 4 {
+//			at := v * 16
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x4F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line1x4F32AVX512Code \
+		MOVQ   k+0(FP), AX             \
+		MOVQ   a+8(FP), CX             \
+		MOVQ   last+16(FP), DX         \
+		SHLQ   $0x02, DX               \
+		MOVQ   cols+24(FP), BX         \
+		MOVQ   b+32(FP), SI            \
+		MOVQ   ldb+40(FP), DI          \
+		SHLQ   $0x02, DI               \
+		ADDQ   CX, DX                  \
+		LEAQ   (BX)(AX*8), BX          \
+		NEGQ   AX                      \
+		VPXORD Z0, Z0, Z0              \
+		VPXORD Z1, Z1, Z1              \
+		VPXORD Z2, Z2, Z2              \
+		VPXORD Z3, Z3, Z3              \
+	loop:                                  \
+		MOVQ         (BX)(AX*8), DI    \
+		VBROADCASTSS (SI), Z5          \
+		VMOVUPS      (CX)(DI*4), Z4    \
+		VFMADD231PS  Z5, Z4, Z0        \
+		VMOVUPS      64(CX)(DI*4), Z4  \
+		VFMADD231PS  Z5, Z4, Z1        \
+		VMOVUPS      128(CX)(DI*4), Z4 \
+		VFMADD231PS  Z5, Z4, Z2        \
+		VMOVUPS      (DX)(DI*4), Z4    \
+		VFMADD231PS  Z5, Z4, Z3        \
+		ADDQ         $0x04, SI         \
+		INCQ         AX                \
+		JNZ          loop              \
+		MOVQ         c+48(FP), AX      \
+		MOVQ         ldc+56(FP), CX    \
+		SHLQ         $0x02, CX         \
+		MOVQ         last+16(FP), CX   \
+		SHLQ         $0x02, CX         \
+		ADDQ         AX, CX            \
+		VMOVUPS      Z0, (AX)          \
+		VMOVUPS      Z1, 64(AX)        \
+		VMOVUPS      Z2, 128(AX)       \
+		VMOVUPS      Z3, (CX)          \
+		VZEROUPPER                     \
+		RET
+
 TEXT line1x4F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	line1x4F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), DI; VBROADCASTSS (SI), Z5; VMOVUPS      (CX)(DI*4), Z4; VFMADD231PS  Z5, Z4, Z0; VMOVUPS      64(CX)(DI*4), Z4; VFMADD231PS  Z5, Z4, Z1; VMOVUPS      128(CX)(DI*4), Z4; VFMADD231PS  Z5, Z4, Z2; VMOVUPS      (DX)(DI*4), Z4; VFMADD231PS  Z5, Z4, Z3; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), CX; SHLQ         $0x02, CX; ADDQ         AX, CX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, 64(AX); VMOVUPS      Z2, 128(AX); VMOVUPS      Z3, (CX); VZEROUPPER; RET
-
+// line2x4F32AVX512 is a tile of 2 rows and 4 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 4 {
+//			at := v * 16
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x4F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line2x4F32AVX512Code \
+		MOVQ   k+0(FP), AX             \
+		MOVQ   a+8(FP), CX             \
+		MOVQ   last+16(FP), DX         \
+		SHLQ   $0x02, DX               \
+		MOVQ   cols+24(FP), BX         \
+		MOVQ   b+32(FP), SI            \
+		MOVQ   ldb+40(FP), DI          \
+		SHLQ   $0x02, DI               \
+		ADDQ   CX, DX                  \
+		LEAQ   (BX)(AX*8), BX          \
+		NEGQ   AX                      \
+		VPXORD Z0, Z0, Z0              \
+		VPXORD Z1, Z1, Z1              \
+		VPXORD Z2, Z2, Z2              \
+		VPXORD Z3, Z3, Z3              \
+		VPXORD Z4, Z4, Z4              \
+		VPXORD Z5, Z5, Z5              \
+		VPXORD Z6, Z6, Z6              \
+		VPXORD Z7, Z7, Z7              \
+	loop:                                  \
+		MOVQ         (BX)(AX*8), R8    \
+		VBROADCASTSS (SI), Z9          \
+		VBROADCASTSS (SI)(DI*1), Z10   \
+		VMOVUPS      (CX)(R8*4), Z8    \
+		VFMADD231PS  Z9, Z8, Z0        \
+		VFMADD231PS  Z10, Z8, Z4       \
+		VMOVUPS      64(CX)(R8*4), Z8  \
+		VFMADD231PS  Z9, Z8, Z1        \
+		VFMADD231PS  Z10, Z8, Z5       \
+		VMOVUPS      128(CX)(R8*4), Z8 \
+		VFMADD231PS  Z9, Z8, Z2        \
+		VFMADD231PS  Z10, Z8, Z6       \
+		VMOVUPS      (DX)(R8*4), Z8    \
+		VFMADD231PS  Z9, Z8, Z3        \
+		VFMADD231PS  Z10, Z8, Z7       \
+		ADDQ         $0x04, SI         \
+		INCQ         AX                \
+		JNZ          loop              \
+		MOVQ         c+48(FP), AX      \
+		MOVQ         ldc+56(FP), CX    \
+		SHLQ         $0x02, CX         \
+		MOVQ         last+16(FP), DX   \
+		SHLQ         $0x02, DX         \
+		ADDQ         AX, DX            \
+		VMOVUPS      Z0, (AX)          \
+		VMOVUPS      Z1, 64(AX)        \
+		VMOVUPS      Z2, 128(AX)       \
+		VMOVUPS      Z3, (DX)          \
+		ADDQ         CX, AX            \
+		ADDQ         CX, DX            \
+		VMOVUPS      Z4, (AX)          \
+		VMOVUPS      Z5, 64(AX)        \
+		VMOVUPS      Z6, 128(AX)       \
+		VMOVUPS      Z7, (DX)          \
+		VZEROUPPER                     \
+		RET
+
 TEXT line2x4F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	line2x4F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VBROADCASTSS (SI), Z9; VBROADCASTSS (SI)(DI*1), Z10; VMOVUPS      (CX)(R8*4), Z8; VFMADD231PS  Z9, Z8, Z0; VFMADD231PS  Z10, Z8, Z4; VMOVUPS      64(CX)(R8*4), Z8; VFMADD231PS  Z9, Z8, Z1; VFMADD231PS  Z10, Z8, Z5; VMOVUPS      128(CX)(R8*4), Z8; VFMADD231PS  Z9, Z8, Z2; VFMADD231PS  Z10, Z8, Z6; VMOVUPS      (DX)(R8*4), Z8; VFMADD231PS  Z9, Z8, Z3; VFMADD231PS  Z10, Z8, Z7; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, 64(AX); VMOVUPS      Z2, 128(AX); VMOVUPS      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z4, (AX); VMOVUPS      Z5, 64(AX); VMOVUPS      Z6, 128(AX); VMOVUPS      Z7, (DX); VZEROUPPER; RET
-
+// line3x4F32AVX512 is a tile of 3 rows and 4 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 4 {
+//			at := v * 16
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+16; j++ {
+//				sum := float32(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x4F32AVX512(k int, a *float32, last int, cols *int, b *float32, ldb int, c *float32, ldc int)
 // Requires: AVX, AVX512F
+#define line3x4F32AVX512Code \
+		MOVQ   k+0(FP), AX              \
+		MOVQ   a+8(FP), CX              \
+		MOVQ   last+16(FP), DX          \
+		SHLQ   $0x02, DX                \
+		MOVQ   cols+24(FP), BX          \
+		MOVQ   b+32(FP), SI             \
+		MOVQ   ldb+40(FP), DI           \
+		SHLQ   $0x02, DI                \
+		ADDQ   CX, DX                   \
+		LEAQ   (BX)(AX*8), BX           \
+		NEGQ   AX                       \
+		VPXORD Z0, Z0, Z0               \
+		VPXORD Z1, Z1, Z1               \
+		VPXORD Z2, Z2, Z2               \
+		VPXORD Z3, Z3, Z3               \
+		VPXORD Z4, Z4, Z4               \
+		VPXORD Z5, Z5, Z5               \
+		VPXORD Z6, Z6, Z6               \
+		VPXORD Z7, Z7, Z7               \
+		VPXORD Z8, Z8, Z8               \
+		VPXORD Z9, Z9, Z9               \
+		VPXORD Z10, Z10, Z10            \
+		VPXORD Z11, Z11, Z11            \
+	loop:                                   \
+		MOVQ         (BX)(AX*8), R8     \
+		VBROADCASTSS (SI), Z13          \
+		VBROADCASTSS (SI)(DI*1), Z14    \
+		VBROADCASTSS (SI)(DI*2), Z15    \
+		VMOVUPS      (CX)(R8*4), Z12    \
+		VFMADD231PS  Z13, Z12, Z0       \
+		VFMADD231PS  Z14, Z12, Z4       \
+		VFMADD231PS  Z15, Z12, Z8       \
+		VMOVUPS      64(CX)(R8*4), Z12  \
+		VFMADD231PS  Z13, Z12, Z1       \
+		VFMADD231PS  Z14, Z12, Z5       \
+		VFMADD231PS  Z15, Z12, Z9       \
+		VMOVUPS      128(CX)(R8*4), Z12 \
+		VFMADD231PS  Z13, Z12, Z2       \
+		VFMADD231PS  Z14, Z12, Z6       \
+		VFMADD231PS  Z15, Z12, Z10      \
+		VMOVUPS      (DX)(R8*4), Z12    \
+		VFMADD231PS  Z13, Z12, Z3       \
+		VFMADD231PS  Z14, Z12, Z7       \
+		VFMADD231PS  Z15, Z12, Z11      \
+		ADDQ         $0x04, SI          \
+		INCQ         AX                 \
+		JNZ          loop               \
+		MOVQ         c+48(FP), AX       \
+		MOVQ         ldc+56(FP), CX     \
+		SHLQ         $0x02, CX          \
+		MOVQ         last+16(FP), DX    \
+		SHLQ         $0x02, DX          \
+		ADDQ         AX, DX             \
+		VMOVUPS      Z0, (AX)           \
+		VMOVUPS      Z1, 64(AX)         \
+		VMOVUPS      Z2, 128(AX)        \
+		VMOVUPS      Z3, (DX)           \
+		ADDQ         CX, AX             \
+		ADDQ         CX, DX             \
+		VMOVUPS      Z4, (AX)           \
+		VMOVUPS      Z5, 64(AX)         \
+		VMOVUPS      Z6, 128(AX)        \
+		VMOVUPS      Z7, (DX)           \
+		ADDQ         CX, AX             \
+		ADDQ         CX, DX             \
+		VMOVUPS      Z8, (AX)           \
+		VMOVUPS      Z9, 64(AX)         \
+		VMOVUPS      Z10, 128(AX)       \
+		VMOVUPS      Z11, (DX)          \
+		VZEROUPPER                      \
+		RET
+
 TEXT line3x4F32AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x02, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x02, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11
+	line3x4F32AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VBROADCASTSS (SI), Z13; VBROADCASTSS (SI)(DI*1), Z14; VBROADCASTSS (SI)(DI*2), Z15; VMOVUPS      (CX)(R8*4), Z12; VFMADD231PS  Z13, Z12, Z0; VFMADD231PS  Z14, Z12, Z4; VFMADD231PS  Z15, Z12, Z8; VMOVUPS      64(CX)(R8*4), Z12; VFMADD231PS  Z13, Z12, Z1; VFMADD231PS  Z14, Z12, Z5; VFMADD231PS  Z15, Z12, Z9; VMOVUPS      128(CX)(R8*4), Z12; VFMADD231PS  Z13, Z12, Z2; VFMADD231PS  Z14, Z12, Z6; VFMADD231PS  Z15, Z12, Z10; VMOVUPS      (DX)(R8*4), Z12; VFMADD231PS  Z13, Z12, Z3; VFMADD231PS  Z14, Z12, Z7; VFMADD231PS  Z15, Z12, Z11; ADDQ         $0x04, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x02, CX; MOVQ         last+16(FP), DX; SHLQ         $0x02, DX; ADDQ         AX, DX; VMOVUPS      Z0, (AX); VMOVUPS      Z1, 64(AX); VMOVUPS      Z2, 128(AX); VMOVUPS      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z4, (AX); VMOVUPS      Z5, 64(AX); VMOVUPS      Z6, 128(AX); VMOVUPS      Z7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPS      Z8, (AX); VMOVUPS      Z9, 64(AX); VMOVUPS      Z10, 128(AX); VMOVUPS      Z11, (DX); VZEROUPPER; RET
-
+// turnF32 is a transposition of blocks of 8:
+//
+//	for block := range blocks {
+//		for j := range min(cols, 8) {
+//			for i := range 8 {
+//				from := i
+//				if i >= rows {
+//					from = 0
+//				}
+//				dst[block*stepd+j*ldd+i] = src[block*steps+from*lds+j]
+//			}
+//		}
+//	}
+//
 // func turnF32(blocks int, src *float32, lds int, steps int, rows int, dst *float32, ldd int, stepd int, cols int)
 // Requires: AVX, CMOV
+#define turnF32Code \
+		MOVQ    blocks+0(FP), AX                 \
+		MOVQ    src+8(FP), CX                    \
+		MOVQ    lds+16(FP), DX                   \
+		SHLQ    $0x02, DX                        \
+		MOVQ    steps+24(FP), BX                 \
+		SHLQ    $0x02, BX                        \
+		MOVQ    rows+32(FP), SI                  \
+		MOVQ    CX, DI                           \
+		ADDQ    DX, DI                           \
+		MOVQ    DI, R8                           \
+		CMPQ    SI, $0x01                        \
+		CMOVQLE CX, R8                           \
+		ADDQ    DX, DI                           \
+		MOVQ    DI, R9                           \
+		CMPQ    SI, $0x02                        \
+		CMOVQLE CX, R9                           \
+		ADDQ    DX, DI                           \
+		MOVQ    DI, R10                          \
+		CMPQ    SI, $0x03                        \
+		CMOVQLE CX, R10                          \
+		ADDQ    DX, DI                           \
+		MOVQ    DI, R11                          \
+		CMPQ    SI, $0x04                        \
+		CMOVQLE CX, R11                          \
+		ADDQ    DX, DI                           \
+		MOVQ    DI, R12                          \
+		CMPQ    SI, $0x05                        \
+		CMOVQLE CX, R12                          \
+		ADDQ    DX, DI                           \
+		MOVQ    DI, R13                          \
+		CMPQ    SI, $0x06                        \
+		CMOVQLE CX, R13                          \
+		ADDQ    DX, DI                           \
+		MOVQ    DI, DX                           \
+		CMPQ    SI, $0x07                        \
+		CMOVQLE CX, DX                           \
+		XORQ    SI, SI                           \
+		MOVQ    dst+40(FP), DI                   \
+		MOVQ    ldd+48(FP), R14                  \
+		SHLQ    $0x02, R14                       \
+		MOVQ    cols+64(FP), R15                 \
+	loop:                                            \
+		VMOVUPS     (CX)(SI*1), X0               \
+		VINSERTF128 $0x01, (R11)(SI*1), Y0, Y0   \
+		VMOVUPS     16(CX)(SI*1), X4             \
+		VINSERTF128 $0x01, 16(R11)(SI*1), Y4, Y4 \
+		VMOVUPS     (R8)(SI*1), X1               \
+		VINSERTF128 $0x01, (R12)(SI*1), Y1, Y1   \
+		VMOVUPS     16(R8)(SI*1), X5             \
+		VINSERTF128 $0x01, 16(R12)(SI*1), Y5, Y5 \
+		VMOVUPS     (R9)(SI*1), X2               \
+		VINSERTF128 $0x01, (R13)(SI*1), Y2, Y2   \
+		VMOVUPS     16(R9)(SI*1), X6             \
+		VINSERTF128 $0x01, 16(R13)(SI*1), Y6, Y6 \
+		VMOVUPS     (R10)(SI*1), X3              \
+		VINSERTF128 $0x01, (DX)(SI*1), Y3, Y3    \
+		VMOVUPS     16(R10)(SI*1), X7            \
+		VINSERTF128 $0x01, 16(DX)(SI*1), Y7, Y7  \
+		VUNPCKLPS   Y1, Y0, Y8                   \
+		VUNPCKHPS   Y1, Y0, Y9                   \
+		VUNPCKLPS   Y3, Y2, Y1                   \
+		VUNPCKHPS   Y3, Y2, Y3                   \
+		VUNPCKLPD   Y1, Y8, Y0                   \
+		VUNPCKHPD   Y1, Y8, Y1                   \
+		VUNPCKLPD   Y3, Y9, Y2                   \
+		VUNPCKHPD   Y3, Y9, Y3                   \
+		VUNPCKLPS   Y5, Y4, Y8                   \
+		VUNPCKHPS   Y5, Y4, Y9                   \
+		VUNPCKLPS   Y7, Y6, Y5                   \
+		VUNPCKHPS   Y7, Y6, Y7                   \
+		VUNPCKLPD   Y5, Y8, Y4                   \
+		VUNPCKHPD   Y5, Y8, Y5                   \
+		VUNPCKLPD   Y7, Y9, Y6                   \
+		VUNPCKHPD   Y7, Y9, Y7                   \
+		MOVQ        DI, BP                       \
+		VMOVUPS     Y0, (BP)                     \
+		CMPQ        R15, $0x01                   \
+		JLE         stored                       \
+		ADDQ        R14, BP                      \
+		VMOVUPS     Y1, (BP)                     \
+		CMPQ        R15, $0x02                   \
+		JLE         stored                       \
+		ADDQ        R14, BP                      \
+		VMOVUPS     Y2, (BP)                     \
+		CMPQ        R15, $0x03                   \
+		JLE         stored                       \
+		ADDQ        R14, BP                      \
+		VMOVUPS     Y3, (BP)                     \
+		CMPQ        R15, $0x04                   \
+		JLE         stored                       \
+		ADDQ        R14, BP                      \
+		VMOVUPS     Y4, (BP)                     \
+		CMPQ        R15, $0x05                   \
+		JLE         stored                       \
+		ADDQ        R14, BP                      \
+		VMOVUPS     Y5, (BP)                     \
+		CMPQ        R15, $0x06                   \
+		JLE         stored                       \
+		ADDQ        R14, BP                      \
+		VMOVUPS     Y6, (BP)                     \
+		CMPQ        R15, $0x07                   \
+		JLE         stored                       \
+		ADDQ        R14, BP                      \
+		VMOVUPS     Y7, (BP)                     \
+	stored:                                          \
+		ADDQ BX, SI                              \
+		MOVQ stepd+56(FP), BP                    \
+		SHLQ $0x02, BP                           \
+		ADDQ BP, DI                              \
+		DECQ AX                                  \
+		JNZ  loop                                \
+		VZEROUPPER                               \
+		RET
+
 TEXT turnF32<>(SB), NOSPLIT, $8-72
-	MOVQ    blocks+0(FP), AX; MOVQ    src+8(FP), CX; MOVQ    lds+16(FP), DX; SHLQ    $0x02, DX; MOVQ    steps+24(FP), BX; SHLQ    $0x02, BX; MOVQ    rows+32(FP), SI; MOVQ    CX, DI; ADDQ    DX, DI; MOVQ    DI, R8; CMPQ    SI, $0x01; CMOVQLE CX, R8; ADDQ    DX, DI; MOVQ    DI, R9; CMPQ    SI, $0x02; CMOVQLE CX, R9; ADDQ    DX, DI; MOVQ    DI, R10; CMPQ    SI, $0x03; CMOVQLE CX, R10; ADDQ    DX, DI; MOVQ    DI, R11; CMPQ    SI, $0x04; CMOVQLE CX, R11; ADDQ    DX, DI; MOVQ    DI, R12; CMPQ    SI, $0x05; CMOVQLE CX, R12; ADDQ    DX, DI; MOVQ    DI, R13; CMPQ    SI, $0x06; CMOVQLE CX, R13; ADDQ    DX, DI; MOVQ    DI, DX; CMPQ    SI, $0x07; CMOVQLE CX, DX; XORQ    SI, SI; MOVQ    dst+40(FP), DI; MOVQ    ldd+48(FP), R14; SHLQ    $0x02, R14; MOVQ    cols+64(FP), R15
+	turnF32Code
 
-loop:
-	VMOVUPS     (CX)(SI*1), X0; VINSERTF128 $0x01, (R11)(SI*1), Y0, Y0; VMOVUPS     16(CX)(SI*1), X4; VINSERTF128 $0x01, 16(R11)(SI*1), Y4, Y4; VMOVUPS     (R8)(SI*1), X1; VINSERTF128 $0x01, (R12)(SI*1), Y1, Y1; VMOVUPS     16(R8)(SI*1), X5; VINSERTF128 $0x01, 16(R12)(SI*1), Y5, Y5; VMOVUPS     (R9)(SI*1), X2; VINSERTF128 $0x01, (R13)(SI*1), Y2, Y2; VMOVUPS     16(R9)(SI*1), X6; VINSERTF128 $0x01, 16(R13)(SI*1), Y6, Y6; VMOVUPS     (R10)(SI*1), X3; VINSERTF128 $0x01, (DX)(SI*1), Y3, Y3; VMOVUPS     16(R10)(SI*1), X7; VINSERTF128 $0x01, 16(DX)(SI*1), Y7, Y7; VUNPCKLPS   Y1, Y0, Y8; VUNPCKHPS   Y1, Y0, Y9; VUNPCKLPS   Y3, Y2, Y1; VUNPCKHPS   Y3, Y2, Y3; VUNPCKLPD   Y1, Y8, Y0; VUNPCKHPD   Y1, Y8, Y1; VUNPCKLPD   Y3, Y9, Y2; VUNPCKHPD   Y3, Y9, Y3; VUNPCKLPS   Y5, Y4, Y8; VUNPCKHPS   Y5, Y4, Y9; VUNPCKLPS   Y7, Y6, Y5; VUNPCKHPS   Y7, Y6, Y7; VUNPCKLPD   Y5, Y8, Y4; VUNPCKHPD   Y5, Y8, Y5; VUNPCKLPD   Y7, Y9, Y6; VUNPCKHPD   Y7, Y9, Y7; MOVQ        DI, BP; VMOVUPS     Y0, (BP); CMPQ        R15, $0x01; JLE         stored; ADDQ        R14, BP; VMOVUPS     Y1, (BP); CMPQ        R15, $0x02; JLE         stored; ADDQ        R14, BP; VMOVUPS     Y2, (BP); CMPQ        R15, $0x03; JLE         stored; ADDQ        R14, BP; VMOVUPS     Y3, (BP); CMPQ        R15, $0x04; JLE         stored; ADDQ        R14, BP; VMOVUPS     Y4, (BP); CMPQ        R15, $0x05; JLE         stored; ADDQ        R14, BP; VMOVUPS     Y5, (BP); CMPQ        R15, $0x06; JLE         stored; ADDQ        R14, BP; VMOVUPS     Y6, (BP); CMPQ        R15, $0x07; JLE         stored; ADDQ        R14, BP; VMOVUPS     Y7, (BP)
-
-stored:
-	ADDQ BX, SI; MOVQ stepd+56(FP), BP; SHLQ $0x02, BP; ADDQ BP, DI; DECQ AX; JNZ  loop; VZEROUPPER; RET
-
+// maxima8F32 is a kernel of maxima of 8 lanes:
+//
+//	for i := range rows {
+//		for j := range n * 8 {
+//			p := 2*i*w + 2*j
+//	
+//			best := p
+//			for _, q := range []int{p + 1, p + w, p + w + 1} {
+//				if !(x[q] <= x[best]) && x[best] == x[best] { // greater, or the first NaN
+//					best = q
+//				}
+//			}
+//			y[i*ld+j] = x[best]
+//			if index != nil {
+//				index[i*ld+j] = at + best
+//			}
+//		}
+//	}
+//
 // func maxima8F32(rows int, n int, x *float32, w int, y *float32, ld int, index *int64, at int)
 // Requires: AVX, AVX2
+#define maxima8F32Code \
+		MOVQ         rows+0(FP), AX        \
+		MOVQ         x+16(FP), CX          \
+		MOVQ         y+32(FP), DX          \
+		MOVQ         w+24(FP), BX          \
+		SHLQ         $0x02, BX             \
+		MOVQ         ld+40(FP), SI         \
+		SHLQ         $0x02, SI             \
+		MOVQ         index+48(FP), R11     \
+		MOVQ         at+56(FP), DI         \
+		VMOVQ        DI, X0                \
+		VPBROADCASTQ X0, Y0                \
+		VPADDQ       pairs<>+0(SB), Y0, Y0 \
+		MOVQ         $0x00000001, DI       \
+		MOVQ         w+24(FP), R8          \
+		VMOVQ        DI, X2                \
+		VPBROADCASTD X2, Y2                \
+		VMOVQ        R8, X3                \
+		VPBROADCASTD X3, Y3                \
+		INCQ         R8                    \
+		VMOVQ        R8, X4                \
+		VPBROADCASTD X4, Y4                \
+		LEAQ         -2(R8)(R8*1), R8      \
+		VMOVQ        R8, X5                \
+		VPBROADCASTQ X5, Y5                \
+		MOVQ         $0x00000010, DI       \
+		VMOVQ        DI, X6                \
+		VPBROADCASTQ X6, Y6                \
+		MOVQ         $0x00000008, DI       \
+		VMOVQ        DI, X7                \
+		VPBROADCASTQ X7, Y7                \
+	row:                                       \
+		MOVQ    n+8(FP), DI                \
+		MOVQ    CX, R8                     \
+		LEAQ    (CX)(BX*1), R9             \
+		MOVQ    DX, R10                    \
+		VMOVDQU Y0, Y1                     \
+		MOVQ    R11, R12                   \
+	loop:                                      \
+		VMOVUPS      (R8), Y8              \
+		VMOVUPS      32(R8), Y9            \
+		VSHUFPS      $0x88, Y9, Y8, Y10    \
+		VSHUFPS      $0xdd, Y9, Y8, Y8     \
+		VMOVUPS      (R9), Y9              \
+		VMOVUPS      32(R9), Y11           \
+		VSHUFPS      $0x88, Y11, Y9, Y12   \
+		VSHUFPS      $0xdd, Y11, Y9, Y9    \
+		VPXOR        Y11, Y11, Y11         \
+		VCMPPS       $0x16, Y10, Y8, Y13   \
+		VCMPPS       $0x07, Y10, Y10, Y14  \
+		VANDPS       Y14, Y13, Y13         \
+		VBLENDVPS    Y13, Y8, Y10, Y10     \
+		VBLENDVPS    Y13, Y2, Y11, Y11     \
+		VCMPPS       $0x16, Y10, Y12, Y8   \
+		VCMPPS       $0x07, Y10, Y10, Y13  \
+		VANDPS       Y13, Y8, Y8           \
+		VBLENDVPS    Y8, Y12, Y10, Y10     \
+		VBLENDVPS    Y8, Y3, Y11, Y11      \
+		VCMPPS       $0x16, Y10, Y9, Y8    \
+		VCMPPS       $0x07, Y10, Y10, Y12  \
+		VANDPS       Y12, Y8, Y8           \
+		VBLENDVPS    Y8, Y9, Y10, Y10      \
+		VBLENDVPS    Y8, Y4, Y11, Y11      \
+		VPERMQ       $0xd8, Y10, Y10       \
+		VMOVUPS      Y10, (R10)            \
+		TESTQ        R11, R11              \
+		JZ           next                  \
+		VPERMQ       $0xd8, Y11, Y11       \
+		VEXTRACTI128 $0x01, Y11, X8        \
+		VPMOVSXDQ    X11, Y9               \
+		VPADDQ       Y1, Y9, Y9            \
+		VMOVDQU      Y9, (R12)             \
+		VPMOVSXDQ    X8, Y9                \
+		VPADDQ       Y1, Y9, Y9            \
+		VPADDQ       Y7, Y9, Y9            \
+		VMOVDQU      Y9, 32(R12)           \
+		ADDQ         $0x40, R12            \
+		VPADDQ       Y6, Y1, Y1            \
+	next:                                      \
+		ADDQ   $0x40, R8                   \
+		ADDQ   $0x40, R9                   \
+		ADDQ   $0x20, R10                  \
+		DECQ   DI                          \
+		JNZ    loop                        \
+		LEAQ   (CX)(BX*2), CX              \
+		ADDQ   SI, DX                      \
+		VPADDQ Y5, Y0, Y0                  \
+		TESTQ  R11, R11                    \
+		JZ     unplaced                    \
+		MOVQ   ld+40(FP), DI               \
+		LEAQ   (R11)(DI*8), R11            \
+	unplaced:                                  \
+		DECQ AX                            \
+		JNZ  row                           \
+		VZEROUPPER                         \
+		RET
+
 TEXT maxima8F32<>(SB), NOSPLIT, $0-64
-	MOVQ         rows+0(FP), AX; MOVQ         x+16(FP), CX; MOVQ         y+32(FP), DX; MOVQ         w+24(FP), BX; SHLQ         $0x02, BX; MOVQ         ld+40(FP), SI; SHLQ         $0x02, SI; MOVQ         index+48(FP), R11; MOVQ         at+56(FP), DI; VMOVQ        DI, X0; VPBROADCASTQ X0, Y0; VPADDQ       pairs<>+0(SB), Y0, Y0; MOVQ         $0x00000001, DI; MOVQ         w+24(FP), R8; VMOVQ        DI, X2; VPBROADCASTD X2, Y2; VMOVQ        R8, X3; VPBROADCASTD X3, Y3; INCQ         R8; VMOVQ        R8, X4; VPBROADCASTD X4, Y4; LEAQ         -2(R8)(R8*1), R8; VMOVQ        R8, X5; VPBROADCASTQ X5, Y5; MOVQ         $0x00000010, DI; VMOVQ        DI, X6; VPBROADCASTQ X6, Y6; MOVQ         $0x00000008, DI; VMOVQ        DI, X7; VPBROADCASTQ X7, Y7
-
-row:
-	MOVQ    n+8(FP), DI; MOVQ    CX, R8; LEAQ    (CX)(BX*1), R9; MOVQ    DX, R10; VMOVDQU Y0, Y1; MOVQ    R11, R12
-
-loop:
-	VMOVUPS      (R8), Y8; VMOVUPS      32(R8), Y9; VSHUFPS      $0x88, Y9, Y8, Y10; VSHUFPS      $0xdd, Y9, Y8, Y8; VMOVUPS      (R9), Y9; VMOVUPS      32(R9), Y11; VSHUFPS      $0x88, Y11, Y9, Y12; VSHUFPS      $0xdd, Y11, Y9, Y9; VPXOR        Y11, Y11, Y11; VCMPPS       $0x16, Y10, Y8, Y13; VCMPPS       $0x07, Y10, Y10, Y14; VANDPS       Y14, Y13, Y13; VBLENDVPS    Y13, Y8, Y10, Y10; VBLENDVPS    Y13, Y2, Y11, Y11; VCMPPS       $0x16, Y10, Y12, Y8; VCMPPS       $0x07, Y10, Y10, Y13; VANDPS       Y13, Y8, Y8; VBLENDVPS    Y8, Y12, Y10, Y10; VBLENDVPS    Y8, Y3, Y11, Y11; VCMPPS       $0x16, Y10, Y9, Y8; VCMPPS       $0x07, Y10, Y10, Y12; VANDPS       Y12, Y8, Y8; VBLENDVPS    Y8, Y9, Y10, Y10; VBLENDVPS    Y8, Y4, Y11, Y11; VPERMQ       $0xd8, Y10, Y10; VMOVUPS      Y10, (R10); TESTQ        R11, R11; JZ           next; VPERMQ       $0xd8, Y11, Y11; VEXTRACTI128 $0x01, Y11, X8; VPMOVSXDQ    X11, Y9; VPADDQ       Y1, Y9, Y9; VMOVDQU      Y9, (R12); VPMOVSXDQ    X8, Y9; VPADDQ       Y1, Y9, Y9; VPADDQ       Y7, Y9, Y9; VMOVDQU      Y9, 32(R12); ADDQ         $0x40, R12; VPADDQ       Y6, Y1, Y1
-
-next:
-	ADDQ   $0x40, R8; ADDQ   $0x40, R9; ADDQ   $0x20, R10; DECQ   DI; JNZ    loop; LEAQ   (CX)(BX*2), CX; ADDQ   SI, DX; VPADDQ Y5, Y0, Y0; TESTQ  R11, R11; JZ     unplaced; MOVQ   ld+40(FP), DI; LEAQ   (R11)(DI*8), R11
-
-unplaced:
-	DECQ AX; JNZ  row; VZEROUPPER; RET
+	maxima8F32Code
 
 DATA pairs<>+0(SB)/8, $0x0000000000000000
 DATA pairs<>+8(SB)/8, $0x0000000000000002
@@ -678,747 +6129,6512 @@ DATA pairs<>+48(SB)/8, $0x000000000000000c
 DATA pairs<>+56(SB)/8, $0x000000000000000e
 GLOBL pairs<>(SB), RODATA|NOPTR, $64
 
+// maxima4F32 is a kernel of maxima of 4 lanes:
+//
+//	for i := range rows {
+//		for j := range n * 4 {
+//			p := 2*i*w + 2*j
+//	
+//			best := p
+//			for _, q := range []int{p + 1, p + w, p + w + 1} {
+//				if !(x[q] <= x[best]) && x[best] == x[best] { // greater, or the first NaN
+//					best = q
+//				}
+//			}
+//			y[i*ld+j] = x[best]
+//			if index != nil {
+//				index[i*ld+j] = at + best
+//			}
+//		}
+//	}
+//
 // func maxima4F32(rows int, n int, x *float32, w int, y *float32, ld int, index *int64, at int)
 // Requires: AVX, AVX2
+#define maxima4F32Code \
+		MOVQ         rows+0(FP), AX        \
+		MOVQ         x+16(FP), CX          \
+		MOVQ         y+32(FP), DX          \
+		MOVQ         w+24(FP), BX          \
+		SHLQ         $0x02, BX             \
+		MOVQ         ld+40(FP), SI         \
+		SHLQ         $0x02, SI             \
+		MOVQ         index+48(FP), R11     \
+		MOVQ         at+56(FP), DI         \
+		VMOVQ        DI, X0                \
+		VPBROADCASTQ X0, X0                \
+		VPADDQ       pairs<>+0(SB), X0, X0 \
+		MOVQ         $0x00000001, DI       \
+		MOVQ         w+24(FP), R8          \
+		VMOVQ        DI, X2                \
+		VPBROADCASTD X2, X2                \
+		VMOVQ        R8, X3                \
+		VPBROADCASTD X3, X3                \
+		INCQ         R8                    \
+		VMOVQ        R8, X4                \
+		VPBROADCASTD X4, X4                \
+		LEAQ         -2(R8)(R8*1), R8      \
+		VMOVQ        R8, X5                \
+		VPBROADCASTQ X5, X5                \
+		MOVQ         $0x00000008, DI       \
+		VMOVQ        DI, X6                \
+		VPBROADCASTQ X6, X6                \
+		MOVQ         $0x00000004, DI       \
+		VMOVQ        DI, X7                \
+		VPBROADCASTQ X7, X7                \
+	row:                                       \
+		MOVQ    n+8(FP), DI                \
+		MOVQ    CX, R8                     \
+		LEAQ    (CX)(BX*1), R9             \
+		MOVQ    DX, R10                    \
+		VMOVDQU X0, X1                     \
+		MOVQ    R11, R12                   \
+	loop:                                      \
+		VMOVUPS   (R8), X8                 \
+		VMOVUPS   16(R8), X9               \
+		VSHUFPS   $0x88, X9, X8, X10       \
+		VSHUFPS   $0xdd, X9, X8, X8        \
+		VMOVUPS   (R9), X9                 \
+		VMOVUPS   16(R9), X11              \
+		VSHUFPS   $0x88, X11, X9, X12      \
+		VSHUFPS   $0xdd, X11, X9, X9       \
+		VPXOR     X11, X11, X11            \
+		VCMPPS    $0x16, X10, X8, X13      \
+		VCMPPS    $0x07, X10, X10, X14     \
+		VANDPS    X14, X13, X13            \
+		VBLENDVPS X13, X8, X10, X10        \
+		VBLENDVPS X13, X2, X11, X11        \
+		VCMPPS    $0x16, X10, X12, X8      \
+		VCMPPS    $0x07, X10, X10, X13     \
+		VANDPS    X13, X8, X8              \
+		VBLENDVPS X8, X12, X10, X10        \
+		VBLENDVPS X8, X3, X11, X11         \
+		VCMPPS    $0x16, X10, X9, X8       \
+		VCMPPS    $0x07, X10, X10, X12     \
+		VANDPS    X12, X8, X8              \
+		VBLENDVPS X8, X9, X10, X10         \
+		VBLENDVPS X8, X4, X11, X11         \
+		VMOVUPS   X10, (R10)               \
+		TESTQ     R11, R11                 \
+		JZ        next                     \
+		VPSHUFD   $0x0e, X11, X8           \
+		VPMOVSXDQ X11, X9                  \
+		VPADDQ    X1, X9, X9               \
+		VMOVDQU   X9, (R12)                \
+		VPMOVSXDQ X8, X9                   \
+		VPADDQ    X1, X9, X9               \
+		VPADDQ    X7, X9, X9               \
+		VMOVDQU   X9, 16(R12)              \
+		ADDQ      $0x20, R12               \
+		VPADDQ    X6, X1, X1               \
+	next:                                      \
+		ADDQ   $0x20, R8                   \
+		ADDQ   $0x20, R9                   \
+		ADDQ   $0x10, R10                  \
+		DECQ   DI                          \
+		JNZ    loop                        \
+		LEAQ   (CX)(BX*2), CX              \
+		ADDQ   SI, DX                      \
+		VPADDQ X5, X0, X0                  \
+		TESTQ  R11, R11                    \
+		JZ     unplaced                    \
+		MOVQ   ld+40(FP), DI               \
+		LEAQ   (R11)(DI*8), R11            \
+	unplaced:                                  \
+		DECQ AX                            \
+		JNZ  row                           \
+		VZEROUPPER                         \
+		RET
+
 TEXT maxima4F32<>(SB), NOSPLIT, $0-64
-	MOVQ         rows+0(FP), AX; MOVQ         x+16(FP), CX; MOVQ         y+32(FP), DX; MOVQ         w+24(FP), BX; SHLQ         $0x02, BX; MOVQ         ld+40(FP), SI; SHLQ         $0x02, SI; MOVQ         index+48(FP), R11; MOVQ         at+56(FP), DI; VMOVQ        DI, X0; VPBROADCASTQ X0, X0; VPADDQ       pairs<>+0(SB), X0, X0; MOVQ         $0x00000001, DI; MOVQ         w+24(FP), R8; VMOVQ        DI, X2; VPBROADCASTD X2, X2; VMOVQ        R8, X3; VPBROADCASTD X3, X3; INCQ         R8; VMOVQ        R8, X4; VPBROADCASTD X4, X4; LEAQ         -2(R8)(R8*1), R8; VMOVQ        R8, X5; VPBROADCASTQ X5, X5; MOVQ         $0x00000008, DI; VMOVQ        DI, X6; VPBROADCASTQ X6, X6; MOVQ         $0x00000004, DI; VMOVQ        DI, X7; VPBROADCASTQ X7, X7
+	maxima4F32Code
 
-row:
-	MOVQ    n+8(FP), DI; MOVQ    CX, R8; LEAQ    (CX)(BX*1), R9; MOVQ    DX, R10; VMOVDQU X0, X1; MOVQ    R11, R12
-
-loop:
-	VMOVUPS   (R8), X8; VMOVUPS   16(R8), X9; VSHUFPS   $0x88, X9, X8, X10; VSHUFPS   $0xdd, X9, X8, X8; VMOVUPS   (R9), X9; VMOVUPS   16(R9), X11; VSHUFPS   $0x88, X11, X9, X12; VSHUFPS   $0xdd, X11, X9, X9; VPXOR     X11, X11, X11; VCMPPS    $0x16, X10, X8, X13; VCMPPS    $0x07, X10, X10, X14; VANDPS    X14, X13, X13; VBLENDVPS X13, X8, X10, X10; VBLENDVPS X13, X2, X11, X11; VCMPPS    $0x16, X10, X12, X8; VCMPPS    $0x07, X10, X10, X13; VANDPS    X13, X8, X8; VBLENDVPS X8, X12, X10, X10; VBLENDVPS X8, X3, X11, X11; VCMPPS    $0x16, X10, X9, X8; VCMPPS    $0x07, X10, X10, X12; VANDPS    X12, X8, X8; VBLENDVPS X8, X9, X10, X10; VBLENDVPS X8, X4, X11, X11; VMOVUPS   X10, (R10); TESTQ     R11, R11; JZ        next; VPSHUFD   $0x0e, X11, X8; VPMOVSXDQ X11, X9; VPADDQ    X1, X9, X9; VMOVDQU   X9, (R12); VPMOVSXDQ X8, X9; VPADDQ    X1, X9, X9; VPADDQ    X7, X9, X9; VMOVDQU   X9, 16(R12); ADDQ      $0x20, R12; VPADDQ    X6, X1, X1
-
-next:
-	ADDQ   $0x20, R8; ADDQ   $0x20, R9; ADDQ   $0x10, R10; DECQ   DI; JNZ    loop; LEAQ   (CX)(BX*2), CX; ADDQ   SI, DX; VPADDQ X5, X0, X0; TESTQ  R11, R11; JZ     unplaced; MOVQ   ld+40(FP), DI; LEAQ   (R11)(DI*8), R11
-
-unplaced:
-	DECQ AX; JNZ  row; VZEROUPPER; RET
-
+// means8F32 is a kernel of means of 8 lanes:
+//
+//	for i := range rows {
+//		for j := range n * 8 {
+//			p := 2*i*w + 2*j
+//			y[i*ld+j] = (x[p] + x[p+1] + x[p+w] + x[p+w+1]) * 0.25
+//		}
+//	}
+//
 // func means8F32(rows int, n int, x *float32, w int, y *float32, ld int)
 // Requires: AVX, AVX2
+#define means8F32Code \
+		MOVQ         rows+0(FP), AX  \
+		MOVQ         x+16(FP), CX    \
+		MOVQ         y+32(FP), DX    \
+		MOVQ         w+24(FP), BX    \
+		SHLQ         $0x02, BX       \
+		MOVQ         ld+40(FP), SI   \
+		SHLQ         $0x02, SI       \
+		MOVQ         $0x3e800000, DI \
+		VMOVQ        DI, X0          \
+		VBROADCASTSS X0, Y0          \
+	row:                                 \
+		MOVQ n+8(FP), DI             \
+		MOVQ CX, R8                  \
+		LEAQ (CX)(BX*1), R9          \
+		MOVQ DX, R10                 \
+	loop:                                \
+		VMOVUPS (R8), Y1             \
+		VMOVUPS 32(R8), Y2           \
+		VSHUFPS $0x88, Y2, Y1, Y3    \
+		VSHUFPS $0xdd, Y2, Y1, Y1    \
+		VMOVUPS (R9), Y2             \
+		VMOVUPS 32(R9), Y4           \
+		VSHUFPS $0x88, Y4, Y2, Y5    \
+		VSHUFPS $0xdd, Y4, Y2, Y2    \
+		VADDPS  Y1, Y3, Y3           \
+		VADDPS  Y5, Y3, Y3           \
+		VADDPS  Y2, Y3, Y3           \
+		VMULPS  Y0, Y3, Y3           \
+		VPERMQ  $0xd8, Y3, Y3        \
+		VMOVUPS Y3, (R10)            \
+		ADDQ    $0x40, R8            \
+		ADDQ    $0x40, R9            \
+		ADDQ    $0x20, R10           \
+		DECQ    DI                   \
+		JNZ     loop                 \
+		LEAQ    (CX)(BX*2), CX       \
+		ADDQ    SI, DX               \
+		DECQ    AX                   \
+		JNZ     row                  \
+		VZEROUPPER                   \
+		RET
+
 TEXT means8F32<>(SB), NOSPLIT, $0-48
-	MOVQ         rows+0(FP), AX; MOVQ         x+16(FP), CX; MOVQ         y+32(FP), DX; MOVQ         w+24(FP), BX; SHLQ         $0x02, BX; MOVQ         ld+40(FP), SI; SHLQ         $0x02, SI; MOVQ         $0x3e800000, DI; VMOVQ        DI, X0; VBROADCASTSS X0, Y0
+	means8F32Code
 
-row:
-	MOVQ n+8(FP), DI; MOVQ CX, R8; LEAQ (CX)(BX*1), R9; MOVQ DX, R10
-
-loop:
-	VMOVUPS (R8), Y1; VMOVUPS 32(R8), Y2; VSHUFPS $0x88, Y2, Y1, Y3; VSHUFPS $0xdd, Y2, Y1, Y1; VMOVUPS (R9), Y2; VMOVUPS 32(R9), Y4; VSHUFPS $0x88, Y4, Y2, Y5; VSHUFPS $0xdd, Y4, Y2, Y2; VADDPS  Y1, Y3, Y3; VADDPS  Y5, Y3, Y3; VADDPS  Y2, Y3, Y3; VMULPS  Y0, Y3, Y3; VPERMQ  $0xd8, Y3, Y3; VMOVUPS Y3, (R10); ADDQ    $0x40, R8; ADDQ    $0x40, R9; ADDQ    $0x20, R10; DECQ    DI; JNZ     loop; LEAQ    (CX)(BX*2), CX; ADDQ    SI, DX; DECQ    AX; JNZ     row; VZEROUPPER; RET
-
+// means4F32 is a kernel of means of 4 lanes:
+//
+//	for i := range rows {
+//		for j := range n * 4 {
+//			p := 2*i*w + 2*j
+//			y[i*ld+j] = (x[p] + x[p+1] + x[p+w] + x[p+w+1]) * 0.25
+//		}
+//	}
+//
 // func means4F32(rows int, n int, x *float32, w int, y *float32, ld int)
 // Requires: AVX, AVX2
+#define means4F32Code \
+		MOVQ         rows+0(FP), AX  \
+		MOVQ         x+16(FP), CX    \
+		MOVQ         y+32(FP), DX    \
+		MOVQ         w+24(FP), BX    \
+		SHLQ         $0x02, BX       \
+		MOVQ         ld+40(FP), SI   \
+		SHLQ         $0x02, SI       \
+		MOVQ         $0x3e800000, DI \
+		VMOVQ        DI, X0          \
+		VBROADCASTSS X0, X0          \
+	row:                                 \
+		MOVQ n+8(FP), DI             \
+		MOVQ CX, R8                  \
+		LEAQ (CX)(BX*1), R9          \
+		MOVQ DX, R10                 \
+	loop:                                \
+		VMOVUPS (R8), X1             \
+		VMOVUPS 16(R8), X2           \
+		VSHUFPS $0x88, X2, X1, X3    \
+		VSHUFPS $0xdd, X2, X1, X1    \
+		VMOVUPS (R9), X2             \
+		VMOVUPS 16(R9), X4           \
+		VSHUFPS $0x88, X4, X2, X5    \
+		VSHUFPS $0xdd, X4, X2, X2    \
+		VADDPS  X1, X3, X3           \
+		VADDPS  X5, X3, X3           \
+		VADDPS  X2, X3, X3           \
+		VMULPS  X0, X3, X3           \
+		VMOVUPS X3, (R10)            \
+		ADDQ    $0x20, R8            \
+		ADDQ    $0x20, R9            \
+		ADDQ    $0x10, R10           \
+		DECQ    DI                   \
+		JNZ     loop                 \
+		LEAQ    (CX)(BX*2), CX       \
+		ADDQ    SI, DX               \
+		DECQ    AX                   \
+		JNZ     row                  \
+		VZEROUPPER                   \
+		RET
+
 TEXT means4F32<>(SB), NOSPLIT, $0-48
-	MOVQ         rows+0(FP), AX; MOVQ         x+16(FP), CX; MOVQ         y+32(FP), DX; MOVQ         w+24(FP), BX; SHLQ         $0x02, BX; MOVQ         ld+40(FP), SI; SHLQ         $0x02, SI; MOVQ         $0x3e800000, DI; VMOVQ        DI, X0; VBROADCASTSS X0, X0
+	means4F32Code
 
-row:
-	MOVQ n+8(FP), DI; MOVQ CX, R8; LEAQ (CX)(BX*1), R9; MOVQ DX, R10
-
-loop:
-	VMOVUPS (R8), X1; VMOVUPS 16(R8), X2; VSHUFPS $0x88, X2, X1, X3; VSHUFPS $0xdd, X2, X1, X1; VMOVUPS (R9), X2; VMOVUPS 16(R9), X4; VSHUFPS $0x88, X4, X2, X5; VSHUFPS $0xdd, X4, X2, X2; VADDPS  X1, X3, X3; VADDPS  X5, X3, X3; VADDPS  X2, X3, X3; VMULPS  X0, X3, X3; VMOVUPS X3, (R10); ADDQ    $0x20, R8; ADDQ    $0x20, R9; ADDQ    $0x10, R10; DECQ    DI; JNZ     loop; LEAQ    (CX)(BX*2), CX; ADDQ    SI, DX; DECQ    AX; JNZ     row; VZEROUPPER; RET
-
+// gather1x1F64AVX2 is a gathered tile of 1 rows and 1 vectors:
+//
+//	for i := range 1 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather1x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather1x1F64AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DX             \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Y1       \
+		VBROADCASTSD (DX)(CX*8), Y2 \
+		VFMADD231PD  Y1, Y2, Y0     \
+		ADDQ         $0x20, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), CL \
+		TESTB        CL, CL         \
+		JZ           store          \
+		MOVQ         AX, CX         \
+		VADDPD       (CX), Y0, Y0   \
+	store:                              \
+		VMOVUPD Y0, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather1x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0
+	gather1x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y1; VBROADCASTSD (DX)(CX*8), Y2; VFMADD231PD  Y1, Y2, Y0; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), CL; TESTB        CL, CL; JZ           store; MOVQ         AX, CX; VADDPD       (CX), Y0, Y0
-
-store:
-	VMOVUPD Y0, (AX); VZEROUPPER; RET
-
+// gather2x1F64AVX2 is a gathered tile of 2 rows and 1 vectors:
+//
+//	for i := range 2 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather2x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather2x1F64AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), DX            \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Y2       \
+		VBROADCASTSD (DI)(CX*8), Y3 \
+		VFMADD231PD  Y2, Y3, Y0     \
+		VBROADCASTSD (DX)(CX*8), Y3 \
+		VFMADD231PD  Y2, Y3, Y1     \
+		ADDQ         $0x20, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Y0, Y0   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y1, Y1   \
+	store:                              \
+		VMOVUPD Y0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Y1, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather2x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1
+	gather2x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y2; VBROADCASTSD (DI)(CX*8), Y3; VFMADD231PD  Y2, Y3, Y0; VBROADCASTSD (DX)(CX*8), Y3; VFMADD231PD  Y2, Y3, Y1; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); VZEROUPPER; RET
-
+// gather3x1F64AVX2 is a gathered tile of 3 rows and 1 vectors:
+//
+//	for i := range 3 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather3x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather3x1F64AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*8), R8       \
+		MOVQ   16(DX), DX           \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+		VXORPS Y2, Y2, Y2           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Y3       \
+		VBROADCASTSD (DI)(CX*8), Y4 \
+		VFMADD231PD  Y3, Y4, Y0     \
+		VBROADCASTSD (R8)(CX*8), Y4 \
+		VFMADD231PD  Y3, Y4, Y1     \
+		VBROADCASTSD (DX)(CX*8), Y4 \
+		VFMADD231PD  Y3, Y4, Y2     \
+		ADDQ         $0x20, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Y0, Y0   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y1, Y1   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y2, Y2   \
+	store:                              \
+		VMOVUPD Y0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Y1, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Y2, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather3x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2
+	gather3x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y3; VBROADCASTSD (DI)(CX*8), Y4; VFMADD231PD  Y3, Y4, Y0; VBROADCASTSD (R8)(CX*8), Y4; VFMADD231PD  Y3, Y4, Y1; VBROADCASTSD (DX)(CX*8), Y4; VFMADD231PD  Y3, Y4, Y2; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); VZEROUPPER; RET
-
+// gather4x1F64AVX2 is a gathered tile of 4 rows and 1 vectors:
+//
+//	for i := range 4 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather4x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather4x1F64AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*8), R8       \
+		MOVQ   16(DX), R9           \
+		LEAQ   (CX)(R9*8), R9       \
+		MOVQ   24(DX), DX           \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+		VXORPS Y2, Y2, Y2           \
+		VXORPS Y3, Y3, Y3           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Y4       \
+		VBROADCASTSD (DI)(CX*8), Y5 \
+		VFMADD231PD  Y4, Y5, Y0     \
+		VBROADCASTSD (R8)(CX*8), Y5 \
+		VFMADD231PD  Y4, Y5, Y1     \
+		VBROADCASTSD (R9)(CX*8), Y5 \
+		VFMADD231PD  Y4, Y5, Y2     \
+		VBROADCASTSD (DX)(CX*8), Y5 \
+		VFMADD231PD  Y4, Y5, Y3     \
+		ADDQ         $0x20, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Y0, Y0   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y1, Y1   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y2, Y2   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y3, Y3   \
+	store:                              \
+		VMOVUPD Y0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Y1, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Y2, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Y3, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather4x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	gather4x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y4; VBROADCASTSD (DI)(CX*8), Y5; VFMADD231PD  Y4, Y5, Y0; VBROADCASTSD (R8)(CX*8), Y5; VFMADD231PD  Y4, Y5, Y1; VBROADCASTSD (R9)(CX*8), Y5; VFMADD231PD  Y4, Y5, Y2; VBROADCASTSD (DX)(CX*8), Y5; VFMADD231PD  Y4, Y5, Y3; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; ADDQ         CX, DX; VADDPD       (DX), Y3, Y3
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); ADDQ    CX, AX; VMOVUPD Y3, (AX); VZEROUPPER; RET
-
+// gather5x1F64AVX2 is a gathered tile of 5 rows and 1 vectors:
+//
+//	for i := range 5 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather5x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather5x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*8), R10      \
+		MOVQ   32(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Y5        \
+		VBROADCASTSD (DI)(CX*8), Y6  \
+		VFMADD231PD  Y5, Y6, Y0      \
+		VBROADCASTSD (R8)(CX*8), Y6  \
+		VFMADD231PD  Y5, Y6, Y1      \
+		VBROADCASTSD (R9)(CX*8), Y6  \
+		VFMADD231PD  Y5, Y6, Y2      \
+		VBROADCASTSD (R10)(CX*8), Y6 \
+		VFMADD231PD  Y5, Y6, Y3      \
+		VBROADCASTSD (DX)(CX*8), Y6  \
+		VFMADD231PD  Y5, Y6, Y4      \
+		ADDQ         $0x20, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Y0, Y0    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y1, Y1    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y2, Y2    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y3, Y3    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y4, Y4    \
+	store:                               \
+		VMOVUPD Y0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y4, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather5x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4
+	gather5x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y5; VBROADCASTSD (DI)(CX*8), Y6; VFMADD231PD  Y5, Y6, Y0; VBROADCASTSD (R8)(CX*8), Y6; VFMADD231PD  Y5, Y6, Y1; VBROADCASTSD (R9)(CX*8), Y6; VFMADD231PD  Y5, Y6, Y2; VBROADCASTSD (R10)(CX*8), Y6; VFMADD231PD  Y5, Y6, Y3; VBROADCASTSD (DX)(CX*8), Y6; VFMADD231PD  Y5, Y6, Y4; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; ADDQ         CX, DX; VADDPD       (DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); ADDQ    CX, AX; VMOVUPD Y3, (AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); VZEROUPPER; RET
-
+// gather6x1F64AVX2 is a gathered tile of 6 rows and 1 vectors:
+//
+//	for i := range 6 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather6x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather6x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*8), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*8), R11      \
+		MOVQ   40(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Y6        \
+		VBROADCASTSD (DI)(CX*8), Y7  \
+		VFMADD231PD  Y6, Y7, Y0      \
+		VBROADCASTSD (R8)(CX*8), Y7  \
+		VFMADD231PD  Y6, Y7, Y1      \
+		VBROADCASTSD (R9)(CX*8), Y7  \
+		VFMADD231PD  Y6, Y7, Y2      \
+		VBROADCASTSD (R10)(CX*8), Y7 \
+		VFMADD231PD  Y6, Y7, Y3      \
+		VBROADCASTSD (R11)(CX*8), Y7 \
+		VFMADD231PD  Y6, Y7, Y4      \
+		VBROADCASTSD (DX)(CX*8), Y7  \
+		VFMADD231PD  Y6, Y7, Y5      \
+		ADDQ         $0x20, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Y0, Y0    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y1, Y1    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y2, Y2    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y3, Y3    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y4, Y4    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y5, Y5    \
+	store:                               \
+		VMOVUPD Y0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y5, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather6x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5
+	gather6x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y6; VBROADCASTSD (DI)(CX*8), Y7; VFMADD231PD  Y6, Y7, Y0; VBROADCASTSD (R8)(CX*8), Y7; VFMADD231PD  Y6, Y7, Y1; VBROADCASTSD (R9)(CX*8), Y7; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD (R10)(CX*8), Y7; VFMADD231PD  Y6, Y7, Y3; VBROADCASTSD (R11)(CX*8), Y7; VFMADD231PD  Y6, Y7, Y4; VBROADCASTSD (DX)(CX*8), Y7; VFMADD231PD  Y6, Y7, Y5; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; ADDQ         CX, DX; VADDPD       (DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; ADDQ         CX, DX; VADDPD       (DX), Y5, Y5
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); ADDQ    CX, AX; VMOVUPD Y3, (AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); ADDQ    CX, AX; VMOVUPD Y5, (AX); VZEROUPPER; RET
-
+// gather7x1F64AVX2 is a gathered tile of 7 rows and 1 vectors:
+//
+//	for i := range 7 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather7x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather7x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*8), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*8), R11      \
+		MOVQ   40(DX), R12           \
+		LEAQ   (CX)(R12*8), R12      \
+		MOVQ   48(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+		VXORPS Y6, Y6, Y6            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Y7        \
+		VBROADCASTSD (DI)(CX*8), Y8  \
+		VFMADD231PD  Y7, Y8, Y0      \
+		VBROADCASTSD (R8)(CX*8), Y8  \
+		VFMADD231PD  Y7, Y8, Y1      \
+		VBROADCASTSD (R9)(CX*8), Y8  \
+		VFMADD231PD  Y7, Y8, Y2      \
+		VBROADCASTSD (R10)(CX*8), Y8 \
+		VFMADD231PD  Y7, Y8, Y3      \
+		VBROADCASTSD (R11)(CX*8), Y8 \
+		VFMADD231PD  Y7, Y8, Y4      \
+		VBROADCASTSD (R12)(CX*8), Y8 \
+		VFMADD231PD  Y7, Y8, Y5      \
+		VBROADCASTSD (DX)(CX*8), Y8  \
+		VFMADD231PD  Y7, Y8, Y6      \
+		ADDQ         $0x20, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Y0, Y0    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y1, Y1    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y2, Y2    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y3, Y3    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y4, Y4    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y5, Y5    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y6, Y6    \
+	store:                               \
+		VMOVUPD Y0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y5, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y6, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather7x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6
+	gather7x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y7; VBROADCASTSD (DI)(CX*8), Y8; VFMADD231PD  Y7, Y8, Y0; VBROADCASTSD (R8)(CX*8), Y8; VFMADD231PD  Y7, Y8, Y1; VBROADCASTSD (R9)(CX*8), Y8; VFMADD231PD  Y7, Y8, Y2; VBROADCASTSD (R10)(CX*8), Y8; VFMADD231PD  Y7, Y8, Y3; VBROADCASTSD (R11)(CX*8), Y8; VFMADD231PD  Y7, Y8, Y4; VBROADCASTSD (R12)(CX*8), Y8; VFMADD231PD  Y7, Y8, Y5; VBROADCASTSD (DX)(CX*8), Y8; VFMADD231PD  Y7, Y8, Y6; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; ADDQ         CX, DX; VADDPD       (DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; ADDQ         CX, DX; VADDPD       (DX), Y5, Y5; ADDQ         CX, DX; VADDPD       (DX), Y6, Y6
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); ADDQ    CX, AX; VMOVUPD Y3, (AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); ADDQ    CX, AX; VMOVUPD Y5, (AX); ADDQ    CX, AX; VMOVUPD Y6, (AX); VZEROUPPER; RET
-
+// gather8x1F64AVX2 is a gathered tile of 8 rows and 1 vectors:
+//
+//	for i := range 8 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather8x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather8x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*8), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*8), R11      \
+		MOVQ   40(DX), R12           \
+		LEAQ   (CX)(R12*8), R12      \
+		MOVQ   48(DX), R13           \
+		LEAQ   (CX)(R13*8), R13      \
+		MOVQ   56(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+		VXORPS Y6, Y6, Y6            \
+		VXORPS Y7, Y7, Y7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Y8        \
+		VBROADCASTSD (DI)(CX*8), Y9  \
+		VFMADD231PD  Y8, Y9, Y0      \
+		VBROADCASTSD (R8)(CX*8), Y9  \
+		VFMADD231PD  Y8, Y9, Y1      \
+		VBROADCASTSD (R9)(CX*8), Y9  \
+		VFMADD231PD  Y8, Y9, Y2      \
+		VBROADCASTSD (R10)(CX*8), Y9 \
+		VFMADD231PD  Y8, Y9, Y3      \
+		VBROADCASTSD (R11)(CX*8), Y9 \
+		VFMADD231PD  Y8, Y9, Y4      \
+		VBROADCASTSD (R12)(CX*8), Y9 \
+		VFMADD231PD  Y8, Y9, Y5      \
+		VBROADCASTSD (R13)(CX*8), Y9 \
+		VFMADD231PD  Y8, Y9, Y6      \
+		VBROADCASTSD (DX)(CX*8), Y9  \
+		VFMADD231PD  Y8, Y9, Y7      \
+		ADDQ         $0x20, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Y0, Y0    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y1, Y1    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y2, Y2    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y3, Y3    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y4, Y4    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y5, Y5    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y6, Y6    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y7, Y7    \
+	store:                               \
+		VMOVUPD Y0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y5, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y6, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Y7, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather8x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7
+	gather8x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y8; VBROADCASTSD (DI)(CX*8), Y9; VFMADD231PD  Y8, Y9, Y0; VBROADCASTSD (R8)(CX*8), Y9; VFMADD231PD  Y8, Y9, Y1; VBROADCASTSD (R9)(CX*8), Y9; VFMADD231PD  Y8, Y9, Y2; VBROADCASTSD (R10)(CX*8), Y9; VFMADD231PD  Y8, Y9, Y3; VBROADCASTSD (R11)(CX*8), Y9; VFMADD231PD  Y8, Y9, Y4; VBROADCASTSD (R12)(CX*8), Y9; VFMADD231PD  Y8, Y9, Y5; VBROADCASTSD (R13)(CX*8), Y9; VFMADD231PD  Y8, Y9, Y6; VBROADCASTSD (DX)(CX*8), Y9; VFMADD231PD  Y8, Y9, Y7; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; ADDQ         CX, DX; VADDPD       (DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; ADDQ         CX, DX; VADDPD       (DX), Y5, Y5; ADDQ         CX, DX; VADDPD       (DX), Y6, Y6; ADDQ         CX, DX; VADDPD       (DX), Y7, Y7
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); ADDQ    CX, AX; VMOVUPD Y3, (AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); ADDQ    CX, AX; VMOVUPD Y5, (AX); ADDQ    CX, AX; VMOVUPD Y6, (AX); ADDQ    CX, AX; VMOVUPD Y7, (AX); VZEROUPPER; RET
-
+// gather9x1F64AVX2 is a gathered tile of 9 rows and 1 vectors:
+//
+//	for i := range 9 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather9x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather9x1F64AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*8), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*8), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*8), R14       \
+		MOVQ   64(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Y9         \
+		VBROADCASTSD (DI)(CX*8), Y10  \
+		VFMADD231PD  Y9, Y10, Y0      \
+		VBROADCASTSD (R8)(CX*8), Y10  \
+		VFMADD231PD  Y9, Y10, Y1      \
+		VBROADCASTSD (R9)(CX*8), Y10  \
+		VFMADD231PD  Y9, Y10, Y2      \
+		VBROADCASTSD (R10)(CX*8), Y10 \
+		VFMADD231PD  Y9, Y10, Y3      \
+		VBROADCASTSD (R11)(CX*8), Y10 \
+		VFMADD231PD  Y9, Y10, Y4      \
+		VBROADCASTSD (R12)(CX*8), Y10 \
+		VFMADD231PD  Y9, Y10, Y5      \
+		VBROADCASTSD (R13)(CX*8), Y10 \
+		VFMADD231PD  Y9, Y10, Y6      \
+		VBROADCASTSD (R14)(CX*8), Y10 \
+		VFMADD231PD  Y9, Y10, Y7      \
+		VBROADCASTSD (DX)(CX*8), Y10  \
+		VFMADD231PD  Y9, Y10, Y8      \
+		ADDQ         $0x20, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Y0, Y0     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y1, Y1     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y2, Y2     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y3, Y3     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y4, Y4     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y5, Y5     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y6, Y6     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y7, Y7     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y8, Y8     \
+	store:                                \
+		VMOVUPD Y0, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y1, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y2, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y3, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y4, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y5, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y6, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y7, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y8, (AX)              \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather9x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*8), R14; MOVQ   64(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8
+	gather9x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y9; VBROADCASTSD (DI)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y0; VBROADCASTSD (R8)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y1; VBROADCASTSD (R9)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y2; VBROADCASTSD (R10)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y3; VBROADCASTSD (R11)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y4; VBROADCASTSD (R12)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y5; VBROADCASTSD (R13)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y6; VBROADCASTSD (R14)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y7; VBROADCASTSD (DX)(CX*8), Y10; VFMADD231PD  Y9, Y10, Y8; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; ADDQ         CX, DX; VADDPD       (DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; ADDQ         CX, DX; VADDPD       (DX), Y5, Y5; ADDQ         CX, DX; VADDPD       (DX), Y6, Y6; ADDQ         CX, DX; VADDPD       (DX), Y7, Y7; ADDQ         CX, DX; VADDPD       (DX), Y8, Y8
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); ADDQ    CX, AX; VMOVUPD Y3, (AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); ADDQ    CX, AX; VMOVUPD Y5, (AX); ADDQ    CX, AX; VMOVUPD Y6, (AX); ADDQ    CX, AX; VMOVUPD Y7, (AX); ADDQ    CX, AX; VMOVUPD Y8, (AX); VZEROUPPER; RET
-
+// gather10x1F64AVX2 is a gathered tile of 10 rows and 1 vectors:
+//
+//	for i := range 10 {
+//		for j := range 4 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*4+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather10x1F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather10x1F64AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*8), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*8), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*8), R14       \
+		MOVQ   64(DX), R15            \
+		LEAQ   (CX)(R15*8), R15       \
+		MOVQ   72(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Y10        \
+		VBROADCASTSD (DI)(CX*8), Y11  \
+		VFMADD231PD  Y10, Y11, Y0     \
+		VBROADCASTSD (R8)(CX*8), Y11  \
+		VFMADD231PD  Y10, Y11, Y1     \
+		VBROADCASTSD (R9)(CX*8), Y11  \
+		VFMADD231PD  Y10, Y11, Y2     \
+		VBROADCASTSD (R10)(CX*8), Y11 \
+		VFMADD231PD  Y10, Y11, Y3     \
+		VBROADCASTSD (R11)(CX*8), Y11 \
+		VFMADD231PD  Y10, Y11, Y4     \
+		VBROADCASTSD (R12)(CX*8), Y11 \
+		VFMADD231PD  Y10, Y11, Y5     \
+		VBROADCASTSD (R13)(CX*8), Y11 \
+		VFMADD231PD  Y10, Y11, Y6     \
+		VBROADCASTSD (R14)(CX*8), Y11 \
+		VFMADD231PD  Y10, Y11, Y7     \
+		VBROADCASTSD (R15)(CX*8), Y11 \
+		VFMADD231PD  Y10, Y11, Y8     \
+		VBROADCASTSD (DX)(CX*8), Y11  \
+		VFMADD231PD  Y10, Y11, Y9     \
+		ADDQ         $0x20, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Y0, Y0     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y1, Y1     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y2, Y2     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y3, Y3     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y4, Y4     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y5, Y5     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y6, Y6     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y7, Y7     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y8, Y8     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y9, Y9     \
+	store:                                \
+		VMOVUPD Y0, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y1, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y2, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y3, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y4, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y5, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y6, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y7, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y8, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Y9, (AX)              \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather10x1F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*8), R14; MOVQ   64(DX), R15; LEAQ   (CX)(R15*8), R15; MOVQ   72(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9
+	gather10x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y10; VBROADCASTSD (DI)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y0; VBROADCASTSD (R8)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y1; VBROADCASTSD (R9)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y2; VBROADCASTSD (R10)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y3; VBROADCASTSD (R11)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y4; VBROADCASTSD (R12)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y5; VBROADCASTSD (R13)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y6; VBROADCASTSD (R14)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y7; VBROADCASTSD (R15)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y8; VBROADCASTSD (DX)(CX*8), Y11; VFMADD231PD  Y10, Y11, Y9; ADDQ         $0x20, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; ADDQ         CX, DX; VADDPD       (DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; ADDQ         CX, DX; VADDPD       (DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; ADDQ         CX, DX; VADDPD       (DX), Y5, Y5; ADDQ         CX, DX; VADDPD       (DX), Y6, Y6; ADDQ         CX, DX; VADDPD       (DX), Y7, Y7; ADDQ         CX, DX; VADDPD       (DX), Y8, Y8; ADDQ         CX, DX; VADDPD       (DX), Y9, Y9
-
-store:
-	VMOVUPD Y0, (AX); ADDQ    CX, AX; VMOVUPD Y1, (AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); ADDQ    CX, AX; VMOVUPD Y3, (AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); ADDQ    CX, AX; VMOVUPD Y5, (AX); ADDQ    CX, AX; VMOVUPD Y6, (AX); ADDQ    CX, AX; VMOVUPD Y7, (AX); ADDQ    CX, AX; VMOVUPD Y8, (AX); ADDQ    CX, AX; VMOVUPD Y9, (AX); VZEROUPPER; RET
-
+// gather1x2F64AVX2 is a gathered tile of 1 rows and 2 vectors:
+//
+//	for i := range 1 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather1x2F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather1x2F64AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DX             \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Y2       \
+		VMOVUPD      32(SI), Y3     \
+		VBROADCASTSD (DX)(CX*8), Y4 \
+		VFMADD231PD  Y2, Y4, Y0     \
+		VFMADD231PD  Y3, Y4, Y1     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), CL \
+		TESTB        CL, CL         \
+		JZ           store          \
+		MOVQ         AX, CX         \
+		VADDPD       (CX), Y0, Y0   \
+		VADDPD       32(CX), Y1, Y1 \
+	store:                              \
+		VMOVUPD Y0, (AX)            \
+		VMOVUPD Y1, 32(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather1x2F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1
+	gather1x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y2; VMOVUPD      32(SI), Y3; VBROADCASTSD (DX)(CX*8), Y4; VFMADD231PD  Y2, Y4, Y0; VFMADD231PD  Y3, Y4, Y1; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), CL; TESTB        CL, CL; JZ           store; MOVQ         AX, CX; VADDPD       (CX), Y0, Y0; VADDPD       32(CX), Y1, Y1
-
-store:
-	VMOVUPD Y0, (AX); VMOVUPD Y1, 32(AX); VZEROUPPER; RET
-
+// gather2x2F64AVX2 is a gathered tile of 2 rows and 2 vectors:
+//
+//	for i := range 2 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather2x2F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather2x2F64AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), DX            \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+		VXORPS Y2, Y2, Y2           \
+		VXORPS Y3, Y3, Y3           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Y4       \
+		VMOVUPD      32(SI), Y5     \
+		VBROADCASTSD (DI)(CX*8), Y6 \
+		VFMADD231PD  Y4, Y6, Y0     \
+		VFMADD231PD  Y5, Y6, Y1     \
+		VBROADCASTSD (DX)(CX*8), Y6 \
+		VFMADD231PD  Y4, Y6, Y2     \
+		VFMADD231PD  Y5, Y6, Y3     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Y0, Y0   \
+		VADDPD       32(DX), Y1, Y1 \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y2, Y2   \
+		VADDPD       32(DX), Y3, Y3 \
+	store:                              \
+		VMOVUPD Y0, (AX)            \
+		VMOVUPD Y1, 32(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPD Y2, (AX)            \
+		VMOVUPD Y3, 32(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather2x2F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	gather2x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y4; VMOVUPD      32(SI), Y5; VBROADCASTSD (DI)(CX*8), Y6; VFMADD231PD  Y4, Y6, Y0; VFMADD231PD  Y5, Y6, Y1; VBROADCASTSD (DX)(CX*8), Y6; VFMADD231PD  Y4, Y6, Y2; VFMADD231PD  Y5, Y6, Y3; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; VADDPD       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; VADDPD       32(DX), Y3, Y3
-
-store:
-	VMOVUPD Y0, (AX); VMOVUPD Y1, 32(AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); VMOVUPD Y3, 32(AX); VZEROUPPER; RET
-
+// gather3x2F64AVX2 is a gathered tile of 3 rows and 2 vectors:
+//
+//	for i := range 3 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather3x2F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather3x2F64AVX2Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*8), R8       \
+		MOVQ   16(DX), DX           \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VXORPS Y0, Y0, Y0           \
+		VXORPS Y1, Y1, Y1           \
+		VXORPS Y2, Y2, Y2           \
+		VXORPS Y3, Y3, Y3           \
+		VXORPS Y4, Y4, Y4           \
+		VXORPS Y5, Y5, Y5           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Y6       \
+		VMOVUPD      32(SI), Y7     \
+		VBROADCASTSD (DI)(CX*8), Y8 \
+		VFMADD231PD  Y6, Y8, Y0     \
+		VFMADD231PD  Y7, Y8, Y1     \
+		VBROADCASTSD (R8)(CX*8), Y8 \
+		VFMADD231PD  Y6, Y8, Y2     \
+		VFMADD231PD  Y7, Y8, Y3     \
+		VBROADCASTSD (DX)(CX*8), Y8 \
+		VFMADD231PD  Y6, Y8, Y4     \
+		VFMADD231PD  Y7, Y8, Y5     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Y0, Y0   \
+		VADDPD       32(DX), Y1, Y1 \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y2, Y2   \
+		VADDPD       32(DX), Y3, Y3 \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Y4, Y4   \
+		VADDPD       32(DX), Y5, Y5 \
+	store:                              \
+		VMOVUPD Y0, (AX)            \
+		VMOVUPD Y1, 32(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPD Y2, (AX)            \
+		VMOVUPD Y3, 32(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPD Y4, (AX)            \
+		VMOVUPD Y5, 32(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather3x2F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5
+	gather3x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y6; VMOVUPD      32(SI), Y7; VBROADCASTSD (DI)(CX*8), Y8; VFMADD231PD  Y6, Y8, Y0; VFMADD231PD  Y7, Y8, Y1; VBROADCASTSD (R8)(CX*8), Y8; VFMADD231PD  Y6, Y8, Y2; VFMADD231PD  Y7, Y8, Y3; VBROADCASTSD (DX)(CX*8), Y8; VFMADD231PD  Y6, Y8, Y4; VFMADD231PD  Y7, Y8, Y5; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; VADDPD       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; VADDPD       32(DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; VADDPD       32(DX), Y5, Y5
-
-store:
-	VMOVUPD Y0, (AX); VMOVUPD Y1, 32(AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); VMOVUPD Y3, 32(AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); VMOVUPD Y5, 32(AX); VZEROUPPER; RET
-
+// gather4x2F64AVX2 is a gathered tile of 4 rows and 2 vectors:
+//
+//	for i := range 4 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather4x2F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather4x2F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+		VXORPS Y6, Y6, Y6            \
+		VXORPS Y7, Y7, Y7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Y8        \
+		VMOVUPD      32(SI), Y9      \
+		VBROADCASTSD (DI)(CX*8), Y10 \
+		VFMADD231PD  Y8, Y10, Y0     \
+		VFMADD231PD  Y9, Y10, Y1     \
+		VBROADCASTSD (R8)(CX*8), Y10 \
+		VFMADD231PD  Y8, Y10, Y2     \
+		VFMADD231PD  Y9, Y10, Y3     \
+		VBROADCASTSD (R9)(CX*8), Y10 \
+		VFMADD231PD  Y8, Y10, Y4     \
+		VFMADD231PD  Y9, Y10, Y5     \
+		VBROADCASTSD (DX)(CX*8), Y10 \
+		VFMADD231PD  Y8, Y10, Y6     \
+		VFMADD231PD  Y9, Y10, Y7     \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Y0, Y0    \
+		VADDPD       32(DX), Y1, Y1  \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y2, Y2    \
+		VADDPD       32(DX), Y3, Y3  \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y4, Y4    \
+		VADDPD       32(DX), Y5, Y5  \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Y6, Y6    \
+		VADDPD       32(DX), Y7, Y7  \
+	store:                               \
+		VMOVUPD Y0, (AX)             \
+		VMOVUPD Y1, 32(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPD Y2, (AX)             \
+		VMOVUPD Y3, 32(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPD Y4, (AX)             \
+		VMOVUPD Y5, 32(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPD Y6, (AX)             \
+		VMOVUPD Y7, 32(AX)           \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather4x2F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7
+	gather4x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y8; VMOVUPD      32(SI), Y9; VBROADCASTSD (DI)(CX*8), Y10; VFMADD231PD  Y8, Y10, Y0; VFMADD231PD  Y9, Y10, Y1; VBROADCASTSD (R8)(CX*8), Y10; VFMADD231PD  Y8, Y10, Y2; VFMADD231PD  Y9, Y10, Y3; VBROADCASTSD (R9)(CX*8), Y10; VFMADD231PD  Y8, Y10, Y4; VFMADD231PD  Y9, Y10, Y5; VBROADCASTSD (DX)(CX*8), Y10; VFMADD231PD  Y8, Y10, Y6; VFMADD231PD  Y9, Y10, Y7; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; VADDPD       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; VADDPD       32(DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; VADDPD       32(DX), Y5, Y5; ADDQ         CX, DX; VADDPD       (DX), Y6, Y6; VADDPD       32(DX), Y7, Y7
-
-store:
-	VMOVUPD Y0, (AX); VMOVUPD Y1, 32(AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); VMOVUPD Y3, 32(AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); VMOVUPD Y5, 32(AX); ADDQ    CX, AX; VMOVUPD Y6, (AX); VMOVUPD Y7, 32(AX); VZEROUPPER; RET
-
+// gather5x2F64AVX2 is a gathered tile of 5 rows and 2 vectors:
+//
+//	for i := range 5 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather5x2F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather5x2F64AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Y10        \
+		VMOVUPD      32(SI), Y11      \
+		VBROADCASTSD (DI)(CX*8), Y12  \
+		VFMADD231PD  Y10, Y12, Y0     \
+		VFMADD231PD  Y11, Y12, Y1     \
+		VBROADCASTSD (R8)(CX*8), Y12  \
+		VFMADD231PD  Y10, Y12, Y2     \
+		VFMADD231PD  Y11, Y12, Y3     \
+		VBROADCASTSD (R9)(CX*8), Y12  \
+		VFMADD231PD  Y10, Y12, Y4     \
+		VFMADD231PD  Y11, Y12, Y5     \
+		VBROADCASTSD (R10)(CX*8), Y12 \
+		VFMADD231PD  Y10, Y12, Y6     \
+		VFMADD231PD  Y11, Y12, Y7     \
+		VBROADCASTSD (DX)(CX*8), Y12  \
+		VFMADD231PD  Y10, Y12, Y8     \
+		VFMADD231PD  Y11, Y12, Y9     \
+		ADDQ         $0x40, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Y0, Y0     \
+		VADDPD       32(DX), Y1, Y1   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y2, Y2     \
+		VADDPD       32(DX), Y3, Y3   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y4, Y4     \
+		VADDPD       32(DX), Y5, Y5   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y6, Y6     \
+		VADDPD       32(DX), Y7, Y7   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y8, Y8     \
+		VADDPD       32(DX), Y9, Y9   \
+	store:                                \
+		VMOVUPD Y0, (AX)              \
+		VMOVUPD Y1, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y2, (AX)              \
+		VMOVUPD Y3, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y4, (AX)              \
+		VMOVUPD Y5, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y6, (AX)              \
+		VMOVUPD Y7, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y8, (AX)              \
+		VMOVUPD Y9, 32(AX)            \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather5x2F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9
+	gather5x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y10; VMOVUPD      32(SI), Y11; VBROADCASTSD (DI)(CX*8), Y12; VFMADD231PD  Y10, Y12, Y0; VFMADD231PD  Y11, Y12, Y1; VBROADCASTSD (R8)(CX*8), Y12; VFMADD231PD  Y10, Y12, Y2; VFMADD231PD  Y11, Y12, Y3; VBROADCASTSD (R9)(CX*8), Y12; VFMADD231PD  Y10, Y12, Y4; VFMADD231PD  Y11, Y12, Y5; VBROADCASTSD (R10)(CX*8), Y12; VFMADD231PD  Y10, Y12, Y6; VFMADD231PD  Y11, Y12, Y7; VBROADCASTSD (DX)(CX*8), Y12; VFMADD231PD  Y10, Y12, Y8; VFMADD231PD  Y11, Y12, Y9; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; VADDPD       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; VADDPD       32(DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; VADDPD       32(DX), Y5, Y5; ADDQ         CX, DX; VADDPD       (DX), Y6, Y6; VADDPD       32(DX), Y7, Y7; ADDQ         CX, DX; VADDPD       (DX), Y8, Y8; VADDPD       32(DX), Y9, Y9
-
-store:
-	VMOVUPD Y0, (AX); VMOVUPD Y1, 32(AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); VMOVUPD Y3, 32(AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); VMOVUPD Y5, 32(AX); ADDQ    CX, AX; VMOVUPD Y6, (AX); VMOVUPD Y7, 32(AX); ADDQ    CX, AX; VMOVUPD Y8, (AX); VMOVUPD Y9, 32(AX); VZEROUPPER; RET
-
+// gather6x2F64AVX2 is a gathered tile of 6 rows and 2 vectors:
+//
+//	for i := range 6 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather6x2F64AVX2(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, FMA3
+#define gather6x2F64AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+		VXORPS Y10, Y10, Y10          \
+		VXORPS Y11, Y11, Y11          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Y12        \
+		VMOVUPD      32(SI), Y13      \
+		VBROADCASTSD (DI)(CX*8), Y14  \
+		VFMADD231PD  Y12, Y14, Y0     \
+		VFMADD231PD  Y13, Y14, Y1     \
+		VBROADCASTSD (R8)(CX*8), Y14  \
+		VFMADD231PD  Y12, Y14, Y2     \
+		VFMADD231PD  Y13, Y14, Y3     \
+		VBROADCASTSD (R9)(CX*8), Y14  \
+		VFMADD231PD  Y12, Y14, Y4     \
+		VFMADD231PD  Y13, Y14, Y5     \
+		VBROADCASTSD (R10)(CX*8), Y14 \
+		VFMADD231PD  Y12, Y14, Y6     \
+		VFMADD231PD  Y13, Y14, Y7     \
+		VBROADCASTSD (R11)(CX*8), Y14 \
+		VFMADD231PD  Y12, Y14, Y8     \
+		VFMADD231PD  Y13, Y14, Y9     \
+		VBROADCASTSD (DX)(CX*8), Y14  \
+		VFMADD231PD  Y12, Y14, Y10    \
+		VFMADD231PD  Y13, Y14, Y11    \
+		ADDQ         $0x40, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Y0, Y0     \
+		VADDPD       32(DX), Y1, Y1   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y2, Y2     \
+		VADDPD       32(DX), Y3, Y3   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y4, Y4     \
+		VADDPD       32(DX), Y5, Y5   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y6, Y6     \
+		VADDPD       32(DX), Y7, Y7   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y8, Y8     \
+		VADDPD       32(DX), Y9, Y9   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Y10, Y10   \
+		VADDPD       32(DX), Y11, Y11 \
+	store:                                \
+		VMOVUPD Y0, (AX)              \
+		VMOVUPD Y1, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y2, (AX)              \
+		VMOVUPD Y3, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y4, (AX)              \
+		VMOVUPD Y5, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y6, (AX)              \
+		VMOVUPD Y7, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y8, (AX)              \
+		VMOVUPD Y9, 32(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Y10, (AX)             \
+		VMOVUPD Y11, 32(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather6x2F64AVX2<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9; VXORPS Y10, Y10, Y10; VXORPS Y11, Y11, Y11
+	gather6x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Y12; VMOVUPD      32(SI), Y13; VBROADCASTSD (DI)(CX*8), Y14; VFMADD231PD  Y12, Y14, Y0; VFMADD231PD  Y13, Y14, Y1; VBROADCASTSD (R8)(CX*8), Y14; VFMADD231PD  Y12, Y14, Y2; VFMADD231PD  Y13, Y14, Y3; VBROADCASTSD (R9)(CX*8), Y14; VFMADD231PD  Y12, Y14, Y4; VFMADD231PD  Y13, Y14, Y5; VBROADCASTSD (R10)(CX*8), Y14; VFMADD231PD  Y12, Y14, Y6; VFMADD231PD  Y13, Y14, Y7; VBROADCASTSD (R11)(CX*8), Y14; VFMADD231PD  Y12, Y14, Y8; VFMADD231PD  Y13, Y14, Y9; VBROADCASTSD (DX)(CX*8), Y14; VFMADD231PD  Y12, Y14, Y10; VFMADD231PD  Y13, Y14, Y11; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Y0, Y0; VADDPD       32(DX), Y1, Y1; ADDQ         CX, DX; VADDPD       (DX), Y2, Y2; VADDPD       32(DX), Y3, Y3; ADDQ         CX, DX; VADDPD       (DX), Y4, Y4; VADDPD       32(DX), Y5, Y5; ADDQ         CX, DX; VADDPD       (DX), Y6, Y6; VADDPD       32(DX), Y7, Y7; ADDQ         CX, DX; VADDPD       (DX), Y8, Y8; VADDPD       32(DX), Y9, Y9; ADDQ         CX, DX; VADDPD       (DX), Y10, Y10; VADDPD       32(DX), Y11, Y11
-
-store:
-	VMOVUPD Y0, (AX); VMOVUPD Y1, 32(AX); ADDQ    CX, AX; VMOVUPD Y2, (AX); VMOVUPD Y3, 32(AX); ADDQ    CX, AX; VMOVUPD Y4, (AX); VMOVUPD Y5, 32(AX); ADDQ    CX, AX; VMOVUPD Y6, (AX); VMOVUPD Y7, 32(AX); ADDQ    CX, AX; VMOVUPD Y8, (AX); VMOVUPD Y9, 32(AX); ADDQ    CX, AX; VMOVUPD Y10, (AX); VMOVUPD Y11, 32(AX); VZEROUPPER; RET
-
+// line1x1F64AVX2 is a tile of 1 rows and 1 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 1 {
+//			at := v * 4
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x1F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line1x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (DX)(CX*8), Y1  \
+		VBROADCASTSD (SI), Y2        \
+		VFMADD231PD  Y2, Y1, Y0      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), CX \
+		SHLQ         $0x03, CX       \
+		ADDQ         AX, CX          \
+		VMOVUPD      Y0, (CX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line1x1F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0
+	line1x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (DX)(CX*8), Y1; VBROADCASTSD (SI), Y2; VFMADD231PD  Y2, Y1, Y0; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), CX; SHLQ         $0x03, CX; ADDQ         AX, CX; VMOVUPD      Y0, (CX); VZEROUPPER; RET
-
+// line2x1F64AVX2 is a tile of 2 rows and 1 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 1 {
+//			at := v * 4
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x1F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line2x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (DX)(CX*8), Y2  \
+		VBROADCASTSD (SI), Y3        \
+		VFMADD231PD  Y3, Y2, Y0      \
+		VBROADCASTSD (SI)(DI*1), Y3  \
+		VFMADD231PD  Y3, Y2, Y1      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y1, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line2x1F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1
+	line2x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (DX)(CX*8), Y2; VBROADCASTSD (SI), Y3; VFMADD231PD  Y3, Y2, Y0; VBROADCASTSD (SI)(DI*1), Y3; VFMADD231PD  Y3, Y2, Y1; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y1, (DX); VZEROUPPER; RET
-
+// line3x1F64AVX2 is a tile of 3 rows and 1 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 1 {
+//			at := v * 4
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x1F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line3x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (DX)(CX*8), Y3  \
+		VBROADCASTSD (SI), Y4        \
+		VFMADD231PD  Y4, Y3, Y0      \
+		VBROADCASTSD (SI)(DI*1), Y4  \
+		VFMADD231PD  Y4, Y3, Y1      \
+		VBROADCASTSD (SI)(DI*2), Y4  \
+		VFMADD231PD  Y4, Y3, Y2      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y2, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line3x1F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2
+	line3x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (DX)(CX*8), Y3; VBROADCASTSD (SI), Y4; VFMADD231PD  Y4, Y3, Y0; VBROADCASTSD (SI)(DI*1), Y4; VFMADD231PD  Y4, Y3, Y1; VBROADCASTSD (SI)(DI*2), Y4; VFMADD231PD  Y4, Y3, Y2; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (DX); VZEROUPPER; RET
-
+// line4x1F64AVX2 is a tile of 4 rows and 1 vectors of lines:
+//
+//	for i := range 4 {
+//		for v := range 1 {
+//			at := v * 4
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line4x1F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line4x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPD      (DX)(R9*8), Y4  \
+		VBROADCASTSD (SI), Y5        \
+		VFMADD231PD  Y5, Y4, Y0      \
+		VBROADCASTSD (SI)(DI*1), Y5  \
+		VFMADD231PD  Y5, Y4, Y1      \
+		VBROADCASTSD (SI)(DI*2), Y5  \
+		VFMADD231PD  Y5, Y4, Y2      \
+		VBROADCASTSD (SI)(CX*1), Y5  \
+		VFMADD231PD  Y5, Y4, Y3      \
+		ADDQ         $0x08, SI       \
+		ADDQ         $0x08, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y3, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line4x1F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	line4x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPD      (DX)(R9*8), Y4; VBROADCASTSD (SI), Y5; VFMADD231PD  Y5, Y4, Y0; VBROADCASTSD (SI)(DI*1), Y5; VFMADD231PD  Y5, Y4, Y1; VBROADCASTSD (SI)(DI*2), Y5; VFMADD231PD  Y5, Y4, Y2; VBROADCASTSD (SI)(CX*1), Y5; VFMADD231PD  Y5, Y4, Y3; ADDQ         $0x08, SI; ADDQ         $0x08, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y3, (DX); VZEROUPPER; RET
-
+// line5x1F64AVX2 is a tile of 5 rows and 1 vectors of lines:
+//
+//	for i := range 5 {
+//		for v := range 1 {
+//			at := v * 4
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line5x1F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line5x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPD      (DX)(R9*8), Y5  \
+		VBROADCASTSD (SI), Y6        \
+		VFMADD231PD  Y6, Y5, Y0      \
+		VBROADCASTSD (SI)(DI*1), Y6  \
+		VFMADD231PD  Y6, Y5, Y1      \
+		VBROADCASTSD (SI)(DI*2), Y6  \
+		VFMADD231PD  Y6, Y5, Y2      \
+		VBROADCASTSD (SI)(CX*1), Y6  \
+		VFMADD231PD  Y6, Y5, Y3      \
+		VBROADCASTSD (R8), Y6        \
+		VFMADD231PD  Y6, Y5, Y4      \
+		ADDQ         $0x08, SI       \
+		ADDQ         $0x08, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y4, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line5x1F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4
+	line5x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPD      (DX)(R9*8), Y5; VBROADCASTSD (SI), Y6; VFMADD231PD  Y6, Y5, Y0; VBROADCASTSD (SI)(DI*1), Y6; VFMADD231PD  Y6, Y5, Y1; VBROADCASTSD (SI)(DI*2), Y6; VFMADD231PD  Y6, Y5, Y2; VBROADCASTSD (SI)(CX*1), Y6; VFMADD231PD  Y6, Y5, Y3; VBROADCASTSD (R8), Y6; VFMADD231PD  Y6, Y5, Y4; ADDQ         $0x08, SI; ADDQ         $0x08, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y4, (DX); VZEROUPPER; RET
-
+// line6x1F64AVX2 is a tile of 6 rows and 1 vectors of lines:
+//
+//	for i := range 6 {
+//		for v := range 1 {
+//			at := v * 4
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line6x1F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line6x1F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPD      (DX)(R9*8), Y6  \
+		VBROADCASTSD (SI), Y7        \
+		VFMADD231PD  Y7, Y6, Y0      \
+		VBROADCASTSD (SI)(DI*1), Y7  \
+		VFMADD231PD  Y7, Y6, Y1      \
+		VBROADCASTSD (SI)(DI*2), Y7  \
+		VFMADD231PD  Y7, Y6, Y2      \
+		VBROADCASTSD (SI)(CX*1), Y7  \
+		VFMADD231PD  Y7, Y6, Y3      \
+		VBROADCASTSD (R8), Y7        \
+		VFMADD231PD  Y7, Y6, Y4      \
+		VBROADCASTSD (R8)(DI*1), Y7  \
+		VFMADD231PD  Y7, Y6, Y5      \
+		ADDQ         $0x08, SI       \
+		ADDQ         $0x08, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Y0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y4, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y5, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line6x1F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5
+	line6x1F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPD      (DX)(R9*8), Y6; VBROADCASTSD (SI), Y7; VFMADD231PD  Y7, Y6, Y0; VBROADCASTSD (SI)(DI*1), Y7; VFMADD231PD  Y7, Y6, Y1; VBROADCASTSD (SI)(DI*2), Y7; VFMADD231PD  Y7, Y6, Y2; VBROADCASTSD (SI)(CX*1), Y7; VFMADD231PD  Y7, Y6, Y3; VBROADCASTSD (R8), Y7; VFMADD231PD  Y7, Y6, Y4; VBROADCASTSD (R8)(DI*1), Y7; VFMADD231PD  Y7, Y6, Y5; ADDQ         $0x08, SI; ADDQ         $0x08, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y4, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y5, (DX); VZEROUPPER; RET
-
+// line1x2F64AVX2 is a tile of 1 rows and 2 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 2 {
+//			at := v * 4
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x2F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line1x2F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), DI  \
+		VBROADCASTSD (SI), Y3        \
+		VMOVUPD      (CX)(DI*8), Y2  \
+		VFMADD231PD  Y3, Y2, Y0      \
+		VMOVUPD      (DX)(DI*8), Y2  \
+		VFMADD231PD  Y3, Y2, Y1      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), CX \
+		SHLQ         $0x03, CX       \
+		ADDQ         AX, CX          \
+		VMOVUPD      Y0, (AX)        \
+		VMOVUPD      Y1, (CX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line1x2F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1
+	line1x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), DI; VBROADCASTSD (SI), Y3; VMOVUPD      (CX)(DI*8), Y2; VFMADD231PD  Y3, Y2, Y0; VMOVUPD      (DX)(DI*8), Y2; VFMADD231PD  Y3, Y2, Y1; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), CX; SHLQ         $0x03, CX; ADDQ         AX, CX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, (CX); VZEROUPPER; RET
-
+// line2x2F64AVX2 is a tile of 2 rows and 2 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 2 {
+//			at := v * 4
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x2F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line2x2F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R8  \
+		VMOVUPD      (CX)(R8*8), Y4  \
+		VMOVUPD      (DX)(R8*8), Y5  \
+		VBROADCASTSD (SI), Y6        \
+		VFMADD231PD  Y6, Y4, Y0      \
+		VFMADD231PD  Y6, Y5, Y1      \
+		VBROADCASTSD (SI)(DI*1), Y6  \
+		VFMADD231PD  Y6, Y4, Y2      \
+		VFMADD231PD  Y6, Y5, Y3      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Y0, (AX)        \
+		VMOVUPD      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y2, (AX)        \
+		VMOVUPD      Y3, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line2x2F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	line2x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VMOVUPD      (CX)(R8*8), Y4; VMOVUPD      (DX)(R8*8), Y5; VBROADCASTSD (SI), Y6; VFMADD231PD  Y6, Y4, Y0; VFMADD231PD  Y6, Y5, Y1; VBROADCASTSD (SI)(DI*1), Y6; VFMADD231PD  Y6, Y4, Y2; VFMADD231PD  Y6, Y5, Y3; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (AX); VMOVUPD      Y3, (DX); VZEROUPPER; RET
-
+// line3x2F64AVX2 is a tile of 3 rows and 2 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 2 {
+//			at := v * 4
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x2F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line3x2F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R8  \
+		VMOVUPD      (CX)(R8*8), Y6  \
+		VMOVUPD      (DX)(R8*8), Y7  \
+		VBROADCASTSD (SI), Y8        \
+		VFMADD231PD  Y8, Y6, Y0      \
+		VFMADD231PD  Y8, Y7, Y1      \
+		VBROADCASTSD (SI)(DI*1), Y8  \
+		VFMADD231PD  Y8, Y6, Y2      \
+		VFMADD231PD  Y8, Y7, Y3      \
+		VBROADCASTSD (SI)(DI*2), Y8  \
+		VFMADD231PD  Y8, Y6, Y4      \
+		VFMADD231PD  Y8, Y7, Y5      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Y0, (AX)        \
+		VMOVUPD      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y2, (AX)        \
+		VMOVUPD      Y3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y4, (AX)        \
+		VMOVUPD      Y5, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line3x2F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5
+	line3x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VMOVUPD      (CX)(R8*8), Y6; VMOVUPD      (DX)(R8*8), Y7; VBROADCASTSD (SI), Y8; VFMADD231PD  Y8, Y6, Y0; VFMADD231PD  Y8, Y7, Y1; VBROADCASTSD (SI)(DI*1), Y8; VFMADD231PD  Y8, Y6, Y2; VFMADD231PD  Y8, Y7, Y3; VBROADCASTSD (SI)(DI*2), Y8; VFMADD231PD  Y8, Y6, Y4; VFMADD231PD  Y8, Y7, Y5; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (AX); VMOVUPD      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y4, (AX); VMOVUPD      Y5, (DX); VZEROUPPER; RET
-
+// line4x2F64AVX2 is a tile of 4 rows and 2 vectors of lines:
+//
+//	for i := range 4 {
+//		for v := range 2 {
+//			at := v * 4
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line4x2F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line4x2F64AVX2Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), R8        \
+		LEAQ   (SI)(DI*4), R9        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VXORPS Y0, Y0, Y0            \
+		VXORPS Y1, Y1, Y1            \
+		VXORPS Y2, Y2, Y2            \
+		VXORPS Y3, Y3, Y3            \
+		VXORPS Y4, Y4, Y4            \
+		VXORPS Y5, Y5, Y5            \
+		VXORPS Y6, Y6, Y6            \
+		VXORPS Y7, Y7, Y7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R10 \
+		VMOVUPD      (CX)(R10*8), Y8 \
+		VMOVUPD      (DX)(R10*8), Y9 \
+		VBROADCASTSD (SI), Y10       \
+		VFMADD231PD  Y10, Y8, Y0     \
+		VFMADD231PD  Y10, Y9, Y1     \
+		VBROADCASTSD (SI)(DI*1), Y10 \
+		VFMADD231PD  Y10, Y8, Y2     \
+		VFMADD231PD  Y10, Y9, Y3     \
+		VBROADCASTSD (SI)(DI*2), Y10 \
+		VFMADD231PD  Y10, Y8, Y4     \
+		VFMADD231PD  Y10, Y9, Y5     \
+		VBROADCASTSD (SI)(R8*1), Y10 \
+		VFMADD231PD  Y10, Y8, Y6     \
+		VFMADD231PD  Y10, Y9, Y7     \
+		ADDQ         $0x08, SI       \
+		ADDQ         $0x08, R9       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Y0, (AX)        \
+		VMOVUPD      Y1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y2, (AX)        \
+		VMOVUPD      Y3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y4, (AX)        \
+		VMOVUPD      Y5, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Y6, (AX)        \
+		VMOVUPD      Y7, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line4x2F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7
+	line4x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPD      (CX)(R10*8), Y8; VMOVUPD      (DX)(R10*8), Y9; VBROADCASTSD (SI), Y10; VFMADD231PD  Y10, Y8, Y0; VFMADD231PD  Y10, Y9, Y1; VBROADCASTSD (SI)(DI*1), Y10; VFMADD231PD  Y10, Y8, Y2; VFMADD231PD  Y10, Y9, Y3; VBROADCASTSD (SI)(DI*2), Y10; VFMADD231PD  Y10, Y8, Y4; VFMADD231PD  Y10, Y9, Y5; VBROADCASTSD (SI)(R8*1), Y10; VFMADD231PD  Y10, Y8, Y6; VFMADD231PD  Y10, Y9, Y7; ADDQ         $0x08, SI; ADDQ         $0x08, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (AX); VMOVUPD      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y4, (AX); VMOVUPD      Y5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y6, (AX); VMOVUPD      Y7, (DX); VZEROUPPER; RET
-
+// line5x2F64AVX2 is a tile of 5 rows and 2 vectors of lines:
+//
+//	for i := range 5 {
+//		for v := range 2 {
+//			at := v * 4
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line5x2F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line5x2F64AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x03, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x03, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (DI)(DI*2), R8         \
+		LEAQ   (SI)(DI*4), R9         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R10  \
+		VMOVUPD      (CX)(R10*8), Y10 \
+		VMOVUPD      (DX)(R10*8), Y11 \
+		VBROADCASTSD (SI), Y12        \
+		VFMADD231PD  Y12, Y10, Y0     \
+		VFMADD231PD  Y12, Y11, Y1     \
+		VBROADCASTSD (SI)(DI*1), Y12  \
+		VFMADD231PD  Y12, Y10, Y2     \
+		VFMADD231PD  Y12, Y11, Y3     \
+		VBROADCASTSD (SI)(DI*2), Y12  \
+		VFMADD231PD  Y12, Y10, Y4     \
+		VFMADD231PD  Y12, Y11, Y5     \
+		VBROADCASTSD (SI)(R8*1), Y12  \
+		VFMADD231PD  Y12, Y10, Y6     \
+		VFMADD231PD  Y12, Y11, Y7     \
+		VBROADCASTSD (R9), Y12        \
+		VFMADD231PD  Y12, Y10, Y8     \
+		VFMADD231PD  Y12, Y11, Y9     \
+		ADDQ         $0x08, SI        \
+		ADDQ         $0x08, R9        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x03, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPD      Y0, (AX)         \
+		VMOVUPD      Y1, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y2, (AX)         \
+		VMOVUPD      Y3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y4, (AX)         \
+		VMOVUPD      Y5, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y6, (AX)         \
+		VMOVUPD      Y7, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y8, (AX)         \
+		VMOVUPD      Y9, (DX)         \
+		VZEROUPPER                    \
+		RET
+
 TEXT line5x2F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9
+	line5x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPD      (CX)(R10*8), Y10; VMOVUPD      (DX)(R10*8), Y11; VBROADCASTSD (SI), Y12; VFMADD231PD  Y12, Y10, Y0; VFMADD231PD  Y12, Y11, Y1; VBROADCASTSD (SI)(DI*1), Y12; VFMADD231PD  Y12, Y10, Y2; VFMADD231PD  Y12, Y11, Y3; VBROADCASTSD (SI)(DI*2), Y12; VFMADD231PD  Y12, Y10, Y4; VFMADD231PD  Y12, Y11, Y5; VBROADCASTSD (SI)(R8*1), Y12; VFMADD231PD  Y12, Y10, Y6; VFMADD231PD  Y12, Y11, Y7; VBROADCASTSD (R9), Y12; VFMADD231PD  Y12, Y10, Y8; VFMADD231PD  Y12, Y11, Y9; ADDQ         $0x08, SI; ADDQ         $0x08, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (AX); VMOVUPD      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y4, (AX); VMOVUPD      Y5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y6, (AX); VMOVUPD      Y7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y8, (AX); VMOVUPD      Y9, (DX); VZEROUPPER; RET
-
+// line6x2F64AVX2 is a tile of 6 rows and 2 vectors of lines:
+//
+//	for i := range 6 {
+//		for v := range 2 {
+//			at := v * 4
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line6x2F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line6x2F64AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x03, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x03, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (DI)(DI*2), R8         \
+		LEAQ   (SI)(DI*4), R9         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+		VXORPS Y8, Y8, Y8             \
+		VXORPS Y9, Y9, Y9             \
+		VXORPS Y10, Y10, Y10          \
+		VXORPS Y11, Y11, Y11          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R10  \
+		VMOVUPD      (CX)(R10*8), Y12 \
+		VMOVUPD      (DX)(R10*8), Y13 \
+		VBROADCASTSD (SI), Y14        \
+		VFMADD231PD  Y14, Y12, Y0     \
+		VFMADD231PD  Y14, Y13, Y1     \
+		VBROADCASTSD (SI)(DI*1), Y14  \
+		VFMADD231PD  Y14, Y12, Y2     \
+		VFMADD231PD  Y14, Y13, Y3     \
+		VBROADCASTSD (SI)(DI*2), Y14  \
+		VFMADD231PD  Y14, Y12, Y4     \
+		VFMADD231PD  Y14, Y13, Y5     \
+		VBROADCASTSD (SI)(R8*1), Y14  \
+		VFMADD231PD  Y14, Y12, Y6     \
+		VFMADD231PD  Y14, Y13, Y7     \
+		VBROADCASTSD (R9), Y14        \
+		VFMADD231PD  Y14, Y12, Y8     \
+		VFMADD231PD  Y14, Y13, Y9     \
+		VBROADCASTSD (R9)(DI*1), Y14  \
+		VFMADD231PD  Y14, Y12, Y10    \
+		VFMADD231PD  Y14, Y13, Y11    \
+		ADDQ         $0x08, SI        \
+		ADDQ         $0x08, R9        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x03, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPD      Y0, (AX)         \
+		VMOVUPD      Y1, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y2, (AX)         \
+		VMOVUPD      Y3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y4, (AX)         \
+		VMOVUPD      Y5, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y6, (AX)         \
+		VMOVUPD      Y7, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y8, (AX)         \
+		VMOVUPD      Y9, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y10, (AX)        \
+		VMOVUPD      Y11, (DX)        \
+		VZEROUPPER                    \
+		RET
+
 TEXT line6x2F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9; VXORPS Y10, Y10, Y10; VXORPS Y11, Y11, Y11
+	line6x2F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPD      (CX)(R10*8), Y12; VMOVUPD      (DX)(R10*8), Y13; VBROADCASTSD (SI), Y14; VFMADD231PD  Y14, Y12, Y0; VFMADD231PD  Y14, Y13, Y1; VBROADCASTSD (SI)(DI*1), Y14; VFMADD231PD  Y14, Y12, Y2; VFMADD231PD  Y14, Y13, Y3; VBROADCASTSD (SI)(DI*2), Y14; VFMADD231PD  Y14, Y12, Y4; VFMADD231PD  Y14, Y13, Y5; VBROADCASTSD (SI)(R8*1), Y14; VFMADD231PD  Y14, Y12, Y6; VFMADD231PD  Y14, Y13, Y7; VBROADCASTSD (R9), Y14; VFMADD231PD  Y14, Y12, Y8; VFMADD231PD  Y14, Y13, Y9; VBROADCASTSD (R9)(DI*1), Y14; VFMADD231PD  Y14, Y12, Y10; VFMADD231PD  Y14, Y13, Y11; ADDQ         $0x08, SI; ADDQ         $0x08, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y2, (AX); VMOVUPD      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y4, (AX); VMOVUPD      Y5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y6, (AX); VMOVUPD      Y7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y8, (AX); VMOVUPD      Y9, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y10, (AX); VMOVUPD      Y11, (DX); VZEROUPPER; RET
-
+// line1x4F64AVX2 is a tile of 1 rows and 4 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 4 {
+//			at := v * 4
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x4F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line1x4F64AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x03, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x03, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), DI   \
+		VBROADCASTSD (SI), Y5         \
+		VMOVUPD      (CX)(DI*8), Y4   \
+		VFMADD231PD  Y5, Y4, Y0       \
+		VMOVUPD      32(CX)(DI*8), Y4 \
+		VFMADD231PD  Y5, Y4, Y1       \
+		VMOVUPD      64(CX)(DI*8), Y4 \
+		VFMADD231PD  Y5, Y4, Y2       \
+		VMOVUPD      (DX)(DI*8), Y4   \
+		VFMADD231PD  Y5, Y4, Y3       \
+		ADDQ         $0x08, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVQ         last+16(FP), CX  \
+		SHLQ         $0x03, CX        \
+		ADDQ         AX, CX           \
+		VMOVUPD      Y0, (AX)         \
+		VMOVUPD      Y1, 32(AX)       \
+		VMOVUPD      Y2, 64(AX)       \
+		VMOVUPD      Y3, (CX)         \
+		VZEROUPPER                    \
+		RET
+
 TEXT line1x4F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3
+	line1x4F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), DI; VBROADCASTSD (SI), Y5; VMOVUPD      (CX)(DI*8), Y4; VFMADD231PD  Y5, Y4, Y0; VMOVUPD      32(CX)(DI*8), Y4; VFMADD231PD  Y5, Y4, Y1; VMOVUPD      64(CX)(DI*8), Y4; VFMADD231PD  Y5, Y4, Y2; VMOVUPD      (DX)(DI*8), Y4; VFMADD231PD  Y5, Y4, Y3; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), CX; SHLQ         $0x03, CX; ADDQ         AX, CX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, 32(AX); VMOVUPD      Y2, 64(AX); VMOVUPD      Y3, (CX); VZEROUPPER; RET
-
+// line2x4F64AVX2 is a tile of 2 rows and 4 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 4 {
+//			at := v * 4
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x4F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line2x4F64AVX2Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x03, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x03, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VXORPS Y0, Y0, Y0             \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		VXORPS Y5, Y5, Y5             \
+		VXORPS Y6, Y6, Y6             \
+		VXORPS Y7, Y7, Y7             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R8   \
+		VBROADCASTSD (SI), Y9         \
+		VBROADCASTSD (SI)(DI*1), Y10  \
+		VMOVUPD      (CX)(R8*8), Y8   \
+		VFMADD231PD  Y9, Y8, Y0       \
+		VFMADD231PD  Y10, Y8, Y4      \
+		VMOVUPD      32(CX)(R8*8), Y8 \
+		VFMADD231PD  Y9, Y8, Y1       \
+		VFMADD231PD  Y10, Y8, Y5      \
+		VMOVUPD      64(CX)(R8*8), Y8 \
+		VFMADD231PD  Y9, Y8, Y2       \
+		VFMADD231PD  Y10, Y8, Y6      \
+		VMOVUPD      (DX)(R8*8), Y8   \
+		VFMADD231PD  Y9, Y8, Y3       \
+		VFMADD231PD  Y10, Y8, Y7      \
+		ADDQ         $0x08, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x03, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPD      Y0, (AX)         \
+		VMOVUPD      Y1, 32(AX)       \
+		VMOVUPD      Y2, 64(AX)       \
+		VMOVUPD      Y3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Y4, (AX)         \
+		VMOVUPD      Y5, 32(AX)       \
+		VMOVUPD      Y6, 64(AX)       \
+		VMOVUPD      Y7, (DX)         \
+		VZEROUPPER                    \
+		RET
+
 TEXT line2x4F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7
+	line2x4F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VBROADCASTSD (SI), Y9; VBROADCASTSD (SI)(DI*1), Y10; VMOVUPD      (CX)(R8*8), Y8; VFMADD231PD  Y9, Y8, Y0; VFMADD231PD  Y10, Y8, Y4; VMOVUPD      32(CX)(R8*8), Y8; VFMADD231PD  Y9, Y8, Y1; VFMADD231PD  Y10, Y8, Y5; VMOVUPD      64(CX)(R8*8), Y8; VFMADD231PD  Y9, Y8, Y2; VFMADD231PD  Y10, Y8, Y6; VMOVUPD      (DX)(R8*8), Y8; VFMADD231PD  Y9, Y8, Y3; VFMADD231PD  Y10, Y8, Y7; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, 32(AX); VMOVUPD      Y2, 64(AX); VMOVUPD      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y4, (AX); VMOVUPD      Y5, 32(AX); VMOVUPD      Y6, 64(AX); VMOVUPD      Y7, (DX); VZEROUPPER; RET
-
+// line3x4F64AVX2 is a tile of 3 rows and 4 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 4 {
+//			at := v * 4
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+4; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x4F64AVX2(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, FMA3
+#define line3x4F64AVX2Code \
+		MOVQ   k+0(FP), AX             \
+		MOVQ   a+8(FP), CX             \
+		MOVQ   last+16(FP), DX         \
+		SHLQ   $0x03, DX               \
+		MOVQ   cols+24(FP), BX         \
+		MOVQ   b+32(FP), SI            \
+		MOVQ   ldb+40(FP), DI          \
+		SHLQ   $0x03, DI               \
+		ADDQ   CX, DX                  \
+		LEAQ   (BX)(AX*8), BX          \
+		NEGQ   AX                      \
+		VXORPS Y0, Y0, Y0              \
+		VXORPS Y1, Y1, Y1              \
+		VXORPS Y2, Y2, Y2              \
+		VXORPS Y3, Y3, Y3              \
+		VXORPS Y4, Y4, Y4              \
+		VXORPS Y5, Y5, Y5              \
+		VXORPS Y6, Y6, Y6              \
+		VXORPS Y7, Y7, Y7              \
+		VXORPS Y8, Y8, Y8              \
+		VXORPS Y9, Y9, Y9              \
+		VXORPS Y10, Y10, Y10           \
+		VXORPS Y11, Y11, Y11           \
+	loop:                                  \
+		MOVQ         (BX)(AX*8), R8    \
+		VBROADCASTSD (SI), Y13         \
+		VBROADCASTSD (SI)(DI*1), Y14   \
+		VBROADCASTSD (SI)(DI*2), Y15   \
+		VMOVUPD      (CX)(R8*8), Y12   \
+		VFMADD231PD  Y13, Y12, Y0      \
+		VFMADD231PD  Y14, Y12, Y4      \
+		VFMADD231PD  Y15, Y12, Y8      \
+		VMOVUPD      32(CX)(R8*8), Y12 \
+		VFMADD231PD  Y13, Y12, Y1      \
+		VFMADD231PD  Y14, Y12, Y5      \
+		VFMADD231PD  Y15, Y12, Y9      \
+		VMOVUPD      64(CX)(R8*8), Y12 \
+		VFMADD231PD  Y13, Y12, Y2      \
+		VFMADD231PD  Y14, Y12, Y6      \
+		VFMADD231PD  Y15, Y12, Y10     \
+		VMOVUPD      (DX)(R8*8), Y12   \
+		VFMADD231PD  Y13, Y12, Y3      \
+		VFMADD231PD  Y14, Y12, Y7      \
+		VFMADD231PD  Y15, Y12, Y11     \
+		ADDQ         $0x08, SI         \
+		INCQ         AX                \
+		JNZ          loop              \
+		MOVQ         c+48(FP), AX      \
+		MOVQ         ldc+56(FP), CX    \
+		SHLQ         $0x03, CX         \
+		MOVQ         last+16(FP), DX   \
+		SHLQ         $0x03, DX         \
+		ADDQ         AX, DX            \
+		VMOVUPD      Y0, (AX)          \
+		VMOVUPD      Y1, 32(AX)        \
+		VMOVUPD      Y2, 64(AX)        \
+		VMOVUPD      Y3, (DX)          \
+		ADDQ         CX, AX            \
+		ADDQ         CX, DX            \
+		VMOVUPD      Y4, (AX)          \
+		VMOVUPD      Y5, 32(AX)        \
+		VMOVUPD      Y6, 64(AX)        \
+		VMOVUPD      Y7, (DX)          \
+		ADDQ         CX, AX            \
+		ADDQ         CX, DX            \
+		VMOVUPD      Y8, (AX)          \
+		VMOVUPD      Y9, 32(AX)        \
+		VMOVUPD      Y10, 64(AX)       \
+		VMOVUPD      Y11, (DX)         \
+		VZEROUPPER                     \
+		RET
+
 TEXT line3x4F64AVX2<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9; VXORPS Y10, Y10, Y10; VXORPS Y11, Y11, Y11
+	line3x4F64AVX2Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VBROADCASTSD (SI), Y13; VBROADCASTSD (SI)(DI*1), Y14; VBROADCASTSD (SI)(DI*2), Y15; VMOVUPD      (CX)(R8*8), Y12; VFMADD231PD  Y13, Y12, Y0; VFMADD231PD  Y14, Y12, Y4; VFMADD231PD  Y15, Y12, Y8; VMOVUPD      32(CX)(R8*8), Y12; VFMADD231PD  Y13, Y12, Y1; VFMADD231PD  Y14, Y12, Y5; VFMADD231PD  Y15, Y12, Y9; VMOVUPD      64(CX)(R8*8), Y12; VFMADD231PD  Y13, Y12, Y2; VFMADD231PD  Y14, Y12, Y6; VFMADD231PD  Y15, Y12, Y10; VMOVUPD      (DX)(R8*8), Y12; VFMADD231PD  Y13, Y12, Y3; VFMADD231PD  Y14, Y12, Y7; VFMADD231PD  Y15, Y12, Y11; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Y0, (AX); VMOVUPD      Y1, 32(AX); VMOVUPD      Y2, 64(AX); VMOVUPD      Y3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y4, (AX); VMOVUPD      Y5, 32(AX); VMOVUPD      Y6, 64(AX); VMOVUPD      Y7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Y8, (AX); VMOVUPD      Y9, 32(AX); VMOVUPD      Y10, 64(AX); VMOVUPD      Y11, (DX); VZEROUPPER; RET
-
+// gather1x1F64AVX512 is a gathered tile of 1 rows and 1 vectors:
+//
+//	for i := range 1 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather1x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather1x1F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DX             \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Z1       \
+		VBROADCASTSD (DX)(CX*8), Z2 \
+		VFMADD231PD  Z1, Z2, Z0     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), CL \
+		TESTB        CL, CL         \
+		JZ           store          \
+		MOVQ         AX, CX         \
+		VADDPD       (CX), Z0, Z0   \
+	store:                              \
+		VMOVUPD Z0, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather1x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0
+	gather1x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z1; VBROADCASTSD (DX)(CX*8), Z2; VFMADD231PD  Z1, Z2, Z0; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), CL; TESTB        CL, CL; JZ           store; MOVQ         AX, CX; VADDPD       (CX), Z0, Z0
-
-store:
-	VMOVUPD Z0, (AX); VZEROUPPER; RET
-
+// gather2x1F64AVX512 is a gathered tile of 2 rows and 1 vectors:
+//
+//	for i := range 2 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather2x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather2x1F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), DX            \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Z2       \
+		VBROADCASTSD (DI)(CX*8), Z3 \
+		VFMADD231PD  Z2, Z3, Z0     \
+		VBROADCASTSD (DX)(CX*8), Z3 \
+		VFMADD231PD  Z2, Z3, Z1     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Z0, Z0   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z1, Z1   \
+	store:                              \
+		VMOVUPD Z0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Z1, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather2x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	gather2x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z2; VBROADCASTSD (DI)(CX*8), Z3; VFMADD231PD  Z2, Z3, Z0; VBROADCASTSD (DX)(CX*8), Z3; VFMADD231PD  Z2, Z3, Z1; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); VZEROUPPER; RET
-
+// gather3x1F64AVX512 is a gathered tile of 3 rows and 1 vectors:
+//
+//	for i := range 3 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather3x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather3x1F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*8), R8       \
+		MOVQ   16(DX), DX           \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+		VPXORD Z2, Z2, Z2           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Z3       \
+		VBROADCASTSD (DI)(CX*8), Z4 \
+		VFMADD231PD  Z3, Z4, Z0     \
+		VBROADCASTSD (R8)(CX*8), Z4 \
+		VFMADD231PD  Z3, Z4, Z1     \
+		VBROADCASTSD (DX)(CX*8), Z4 \
+		VFMADD231PD  Z3, Z4, Z2     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Z0, Z0   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z1, Z1   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z2, Z2   \
+	store:                              \
+		VMOVUPD Z0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Z1, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Z2, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather3x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2
+	gather3x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z3; VBROADCASTSD (DI)(CX*8), Z4; VFMADD231PD  Z3, Z4, Z0; VBROADCASTSD (R8)(CX*8), Z4; VFMADD231PD  Z3, Z4, Z1; VBROADCASTSD (DX)(CX*8), Z4; VFMADD231PD  Z3, Z4, Z2; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VZEROUPPER; RET
-
+// gather4x1F64AVX512 is a gathered tile of 4 rows and 1 vectors:
+//
+//	for i := range 4 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather4x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather4x1F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*8), R8       \
+		MOVQ   16(DX), R9           \
+		LEAQ   (CX)(R9*8), R9       \
+		MOVQ   24(DX), DX           \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+		VPXORD Z2, Z2, Z2           \
+		VPXORD Z3, Z3, Z3           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Z4       \
+		VBROADCASTSD (DI)(CX*8), Z5 \
+		VFMADD231PD  Z4, Z5, Z0     \
+		VBROADCASTSD (R8)(CX*8), Z5 \
+		VFMADD231PD  Z4, Z5, Z1     \
+		VBROADCASTSD (R9)(CX*8), Z5 \
+		VFMADD231PD  Z4, Z5, Z2     \
+		VBROADCASTSD (DX)(CX*8), Z5 \
+		VFMADD231PD  Z4, Z5, Z3     \
+		ADDQ         $0x40, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Z0, Z0   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z1, Z1   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z2, Z2   \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z3, Z3   \
+	store:                              \
+		VMOVUPD Z0, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Z1, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Z2, (AX)            \
+		ADDQ    CX, AX              \
+		VMOVUPD Z3, (AX)            \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather4x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	gather4x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z4; VBROADCASTSD (DI)(CX*8), Z5; VFMADD231PD  Z4, Z5, Z0; VBROADCASTSD (R8)(CX*8), Z5; VFMADD231PD  Z4, Z5, Z1; VBROADCASTSD (R9)(CX*8), Z5; VFMADD231PD  Z4, Z5, Z2; VBROADCASTSD (DX)(CX*8), Z5; VFMADD231PD  Z4, Z5, Z3; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; ADDQ         CX, DX; VADDPD       (DX), Z3, Z3
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); ADDQ    CX, AX; VMOVUPD Z3, (AX); VZEROUPPER; RET
-
+// gather5x1F64AVX512 is a gathered tile of 5 rows and 1 vectors:
+//
+//	for i := range 5 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather5x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather5x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*8), R10      \
+		MOVQ   32(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Z5        \
+		VBROADCASTSD (DI)(CX*8), Z6  \
+		VFMADD231PD  Z5, Z6, Z0      \
+		VBROADCASTSD (R8)(CX*8), Z6  \
+		VFMADD231PD  Z5, Z6, Z1      \
+		VBROADCASTSD (R9)(CX*8), Z6  \
+		VFMADD231PD  Z5, Z6, Z2      \
+		VBROADCASTSD (R10)(CX*8), Z6 \
+		VFMADD231PD  Z5, Z6, Z3      \
+		VBROADCASTSD (DX)(CX*8), Z6  \
+		VFMADD231PD  Z5, Z6, Z4      \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Z0, Z0    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z1, Z1    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z2, Z2    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z3, Z3    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z4, Z4    \
+	store:                               \
+		VMOVUPD Z0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z4, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather5x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4
+	gather5x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z5; VBROADCASTSD (DI)(CX*8), Z6; VFMADD231PD  Z5, Z6, Z0; VBROADCASTSD (R8)(CX*8), Z6; VFMADD231PD  Z5, Z6, Z1; VBROADCASTSD (R9)(CX*8), Z6; VFMADD231PD  Z5, Z6, Z2; VBROADCASTSD (R10)(CX*8), Z6; VFMADD231PD  Z5, Z6, Z3; VBROADCASTSD (DX)(CX*8), Z6; VFMADD231PD  Z5, Z6, Z4; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; ADDQ         CX, DX; VADDPD       (DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); ADDQ    CX, AX; VMOVUPD Z3, (AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VZEROUPPER; RET
-
+// gather6x1F64AVX512 is a gathered tile of 6 rows and 1 vectors:
+//
+//	for i := range 6 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather6x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather6x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*8), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*8), R11      \
+		MOVQ   40(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Z6        \
+		VBROADCASTSD (DI)(CX*8), Z7  \
+		VFMADD231PD  Z6, Z7, Z0      \
+		VBROADCASTSD (R8)(CX*8), Z7  \
+		VFMADD231PD  Z6, Z7, Z1      \
+		VBROADCASTSD (R9)(CX*8), Z7  \
+		VFMADD231PD  Z6, Z7, Z2      \
+		VBROADCASTSD (R10)(CX*8), Z7 \
+		VFMADD231PD  Z6, Z7, Z3      \
+		VBROADCASTSD (R11)(CX*8), Z7 \
+		VFMADD231PD  Z6, Z7, Z4      \
+		VBROADCASTSD (DX)(CX*8), Z7  \
+		VFMADD231PD  Z6, Z7, Z5      \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Z0, Z0    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z1, Z1    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z2, Z2    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z3, Z3    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z4, Z4    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z5, Z5    \
+	store:                               \
+		VMOVUPD Z0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z5, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather6x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	gather6x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z6; VBROADCASTSD (DI)(CX*8), Z7; VFMADD231PD  Z6, Z7, Z0; VBROADCASTSD (R8)(CX*8), Z7; VFMADD231PD  Z6, Z7, Z1; VBROADCASTSD (R9)(CX*8), Z7; VFMADD231PD  Z6, Z7, Z2; VBROADCASTSD (R10)(CX*8), Z7; VFMADD231PD  Z6, Z7, Z3; VBROADCASTSD (R11)(CX*8), Z7; VFMADD231PD  Z6, Z7, Z4; VBROADCASTSD (DX)(CX*8), Z7; VFMADD231PD  Z6, Z7, Z5; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; ADDQ         CX, DX; VADDPD       (DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; ADDQ         CX, DX; VADDPD       (DX), Z5, Z5
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); ADDQ    CX, AX; VMOVUPD Z3, (AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); ADDQ    CX, AX; VMOVUPD Z5, (AX); VZEROUPPER; RET
-
+// gather7x1F64AVX512 is a gathered tile of 7 rows and 1 vectors:
+//
+//	for i := range 7 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather7x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather7x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*8), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*8), R11      \
+		MOVQ   40(DX), R12           \
+		LEAQ   (CX)(R12*8), R12      \
+		MOVQ   48(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Z7        \
+		VBROADCASTSD (DI)(CX*8), Z8  \
+		VFMADD231PD  Z7, Z8, Z0      \
+		VBROADCASTSD (R8)(CX*8), Z8  \
+		VFMADD231PD  Z7, Z8, Z1      \
+		VBROADCASTSD (R9)(CX*8), Z8  \
+		VFMADD231PD  Z7, Z8, Z2      \
+		VBROADCASTSD (R10)(CX*8), Z8 \
+		VFMADD231PD  Z7, Z8, Z3      \
+		VBROADCASTSD (R11)(CX*8), Z8 \
+		VFMADD231PD  Z7, Z8, Z4      \
+		VBROADCASTSD (R12)(CX*8), Z8 \
+		VFMADD231PD  Z7, Z8, Z5      \
+		VBROADCASTSD (DX)(CX*8), Z8  \
+		VFMADD231PD  Z7, Z8, Z6      \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Z0, Z0    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z1, Z1    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z2, Z2    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z3, Z3    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z4, Z4    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z5, Z5    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z6, Z6    \
+	store:                               \
+		VMOVUPD Z0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z5, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z6, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather7x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6
+	gather7x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z7; VBROADCASTSD (DI)(CX*8), Z8; VFMADD231PD  Z7, Z8, Z0; VBROADCASTSD (R8)(CX*8), Z8; VFMADD231PD  Z7, Z8, Z1; VBROADCASTSD (R9)(CX*8), Z8; VFMADD231PD  Z7, Z8, Z2; VBROADCASTSD (R10)(CX*8), Z8; VFMADD231PD  Z7, Z8, Z3; VBROADCASTSD (R11)(CX*8), Z8; VFMADD231PD  Z7, Z8, Z4; VBROADCASTSD (R12)(CX*8), Z8; VFMADD231PD  Z7, Z8, Z5; VBROADCASTSD (DX)(CX*8), Z8; VFMADD231PD  Z7, Z8, Z6; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; ADDQ         CX, DX; VADDPD       (DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; ADDQ         CX, DX; VADDPD       (DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); ADDQ    CX, AX; VMOVUPD Z3, (AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); ADDQ    CX, AX; VMOVUPD Z5, (AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); VZEROUPPER; RET
-
+// gather8x1F64AVX512 is a gathered tile of 8 rows and 1 vectors:
+//
+//	for i := range 8 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather8x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather8x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), R10           \
+		LEAQ   (CX)(R10*8), R10      \
+		MOVQ   32(DX), R11           \
+		LEAQ   (CX)(R11*8), R11      \
+		MOVQ   40(DX), R12           \
+		LEAQ   (CX)(R12*8), R12      \
+		MOVQ   48(DX), R13           \
+		LEAQ   (CX)(R13*8), R13      \
+		MOVQ   56(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+		VPXORD Z7, Z7, Z7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Z8        \
+		VBROADCASTSD (DI)(CX*8), Z9  \
+		VFMADD231PD  Z8, Z9, Z0      \
+		VBROADCASTSD (R8)(CX*8), Z9  \
+		VFMADD231PD  Z8, Z9, Z1      \
+		VBROADCASTSD (R9)(CX*8), Z9  \
+		VFMADD231PD  Z8, Z9, Z2      \
+		VBROADCASTSD (R10)(CX*8), Z9 \
+		VFMADD231PD  Z8, Z9, Z3      \
+		VBROADCASTSD (R11)(CX*8), Z9 \
+		VFMADD231PD  Z8, Z9, Z4      \
+		VBROADCASTSD (R12)(CX*8), Z9 \
+		VFMADD231PD  Z8, Z9, Z5      \
+		VBROADCASTSD (R13)(CX*8), Z9 \
+		VFMADD231PD  Z8, Z9, Z6      \
+		VBROADCASTSD (DX)(CX*8), Z9  \
+		VFMADD231PD  Z8, Z9, Z7      \
+		ADDQ         $0x40, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Z0, Z0    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z1, Z1    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z2, Z2    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z3, Z3    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z4, Z4    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z5, Z5    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z6, Z6    \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z7, Z7    \
+	store:                               \
+		VMOVUPD Z0, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z1, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z2, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z3, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z4, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z5, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z6, (AX)             \
+		ADDQ    CX, AX               \
+		VMOVUPD Z7, (AX)             \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather8x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	gather8x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z8; VBROADCASTSD (DI)(CX*8), Z9; VFMADD231PD  Z8, Z9, Z0; VBROADCASTSD (R8)(CX*8), Z9; VFMADD231PD  Z8, Z9, Z1; VBROADCASTSD (R9)(CX*8), Z9; VFMADD231PD  Z8, Z9, Z2; VBROADCASTSD (R10)(CX*8), Z9; VFMADD231PD  Z8, Z9, Z3; VBROADCASTSD (R11)(CX*8), Z9; VFMADD231PD  Z8, Z9, Z4; VBROADCASTSD (R12)(CX*8), Z9; VFMADD231PD  Z8, Z9, Z5; VBROADCASTSD (R13)(CX*8), Z9; VFMADD231PD  Z8, Z9, Z6; VBROADCASTSD (DX)(CX*8), Z9; VFMADD231PD  Z8, Z9, Z7; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; ADDQ         CX, DX; VADDPD       (DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; ADDQ         CX, DX; VADDPD       (DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; ADDQ         CX, DX; VADDPD       (DX), Z7, Z7
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); ADDQ    CX, AX; VMOVUPD Z3, (AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); ADDQ    CX, AX; VMOVUPD Z5, (AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); ADDQ    CX, AX; VMOVUPD Z7, (AX); VZEROUPPER; RET
-
+// gather9x1F64AVX512 is a gathered tile of 9 rows and 1 vectors:
+//
+//	for i := range 9 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather9x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather9x1F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*8), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*8), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*8), R14       \
+		MOVQ   64(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Z9         \
+		VBROADCASTSD (DI)(CX*8), Z10  \
+		VFMADD231PD  Z9, Z10, Z0      \
+		VBROADCASTSD (R8)(CX*8), Z10  \
+		VFMADD231PD  Z9, Z10, Z1      \
+		VBROADCASTSD (R9)(CX*8), Z10  \
+		VFMADD231PD  Z9, Z10, Z2      \
+		VBROADCASTSD (R10)(CX*8), Z10 \
+		VFMADD231PD  Z9, Z10, Z3      \
+		VBROADCASTSD (R11)(CX*8), Z10 \
+		VFMADD231PD  Z9, Z10, Z4      \
+		VBROADCASTSD (R12)(CX*8), Z10 \
+		VFMADD231PD  Z9, Z10, Z5      \
+		VBROADCASTSD (R13)(CX*8), Z10 \
+		VFMADD231PD  Z9, Z10, Z6      \
+		VBROADCASTSD (R14)(CX*8), Z10 \
+		VFMADD231PD  Z9, Z10, Z7      \
+		VBROADCASTSD (DX)(CX*8), Z10  \
+		VFMADD231PD  Z9, Z10, Z8      \
+		ADDQ         $0x40, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Z0, Z0     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z1, Z1     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z2, Z2     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z3, Z3     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z4, Z4     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z5, Z5     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z6, Z6     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z7, Z7     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z8, Z8     \
+	store:                                \
+		VMOVUPD Z0, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z1, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z2, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z3, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z4, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z5, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z6, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z7, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z8, (AX)              \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather9x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*8), R14; MOVQ   64(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8
+	gather9x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z9; VBROADCASTSD (DI)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z0; VBROADCASTSD (R8)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z1; VBROADCASTSD (R9)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z2; VBROADCASTSD (R10)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z3; VBROADCASTSD (R11)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z4; VBROADCASTSD (R12)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z5; VBROADCASTSD (R13)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z6; VBROADCASTSD (R14)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z7; VBROADCASTSD (DX)(CX*8), Z10; VFMADD231PD  Z9, Z10, Z8; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; ADDQ         CX, DX; VADDPD       (DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; ADDQ         CX, DX; VADDPD       (DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; ADDQ         CX, DX; VADDPD       (DX), Z7, Z7; ADDQ         CX, DX; VADDPD       (DX), Z8, Z8
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); ADDQ    CX, AX; VMOVUPD Z3, (AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); ADDQ    CX, AX; VMOVUPD Z5, (AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); ADDQ    CX, AX; VMOVUPD Z7, (AX); ADDQ    CX, AX; VMOVUPD Z8, (AX); VZEROUPPER; RET
-
+// gather10x1F64AVX512 is a gathered tile of 10 rows and 1 vectors:
+//
+//	for i := range 10 {
+//		for j := range 8 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*8+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather10x1F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather10x1F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*8), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*8), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*8), R14       \
+		MOVQ   64(DX), R15            \
+		LEAQ   (CX)(R15*8), R15       \
+		MOVQ   72(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Z10        \
+		VBROADCASTSD (DI)(CX*8), Z11  \
+		VFMADD231PD  Z10, Z11, Z0     \
+		VBROADCASTSD (R8)(CX*8), Z11  \
+		VFMADD231PD  Z10, Z11, Z1     \
+		VBROADCASTSD (R9)(CX*8), Z11  \
+		VFMADD231PD  Z10, Z11, Z2     \
+		VBROADCASTSD (R10)(CX*8), Z11 \
+		VFMADD231PD  Z10, Z11, Z3     \
+		VBROADCASTSD (R11)(CX*8), Z11 \
+		VFMADD231PD  Z10, Z11, Z4     \
+		VBROADCASTSD (R12)(CX*8), Z11 \
+		VFMADD231PD  Z10, Z11, Z5     \
+		VBROADCASTSD (R13)(CX*8), Z11 \
+		VFMADD231PD  Z10, Z11, Z6     \
+		VBROADCASTSD (R14)(CX*8), Z11 \
+		VFMADD231PD  Z10, Z11, Z7     \
+		VBROADCASTSD (R15)(CX*8), Z11 \
+		VFMADD231PD  Z10, Z11, Z8     \
+		VBROADCASTSD (DX)(CX*8), Z11  \
+		VFMADD231PD  Z10, Z11, Z9     \
+		ADDQ         $0x40, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Z0, Z0     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z1, Z1     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z2, Z2     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z3, Z3     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z4, Z4     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z5, Z5     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z6, Z6     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z7, Z7     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z8, Z8     \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z9, Z9     \
+	store:                                \
+		VMOVUPD Z0, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z1, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z2, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z3, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z4, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z5, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z6, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z7, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z8, (AX)              \
+		ADDQ    CX, AX                \
+		VMOVUPD Z9, (AX)              \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather10x1F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*8), R14; MOVQ   64(DX), R15; LEAQ   (CX)(R15*8), R15; MOVQ   72(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9
+	gather10x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z10; VBROADCASTSD (DI)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z0; VBROADCASTSD (R8)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z1; VBROADCASTSD (R9)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z2; VBROADCASTSD (R10)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z3; VBROADCASTSD (R11)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z4; VBROADCASTSD (R12)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z5; VBROADCASTSD (R13)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z6; VBROADCASTSD (R14)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z7; VBROADCASTSD (R15)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z8; VBROADCASTSD (DX)(CX*8), Z11; VFMADD231PD  Z10, Z11, Z9; ADDQ         $0x40, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; ADDQ         CX, DX; VADDPD       (DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; ADDQ         CX, DX; VADDPD       (DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; ADDQ         CX, DX; VADDPD       (DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; ADDQ         CX, DX; VADDPD       (DX), Z7, Z7; ADDQ         CX, DX; VADDPD       (DX), Z8, Z8; ADDQ         CX, DX; VADDPD       (DX), Z9, Z9
-
-store:
-	VMOVUPD Z0, (AX); ADDQ    CX, AX; VMOVUPD Z1, (AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); ADDQ    CX, AX; VMOVUPD Z3, (AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); ADDQ    CX, AX; VMOVUPD Z5, (AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); ADDQ    CX, AX; VMOVUPD Z7, (AX); ADDQ    CX, AX; VMOVUPD Z8, (AX); ADDQ    CX, AX; VMOVUPD Z9, (AX); VZEROUPPER; RET
-
+// gather1x2F64AVX512 is a gathered tile of 1 rows and 2 vectors:
+//
+//	for i := range 1 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather1x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather1x2F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DX             \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Z2       \
+		VMOVUPD      64(SI), Z3     \
+		VBROADCASTSD (DX)(CX*8), Z4 \
+		VFMADD231PD  Z2, Z4, Z0     \
+		VFMADD231PD  Z3, Z4, Z1     \
+		ADDQ         $0x80, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), CL \
+		TESTB        CL, CL         \
+		JZ           store          \
+		MOVQ         AX, CX         \
+		VADDPD       (CX), Z0, Z0   \
+		VADDPD       64(CX), Z1, Z1 \
+	store:                              \
+		VMOVUPD Z0, (AX)            \
+		VMOVUPD Z1, 64(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather1x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	gather1x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z2; VMOVUPD      64(SI), Z3; VBROADCASTSD (DX)(CX*8), Z4; VFMADD231PD  Z2, Z4, Z0; VFMADD231PD  Z3, Z4, Z1; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), CL; TESTB        CL, CL; JZ           store; MOVQ         AX, CX; VADDPD       (CX), Z0, Z0; VADDPD       64(CX), Z1, Z1
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); VZEROUPPER; RET
-
+// gather2x2F64AVX512 is a gathered tile of 2 rows and 2 vectors:
+//
+//	for i := range 2 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather2x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather2x2F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), DX            \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+		VPXORD Z2, Z2, Z2           \
+		VPXORD Z3, Z3, Z3           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Z4       \
+		VMOVUPD      64(SI), Z5     \
+		VBROADCASTSD (DI)(CX*8), Z6 \
+		VFMADD231PD  Z4, Z6, Z0     \
+		VFMADD231PD  Z5, Z6, Z1     \
+		VBROADCASTSD (DX)(CX*8), Z6 \
+		VFMADD231PD  Z4, Z6, Z2     \
+		VFMADD231PD  Z5, Z6, Z3     \
+		ADDQ         $0x80, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Z0, Z0   \
+		VADDPD       64(DX), Z1, Z1 \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z2, Z2   \
+		VADDPD       64(DX), Z3, Z3 \
+	store:                              \
+		VMOVUPD Z0, (AX)            \
+		VMOVUPD Z1, 64(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPD Z2, (AX)            \
+		VMOVUPD Z3, 64(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather2x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	gather2x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z4; VMOVUPD      64(SI), Z5; VBROADCASTSD (DI)(CX*8), Z6; VFMADD231PD  Z4, Z6, Z0; VFMADD231PD  Z5, Z6, Z1; VBROADCASTSD (DX)(CX*8), Z6; VFMADD231PD  Z4, Z6, Z2; VFMADD231PD  Z5, Z6, Z3; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); VZEROUPPER; RET
-
+// gather3x2F64AVX512 is a gathered tile of 3 rows and 2 vectors:
+//
+//	for i := range 3 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather3x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather3x2F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   rows+16(FP), DX      \
+		MOVQ   cols+24(FP), BX      \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   (DX), DI             \
+		LEAQ   (CX)(DI*8), DI       \
+		MOVQ   8(DX), R8            \
+		LEAQ   (CX)(R8*8), R8       \
+		MOVQ   16(DX), DX           \
+		LEAQ   (CX)(DX*8), DX       \
+		LEAQ   (BX)(AX*8), BX       \
+		NEGQ   AX                   \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+		VPXORD Z2, Z2, Z2           \
+		VPXORD Z3, Z3, Z3           \
+		VPXORD Z4, Z4, Z4           \
+		VPXORD Z5, Z5, Z5           \
+	loop:                               \
+		MOVQ         (BX)(AX*8), CX \
+		VMOVUPD      (SI), Z6       \
+		VMOVUPD      64(SI), Z7     \
+		VBROADCASTSD (DI)(CX*8), Z8 \
+		VFMADD231PD  Z6, Z8, Z0     \
+		VFMADD231PD  Z7, Z8, Z1     \
+		VBROADCASTSD (R8)(CX*8), Z8 \
+		VFMADD231PD  Z6, Z8, Z2     \
+		VFMADD231PD  Z7, Z8, Z3     \
+		VBROADCASTSD (DX)(CX*8), Z8 \
+		VFMADD231PD  Z6, Z8, Z4     \
+		VFMADD231PD  Z7, Z8, Z5     \
+		ADDQ         $0x80, SI      \
+		INCQ         AX             \
+		JNZ          loop           \
+		MOVQ         c+40(FP), AX   \
+		MOVQ         ldc+48(FP), CX \
+		SHLQ         $0x03, CX      \
+		MOVB         add+56(FP), DL \
+		TESTB        DL, DL         \
+		JZ           store          \
+		MOVQ         AX, DX         \
+		VADDPD       (DX), Z0, Z0   \
+		VADDPD       64(DX), Z1, Z1 \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z2, Z2   \
+		VADDPD       64(DX), Z3, Z3 \
+		ADDQ         CX, DX         \
+		VADDPD       (DX), Z4, Z4   \
+		VADDPD       64(DX), Z5, Z5 \
+	store:                              \
+		VMOVUPD Z0, (AX)            \
+		VMOVUPD Z1, 64(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPD Z2, (AX)            \
+		VMOVUPD Z3, 64(AX)          \
+		ADDQ    CX, AX              \
+		VMOVUPD Z4, (AX)            \
+		VMOVUPD Z5, 64(AX)          \
+		VZEROUPPER                  \
+		RET
+
 TEXT gather3x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	gather3x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z6; VMOVUPD      64(SI), Z7; VBROADCASTSD (DI)(CX*8), Z8; VFMADD231PD  Z6, Z8, Z0; VFMADD231PD  Z7, Z8, Z1; VBROADCASTSD (R8)(CX*8), Z8; VFMADD231PD  Z6, Z8, Z2; VFMADD231PD  Z7, Z8, Z3; VBROADCASTSD (DX)(CX*8), Z8; VFMADD231PD  Z6, Z8, Z4; VFMADD231PD  Z7, Z8, Z5; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; VADDPD       64(DX), Z5, Z5
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VMOVUPD Z5, 64(AX); VZEROUPPER; RET
-
+// gather4x2F64AVX512 is a gathered tile of 4 rows and 2 vectors:
+//
+//	for i := range 4 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather4x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather4x2F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   rows+16(FP), DX       \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   (DX), DI              \
+		LEAQ   (CX)(DI*8), DI        \
+		MOVQ   8(DX), R8             \
+		LEAQ   (CX)(R8*8), R8        \
+		MOVQ   16(DX), R9            \
+		LEAQ   (CX)(R9*8), R9        \
+		MOVQ   24(DX), DX            \
+		LEAQ   (CX)(DX*8), DX        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+		VPXORD Z7, Z7, Z7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (SI), Z8        \
+		VMOVUPD      64(SI), Z9      \
+		VBROADCASTSD (DI)(CX*8), Z10 \
+		VFMADD231PD  Z8, Z10, Z0     \
+		VFMADD231PD  Z9, Z10, Z1     \
+		VBROADCASTSD (R8)(CX*8), Z10 \
+		VFMADD231PD  Z8, Z10, Z2     \
+		VFMADD231PD  Z9, Z10, Z3     \
+		VBROADCASTSD (R9)(CX*8), Z10 \
+		VFMADD231PD  Z8, Z10, Z4     \
+		VFMADD231PD  Z9, Z10, Z5     \
+		VBROADCASTSD (DX)(CX*8), Z10 \
+		VFMADD231PD  Z8, Z10, Z6     \
+		VFMADD231PD  Z9, Z10, Z7     \
+		ADDQ         $0x80, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+40(FP), AX    \
+		MOVQ         ldc+48(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVB         add+56(FP), DL  \
+		TESTB        DL, DL          \
+		JZ           store           \
+		MOVQ         AX, DX          \
+		VADDPD       (DX), Z0, Z0    \
+		VADDPD       64(DX), Z1, Z1  \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z2, Z2    \
+		VADDPD       64(DX), Z3, Z3  \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z4, Z4    \
+		VADDPD       64(DX), Z5, Z5  \
+		ADDQ         CX, DX          \
+		VADDPD       (DX), Z6, Z6    \
+		VADDPD       64(DX), Z7, Z7  \
+	store:                               \
+		VMOVUPD Z0, (AX)             \
+		VMOVUPD Z1, 64(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPD Z2, (AX)             \
+		VMOVUPD Z3, 64(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPD Z4, (AX)             \
+		VMOVUPD Z5, 64(AX)           \
+		ADDQ    CX, AX               \
+		VMOVUPD Z6, (AX)             \
+		VMOVUPD Z7, 64(AX)           \
+		VZEROUPPER                   \
+		RET
+
 TEXT gather4x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	gather4x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z8; VMOVUPD      64(SI), Z9; VBROADCASTSD (DI)(CX*8), Z10; VFMADD231PD  Z8, Z10, Z0; VFMADD231PD  Z9, Z10, Z1; VBROADCASTSD (R8)(CX*8), Z10; VFMADD231PD  Z8, Z10, Z2; VFMADD231PD  Z9, Z10, Z3; VBROADCASTSD (R9)(CX*8), Z10; VFMADD231PD  Z8, Z10, Z4; VFMADD231PD  Z9, Z10, Z5; VBROADCASTSD (DX)(CX*8), Z10; VFMADD231PD  Z8, Z10, Z6; VFMADD231PD  Z9, Z10, Z7; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; VADDPD       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; VADDPD       64(DX), Z7, Z7
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VMOVUPD Z5, 64(AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); VMOVUPD Z7, 64(AX); VZEROUPPER; RET
-
+// gather5x2F64AVX512 is a gathered tile of 5 rows and 2 vectors:
+//
+//	for i := range 5 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather5x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather5x2F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Z10        \
+		VMOVUPD      64(SI), Z11      \
+		VBROADCASTSD (DI)(CX*8), Z12  \
+		VFMADD231PD  Z10, Z12, Z0     \
+		VFMADD231PD  Z11, Z12, Z1     \
+		VBROADCASTSD (R8)(CX*8), Z12  \
+		VFMADD231PD  Z10, Z12, Z2     \
+		VFMADD231PD  Z11, Z12, Z3     \
+		VBROADCASTSD (R9)(CX*8), Z12  \
+		VFMADD231PD  Z10, Z12, Z4     \
+		VFMADD231PD  Z11, Z12, Z5     \
+		VBROADCASTSD (R10)(CX*8), Z12 \
+		VFMADD231PD  Z10, Z12, Z6     \
+		VFMADD231PD  Z11, Z12, Z7     \
+		VBROADCASTSD (DX)(CX*8), Z12  \
+		VFMADD231PD  Z10, Z12, Z8     \
+		VFMADD231PD  Z11, Z12, Z9     \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Z0, Z0     \
+		VADDPD       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z2, Z2     \
+		VADDPD       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z4, Z4     \
+		VADDPD       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z6, Z6     \
+		VADDPD       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z8, Z8     \
+		VADDPD       64(DX), Z9, Z9   \
+	store:                                \
+		VMOVUPD Z0, (AX)              \
+		VMOVUPD Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z2, (AX)              \
+		VMOVUPD Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z4, (AX)              \
+		VMOVUPD Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z6, (AX)              \
+		VMOVUPD Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z8, (AX)              \
+		VMOVUPD Z9, 64(AX)            \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather5x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9
+	gather5x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z10; VMOVUPD      64(SI), Z11; VBROADCASTSD (DI)(CX*8), Z12; VFMADD231PD  Z10, Z12, Z0; VFMADD231PD  Z11, Z12, Z1; VBROADCASTSD (R8)(CX*8), Z12; VFMADD231PD  Z10, Z12, Z2; VFMADD231PD  Z11, Z12, Z3; VBROADCASTSD (R9)(CX*8), Z12; VFMADD231PD  Z10, Z12, Z4; VFMADD231PD  Z11, Z12, Z5; VBROADCASTSD (R10)(CX*8), Z12; VFMADD231PD  Z10, Z12, Z6; VFMADD231PD  Z11, Z12, Z7; VBROADCASTSD (DX)(CX*8), Z12; VFMADD231PD  Z10, Z12, Z8; VFMADD231PD  Z11, Z12, Z9; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; VADDPD       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; VADDPD       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPD       (DX), Z8, Z8; VADDPD       64(DX), Z9, Z9
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VMOVUPD Z5, 64(AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); VMOVUPD Z7, 64(AX); ADDQ    CX, AX; VMOVUPD Z8, (AX); VMOVUPD Z9, 64(AX); VZEROUPPER; RET
-
+// gather6x2F64AVX512 is a gathered tile of 6 rows and 2 vectors:
+//
+//	for i := range 6 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather6x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather6x2F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Z12        \
+		VMOVUPD      64(SI), Z13      \
+		VBROADCASTSD (DI)(CX*8), Z14  \
+		VFMADD231PD  Z12, Z14, Z0     \
+		VFMADD231PD  Z13, Z14, Z1     \
+		VBROADCASTSD (R8)(CX*8), Z14  \
+		VFMADD231PD  Z12, Z14, Z2     \
+		VFMADD231PD  Z13, Z14, Z3     \
+		VBROADCASTSD (R9)(CX*8), Z14  \
+		VFMADD231PD  Z12, Z14, Z4     \
+		VFMADD231PD  Z13, Z14, Z5     \
+		VBROADCASTSD (R10)(CX*8), Z14 \
+		VFMADD231PD  Z12, Z14, Z6     \
+		VFMADD231PD  Z13, Z14, Z7     \
+		VBROADCASTSD (R11)(CX*8), Z14 \
+		VFMADD231PD  Z12, Z14, Z8     \
+		VFMADD231PD  Z13, Z14, Z9     \
+		VBROADCASTSD (DX)(CX*8), Z14  \
+		VFMADD231PD  Z12, Z14, Z10    \
+		VFMADD231PD  Z13, Z14, Z11    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Z0, Z0     \
+		VADDPD       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z2, Z2     \
+		VADDPD       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z4, Z4     \
+		VADDPD       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z6, Z6     \
+		VADDPD       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z8, Z8     \
+		VADDPD       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z10, Z10   \
+		VADDPD       64(DX), Z11, Z11 \
+	store:                                \
+		VMOVUPD Z0, (AX)              \
+		VMOVUPD Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z2, (AX)              \
+		VMOVUPD Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z4, (AX)              \
+		VMOVUPD Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z6, (AX)              \
+		VMOVUPD Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z8, (AX)              \
+		VMOVUPD Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z10, (AX)             \
+		VMOVUPD Z11, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather6x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11
+	gather6x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z12; VMOVUPD      64(SI), Z13; VBROADCASTSD (DI)(CX*8), Z14; VFMADD231PD  Z12, Z14, Z0; VFMADD231PD  Z13, Z14, Z1; VBROADCASTSD (R8)(CX*8), Z14; VFMADD231PD  Z12, Z14, Z2; VFMADD231PD  Z13, Z14, Z3; VBROADCASTSD (R9)(CX*8), Z14; VFMADD231PD  Z12, Z14, Z4; VFMADD231PD  Z13, Z14, Z5; VBROADCASTSD (R10)(CX*8), Z14; VFMADD231PD  Z12, Z14, Z6; VFMADD231PD  Z13, Z14, Z7; VBROADCASTSD (R11)(CX*8), Z14; VFMADD231PD  Z12, Z14, Z8; VFMADD231PD  Z13, Z14, Z9; VBROADCASTSD (DX)(CX*8), Z14; VFMADD231PD  Z12, Z14, Z10; VFMADD231PD  Z13, Z14, Z11; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; VADDPD       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; VADDPD       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPD       (DX), Z8, Z8; VADDPD       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPD       (DX), Z10, Z10; VADDPD       64(DX), Z11, Z11
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VMOVUPD Z5, 64(AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); VMOVUPD Z7, 64(AX); ADDQ    CX, AX; VMOVUPD Z8, (AX); VMOVUPD Z9, 64(AX); ADDQ    CX, AX; VMOVUPD Z10, (AX); VMOVUPD Z11, 64(AX); VZEROUPPER; RET
-
+// gather7x2F64AVX512 is a gathered tile of 7 rows and 2 vectors:
+//
+//	for i := range 7 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather7x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather7x2F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*8), R12       \
+		MOVQ   48(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+		VPXORD Z12, Z12, Z12          \
+		VPXORD Z13, Z13, Z13          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Z14        \
+		VMOVUPD      64(SI), Z15      \
+		VBROADCASTSD (DI)(CX*8), Z16  \
+		VFMADD231PD  Z14, Z16, Z0     \
+		VFMADD231PD  Z15, Z16, Z1     \
+		VBROADCASTSD (R8)(CX*8), Z16  \
+		VFMADD231PD  Z14, Z16, Z2     \
+		VFMADD231PD  Z15, Z16, Z3     \
+		VBROADCASTSD (R9)(CX*8), Z16  \
+		VFMADD231PD  Z14, Z16, Z4     \
+		VFMADD231PD  Z15, Z16, Z5     \
+		VBROADCASTSD (R10)(CX*8), Z16 \
+		VFMADD231PD  Z14, Z16, Z6     \
+		VFMADD231PD  Z15, Z16, Z7     \
+		VBROADCASTSD (R11)(CX*8), Z16 \
+		VFMADD231PD  Z14, Z16, Z8     \
+		VFMADD231PD  Z15, Z16, Z9     \
+		VBROADCASTSD (R12)(CX*8), Z16 \
+		VFMADD231PD  Z14, Z16, Z10    \
+		VFMADD231PD  Z15, Z16, Z11    \
+		VBROADCASTSD (DX)(CX*8), Z16  \
+		VFMADD231PD  Z14, Z16, Z12    \
+		VFMADD231PD  Z15, Z16, Z13    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Z0, Z0     \
+		VADDPD       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z2, Z2     \
+		VADDPD       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z4, Z4     \
+		VADDPD       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z6, Z6     \
+		VADDPD       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z8, Z8     \
+		VADDPD       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z10, Z10   \
+		VADDPD       64(DX), Z11, Z11 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z12, Z12   \
+		VADDPD       64(DX), Z13, Z13 \
+	store:                                \
+		VMOVUPD Z0, (AX)              \
+		VMOVUPD Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z2, (AX)              \
+		VMOVUPD Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z4, (AX)              \
+		VMOVUPD Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z6, (AX)              \
+		VMOVUPD Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z8, (AX)              \
+		VMOVUPD Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z10, (AX)             \
+		VMOVUPD Z11, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z12, (AX)             \
+		VMOVUPD Z13, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather7x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13
+	gather7x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z14; VMOVUPD      64(SI), Z15; VBROADCASTSD (DI)(CX*8), Z16; VFMADD231PD  Z14, Z16, Z0; VFMADD231PD  Z15, Z16, Z1; VBROADCASTSD (R8)(CX*8), Z16; VFMADD231PD  Z14, Z16, Z2; VFMADD231PD  Z15, Z16, Z3; VBROADCASTSD (R9)(CX*8), Z16; VFMADD231PD  Z14, Z16, Z4; VFMADD231PD  Z15, Z16, Z5; VBROADCASTSD (R10)(CX*8), Z16; VFMADD231PD  Z14, Z16, Z6; VFMADD231PD  Z15, Z16, Z7; VBROADCASTSD (R11)(CX*8), Z16; VFMADD231PD  Z14, Z16, Z8; VFMADD231PD  Z15, Z16, Z9; VBROADCASTSD (R12)(CX*8), Z16; VFMADD231PD  Z14, Z16, Z10; VFMADD231PD  Z15, Z16, Z11; VBROADCASTSD (DX)(CX*8), Z16; VFMADD231PD  Z14, Z16, Z12; VFMADD231PD  Z15, Z16, Z13; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; VADDPD       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; VADDPD       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPD       (DX), Z8, Z8; VADDPD       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPD       (DX), Z10, Z10; VADDPD       64(DX), Z11, Z11; ADDQ         CX, DX; VADDPD       (DX), Z12, Z12; VADDPD       64(DX), Z13, Z13
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VMOVUPD Z5, 64(AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); VMOVUPD Z7, 64(AX); ADDQ    CX, AX; VMOVUPD Z8, (AX); VMOVUPD Z9, 64(AX); ADDQ    CX, AX; VMOVUPD Z10, (AX); VMOVUPD Z11, 64(AX); ADDQ    CX, AX; VMOVUPD Z12, (AX); VMOVUPD Z13, 64(AX); VZEROUPPER; RET
-
+// gather8x2F64AVX512 is a gathered tile of 8 rows and 2 vectors:
+//
+//	for i := range 8 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather8x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather8x2F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*8), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*8), R13       \
+		MOVQ   56(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+		VPXORD Z12, Z12, Z12          \
+		VPXORD Z13, Z13, Z13          \
+		VPXORD Z14, Z14, Z14          \
+		VPXORD Z15, Z15, Z15          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Z16        \
+		VMOVUPD      64(SI), Z17      \
+		VBROADCASTSD (DI)(CX*8), Z18  \
+		VFMADD231PD  Z16, Z18, Z0     \
+		VFMADD231PD  Z17, Z18, Z1     \
+		VBROADCASTSD (R8)(CX*8), Z18  \
+		VFMADD231PD  Z16, Z18, Z2     \
+		VFMADD231PD  Z17, Z18, Z3     \
+		VBROADCASTSD (R9)(CX*8), Z18  \
+		VFMADD231PD  Z16, Z18, Z4     \
+		VFMADD231PD  Z17, Z18, Z5     \
+		VBROADCASTSD (R10)(CX*8), Z18 \
+		VFMADD231PD  Z16, Z18, Z6     \
+		VFMADD231PD  Z17, Z18, Z7     \
+		VBROADCASTSD (R11)(CX*8), Z18 \
+		VFMADD231PD  Z16, Z18, Z8     \
+		VFMADD231PD  Z17, Z18, Z9     \
+		VBROADCASTSD (R12)(CX*8), Z18 \
+		VFMADD231PD  Z16, Z18, Z10    \
+		VFMADD231PD  Z17, Z18, Z11    \
+		VBROADCASTSD (R13)(CX*8), Z18 \
+		VFMADD231PD  Z16, Z18, Z12    \
+		VFMADD231PD  Z17, Z18, Z13    \
+		VBROADCASTSD (DX)(CX*8), Z18  \
+		VFMADD231PD  Z16, Z18, Z14    \
+		VFMADD231PD  Z17, Z18, Z15    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Z0, Z0     \
+		VADDPD       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z2, Z2     \
+		VADDPD       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z4, Z4     \
+		VADDPD       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z6, Z6     \
+		VADDPD       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z8, Z8     \
+		VADDPD       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z10, Z10   \
+		VADDPD       64(DX), Z11, Z11 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z12, Z12   \
+		VADDPD       64(DX), Z13, Z13 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z14, Z14   \
+		VADDPD       64(DX), Z15, Z15 \
+	store:                                \
+		VMOVUPD Z0, (AX)              \
+		VMOVUPD Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z2, (AX)              \
+		VMOVUPD Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z4, (AX)              \
+		VMOVUPD Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z6, (AX)              \
+		VMOVUPD Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z8, (AX)              \
+		VMOVUPD Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z10, (AX)             \
+		VMOVUPD Z11, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z12, (AX)             \
+		VMOVUPD Z13, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z14, (AX)             \
+		VMOVUPD Z15, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather8x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13; VPXORD Z14, Z14, Z14; VPXORD Z15, Z15, Z15
+	gather8x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z16; VMOVUPD      64(SI), Z17; VBROADCASTSD (DI)(CX*8), Z18; VFMADD231PD  Z16, Z18, Z0; VFMADD231PD  Z17, Z18, Z1; VBROADCASTSD (R8)(CX*8), Z18; VFMADD231PD  Z16, Z18, Z2; VFMADD231PD  Z17, Z18, Z3; VBROADCASTSD (R9)(CX*8), Z18; VFMADD231PD  Z16, Z18, Z4; VFMADD231PD  Z17, Z18, Z5; VBROADCASTSD (R10)(CX*8), Z18; VFMADD231PD  Z16, Z18, Z6; VFMADD231PD  Z17, Z18, Z7; VBROADCASTSD (R11)(CX*8), Z18; VFMADD231PD  Z16, Z18, Z8; VFMADD231PD  Z17, Z18, Z9; VBROADCASTSD (R12)(CX*8), Z18; VFMADD231PD  Z16, Z18, Z10; VFMADD231PD  Z17, Z18, Z11; VBROADCASTSD (R13)(CX*8), Z18; VFMADD231PD  Z16, Z18, Z12; VFMADD231PD  Z17, Z18, Z13; VBROADCASTSD (DX)(CX*8), Z18; VFMADD231PD  Z16, Z18, Z14; VFMADD231PD  Z17, Z18, Z15; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; VADDPD       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; VADDPD       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPD       (DX), Z8, Z8; VADDPD       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPD       (DX), Z10, Z10; VADDPD       64(DX), Z11, Z11; ADDQ         CX, DX; VADDPD       (DX), Z12, Z12; VADDPD       64(DX), Z13, Z13; ADDQ         CX, DX; VADDPD       (DX), Z14, Z14; VADDPD       64(DX), Z15, Z15
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VMOVUPD Z5, 64(AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); VMOVUPD Z7, 64(AX); ADDQ    CX, AX; VMOVUPD Z8, (AX); VMOVUPD Z9, 64(AX); ADDQ    CX, AX; VMOVUPD Z10, (AX); VMOVUPD Z11, 64(AX); ADDQ    CX, AX; VMOVUPD Z12, (AX); VMOVUPD Z13, 64(AX); ADDQ    CX, AX; VMOVUPD Z14, (AX); VMOVUPD Z15, 64(AX); VZEROUPPER; RET
-
+// gather9x2F64AVX512 is a gathered tile of 9 rows and 2 vectors:
+//
+//	for i := range 9 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather9x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather9x2F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*8), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*8), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*8), R14       \
+		MOVQ   64(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+		VPXORD Z12, Z12, Z12          \
+		VPXORD Z13, Z13, Z13          \
+		VPXORD Z14, Z14, Z14          \
+		VPXORD Z15, Z15, Z15          \
+		VPXORD Z16, Z16, Z16          \
+		VPXORD Z17, Z17, Z17          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Z18        \
+		VMOVUPD      64(SI), Z19      \
+		VBROADCASTSD (DI)(CX*8), Z20  \
+		VFMADD231PD  Z18, Z20, Z0     \
+		VFMADD231PD  Z19, Z20, Z1     \
+		VBROADCASTSD (R8)(CX*8), Z20  \
+		VFMADD231PD  Z18, Z20, Z2     \
+		VFMADD231PD  Z19, Z20, Z3     \
+		VBROADCASTSD (R9)(CX*8), Z20  \
+		VFMADD231PD  Z18, Z20, Z4     \
+		VFMADD231PD  Z19, Z20, Z5     \
+		VBROADCASTSD (R10)(CX*8), Z20 \
+		VFMADD231PD  Z18, Z20, Z6     \
+		VFMADD231PD  Z19, Z20, Z7     \
+		VBROADCASTSD (R11)(CX*8), Z20 \
+		VFMADD231PD  Z18, Z20, Z8     \
+		VFMADD231PD  Z19, Z20, Z9     \
+		VBROADCASTSD (R12)(CX*8), Z20 \
+		VFMADD231PD  Z18, Z20, Z10    \
+		VFMADD231PD  Z19, Z20, Z11    \
+		VBROADCASTSD (R13)(CX*8), Z20 \
+		VFMADD231PD  Z18, Z20, Z12    \
+		VFMADD231PD  Z19, Z20, Z13    \
+		VBROADCASTSD (R14)(CX*8), Z20 \
+		VFMADD231PD  Z18, Z20, Z14    \
+		VFMADD231PD  Z19, Z20, Z15    \
+		VBROADCASTSD (DX)(CX*8), Z20  \
+		VFMADD231PD  Z18, Z20, Z16    \
+		VFMADD231PD  Z19, Z20, Z17    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Z0, Z0     \
+		VADDPD       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z2, Z2     \
+		VADDPD       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z4, Z4     \
+		VADDPD       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z6, Z6     \
+		VADDPD       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z8, Z8     \
+		VADDPD       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z10, Z10   \
+		VADDPD       64(DX), Z11, Z11 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z12, Z12   \
+		VADDPD       64(DX), Z13, Z13 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z14, Z14   \
+		VADDPD       64(DX), Z15, Z15 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z16, Z16   \
+		VADDPD       64(DX), Z17, Z17 \
+	store:                                \
+		VMOVUPD Z0, (AX)              \
+		VMOVUPD Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z2, (AX)              \
+		VMOVUPD Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z4, (AX)              \
+		VMOVUPD Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z6, (AX)              \
+		VMOVUPD Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z8, (AX)              \
+		VMOVUPD Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z10, (AX)             \
+		VMOVUPD Z11, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z12, (AX)             \
+		VMOVUPD Z13, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z14, (AX)             \
+		VMOVUPD Z15, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z16, (AX)             \
+		VMOVUPD Z17, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather9x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*8), R14; MOVQ   64(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13; VPXORD Z14, Z14, Z14; VPXORD Z15, Z15, Z15; VPXORD Z16, Z16, Z16; VPXORD Z17, Z17, Z17
+	gather9x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z18; VMOVUPD      64(SI), Z19; VBROADCASTSD (DI)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z0; VFMADD231PD  Z19, Z20, Z1; VBROADCASTSD (R8)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z2; VFMADD231PD  Z19, Z20, Z3; VBROADCASTSD (R9)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z4; VFMADD231PD  Z19, Z20, Z5; VBROADCASTSD (R10)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z6; VFMADD231PD  Z19, Z20, Z7; VBROADCASTSD (R11)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z8; VFMADD231PD  Z19, Z20, Z9; VBROADCASTSD (R12)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z10; VFMADD231PD  Z19, Z20, Z11; VBROADCASTSD (R13)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z12; VFMADD231PD  Z19, Z20, Z13; VBROADCASTSD (R14)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z14; VFMADD231PD  Z19, Z20, Z15; VBROADCASTSD (DX)(CX*8), Z20; VFMADD231PD  Z18, Z20, Z16; VFMADD231PD  Z19, Z20, Z17; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; VADDPD       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; VADDPD       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPD       (DX), Z8, Z8; VADDPD       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPD       (DX), Z10, Z10; VADDPD       64(DX), Z11, Z11; ADDQ         CX, DX; VADDPD       (DX), Z12, Z12; VADDPD       64(DX), Z13, Z13; ADDQ         CX, DX; VADDPD       (DX), Z14, Z14; VADDPD       64(DX), Z15, Z15; ADDQ         CX, DX; VADDPD       (DX), Z16, Z16; VADDPD       64(DX), Z17, Z17
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VMOVUPD Z5, 64(AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); VMOVUPD Z7, 64(AX); ADDQ    CX, AX; VMOVUPD Z8, (AX); VMOVUPD Z9, 64(AX); ADDQ    CX, AX; VMOVUPD Z10, (AX); VMOVUPD Z11, 64(AX); ADDQ    CX, AX; VMOVUPD Z12, (AX); VMOVUPD Z13, 64(AX); ADDQ    CX, AX; VMOVUPD Z14, (AX); VMOVUPD Z15, 64(AX); ADDQ    CX, AX; VMOVUPD Z16, (AX); VMOVUPD Z17, 64(AX); VZEROUPPER; RET
-
+// gather10x2F64AVX512 is a gathered tile of 10 rows and 2 vectors:
+//
+//	for i := range 10 {
+//		for j := range 16 {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[rows[i]+cols[p]], b[p*16+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func gather10x2F64AVX512(k int, a *float64, rows *int, cols *int, b *float64, c *float64, ldc int, add bool)
 // Requires: AVX, AVX512F
+#define gather10x2F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   rows+16(FP), DX        \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   (DX), DI               \
+		LEAQ   (CX)(DI*8), DI         \
+		MOVQ   8(DX), R8              \
+		LEAQ   (CX)(R8*8), R8         \
+		MOVQ   16(DX), R9             \
+		LEAQ   (CX)(R9*8), R9         \
+		MOVQ   24(DX), R10            \
+		LEAQ   (CX)(R10*8), R10       \
+		MOVQ   32(DX), R11            \
+		LEAQ   (CX)(R11*8), R11       \
+		MOVQ   40(DX), R12            \
+		LEAQ   (CX)(R12*8), R12       \
+		MOVQ   48(DX), R13            \
+		LEAQ   (CX)(R13*8), R13       \
+		MOVQ   56(DX), R14            \
+		LEAQ   (CX)(R14*8), R14       \
+		MOVQ   64(DX), R15            \
+		LEAQ   (CX)(R15*8), R15       \
+		MOVQ   72(DX), DX             \
+		LEAQ   (CX)(DX*8), DX         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+		VPXORD Z12, Z12, Z12          \
+		VPXORD Z13, Z13, Z13          \
+		VPXORD Z14, Z14, Z14          \
+		VPXORD Z15, Z15, Z15          \
+		VPXORD Z16, Z16, Z16          \
+		VPXORD Z17, Z17, Z17          \
+		VPXORD Z18, Z18, Z18          \
+		VPXORD Z19, Z19, Z19          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), CX   \
+		VMOVUPD      (SI), Z20        \
+		VMOVUPD      64(SI), Z21      \
+		VBROADCASTSD (DI)(CX*8), Z22  \
+		VFMADD231PD  Z20, Z22, Z0     \
+		VFMADD231PD  Z21, Z22, Z1     \
+		VBROADCASTSD (R8)(CX*8), Z22  \
+		VFMADD231PD  Z20, Z22, Z2     \
+		VFMADD231PD  Z21, Z22, Z3     \
+		VBROADCASTSD (R9)(CX*8), Z22  \
+		VFMADD231PD  Z20, Z22, Z4     \
+		VFMADD231PD  Z21, Z22, Z5     \
+		VBROADCASTSD (R10)(CX*8), Z22 \
+		VFMADD231PD  Z20, Z22, Z6     \
+		VFMADD231PD  Z21, Z22, Z7     \
+		VBROADCASTSD (R11)(CX*8), Z22 \
+		VFMADD231PD  Z20, Z22, Z8     \
+		VFMADD231PD  Z21, Z22, Z9     \
+		VBROADCASTSD (R12)(CX*8), Z22 \
+		VFMADD231PD  Z20, Z22, Z10    \
+		VFMADD231PD  Z21, Z22, Z11    \
+		VBROADCASTSD (R13)(CX*8), Z22 \
+		VFMADD231PD  Z20, Z22, Z12    \
+		VFMADD231PD  Z21, Z22, Z13    \
+		VBROADCASTSD (R14)(CX*8), Z22 \
+		VFMADD231PD  Z20, Z22, Z14    \
+		VFMADD231PD  Z21, Z22, Z15    \
+		VBROADCASTSD (R15)(CX*8), Z22 \
+		VFMADD231PD  Z20, Z22, Z16    \
+		VFMADD231PD  Z21, Z22, Z17    \
+		VBROADCASTSD (DX)(CX*8), Z22  \
+		VFMADD231PD  Z20, Z22, Z18    \
+		VFMADD231PD  Z21, Z22, Z19    \
+		ADDQ         $0x80, SI        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+40(FP), AX     \
+		MOVQ         ldc+48(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVB         add+56(FP), DL   \
+		TESTB        DL, DL           \
+		JZ           store            \
+		MOVQ         AX, DX           \
+		VADDPD       (DX), Z0, Z0     \
+		VADDPD       64(DX), Z1, Z1   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z2, Z2     \
+		VADDPD       64(DX), Z3, Z3   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z4, Z4     \
+		VADDPD       64(DX), Z5, Z5   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z6, Z6     \
+		VADDPD       64(DX), Z7, Z7   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z8, Z8     \
+		VADDPD       64(DX), Z9, Z9   \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z10, Z10   \
+		VADDPD       64(DX), Z11, Z11 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z12, Z12   \
+		VADDPD       64(DX), Z13, Z13 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z14, Z14   \
+		VADDPD       64(DX), Z15, Z15 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z16, Z16   \
+		VADDPD       64(DX), Z17, Z17 \
+		ADDQ         CX, DX           \
+		VADDPD       (DX), Z18, Z18   \
+		VADDPD       64(DX), Z19, Z19 \
+	store:                                \
+		VMOVUPD Z0, (AX)              \
+		VMOVUPD Z1, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z2, (AX)              \
+		VMOVUPD Z3, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z4, (AX)              \
+		VMOVUPD Z5, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z6, (AX)              \
+		VMOVUPD Z7, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z8, (AX)              \
+		VMOVUPD Z9, 64(AX)            \
+		ADDQ    CX, AX                \
+		VMOVUPD Z10, (AX)             \
+		VMOVUPD Z11, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z12, (AX)             \
+		VMOVUPD Z13, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z14, (AX)             \
+		VMOVUPD Z15, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z16, (AX)             \
+		VMOVUPD Z17, 64(AX)           \
+		ADDQ    CX, AX                \
+		VMOVUPD Z18, (AX)             \
+		VMOVUPD Z19, 64(AX)           \
+		VZEROUPPER                    \
+		RET
+
 TEXT gather10x2F64AVX512<>(SB), NOSPLIT, $0-57
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   rows+16(FP), DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   (DX), DI; LEAQ   (CX)(DI*8), DI; MOVQ   8(DX), R8; LEAQ   (CX)(R8*8), R8; MOVQ   16(DX), R9; LEAQ   (CX)(R9*8), R9; MOVQ   24(DX), R10; LEAQ   (CX)(R10*8), R10; MOVQ   32(DX), R11; LEAQ   (CX)(R11*8), R11; MOVQ   40(DX), R12; LEAQ   (CX)(R12*8), R12; MOVQ   48(DX), R13; LEAQ   (CX)(R13*8), R13; MOVQ   56(DX), R14; LEAQ   (CX)(R14*8), R14; MOVQ   64(DX), R15; LEAQ   (CX)(R15*8), R15; MOVQ   72(DX), DX; LEAQ   (CX)(DX*8), DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12; VPXORD Z13, Z13, Z13; VPXORD Z14, Z14, Z14; VPXORD Z15, Z15, Z15; VPXORD Z16, Z16, Z16; VPXORD Z17, Z17, Z17; VPXORD Z18, Z18, Z18; VPXORD Z19, Z19, Z19
+	gather10x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (SI), Z20; VMOVUPD      64(SI), Z21; VBROADCASTSD (DI)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z0; VFMADD231PD  Z21, Z22, Z1; VBROADCASTSD (R8)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z2; VFMADD231PD  Z21, Z22, Z3; VBROADCASTSD (R9)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z4; VFMADD231PD  Z21, Z22, Z5; VBROADCASTSD (R10)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z6; VFMADD231PD  Z21, Z22, Z7; VBROADCASTSD (R11)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z8; VFMADD231PD  Z21, Z22, Z9; VBROADCASTSD (R12)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z10; VFMADD231PD  Z21, Z22, Z11; VBROADCASTSD (R13)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z12; VFMADD231PD  Z21, Z22, Z13; VBROADCASTSD (R14)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z14; VFMADD231PD  Z21, Z22, Z15; VBROADCASTSD (R15)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z16; VFMADD231PD  Z21, Z22, Z17; VBROADCASTSD (DX)(CX*8), Z22; VFMADD231PD  Z20, Z22, Z18; VFMADD231PD  Z21, Z22, Z19; ADDQ         $0x80, SI; INCQ         AX; JNZ          loop; MOVQ         c+40(FP), AX; MOVQ         ldc+48(FP), CX; SHLQ         $0x03, CX; MOVB         add+56(FP), DL; TESTB        DL, DL; JZ           store; MOVQ         AX, DX; VADDPD       (DX), Z0, Z0; VADDPD       64(DX), Z1, Z1; ADDQ         CX, DX; VADDPD       (DX), Z2, Z2; VADDPD       64(DX), Z3, Z3; ADDQ         CX, DX; VADDPD       (DX), Z4, Z4; VADDPD       64(DX), Z5, Z5; ADDQ         CX, DX; VADDPD       (DX), Z6, Z6; VADDPD       64(DX), Z7, Z7; ADDQ         CX, DX; VADDPD       (DX), Z8, Z8; VADDPD       64(DX), Z9, Z9; ADDQ         CX, DX; VADDPD       (DX), Z10, Z10; VADDPD       64(DX), Z11, Z11; ADDQ         CX, DX; VADDPD       (DX), Z12, Z12; VADDPD       64(DX), Z13, Z13; ADDQ         CX, DX; VADDPD       (DX), Z14, Z14; VADDPD       64(DX), Z15, Z15; ADDQ         CX, DX; VADDPD       (DX), Z16, Z16; VADDPD       64(DX), Z17, Z17; ADDQ         CX, DX; VADDPD       (DX), Z18, Z18; VADDPD       64(DX), Z19, Z19
-
-store:
-	VMOVUPD Z0, (AX); VMOVUPD Z1, 64(AX); ADDQ    CX, AX; VMOVUPD Z2, (AX); VMOVUPD Z3, 64(AX); ADDQ    CX, AX; VMOVUPD Z4, (AX); VMOVUPD Z5, 64(AX); ADDQ    CX, AX; VMOVUPD Z6, (AX); VMOVUPD Z7, 64(AX); ADDQ    CX, AX; VMOVUPD Z8, (AX); VMOVUPD Z9, 64(AX); ADDQ    CX, AX; VMOVUPD Z10, (AX); VMOVUPD Z11, 64(AX); ADDQ    CX, AX; VMOVUPD Z12, (AX); VMOVUPD Z13, 64(AX); ADDQ    CX, AX; VMOVUPD Z14, (AX); VMOVUPD Z15, 64(AX); ADDQ    CX, AX; VMOVUPD Z16, (AX); VMOVUPD Z17, 64(AX); ADDQ    CX, AX; VMOVUPD Z18, (AX); VMOVUPD Z19, 64(AX); VZEROUPPER; RET
-
+// line1x1F64AVX512 is a tile of 1 rows and 1 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x1F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line1x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (DX)(CX*8), Z1  \
+		VBROADCASTSD (SI), Z2        \
+		VFMADD231PD  Z2, Z1, Z0      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), CX \
+		SHLQ         $0x03, CX       \
+		ADDQ         AX, CX          \
+		VMOVUPD      Z0, (CX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line1x1F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0
+	line1x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (DX)(CX*8), Z1; VBROADCASTSD (SI), Z2; VFMADD231PD  Z2, Z1, Z0; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), CX; SHLQ         $0x03, CX; ADDQ         AX, CX; VMOVUPD      Z0, (CX); VZEROUPPER; RET
-
+// line2x1F64AVX512 is a tile of 2 rows and 1 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x1F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line2x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (DX)(CX*8), Z2  \
+		VBROADCASTSD (SI), Z3        \
+		VFMADD231PD  Z3, Z2, Z0      \
+		VBROADCASTSD (SI)(DI*1), Z3  \
+		VFMADD231PD  Z3, Z2, Z1      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z1, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line2x1F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	line2x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (DX)(CX*8), Z2; VBROADCASTSD (SI), Z3; VFMADD231PD  Z3, Z2, Z0; VBROADCASTSD (SI)(DI*1), Z3; VFMADD231PD  Z3, Z2, Z1; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z1, (DX); VZEROUPPER; RET
-
+// line3x1F64AVX512 is a tile of 3 rows and 1 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x1F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line3x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), CX  \
+		VMOVUPD      (DX)(CX*8), Z3  \
+		VBROADCASTSD (SI), Z4        \
+		VFMADD231PD  Z4, Z3, Z0      \
+		VBROADCASTSD (SI)(DI*1), Z4  \
+		VFMADD231PD  Z4, Z3, Z1      \
+		VBROADCASTSD (SI)(DI*2), Z4  \
+		VFMADD231PD  Z4, Z3, Z2      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z2, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line3x1F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2
+	line3x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), CX; VMOVUPD      (DX)(CX*8), Z3; VBROADCASTSD (SI), Z4; VFMADD231PD  Z4, Z3, Z0; VBROADCASTSD (SI)(DI*1), Z4; VFMADD231PD  Z4, Z3, Z1; VBROADCASTSD (SI)(DI*2), Z4; VFMADD231PD  Z4, Z3, Z2; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (DX); VZEROUPPER; RET
-
+// line4x1F64AVX512 is a tile of 4 rows and 1 vectors of lines:
+//
+//	for i := range 4 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line4x1F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line4x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPD      (DX)(R9*8), Z4  \
+		VBROADCASTSD (SI), Z5        \
+		VFMADD231PD  Z5, Z4, Z0      \
+		VBROADCASTSD (SI)(DI*1), Z5  \
+		VFMADD231PD  Z5, Z4, Z1      \
+		VBROADCASTSD (SI)(DI*2), Z5  \
+		VFMADD231PD  Z5, Z4, Z2      \
+		VBROADCASTSD (SI)(CX*1), Z5  \
+		VFMADD231PD  Z5, Z4, Z3      \
+		ADDQ         $0x08, SI       \
+		ADDQ         $0x08, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z3, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line4x1F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	line4x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPD      (DX)(R9*8), Z4; VBROADCASTSD (SI), Z5; VFMADD231PD  Z5, Z4, Z0; VBROADCASTSD (SI)(DI*1), Z5; VFMADD231PD  Z5, Z4, Z1; VBROADCASTSD (SI)(DI*2), Z5; VFMADD231PD  Z5, Z4, Z2; VBROADCASTSD (SI)(CX*1), Z5; VFMADD231PD  Z5, Z4, Z3; ADDQ         $0x08, SI; ADDQ         $0x08, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z3, (DX); VZEROUPPER; RET
-
+// line5x1F64AVX512 is a tile of 5 rows and 1 vectors of lines:
+//
+//	for i := range 5 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line5x1F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line5x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPD      (DX)(R9*8), Z5  \
+		VBROADCASTSD (SI), Z6        \
+		VFMADD231PD  Z6, Z5, Z0      \
+		VBROADCASTSD (SI)(DI*1), Z6  \
+		VFMADD231PD  Z6, Z5, Z1      \
+		VBROADCASTSD (SI)(DI*2), Z6  \
+		VFMADD231PD  Z6, Z5, Z2      \
+		VBROADCASTSD (SI)(CX*1), Z6  \
+		VFMADD231PD  Z6, Z5, Z3      \
+		VBROADCASTSD (R8), Z6        \
+		VFMADD231PD  Z6, Z5, Z4      \
+		ADDQ         $0x08, SI       \
+		ADDQ         $0x08, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z4, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line5x1F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4
+	line5x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPD      (DX)(R9*8), Z5; VBROADCASTSD (SI), Z6; VFMADD231PD  Z6, Z5, Z0; VBROADCASTSD (SI)(DI*1), Z6; VFMADD231PD  Z6, Z5, Z1; VBROADCASTSD (SI)(DI*2), Z6; VFMADD231PD  Z6, Z5, Z2; VBROADCASTSD (SI)(CX*1), Z6; VFMADD231PD  Z6, Z5, Z3; VBROADCASTSD (R8), Z6; VFMADD231PD  Z6, Z5, Z4; ADDQ         $0x08, SI; ADDQ         $0x08, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z4, (DX); VZEROUPPER; RET
-
+// line6x1F64AVX512 is a tile of 6 rows and 1 vectors of lines:
+//
+//	for i := range 6 {
+//		for v := range 1 {
+//			at := v * 8
+//			if v == 0 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line6x1F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line6x1F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), CX        \
+		LEAQ   (SI)(DI*4), R8        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R9  \
+		VMOVUPD      (DX)(R9*8), Z6  \
+		VBROADCASTSD (SI), Z7        \
+		VFMADD231PD  Z7, Z6, Z0      \
+		VBROADCASTSD (SI)(DI*1), Z7  \
+		VFMADD231PD  Z7, Z6, Z1      \
+		VBROADCASTSD (SI)(DI*2), Z7  \
+		VFMADD231PD  Z7, Z6, Z2      \
+		VBROADCASTSD (SI)(CX*1), Z7  \
+		VFMADD231PD  Z7, Z6, Z3      \
+		VBROADCASTSD (R8), Z7        \
+		VFMADD231PD  Z7, Z6, Z4      \
+		VBROADCASTSD (R8)(DI*1), Z7  \
+		VFMADD231PD  Z7, Z6, Z5      \
+		ADDQ         $0x08, SI       \
+		ADDQ         $0x08, R8       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Z0, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z2, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z4, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z5, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line6x1F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), CX; LEAQ   (SI)(DI*4), R8; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	line6x1F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R9; VMOVUPD      (DX)(R9*8), Z6; VBROADCASTSD (SI), Z7; VFMADD231PD  Z7, Z6, Z0; VBROADCASTSD (SI)(DI*1), Z7; VFMADD231PD  Z7, Z6, Z1; VBROADCASTSD (SI)(DI*2), Z7; VFMADD231PD  Z7, Z6, Z2; VBROADCASTSD (SI)(CX*1), Z7; VFMADD231PD  Z7, Z6, Z3; VBROADCASTSD (R8), Z7; VFMADD231PD  Z7, Z6, Z4; VBROADCASTSD (R8)(DI*1), Z7; VFMADD231PD  Z7, Z6, Z5; ADDQ         $0x08, SI; ADDQ         $0x08, R8; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z4, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z5, (DX); VZEROUPPER; RET
-
+// line1x2F64AVX512 is a tile of 1 rows and 2 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x2F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line1x2F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), DI  \
+		VBROADCASTSD (SI), Z3        \
+		VMOVUPD      (CX)(DI*8), Z2  \
+		VFMADD231PD  Z3, Z2, Z0      \
+		VMOVUPD      (DX)(DI*8), Z2  \
+		VFMADD231PD  Z3, Z2, Z1      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), CX \
+		SHLQ         $0x03, CX       \
+		ADDQ         AX, CX          \
+		VMOVUPD      Z0, (AX)        \
+		VMOVUPD      Z1, (CX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line1x2F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	line1x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), DI; VBROADCASTSD (SI), Z3; VMOVUPD      (CX)(DI*8), Z2; VFMADD231PD  Z3, Z2, Z0; VMOVUPD      (DX)(DI*8), Z2; VFMADD231PD  Z3, Z2, Z1; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), CX; SHLQ         $0x03, CX; ADDQ         AX, CX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, (CX); VZEROUPPER; RET
-
+// line2x2F64AVX512 is a tile of 2 rows and 2 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x2F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line2x2F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R8  \
+		VMOVUPD      (CX)(R8*8), Z4  \
+		VMOVUPD      (DX)(R8*8), Z5  \
+		VBROADCASTSD (SI), Z6        \
+		VFMADD231PD  Z6, Z4, Z0      \
+		VFMADD231PD  Z6, Z5, Z1      \
+		VBROADCASTSD (SI)(DI*1), Z6  \
+		VFMADD231PD  Z6, Z4, Z2      \
+		VFMADD231PD  Z6, Z5, Z3      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Z0, (AX)        \
+		VMOVUPD      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z2, (AX)        \
+		VMOVUPD      Z3, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line2x2F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	line2x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VMOVUPD      (CX)(R8*8), Z4; VMOVUPD      (DX)(R8*8), Z5; VBROADCASTSD (SI), Z6; VFMADD231PD  Z6, Z4, Z0; VFMADD231PD  Z6, Z5, Z1; VBROADCASTSD (SI)(DI*1), Z6; VFMADD231PD  Z6, Z4, Z2; VFMADD231PD  Z6, Z5, Z3; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (AX); VMOVUPD      Z3, (DX); VZEROUPPER; RET
-
+// line3x2F64AVX512 is a tile of 3 rows and 2 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x2F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line3x2F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R8  \
+		VMOVUPD      (CX)(R8*8), Z6  \
+		VMOVUPD      (DX)(R8*8), Z7  \
+		VBROADCASTSD (SI), Z8        \
+		VFMADD231PD  Z8, Z6, Z0      \
+		VFMADD231PD  Z8, Z7, Z1      \
+		VBROADCASTSD (SI)(DI*1), Z8  \
+		VFMADD231PD  Z8, Z6, Z2      \
+		VFMADD231PD  Z8, Z7, Z3      \
+		VBROADCASTSD (SI)(DI*2), Z8  \
+		VFMADD231PD  Z8, Z6, Z4      \
+		VFMADD231PD  Z8, Z7, Z5      \
+		ADDQ         $0x08, SI       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Z0, (AX)        \
+		VMOVUPD      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z2, (AX)        \
+		VMOVUPD      Z3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z4, (AX)        \
+		VMOVUPD      Z5, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line3x2F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	line3x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VMOVUPD      (CX)(R8*8), Z6; VMOVUPD      (DX)(R8*8), Z7; VBROADCASTSD (SI), Z8; VFMADD231PD  Z8, Z6, Z0; VFMADD231PD  Z8, Z7, Z1; VBROADCASTSD (SI)(DI*1), Z8; VFMADD231PD  Z8, Z6, Z2; VFMADD231PD  Z8, Z7, Z3; VBROADCASTSD (SI)(DI*2), Z8; VFMADD231PD  Z8, Z6, Z4; VFMADD231PD  Z8, Z7, Z5; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (AX); VMOVUPD      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z4, (AX); VMOVUPD      Z5, (DX); VZEROUPPER; RET
-
+// line4x2F64AVX512 is a tile of 4 rows and 2 vectors of lines:
+//
+//	for i := range 4 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line4x2F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line4x2F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   last+16(FP), DX       \
+		SHLQ   $0x03, DX             \
+		MOVQ   cols+24(FP), BX       \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   ldb+40(FP), DI        \
+		SHLQ   $0x03, DI             \
+		ADDQ   CX, DX                \
+		LEAQ   (DI)(DI*2), R8        \
+		LEAQ   (SI)(DI*4), R9        \
+		LEAQ   (BX)(AX*8), BX        \
+		NEGQ   AX                    \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+		VPXORD Z7, Z7, Z7            \
+	loop:                                \
+		MOVQ         (BX)(AX*8), R10 \
+		VMOVUPD      (CX)(R10*8), Z8 \
+		VMOVUPD      (DX)(R10*8), Z9 \
+		VBROADCASTSD (SI), Z10       \
+		VFMADD231PD  Z10, Z8, Z0     \
+		VFMADD231PD  Z10, Z9, Z1     \
+		VBROADCASTSD (SI)(DI*1), Z10 \
+		VFMADD231PD  Z10, Z8, Z2     \
+		VFMADD231PD  Z10, Z9, Z3     \
+		VBROADCASTSD (SI)(DI*2), Z10 \
+		VFMADD231PD  Z10, Z8, Z4     \
+		VFMADD231PD  Z10, Z9, Z5     \
+		VBROADCASTSD (SI)(R8*1), Z10 \
+		VFMADD231PD  Z10, Z8, Z6     \
+		VFMADD231PD  Z10, Z9, Z7     \
+		ADDQ         $0x08, SI       \
+		ADDQ         $0x08, R9       \
+		INCQ         AX              \
+		JNZ          loop            \
+		MOVQ         c+48(FP), AX    \
+		MOVQ         ldc+56(FP), CX  \
+		SHLQ         $0x03, CX       \
+		MOVQ         last+16(FP), DX \
+		SHLQ         $0x03, DX       \
+		ADDQ         AX, DX          \
+		VMOVUPD      Z0, (AX)        \
+		VMOVUPD      Z1, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z2, (AX)        \
+		VMOVUPD      Z3, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z4, (AX)        \
+		VMOVUPD      Z5, (DX)        \
+		ADDQ         CX, AX          \
+		ADDQ         CX, DX          \
+		VMOVUPD      Z6, (AX)        \
+		VMOVUPD      Z7, (DX)        \
+		VZEROUPPER                   \
+		RET
+
 TEXT line4x2F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	line4x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPD      (CX)(R10*8), Z8; VMOVUPD      (DX)(R10*8), Z9; VBROADCASTSD (SI), Z10; VFMADD231PD  Z10, Z8, Z0; VFMADD231PD  Z10, Z9, Z1; VBROADCASTSD (SI)(DI*1), Z10; VFMADD231PD  Z10, Z8, Z2; VFMADD231PD  Z10, Z9, Z3; VBROADCASTSD (SI)(DI*2), Z10; VFMADD231PD  Z10, Z8, Z4; VFMADD231PD  Z10, Z9, Z5; VBROADCASTSD (SI)(R8*1), Z10; VFMADD231PD  Z10, Z8, Z6; VFMADD231PD  Z10, Z9, Z7; ADDQ         $0x08, SI; ADDQ         $0x08, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (AX); VMOVUPD      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z4, (AX); VMOVUPD      Z5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z6, (AX); VMOVUPD      Z7, (DX); VZEROUPPER; RET
-
+// line5x2F64AVX512 is a tile of 5 rows and 2 vectors of lines:
+//
+//	for i := range 5 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line5x2F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line5x2F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x03, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x03, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (DI)(DI*2), R8         \
+		LEAQ   (SI)(DI*4), R9         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R10  \
+		VMOVUPD      (CX)(R10*8), Z10 \
+		VMOVUPD      (DX)(R10*8), Z11 \
+		VBROADCASTSD (SI), Z12        \
+		VFMADD231PD  Z12, Z10, Z0     \
+		VFMADD231PD  Z12, Z11, Z1     \
+		VBROADCASTSD (SI)(DI*1), Z12  \
+		VFMADD231PD  Z12, Z10, Z2     \
+		VFMADD231PD  Z12, Z11, Z3     \
+		VBROADCASTSD (SI)(DI*2), Z12  \
+		VFMADD231PD  Z12, Z10, Z4     \
+		VFMADD231PD  Z12, Z11, Z5     \
+		VBROADCASTSD (SI)(R8*1), Z12  \
+		VFMADD231PD  Z12, Z10, Z6     \
+		VFMADD231PD  Z12, Z11, Z7     \
+		VBROADCASTSD (R9), Z12        \
+		VFMADD231PD  Z12, Z10, Z8     \
+		VFMADD231PD  Z12, Z11, Z9     \
+		ADDQ         $0x08, SI        \
+		ADDQ         $0x08, R9        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x03, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPD      Z0, (AX)         \
+		VMOVUPD      Z1, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z2, (AX)         \
+		VMOVUPD      Z3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z4, (AX)         \
+		VMOVUPD      Z5, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z6, (AX)         \
+		VMOVUPD      Z7, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z8, (AX)         \
+		VMOVUPD      Z9, (DX)         \
+		VZEROUPPER                    \
+		RET
+
 TEXT line5x2F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9
+	line5x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPD      (CX)(R10*8), Z10; VMOVUPD      (DX)(R10*8), Z11; VBROADCASTSD (SI), Z12; VFMADD231PD  Z12, Z10, Z0; VFMADD231PD  Z12, Z11, Z1; VBROADCASTSD (SI)(DI*1), Z12; VFMADD231PD  Z12, Z10, Z2; VFMADD231PD  Z12, Z11, Z3; VBROADCASTSD (SI)(DI*2), Z12; VFMADD231PD  Z12, Z10, Z4; VFMADD231PD  Z12, Z11, Z5; VBROADCASTSD (SI)(R8*1), Z12; VFMADD231PD  Z12, Z10, Z6; VFMADD231PD  Z12, Z11, Z7; VBROADCASTSD (R9), Z12; VFMADD231PD  Z12, Z10, Z8; VFMADD231PD  Z12, Z11, Z9; ADDQ         $0x08, SI; ADDQ         $0x08, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (AX); VMOVUPD      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z4, (AX); VMOVUPD      Z5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z6, (AX); VMOVUPD      Z7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z8, (AX); VMOVUPD      Z9, (DX); VZEROUPPER; RET
-
+// line6x2F64AVX512 is a tile of 6 rows and 2 vectors of lines:
+//
+//	for i := range 6 {
+//		for v := range 2 {
+//			at := v * 8
+//			if v == 1 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line6x2F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line6x2F64AVX512Code \
+		MOVQ   k+0(FP), AX            \
+		MOVQ   a+8(FP), CX            \
+		MOVQ   last+16(FP), DX        \
+		SHLQ   $0x03, DX              \
+		MOVQ   cols+24(FP), BX        \
+		MOVQ   b+32(FP), SI           \
+		MOVQ   ldb+40(FP), DI         \
+		SHLQ   $0x03, DI              \
+		ADDQ   CX, DX                 \
+		LEAQ   (DI)(DI*2), R8         \
+		LEAQ   (SI)(DI*4), R9         \
+		LEAQ   (BX)(AX*8), BX         \
+		NEGQ   AX                     \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		VPXORD Z4, Z4, Z4             \
+		VPXORD Z5, Z5, Z5             \
+		VPXORD Z6, Z6, Z6             \
+		VPXORD Z7, Z7, Z7             \
+		VPXORD Z8, Z8, Z8             \
+		VPXORD Z9, Z9, Z9             \
+		VPXORD Z10, Z10, Z10          \
+		VPXORD Z11, Z11, Z11          \
+	loop:                                 \
+		MOVQ         (BX)(AX*8), R10  \
+		VMOVUPD      (CX)(R10*8), Z12 \
+		VMOVUPD      (DX)(R10*8), Z13 \
+		VBROADCASTSD (SI), Z14        \
+		VFMADD231PD  Z14, Z12, Z0     \
+		VFMADD231PD  Z14, Z13, Z1     \
+		VBROADCASTSD (SI)(DI*1), Z14  \
+		VFMADD231PD  Z14, Z12, Z2     \
+		VFMADD231PD  Z14, Z13, Z3     \
+		VBROADCASTSD (SI)(DI*2), Z14  \
+		VFMADD231PD  Z14, Z12, Z4     \
+		VFMADD231PD  Z14, Z13, Z5     \
+		VBROADCASTSD (SI)(R8*1), Z14  \
+		VFMADD231PD  Z14, Z12, Z6     \
+		VFMADD231PD  Z14, Z13, Z7     \
+		VBROADCASTSD (R9), Z14        \
+		VFMADD231PD  Z14, Z12, Z8     \
+		VFMADD231PD  Z14, Z13, Z9     \
+		VBROADCASTSD (R9)(DI*1), Z14  \
+		VFMADD231PD  Z14, Z12, Z10    \
+		VFMADD231PD  Z14, Z13, Z11    \
+		ADDQ         $0x08, SI        \
+		ADDQ         $0x08, R9        \
+		INCQ         AX               \
+		JNZ          loop             \
+		MOVQ         c+48(FP), AX     \
+		MOVQ         ldc+56(FP), CX   \
+		SHLQ         $0x03, CX        \
+		MOVQ         last+16(FP), DX  \
+		SHLQ         $0x03, DX        \
+		ADDQ         AX, DX           \
+		VMOVUPD      Z0, (AX)         \
+		VMOVUPD      Z1, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z2, (AX)         \
+		VMOVUPD      Z3, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z4, (AX)         \
+		VMOVUPD      Z5, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z6, (AX)         \
+		VMOVUPD      Z7, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z8, (AX)         \
+		VMOVUPD      Z9, (DX)         \
+		ADDQ         CX, AX           \
+		ADDQ         CX, DX           \
+		VMOVUPD      Z10, (AX)        \
+		VMOVUPD      Z11, (DX)        \
+		VZEROUPPER                    \
+		RET
+
 TEXT line6x2F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (DI)(DI*2), R8; LEAQ   (SI)(DI*4), R9; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11
+	line6x2F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R10; VMOVUPD      (CX)(R10*8), Z12; VMOVUPD      (DX)(R10*8), Z13; VBROADCASTSD (SI), Z14; VFMADD231PD  Z14, Z12, Z0; VFMADD231PD  Z14, Z13, Z1; VBROADCASTSD (SI)(DI*1), Z14; VFMADD231PD  Z14, Z12, Z2; VFMADD231PD  Z14, Z13, Z3; VBROADCASTSD (SI)(DI*2), Z14; VFMADD231PD  Z14, Z12, Z4; VFMADD231PD  Z14, Z13, Z5; VBROADCASTSD (SI)(R8*1), Z14; VFMADD231PD  Z14, Z12, Z6; VFMADD231PD  Z14, Z13, Z7; VBROADCASTSD (R9), Z14; VFMADD231PD  Z14, Z12, Z8; VFMADD231PD  Z14, Z13, Z9; VBROADCASTSD (R9)(DI*1), Z14; VFMADD231PD  Z14, Z12, Z10; VFMADD231PD  Z14, Z13, Z11; ADDQ         $0x08, SI; ADDQ         $0x08, R9; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z2, (AX); VMOVUPD      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z4, (AX); VMOVUPD      Z5, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z6, (AX); VMOVUPD      Z7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z8, (AX); VMOVUPD      Z9, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z10, (AX); VMOVUPD      Z11, (DX); VZEROUPPER; RET
-
+// line1x4F64AVX512 is a tile of 1 rows and 4 vectors of lines:
+//
+//	for i := range 1 {
+//		for v := range 4 {
+//			at := v * 8
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line1x4F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line1x4F64AVX512Code \
+		MOVQ   k+0(FP), AX             \
+		MOVQ   a+8(FP), CX             \
+		MOVQ   last+16(FP), DX         \
+		SHLQ   $0x03, DX               \
+		MOVQ   cols+24(FP), BX         \
+		MOVQ   b+32(FP), SI            \
+		MOVQ   ldb+40(FP), DI          \
+		SHLQ   $0x03, DI               \
+		ADDQ   CX, DX                  \
+		LEAQ   (BX)(AX*8), BX          \
+		NEGQ   AX                      \
+		VPXORD Z0, Z0, Z0              \
+		VPXORD Z1, Z1, Z1              \
+		VPXORD Z2, Z2, Z2              \
+		VPXORD Z3, Z3, Z3              \
+	loop:                                  \
+		MOVQ         (BX)(AX*8), DI    \
+		VBROADCASTSD (SI), Z5          \
+		VMOVUPD      (CX)(DI*8), Z4    \
+		VFMADD231PD  Z5, Z4, Z0        \
+		VMOVUPD      64(CX)(DI*8), Z4  \
+		VFMADD231PD  Z5, Z4, Z1        \
+		VMOVUPD      128(CX)(DI*8), Z4 \
+		VFMADD231PD  Z5, Z4, Z2        \
+		VMOVUPD      (DX)(DI*8), Z4    \
+		VFMADD231PD  Z5, Z4, Z3        \
+		ADDQ         $0x08, SI         \
+		INCQ         AX                \
+		JNZ          loop              \
+		MOVQ         c+48(FP), AX      \
+		MOVQ         ldc+56(FP), CX    \
+		SHLQ         $0x03, CX         \
+		MOVQ         last+16(FP), CX   \
+		SHLQ         $0x03, CX         \
+		ADDQ         AX, CX            \
+		VMOVUPD      Z0, (AX)          \
+		VMOVUPD      Z1, 64(AX)        \
+		VMOVUPD      Z2, 128(AX)       \
+		VMOVUPD      Z3, (CX)          \
+		VZEROUPPER                     \
+		RET
+
 TEXT line1x4F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	line1x4F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), DI; VBROADCASTSD (SI), Z5; VMOVUPD      (CX)(DI*8), Z4; VFMADD231PD  Z5, Z4, Z0; VMOVUPD      64(CX)(DI*8), Z4; VFMADD231PD  Z5, Z4, Z1; VMOVUPD      128(CX)(DI*8), Z4; VFMADD231PD  Z5, Z4, Z2; VMOVUPD      (DX)(DI*8), Z4; VFMADD231PD  Z5, Z4, Z3; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), CX; SHLQ         $0x03, CX; ADDQ         AX, CX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, 64(AX); VMOVUPD      Z2, 128(AX); VMOVUPD      Z3, (CX); VZEROUPPER; RET
-
+// line2x4F64AVX512 is a tile of 2 rows and 4 vectors of lines:
+//
+//	for i := range 2 {
+//		for v := range 4 {
+//			at := v * 8
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line2x4F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line2x4F64AVX512Code \
+		MOVQ   k+0(FP), AX             \
+		MOVQ   a+8(FP), CX             \
+		MOVQ   last+16(FP), DX         \
+		SHLQ   $0x03, DX               \
+		MOVQ   cols+24(FP), BX         \
+		MOVQ   b+32(FP), SI            \
+		MOVQ   ldb+40(FP), DI          \
+		SHLQ   $0x03, DI               \
+		ADDQ   CX, DX                  \
+		LEAQ   (BX)(AX*8), BX          \
+		NEGQ   AX                      \
+		VPXORD Z0, Z0, Z0              \
+		VPXORD Z1, Z1, Z1              \
+		VPXORD Z2, Z2, Z2              \
+		VPXORD Z3, Z3, Z3              \
+		VPXORD Z4, Z4, Z4              \
+		VPXORD Z5, Z5, Z5              \
+		VPXORD Z6, Z6, Z6              \
+		VPXORD Z7, Z7, Z7              \
+	loop:                                  \
+		MOVQ         (BX)(AX*8), R8    \
+		VBROADCASTSD (SI), Z9          \
+		VBROADCASTSD (SI)(DI*1), Z10   \
+		VMOVUPD      (CX)(R8*8), Z8    \
+		VFMADD231PD  Z9, Z8, Z0        \
+		VFMADD231PD  Z10, Z8, Z4       \
+		VMOVUPD      64(CX)(R8*8), Z8  \
+		VFMADD231PD  Z9, Z8, Z1        \
+		VFMADD231PD  Z10, Z8, Z5       \
+		VMOVUPD      128(CX)(R8*8), Z8 \
+		VFMADD231PD  Z9, Z8, Z2        \
+		VFMADD231PD  Z10, Z8, Z6       \
+		VMOVUPD      (DX)(R8*8), Z8    \
+		VFMADD231PD  Z9, Z8, Z3        \
+		VFMADD231PD  Z10, Z8, Z7       \
+		ADDQ         $0x08, SI         \
+		INCQ         AX                \
+		JNZ          loop              \
+		MOVQ         c+48(FP), AX      \
+		MOVQ         ldc+56(FP), CX    \
+		SHLQ         $0x03, CX         \
+		MOVQ         last+16(FP), DX   \
+		SHLQ         $0x03, DX         \
+		ADDQ         AX, DX            \
+		VMOVUPD      Z0, (AX)          \
+		VMOVUPD      Z1, 64(AX)        \
+		VMOVUPD      Z2, 128(AX)       \
+		VMOVUPD      Z3, (DX)          \
+		ADDQ         CX, AX            \
+		ADDQ         CX, DX            \
+		VMOVUPD      Z4, (AX)          \
+		VMOVUPD      Z5, 64(AX)        \
+		VMOVUPD      Z6, 128(AX)       \
+		VMOVUPD      Z7, (DX)          \
+		VZEROUPPER                     \
+		RET
+
 TEXT line2x4F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	line2x4F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VBROADCASTSD (SI), Z9; VBROADCASTSD (SI)(DI*1), Z10; VMOVUPD      (CX)(R8*8), Z8; VFMADD231PD  Z9, Z8, Z0; VFMADD231PD  Z10, Z8, Z4; VMOVUPD      64(CX)(R8*8), Z8; VFMADD231PD  Z9, Z8, Z1; VFMADD231PD  Z10, Z8, Z5; VMOVUPD      128(CX)(R8*8), Z8; VFMADD231PD  Z9, Z8, Z2; VFMADD231PD  Z10, Z8, Z6; VMOVUPD      (DX)(R8*8), Z8; VFMADD231PD  Z9, Z8, Z3; VFMADD231PD  Z10, Z8, Z7; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, 64(AX); VMOVUPD      Z2, 128(AX); VMOVUPD      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z4, (AX); VMOVUPD      Z5, 64(AX); VMOVUPD      Z6, 128(AX); VMOVUPD      Z7, (DX); VZEROUPPER; RET
-
+// line3x4F64AVX512 is a tile of 3 rows and 4 vectors of lines:
+//
+//	for i := range 3 {
+//		for v := range 4 {
+//			at := v * 8
+//			if v == 3 {
+//				at = last
+//			}
+//			for j := at; j < at+8; j++ {
+//				sum := float64(0)
+//				for p := range k {
+//					sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+//				}
+//				c[i*ldc+j] = sum
+//			}
+//		}
+//	}
+//
 // func line3x4F64AVX512(k int, a *float64, last int, cols *int, b *float64, ldb int, c *float64, ldc int)
 // Requires: AVX, AVX512F
+#define line3x4F64AVX512Code \
+		MOVQ   k+0(FP), AX              \
+		MOVQ   a+8(FP), CX              \
+		MOVQ   last+16(FP), DX          \
+		SHLQ   $0x03, DX                \
+		MOVQ   cols+24(FP), BX          \
+		MOVQ   b+32(FP), SI             \
+		MOVQ   ldb+40(FP), DI           \
+		SHLQ   $0x03, DI                \
+		ADDQ   CX, DX                   \
+		LEAQ   (BX)(AX*8), BX           \
+		NEGQ   AX                       \
+		VPXORD Z0, Z0, Z0               \
+		VPXORD Z1, Z1, Z1               \
+		VPXORD Z2, Z2, Z2               \
+		VPXORD Z3, Z3, Z3               \
+		VPXORD Z4, Z4, Z4               \
+		VPXORD Z5, Z5, Z5               \
+		VPXORD Z6, Z6, Z6               \
+		VPXORD Z7, Z7, Z7               \
+		VPXORD Z8, Z8, Z8               \
+		VPXORD Z9, Z9, Z9               \
+		VPXORD Z10, Z10, Z10            \
+		VPXORD Z11, Z11, Z11            \
+	loop:                                   \
+		MOVQ         (BX)(AX*8), R8     \
+		VBROADCASTSD (SI), Z13          \
+		VBROADCASTSD (SI)(DI*1), Z14    \
+		VBROADCASTSD (SI)(DI*2), Z15    \
+		VMOVUPD      (CX)(R8*8), Z12    \
+		VFMADD231PD  Z13, Z12, Z0       \
+		VFMADD231PD  Z14, Z12, Z4       \
+		VFMADD231PD  Z15, Z12, Z8       \
+		VMOVUPD      64(CX)(R8*8), Z12  \
+		VFMADD231PD  Z13, Z12, Z1       \
+		VFMADD231PD  Z14, Z12, Z5       \
+		VFMADD231PD  Z15, Z12, Z9       \
+		VMOVUPD      128(CX)(R8*8), Z12 \
+		VFMADD231PD  Z13, Z12, Z2       \
+		VFMADD231PD  Z14, Z12, Z6       \
+		VFMADD231PD  Z15, Z12, Z10      \
+		VMOVUPD      (DX)(R8*8), Z12    \
+		VFMADD231PD  Z13, Z12, Z3       \
+		VFMADD231PD  Z14, Z12, Z7       \
+		VFMADD231PD  Z15, Z12, Z11      \
+		ADDQ         $0x08, SI          \
+		INCQ         AX                 \
+		JNZ          loop               \
+		MOVQ         c+48(FP), AX       \
+		MOVQ         ldc+56(FP), CX     \
+		SHLQ         $0x03, CX          \
+		MOVQ         last+16(FP), DX    \
+		SHLQ         $0x03, DX          \
+		ADDQ         AX, DX             \
+		VMOVUPD      Z0, (AX)           \
+		VMOVUPD      Z1, 64(AX)         \
+		VMOVUPD      Z2, 128(AX)        \
+		VMOVUPD      Z3, (DX)           \
+		ADDQ         CX, AX             \
+		ADDQ         CX, DX             \
+		VMOVUPD      Z4, (AX)           \
+		VMOVUPD      Z5, 64(AX)         \
+		VMOVUPD      Z6, 128(AX)        \
+		VMOVUPD      Z7, (DX)           \
+		ADDQ         CX, AX             \
+		ADDQ         CX, DX             \
+		VMOVUPD      Z8, (AX)           \
+		VMOVUPD      Z9, 64(AX)         \
+		VMOVUPD      Z10, 128(AX)       \
+		VMOVUPD      Z11, (DX)          \
+		VZEROUPPER                      \
+		RET
+
 TEXT line3x4F64AVX512<>(SB), NOSPLIT, $0-64
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   last+16(FP), DX; SHLQ   $0x03, DX; MOVQ   cols+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   ldb+40(FP), DI; SHLQ   $0x03, DI; ADDQ   CX, DX; LEAQ   (BX)(AX*8), BX; NEGQ   AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11
+	line3x4F64AVX512Code
 
-loop:
-	MOVQ         (BX)(AX*8), R8; VBROADCASTSD (SI), Z13; VBROADCASTSD (SI)(DI*1), Z14; VBROADCASTSD (SI)(DI*2), Z15; VMOVUPD      (CX)(R8*8), Z12; VFMADD231PD  Z13, Z12, Z0; VFMADD231PD  Z14, Z12, Z4; VFMADD231PD  Z15, Z12, Z8; VMOVUPD      64(CX)(R8*8), Z12; VFMADD231PD  Z13, Z12, Z1; VFMADD231PD  Z14, Z12, Z5; VFMADD231PD  Z15, Z12, Z9; VMOVUPD      128(CX)(R8*8), Z12; VFMADD231PD  Z13, Z12, Z2; VFMADD231PD  Z14, Z12, Z6; VFMADD231PD  Z15, Z12, Z10; VMOVUPD      (DX)(R8*8), Z12; VFMADD231PD  Z13, Z12, Z3; VFMADD231PD  Z14, Z12, Z7; VFMADD231PD  Z15, Z12, Z11; ADDQ         $0x08, SI; INCQ         AX; JNZ          loop; MOVQ         c+48(FP), AX; MOVQ         ldc+56(FP), CX; SHLQ         $0x03, CX; MOVQ         last+16(FP), DX; SHLQ         $0x03, DX; ADDQ         AX, DX; VMOVUPD      Z0, (AX); VMOVUPD      Z1, 64(AX); VMOVUPD      Z2, 128(AX); VMOVUPD      Z3, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z4, (AX); VMOVUPD      Z5, 64(AX); VMOVUPD      Z6, 128(AX); VMOVUPD      Z7, (DX); ADDQ         CX, AX; ADDQ         CX, DX; VMOVUPD      Z8, (AX); VMOVUPD      Z9, 64(AX); VMOVUPD      Z10, 128(AX); VMOVUPD      Z11, (DX); VZEROUPPER; RET
-
+// turnF64 is a transposition of blocks of 4:
+//
+//	for block := range blocks {
+//		for j := range min(cols, 4) {
+//			for i := range 4 {
+//				from := i
+//				if i >= rows {
+//					from = 0
+//				}
+//				dst[block*stepd+j*ldd+i] = src[block*steps+from*lds+j]
+//			}
+//		}
+//	}
+//
 // func turnF64(blocks int, src *float64, lds int, steps int, rows int, dst *float64, ldd int, stepd int, cols int)
 // Requires: AVX, CMOV
+#define turnF64Code \
+		MOVQ    blocks+0(FP), AX                \
+		MOVQ    src+8(FP), CX                   \
+		MOVQ    lds+16(FP), DX                  \
+		SHLQ    $0x03, DX                       \
+		MOVQ    steps+24(FP), BX                \
+		SHLQ    $0x03, BX                       \
+		MOVQ    rows+32(FP), SI                 \
+		MOVQ    CX, DI                          \
+		ADDQ    DX, DI                          \
+		MOVQ    DI, R8                          \
+		CMPQ    SI, $0x01                       \
+		CMOVQLE CX, R8                          \
+		ADDQ    DX, DI                          \
+		MOVQ    DI, R9                          \
+		CMPQ    SI, $0x02                       \
+		CMOVQLE CX, R9                          \
+		ADDQ    DX, DI                          \
+		MOVQ    DI, DX                          \
+		CMPQ    SI, $0x03                       \
+		CMOVQLE CX, DX                          \
+		XORQ    SI, SI                          \
+		MOVQ    dst+40(FP), DI                  \
+		MOVQ    ldd+48(FP), R10                 \
+		SHLQ    $0x03, R10                      \
+		MOVQ    cols+64(FP), R11                \
+	loop:                                           \
+		VMOVUPD     (CX)(SI*1), X0              \
+		VINSERTF128 $0x01, (R9)(SI*1), Y0, Y0   \
+		VMOVUPD     16(CX)(SI*1), X2            \
+		VINSERTF128 $0x01, 16(R9)(SI*1), Y2, Y2 \
+		VMOVUPD     (R8)(SI*1), X1              \
+		VINSERTF128 $0x01, (DX)(SI*1), Y1, Y1   \
+		VMOVUPD     16(R8)(SI*1), X3            \
+		VINSERTF128 $0x01, 16(DX)(SI*1), Y3, Y3 \
+		VUNPCKLPD   Y1, Y0, Y4                  \
+		VUNPCKHPD   Y1, Y0, Y5                  \
+		VUNPCKLPD   Y3, Y2, Y6                  \
+		VUNPCKHPD   Y3, Y2, Y7                  \
+		MOVQ        DI, R12                     \
+		VMOVUPD     Y4, (R12)                   \
+		CMPQ        R11, $0x01                  \
+		JLE         stored                      \
+		ADDQ        R10, R12                    \
+		VMOVUPD     Y5, (R12)                   \
+		CMPQ        R11, $0x02                  \
+		JLE         stored                      \
+		ADDQ        R10, R12                    \
+		VMOVUPD     Y6, (R12)                   \
+		CMPQ        R11, $0x03                  \
+		JLE         stored                      \
+		ADDQ        R10, R12                    \
+		VMOVUPD     Y7, (R12)                   \
+	stored:                                         \
+		ADDQ BX, SI                             \
+		MOVQ stepd+56(FP), R12                  \
+		SHLQ $0x03, R12                         \
+		ADDQ R12, DI                            \
+		DECQ AX                                 \
+		JNZ  loop                               \
+		VZEROUPPER                              \
+		RET
+
 TEXT turnF64<>(SB), NOSPLIT, $0-72
-	MOVQ    blocks+0(FP), AX; MOVQ    src+8(FP), CX; MOVQ    lds+16(FP), DX; SHLQ    $0x03, DX; MOVQ    steps+24(FP), BX; SHLQ    $0x03, BX; MOVQ    rows+32(FP), SI; MOVQ    CX, DI; ADDQ    DX, DI; MOVQ    DI, R8; CMPQ    SI, $0x01; CMOVQLE CX, R8; ADDQ    DX, DI; MOVQ    DI, R9; CMPQ    SI, $0x02; CMOVQLE CX, R9; ADDQ    DX, DI; MOVQ    DI, DX; CMPQ    SI, $0x03; CMOVQLE CX, DX; XORQ    SI, SI; MOVQ    dst+40(FP), DI; MOVQ    ldd+48(FP), R10; SHLQ    $0x03, R10; MOVQ    cols+64(FP), R11
+	turnF64Code
 
-loop:
-	VMOVUPD     (CX)(SI*1), X0; VINSERTF128 $0x01, (R9)(SI*1), Y0, Y0; VMOVUPD     16(CX)(SI*1), X2; VINSERTF128 $0x01, 16(R9)(SI*1), Y2, Y2; VMOVUPD     (R8)(SI*1), X1; VINSERTF128 $0x01, (DX)(SI*1), Y1, Y1; VMOVUPD     16(R8)(SI*1), X3; VINSERTF128 $0x01, 16(DX)(SI*1), Y3, Y3; VUNPCKLPD   Y1, Y0, Y4; VUNPCKHPD   Y1, Y0, Y5; VUNPCKLPD   Y3, Y2, Y6; VUNPCKHPD   Y3, Y2, Y7; MOVQ        DI, R12; VMOVUPD     Y4, (R12); CMPQ        R11, $0x01; JLE         stored; ADDQ        R10, R12; VMOVUPD     Y5, (R12); CMPQ        R11, $0x02; JLE         stored; ADDQ        R10, R12; VMOVUPD     Y6, (R12); CMPQ        R11, $0x03; JLE         stored; ADDQ        R10, R12; VMOVUPD     Y7, (R12)
-
-stored:
-	ADDQ BX, SI; MOVQ stepd+56(FP), R12; SHLQ $0x03, R12; ADDQ R12, DI; DECQ AX; JNZ  loop; VZEROUPPER; RET
-
+// maxima4F64 is a kernel of maxima of 4 lanes:
+//
+//	for i := range rows {
+//		for j := range n * 4 {
+//			p := 2*i*w + 2*j
+//	
+//			best := p
+//			for _, q := range []int{p + 1, p + w, p + w + 1} {
+//				if !(x[q] <= x[best]) && x[best] == x[best] { // greater, or the first NaN
+//					best = q
+//				}
+//			}
+//			y[i*ld+j] = x[best]
+//			if index != nil {
+//				index[i*ld+j] = at + best
+//			}
+//		}
+//	}
+//
 // func maxima4F64(rows int, n int, x *float64, w int, y *float64, ld int, index *int64, at int)
 // Requires: AVX, AVX2
+#define maxima4F64Code \
+		MOVQ         rows+0(FP), AX        \
+		MOVQ         x+16(FP), CX          \
+		MOVQ         y+32(FP), DX          \
+		MOVQ         w+24(FP), BX          \
+		SHLQ         $0x03, BX             \
+		MOVQ         ld+40(FP), SI         \
+		SHLQ         $0x03, SI             \
+		MOVQ         index+48(FP), R11     \
+		MOVQ         at+56(FP), DI         \
+		VMOVQ        DI, X0                \
+		VPBROADCASTQ X0, Y0                \
+		VPADDQ       pairs<>+0(SB), Y0, Y0 \
+		MOVQ         $0x00000001, DI       \
+		MOVQ         w+24(FP), R8          \
+		VMOVQ        DI, X2                \
+		VPBROADCASTQ X2, Y2                \
+		VMOVQ        R8, X3                \
+		VPBROADCASTQ X3, Y3                \
+		INCQ         R8                    \
+		VMOVQ        R8, X4                \
+		VPBROADCASTQ X4, Y4                \
+		LEAQ         -2(R8)(R8*1), R8      \
+		VMOVQ        R8, X5                \
+		VPBROADCASTQ X5, Y5                \
+		MOVQ         $0x00000008, DI       \
+		VMOVQ        DI, X6                \
+		VPBROADCASTQ X6, Y6                \
+	row:                                       \
+		MOVQ    n+8(FP), DI                \
+		MOVQ    CX, R8                     \
+		LEAQ    (CX)(BX*1), R9             \
+		MOVQ    DX, R10                    \
+		VMOVDQU Y0, Y1                     \
+		MOVQ    R11, R12                   \
+	loop:                                      \
+		VMOVUPD   (R8), Y7                 \
+		VMOVUPD   32(R8), Y8               \
+		VUNPCKLPD Y8, Y7, Y9               \
+		VUNPCKHPD Y8, Y7, Y7               \
+		VMOVUPD   (R9), Y8                 \
+		VMOVUPD   32(R9), Y10              \
+		VUNPCKLPD Y10, Y8, Y11             \
+		VUNPCKHPD Y10, Y8, Y8              \
+		VPXOR     Y10, Y10, Y10            \
+		VCMPPD    $0x16, Y9, Y7, Y12       \
+		VCMPPD    $0x07, Y9, Y9, Y13       \
+		VANDPD    Y13, Y12, Y12            \
+		VBLENDVPD Y12, Y7, Y9, Y9          \
+		VBLENDVPD Y12, Y2, Y10, Y10        \
+		VCMPPD    $0x16, Y9, Y11, Y7       \
+		VCMPPD    $0x07, Y9, Y9, Y12       \
+		VANDPD    Y12, Y7, Y7              \
+		VBLENDVPD Y7, Y11, Y9, Y9          \
+		VBLENDVPD Y7, Y3, Y10, Y10         \
+		VCMPPD    $0x16, Y9, Y8, Y7        \
+		VCMPPD    $0x07, Y9, Y9, Y11       \
+		VANDPD    Y11, Y7, Y7              \
+		VBLENDVPD Y7, Y8, Y9, Y9           \
+		VBLENDVPD Y7, Y4, Y10, Y10         \
+		VPERMQ    $0xd8, Y9, Y9            \
+		VMOVUPD   Y9, (R10)                \
+		TESTQ     R11, R11                 \
+		JZ        next                     \
+		VPERMQ    $0xd8, Y10, Y10          \
+		VPADDQ    Y1, Y10, Y10             \
+		VMOVDQU   Y10, (R12)               \
+		ADDQ      $0x20, R12               \
+		VPADDQ    Y6, Y1, Y1               \
+	next:                                      \
+		ADDQ   $0x40, R8                   \
+		ADDQ   $0x40, R9                   \
+		ADDQ   $0x20, R10                  \
+		DECQ   DI                          \
+		JNZ    loop                        \
+		LEAQ   (CX)(BX*2), CX              \
+		ADDQ   SI, DX                      \
+		VPADDQ Y5, Y0, Y0                  \
+		TESTQ  R11, R11                    \
+		JZ     unplaced                    \
+		MOVQ   ld+40(FP), DI               \
+		LEAQ   (R11)(DI*8), R11            \
+	unplaced:                                  \
+		DECQ AX                            \
+		JNZ  row                           \
+		VZEROUPPER                         \
+		RET
+
 TEXT maxima4F64<>(SB), NOSPLIT, $0-64
-	MOVQ         rows+0(FP), AX; MOVQ         x+16(FP), CX; MOVQ         y+32(FP), DX; MOVQ         w+24(FP), BX; SHLQ         $0x03, BX; MOVQ         ld+40(FP), SI; SHLQ         $0x03, SI; MOVQ         index+48(FP), R11; MOVQ         at+56(FP), DI; VMOVQ        DI, X0; VPBROADCASTQ X0, Y0; VPADDQ       pairs<>+0(SB), Y0, Y0; MOVQ         $0x00000001, DI; MOVQ         w+24(FP), R8; VMOVQ        DI, X2; VPBROADCASTQ X2, Y2; VMOVQ        R8, X3; VPBROADCASTQ X3, Y3; INCQ         R8; VMOVQ        R8, X4; VPBROADCASTQ X4, Y4; LEAQ         -2(R8)(R8*1), R8; VMOVQ        R8, X5; VPBROADCASTQ X5, Y5; MOVQ         $0x00000008, DI; VMOVQ        DI, X6; VPBROADCASTQ X6, Y6
+	maxima4F64Code
 
-row:
-	MOVQ    n+8(FP), DI; MOVQ    CX, R8; LEAQ    (CX)(BX*1), R9; MOVQ    DX, R10; VMOVDQU Y0, Y1; MOVQ    R11, R12
-
-loop:
-	VMOVUPD   (R8), Y7; VMOVUPD   32(R8), Y8; VUNPCKLPD Y8, Y7, Y9; VUNPCKHPD Y8, Y7, Y7; VMOVUPD   (R9), Y8; VMOVUPD   32(R9), Y10; VUNPCKLPD Y10, Y8, Y11; VUNPCKHPD Y10, Y8, Y8; VPXOR     Y10, Y10, Y10; VCMPPD    $0x16, Y9, Y7, Y12; VCMPPD    $0x07, Y9, Y9, Y13; VANDPD    Y13, Y12, Y12; VBLENDVPD Y12, Y7, Y9, Y9; VBLENDVPD Y12, Y2, Y10, Y10; VCMPPD    $0x16, Y9, Y11, Y7; VCMPPD    $0x07, Y9, Y9, Y12; VANDPD    Y12, Y7, Y7; VBLENDVPD Y7, Y11, Y9, Y9; VBLENDVPD Y7, Y3, Y10, Y10; VCMPPD    $0x16, Y9, Y8, Y7; VCMPPD    $0x07, Y9, Y9, Y11; VANDPD    Y11, Y7, Y7; VBLENDVPD Y7, Y8, Y9, Y9; VBLENDVPD Y7, Y4, Y10, Y10; VPERMQ    $0xd8, Y9, Y9; VMOVUPD   Y9, (R10); TESTQ     R11, R11; JZ        next; VPERMQ    $0xd8, Y10, Y10; VPADDQ    Y1, Y10, Y10; VMOVDQU   Y10, (R12); ADDQ      $0x20, R12; VPADDQ    Y6, Y1, Y1
-
-next:
-	ADDQ   $0x40, R8; ADDQ   $0x40, R9; ADDQ   $0x20, R10; DECQ   DI; JNZ    loop; LEAQ   (CX)(BX*2), CX; ADDQ   SI, DX; VPADDQ Y5, Y0, Y0; TESTQ  R11, R11; JZ     unplaced; MOVQ   ld+40(FP), DI; LEAQ   (R11)(DI*8), R11
-
-unplaced:
-	DECQ AX; JNZ  row; VZEROUPPER; RET
-
+// maxima2F64 is a kernel of maxima of 2 lanes:
+//
+//	for i := range rows {
+//		for j := range n * 2 {
+//			p := 2*i*w + 2*j
+//	
+//			best := p
+//			for _, q := range []int{p + 1, p + w, p + w + 1} {
+//				if !(x[q] <= x[best]) && x[best] == x[best] { // greater, or the first NaN
+//					best = q
+//				}
+//			}
+//			y[i*ld+j] = x[best]
+//			if index != nil {
+//				index[i*ld+j] = at + best
+//			}
+//		}
+//	}
+//
 // func maxima2F64(rows int, n int, x *float64, w int, y *float64, ld int, index *int64, at int)
 // Requires: AVX, AVX2
+#define maxima2F64Code \
+		MOVQ         rows+0(FP), AX        \
+		MOVQ         x+16(FP), CX          \
+		MOVQ         y+32(FP), DX          \
+		MOVQ         w+24(FP), BX          \
+		SHLQ         $0x03, BX             \
+		MOVQ         ld+40(FP), SI         \
+		SHLQ         $0x03, SI             \
+		MOVQ         index+48(FP), R11     \
+		MOVQ         at+56(FP), DI         \
+		VMOVQ        DI, X0                \
+		VPBROADCASTQ X0, X0                \
+		VPADDQ       pairs<>+0(SB), X0, X0 \
+		MOVQ         $0x00000001, DI       \
+		MOVQ         w+24(FP), R8          \
+		VMOVQ        DI, X2                \
+		VPBROADCASTQ X2, X2                \
+		VMOVQ        R8, X3                \
+		VPBROADCASTQ X3, X3                \
+		INCQ         R8                    \
+		VMOVQ        R8, X4                \
+		VPBROADCASTQ X4, X4                \
+		LEAQ         -2(R8)(R8*1), R8      \
+		VMOVQ        R8, X5                \
+		VPBROADCASTQ X5, X5                \
+		MOVQ         $0x00000004, DI       \
+		VMOVQ        DI, X6                \
+		VPBROADCASTQ X6, X6                \
+	row:                                       \
+		MOVQ    n+8(FP), DI                \
+		MOVQ    CX, R8                     \
+		LEAQ    (CX)(BX*1), R9             \
+		MOVQ    DX, R10                    \
+		VMOVDQU X0, X1                     \
+		MOVQ    R11, R12                   \
+	loop:                                      \
+		VMOVUPD   (R8), X7                 \
+		VMOVUPD   16(R8), X8               \
+		VUNPCKLPD X8, X7, X9               \
+		VUNPCKHPD X8, X7, X7               \
+		VMOVUPD   (R9), X8                 \
+		VMOVUPD   16(R9), X10              \
+		VUNPCKLPD X10, X8, X11             \
+		VUNPCKHPD X10, X8, X8              \
+		VPXOR     X10, X10, X10            \
+		VCMPPD    $0x16, X9, X7, X12       \
+		VCMPPD    $0x07, X9, X9, X13       \
+		VANDPD    X13, X12, X12            \
+		VBLENDVPD X12, X7, X9, X9          \
+		VBLENDVPD X12, X2, X10, X10        \
+		VCMPPD    $0x16, X9, X11, X7       \
+		VCMPPD    $0x07, X9, X9, X12       \
+		VANDPD    X12, X7, X7              \
+		VBLENDVPD X7, X11, X9, X9          \
+		VBLENDVPD X7, X3, X10, X10         \
+		VCMPPD    $0x16, X9, X8, X7        \
+		VCMPPD    $0x07, X9, X9, X11       \
+		VANDPD    X11, X7, X7              \
+		VBLENDVPD X7, X8, X9, X9           \
+		VBLENDVPD X7, X4, X10, X10         \
+		VMOVUPD   X9, (R10)                \
+		TESTQ     R11, R11                 \
+		JZ        next                     \
+		VPADDQ    X1, X10, X10             \
+		VMOVDQU   X10, (R12)               \
+		ADDQ      $0x10, R12               \
+		VPADDQ    X6, X1, X1               \
+	next:                                      \
+		ADDQ   $0x20, R8                   \
+		ADDQ   $0x20, R9                   \
+		ADDQ   $0x10, R10                  \
+		DECQ   DI                          \
+		JNZ    loop                        \
+		LEAQ   (CX)(BX*2), CX              \
+		ADDQ   SI, DX                      \
+		VPADDQ X5, X0, X0                  \
+		TESTQ  R11, R11                    \
+		JZ     unplaced                    \
+		MOVQ   ld+40(FP), DI               \
+		LEAQ   (R11)(DI*8), R11            \
+	unplaced:                                  \
+		DECQ AX                            \
+		JNZ  row                           \
+		VZEROUPPER                         \
+		RET
+
 TEXT maxima2F64<>(SB), NOSPLIT, $0-64
-	MOVQ         rows+0(FP), AX; MOVQ         x+16(FP), CX; MOVQ         y+32(FP), DX; MOVQ         w+24(FP), BX; SHLQ         $0x03, BX; MOVQ         ld+40(FP), SI; SHLQ         $0x03, SI; MOVQ         index+48(FP), R11; MOVQ         at+56(FP), DI; VMOVQ        DI, X0; VPBROADCASTQ X0, X0; VPADDQ       pairs<>+0(SB), X0, X0; MOVQ         $0x00000001, DI; MOVQ         w+24(FP), R8; VMOVQ        DI, X2; VPBROADCASTQ X2, X2; VMOVQ        R8, X3; VPBROADCASTQ X3, X3; INCQ         R8; VMOVQ        R8, X4; VPBROADCASTQ X4, X4; LEAQ         -2(R8)(R8*1), R8; VMOVQ        R8, X5; VPBROADCASTQ X5, X5; MOVQ         $0x00000004, DI; VMOVQ        DI, X6; VPBROADCASTQ X6, X6
+	maxima2F64Code
 
-row:
-	MOVQ    n+8(FP), DI; MOVQ    CX, R8; LEAQ    (CX)(BX*1), R9; MOVQ    DX, R10; VMOVDQU X0, X1; MOVQ    R11, R12
-
-loop:
-	VMOVUPD   (R8), X7; VMOVUPD   16(R8), X8; VUNPCKLPD X8, X7, X9; VUNPCKHPD X8, X7, X7; VMOVUPD   (R9), X8; VMOVUPD   16(R9), X10; VUNPCKLPD X10, X8, X11; VUNPCKHPD X10, X8, X8; VPXOR     X10, X10, X10; VCMPPD    $0x16, X9, X7, X12; VCMPPD    $0x07, X9, X9, X13; VANDPD    X13, X12, X12; VBLENDVPD X12, X7, X9, X9; VBLENDVPD X12, X2, X10, X10; VCMPPD    $0x16, X9, X11, X7; VCMPPD    $0x07, X9, X9, X12; VANDPD    X12, X7, X7; VBLENDVPD X7, X11, X9, X9; VBLENDVPD X7, X3, X10, X10; VCMPPD    $0x16, X9, X8, X7; VCMPPD    $0x07, X9, X9, X11; VANDPD    X11, X7, X7; VBLENDVPD X7, X8, X9, X9; VBLENDVPD X7, X4, X10, X10; VMOVUPD   X9, (R10); TESTQ     R11, R11; JZ        next; VPADDQ    X1, X10, X10; VMOVDQU   X10, (R12); ADDQ      $0x10, R12; VPADDQ    X6, X1, X1
-
-next:
-	ADDQ   $0x20, R8; ADDQ   $0x20, R9; ADDQ   $0x10, R10; DECQ   DI; JNZ    loop; LEAQ   (CX)(BX*2), CX; ADDQ   SI, DX; VPADDQ X5, X0, X0; TESTQ  R11, R11; JZ     unplaced; MOVQ   ld+40(FP), DI; LEAQ   (R11)(DI*8), R11
-
-unplaced:
-	DECQ AX; JNZ  row; VZEROUPPER; RET
-
+// means4F64 is a kernel of means of 4 lanes:
+//
+//	for i := range rows {
+//		for j := range n * 4 {
+//			p := 2*i*w + 2*j
+//			y[i*ld+j] = (x[p] + x[p+1] + x[p+w] + x[p+w+1]) * 0.25
+//		}
+//	}
+//
 // func means4F64(rows int, n int, x *float64, w int, y *float64, ld int)
 // Requires: AVX, AVX2
+#define means4F64Code \
+		MOVQ         rows+0(FP), AX          \
+		MOVQ         x+16(FP), CX            \
+		MOVQ         y+32(FP), DX            \
+		MOVQ         w+24(FP), BX            \
+		SHLQ         $0x03, BX               \
+		MOVQ         ld+40(FP), SI           \
+		SHLQ         $0x03, SI               \
+		MOVQ         $0x3fd0000000000000, DI \
+		VMOVQ        DI, X0                  \
+		VPBROADCASTQ X0, Y0                  \
+	row:                                         \
+		MOVQ n+8(FP), DI                     \
+		MOVQ CX, R8                          \
+		LEAQ (CX)(BX*1), R9                  \
+		MOVQ DX, R10                         \
+	loop:                                        \
+		VMOVUPD   (R8), Y1                   \
+		VMOVUPD   32(R8), Y2                 \
+		VUNPCKLPD Y2, Y1, Y3                 \
+		VUNPCKHPD Y2, Y1, Y1                 \
+		VMOVUPD   (R9), Y2                   \
+		VMOVUPD   32(R9), Y4                 \
+		VUNPCKLPD Y4, Y2, Y5                 \
+		VUNPCKHPD Y4, Y2, Y2                 \
+		VADDPD    Y1, Y3, Y3                 \
+		VADDPD    Y5, Y3, Y3                 \
+		VADDPD    Y2, Y3, Y3                 \
+		VMULPD    Y0, Y3, Y3                 \
+		VPERMQ    $0xd8, Y3, Y3              \
+		VMOVUPD   Y3, (R10)                  \
+		ADDQ      $0x40, R8                  \
+		ADDQ      $0x40, R9                  \
+		ADDQ      $0x20, R10                 \
+		DECQ      DI                         \
+		JNZ       loop                       \
+		LEAQ      (CX)(BX*2), CX             \
+		ADDQ      SI, DX                     \
+		DECQ      AX                         \
+		JNZ       row                        \
+		VZEROUPPER                           \
+		RET
+
 TEXT means4F64<>(SB), NOSPLIT, $0-48
-	MOVQ         rows+0(FP), AX; MOVQ         x+16(FP), CX; MOVQ         y+32(FP), DX; MOVQ         w+24(FP), BX; SHLQ         $0x03, BX; MOVQ         ld+40(FP), SI; SHLQ         $0x03, SI; MOVQ         $0x3fd0000000000000, DI; VMOVQ        DI, X0; VPBROADCASTQ X0, Y0
+	means4F64Code
 
-row:
-	MOVQ n+8(FP), DI; MOVQ CX, R8; LEAQ (CX)(BX*1), R9; MOVQ DX, R10
-
-loop:
-	VMOVUPD   (R8), Y1; VMOVUPD   32(R8), Y2; VUNPCKLPD Y2, Y1, Y3; VUNPCKHPD Y2, Y1, Y1; VMOVUPD   (R9), Y2; VMOVUPD   32(R9), Y4; VUNPCKLPD Y4, Y2, Y5; VUNPCKHPD Y4, Y2, Y2; VADDPD    Y1, Y3, Y3; VADDPD    Y5, Y3, Y3; VADDPD    Y2, Y3, Y3; VMULPD    Y0, Y3, Y3; VPERMQ    $0xd8, Y3, Y3; VMOVUPD   Y3, (R10); ADDQ      $0x40, R8; ADDQ      $0x40, R9; ADDQ      $0x20, R10; DECQ      DI; JNZ       loop; LEAQ      (CX)(BX*2), CX; ADDQ      SI, DX; DECQ      AX; JNZ       row; VZEROUPPER; RET
-
+// means2F64 is a kernel of means of 2 lanes:
+//
+//	for i := range rows {
+//		for j := range n * 2 {
+//			p := 2*i*w + 2*j
+//			y[i*ld+j] = (x[p] + x[p+1] + x[p+w] + x[p+w+1]) * 0.25
+//		}
+//	}
+//
 // func means2F64(rows int, n int, x *float64, w int, y *float64, ld int)
 // Requires: AVX, AVX2
+#define means2F64Code \
+		MOVQ         rows+0(FP), AX          \
+		MOVQ         x+16(FP), CX            \
+		MOVQ         y+32(FP), DX            \
+		MOVQ         w+24(FP), BX            \
+		SHLQ         $0x03, BX               \
+		MOVQ         ld+40(FP), SI           \
+		SHLQ         $0x03, SI               \
+		MOVQ         $0x3fd0000000000000, DI \
+		VMOVQ        DI, X0                  \
+		VPBROADCASTQ X0, X0                  \
+	row:                                         \
+		MOVQ n+8(FP), DI                     \
+		MOVQ CX, R8                          \
+		LEAQ (CX)(BX*1), R9                  \
+		MOVQ DX, R10                         \
+	loop:                                        \
+		VMOVUPD   (R8), X1                   \
+		VMOVUPD   16(R8), X2                 \
+		VUNPCKLPD X2, X1, X3                 \
+		VUNPCKHPD X2, X1, X1                 \
+		VMOVUPD   (R9), X2                   \
+		VMOVUPD   16(R9), X4                 \
+		VUNPCKLPD X4, X2, X5                 \
+		VUNPCKHPD X4, X2, X2                 \
+		VADDPD    X1, X3, X3                 \
+		VADDPD    X5, X3, X3                 \
+		VADDPD    X2, X3, X3                 \
+		VMULPD    X0, X3, X3                 \
+		VMOVUPD   X3, (R10)                  \
+		ADDQ      $0x20, R8                  \
+		ADDQ      $0x20, R9                  \
+		ADDQ      $0x10, R10                 \
+		DECQ      DI                         \
+		JNZ       loop                       \
+		LEAQ      (CX)(BX*2), CX             \
+		ADDQ      SI, DX                     \
+		DECQ      AX                         \
+		JNZ       row                        \
+		VZEROUPPER                           \
+		RET
+
 TEXT means2F64<>(SB), NOSPLIT, $0-48
-	MOVQ         rows+0(FP), AX; MOVQ         x+16(FP), CX; MOVQ         y+32(FP), DX; MOVQ         w+24(FP), BX; SHLQ         $0x03, BX; MOVQ         ld+40(FP), SI; SHLQ         $0x03, SI; MOVQ         $0x3fd0000000000000, DI; VMOVQ        DI, X0; VPBROADCASTQ X0, X0
-
-row:
-	MOVQ n+8(FP), DI; MOVQ CX, R8; LEAQ (CX)(BX*1), R9; MOVQ DX, R10
-
-loop:
-	VMOVUPD   (R8), X1; VMOVUPD   16(R8), X2; VUNPCKLPD X2, X1, X3; VUNPCKHPD X2, X1, X1; VMOVUPD   (R9), X2; VMOVUPD   16(R9), X4; VUNPCKLPD X4, X2, X5; VUNPCKHPD X4, X2, X2; VADDPD    X1, X3, X3; VADDPD    X5, X3, X3; VADDPD    X2, X3, X3; VMULPD    X0, X3, X3; VMOVUPD   X3, (R10); ADDQ      $0x20, R8; ADDQ      $0x20, R9; ADDQ      $0x10, R10; DECQ      DI; JNZ       loop; LEAQ      (CX)(BX*2), CX; ADDQ      SI, DX; DECQ      AX; JNZ       row; VZEROUPPER; RET
+	means2F64Code
 
 // func gatherCall(k int, a unsafe.Pointer, rows, cols *int, b, c unsafe.Pointer, ldc int, add bool, kernel int)
 TEXT ·gatherCall(SB), NOSPLIT, $0-72

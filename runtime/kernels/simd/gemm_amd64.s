@@ -4,6 +4,8 @@
 
 #include "textflag.h"
 
+// The code of a kernel is a macro of one instruction a line, since the binary holds an entry for every line that has instructions.
+
 DATA iota32<>+0(SB)/4, $0x00000000
 DATA iota32<>+4(SB)/4, $0x00000001
 DATA iota32<>+8(SB)/4, $0x00000002
@@ -20,1639 +22,12256 @@ DATA iota64<>+16(SB)/8, $0x0000000000000002
 DATA iota64<>+24(SB)/8, $0x0000000000000003
 GLOBL iota64<>(SB), RODATA|NOPTR, $32
 
+// tile1x1F32AVX2 is a tile of 1 rows and 1 vectors:
+//
+//	for i := range 1 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x1F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x02, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSS (CX), Y3               \
+		VFMADD231PS  (SI), Y3, Y1           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSS (CX), Y3               \
+		VMASKMOVPS   (SI), Y0, Y2           \
+		VFMADD231PS  Y2, Y3, Y1             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VMASKMOVPS (AX), Y0, Y3             \
+		VADDPS     Y3, Y1, Y1               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (DX)                    \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPS Y1, Y0, (DX)             \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x1F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x02, R9; VXORPS       Y1, Y1, Y1; CMPQ         R8, $0x08; JNE          edge
+	tile1x1F32AVX2Code
 
-full:
-	VBROADCASTSS (CX), Y3; VFMADD231PS  (SI), Y3, Y1; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSS (CX), Y3; VMASKMOVPS   (SI), Y0, Y2; VFMADD231PS  Y2, Y3, Y1; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VMASKMOVPS (AX), Y0, Y3; VADDPS     Y3, Y1, Y1
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (DX); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPS Y1, Y0, (DX); VZEROUPPER; RET
-
+// tile2x1F32AVX2 is a tile of 2 rows and 1 vectors:
+//
+//	for i := range 2 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile2x1F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x02, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VMOVUPS      (SI), Y3               \
+		VBROADCASTSS (CX), Y4               \
+		VFMADD231PS  Y3, Y4, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y4         \
+		VFMADD231PS  Y3, Y4, Y2             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPS   (SI), Y0, Y3           \
+		VBROADCASTSS (CX), Y4               \
+		VFMADD231PS  Y3, Y4, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y4         \
+		VFMADD231PS  Y3, Y4, Y2             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VMASKMOVPS (AX), Y0, Y4             \
+		VADDPS     Y4, Y1, Y1               \
+		ADDQ       R10, AX                  \
+		VMASKMOVPS (AX), Y0, Y4             \
+		VADDPS     Y4, Y2, Y2               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R9)                    \
+		ADDQ    R10, R9                     \
+		VMOVUPS Y2, (R9)                    \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPS Y1, Y0, (R9)             \
+		ADDQ       R10, R9                  \
+		VMASKMOVPS Y2, Y0, (R9)             \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile2x1F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x02, R10; MOVQ         R9, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; CMPQ         R8, $0x08; JNE          edge
+	tile2x1F32AVX2Code
 
-full:
-	VMOVUPS      (SI), Y3; VBROADCASTSS (CX), Y4; VFMADD231PS  Y3, Y4, Y1; VBROADCASTSS (CX)(DX*1), Y4; VFMADD231PS  Y3, Y4, Y2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPS   (SI), Y0, Y3; VBROADCASTSS (CX), Y4; VFMADD231PS  Y3, Y4, Y1; VBROADCASTSS (CX)(DX*1), Y4; VFMADD231PS  Y3, Y4, Y2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VMASKMOVPS (AX), Y0, Y4; VADDPS     Y4, Y1, Y1; ADDQ       R10, AX; VMASKMOVPS (AX), Y0, Y4; VADDPS     Y4, Y2, Y2
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R9); ADDQ    R10, R9; VMOVUPS Y2, (R9); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPS Y1, Y0, (R9); ADDQ       R10, R9; VMASKMOVPS Y2, Y0, (R9); VZEROUPPER; RET
-
+// tile3x1F32AVX2 is a tile of 3 rows and 1 vectors:
+//
+//	for i := range 3 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile3x1F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x02, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+		CMPQ         BX, $0x04              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000020        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPS      (SI), Y4               \
+		VBROADCASTSS (CX), Y5               \
+		VFMADD231PS  Y4, Y5, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y5         \
+		VFMADD231PS  Y4, Y5, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y5         \
+		VFMADD231PS  Y4, Y5, Y3             \
+		VMOVUPS      32(SI), Y4             \
+		VBROADCASTSS 4(CX), Y5              \
+		VFMADD231PS  Y4, Y5, Y1             \
+		VBROADCASTSS 4(CX)(DX*1), Y5        \
+		VFMADD231PS  Y4, Y5, Y2             \
+		VBROADCASTSS 4(CX)(DX*2), Y5        \
+		VFMADD231PS  Y4, Y5, Y3             \
+		VMOVUPS      64(SI), Y4             \
+		VBROADCASTSS 8(CX), Y5              \
+		VFMADD231PS  Y4, Y5, Y1             \
+		VBROADCASTSS 8(CX)(DX*1), Y5        \
+		VFMADD231PS  Y4, Y5, Y2             \
+		VBROADCASTSS 8(CX)(DX*2), Y5        \
+		VFMADD231PS  Y4, Y5, Y3             \
+		VMOVUPS      96(SI), Y4             \
+		VBROADCASTSS 12(CX), Y5             \
+		VFMADD231PS  Y4, Y5, Y1             \
+		VBROADCASTSS 12(CX)(DX*1), Y5       \
+		VFMADD231PS  Y4, Y5, Y2             \
+		VBROADCASTSS 12(CX)(DX*2), Y5       \
+		VFMADD231PS  Y4, Y5, Y3             \
+		ADDQ         $0x10, CX              \
+		ADDQ         $0x00000080, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPS      (SI), Y4               \
+		VBROADCASTSS (CX), Y5               \
+		VFMADD231PS  Y4, Y5, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y5         \
+		VFMADD231PS  Y4, Y5, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y5         \
+		VFMADD231PS  Y4, Y5, Y3             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPS   (SI), Y0, Y4           \
+		VBROADCASTSS (CX), Y5               \
+		VFMADD231PS  Y4, Y5, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y5         \
+		VFMADD231PS  Y4, Y5, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y5         \
+		VFMADD231PS  Y4, Y5, Y3             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VMASKMOVPS (AX), Y0, Y5             \
+		VADDPS     Y5, Y1, Y1               \
+		ADDQ       R10, AX                  \
+		VMASKMOVPS (AX), Y0, Y5             \
+		VADDPS     Y5, Y2, Y2               \
+		ADDQ       R10, AX                  \
+		VMASKMOVPS (AX), Y0, Y5             \
+		VADDPS     Y5, Y3, Y3               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R9)                    \
+		ADDQ    R10, R9                     \
+		VMOVUPS Y2, (R9)                    \
+		ADDQ    R10, R9                     \
+		VMOVUPS Y3, (R9)                    \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPS Y1, Y0, (R9)             \
+		ADDQ       R10, R9                  \
+		VMASKMOVPS Y2, Y0, (R9)             \
+		ADDQ       R10, R9                  \
+		VMASKMOVPS Y3, Y0, (R9)             \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile3x1F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x02, R10; MOVQ         R9, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; CMPQ         R8, $0x08; JNE          edge; CMPQ         BX, $0x04; JNE          full; CMPQ         DI, $0x00000020; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile3x1F32AVX2Code
 
-unrolled:
-	VMOVUPS      (SI), Y4; VBROADCASTSS (CX), Y5; VFMADD231PS  Y4, Y5, Y1; VBROADCASTSS (CX)(DX*1), Y5; VFMADD231PS  Y4, Y5, Y2; VBROADCASTSS (CX)(DX*2), Y5; VFMADD231PS  Y4, Y5, Y3; VMOVUPS      32(SI), Y4; VBROADCASTSS 4(CX), Y5; VFMADD231PS  Y4, Y5, Y1; VBROADCASTSS 4(CX)(DX*1), Y5; VFMADD231PS  Y4, Y5, Y2; VBROADCASTSS 4(CX)(DX*2), Y5; VFMADD231PS  Y4, Y5, Y3; VMOVUPS      64(SI), Y4; VBROADCASTSS 8(CX), Y5; VFMADD231PS  Y4, Y5, Y1; VBROADCASTSS 8(CX)(DX*1), Y5; VFMADD231PS  Y4, Y5, Y2; VBROADCASTSS 8(CX)(DX*2), Y5; VFMADD231PS  Y4, Y5, Y3; VMOVUPS      96(SI), Y4; VBROADCASTSS 12(CX), Y5; VFMADD231PS  Y4, Y5, Y1; VBROADCASTSS 12(CX)(DX*1), Y5; VFMADD231PS  Y4, Y5, Y2; VBROADCASTSS 12(CX)(DX*2), Y5; VFMADD231PS  Y4, Y5, Y3; ADDQ         $0x10, CX; ADDQ         $0x00000080, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPS      (SI), Y4; VBROADCASTSS (CX), Y5; VFMADD231PS  Y4, Y5, Y1; VBROADCASTSS (CX)(DX*1), Y5; VFMADD231PS  Y4, Y5, Y2; VBROADCASTSS (CX)(DX*2), Y5; VFMADD231PS  Y4, Y5, Y3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPS   (SI), Y0, Y4; VBROADCASTSS (CX), Y5; VFMADD231PS  Y4, Y5, Y1; VBROADCASTSS (CX)(DX*1), Y5; VFMADD231PS  Y4, Y5, Y2; VBROADCASTSS (CX)(DX*2), Y5; VFMADD231PS  Y4, Y5, Y3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VMASKMOVPS (AX), Y0, Y5; VADDPS     Y5, Y1, Y1; ADDQ       R10, AX; VMASKMOVPS (AX), Y0, Y5; VADDPS     Y5, Y2, Y2; ADDQ       R10, AX; VMASKMOVPS (AX), Y0, Y5; VADDPS     Y5, Y3, Y3
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R9); ADDQ    R10, R9; VMOVUPS Y2, (R9); ADDQ    R10, R9; VMOVUPS Y3, (R9); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPS Y1, Y0, (R9); ADDQ       R10, R9; VMASKMOVPS Y2, Y0, (R9); ADDQ       R10, R9; VMASKMOVPS Y3, Y0, (R9); VZEROUPPER; RET
-
+// tile4x1F32AVX2 is a tile of 4 rows and 1 vectors:
+//
+//	for i := range 4 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile4x1F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		LEAQ         (DX)(DX*2), R9         \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R10          \
+		MOVQ         ldc+56(FP), R11        \
+		SHLQ         $0x02, R11             \
+		MOVQ         R10, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+		CMPQ         BX, $0x04              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000020        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPS      (SI), Y5               \
+		VBROADCASTSS (CX), Y6               \
+		VFMADD231PS  Y5, Y6, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y6         \
+		VFMADD231PS  Y5, Y6, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y6         \
+		VFMADD231PS  Y5, Y6, Y3             \
+		VBROADCASTSS (CX)(R9*1), Y6         \
+		VFMADD231PS  Y5, Y6, Y4             \
+		VMOVUPS      32(SI), Y5             \
+		VBROADCASTSS 4(CX), Y6              \
+		VFMADD231PS  Y5, Y6, Y1             \
+		VBROADCASTSS 4(CX)(DX*1), Y6        \
+		VFMADD231PS  Y5, Y6, Y2             \
+		VBROADCASTSS 4(CX)(DX*2), Y6        \
+		VFMADD231PS  Y5, Y6, Y3             \
+		VBROADCASTSS 4(CX)(R9*1), Y6        \
+		VFMADD231PS  Y5, Y6, Y4             \
+		VMOVUPS      64(SI), Y5             \
+		VBROADCASTSS 8(CX), Y6              \
+		VFMADD231PS  Y5, Y6, Y1             \
+		VBROADCASTSS 8(CX)(DX*1), Y6        \
+		VFMADD231PS  Y5, Y6, Y2             \
+		VBROADCASTSS 8(CX)(DX*2), Y6        \
+		VFMADD231PS  Y5, Y6, Y3             \
+		VBROADCASTSS 8(CX)(R9*1), Y6        \
+		VFMADD231PS  Y5, Y6, Y4             \
+		VMOVUPS      96(SI), Y5             \
+		VBROADCASTSS 12(CX), Y6             \
+		VFMADD231PS  Y5, Y6, Y1             \
+		VBROADCASTSS 12(CX)(DX*1), Y6       \
+		VFMADD231PS  Y5, Y6, Y2             \
+		VBROADCASTSS 12(CX)(DX*2), Y6       \
+		VFMADD231PS  Y5, Y6, Y3             \
+		VBROADCASTSS 12(CX)(R9*1), Y6       \
+		VFMADD231PS  Y5, Y6, Y4             \
+		ADDQ         $0x10, CX              \
+		ADDQ         $0x00000080, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPS      (SI), Y5               \
+		VBROADCASTSS (CX), Y6               \
+		VFMADD231PS  Y5, Y6, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y6         \
+		VFMADD231PS  Y5, Y6, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y6         \
+		VFMADD231PS  Y5, Y6, Y3             \
+		VBROADCASTSS (CX)(R9*1), Y6         \
+		VFMADD231PS  Y5, Y6, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPS   (SI), Y0, Y5           \
+		VBROADCASTSS (CX), Y6               \
+		VFMADD231PS  Y5, Y6, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y6         \
+		VFMADD231PS  Y5, Y6, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y6         \
+		VFMADD231PS  Y5, Y6, Y3             \
+		VBROADCASTSS (CX)(R9*1), Y6         \
+		VFMADD231PS  Y5, Y6, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R10, AX                  \
+		VMASKMOVPS (AX), Y0, Y6             \
+		VADDPS     Y6, Y1, Y1               \
+		ADDQ       R11, AX                  \
+		VMASKMOVPS (AX), Y0, Y6             \
+		VADDPS     Y6, Y2, Y2               \
+		ADDQ       R11, AX                  \
+		VMASKMOVPS (AX), Y0, Y6             \
+		VADDPS     Y6, Y3, Y3               \
+		ADDQ       R11, AX                  \
+		VMASKMOVPS (AX), Y0, Y6             \
+		VADDPS     Y6, Y4, Y4               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R10)                   \
+		ADDQ    R11, R10                    \
+		VMOVUPS Y2, (R10)                   \
+		ADDQ    R11, R10                    \
+		VMOVUPS Y3, (R10)                   \
+		ADDQ    R11, R10                    \
+		VMOVUPS Y4, (R10)                   \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPS Y1, Y0, (R10)            \
+		ADDQ       R11, R10                 \
+		VMASKMOVPS Y2, Y0, (R10)            \
+		ADDQ       R11, R10                 \
+		VMASKMOVPS Y3, Y0, (R10)            \
+		ADDQ       R11, R10                 \
+		VMASKMOVPS Y4, Y0, (R10)            \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile4x1F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; LEAQ         (DX)(DX*2), R9; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R10; MOVQ         ldc+56(FP), R11; SHLQ         $0x02, R11; MOVQ         R10, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; CMPQ         R8, $0x08; JNE          edge; CMPQ         BX, $0x04; JNE          full; CMPQ         DI, $0x00000020; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile4x1F32AVX2Code
 
-unrolled:
-	VMOVUPS      (SI), Y5; VBROADCASTSS (CX), Y6; VFMADD231PS  Y5, Y6, Y1; VBROADCASTSS (CX)(DX*1), Y6; VFMADD231PS  Y5, Y6, Y2; VBROADCASTSS (CX)(DX*2), Y6; VFMADD231PS  Y5, Y6, Y3; VBROADCASTSS (CX)(R9*1), Y6; VFMADD231PS  Y5, Y6, Y4; VMOVUPS      32(SI), Y5; VBROADCASTSS 4(CX), Y6; VFMADD231PS  Y5, Y6, Y1; VBROADCASTSS 4(CX)(DX*1), Y6; VFMADD231PS  Y5, Y6, Y2; VBROADCASTSS 4(CX)(DX*2), Y6; VFMADD231PS  Y5, Y6, Y3; VBROADCASTSS 4(CX)(R9*1), Y6; VFMADD231PS  Y5, Y6, Y4; VMOVUPS      64(SI), Y5; VBROADCASTSS 8(CX), Y6; VFMADD231PS  Y5, Y6, Y1; VBROADCASTSS 8(CX)(DX*1), Y6; VFMADD231PS  Y5, Y6, Y2; VBROADCASTSS 8(CX)(DX*2), Y6; VFMADD231PS  Y5, Y6, Y3; VBROADCASTSS 8(CX)(R9*1), Y6; VFMADD231PS  Y5, Y6, Y4; VMOVUPS      96(SI), Y5; VBROADCASTSS 12(CX), Y6; VFMADD231PS  Y5, Y6, Y1; VBROADCASTSS 12(CX)(DX*1), Y6; VFMADD231PS  Y5, Y6, Y2; VBROADCASTSS 12(CX)(DX*2), Y6; VFMADD231PS  Y5, Y6, Y3; VBROADCASTSS 12(CX)(R9*1), Y6; VFMADD231PS  Y5, Y6, Y4; ADDQ         $0x10, CX; ADDQ         $0x00000080, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPS      (SI), Y5; VBROADCASTSS (CX), Y6; VFMADD231PS  Y5, Y6, Y1; VBROADCASTSS (CX)(DX*1), Y6; VFMADD231PS  Y5, Y6, Y2; VBROADCASTSS (CX)(DX*2), Y6; VFMADD231PS  Y5, Y6, Y3; VBROADCASTSS (CX)(R9*1), Y6; VFMADD231PS  Y5, Y6, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPS   (SI), Y0, Y5; VBROADCASTSS (CX), Y6; VFMADD231PS  Y5, Y6, Y1; VBROADCASTSS (CX)(DX*1), Y6; VFMADD231PS  Y5, Y6, Y2; VBROADCASTSS (CX)(DX*2), Y6; VFMADD231PS  Y5, Y6, Y3; VBROADCASTSS (CX)(R9*1), Y6; VFMADD231PS  Y5, Y6, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R10, AX; VMASKMOVPS (AX), Y0, Y6; VADDPS     Y6, Y1, Y1; ADDQ       R11, AX; VMASKMOVPS (AX), Y0, Y6; VADDPS     Y6, Y2, Y2; ADDQ       R11, AX; VMASKMOVPS (AX), Y0, Y6; VADDPS     Y6, Y3, Y3; ADDQ       R11, AX; VMASKMOVPS (AX), Y0, Y6; VADDPS     Y6, Y4, Y4
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R10); ADDQ    R11, R10; VMOVUPS Y2, (R10); ADDQ    R11, R10; VMOVUPS Y3, (R10); ADDQ    R11, R10; VMOVUPS Y4, (R10); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPS Y1, Y0, (R10); ADDQ       R11, R10; VMASKMOVPS Y2, Y0, (R10); ADDQ       R11, R10; VMASKMOVPS Y3, Y0, (R10); ADDQ       R11, R10; VMASKMOVPS Y4, Y0, (R10); VZEROUPPER; RET
-
+// tile5x1F32AVX2 is a tile of 5 rows and 1 vectors:
+//
+//	for i := range 5 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile5x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile5x1F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		LEAQ         (CX)(DX*4), R9         \
+		LEAQ         (DX)(DX*2), R10        \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R11          \
+		MOVQ         ldc+56(FP), R12        \
+		SHLQ         $0x02, R12             \
+		MOVQ         R11, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+		CMPQ         BX, $0x04              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000020        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPS      (SI), Y6               \
+		VBROADCASTSS (CX), Y7               \
+		VFMADD231PS  Y6, Y7, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y7         \
+		VFMADD231PS  Y6, Y7, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y7         \
+		VFMADD231PS  Y6, Y7, Y3             \
+		VBROADCASTSS (CX)(R10*1), Y7        \
+		VFMADD231PS  Y6, Y7, Y4             \
+		VBROADCASTSS (R9), Y7               \
+		VFMADD231PS  Y6, Y7, Y5             \
+		VMOVUPS      32(SI), Y6             \
+		VBROADCASTSS 4(CX), Y7              \
+		VFMADD231PS  Y6, Y7, Y1             \
+		VBROADCASTSS 4(CX)(DX*1), Y7        \
+		VFMADD231PS  Y6, Y7, Y2             \
+		VBROADCASTSS 4(CX)(DX*2), Y7        \
+		VFMADD231PS  Y6, Y7, Y3             \
+		VBROADCASTSS 4(CX)(R10*1), Y7       \
+		VFMADD231PS  Y6, Y7, Y4             \
+		VBROADCASTSS 4(R9), Y7              \
+		VFMADD231PS  Y6, Y7, Y5             \
+		VMOVUPS      64(SI), Y6             \
+		VBROADCASTSS 8(CX), Y7              \
+		VFMADD231PS  Y6, Y7, Y1             \
+		VBROADCASTSS 8(CX)(DX*1), Y7        \
+		VFMADD231PS  Y6, Y7, Y2             \
+		VBROADCASTSS 8(CX)(DX*2), Y7        \
+		VFMADD231PS  Y6, Y7, Y3             \
+		VBROADCASTSS 8(CX)(R10*1), Y7       \
+		VFMADD231PS  Y6, Y7, Y4             \
+		VBROADCASTSS 8(R9), Y7              \
+		VFMADD231PS  Y6, Y7, Y5             \
+		VMOVUPS      96(SI), Y6             \
+		VBROADCASTSS 12(CX), Y7             \
+		VFMADD231PS  Y6, Y7, Y1             \
+		VBROADCASTSS 12(CX)(DX*1), Y7       \
+		VFMADD231PS  Y6, Y7, Y2             \
+		VBROADCASTSS 12(CX)(DX*2), Y7       \
+		VFMADD231PS  Y6, Y7, Y3             \
+		VBROADCASTSS 12(CX)(R10*1), Y7      \
+		VFMADD231PS  Y6, Y7, Y4             \
+		VBROADCASTSS 12(R9), Y7             \
+		VFMADD231PS  Y6, Y7, Y5             \
+		ADDQ         $0x10, CX              \
+		ADDQ         $0x10, R9              \
+		ADDQ         $0x00000080, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPS      (SI), Y6               \
+		VBROADCASTSS (CX), Y7               \
+		VFMADD231PS  Y6, Y7, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y7         \
+		VFMADD231PS  Y6, Y7, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y7         \
+		VFMADD231PS  Y6, Y7, Y3             \
+		VBROADCASTSS (CX)(R10*1), Y7        \
+		VFMADD231PS  Y6, Y7, Y4             \
+		VBROADCASTSS (R9), Y7               \
+		VFMADD231PS  Y6, Y7, Y5             \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPS   (SI), Y0, Y6           \
+		VBROADCASTSS (CX), Y7               \
+		VFMADD231PS  Y6, Y7, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y7         \
+		VFMADD231PS  Y6, Y7, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y7         \
+		VFMADD231PS  Y6, Y7, Y3             \
+		VBROADCASTSS (CX)(R10*1), Y7        \
+		VFMADD231PS  Y6, Y7, Y4             \
+		VBROADCASTSS (R9), Y7               \
+		VFMADD231PS  Y6, Y7, Y5             \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R11, AX                  \
+		VMASKMOVPS (AX), Y0, Y7             \
+		VADDPS     Y7, Y1, Y1               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y7             \
+		VADDPS     Y7, Y2, Y2               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y7             \
+		VADDPS     Y7, Y3, Y3               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y7             \
+		VADDPS     Y7, Y4, Y4               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y7             \
+		VADDPS     Y7, Y5, Y5               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y2, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y3, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y4, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y5, (R11)                   \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPS Y1, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y2, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y3, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y4, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y5, Y0, (R11)            \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile5x1F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; LEAQ         (CX)(DX*4), R9; LEAQ         (DX)(DX*2), R10; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R11; MOVQ         ldc+56(FP), R12; SHLQ         $0x02, R12; MOVQ         R11, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; CMPQ         R8, $0x08; JNE          edge; CMPQ         BX, $0x04; JNE          full; CMPQ         DI, $0x00000020; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile5x1F32AVX2Code
 
-unrolled:
-	VMOVUPS      (SI), Y6; VBROADCASTSS (CX), Y7; VFMADD231PS  Y6, Y7, Y1; VBROADCASTSS (CX)(DX*1), Y7; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS (CX)(DX*2), Y7; VFMADD231PS  Y6, Y7, Y3; VBROADCASTSS (CX)(R10*1), Y7; VFMADD231PS  Y6, Y7, Y4; VBROADCASTSS (R9), Y7; VFMADD231PS  Y6, Y7, Y5; VMOVUPS      32(SI), Y6; VBROADCASTSS 4(CX), Y7; VFMADD231PS  Y6, Y7, Y1; VBROADCASTSS 4(CX)(DX*1), Y7; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS 4(CX)(DX*2), Y7; VFMADD231PS  Y6, Y7, Y3; VBROADCASTSS 4(CX)(R10*1), Y7; VFMADD231PS  Y6, Y7, Y4; VBROADCASTSS 4(R9), Y7; VFMADD231PS  Y6, Y7, Y5; VMOVUPS      64(SI), Y6; VBROADCASTSS 8(CX), Y7; VFMADD231PS  Y6, Y7, Y1; VBROADCASTSS 8(CX)(DX*1), Y7; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS 8(CX)(DX*2), Y7; VFMADD231PS  Y6, Y7, Y3; VBROADCASTSS 8(CX)(R10*1), Y7; VFMADD231PS  Y6, Y7, Y4; VBROADCASTSS 8(R9), Y7; VFMADD231PS  Y6, Y7, Y5; VMOVUPS      96(SI), Y6; VBROADCASTSS 12(CX), Y7; VFMADD231PS  Y6, Y7, Y1; VBROADCASTSS 12(CX)(DX*1), Y7; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS 12(CX)(DX*2), Y7; VFMADD231PS  Y6, Y7, Y3; VBROADCASTSS 12(CX)(R10*1), Y7; VFMADD231PS  Y6, Y7, Y4; VBROADCASTSS 12(R9), Y7; VFMADD231PS  Y6, Y7, Y5; ADDQ         $0x10, CX; ADDQ         $0x10, R9; ADDQ         $0x00000080, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPS      (SI), Y6; VBROADCASTSS (CX), Y7; VFMADD231PS  Y6, Y7, Y1; VBROADCASTSS (CX)(DX*1), Y7; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS (CX)(DX*2), Y7; VFMADD231PS  Y6, Y7, Y3; VBROADCASTSS (CX)(R10*1), Y7; VFMADD231PS  Y6, Y7, Y4; VBROADCASTSS (R9), Y7; VFMADD231PS  Y6, Y7, Y5; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPS   (SI), Y0, Y6; VBROADCASTSS (CX), Y7; VFMADD231PS  Y6, Y7, Y1; VBROADCASTSS (CX)(DX*1), Y7; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS (CX)(DX*2), Y7; VFMADD231PS  Y6, Y7, Y3; VBROADCASTSS (CX)(R10*1), Y7; VFMADD231PS  Y6, Y7, Y4; VBROADCASTSS (R9), Y7; VFMADD231PS  Y6, Y7, Y5; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R11, AX; VMASKMOVPS (AX), Y0, Y7; VADDPS     Y7, Y1, Y1; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y7; VADDPS     Y7, Y2, Y2; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y7; VADDPS     Y7, Y3, Y3; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y7; VADDPS     Y7, Y4, Y4; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y7; VADDPS     Y7, Y5, Y5
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R11); ADDQ    R12, R11; VMOVUPS Y2, (R11); ADDQ    R12, R11; VMOVUPS Y3, (R11); ADDQ    R12, R11; VMOVUPS Y4, (R11); ADDQ    R12, R11; VMOVUPS Y5, (R11); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPS Y1, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y2, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y3, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y4, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y5, Y0, (R11); VZEROUPPER; RET
-
+// tile6x1F32AVX2 is a tile of 6 rows and 1 vectors:
+//
+//	for i := range 6 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile6x1F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile6x1F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		LEAQ         (CX)(DX*4), R9         \
+		LEAQ         (DX)(DX*2), R10        \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R11          \
+		MOVQ         ldc+56(FP), R12        \
+		SHLQ         $0x02, R12             \
+		MOVQ         R11, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+		CMPQ         BX, $0x04              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000020        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPS      (SI), Y7               \
+		VBROADCASTSS (CX), Y8               \
+		VFMADD231PS  Y7, Y8, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y8         \
+		VFMADD231PS  Y7, Y8, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y8         \
+		VFMADD231PS  Y7, Y8, Y3             \
+		VBROADCASTSS (CX)(R10*1), Y8        \
+		VFMADD231PS  Y7, Y8, Y4             \
+		VBROADCASTSS (R9), Y8               \
+		VFMADD231PS  Y7, Y8, Y5             \
+		VBROADCASTSS (R9)(DX*1), Y8         \
+		VFMADD231PS  Y7, Y8, Y6             \
+		VMOVUPS      32(SI), Y7             \
+		VBROADCASTSS 4(CX), Y8              \
+		VFMADD231PS  Y7, Y8, Y1             \
+		VBROADCASTSS 4(CX)(DX*1), Y8        \
+		VFMADD231PS  Y7, Y8, Y2             \
+		VBROADCASTSS 4(CX)(DX*2), Y8        \
+		VFMADD231PS  Y7, Y8, Y3             \
+		VBROADCASTSS 4(CX)(R10*1), Y8       \
+		VFMADD231PS  Y7, Y8, Y4             \
+		VBROADCASTSS 4(R9), Y8              \
+		VFMADD231PS  Y7, Y8, Y5             \
+		VBROADCASTSS 4(R9)(DX*1), Y8        \
+		VFMADD231PS  Y7, Y8, Y6             \
+		VMOVUPS      64(SI), Y7             \
+		VBROADCASTSS 8(CX), Y8              \
+		VFMADD231PS  Y7, Y8, Y1             \
+		VBROADCASTSS 8(CX)(DX*1), Y8        \
+		VFMADD231PS  Y7, Y8, Y2             \
+		VBROADCASTSS 8(CX)(DX*2), Y8        \
+		VFMADD231PS  Y7, Y8, Y3             \
+		VBROADCASTSS 8(CX)(R10*1), Y8       \
+		VFMADD231PS  Y7, Y8, Y4             \
+		VBROADCASTSS 8(R9), Y8              \
+		VFMADD231PS  Y7, Y8, Y5             \
+		VBROADCASTSS 8(R9)(DX*1), Y8        \
+		VFMADD231PS  Y7, Y8, Y6             \
+		VMOVUPS      96(SI), Y7             \
+		VBROADCASTSS 12(CX), Y8             \
+		VFMADD231PS  Y7, Y8, Y1             \
+		VBROADCASTSS 12(CX)(DX*1), Y8       \
+		VFMADD231PS  Y7, Y8, Y2             \
+		VBROADCASTSS 12(CX)(DX*2), Y8       \
+		VFMADD231PS  Y7, Y8, Y3             \
+		VBROADCASTSS 12(CX)(R10*1), Y8      \
+		VFMADD231PS  Y7, Y8, Y4             \
+		VBROADCASTSS 12(R9), Y8             \
+		VFMADD231PS  Y7, Y8, Y5             \
+		VBROADCASTSS 12(R9)(DX*1), Y8       \
+		VFMADD231PS  Y7, Y8, Y6             \
+		ADDQ         $0x10, CX              \
+		ADDQ         $0x10, R9              \
+		ADDQ         $0x00000080, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPS      (SI), Y7               \
+		VBROADCASTSS (CX), Y8               \
+		VFMADD231PS  Y7, Y8, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y8         \
+		VFMADD231PS  Y7, Y8, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y8         \
+		VFMADD231PS  Y7, Y8, Y3             \
+		VBROADCASTSS (CX)(R10*1), Y8        \
+		VFMADD231PS  Y7, Y8, Y4             \
+		VBROADCASTSS (R9), Y8               \
+		VFMADD231PS  Y7, Y8, Y5             \
+		VBROADCASTSS (R9)(DX*1), Y8         \
+		VFMADD231PS  Y7, Y8, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPS   (SI), Y0, Y7           \
+		VBROADCASTSS (CX), Y8               \
+		VFMADD231PS  Y7, Y8, Y1             \
+		VBROADCASTSS (CX)(DX*1), Y8         \
+		VFMADD231PS  Y7, Y8, Y2             \
+		VBROADCASTSS (CX)(DX*2), Y8         \
+		VFMADD231PS  Y7, Y8, Y3             \
+		VBROADCASTSS (CX)(R10*1), Y8        \
+		VFMADD231PS  Y7, Y8, Y4             \
+		VBROADCASTSS (R9), Y8               \
+		VFMADD231PS  Y7, Y8, Y5             \
+		VBROADCASTSS (R9)(DX*1), Y8         \
+		VFMADD231PS  Y7, Y8, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R11, AX                  \
+		VMASKMOVPS (AX), Y0, Y8             \
+		VADDPS     Y8, Y1, Y1               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y8             \
+		VADDPS     Y8, Y2, Y2               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y8             \
+		VADDPS     Y8, Y3, Y3               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y8             \
+		VADDPS     Y8, Y4, Y4               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y8             \
+		VADDPS     Y8, Y5, Y5               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPS (AX), Y0, Y8             \
+		VADDPS     Y8, Y6, Y6               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y2, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y3, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y4, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y5, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y6, (R11)                   \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPS Y1, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y2, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y3, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y4, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y5, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPS Y6, Y0, (R11)            \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile6x1F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; LEAQ         (CX)(DX*4), R9; LEAQ         (DX)(DX*2), R10; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R11; MOVQ         ldc+56(FP), R12; SHLQ         $0x02, R12; MOVQ         R11, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; CMPQ         R8, $0x08; JNE          edge; CMPQ         BX, $0x04; JNE          full; CMPQ         DI, $0x00000020; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile6x1F32AVX2Code
 
-unrolled:
-	VMOVUPS      (SI), Y7; VBROADCASTSS (CX), Y8; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS (CX)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y2; VBROADCASTSS (CX)(DX*2), Y8; VFMADD231PS  Y7, Y8, Y3; VBROADCASTSS (CX)(R10*1), Y8; VFMADD231PS  Y7, Y8, Y4; VBROADCASTSS (R9), Y8; VFMADD231PS  Y7, Y8, Y5; VBROADCASTSS (R9)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y6; VMOVUPS      32(SI), Y7; VBROADCASTSS 4(CX), Y8; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS 4(CX)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y2; VBROADCASTSS 4(CX)(DX*2), Y8; VFMADD231PS  Y7, Y8, Y3; VBROADCASTSS 4(CX)(R10*1), Y8; VFMADD231PS  Y7, Y8, Y4; VBROADCASTSS 4(R9), Y8; VFMADD231PS  Y7, Y8, Y5; VBROADCASTSS 4(R9)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y6; VMOVUPS      64(SI), Y7; VBROADCASTSS 8(CX), Y8; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS 8(CX)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y2; VBROADCASTSS 8(CX)(DX*2), Y8; VFMADD231PS  Y7, Y8, Y3; VBROADCASTSS 8(CX)(R10*1), Y8; VFMADD231PS  Y7, Y8, Y4; VBROADCASTSS 8(R9), Y8; VFMADD231PS  Y7, Y8, Y5; VBROADCASTSS 8(R9)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y6; VMOVUPS      96(SI), Y7; VBROADCASTSS 12(CX), Y8; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS 12(CX)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y2; VBROADCASTSS 12(CX)(DX*2), Y8; VFMADD231PS  Y7, Y8, Y3; VBROADCASTSS 12(CX)(R10*1), Y8; VFMADD231PS  Y7, Y8, Y4; VBROADCASTSS 12(R9), Y8; VFMADD231PS  Y7, Y8, Y5; VBROADCASTSS 12(R9)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y6; ADDQ         $0x10, CX; ADDQ         $0x10, R9; ADDQ         $0x00000080, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPS      (SI), Y7; VBROADCASTSS (CX), Y8; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS (CX)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y2; VBROADCASTSS (CX)(DX*2), Y8; VFMADD231PS  Y7, Y8, Y3; VBROADCASTSS (CX)(R10*1), Y8; VFMADD231PS  Y7, Y8, Y4; VBROADCASTSS (R9), Y8; VFMADD231PS  Y7, Y8, Y5; VBROADCASTSS (R9)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y6; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPS   (SI), Y0, Y7; VBROADCASTSS (CX), Y8; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS (CX)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y2; VBROADCASTSS (CX)(DX*2), Y8; VFMADD231PS  Y7, Y8, Y3; VBROADCASTSS (CX)(R10*1), Y8; VFMADD231PS  Y7, Y8, Y4; VBROADCASTSS (R9), Y8; VFMADD231PS  Y7, Y8, Y5; VBROADCASTSS (R9)(DX*1), Y8; VFMADD231PS  Y7, Y8, Y6; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R11, AX; VMASKMOVPS (AX), Y0, Y8; VADDPS     Y8, Y1, Y1; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y8; VADDPS     Y8, Y2, Y2; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y8; VADDPS     Y8, Y3, Y3; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y8; VADDPS     Y8, Y4, Y4; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y8; VADDPS     Y8, Y5, Y5; ADDQ       R12, AX; VMASKMOVPS (AX), Y0, Y8; VADDPS     Y8, Y6, Y6
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R11); ADDQ    R12, R11; VMOVUPS Y2, (R11); ADDQ    R12, R11; VMOVUPS Y3, (R11); ADDQ    R12, R11; VMOVUPS Y4, (R11); ADDQ    R12, R11; VMOVUPS Y5, (R11); ADDQ    R12, R11; VMOVUPS Y6, (R11); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPS Y1, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y2, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y3, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y4, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y5, Y0, (R11); ADDQ       R12, R11; VMASKMOVPS Y6, Y0, (R11); VZEROUPPER; RET
-
+// tile1x2F32AVX2 is a tile of 1 rows and 2 vectors:
+//
+//	for i := range 1 {
+//		for j := range 8 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x2F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x02, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSS (CX), Y4               \
+		VFMADD231PS  (SI), Y4, Y1           \
+		VFMADD231PS  32(SI), Y4, Y2         \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSS (CX), Y4               \
+		VFMADD231PS  (SI), Y4, Y1           \
+		VMASKMOVPS   32(SI), Y0, Y3         \
+		VFMADD231PS  Y3, Y4, Y2             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VMASKMOVPS 32(AX), Y0, Y4           \
+		VADDPS     Y4, Y2, Y2               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (DX)                    \
+		VMOVUPS Y2, 32(DX)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (DX)                 \
+		VMASKMOVPS Y2, Y0, 32(DX)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x2F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x02, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; CMPQ         R8, $0x08; JNE          edge
+	tile1x2F32AVX2Code
 
-full:
-	VBROADCASTSS (CX), Y4; VFMADD231PS  (SI), Y4, Y1; VFMADD231PS  32(SI), Y4, Y2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSS (CX), Y4; VFMADD231PS  (SI), Y4, Y1; VMASKMOVPS   32(SI), Y0, Y3; VFMADD231PS  Y3, Y4, Y2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPS     (AX), Y1, Y1; VMASKMOVPS 32(AX), Y0, Y4; VADDPS     Y4, Y2, Y2
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (DX); VMOVUPS Y2, 32(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (DX); VMASKMOVPS Y2, Y0, 32(DX); VZEROUPPER; RET
-
+// tile2x2F32AVX2 is a tile of 2 rows and 2 vectors:
+//
+//	for i := range 2 {
+//		for j := range 8 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile2x2F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x02, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VMOVUPS      (SI), Y5               \
+		VMOVUPS      32(SI), Y6             \
+		VBROADCASTSS (CX), Y7               \
+		VFMADD231PS  Y5, Y7, Y1             \
+		VFMADD231PS  Y6, Y7, Y2             \
+		VBROADCASTSS (CX)(DX*1), Y7         \
+		VFMADD231PS  Y5, Y7, Y3             \
+		VFMADD231PS  Y6, Y7, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPS      (SI), Y5               \
+		VMASKMOVPS   32(SI), Y0, Y6         \
+		VBROADCASTSS (CX), Y7               \
+		VFMADD231PS  Y5, Y7, Y1             \
+		VFMADD231PS  Y6, Y7, Y2             \
+		VBROADCASTSS (CX)(DX*1), Y7         \
+		VFMADD231PS  Y5, Y7, Y3             \
+		VFMADD231PS  Y6, Y7, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VMASKMOVPS 32(AX), Y0, Y7           \
+		VADDPS     Y7, Y2, Y2               \
+		ADDQ       R10, AX                  \
+		VADDPS     (AX), Y3, Y3             \
+		VMASKMOVPS 32(AX), Y0, Y7           \
+		VADDPS     Y7, Y4, Y4               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R9)                    \
+		VMOVUPS Y2, 32(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPS Y3, (R9)                    \
+		VMOVUPS Y4, 32(R9)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (R9)                 \
+		VMASKMOVPS Y2, Y0, 32(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPS    Y3, (R9)                 \
+		VMASKMOVPS Y4, Y0, 32(R9)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile2x2F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x02, R10; MOVQ         R9, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; CMPQ         R8, $0x08; JNE          edge
+	tile2x2F32AVX2Code
 
-full:
-	VMOVUPS      (SI), Y5; VMOVUPS      32(SI), Y6; VBROADCASTSS (CX), Y7; VFMADD231PS  Y5, Y7, Y1; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS (CX)(DX*1), Y7; VFMADD231PS  Y5, Y7, Y3; VFMADD231PS  Y6, Y7, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPS      (SI), Y5; VMASKMOVPS   32(SI), Y0, Y6; VBROADCASTSS (CX), Y7; VFMADD231PS  Y5, Y7, Y1; VFMADD231PS  Y6, Y7, Y2; VBROADCASTSS (CX)(DX*1), Y7; VFMADD231PS  Y5, Y7, Y3; VFMADD231PS  Y6, Y7, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VADDPS     (AX), Y1, Y1; VMASKMOVPS 32(AX), Y0, Y7; VADDPS     Y7, Y2, Y2; ADDQ       R10, AX; VADDPS     (AX), Y3, Y3; VMASKMOVPS 32(AX), Y0, Y7; VADDPS     Y7, Y4, Y4
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R9); VMOVUPS Y2, 32(R9); ADDQ    R10, R9; VMOVUPS Y3, (R9); VMOVUPS Y4, 32(R9); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (R9); VMASKMOVPS Y2, Y0, 32(R9); ADDQ       R10, R9; VMOVUPS    Y3, (R9); VMASKMOVPS Y4, Y0, 32(R9); VZEROUPPER; RET
-
+// tile3x2F32AVX2 is a tile of 3 rows and 2 vectors:
+//
+//	for i := range 3 {
+//		for j := range 8 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile3x2F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x02, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+		CMPQ         BX, $0x04              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000040        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPS      (SI), Y7               \
+		VMOVUPS      32(SI), Y8             \
+		VBROADCASTSS (CX), Y9               \
+		VFMADD231PS  Y7, Y9, Y1             \
+		VFMADD231PS  Y8, Y9, Y2             \
+		VBROADCASTSS (CX)(DX*1), Y9         \
+		VFMADD231PS  Y7, Y9, Y3             \
+		VFMADD231PS  Y8, Y9, Y4             \
+		VBROADCASTSS (CX)(DX*2), Y9         \
+		VFMADD231PS  Y7, Y9, Y5             \
+		VFMADD231PS  Y8, Y9, Y6             \
+		VMOVUPS      64(SI), Y7             \
+		VMOVUPS      96(SI), Y8             \
+		VBROADCASTSS 4(CX), Y9              \
+		VFMADD231PS  Y7, Y9, Y1             \
+		VFMADD231PS  Y8, Y9, Y2             \
+		VBROADCASTSS 4(CX)(DX*1), Y9        \
+		VFMADD231PS  Y7, Y9, Y3             \
+		VFMADD231PS  Y8, Y9, Y4             \
+		VBROADCASTSS 4(CX)(DX*2), Y9        \
+		VFMADD231PS  Y7, Y9, Y5             \
+		VFMADD231PS  Y8, Y9, Y6             \
+		VMOVUPS      128(SI), Y7            \
+		VMOVUPS      160(SI), Y8            \
+		VBROADCASTSS 8(CX), Y9              \
+		VFMADD231PS  Y7, Y9, Y1             \
+		VFMADD231PS  Y8, Y9, Y2             \
+		VBROADCASTSS 8(CX)(DX*1), Y9        \
+		VFMADD231PS  Y7, Y9, Y3             \
+		VFMADD231PS  Y8, Y9, Y4             \
+		VBROADCASTSS 8(CX)(DX*2), Y9        \
+		VFMADD231PS  Y7, Y9, Y5             \
+		VFMADD231PS  Y8, Y9, Y6             \
+		VMOVUPS      192(SI), Y7            \
+		VMOVUPS      224(SI), Y8            \
+		VBROADCASTSS 12(CX), Y9             \
+		VFMADD231PS  Y7, Y9, Y1             \
+		VFMADD231PS  Y8, Y9, Y2             \
+		VBROADCASTSS 12(CX)(DX*1), Y9       \
+		VFMADD231PS  Y7, Y9, Y3             \
+		VFMADD231PS  Y8, Y9, Y4             \
+		VBROADCASTSS 12(CX)(DX*2), Y9       \
+		VFMADD231PS  Y7, Y9, Y5             \
+		VFMADD231PS  Y8, Y9, Y6             \
+		ADDQ         $0x10, CX              \
+		ADDQ         $0x00000100, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPS      (SI), Y7               \
+		VMOVUPS      32(SI), Y8             \
+		VBROADCASTSS (CX), Y9               \
+		VFMADD231PS  Y7, Y9, Y1             \
+		VFMADD231PS  Y8, Y9, Y2             \
+		VBROADCASTSS (CX)(DX*1), Y9         \
+		VFMADD231PS  Y7, Y9, Y3             \
+		VFMADD231PS  Y8, Y9, Y4             \
+		VBROADCASTSS (CX)(DX*2), Y9         \
+		VFMADD231PS  Y7, Y9, Y5             \
+		VFMADD231PS  Y8, Y9, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPS      (SI), Y7               \
+		VMASKMOVPS   32(SI), Y0, Y8         \
+		VBROADCASTSS (CX), Y9               \
+		VFMADD231PS  Y7, Y9, Y1             \
+		VFMADD231PS  Y8, Y9, Y2             \
+		VBROADCASTSS (CX)(DX*1), Y9         \
+		VFMADD231PS  Y7, Y9, Y3             \
+		VFMADD231PS  Y8, Y9, Y4             \
+		VBROADCASTSS (CX)(DX*2), Y9         \
+		VFMADD231PS  Y7, Y9, Y5             \
+		VFMADD231PS  Y8, Y9, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VMASKMOVPS 32(AX), Y0, Y9           \
+		VADDPS     Y9, Y2, Y2               \
+		ADDQ       R10, AX                  \
+		VADDPS     (AX), Y3, Y3             \
+		VMASKMOVPS 32(AX), Y0, Y9           \
+		VADDPS     Y9, Y4, Y4               \
+		ADDQ       R10, AX                  \
+		VADDPS     (AX), Y5, Y5             \
+		VMASKMOVPS 32(AX), Y0, Y9           \
+		VADDPS     Y9, Y6, Y6               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R9)                    \
+		VMOVUPS Y2, 32(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPS Y3, (R9)                    \
+		VMOVUPS Y4, 32(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPS Y5, (R9)                    \
+		VMOVUPS Y6, 32(R9)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (R9)                 \
+		VMASKMOVPS Y2, Y0, 32(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPS    Y3, (R9)                 \
+		VMASKMOVPS Y4, Y0, 32(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPS    Y5, (R9)                 \
+		VMASKMOVPS Y6, Y0, 32(R9)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile3x2F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x02, R10; MOVQ         R9, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; CMPQ         R8, $0x08; JNE          edge; CMPQ         BX, $0x04; JNE          full; CMPQ         DI, $0x00000040; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile3x2F32AVX2Code
 
-unrolled:
-	VMOVUPS      (SI), Y7; VMOVUPS      32(SI), Y8; VBROADCASTSS (CX), Y9; VFMADD231PS  Y7, Y9, Y1; VFMADD231PS  Y8, Y9, Y2; VBROADCASTSS (CX)(DX*1), Y9; VFMADD231PS  Y7, Y9, Y3; VFMADD231PS  Y8, Y9, Y4; VBROADCASTSS (CX)(DX*2), Y9; VFMADD231PS  Y7, Y9, Y5; VFMADD231PS  Y8, Y9, Y6; VMOVUPS      64(SI), Y7; VMOVUPS      96(SI), Y8; VBROADCASTSS 4(CX), Y9; VFMADD231PS  Y7, Y9, Y1; VFMADD231PS  Y8, Y9, Y2; VBROADCASTSS 4(CX)(DX*1), Y9; VFMADD231PS  Y7, Y9, Y3; VFMADD231PS  Y8, Y9, Y4; VBROADCASTSS 4(CX)(DX*2), Y9; VFMADD231PS  Y7, Y9, Y5; VFMADD231PS  Y8, Y9, Y6; VMOVUPS      128(SI), Y7; VMOVUPS      160(SI), Y8; VBROADCASTSS 8(CX), Y9; VFMADD231PS  Y7, Y9, Y1; VFMADD231PS  Y8, Y9, Y2; VBROADCASTSS 8(CX)(DX*1), Y9; VFMADD231PS  Y7, Y9, Y3; VFMADD231PS  Y8, Y9, Y4; VBROADCASTSS 8(CX)(DX*2), Y9; VFMADD231PS  Y7, Y9, Y5; VFMADD231PS  Y8, Y9, Y6; VMOVUPS      192(SI), Y7; VMOVUPS      224(SI), Y8; VBROADCASTSS 12(CX), Y9; VFMADD231PS  Y7, Y9, Y1; VFMADD231PS  Y8, Y9, Y2; VBROADCASTSS 12(CX)(DX*1), Y9; VFMADD231PS  Y7, Y9, Y3; VFMADD231PS  Y8, Y9, Y4; VBROADCASTSS 12(CX)(DX*2), Y9; VFMADD231PS  Y7, Y9, Y5; VFMADD231PS  Y8, Y9, Y6; ADDQ         $0x10, CX; ADDQ         $0x00000100, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPS      (SI), Y7; VMOVUPS      32(SI), Y8; VBROADCASTSS (CX), Y9; VFMADD231PS  Y7, Y9, Y1; VFMADD231PS  Y8, Y9, Y2; VBROADCASTSS (CX)(DX*1), Y9; VFMADD231PS  Y7, Y9, Y3; VFMADD231PS  Y8, Y9, Y4; VBROADCASTSS (CX)(DX*2), Y9; VFMADD231PS  Y7, Y9, Y5; VFMADD231PS  Y8, Y9, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPS      (SI), Y7; VMASKMOVPS   32(SI), Y0, Y8; VBROADCASTSS (CX), Y9; VFMADD231PS  Y7, Y9, Y1; VFMADD231PS  Y8, Y9, Y2; VBROADCASTSS (CX)(DX*1), Y9; VFMADD231PS  Y7, Y9, Y3; VFMADD231PS  Y8, Y9, Y4; VBROADCASTSS (CX)(DX*2), Y9; VFMADD231PS  Y7, Y9, Y5; VFMADD231PS  Y8, Y9, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VADDPS     (AX), Y1, Y1; VMASKMOVPS 32(AX), Y0, Y9; VADDPS     Y9, Y2, Y2; ADDQ       R10, AX; VADDPS     (AX), Y3, Y3; VMASKMOVPS 32(AX), Y0, Y9; VADDPS     Y9, Y4, Y4; ADDQ       R10, AX; VADDPS     (AX), Y5, Y5; VMASKMOVPS 32(AX), Y0, Y9; VADDPS     Y9, Y6, Y6
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R9); VMOVUPS Y2, 32(R9); ADDQ    R10, R9; VMOVUPS Y3, (R9); VMOVUPS Y4, 32(R9); ADDQ    R10, R9; VMOVUPS Y5, (R9); VMOVUPS Y6, 32(R9); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (R9); VMASKMOVPS Y2, Y0, 32(R9); ADDQ       R10, R9; VMOVUPS    Y3, (R9); VMASKMOVPS Y4, Y0, 32(R9); ADDQ       R10, R9; VMOVUPS    Y5, (R9); VMASKMOVPS Y6, Y0, 32(R9); VZEROUPPER; RET
-
+// tile4x2F32AVX2 is a tile of 4 rows and 2 vectors:
+//
+//	for i := range 4 {
+//		for j := range 8 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile4x2F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		LEAQ         (DX)(DX*2), R9         \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R10          \
+		MOVQ         ldc+56(FP), R11        \
+		SHLQ         $0x02, R11             \
+		MOVQ         R10, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+		CMPQ         BX, $0x04              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000040        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPS      (SI), Y9               \
+		VMOVUPS      32(SI), Y10            \
+		VBROADCASTSS (CX), Y11              \
+		VFMADD231PS  Y9, Y11, Y1            \
+		VFMADD231PS  Y10, Y11, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y11        \
+		VFMADD231PS  Y9, Y11, Y3            \
+		VFMADD231PS  Y10, Y11, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y11        \
+		VFMADD231PS  Y9, Y11, Y5            \
+		VFMADD231PS  Y10, Y11, Y6           \
+		VBROADCASTSS (CX)(R9*1), Y11        \
+		VFMADD231PS  Y9, Y11, Y7            \
+		VFMADD231PS  Y10, Y11, Y8           \
+		VMOVUPS      64(SI), Y9             \
+		VMOVUPS      96(SI), Y10            \
+		VBROADCASTSS 4(CX), Y11             \
+		VFMADD231PS  Y9, Y11, Y1            \
+		VFMADD231PS  Y10, Y11, Y2           \
+		VBROADCASTSS 4(CX)(DX*1), Y11       \
+		VFMADD231PS  Y9, Y11, Y3            \
+		VFMADD231PS  Y10, Y11, Y4           \
+		VBROADCASTSS 4(CX)(DX*2), Y11       \
+		VFMADD231PS  Y9, Y11, Y5            \
+		VFMADD231PS  Y10, Y11, Y6           \
+		VBROADCASTSS 4(CX)(R9*1), Y11       \
+		VFMADD231PS  Y9, Y11, Y7            \
+		VFMADD231PS  Y10, Y11, Y8           \
+		VMOVUPS      128(SI), Y9            \
+		VMOVUPS      160(SI), Y10           \
+		VBROADCASTSS 8(CX), Y11             \
+		VFMADD231PS  Y9, Y11, Y1            \
+		VFMADD231PS  Y10, Y11, Y2           \
+		VBROADCASTSS 8(CX)(DX*1), Y11       \
+		VFMADD231PS  Y9, Y11, Y3            \
+		VFMADD231PS  Y10, Y11, Y4           \
+		VBROADCASTSS 8(CX)(DX*2), Y11       \
+		VFMADD231PS  Y9, Y11, Y5            \
+		VFMADD231PS  Y10, Y11, Y6           \
+		VBROADCASTSS 8(CX)(R9*1), Y11       \
+		VFMADD231PS  Y9, Y11, Y7            \
+		VFMADD231PS  Y10, Y11, Y8           \
+		VMOVUPS      192(SI), Y9            \
+		VMOVUPS      224(SI), Y10           \
+		VBROADCASTSS 12(CX), Y11            \
+		VFMADD231PS  Y9, Y11, Y1            \
+		VFMADD231PS  Y10, Y11, Y2           \
+		VBROADCASTSS 12(CX)(DX*1), Y11      \
+		VFMADD231PS  Y9, Y11, Y3            \
+		VFMADD231PS  Y10, Y11, Y4           \
+		VBROADCASTSS 12(CX)(DX*2), Y11      \
+		VFMADD231PS  Y9, Y11, Y5            \
+		VFMADD231PS  Y10, Y11, Y6           \
+		VBROADCASTSS 12(CX)(R9*1), Y11      \
+		VFMADD231PS  Y9, Y11, Y7            \
+		VFMADD231PS  Y10, Y11, Y8           \
+		ADDQ         $0x10, CX              \
+		ADDQ         $0x00000100, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPS      (SI), Y9               \
+		VMOVUPS      32(SI), Y10            \
+		VBROADCASTSS (CX), Y11              \
+		VFMADD231PS  Y9, Y11, Y1            \
+		VFMADD231PS  Y10, Y11, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y11        \
+		VFMADD231PS  Y9, Y11, Y3            \
+		VFMADD231PS  Y10, Y11, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y11        \
+		VFMADD231PS  Y9, Y11, Y5            \
+		VFMADD231PS  Y10, Y11, Y6           \
+		VBROADCASTSS (CX)(R9*1), Y11        \
+		VFMADD231PS  Y9, Y11, Y7            \
+		VFMADD231PS  Y10, Y11, Y8           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPS      (SI), Y9               \
+		VMASKMOVPS   32(SI), Y0, Y10        \
+		VBROADCASTSS (CX), Y11              \
+		VFMADD231PS  Y9, Y11, Y1            \
+		VFMADD231PS  Y10, Y11, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y11        \
+		VFMADD231PS  Y9, Y11, Y3            \
+		VFMADD231PS  Y10, Y11, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y11        \
+		VFMADD231PS  Y9, Y11, Y5            \
+		VFMADD231PS  Y10, Y11, Y6           \
+		VBROADCASTSS (CX)(R9*1), Y11        \
+		VFMADD231PS  Y9, Y11, Y7            \
+		VFMADD231PS  Y10, Y11, Y8           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R10, AX                  \
+		VADDPS     (AX), Y1, Y1             \
+		VMASKMOVPS 32(AX), Y0, Y11          \
+		VADDPS     Y11, Y2, Y2              \
+		ADDQ       R11, AX                  \
+		VADDPS     (AX), Y3, Y3             \
+		VMASKMOVPS 32(AX), Y0, Y11          \
+		VADDPS     Y11, Y4, Y4              \
+		ADDQ       R11, AX                  \
+		VADDPS     (AX), Y5, Y5             \
+		VMASKMOVPS 32(AX), Y0, Y11          \
+		VADDPS     Y11, Y6, Y6              \
+		ADDQ       R11, AX                  \
+		VADDPS     (AX), Y7, Y7             \
+		VMASKMOVPS 32(AX), Y0, Y11          \
+		VADDPS     Y11, Y8, Y8              \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R10)                   \
+		VMOVUPS Y2, 32(R10)                 \
+		ADDQ    R11, R10                    \
+		VMOVUPS Y3, (R10)                   \
+		VMOVUPS Y4, 32(R10)                 \
+		ADDQ    R11, R10                    \
+		VMOVUPS Y5, (R10)                   \
+		VMOVUPS Y6, 32(R10)                 \
+		ADDQ    R11, R10                    \
+		VMOVUPS Y7, (R10)                   \
+		VMOVUPS Y8, 32(R10)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (R10)                \
+		VMASKMOVPS Y2, Y0, 32(R10)          \
+		ADDQ       R11, R10                 \
+		VMOVUPS    Y3, (R10)                \
+		VMASKMOVPS Y4, Y0, 32(R10)          \
+		ADDQ       R11, R10                 \
+		VMOVUPS    Y5, (R10)                \
+		VMASKMOVPS Y6, Y0, 32(R10)          \
+		ADDQ       R11, R10                 \
+		VMOVUPS    Y7, (R10)                \
+		VMASKMOVPS Y8, Y0, 32(R10)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile4x2F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; LEAQ         (DX)(DX*2), R9; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R10; MOVQ         ldc+56(FP), R11; SHLQ         $0x02, R11; MOVQ         R10, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; CMPQ         R8, $0x08; JNE          edge; CMPQ         BX, $0x04; JNE          full; CMPQ         DI, $0x00000040; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile4x2F32AVX2Code
 
-unrolled:
-	VMOVUPS      (SI), Y9; VMOVUPS      32(SI), Y10; VBROADCASTSS (CX), Y11; VFMADD231PS  Y9, Y11, Y1; VFMADD231PS  Y10, Y11, Y2; VBROADCASTSS (CX)(DX*1), Y11; VFMADD231PS  Y9, Y11, Y3; VFMADD231PS  Y10, Y11, Y4; VBROADCASTSS (CX)(DX*2), Y11; VFMADD231PS  Y9, Y11, Y5; VFMADD231PS  Y10, Y11, Y6; VBROADCASTSS (CX)(R9*1), Y11; VFMADD231PS  Y9, Y11, Y7; VFMADD231PS  Y10, Y11, Y8; VMOVUPS      64(SI), Y9; VMOVUPS      96(SI), Y10; VBROADCASTSS 4(CX), Y11; VFMADD231PS  Y9, Y11, Y1; VFMADD231PS  Y10, Y11, Y2; VBROADCASTSS 4(CX)(DX*1), Y11; VFMADD231PS  Y9, Y11, Y3; VFMADD231PS  Y10, Y11, Y4; VBROADCASTSS 4(CX)(DX*2), Y11; VFMADD231PS  Y9, Y11, Y5; VFMADD231PS  Y10, Y11, Y6; VBROADCASTSS 4(CX)(R9*1), Y11; VFMADD231PS  Y9, Y11, Y7; VFMADD231PS  Y10, Y11, Y8; VMOVUPS      128(SI), Y9; VMOVUPS      160(SI), Y10; VBROADCASTSS 8(CX), Y11; VFMADD231PS  Y9, Y11, Y1; VFMADD231PS  Y10, Y11, Y2; VBROADCASTSS 8(CX)(DX*1), Y11; VFMADD231PS  Y9, Y11, Y3; VFMADD231PS  Y10, Y11, Y4; VBROADCASTSS 8(CX)(DX*2), Y11; VFMADD231PS  Y9, Y11, Y5; VFMADD231PS  Y10, Y11, Y6; VBROADCASTSS 8(CX)(R9*1), Y11; VFMADD231PS  Y9, Y11, Y7; VFMADD231PS  Y10, Y11, Y8; VMOVUPS      192(SI), Y9; VMOVUPS      224(SI), Y10; VBROADCASTSS 12(CX), Y11; VFMADD231PS  Y9, Y11, Y1; VFMADD231PS  Y10, Y11, Y2; VBROADCASTSS 12(CX)(DX*1), Y11; VFMADD231PS  Y9, Y11, Y3; VFMADD231PS  Y10, Y11, Y4; VBROADCASTSS 12(CX)(DX*2), Y11; VFMADD231PS  Y9, Y11, Y5; VFMADD231PS  Y10, Y11, Y6; VBROADCASTSS 12(CX)(R9*1), Y11; VFMADD231PS  Y9, Y11, Y7; VFMADD231PS  Y10, Y11, Y8; ADDQ         $0x10, CX; ADDQ         $0x00000100, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPS      (SI), Y9; VMOVUPS      32(SI), Y10; VBROADCASTSS (CX), Y11; VFMADD231PS  Y9, Y11, Y1; VFMADD231PS  Y10, Y11, Y2; VBROADCASTSS (CX)(DX*1), Y11; VFMADD231PS  Y9, Y11, Y3; VFMADD231PS  Y10, Y11, Y4; VBROADCASTSS (CX)(DX*2), Y11; VFMADD231PS  Y9, Y11, Y5; VFMADD231PS  Y10, Y11, Y6; VBROADCASTSS (CX)(R9*1), Y11; VFMADD231PS  Y9, Y11, Y7; VFMADD231PS  Y10, Y11, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPS      (SI), Y9; VMASKMOVPS   32(SI), Y0, Y10; VBROADCASTSS (CX), Y11; VFMADD231PS  Y9, Y11, Y1; VFMADD231PS  Y10, Y11, Y2; VBROADCASTSS (CX)(DX*1), Y11; VFMADD231PS  Y9, Y11, Y3; VFMADD231PS  Y10, Y11, Y4; VBROADCASTSS (CX)(DX*2), Y11; VFMADD231PS  Y9, Y11, Y5; VFMADD231PS  Y10, Y11, Y6; VBROADCASTSS (CX)(R9*1), Y11; VFMADD231PS  Y9, Y11, Y7; VFMADD231PS  Y10, Y11, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R10, AX; VADDPS     (AX), Y1, Y1; VMASKMOVPS 32(AX), Y0, Y11; VADDPS     Y11, Y2, Y2; ADDQ       R11, AX; VADDPS     (AX), Y3, Y3; VMASKMOVPS 32(AX), Y0, Y11; VADDPS     Y11, Y4, Y4; ADDQ       R11, AX; VADDPS     (AX), Y5, Y5; VMASKMOVPS 32(AX), Y0, Y11; VADDPS     Y11, Y6, Y6; ADDQ       R11, AX; VADDPS     (AX), Y7, Y7; VMASKMOVPS 32(AX), Y0, Y11; VADDPS     Y11, Y8, Y8
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R10); VMOVUPS Y2, 32(R10); ADDQ    R11, R10; VMOVUPS Y3, (R10); VMOVUPS Y4, 32(R10); ADDQ    R11, R10; VMOVUPS Y5, (R10); VMOVUPS Y6, 32(R10); ADDQ    R11, R10; VMOVUPS Y7, (R10); VMOVUPS Y8, 32(R10); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (R10); VMASKMOVPS Y2, Y0, 32(R10); ADDQ       R11, R10; VMOVUPS    Y3, (R10); VMASKMOVPS Y4, Y0, 32(R10); ADDQ       R11, R10; VMOVUPS    Y5, (R10); VMASKMOVPS Y6, Y0, 32(R10); ADDQ       R11, R10; VMOVUPS    Y7, (R10); VMASKMOVPS Y8, Y0, 32(R10); VZEROUPPER; RET
-
+// tile5x2F32AVX2 is a tile of 5 rows and 2 vectors:
+//
+//	for i := range 5 {
+//		for j := range 8 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile5x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile5x2F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		LEAQ         (CX)(DX*4), R9         \
+		LEAQ         (DX)(DX*2), R10        \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R11          \
+		MOVQ         ldc+56(FP), R12        \
+		SHLQ         $0x02, R12             \
+		MOVQ         R11, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		VXORPS       Y9, Y9, Y9             \
+		VXORPS       Y10, Y10, Y10          \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+		CMPQ         BX, $0x04              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000040        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPS      (SI), Y11              \
+		VMOVUPS      32(SI), Y12            \
+		VBROADCASTSS (CX), Y13              \
+		VFMADD231PS  Y11, Y13, Y1           \
+		VFMADD231PS  Y12, Y13, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y13        \
+		VFMADD231PS  Y11, Y13, Y3           \
+		VFMADD231PS  Y12, Y13, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y13        \
+		VFMADD231PS  Y11, Y13, Y5           \
+		VFMADD231PS  Y12, Y13, Y6           \
+		VBROADCASTSS (CX)(R10*1), Y13       \
+		VFMADD231PS  Y11, Y13, Y7           \
+		VFMADD231PS  Y12, Y13, Y8           \
+		VBROADCASTSS (R9), Y13              \
+		VFMADD231PS  Y11, Y13, Y9           \
+		VFMADD231PS  Y12, Y13, Y10          \
+		VMOVUPS      64(SI), Y11            \
+		VMOVUPS      96(SI), Y12            \
+		VBROADCASTSS 4(CX), Y13             \
+		VFMADD231PS  Y11, Y13, Y1           \
+		VFMADD231PS  Y12, Y13, Y2           \
+		VBROADCASTSS 4(CX)(DX*1), Y13       \
+		VFMADD231PS  Y11, Y13, Y3           \
+		VFMADD231PS  Y12, Y13, Y4           \
+		VBROADCASTSS 4(CX)(DX*2), Y13       \
+		VFMADD231PS  Y11, Y13, Y5           \
+		VFMADD231PS  Y12, Y13, Y6           \
+		VBROADCASTSS 4(CX)(R10*1), Y13      \
+		VFMADD231PS  Y11, Y13, Y7           \
+		VFMADD231PS  Y12, Y13, Y8           \
+		VBROADCASTSS 4(R9), Y13             \
+		VFMADD231PS  Y11, Y13, Y9           \
+		VFMADD231PS  Y12, Y13, Y10          \
+		VMOVUPS      128(SI), Y11           \
+		VMOVUPS      160(SI), Y12           \
+		VBROADCASTSS 8(CX), Y13             \
+		VFMADD231PS  Y11, Y13, Y1           \
+		VFMADD231PS  Y12, Y13, Y2           \
+		VBROADCASTSS 8(CX)(DX*1), Y13       \
+		VFMADD231PS  Y11, Y13, Y3           \
+		VFMADD231PS  Y12, Y13, Y4           \
+		VBROADCASTSS 8(CX)(DX*2), Y13       \
+		VFMADD231PS  Y11, Y13, Y5           \
+		VFMADD231PS  Y12, Y13, Y6           \
+		VBROADCASTSS 8(CX)(R10*1), Y13      \
+		VFMADD231PS  Y11, Y13, Y7           \
+		VFMADD231PS  Y12, Y13, Y8           \
+		VBROADCASTSS 8(R9), Y13             \
+		VFMADD231PS  Y11, Y13, Y9           \
+		VFMADD231PS  Y12, Y13, Y10          \
+		VMOVUPS      192(SI), Y11           \
+		VMOVUPS      224(SI), Y12           \
+		VBROADCASTSS 12(CX), Y13            \
+		VFMADD231PS  Y11, Y13, Y1           \
+		VFMADD231PS  Y12, Y13, Y2           \
+		VBROADCASTSS 12(CX)(DX*1), Y13      \
+		VFMADD231PS  Y11, Y13, Y3           \
+		VFMADD231PS  Y12, Y13, Y4           \
+		VBROADCASTSS 12(CX)(DX*2), Y13      \
+		VFMADD231PS  Y11, Y13, Y5           \
+		VFMADD231PS  Y12, Y13, Y6           \
+		VBROADCASTSS 12(CX)(R10*1), Y13     \
+		VFMADD231PS  Y11, Y13, Y7           \
+		VFMADD231PS  Y12, Y13, Y8           \
+		VBROADCASTSS 12(R9), Y13            \
+		VFMADD231PS  Y11, Y13, Y9           \
+		VFMADD231PS  Y12, Y13, Y10          \
+		ADDQ         $0x10, CX              \
+		ADDQ         $0x10, R9              \
+		ADDQ         $0x00000100, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPS      (SI), Y11              \
+		VMOVUPS      32(SI), Y12            \
+		VBROADCASTSS (CX), Y13              \
+		VFMADD231PS  Y11, Y13, Y1           \
+		VFMADD231PS  Y12, Y13, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y13        \
+		VFMADD231PS  Y11, Y13, Y3           \
+		VFMADD231PS  Y12, Y13, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y13        \
+		VFMADD231PS  Y11, Y13, Y5           \
+		VFMADD231PS  Y12, Y13, Y6           \
+		VBROADCASTSS (CX)(R10*1), Y13       \
+		VFMADD231PS  Y11, Y13, Y7           \
+		VFMADD231PS  Y12, Y13, Y8           \
+		VBROADCASTSS (R9), Y13              \
+		VFMADD231PS  Y11, Y13, Y9           \
+		VFMADD231PS  Y12, Y13, Y10          \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPS      (SI), Y11              \
+		VMASKMOVPS   32(SI), Y0, Y12        \
+		VBROADCASTSS (CX), Y13              \
+		VFMADD231PS  Y11, Y13, Y1           \
+		VFMADD231PS  Y12, Y13, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y13        \
+		VFMADD231PS  Y11, Y13, Y3           \
+		VFMADD231PS  Y12, Y13, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y13        \
+		VFMADD231PS  Y11, Y13, Y5           \
+		VFMADD231PS  Y12, Y13, Y6           \
+		VBROADCASTSS (CX)(R10*1), Y13       \
+		VFMADD231PS  Y11, Y13, Y7           \
+		VFMADD231PS  Y12, Y13, Y8           \
+		VBROADCASTSS (R9), Y13              \
+		VFMADD231PS  Y11, Y13, Y9           \
+		VFMADD231PS  Y12, Y13, Y10          \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R11, AX                  \
+		VADDPS     (AX), Y1, Y1             \
+		VMASKMOVPS 32(AX), Y0, Y13          \
+		VADDPS     Y13, Y2, Y2              \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y3, Y3             \
+		VMASKMOVPS 32(AX), Y0, Y13          \
+		VADDPS     Y13, Y4, Y4              \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y5, Y5             \
+		VMASKMOVPS 32(AX), Y0, Y13          \
+		VADDPS     Y13, Y6, Y6              \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y7, Y7             \
+		VMASKMOVPS 32(AX), Y0, Y13          \
+		VADDPS     Y13, Y8, Y8              \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y9, Y9             \
+		VMASKMOVPS 32(AX), Y0, Y13          \
+		VADDPS     Y13, Y10, Y10            \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R11)                   \
+		VMOVUPS Y2, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y3, (R11)                   \
+		VMOVUPS Y4, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y5, (R11)                   \
+		VMOVUPS Y6, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y7, (R11)                   \
+		VMOVUPS Y8, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y9, (R11)                   \
+		VMOVUPS Y10, 32(R11)                \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (R11)                \
+		VMASKMOVPS Y2, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y3, (R11)                \
+		VMASKMOVPS Y4, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y5, (R11)                \
+		VMASKMOVPS Y6, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y7, (R11)                \
+		VMASKMOVPS Y8, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y9, (R11)                \
+		VMASKMOVPS Y10, Y0, 32(R11)         \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile5x2F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; LEAQ         (CX)(DX*4), R9; LEAQ         (DX)(DX*2), R10; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R11; MOVQ         ldc+56(FP), R12; SHLQ         $0x02, R12; MOVQ         R11, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; VXORPS       Y9, Y9, Y9; VXORPS       Y10, Y10, Y10; CMPQ         R8, $0x08; JNE          edge; CMPQ         BX, $0x04; JNE          full; CMPQ         DI, $0x00000040; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile5x2F32AVX2Code
 
-unrolled:
-	VMOVUPS      (SI), Y11; VMOVUPS      32(SI), Y12; VBROADCASTSS (CX), Y13; VFMADD231PS  Y11, Y13, Y1; VFMADD231PS  Y12, Y13, Y2; VBROADCASTSS (CX)(DX*1), Y13; VFMADD231PS  Y11, Y13, Y3; VFMADD231PS  Y12, Y13, Y4; VBROADCASTSS (CX)(DX*2), Y13; VFMADD231PS  Y11, Y13, Y5; VFMADD231PS  Y12, Y13, Y6; VBROADCASTSS (CX)(R10*1), Y13; VFMADD231PS  Y11, Y13, Y7; VFMADD231PS  Y12, Y13, Y8; VBROADCASTSS (R9), Y13; VFMADD231PS  Y11, Y13, Y9; VFMADD231PS  Y12, Y13, Y10; VMOVUPS      64(SI), Y11; VMOVUPS      96(SI), Y12; VBROADCASTSS 4(CX), Y13; VFMADD231PS  Y11, Y13, Y1; VFMADD231PS  Y12, Y13, Y2; VBROADCASTSS 4(CX)(DX*1), Y13; VFMADD231PS  Y11, Y13, Y3; VFMADD231PS  Y12, Y13, Y4; VBROADCASTSS 4(CX)(DX*2), Y13; VFMADD231PS  Y11, Y13, Y5; VFMADD231PS  Y12, Y13, Y6; VBROADCASTSS 4(CX)(R10*1), Y13; VFMADD231PS  Y11, Y13, Y7; VFMADD231PS  Y12, Y13, Y8; VBROADCASTSS 4(R9), Y13; VFMADD231PS  Y11, Y13, Y9; VFMADD231PS  Y12, Y13, Y10; VMOVUPS      128(SI), Y11; VMOVUPS      160(SI), Y12; VBROADCASTSS 8(CX), Y13; VFMADD231PS  Y11, Y13, Y1; VFMADD231PS  Y12, Y13, Y2; VBROADCASTSS 8(CX)(DX*1), Y13; VFMADD231PS  Y11, Y13, Y3; VFMADD231PS  Y12, Y13, Y4; VBROADCASTSS 8(CX)(DX*2), Y13; VFMADD231PS  Y11, Y13, Y5; VFMADD231PS  Y12, Y13, Y6; VBROADCASTSS 8(CX)(R10*1), Y13; VFMADD231PS  Y11, Y13, Y7; VFMADD231PS  Y12, Y13, Y8; VBROADCASTSS 8(R9), Y13; VFMADD231PS  Y11, Y13, Y9; VFMADD231PS  Y12, Y13, Y10; VMOVUPS      192(SI), Y11; VMOVUPS      224(SI), Y12; VBROADCASTSS 12(CX), Y13; VFMADD231PS  Y11, Y13, Y1; VFMADD231PS  Y12, Y13, Y2; VBROADCASTSS 12(CX)(DX*1), Y13; VFMADD231PS  Y11, Y13, Y3; VFMADD231PS  Y12, Y13, Y4; VBROADCASTSS 12(CX)(DX*2), Y13; VFMADD231PS  Y11, Y13, Y5; VFMADD231PS  Y12, Y13, Y6; VBROADCASTSS 12(CX)(R10*1), Y13; VFMADD231PS  Y11, Y13, Y7; VFMADD231PS  Y12, Y13, Y8; VBROADCASTSS 12(R9), Y13; VFMADD231PS  Y11, Y13, Y9; VFMADD231PS  Y12, Y13, Y10; ADDQ         $0x10, CX; ADDQ         $0x10, R9; ADDQ         $0x00000100, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPS      (SI), Y11; VMOVUPS      32(SI), Y12; VBROADCASTSS (CX), Y13; VFMADD231PS  Y11, Y13, Y1; VFMADD231PS  Y12, Y13, Y2; VBROADCASTSS (CX)(DX*1), Y13; VFMADD231PS  Y11, Y13, Y3; VFMADD231PS  Y12, Y13, Y4; VBROADCASTSS (CX)(DX*2), Y13; VFMADD231PS  Y11, Y13, Y5; VFMADD231PS  Y12, Y13, Y6; VBROADCASTSS (CX)(R10*1), Y13; VFMADD231PS  Y11, Y13, Y7; VFMADD231PS  Y12, Y13, Y8; VBROADCASTSS (R9), Y13; VFMADD231PS  Y11, Y13, Y9; VFMADD231PS  Y12, Y13, Y10; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPS      (SI), Y11; VMASKMOVPS   32(SI), Y0, Y12; VBROADCASTSS (CX), Y13; VFMADD231PS  Y11, Y13, Y1; VFMADD231PS  Y12, Y13, Y2; VBROADCASTSS (CX)(DX*1), Y13; VFMADD231PS  Y11, Y13, Y3; VFMADD231PS  Y12, Y13, Y4; VBROADCASTSS (CX)(DX*2), Y13; VFMADD231PS  Y11, Y13, Y5; VFMADD231PS  Y12, Y13, Y6; VBROADCASTSS (CX)(R10*1), Y13; VFMADD231PS  Y11, Y13, Y7; VFMADD231PS  Y12, Y13, Y8; VBROADCASTSS (R9), Y13; VFMADD231PS  Y11, Y13, Y9; VFMADD231PS  Y12, Y13, Y10; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R11, AX; VADDPS     (AX), Y1, Y1; VMASKMOVPS 32(AX), Y0, Y13; VADDPS     Y13, Y2, Y2; ADDQ       R12, AX; VADDPS     (AX), Y3, Y3; VMASKMOVPS 32(AX), Y0, Y13; VADDPS     Y13, Y4, Y4; ADDQ       R12, AX; VADDPS     (AX), Y5, Y5; VMASKMOVPS 32(AX), Y0, Y13; VADDPS     Y13, Y6, Y6; ADDQ       R12, AX; VADDPS     (AX), Y7, Y7; VMASKMOVPS 32(AX), Y0, Y13; VADDPS     Y13, Y8, Y8; ADDQ       R12, AX; VADDPS     (AX), Y9, Y9; VMASKMOVPS 32(AX), Y0, Y13; VADDPS     Y13, Y10, Y10
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R11); VMOVUPS Y2, 32(R11); ADDQ    R12, R11; VMOVUPS Y3, (R11); VMOVUPS Y4, 32(R11); ADDQ    R12, R11; VMOVUPS Y5, (R11); VMOVUPS Y6, 32(R11); ADDQ    R12, R11; VMOVUPS Y7, (R11); VMOVUPS Y8, 32(R11); ADDQ    R12, R11; VMOVUPS Y9, (R11); VMOVUPS Y10, 32(R11); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (R11); VMASKMOVPS Y2, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y3, (R11); VMASKMOVPS Y4, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y5, (R11); VMASKMOVPS Y6, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y7, (R11); VMASKMOVPS Y8, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y9, (R11); VMASKMOVPS Y10, Y0, 32(R11); VZEROUPPER; RET
-
+// tile6x2F32AVX2 is a tile of 6 rows and 2 vectors:
+//
+//	for i := range 6 {
+//		for j := range 8 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile6x2F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile6x2F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		LEAQ         (CX)(DX*4), R9         \
+		LEAQ         (DX)(DX*2), R10        \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R11          \
+		MOVQ         ldc+56(FP), R12        \
+		SHLQ         $0x02, R12             \
+		MOVQ         R11, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		VXORPS       Y9, Y9, Y9             \
+		VXORPS       Y10, Y10, Y10          \
+		VXORPS       Y11, Y11, Y11          \
+		VXORPS       Y12, Y12, Y12          \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+		CMPQ         BX, $0x04              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000040        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPS      (SI), Y13              \
+		VMOVUPS      32(SI), Y14            \
+		VBROADCASTSS (CX), Y15              \
+		VFMADD231PS  Y13, Y15, Y1           \
+		VFMADD231PS  Y14, Y15, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y15        \
+		VFMADD231PS  Y13, Y15, Y3           \
+		VFMADD231PS  Y14, Y15, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y15        \
+		VFMADD231PS  Y13, Y15, Y5           \
+		VFMADD231PS  Y14, Y15, Y6           \
+		VBROADCASTSS (CX)(R10*1), Y15       \
+		VFMADD231PS  Y13, Y15, Y7           \
+		VFMADD231PS  Y14, Y15, Y8           \
+		VBROADCASTSS (R9), Y15              \
+		VFMADD231PS  Y13, Y15, Y9           \
+		VFMADD231PS  Y14, Y15, Y10          \
+		VBROADCASTSS (R9)(DX*1), Y15        \
+		VFMADD231PS  Y13, Y15, Y11          \
+		VFMADD231PS  Y14, Y15, Y12          \
+		VMOVUPS      64(SI), Y13            \
+		VMOVUPS      96(SI), Y14            \
+		VBROADCASTSS 4(CX), Y15             \
+		VFMADD231PS  Y13, Y15, Y1           \
+		VFMADD231PS  Y14, Y15, Y2           \
+		VBROADCASTSS 4(CX)(DX*1), Y15       \
+		VFMADD231PS  Y13, Y15, Y3           \
+		VFMADD231PS  Y14, Y15, Y4           \
+		VBROADCASTSS 4(CX)(DX*2), Y15       \
+		VFMADD231PS  Y13, Y15, Y5           \
+		VFMADD231PS  Y14, Y15, Y6           \
+		VBROADCASTSS 4(CX)(R10*1), Y15      \
+		VFMADD231PS  Y13, Y15, Y7           \
+		VFMADD231PS  Y14, Y15, Y8           \
+		VBROADCASTSS 4(R9), Y15             \
+		VFMADD231PS  Y13, Y15, Y9           \
+		VFMADD231PS  Y14, Y15, Y10          \
+		VBROADCASTSS 4(R9)(DX*1), Y15       \
+		VFMADD231PS  Y13, Y15, Y11          \
+		VFMADD231PS  Y14, Y15, Y12          \
+		VMOVUPS      128(SI), Y13           \
+		VMOVUPS      160(SI), Y14           \
+		VBROADCASTSS 8(CX), Y15             \
+		VFMADD231PS  Y13, Y15, Y1           \
+		VFMADD231PS  Y14, Y15, Y2           \
+		VBROADCASTSS 8(CX)(DX*1), Y15       \
+		VFMADD231PS  Y13, Y15, Y3           \
+		VFMADD231PS  Y14, Y15, Y4           \
+		VBROADCASTSS 8(CX)(DX*2), Y15       \
+		VFMADD231PS  Y13, Y15, Y5           \
+		VFMADD231PS  Y14, Y15, Y6           \
+		VBROADCASTSS 8(CX)(R10*1), Y15      \
+		VFMADD231PS  Y13, Y15, Y7           \
+		VFMADD231PS  Y14, Y15, Y8           \
+		VBROADCASTSS 8(R9), Y15             \
+		VFMADD231PS  Y13, Y15, Y9           \
+		VFMADD231PS  Y14, Y15, Y10          \
+		VBROADCASTSS 8(R9)(DX*1), Y15       \
+		VFMADD231PS  Y13, Y15, Y11          \
+		VFMADD231PS  Y14, Y15, Y12          \
+		VMOVUPS      192(SI), Y13           \
+		VMOVUPS      224(SI), Y14           \
+		VBROADCASTSS 12(CX), Y15            \
+		VFMADD231PS  Y13, Y15, Y1           \
+		VFMADD231PS  Y14, Y15, Y2           \
+		VBROADCASTSS 12(CX)(DX*1), Y15      \
+		VFMADD231PS  Y13, Y15, Y3           \
+		VFMADD231PS  Y14, Y15, Y4           \
+		VBROADCASTSS 12(CX)(DX*2), Y15      \
+		VFMADD231PS  Y13, Y15, Y5           \
+		VFMADD231PS  Y14, Y15, Y6           \
+		VBROADCASTSS 12(CX)(R10*1), Y15     \
+		VFMADD231PS  Y13, Y15, Y7           \
+		VFMADD231PS  Y14, Y15, Y8           \
+		VBROADCASTSS 12(R9), Y15            \
+		VFMADD231PS  Y13, Y15, Y9           \
+		VFMADD231PS  Y14, Y15, Y10          \
+		VBROADCASTSS 12(R9)(DX*1), Y15      \
+		VFMADD231PS  Y13, Y15, Y11          \
+		VFMADD231PS  Y14, Y15, Y12          \
+		ADDQ         $0x10, CX              \
+		ADDQ         $0x10, R9              \
+		ADDQ         $0x00000100, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPS      (SI), Y13              \
+		VMOVUPS      32(SI), Y14            \
+		VBROADCASTSS (CX), Y15              \
+		VFMADD231PS  Y13, Y15, Y1           \
+		VFMADD231PS  Y14, Y15, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y15        \
+		VFMADD231PS  Y13, Y15, Y3           \
+		VFMADD231PS  Y14, Y15, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y15        \
+		VFMADD231PS  Y13, Y15, Y5           \
+		VFMADD231PS  Y14, Y15, Y6           \
+		VBROADCASTSS (CX)(R10*1), Y15       \
+		VFMADD231PS  Y13, Y15, Y7           \
+		VFMADD231PS  Y14, Y15, Y8           \
+		VBROADCASTSS (R9), Y15              \
+		VFMADD231PS  Y13, Y15, Y9           \
+		VFMADD231PS  Y14, Y15, Y10          \
+		VBROADCASTSS (R9)(DX*1), Y15        \
+		VFMADD231PS  Y13, Y15, Y11          \
+		VFMADD231PS  Y14, Y15, Y12          \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPS      (SI), Y13              \
+		VMASKMOVPS   32(SI), Y0, Y14        \
+		VBROADCASTSS (CX), Y15              \
+		VFMADD231PS  Y13, Y15, Y1           \
+		VFMADD231PS  Y14, Y15, Y2           \
+		VBROADCASTSS (CX)(DX*1), Y15        \
+		VFMADD231PS  Y13, Y15, Y3           \
+		VFMADD231PS  Y14, Y15, Y4           \
+		VBROADCASTSS (CX)(DX*2), Y15        \
+		VFMADD231PS  Y13, Y15, Y5           \
+		VFMADD231PS  Y14, Y15, Y6           \
+		VBROADCASTSS (CX)(R10*1), Y15       \
+		VFMADD231PS  Y13, Y15, Y7           \
+		VFMADD231PS  Y14, Y15, Y8           \
+		VBROADCASTSS (R9), Y15              \
+		VFMADD231PS  Y13, Y15, Y9           \
+		VFMADD231PS  Y14, Y15, Y10          \
+		VBROADCASTSS (R9)(DX*1), Y15        \
+		VFMADD231PS  Y13, Y15, Y11          \
+		VFMADD231PS  Y14, Y15, Y12          \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R11, AX                  \
+		VADDPS     (AX), Y1, Y1             \
+		VMASKMOVPS 32(AX), Y0, Y15          \
+		VADDPS     Y15, Y2, Y2              \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y3, Y3             \
+		VMASKMOVPS 32(AX), Y0, Y15          \
+		VADDPS     Y15, Y4, Y4              \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y5, Y5             \
+		VMASKMOVPS 32(AX), Y0, Y15          \
+		VADDPS     Y15, Y6, Y6              \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y7, Y7             \
+		VMASKMOVPS 32(AX), Y0, Y15          \
+		VADDPS     Y15, Y8, Y8              \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y9, Y9             \
+		VMASKMOVPS 32(AX), Y0, Y15          \
+		VADDPS     Y15, Y10, Y10            \
+		ADDQ       R12, AX                  \
+		VADDPS     (AX), Y11, Y11           \
+		VMASKMOVPS 32(AX), Y0, Y15          \
+		VADDPS     Y15, Y12, Y12            \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R11)                   \
+		VMOVUPS Y2, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y3, (R11)                   \
+		VMOVUPS Y4, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y5, (R11)                   \
+		VMOVUPS Y6, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y7, (R11)                   \
+		VMOVUPS Y8, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y9, (R11)                   \
+		VMOVUPS Y10, 32(R11)                \
+		ADDQ    R12, R11                    \
+		VMOVUPS Y11, (R11)                  \
+		VMOVUPS Y12, 32(R11)                \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (R11)                \
+		VMASKMOVPS Y2, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y3, (R11)                \
+		VMASKMOVPS Y4, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y5, (R11)                \
+		VMASKMOVPS Y6, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y7, (R11)                \
+		VMASKMOVPS Y8, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y9, (R11)                \
+		VMASKMOVPS Y10, Y0, 32(R11)         \
+		ADDQ       R12, R11                 \
+		VMOVUPS    Y11, (R11)               \
+		VMASKMOVPS Y12, Y0, 32(R11)         \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile6x2F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; LEAQ         (CX)(DX*4), R9; LEAQ         (DX)(DX*2), R10; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R11; MOVQ         ldc+56(FP), R12; SHLQ         $0x02, R12; MOVQ         R11, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; VXORPS       Y9, Y9, Y9; VXORPS       Y10, Y10, Y10; VXORPS       Y11, Y11, Y11; VXORPS       Y12, Y12, Y12; CMPQ         R8, $0x08; JNE          edge; CMPQ         BX, $0x04; JNE          full; CMPQ         DI, $0x00000040; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile6x2F32AVX2Code
 
-unrolled:
-	VMOVUPS      (SI), Y13; VMOVUPS      32(SI), Y14; VBROADCASTSS (CX), Y15; VFMADD231PS  Y13, Y15, Y1; VFMADD231PS  Y14, Y15, Y2; VBROADCASTSS (CX)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y3; VFMADD231PS  Y14, Y15, Y4; VBROADCASTSS (CX)(DX*2), Y15; VFMADD231PS  Y13, Y15, Y5; VFMADD231PS  Y14, Y15, Y6; VBROADCASTSS (CX)(R10*1), Y15; VFMADD231PS  Y13, Y15, Y7; VFMADD231PS  Y14, Y15, Y8; VBROADCASTSS (R9), Y15; VFMADD231PS  Y13, Y15, Y9; VFMADD231PS  Y14, Y15, Y10; VBROADCASTSS (R9)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y11; VFMADD231PS  Y14, Y15, Y12; VMOVUPS      64(SI), Y13; VMOVUPS      96(SI), Y14; VBROADCASTSS 4(CX), Y15; VFMADD231PS  Y13, Y15, Y1; VFMADD231PS  Y14, Y15, Y2; VBROADCASTSS 4(CX)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y3; VFMADD231PS  Y14, Y15, Y4; VBROADCASTSS 4(CX)(DX*2), Y15; VFMADD231PS  Y13, Y15, Y5; VFMADD231PS  Y14, Y15, Y6; VBROADCASTSS 4(CX)(R10*1), Y15; VFMADD231PS  Y13, Y15, Y7; VFMADD231PS  Y14, Y15, Y8; VBROADCASTSS 4(R9), Y15; VFMADD231PS  Y13, Y15, Y9; VFMADD231PS  Y14, Y15, Y10; VBROADCASTSS 4(R9)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y11; VFMADD231PS  Y14, Y15, Y12; VMOVUPS      128(SI), Y13; VMOVUPS      160(SI), Y14; VBROADCASTSS 8(CX), Y15; VFMADD231PS  Y13, Y15, Y1; VFMADD231PS  Y14, Y15, Y2; VBROADCASTSS 8(CX)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y3; VFMADD231PS  Y14, Y15, Y4; VBROADCASTSS 8(CX)(DX*2), Y15; VFMADD231PS  Y13, Y15, Y5; VFMADD231PS  Y14, Y15, Y6; VBROADCASTSS 8(CX)(R10*1), Y15; VFMADD231PS  Y13, Y15, Y7; VFMADD231PS  Y14, Y15, Y8; VBROADCASTSS 8(R9), Y15; VFMADD231PS  Y13, Y15, Y9; VFMADD231PS  Y14, Y15, Y10; VBROADCASTSS 8(R9)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y11; VFMADD231PS  Y14, Y15, Y12; VMOVUPS      192(SI), Y13; VMOVUPS      224(SI), Y14; VBROADCASTSS 12(CX), Y15; VFMADD231PS  Y13, Y15, Y1; VFMADD231PS  Y14, Y15, Y2; VBROADCASTSS 12(CX)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y3; VFMADD231PS  Y14, Y15, Y4; VBROADCASTSS 12(CX)(DX*2), Y15; VFMADD231PS  Y13, Y15, Y5; VFMADD231PS  Y14, Y15, Y6; VBROADCASTSS 12(CX)(R10*1), Y15; VFMADD231PS  Y13, Y15, Y7; VFMADD231PS  Y14, Y15, Y8; VBROADCASTSS 12(R9), Y15; VFMADD231PS  Y13, Y15, Y9; VFMADD231PS  Y14, Y15, Y10; VBROADCASTSS 12(R9)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y11; VFMADD231PS  Y14, Y15, Y12; ADDQ         $0x10, CX; ADDQ         $0x10, R9; ADDQ         $0x00000100, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPS      (SI), Y13; VMOVUPS      32(SI), Y14; VBROADCASTSS (CX), Y15; VFMADD231PS  Y13, Y15, Y1; VFMADD231PS  Y14, Y15, Y2; VBROADCASTSS (CX)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y3; VFMADD231PS  Y14, Y15, Y4; VBROADCASTSS (CX)(DX*2), Y15; VFMADD231PS  Y13, Y15, Y5; VFMADD231PS  Y14, Y15, Y6; VBROADCASTSS (CX)(R10*1), Y15; VFMADD231PS  Y13, Y15, Y7; VFMADD231PS  Y14, Y15, Y8; VBROADCASTSS (R9), Y15; VFMADD231PS  Y13, Y15, Y9; VFMADD231PS  Y14, Y15, Y10; VBROADCASTSS (R9)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y11; VFMADD231PS  Y14, Y15, Y12; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPS      (SI), Y13; VMASKMOVPS   32(SI), Y0, Y14; VBROADCASTSS (CX), Y15; VFMADD231PS  Y13, Y15, Y1; VFMADD231PS  Y14, Y15, Y2; VBROADCASTSS (CX)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y3; VFMADD231PS  Y14, Y15, Y4; VBROADCASTSS (CX)(DX*2), Y15; VFMADD231PS  Y13, Y15, Y5; VFMADD231PS  Y14, Y15, Y6; VBROADCASTSS (CX)(R10*1), Y15; VFMADD231PS  Y13, Y15, Y7; VFMADD231PS  Y14, Y15, Y8; VBROADCASTSS (R9), Y15; VFMADD231PS  Y13, Y15, Y9; VFMADD231PS  Y14, Y15, Y10; VBROADCASTSS (R9)(DX*1), Y15; VFMADD231PS  Y13, Y15, Y11; VFMADD231PS  Y14, Y15, Y12; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R11, AX; VADDPS     (AX), Y1, Y1; VMASKMOVPS 32(AX), Y0, Y15; VADDPS     Y15, Y2, Y2; ADDQ       R12, AX; VADDPS     (AX), Y3, Y3; VMASKMOVPS 32(AX), Y0, Y15; VADDPS     Y15, Y4, Y4; ADDQ       R12, AX; VADDPS     (AX), Y5, Y5; VMASKMOVPS 32(AX), Y0, Y15; VADDPS     Y15, Y6, Y6; ADDQ       R12, AX; VADDPS     (AX), Y7, Y7; VMASKMOVPS 32(AX), Y0, Y15; VADDPS     Y15, Y8, Y8; ADDQ       R12, AX; VADDPS     (AX), Y9, Y9; VMASKMOVPS 32(AX), Y0, Y15; VADDPS     Y15, Y10, Y10; ADDQ       R12, AX; VADDPS     (AX), Y11, Y11; VMASKMOVPS 32(AX), Y0, Y15; VADDPS     Y15, Y12, Y12
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R11); VMOVUPS Y2, 32(R11); ADDQ    R12, R11; VMOVUPS Y3, (R11); VMOVUPS Y4, 32(R11); ADDQ    R12, R11; VMOVUPS Y5, (R11); VMOVUPS Y6, 32(R11); ADDQ    R12, R11; VMOVUPS Y7, (R11); VMOVUPS Y8, 32(R11); ADDQ    R12, R11; VMOVUPS Y9, (R11); VMOVUPS Y10, 32(R11); ADDQ    R12, R11; VMOVUPS Y11, (R11); VMOVUPS Y12, 32(R11); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (R11); VMASKMOVPS Y2, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y3, (R11); VMASKMOVPS Y4, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y5, (R11); VMASKMOVPS Y6, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y7, (R11); VMASKMOVPS Y8, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y9, (R11); VMASKMOVPS Y10, Y0, 32(R11); ADDQ       R12, R11; VMOVUPS    Y11, (R11); VMASKMOVPS Y12, Y0, 32(R11); VZEROUPPER; RET
-
+// tile1x3F32AVX2 is a tile of 1 rows and 3 vectors:
+//
+//	for i := range 1 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x3F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x3F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x02, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSS (CX), Y5               \
+		VFMADD231PS  (SI), Y5, Y1           \
+		VFMADD231PS  32(SI), Y5, Y2         \
+		VFMADD231PS  64(SI), Y5, Y3         \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSS (CX), Y5               \
+		VFMADD231PS  (SI), Y5, Y1           \
+		VFMADD231PS  32(SI), Y5, Y2         \
+		VMASKMOVPS   64(SI), Y0, Y4         \
+		VFMADD231PS  Y4, Y5, Y3             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VADDPS     32(AX), Y2, Y2           \
+		VMASKMOVPS 64(AX), Y0, Y5           \
+		VADDPS     Y5, Y3, Y3               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (DX)                    \
+		VMOVUPS Y2, 32(DX)                  \
+		VMOVUPS Y3, 64(DX)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (DX)                 \
+		VMOVUPS    Y2, 32(DX)               \
+		VMASKMOVPS Y3, Y0, 64(DX)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x3F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x02, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; CMPQ         R8, $0x08; JNE          edge
+	tile1x3F32AVX2Code
 
-full:
-	VBROADCASTSS (CX), Y5; VFMADD231PS  (SI), Y5, Y1; VFMADD231PS  32(SI), Y5, Y2; VFMADD231PS  64(SI), Y5, Y3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSS (CX), Y5; VFMADD231PS  (SI), Y5, Y1; VFMADD231PS  32(SI), Y5, Y2; VMASKMOVPS   64(SI), Y0, Y4; VFMADD231PS  Y4, Y5, Y3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPS     (AX), Y1, Y1; VADDPS     32(AX), Y2, Y2; VMASKMOVPS 64(AX), Y0, Y5; VADDPS     Y5, Y3, Y3
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (DX); VMOVUPS Y2, 32(DX); VMOVUPS Y3, 64(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (DX); VMOVUPS    Y2, 32(DX); VMASKMOVPS Y3, Y0, 64(DX); VZEROUPPER; RET
-
+// tile2x3F32AVX2 is a tile of 2 rows and 3 vectors:
+//
+//	for i := range 2 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x3F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile2x3F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x02, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		PREFETCHT0   64(R11)                \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		PREFETCHT0   64(R11)                \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VMOVUPS      (SI), Y7               \
+		VMOVUPS      32(SI), Y8             \
+		VMOVUPS      64(SI), Y9             \
+		VBROADCASTSS (CX), Y10              \
+		VFMADD231PS  Y7, Y10, Y1            \
+		VFMADD231PS  Y8, Y10, Y2            \
+		VFMADD231PS  Y9, Y10, Y3            \
+		VBROADCASTSS (CX)(DX*1), Y10        \
+		VFMADD231PS  Y7, Y10, Y4            \
+		VFMADD231PS  Y8, Y10, Y5            \
+		VFMADD231PS  Y9, Y10, Y6            \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPS      (SI), Y7               \
+		VMOVUPS      32(SI), Y8             \
+		VMASKMOVPS   64(SI), Y0, Y9         \
+		VBROADCASTSS (CX), Y10              \
+		VFMADD231PS  Y7, Y10, Y1            \
+		VFMADD231PS  Y8, Y10, Y2            \
+		VFMADD231PS  Y9, Y10, Y3            \
+		VBROADCASTSS (CX)(DX*1), Y10        \
+		VFMADD231PS  Y7, Y10, Y4            \
+		VFMADD231PS  Y8, Y10, Y5            \
+		VFMADD231PS  Y9, Y10, Y6            \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VADDPS     32(AX), Y2, Y2           \
+		VMASKMOVPS 64(AX), Y0, Y10          \
+		VADDPS     Y10, Y3, Y3              \
+		ADDQ       R10, AX                  \
+		VADDPS     (AX), Y4, Y4             \
+		VADDPS     32(AX), Y5, Y5           \
+		VMASKMOVPS 64(AX), Y0, Y10          \
+		VADDPS     Y10, Y6, Y6              \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R9)                    \
+		VMOVUPS Y2, 32(R9)                  \
+		VMOVUPS Y3, 64(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPS Y4, (R9)                    \
+		VMOVUPS Y5, 32(R9)                  \
+		VMOVUPS Y6, 64(R9)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (R9)                 \
+		VMOVUPS    Y2, 32(R9)               \
+		VMASKMOVPS Y3, Y0, 64(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPS    Y4, (R9)                 \
+		VMOVUPS    Y5, 32(R9)               \
+		VMASKMOVPS Y6, Y0, 64(R9)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile2x3F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x02, R10; MOVQ         R9, R11; PREFETCHT0   (R11); PREFETCHT0   64(R11); ADDQ         R10, R11; PREFETCHT0   (R11); PREFETCHT0   64(R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; CMPQ         R8, $0x08; JNE          edge
+	tile2x3F32AVX2Code
 
-full:
-	VMOVUPS      (SI), Y7; VMOVUPS      32(SI), Y8; VMOVUPS      64(SI), Y9; VBROADCASTSS (CX), Y10; VFMADD231PS  Y7, Y10, Y1; VFMADD231PS  Y8, Y10, Y2; VFMADD231PS  Y9, Y10, Y3; VBROADCASTSS (CX)(DX*1), Y10; VFMADD231PS  Y7, Y10, Y4; VFMADD231PS  Y8, Y10, Y5; VFMADD231PS  Y9, Y10, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPS      (SI), Y7; VMOVUPS      32(SI), Y8; VMASKMOVPS   64(SI), Y0, Y9; VBROADCASTSS (CX), Y10; VFMADD231PS  Y7, Y10, Y1; VFMADD231PS  Y8, Y10, Y2; VFMADD231PS  Y9, Y10, Y3; VBROADCASTSS (CX)(DX*1), Y10; VFMADD231PS  Y7, Y10, Y4; VFMADD231PS  Y8, Y10, Y5; VFMADD231PS  Y9, Y10, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VADDPS     (AX), Y1, Y1; VADDPS     32(AX), Y2, Y2; VMASKMOVPS 64(AX), Y0, Y10; VADDPS     Y10, Y3, Y3; ADDQ       R10, AX; VADDPS     (AX), Y4, Y4; VADDPS     32(AX), Y5, Y5; VMASKMOVPS 64(AX), Y0, Y10; VADDPS     Y10, Y6, Y6
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R9); VMOVUPS Y2, 32(R9); VMOVUPS Y3, 64(R9); ADDQ    R10, R9; VMOVUPS Y4, (R9); VMOVUPS Y5, 32(R9); VMOVUPS Y6, 64(R9); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (R9); VMOVUPS    Y2, 32(R9); VMASKMOVPS Y3, Y0, 64(R9); ADDQ       R10, R9; VMOVUPS    Y4, (R9); VMOVUPS    Y5, 32(R9); VMASKMOVPS Y6, Y0, 64(R9); VZEROUPPER; RET
-
+// tile1x4F32AVX2 is a tile of 1 rows and 4 vectors:
+//
+//	for i := range 1 {
+//		for j := range 24 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x4F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x4F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x02, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSS (CX), Y6               \
+		VFMADD231PS  (SI), Y6, Y1           \
+		VFMADD231PS  32(SI), Y6, Y2         \
+		VFMADD231PS  64(SI), Y6, Y3         \
+		VFMADD231PS  96(SI), Y6, Y4         \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSS (CX), Y6               \
+		VFMADD231PS  (SI), Y6, Y1           \
+		VFMADD231PS  32(SI), Y6, Y2         \
+		VFMADD231PS  64(SI), Y6, Y3         \
+		VMASKMOVPS   96(SI), Y0, Y5         \
+		VFMADD231PS  Y5, Y6, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VADDPS     32(AX), Y2, Y2           \
+		VADDPS     64(AX), Y3, Y3           \
+		VMASKMOVPS 96(AX), Y0, Y6           \
+		VADDPS     Y6, Y4, Y4               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (DX)                    \
+		VMOVUPS Y2, 32(DX)                  \
+		VMOVUPS Y3, 64(DX)                  \
+		VMOVUPS Y4, 96(DX)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (DX)                 \
+		VMOVUPS    Y2, 32(DX)               \
+		VMOVUPS    Y3, 64(DX)               \
+		VMASKMOVPS Y4, Y0, 96(DX)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x4F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x02, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; CMPQ         R8, $0x08; JNE          edge
+	tile1x4F32AVX2Code
 
-full:
-	VBROADCASTSS (CX), Y6; VFMADD231PS  (SI), Y6, Y1; VFMADD231PS  32(SI), Y6, Y2; VFMADD231PS  64(SI), Y6, Y3; VFMADD231PS  96(SI), Y6, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSS (CX), Y6; VFMADD231PS  (SI), Y6, Y1; VFMADD231PS  32(SI), Y6, Y2; VFMADD231PS  64(SI), Y6, Y3; VMASKMOVPS   96(SI), Y0, Y5; VFMADD231PS  Y5, Y6, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPS     (AX), Y1, Y1; VADDPS     32(AX), Y2, Y2; VADDPS     64(AX), Y3, Y3; VMASKMOVPS 96(AX), Y0, Y6; VADDPS     Y6, Y4, Y4
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (DX); VMOVUPS Y2, 32(DX); VMOVUPS Y3, 64(DX); VMOVUPS Y4, 96(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (DX); VMOVUPS    Y2, 32(DX); VMOVUPS    Y3, 64(DX); VMASKMOVPS Y4, Y0, 96(DX); VZEROUPPER; RET
-
+// tile2x4F32AVX2 is a tile of 2 rows and 4 vectors:
+//
+//	for i := range 2 {
+//		for j := range 24 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x4F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile2x4F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x02, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		PREFETCHT0   64(R11)                \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		PREFETCHT0   64(R11)                \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VMOVUPS      (SI), Y9               \
+		VMOVUPS      32(SI), Y10            \
+		VMOVUPS      64(SI), Y11            \
+		VMOVUPS      96(SI), Y12            \
+		VBROADCASTSS (CX), Y13              \
+		VFMADD231PS  Y9, Y13, Y1            \
+		VFMADD231PS  Y10, Y13, Y2           \
+		VFMADD231PS  Y11, Y13, Y3           \
+		VFMADD231PS  Y12, Y13, Y4           \
+		VBROADCASTSS (CX)(DX*1), Y13        \
+		VFMADD231PS  Y9, Y13, Y5            \
+		VFMADD231PS  Y10, Y13, Y6           \
+		VFMADD231PS  Y11, Y13, Y7           \
+		VFMADD231PS  Y12, Y13, Y8           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPS      (SI), Y9               \
+		VMOVUPS      32(SI), Y10            \
+		VMOVUPS      64(SI), Y11            \
+		VMASKMOVPS   96(SI), Y0, Y12        \
+		VBROADCASTSS (CX), Y13              \
+		VFMADD231PS  Y9, Y13, Y1            \
+		VFMADD231PS  Y10, Y13, Y2           \
+		VFMADD231PS  Y11, Y13, Y3           \
+		VFMADD231PS  Y12, Y13, Y4           \
+		VBROADCASTSS (CX)(DX*1), Y13        \
+		VFMADD231PS  Y9, Y13, Y5            \
+		VFMADD231PS  Y10, Y13, Y6           \
+		VFMADD231PS  Y11, Y13, Y7           \
+		VFMADD231PS  Y12, Y13, Y8           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VADDPS     32(AX), Y2, Y2           \
+		VADDPS     64(AX), Y3, Y3           \
+		VMASKMOVPS 96(AX), Y0, Y13          \
+		VADDPS     Y13, Y4, Y4              \
+		ADDQ       R10, AX                  \
+		VADDPS     (AX), Y5, Y5             \
+		VADDPS     32(AX), Y6, Y6           \
+		VADDPS     64(AX), Y7, Y7           \
+		VMASKMOVPS 96(AX), Y0, Y13          \
+		VADDPS     Y13, Y8, Y8              \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (R9)                    \
+		VMOVUPS Y2, 32(R9)                  \
+		VMOVUPS Y3, 64(R9)                  \
+		VMOVUPS Y4, 96(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPS Y5, (R9)                    \
+		VMOVUPS Y6, 32(R9)                  \
+		VMOVUPS Y7, 64(R9)                  \
+		VMOVUPS Y8, 96(R9)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (R9)                 \
+		VMOVUPS    Y2, 32(R9)               \
+		VMOVUPS    Y3, 64(R9)               \
+		VMASKMOVPS Y4, Y0, 96(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPS    Y5, (R9)                 \
+		VMOVUPS    Y6, 32(R9)               \
+		VMOVUPS    Y7, 64(R9)               \
+		VMASKMOVPS Y8, Y0, 96(R9)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile2x4F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x02, R10; MOVQ         R9, R11; PREFETCHT0   (R11); PREFETCHT0   64(R11); ADDQ         R10, R11; PREFETCHT0   (R11); PREFETCHT0   64(R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; CMPQ         R8, $0x08; JNE          edge
+	tile2x4F32AVX2Code
 
-full:
-	VMOVUPS      (SI), Y9; VMOVUPS      32(SI), Y10; VMOVUPS      64(SI), Y11; VMOVUPS      96(SI), Y12; VBROADCASTSS (CX), Y13; VFMADD231PS  Y9, Y13, Y1; VFMADD231PS  Y10, Y13, Y2; VFMADD231PS  Y11, Y13, Y3; VFMADD231PS  Y12, Y13, Y4; VBROADCASTSS (CX)(DX*1), Y13; VFMADD231PS  Y9, Y13, Y5; VFMADD231PS  Y10, Y13, Y6; VFMADD231PS  Y11, Y13, Y7; VFMADD231PS  Y12, Y13, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPS      (SI), Y9; VMOVUPS      32(SI), Y10; VMOVUPS      64(SI), Y11; VMASKMOVPS   96(SI), Y0, Y12; VBROADCASTSS (CX), Y13; VFMADD231PS  Y9, Y13, Y1; VFMADD231PS  Y10, Y13, Y2; VFMADD231PS  Y11, Y13, Y3; VFMADD231PS  Y12, Y13, Y4; VBROADCASTSS (CX)(DX*1), Y13; VFMADD231PS  Y9, Y13, Y5; VFMADD231PS  Y10, Y13, Y6; VFMADD231PS  Y11, Y13, Y7; VFMADD231PS  Y12, Y13, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VADDPS     (AX), Y1, Y1; VADDPS     32(AX), Y2, Y2; VADDPS     64(AX), Y3, Y3; VMASKMOVPS 96(AX), Y0, Y13; VADDPS     Y13, Y4, Y4; ADDQ       R10, AX; VADDPS     (AX), Y5, Y5; VADDPS     32(AX), Y6, Y6; VADDPS     64(AX), Y7, Y7; VMASKMOVPS 96(AX), Y0, Y13; VADDPS     Y13, Y8, Y8
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (R9); VMOVUPS Y2, 32(R9); VMOVUPS Y3, 64(R9); VMOVUPS Y4, 96(R9); ADDQ    R10, R9; VMOVUPS Y5, (R9); VMOVUPS Y6, 32(R9); VMOVUPS Y7, 64(R9); VMOVUPS Y8, 96(R9); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (R9); VMOVUPS    Y2, 32(R9); VMOVUPS    Y3, 64(R9); VMASKMOVPS Y4, Y0, 96(R9); ADDQ       R10, R9; VMOVUPS    Y5, (R9); VMOVUPS    Y6, 32(R9); VMOVUPS    Y7, 64(R9); VMASKMOVPS Y8, Y0, 96(R9); VZEROUPPER; RET
-
+// tile1x5F32AVX2 is a tile of 1 rows and 5 vectors:
+//
+//	for i := range 1 {
+//		for j := range 32 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x5F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x5F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x02, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSS (CX), Y7               \
+		VFMADD231PS  (SI), Y7, Y1           \
+		VFMADD231PS  32(SI), Y7, Y2         \
+		VFMADD231PS  64(SI), Y7, Y3         \
+		VFMADD231PS  96(SI), Y7, Y4         \
+		VFMADD231PS  128(SI), Y7, Y5        \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSS (CX), Y7               \
+		VFMADD231PS  (SI), Y7, Y1           \
+		VFMADD231PS  32(SI), Y7, Y2         \
+		VFMADD231PS  64(SI), Y7, Y3         \
+		VFMADD231PS  96(SI), Y7, Y4         \
+		VMASKMOVPS   128(SI), Y0, Y6        \
+		VFMADD231PS  Y6, Y7, Y5             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VADDPS     32(AX), Y2, Y2           \
+		VADDPS     64(AX), Y3, Y3           \
+		VADDPS     96(AX), Y4, Y4           \
+		VMASKMOVPS 128(AX), Y0, Y7          \
+		VADDPS     Y7, Y5, Y5               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (DX)                    \
+		VMOVUPS Y2, 32(DX)                  \
+		VMOVUPS Y3, 64(DX)                  \
+		VMOVUPS Y4, 96(DX)                  \
+		VMOVUPS Y5, 128(DX)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (DX)                 \
+		VMOVUPS    Y2, 32(DX)               \
+		VMOVUPS    Y3, 64(DX)               \
+		VMOVUPS    Y4, 96(DX)               \
+		VMASKMOVPS Y5, Y0, 128(DX)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x5F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x02, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; CMPQ         R8, $0x08; JNE          edge
+	tile1x5F32AVX2Code
 
-full:
-	VBROADCASTSS (CX), Y7; VFMADD231PS  (SI), Y7, Y1; VFMADD231PS  32(SI), Y7, Y2; VFMADD231PS  64(SI), Y7, Y3; VFMADD231PS  96(SI), Y7, Y4; VFMADD231PS  128(SI), Y7, Y5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSS (CX), Y7; VFMADD231PS  (SI), Y7, Y1; VFMADD231PS  32(SI), Y7, Y2; VFMADD231PS  64(SI), Y7, Y3; VFMADD231PS  96(SI), Y7, Y4; VMASKMOVPS   128(SI), Y0, Y6; VFMADD231PS  Y6, Y7, Y5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPS     (AX), Y1, Y1; VADDPS     32(AX), Y2, Y2; VADDPS     64(AX), Y3, Y3; VADDPS     96(AX), Y4, Y4; VMASKMOVPS 128(AX), Y0, Y7; VADDPS     Y7, Y5, Y5
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (DX); VMOVUPS Y2, 32(DX); VMOVUPS Y3, 64(DX); VMOVUPS Y4, 96(DX); VMOVUPS Y5, 128(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (DX); VMOVUPS    Y2, 32(DX); VMOVUPS    Y3, 64(DX); VMOVUPS    Y4, 96(DX); VMASKMOVPS Y5, Y0, 128(DX); VZEROUPPER; RET
-
+// tile1x6F32AVX2 is a tile of 1 rows and 6 vectors:
+//
+//	for i := range 1 {
+//		for j := range 40 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x6F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x6F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x02, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSS (CX), Y8               \
+		VFMADD231PS  (SI), Y8, Y1           \
+		VFMADD231PS  32(SI), Y8, Y2         \
+		VFMADD231PS  64(SI), Y8, Y3         \
+		VFMADD231PS  96(SI), Y8, Y4         \
+		VFMADD231PS  128(SI), Y8, Y5        \
+		VFMADD231PS  160(SI), Y8, Y6        \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSS (CX), Y8               \
+		VFMADD231PS  (SI), Y8, Y1           \
+		VFMADD231PS  32(SI), Y8, Y2         \
+		VFMADD231PS  64(SI), Y8, Y3         \
+		VFMADD231PS  96(SI), Y8, Y4         \
+		VFMADD231PS  128(SI), Y8, Y5        \
+		VMASKMOVPS   160(SI), Y0, Y7        \
+		VFMADD231PS  Y7, Y8, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VADDPS     32(AX), Y2, Y2           \
+		VADDPS     64(AX), Y3, Y3           \
+		VADDPS     96(AX), Y4, Y4           \
+		VADDPS     128(AX), Y5, Y5          \
+		VMASKMOVPS 160(AX), Y0, Y8          \
+		VADDPS     Y8, Y6, Y6               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (DX)                    \
+		VMOVUPS Y2, 32(DX)                  \
+		VMOVUPS Y3, 64(DX)                  \
+		VMOVUPS Y4, 96(DX)                  \
+		VMOVUPS Y5, 128(DX)                 \
+		VMOVUPS Y6, 160(DX)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (DX)                 \
+		VMOVUPS    Y2, 32(DX)               \
+		VMOVUPS    Y3, 64(DX)               \
+		VMOVUPS    Y4, 96(DX)               \
+		VMOVUPS    Y5, 128(DX)              \
+		VMASKMOVPS Y6, Y0, 160(DX)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x6F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x02, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; CMPQ         R8, $0x08; JNE          edge
+	tile1x6F32AVX2Code
 
-full:
-	VBROADCASTSS (CX), Y8; VFMADD231PS  (SI), Y8, Y1; VFMADD231PS  32(SI), Y8, Y2; VFMADD231PS  64(SI), Y8, Y3; VFMADD231PS  96(SI), Y8, Y4; VFMADD231PS  128(SI), Y8, Y5; VFMADD231PS  160(SI), Y8, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSS (CX), Y8; VFMADD231PS  (SI), Y8, Y1; VFMADD231PS  32(SI), Y8, Y2; VFMADD231PS  64(SI), Y8, Y3; VFMADD231PS  96(SI), Y8, Y4; VFMADD231PS  128(SI), Y8, Y5; VMASKMOVPS   160(SI), Y0, Y7; VFMADD231PS  Y7, Y8, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPS     (AX), Y1, Y1; VADDPS     32(AX), Y2, Y2; VADDPS     64(AX), Y3, Y3; VADDPS     96(AX), Y4, Y4; VADDPS     128(AX), Y5, Y5; VMASKMOVPS 160(AX), Y0, Y8; VADDPS     Y8, Y6, Y6
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (DX); VMOVUPS Y2, 32(DX); VMOVUPS Y3, 64(DX); VMOVUPS Y4, 96(DX); VMOVUPS Y5, 128(DX); VMOVUPS Y6, 160(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (DX); VMOVUPS    Y2, 32(DX); VMOVUPS    Y3, 64(DX); VMOVUPS    Y4, 96(DX); VMOVUPS    Y5, 128(DX); VMASKMOVPS Y6, Y0, 160(DX); VZEROUPPER; RET
-
+// tile1x7F32AVX2 is a tile of 1 rows and 7 vectors:
+//
+//	for i := range 1 {
+//		for j := range 48 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x7F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x7F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x02, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSS (CX), Y9               \
+		VFMADD231PS  (SI), Y9, Y1           \
+		VFMADD231PS  32(SI), Y9, Y2         \
+		VFMADD231PS  64(SI), Y9, Y3         \
+		VFMADD231PS  96(SI), Y9, Y4         \
+		VFMADD231PS  128(SI), Y9, Y5        \
+		VFMADD231PS  160(SI), Y9, Y6        \
+		VFMADD231PS  192(SI), Y9, Y7        \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSS (CX), Y9               \
+		VFMADD231PS  (SI), Y9, Y1           \
+		VFMADD231PS  32(SI), Y9, Y2         \
+		VFMADD231PS  64(SI), Y9, Y3         \
+		VFMADD231PS  96(SI), Y9, Y4         \
+		VFMADD231PS  128(SI), Y9, Y5        \
+		VFMADD231PS  160(SI), Y9, Y6        \
+		VMASKMOVPS   192(SI), Y0, Y8        \
+		VFMADD231PS  Y8, Y9, Y7             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VADDPS     32(AX), Y2, Y2           \
+		VADDPS     64(AX), Y3, Y3           \
+		VADDPS     96(AX), Y4, Y4           \
+		VADDPS     128(AX), Y5, Y5          \
+		VADDPS     160(AX), Y6, Y6          \
+		VMASKMOVPS 192(AX), Y0, Y9          \
+		VADDPS     Y9, Y7, Y7               \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (DX)                    \
+		VMOVUPS Y2, 32(DX)                  \
+		VMOVUPS Y3, 64(DX)                  \
+		VMOVUPS Y4, 96(DX)                  \
+		VMOVUPS Y5, 128(DX)                 \
+		VMOVUPS Y6, 160(DX)                 \
+		VMOVUPS Y7, 192(DX)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (DX)                 \
+		VMOVUPS    Y2, 32(DX)               \
+		VMOVUPS    Y3, 64(DX)               \
+		VMOVUPS    Y4, 96(DX)               \
+		VMOVUPS    Y5, 128(DX)              \
+		VMOVUPS    Y6, 160(DX)              \
+		VMASKMOVPS Y7, Y0, 192(DX)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x7F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x02, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; CMPQ         R8, $0x08; JNE          edge
+	tile1x7F32AVX2Code
 
-full:
-	VBROADCASTSS (CX), Y9; VFMADD231PS  (SI), Y9, Y1; VFMADD231PS  32(SI), Y9, Y2; VFMADD231PS  64(SI), Y9, Y3; VFMADD231PS  96(SI), Y9, Y4; VFMADD231PS  128(SI), Y9, Y5; VFMADD231PS  160(SI), Y9, Y6; VFMADD231PS  192(SI), Y9, Y7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSS (CX), Y9; VFMADD231PS  (SI), Y9, Y1; VFMADD231PS  32(SI), Y9, Y2; VFMADD231PS  64(SI), Y9, Y3; VFMADD231PS  96(SI), Y9, Y4; VFMADD231PS  128(SI), Y9, Y5; VFMADD231PS  160(SI), Y9, Y6; VMASKMOVPS   192(SI), Y0, Y8; VFMADD231PS  Y8, Y9, Y7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPS     (AX), Y1, Y1; VADDPS     32(AX), Y2, Y2; VADDPS     64(AX), Y3, Y3; VADDPS     96(AX), Y4, Y4; VADDPS     128(AX), Y5, Y5; VADDPS     160(AX), Y6, Y6; VMASKMOVPS 192(AX), Y0, Y9; VADDPS     Y9, Y7, Y7
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (DX); VMOVUPS Y2, 32(DX); VMOVUPS Y3, 64(DX); VMOVUPS Y4, 96(DX); VMOVUPS Y5, 128(DX); VMOVUPS Y6, 160(DX); VMOVUPS Y7, 192(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (DX); VMOVUPS    Y2, 32(DX); VMOVUPS    Y3, 64(DX); VMOVUPS    Y4, 96(DX); VMOVUPS    Y5, 128(DX); VMOVUPS    Y6, 160(DX); VMASKMOVPS Y7, Y0, 192(DX); VZEROUPPER; RET
-
+// tile1x8F32AVX2 is a tile of 1 rows and 8 vectors:
+//
+//	for i := range 1 {
+//		for j := range 56 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x8F32AVX2(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x8F32AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x02, DX              \
+		SHLQ         $0x02, BX              \
+		SHLQ         $0x02, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTD X0, Y0                 \
+		VPCMPGTD     iota32<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x02, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		CMPQ         R8, $0x08              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSS (CX), Y10              \
+		VFMADD231PS  (SI), Y10, Y1          \
+		VFMADD231PS  32(SI), Y10, Y2        \
+		VFMADD231PS  64(SI), Y10, Y3        \
+		VFMADD231PS  96(SI), Y10, Y4        \
+		VFMADD231PS  128(SI), Y10, Y5       \
+		VFMADD231PS  160(SI), Y10, Y6       \
+		VFMADD231PS  192(SI), Y10, Y7       \
+		VFMADD231PS  224(SI), Y10, Y8       \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSS (CX), Y10              \
+		VFMADD231PS  (SI), Y10, Y1          \
+		VFMADD231PS  32(SI), Y10, Y2        \
+		VFMADD231PS  64(SI), Y10, Y3        \
+		VFMADD231PS  96(SI), Y10, Y4        \
+		VFMADD231PS  128(SI), Y10, Y5       \
+		VFMADD231PS  160(SI), Y10, Y6       \
+		VFMADD231PS  192(SI), Y10, Y7       \
+		VMASKMOVPS   224(SI), Y0, Y9        \
+		VFMADD231PS  Y9, Y10, Y8            \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPS     (AX), Y1, Y1             \
+		VADDPS     32(AX), Y2, Y2           \
+		VADDPS     64(AX), Y3, Y3           \
+		VADDPS     96(AX), Y4, Y4           \
+		VADDPS     128(AX), Y5, Y5          \
+		VADDPS     160(AX), Y6, Y6          \
+		VADDPS     192(AX), Y7, Y7          \
+		VMASKMOVPS 224(AX), Y0, Y10         \
+		VADDPS     Y10, Y8, Y8              \
+	store:                                      \
+		CMPQ    R8, $0x08                   \
+		JNE     masked                      \
+		VMOVUPS Y1, (DX)                    \
+		VMOVUPS Y2, 32(DX)                  \
+		VMOVUPS Y3, 64(DX)                  \
+		VMOVUPS Y4, 96(DX)                  \
+		VMOVUPS Y5, 128(DX)                 \
+		VMOVUPS Y6, 160(DX)                 \
+		VMOVUPS Y7, 192(DX)                 \
+		VMOVUPS Y8, 224(DX)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPS    Y1, (DX)                 \
+		VMOVUPS    Y2, 32(DX)               \
+		VMOVUPS    Y3, 64(DX)               \
+		VMOVUPS    Y4, 96(DX)               \
+		VMOVUPS    Y5, 128(DX)              \
+		VMOVUPS    Y6, 160(DX)              \
+		VMOVUPS    Y7, 192(DX)              \
+		VMASKMOVPS Y8, Y0, 224(DX)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x8F32AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x02, DX; SHLQ         $0x02, BX; SHLQ         $0x02, DI; MOVQ         R8, X0; VPBROADCASTD X0, Y0; VPCMPGTD     iota32<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x02, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; CMPQ         R8, $0x08; JNE          edge
+	tile1x8F32AVX2Code
 
-full:
-	VBROADCASTSS (CX), Y10; VFMADD231PS  (SI), Y10, Y1; VFMADD231PS  32(SI), Y10, Y2; VFMADD231PS  64(SI), Y10, Y3; VFMADD231PS  96(SI), Y10, Y4; VFMADD231PS  128(SI), Y10, Y5; VFMADD231PS  160(SI), Y10, Y6; VFMADD231PS  192(SI), Y10, Y7; VFMADD231PS  224(SI), Y10, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSS (CX), Y10; VFMADD231PS  (SI), Y10, Y1; VFMADD231PS  32(SI), Y10, Y2; VFMADD231PS  64(SI), Y10, Y3; VFMADD231PS  96(SI), Y10, Y4; VFMADD231PS  128(SI), Y10, Y5; VFMADD231PS  160(SI), Y10, Y6; VFMADD231PS  192(SI), Y10, Y7; VMASKMOVPS   224(SI), Y0, Y9; VFMADD231PS  Y9, Y10, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPS     (AX), Y1, Y1; VADDPS     32(AX), Y2, Y2; VADDPS     64(AX), Y3, Y3; VADDPS     96(AX), Y4, Y4; VADDPS     128(AX), Y5, Y5; VADDPS     160(AX), Y6, Y6; VADDPS     192(AX), Y7, Y7; VMASKMOVPS 224(AX), Y0, Y10; VADDPS     Y10, Y8, Y8
-
-store:
-	CMPQ    R8, $0x08; JNE     masked; VMOVUPS Y1, (DX); VMOVUPS Y2, 32(DX); VMOVUPS Y3, 64(DX); VMOVUPS Y4, 96(DX); VMOVUPS Y5, 128(DX); VMOVUPS Y6, 160(DX); VMOVUPS Y7, 192(DX); VMOVUPS Y8, 224(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPS    Y1, (DX); VMOVUPS    Y2, 32(DX); VMOVUPS    Y3, 64(DX); VMOVUPS    Y4, 96(DX); VMOVUPS    Y5, 128(DX); VMOVUPS    Y6, 160(DX); VMOVUPS    Y7, 192(DX); VMASKMOVPS Y8, Y0, 224(DX); VZEROUPPER; RET
-
+// tile1x1F32AVX512 is a tile of 1 rows and 1 vectors:
+//
+//	for i := range 1 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x1F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   ars+16(FP), DX       \
+		MOVQ   aks+24(FP), BX       \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   bks+40(FP), DI       \
+		MOVQ   cols+64(FP), R8      \
+		SHLQ   $0x02, DX            \
+		SHLQ   $0x02, BX            \
+		SHLQ   $0x02, DI            \
+		MOVQ   $-1, DX              \
+		BZHIQ  R8, DX, DX           \
+		KMOVW  DX, K1               \
+		MOVQ   c+48(FP), DX         \
+		MOVQ   ldc+56(FP), R8       \
+		SHLQ   $0x02, R8            \
+		VPXORD Z0, Z0, Z0           \
+	loop:                               \
+		VBROADCASTSS (CX), Z2       \
+		VMOVUPS.Z    (SI), K1, Z1   \
+		VFMADD231PS  Z1, Z2, Z0     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         DX, AX         \
+		VMOVUPS.Z    (AX), K1, Z2   \
+		VADDPS       Z2, Z0, Z0     \
+	store:                              \
+		VMOVUPS Z0, K1, (DX)        \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile1x1F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x02, DX; SHLQ   $0x02, BX; SHLQ   $0x02, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x02, R8; VPXORD Z0, Z0, Z0
+	tile1x1F32AVX512Code
 
-loop:
-	VBROADCASTSS (CX), Z2; VMOVUPS.Z    (SI), K1, Z1; VFMADD231PS  Z1, Z2, Z0; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VMOVUPS.Z    (AX), K1, Z2; VADDPS       Z2, Z0, Z0
-
-store:
-	VMOVUPS Z0, K1, (DX); VZEROUPPER; RET
-
+// tile2x1F32AVX512 is a tile of 2 rows and 1 vectors:
+//
+//	for i := range 2 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile2x1F32AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x02, DX        \
+		SHLQ       $0x02, BX        \
+		SHLQ       $0x02, DI        \
+		MOVQ       $-1, R9          \
+		BZHIQ      R8, R9, R9       \
+		KMOVW      R9, K1           \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R9   \
+		SHLQ       $0x02, R9        \
+		MOVQ       R8, R10          \
+		PREFETCHT0 (R10)            \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+	loop:                               \
+		VMOVUPS.Z    (SI), K1, Z2   \
+		VBROADCASTSS (CX), Z3       \
+		VFMADD231PS  Z2, Z3, Z0     \
+		VBROADCASTSS (CX)(DX*1), Z3 \
+		VFMADD231PS  Z2, Z3, Z1     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VMOVUPS.Z    (AX), K1, Z3   \
+		VADDPS       Z3, Z0, Z0     \
+		ADDQ         R9, AX         \
+		VMOVUPS.Z    (AX), K1, Z3   \
+		VADDPS       Z3, Z1, Z1     \
+	store:                              \
+		VMOVUPS Z0, K1, (R8)        \
+		ADDQ    R9, R8              \
+		VMOVUPS Z1, K1, (R8)        \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile2x1F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x02, R9; MOVQ       R8, R10; PREFETCHT0 (R10); ADDQ       R9, R10; PREFETCHT0 (R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1
+	tile2x1F32AVX512Code
 
-loop:
-	VMOVUPS.Z    (SI), K1, Z2; VBROADCASTSS (CX), Z3; VFMADD231PS  Z2, Z3, Z0; VBROADCASTSS (CX)(DX*1), Z3; VFMADD231PS  Z2, Z3, Z1; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPS.Z    (AX), K1, Z3; VADDPS       Z3, Z0, Z0; ADDQ         R9, AX; VMOVUPS.Z    (AX), K1, Z3; VADDPS       Z3, Z1, Z1
-
-store:
-	VMOVUPS Z0, K1, (R8); ADDQ    R9, R8; VMOVUPS Z1, K1, (R8); VZEROUPPER; RET
-
+// tile3x1F32AVX512 is a tile of 3 rows and 1 vectors:
+//
+//	for i := range 3 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile3x1F32AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x02, DX        \
+		SHLQ       $0x02, BX        \
+		SHLQ       $0x02, DI        \
+		MOVQ       $-1, R9          \
+		BZHIQ      R8, R9, R9       \
+		KMOVW      R9, K1           \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R9   \
+		SHLQ       $0x02, R9        \
+		MOVQ       R8, R10          \
+		PREFETCHT0 (R10)            \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+		VPXORD     Z2, Z2, Z2       \
+	loop:                               \
+		VMOVUPS.Z    (SI), K1, Z3   \
+		VBROADCASTSS (CX), Z4       \
+		VFMADD231PS  Z3, Z4, Z0     \
+		VBROADCASTSS (CX)(DX*1), Z4 \
+		VFMADD231PS  Z3, Z4, Z1     \
+		VBROADCASTSS (CX)(DX*2), Z4 \
+		VFMADD231PS  Z3, Z4, Z2     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VMOVUPS.Z    (AX), K1, Z4   \
+		VADDPS       Z4, Z0, Z0     \
+		ADDQ         R9, AX         \
+		VMOVUPS.Z    (AX), K1, Z4   \
+		VADDPS       Z4, Z1, Z1     \
+		ADDQ         R9, AX         \
+		VMOVUPS.Z    (AX), K1, Z4   \
+		VADDPS       Z4, Z2, Z2     \
+	store:                              \
+		VMOVUPS Z0, K1, (R8)        \
+		ADDQ    R9, R8              \
+		VMOVUPS Z1, K1, (R8)        \
+		ADDQ    R9, R8              \
+		VMOVUPS Z2, K1, (R8)        \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile3x1F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x02, R9; MOVQ       R8, R10; PREFETCHT0 (R10); ADDQ       R9, R10; PREFETCHT0 (R10); ADDQ       R9, R10; PREFETCHT0 (R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2
+	tile3x1F32AVX512Code
 
-loop:
-	VMOVUPS.Z    (SI), K1, Z3; VBROADCASTSS (CX), Z4; VFMADD231PS  Z3, Z4, Z0; VBROADCASTSS (CX)(DX*1), Z4; VFMADD231PS  Z3, Z4, Z1; VBROADCASTSS (CX)(DX*2), Z4; VFMADD231PS  Z3, Z4, Z2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPS.Z    (AX), K1, Z4; VADDPS       Z4, Z0, Z0; ADDQ         R9, AX; VMOVUPS.Z    (AX), K1, Z4; VADDPS       Z4, Z1, Z1; ADDQ         R9, AX; VMOVUPS.Z    (AX), K1, Z4; VADDPS       Z4, Z2, Z2
-
-store:
-	VMOVUPS Z0, K1, (R8); ADDQ    R9, R8; VMOVUPS Z1, K1, (R8); ADDQ    R9, R8; VMOVUPS Z2, K1, (R8); VZEROUPPER; RET
-
+// tile4x1F32AVX512 is a tile of 4 rows and 1 vectors:
+//
+//	for i := range 4 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile4x1F32AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x02, DX        \
+		SHLQ       $0x02, BX        \
+		SHLQ       $0x02, DI        \
+		LEAQ       (DX)(DX*2), R9   \
+		MOVQ       $-1, R10         \
+		BZHIQ      R8, R10, R10     \
+		KMOVW      R10, K1          \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R10  \
+		SHLQ       $0x02, R10       \
+		MOVQ       R8, R11          \
+		PREFETCHT0 (R11)            \
+		ADDQ       R10, R11         \
+		PREFETCHT0 (R11)            \
+		ADDQ       R10, R11         \
+		PREFETCHT0 (R11)            \
+		ADDQ       R10, R11         \
+		PREFETCHT0 (R11)            \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+		VPXORD     Z2, Z2, Z2       \
+		VPXORD     Z3, Z3, Z3       \
+	loop:                               \
+		VMOVUPS.Z    (SI), K1, Z4   \
+		VBROADCASTSS (CX), Z5       \
+		VFMADD231PS  Z4, Z5, Z0     \
+		VBROADCASTSS (CX)(DX*1), Z5 \
+		VFMADD231PS  Z4, Z5, Z1     \
+		VBROADCASTSS (CX)(DX*2), Z5 \
+		VFMADD231PS  Z4, Z5, Z2     \
+		VBROADCASTSS (CX)(R9*1), Z5 \
+		VFMADD231PS  Z4, Z5, Z3     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VMOVUPS.Z    (AX), K1, Z5   \
+		VADDPS       Z5, Z0, Z0     \
+		ADDQ         R10, AX        \
+		VMOVUPS.Z    (AX), K1, Z5   \
+		VADDPS       Z5, Z1, Z1     \
+		ADDQ         R10, AX        \
+		VMOVUPS.Z    (AX), K1, Z5   \
+		VADDPS       Z5, Z2, Z2     \
+		ADDQ         R10, AX        \
+		VMOVUPS.Z    (AX), K1, Z5   \
+		VADDPS       Z5, Z3, Z3     \
+	store:                              \
+		VMOVUPS Z0, K1, (R8)        \
+		ADDQ    R10, R8             \
+		VMOVUPS Z1, K1, (R8)        \
+		ADDQ    R10, R8             \
+		VMOVUPS Z2, K1, (R8)        \
+		ADDQ    R10, R8             \
+		VMOVUPS Z3, K1, (R8)        \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile4x1F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (DX)(DX*2), R9; MOVQ       $-1, R10; BZHIQ      R8, R10, R10; KMOVW      R10, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R10; SHLQ       $0x02, R10; MOVQ       R8, R11; PREFETCHT0 (R11); ADDQ       R10, R11; PREFETCHT0 (R11); ADDQ       R10, R11; PREFETCHT0 (R11); ADDQ       R10, R11; PREFETCHT0 (R11); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3
+	tile4x1F32AVX512Code
 
-loop:
-	VMOVUPS.Z    (SI), K1, Z4; VBROADCASTSS (CX), Z5; VFMADD231PS  Z4, Z5, Z0; VBROADCASTSS (CX)(DX*1), Z5; VFMADD231PS  Z4, Z5, Z1; VBROADCASTSS (CX)(DX*2), Z5; VFMADD231PS  Z4, Z5, Z2; VBROADCASTSS (CX)(R9*1), Z5; VFMADD231PS  Z4, Z5, Z3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPS.Z    (AX), K1, Z5; VADDPS       Z5, Z0, Z0; ADDQ         R10, AX; VMOVUPS.Z    (AX), K1, Z5; VADDPS       Z5, Z1, Z1; ADDQ         R10, AX; VMOVUPS.Z    (AX), K1, Z5; VADDPS       Z5, Z2, Z2; ADDQ         R10, AX; VMOVUPS.Z    (AX), K1, Z5; VADDPS       Z5, Z3, Z3
-
-store:
-	VMOVUPS Z0, K1, (R8); ADDQ    R10, R8; VMOVUPS Z1, K1, (R8); ADDQ    R10, R8; VMOVUPS Z2, K1, (R8); ADDQ    R10, R8; VMOVUPS Z3, K1, (R8); VZEROUPPER; RET
-
+// tile5x1F32AVX512 is a tile of 5 rows and 1 vectors:
+//
+//	for i := range 5 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile5x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile5x1F32AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x02, DX         \
+		SHLQ       $0x02, BX         \
+		SHLQ       $0x02, DI         \
+		LEAQ       (CX)(DX*4), R9    \
+		LEAQ       (DX)(DX*2), R10   \
+		MOVQ       $-1, R11          \
+		BZHIQ      R8, R11, R11      \
+		KMOVW      R11, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R11   \
+		SHLQ       $0x02, R11        \
+		MOVQ       R8, R12           \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+	loop:                                \
+		VMOVUPS.Z    (SI), K1, Z5    \
+		VBROADCASTSS (CX), Z6        \
+		VFMADD231PS  Z5, Z6, Z0      \
+		VBROADCASTSS (CX)(DX*1), Z6  \
+		VFMADD231PS  Z5, Z6, Z1      \
+		VBROADCASTSS (CX)(DX*2), Z6  \
+		VFMADD231PS  Z5, Z6, Z2      \
+		VBROADCASTSS (CX)(R10*1), Z6 \
+		VFMADD231PS  Z5, Z6, Z3      \
+		VBROADCASTSS (R9), Z6        \
+		VFMADD231PS  Z5, Z6, Z4      \
+		ADDQ         BX, CX          \
+		ADDQ         BX, R9          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VMOVUPS.Z    (AX), K1, Z6    \
+		VADDPS       Z6, Z0, Z0      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z6    \
+		VADDPS       Z6, Z1, Z1      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z6    \
+		VADDPS       Z6, Z2, Z2      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z6    \
+		VADDPS       Z6, Z3, Z3      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z6    \
+		VADDPS       Z6, Z4, Z4      \
+	store:                               \
+		VMOVUPS Z0, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z1, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z2, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z3, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z4, K1, (R8)         \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile5x1F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x02, R11; MOVQ       R8, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4
+	tile5x1F32AVX512Code
 
-loop:
-	VMOVUPS.Z    (SI), K1, Z5; VBROADCASTSS (CX), Z6; VFMADD231PS  Z5, Z6, Z0; VBROADCASTSS (CX)(DX*1), Z6; VFMADD231PS  Z5, Z6, Z1; VBROADCASTSS (CX)(DX*2), Z6; VFMADD231PS  Z5, Z6, Z2; VBROADCASTSS (CX)(R10*1), Z6; VFMADD231PS  Z5, Z6, Z3; VBROADCASTSS (R9), Z6; VFMADD231PS  Z5, Z6, Z4; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPS.Z    (AX), K1, Z6; VADDPS       Z6, Z0, Z0; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z6; VADDPS       Z6, Z1, Z1; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z6; VADDPS       Z6, Z2, Z2; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z6; VADDPS       Z6, Z3, Z3; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z6; VADDPS       Z6, Z4, Z4
-
-store:
-	VMOVUPS Z0, K1, (R8); ADDQ    R11, R8; VMOVUPS Z1, K1, (R8); ADDQ    R11, R8; VMOVUPS Z2, K1, (R8); ADDQ    R11, R8; VMOVUPS Z3, K1, (R8); ADDQ    R11, R8; VMOVUPS Z4, K1, (R8); VZEROUPPER; RET
-
+// tile6x1F32AVX512 is a tile of 6 rows and 1 vectors:
+//
+//	for i := range 6 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile6x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile6x1F32AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x02, DX         \
+		SHLQ       $0x02, BX         \
+		SHLQ       $0x02, DI         \
+		LEAQ       (CX)(DX*4), R9    \
+		LEAQ       (DX)(DX*2), R10   \
+		MOVQ       $-1, R11          \
+		BZHIQ      R8, R11, R11      \
+		KMOVW      R11, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R11   \
+		SHLQ       $0x02, R11        \
+		MOVQ       R8, R12           \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+	loop:                                \
+		VMOVUPS.Z    (SI), K1, Z6    \
+		VBROADCASTSS (CX), Z7        \
+		VFMADD231PS  Z6, Z7, Z0      \
+		VBROADCASTSS (CX)(DX*1), Z7  \
+		VFMADD231PS  Z6, Z7, Z1      \
+		VBROADCASTSS (CX)(DX*2), Z7  \
+		VFMADD231PS  Z6, Z7, Z2      \
+		VBROADCASTSS (CX)(R10*1), Z7 \
+		VFMADD231PS  Z6, Z7, Z3      \
+		VBROADCASTSS (R9), Z7        \
+		VFMADD231PS  Z6, Z7, Z4      \
+		VBROADCASTSS (R9)(DX*1), Z7  \
+		VFMADD231PS  Z6, Z7, Z5      \
+		ADDQ         BX, CX          \
+		ADDQ         BX, R9          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VMOVUPS.Z    (AX), K1, Z7    \
+		VADDPS       Z7, Z0, Z0      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z7    \
+		VADDPS       Z7, Z1, Z1      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z7    \
+		VADDPS       Z7, Z2, Z2      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z7    \
+		VADDPS       Z7, Z3, Z3      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z7    \
+		VADDPS       Z7, Z4, Z4      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z7    \
+		VADDPS       Z7, Z5, Z5      \
+	store:                               \
+		VMOVUPS Z0, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z1, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z2, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z3, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z4, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z5, K1, (R8)         \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile6x1F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x02, R11; MOVQ       R8, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5
+	tile6x1F32AVX512Code
 
-loop:
-	VMOVUPS.Z    (SI), K1, Z6; VBROADCASTSS (CX), Z7; VFMADD231PS  Z6, Z7, Z0; VBROADCASTSS (CX)(DX*1), Z7; VFMADD231PS  Z6, Z7, Z1; VBROADCASTSS (CX)(DX*2), Z7; VFMADD231PS  Z6, Z7, Z2; VBROADCASTSS (CX)(R10*1), Z7; VFMADD231PS  Z6, Z7, Z3; VBROADCASTSS (R9), Z7; VFMADD231PS  Z6, Z7, Z4; VBROADCASTSS (R9)(DX*1), Z7; VFMADD231PS  Z6, Z7, Z5; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPS.Z    (AX), K1, Z7; VADDPS       Z7, Z0, Z0; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z7; VADDPS       Z7, Z1, Z1; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z7; VADDPS       Z7, Z2, Z2; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z7; VADDPS       Z7, Z3, Z3; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z7; VADDPS       Z7, Z4, Z4; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z7; VADDPS       Z7, Z5, Z5
-
-store:
-	VMOVUPS Z0, K1, (R8); ADDQ    R11, R8; VMOVUPS Z1, K1, (R8); ADDQ    R11, R8; VMOVUPS Z2, K1, (R8); ADDQ    R11, R8; VMOVUPS Z3, K1, (R8); ADDQ    R11, R8; VMOVUPS Z4, K1, (R8); ADDQ    R11, R8; VMOVUPS Z5, K1, (R8); VZEROUPPER; RET
-
+// tile7x1F32AVX512 is a tile of 7 rows and 1 vectors:
+//
+//	for i := range 7 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile7x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile7x1F32AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x02, DX         \
+		SHLQ       $0x02, BX         \
+		SHLQ       $0x02, DI         \
+		LEAQ       (CX)(DX*4), R9    \
+		LEAQ       (DX)(DX*2), R10   \
+		MOVQ       $-1, R11          \
+		BZHIQ      R8, R11, R11      \
+		KMOVW      R11, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R11   \
+		SHLQ       $0x02, R11        \
+		MOVQ       R8, R12           \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+		VPXORD     Z6, Z6, Z6        \
+	loop:                                \
+		VMOVUPS.Z    (SI), K1, Z7    \
+		VBROADCASTSS (CX), Z8        \
+		VFMADD231PS  Z7, Z8, Z0      \
+		VBROADCASTSS (CX)(DX*1), Z8  \
+		VFMADD231PS  Z7, Z8, Z1      \
+		VBROADCASTSS (CX)(DX*2), Z8  \
+		VFMADD231PS  Z7, Z8, Z2      \
+		VBROADCASTSS (CX)(R10*1), Z8 \
+		VFMADD231PS  Z7, Z8, Z3      \
+		VBROADCASTSS (R9), Z8        \
+		VFMADD231PS  Z7, Z8, Z4      \
+		VBROADCASTSS (R9)(DX*1), Z8  \
+		VFMADD231PS  Z7, Z8, Z5      \
+		VBROADCASTSS (R9)(DX*2), Z8  \
+		VFMADD231PS  Z7, Z8, Z6      \
+		ADDQ         BX, CX          \
+		ADDQ         BX, R9          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VMOVUPS.Z    (AX), K1, Z8    \
+		VADDPS       Z8, Z0, Z0      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z8    \
+		VADDPS       Z8, Z1, Z1      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z8    \
+		VADDPS       Z8, Z2, Z2      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z8    \
+		VADDPS       Z8, Z3, Z3      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z8    \
+		VADDPS       Z8, Z4, Z4      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z8    \
+		VADDPS       Z8, Z5, Z5      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z8    \
+		VADDPS       Z8, Z6, Z6      \
+	store:                               \
+		VMOVUPS Z0, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z1, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z2, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z3, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z4, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z5, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z6, K1, (R8)         \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile7x1F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x02, R11; MOVQ       R8, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6
+	tile7x1F32AVX512Code
 
-loop:
-	VMOVUPS.Z    (SI), K1, Z7; VBROADCASTSS (CX), Z8; VFMADD231PS  Z7, Z8, Z0; VBROADCASTSS (CX)(DX*1), Z8; VFMADD231PS  Z7, Z8, Z1; VBROADCASTSS (CX)(DX*2), Z8; VFMADD231PS  Z7, Z8, Z2; VBROADCASTSS (CX)(R10*1), Z8; VFMADD231PS  Z7, Z8, Z3; VBROADCASTSS (R9), Z8; VFMADD231PS  Z7, Z8, Z4; VBROADCASTSS (R9)(DX*1), Z8; VFMADD231PS  Z7, Z8, Z5; VBROADCASTSS (R9)(DX*2), Z8; VFMADD231PS  Z7, Z8, Z6; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPS.Z    (AX), K1, Z8; VADDPS       Z8, Z0, Z0; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z8; VADDPS       Z8, Z1, Z1; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z8; VADDPS       Z8, Z2, Z2; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z8; VADDPS       Z8, Z3, Z3; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z8; VADDPS       Z8, Z4, Z4; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z8; VADDPS       Z8, Z5, Z5; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z8; VADDPS       Z8, Z6, Z6
-
-store:
-	VMOVUPS Z0, K1, (R8); ADDQ    R11, R8; VMOVUPS Z1, K1, (R8); ADDQ    R11, R8; VMOVUPS Z2, K1, (R8); ADDQ    R11, R8; VMOVUPS Z3, K1, (R8); ADDQ    R11, R8; VMOVUPS Z4, K1, (R8); ADDQ    R11, R8; VMOVUPS Z5, K1, (R8); ADDQ    R11, R8; VMOVUPS Z6, K1, (R8); VZEROUPPER; RET
-
+// tile8x1F32AVX512 is a tile of 8 rows and 1 vectors:
+//
+//	for i := range 8 {
+//		for j := range 0 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile8x1F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile8x1F32AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x02, DX         \
+		SHLQ       $0x02, BX         \
+		SHLQ       $0x02, DI         \
+		LEAQ       (CX)(DX*4), R9    \
+		LEAQ       (DX)(DX*2), R10   \
+		MOVQ       $-1, R11          \
+		BZHIQ      R8, R11, R11      \
+		KMOVW      R11, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R11   \
+		SHLQ       $0x02, R11        \
+		MOVQ       R8, R12           \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+		VPXORD     Z6, Z6, Z6        \
+		VPXORD     Z7, Z7, Z7        \
+	loop:                                \
+		VMOVUPS.Z    (SI), K1, Z8    \
+		VBROADCASTSS (CX), Z9        \
+		VFMADD231PS  Z8, Z9, Z0      \
+		VBROADCASTSS (CX)(DX*1), Z9  \
+		VFMADD231PS  Z8, Z9, Z1      \
+		VBROADCASTSS (CX)(DX*2), Z9  \
+		VFMADD231PS  Z8, Z9, Z2      \
+		VBROADCASTSS (CX)(R10*1), Z9 \
+		VFMADD231PS  Z8, Z9, Z3      \
+		VBROADCASTSS (R9), Z9        \
+		VFMADD231PS  Z8, Z9, Z4      \
+		VBROADCASTSS (R9)(DX*1), Z9  \
+		VFMADD231PS  Z8, Z9, Z5      \
+		VBROADCASTSS (R9)(DX*2), Z9  \
+		VFMADD231PS  Z8, Z9, Z6      \
+		VBROADCASTSS (R9)(R10*1), Z9 \
+		VFMADD231PS  Z8, Z9, Z7      \
+		ADDQ         BX, CX          \
+		ADDQ         BX, R9          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VMOVUPS.Z    (AX), K1, Z9    \
+		VADDPS       Z9, Z0, Z0      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z9    \
+		VADDPS       Z9, Z1, Z1      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z9    \
+		VADDPS       Z9, Z2, Z2      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z9    \
+		VADDPS       Z9, Z3, Z3      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z9    \
+		VADDPS       Z9, Z4, Z4      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z9    \
+		VADDPS       Z9, Z5, Z5      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z9    \
+		VADDPS       Z9, Z6, Z6      \
+		ADDQ         R11, AX         \
+		VMOVUPS.Z    (AX), K1, Z9    \
+		VADDPS       Z9, Z7, Z7      \
+	store:                               \
+		VMOVUPS Z0, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z1, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z2, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z3, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z4, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z5, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z6, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPS Z7, K1, (R8)         \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile8x1F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x02, R11; MOVQ       R8, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7
+	tile8x1F32AVX512Code
 
-loop:
-	VMOVUPS.Z    (SI), K1, Z8; VBROADCASTSS (CX), Z9; VFMADD231PS  Z8, Z9, Z0; VBROADCASTSS (CX)(DX*1), Z9; VFMADD231PS  Z8, Z9, Z1; VBROADCASTSS (CX)(DX*2), Z9; VFMADD231PS  Z8, Z9, Z2; VBROADCASTSS (CX)(R10*1), Z9; VFMADD231PS  Z8, Z9, Z3; VBROADCASTSS (R9), Z9; VFMADD231PS  Z8, Z9, Z4; VBROADCASTSS (R9)(DX*1), Z9; VFMADD231PS  Z8, Z9, Z5; VBROADCASTSS (R9)(DX*2), Z9; VFMADD231PS  Z8, Z9, Z6; VBROADCASTSS (R9)(R10*1), Z9; VFMADD231PS  Z8, Z9, Z7; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPS.Z    (AX), K1, Z9; VADDPS       Z9, Z0, Z0; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z9; VADDPS       Z9, Z1, Z1; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z9; VADDPS       Z9, Z2, Z2; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z9; VADDPS       Z9, Z3, Z3; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z9; VADDPS       Z9, Z4, Z4; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z9; VADDPS       Z9, Z5, Z5; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z9; VADDPS       Z9, Z6, Z6; ADDQ         R11, AX; VMOVUPS.Z    (AX), K1, Z9; VADDPS       Z9, Z7, Z7
-
-store:
-	VMOVUPS Z0, K1, (R8); ADDQ    R11, R8; VMOVUPS Z1, K1, (R8); ADDQ    R11, R8; VMOVUPS Z2, K1, (R8); ADDQ    R11, R8; VMOVUPS Z3, K1, (R8); ADDQ    R11, R8; VMOVUPS Z4, K1, (R8); ADDQ    R11, R8; VMOVUPS Z5, K1, (R8); ADDQ    R11, R8; VMOVUPS Z6, K1, (R8); ADDQ    R11, R8; VMOVUPS Z7, K1, (R8); VZEROUPPER; RET
-
+// tile1x2F32AVX512 is a tile of 1 rows and 2 vectors:
+//
+//	for i := range 1 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x2F32AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   ars+16(FP), DX       \
+		MOVQ   aks+24(FP), BX       \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   bks+40(FP), DI       \
+		MOVQ   cols+64(FP), R8      \
+		SHLQ   $0x02, DX            \
+		SHLQ   $0x02, BX            \
+		SHLQ   $0x02, DI            \
+		MOVQ   $-1, DX              \
+		BZHIQ  R8, DX, DX           \
+		KMOVW  DX, K1               \
+		MOVQ   c+48(FP), DX         \
+		MOVQ   ldc+56(FP), R8       \
+		SHLQ   $0x02, R8            \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+	loop:                               \
+		VBROADCASTSS (CX), Z3       \
+		VFMADD231PS  (SI), Z3, Z0   \
+		VMOVUPS.Z    64(SI), K1, Z2 \
+		VFMADD231PS  Z2, Z3, Z1     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         DX, AX         \
+		VADDPS       (AX), Z0, Z0   \
+		VMOVUPS.Z    64(AX), K1, Z3 \
+		VADDPS       Z3, Z1, Z1     \
+	store:                              \
+		VMOVUPS Z0, (DX)            \
+		VMOVUPS Z1, K1, 64(DX)      \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile1x2F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x02, DX; SHLQ   $0x02, BX; SHLQ   $0x02, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x02, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	tile1x2F32AVX512Code
 
-loop:
-	VBROADCASTSS (CX), Z3; VFMADD231PS  (SI), Z3, Z0; VMOVUPS.Z    64(SI), K1, Z2; VFMADD231PS  Z2, Z3, Z1; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPS       (AX), Z0, Z0; VMOVUPS.Z    64(AX), K1, Z3; VADDPS       Z3, Z1, Z1
-
-store:
-	VMOVUPS Z0, (DX); VMOVUPS Z1, K1, 64(DX); VZEROUPPER; RET
-
+// tile2x2F32AVX512 is a tile of 2 rows and 2 vectors:
+//
+//	for i := range 2 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile2x2F32AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x02, DX        \
+		SHLQ       $0x02, BX        \
+		SHLQ       $0x02, DI        \
+		MOVQ       $-1, R9          \
+		BZHIQ      R8, R9, R9       \
+		KMOVW      R9, K1           \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R9   \
+		SHLQ       $0x02, R9        \
+		MOVQ       R8, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+		VPXORD     Z2, Z2, Z2       \
+		VPXORD     Z3, Z3, Z3       \
+	loop:                               \
+		VMOVUPS      (SI), Z4       \
+		VMOVUPS.Z    64(SI), K1, Z5 \
+		VBROADCASTSS (CX), Z6       \
+		VFMADD231PS  Z4, Z6, Z0     \
+		VFMADD231PS  Z5, Z6, Z1     \
+		VBROADCASTSS (CX)(DX*1), Z6 \
+		VFMADD231PS  Z4, Z6, Z2     \
+		VFMADD231PS  Z5, Z6, Z3     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VADDPS       (AX), Z0, Z0   \
+		VMOVUPS.Z    64(AX), K1, Z6 \
+		VADDPS       Z6, Z1, Z1     \
+		ADDQ         R9, AX         \
+		VADDPS       (AX), Z2, Z2   \
+		VMOVUPS.Z    64(AX), K1, Z6 \
+		VADDPS       Z6, Z3, Z3     \
+	store:                              \
+		VMOVUPS Z0, (R8)            \
+		VMOVUPS Z1, K1, 64(R8)      \
+		ADDQ    R9, R8              \
+		VMOVUPS Z2, (R8)            \
+		VMOVUPS Z3, K1, 64(R8)      \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile2x2F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x02, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3
+	tile2x2F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z4; VMOVUPS.Z    64(SI), K1, Z5; VBROADCASTSS (CX), Z6; VFMADD231PS  Z4, Z6, Z0; VFMADD231PS  Z5, Z6, Z1; VBROADCASTSS (CX)(DX*1), Z6; VFMADD231PS  Z4, Z6, Z2; VFMADD231PS  Z5, Z6, Z3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VMOVUPS.Z    64(AX), K1, Z6; VADDPS       Z6, Z1, Z1; ADDQ         R9, AX; VADDPS       (AX), Z2, Z2; VMOVUPS.Z    64(AX), K1, Z6; VADDPS       Z6, Z3, Z3
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, K1, 64(R8); ADDQ    R9, R8; VMOVUPS Z2, (R8); VMOVUPS Z3, K1, 64(R8); VZEROUPPER; RET
-
+// tile3x2F32AVX512 is a tile of 3 rows and 2 vectors:
+//
+//	for i := range 3 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile3x2F32AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x02, DX        \
+		SHLQ       $0x02, BX        \
+		SHLQ       $0x02, DI        \
+		MOVQ       $-1, R9          \
+		BZHIQ      R8, R9, R9       \
+		KMOVW      R9, K1           \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R9   \
+		SHLQ       $0x02, R9        \
+		MOVQ       R8, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+		VPXORD     Z2, Z2, Z2       \
+		VPXORD     Z3, Z3, Z3       \
+		VPXORD     Z4, Z4, Z4       \
+		VPXORD     Z5, Z5, Z5       \
+	loop:                               \
+		VMOVUPS      (SI), Z6       \
+		VMOVUPS.Z    64(SI), K1, Z7 \
+		VBROADCASTSS (CX), Z8       \
+		VFMADD231PS  Z6, Z8, Z0     \
+		VFMADD231PS  Z7, Z8, Z1     \
+		VBROADCASTSS (CX)(DX*1), Z8 \
+		VFMADD231PS  Z6, Z8, Z2     \
+		VFMADD231PS  Z7, Z8, Z3     \
+		VBROADCASTSS (CX)(DX*2), Z8 \
+		VFMADD231PS  Z6, Z8, Z4     \
+		VFMADD231PS  Z7, Z8, Z5     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VADDPS       (AX), Z0, Z0   \
+		VMOVUPS.Z    64(AX), K1, Z8 \
+		VADDPS       Z8, Z1, Z1     \
+		ADDQ         R9, AX         \
+		VADDPS       (AX), Z2, Z2   \
+		VMOVUPS.Z    64(AX), K1, Z8 \
+		VADDPS       Z8, Z3, Z3     \
+		ADDQ         R9, AX         \
+		VADDPS       (AX), Z4, Z4   \
+		VMOVUPS.Z    64(AX), K1, Z8 \
+		VADDPS       Z8, Z5, Z5     \
+	store:                              \
+		VMOVUPS Z0, (R8)            \
+		VMOVUPS Z1, K1, 64(R8)      \
+		ADDQ    R9, R8              \
+		VMOVUPS Z2, (R8)            \
+		VMOVUPS Z3, K1, 64(R8)      \
+		ADDQ    R9, R8              \
+		VMOVUPS Z4, (R8)            \
+		VMOVUPS Z5, K1, 64(R8)      \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile3x2F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x02, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5
+	tile3x2F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z6; VMOVUPS.Z    64(SI), K1, Z7; VBROADCASTSS (CX), Z8; VFMADD231PS  Z6, Z8, Z0; VFMADD231PS  Z7, Z8, Z1; VBROADCASTSS (CX)(DX*1), Z8; VFMADD231PS  Z6, Z8, Z2; VFMADD231PS  Z7, Z8, Z3; VBROADCASTSS (CX)(DX*2), Z8; VFMADD231PS  Z6, Z8, Z4; VFMADD231PS  Z7, Z8, Z5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VMOVUPS.Z    64(AX), K1, Z8; VADDPS       Z8, Z1, Z1; ADDQ         R9, AX; VADDPS       (AX), Z2, Z2; VMOVUPS.Z    64(AX), K1, Z8; VADDPS       Z8, Z3, Z3; ADDQ         R9, AX; VADDPS       (AX), Z4, Z4; VMOVUPS.Z    64(AX), K1, Z8; VADDPS       Z8, Z5, Z5
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, K1, 64(R8); ADDQ    R9, R8; VMOVUPS Z2, (R8); VMOVUPS Z3, K1, 64(R8); ADDQ    R9, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, K1, 64(R8); VZEROUPPER; RET
-
+// tile4x2F32AVX512 is a tile of 4 rows and 2 vectors:
+//
+//	for i := range 4 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile4x2F32AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x02, DX         \
+		SHLQ       $0x02, BX         \
+		SHLQ       $0x02, DI         \
+		LEAQ       (DX)(DX*2), R9    \
+		MOVQ       $-1, R10          \
+		BZHIQ      R8, R10, R10      \
+		KMOVW      R10, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R10   \
+		SHLQ       $0x02, R10        \
+		MOVQ       R8, R11           \
+		PREFETCHT0 (R11)             \
+		PREFETCHT0 64(R11)           \
+		ADDQ       R10, R11          \
+		PREFETCHT0 (R11)             \
+		PREFETCHT0 64(R11)           \
+		ADDQ       R10, R11          \
+		PREFETCHT0 (R11)             \
+		PREFETCHT0 64(R11)           \
+		ADDQ       R10, R11          \
+		PREFETCHT0 (R11)             \
+		PREFETCHT0 64(R11)           \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+		VPXORD     Z6, Z6, Z6        \
+		VPXORD     Z7, Z7, Z7        \
+	loop:                                \
+		VMOVUPS      (SI), Z8        \
+		VMOVUPS.Z    64(SI), K1, Z9  \
+		VBROADCASTSS (CX), Z10       \
+		VFMADD231PS  Z8, Z10, Z0     \
+		VFMADD231PS  Z9, Z10, Z1     \
+		VBROADCASTSS (CX)(DX*1), Z10 \
+		VFMADD231PS  Z8, Z10, Z2     \
+		VFMADD231PS  Z9, Z10, Z3     \
+		VBROADCASTSS (CX)(DX*2), Z10 \
+		VFMADD231PS  Z8, Z10, Z4     \
+		VFMADD231PS  Z9, Z10, Z5     \
+		VBROADCASTSS (CX)(R9*1), Z10 \
+		VFMADD231PS  Z8, Z10, Z6     \
+		VFMADD231PS  Z9, Z10, Z7     \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VADDPS       (AX), Z0, Z0    \
+		VMOVUPS.Z    64(AX), K1, Z10 \
+		VADDPS       Z10, Z1, Z1     \
+		ADDQ         R10, AX         \
+		VADDPS       (AX), Z2, Z2    \
+		VMOVUPS.Z    64(AX), K1, Z10 \
+		VADDPS       Z10, Z3, Z3     \
+		ADDQ         R10, AX         \
+		VADDPS       (AX), Z4, Z4    \
+		VMOVUPS.Z    64(AX), K1, Z10 \
+		VADDPS       Z10, Z5, Z5     \
+		ADDQ         R10, AX         \
+		VADDPS       (AX), Z6, Z6    \
+		VMOVUPS.Z    64(AX), K1, Z10 \
+		VADDPS       Z10, Z7, Z7     \
+	store:                               \
+		VMOVUPS Z0, (R8)             \
+		VMOVUPS Z1, K1, 64(R8)       \
+		ADDQ    R10, R8              \
+		VMOVUPS Z2, (R8)             \
+		VMOVUPS Z3, K1, 64(R8)       \
+		ADDQ    R10, R8              \
+		VMOVUPS Z4, (R8)             \
+		VMOVUPS Z5, K1, 64(R8)       \
+		ADDQ    R10, R8              \
+		VMOVUPS Z6, (R8)             \
+		VMOVUPS Z7, K1, 64(R8)       \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile4x2F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (DX)(DX*2), R9; MOVQ       $-1, R10; BZHIQ      R8, R10, R10; KMOVW      R10, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R10; SHLQ       $0x02, R10; MOVQ       R8, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7
+	tile4x2F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z8; VMOVUPS.Z    64(SI), K1, Z9; VBROADCASTSS (CX), Z10; VFMADD231PS  Z8, Z10, Z0; VFMADD231PS  Z9, Z10, Z1; VBROADCASTSS (CX)(DX*1), Z10; VFMADD231PS  Z8, Z10, Z2; VFMADD231PS  Z9, Z10, Z3; VBROADCASTSS (CX)(DX*2), Z10; VFMADD231PS  Z8, Z10, Z4; VFMADD231PS  Z9, Z10, Z5; VBROADCASTSS (CX)(R9*1), Z10; VFMADD231PS  Z8, Z10, Z6; VFMADD231PS  Z9, Z10, Z7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VMOVUPS.Z    64(AX), K1, Z10; VADDPS       Z10, Z1, Z1; ADDQ         R10, AX; VADDPS       (AX), Z2, Z2; VMOVUPS.Z    64(AX), K1, Z10; VADDPS       Z10, Z3, Z3; ADDQ         R10, AX; VADDPS       (AX), Z4, Z4; VMOVUPS.Z    64(AX), K1, Z10; VADDPS       Z10, Z5, Z5; ADDQ         R10, AX; VADDPS       (AX), Z6, Z6; VMOVUPS.Z    64(AX), K1, Z10; VADDPS       Z10, Z7, Z7
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, K1, 64(R8); ADDQ    R10, R8; VMOVUPS Z2, (R8); VMOVUPS Z3, K1, 64(R8); ADDQ    R10, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, K1, 64(R8); ADDQ    R10, R8; VMOVUPS Z6, (R8); VMOVUPS Z7, K1, 64(R8); VZEROUPPER; RET
-
+// tile5x2F32AVX512 is a tile of 5 rows and 2 vectors:
+//
+//	for i := range 5 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile5x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile5x2F32AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x02, DX          \
+		SHLQ       $0x02, BX          \
+		SHLQ       $0x02, DI          \
+		LEAQ       (CX)(DX*4), R9     \
+		LEAQ       (DX)(DX*2), R10    \
+		MOVQ       $-1, R11           \
+		BZHIQ      R8, R11, R11       \
+		KMOVW      R11, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R11    \
+		SHLQ       $0x02, R11         \
+		MOVQ       R8, R12            \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+	loop:                                 \
+		VMOVUPS      (SI), Z10        \
+		VMOVUPS.Z    64(SI), K1, Z11  \
+		VBROADCASTSS (CX), Z12        \
+		VFMADD231PS  Z10, Z12, Z0     \
+		VFMADD231PS  Z11, Z12, Z1     \
+		VBROADCASTSS (CX)(DX*1), Z12  \
+		VFMADD231PS  Z10, Z12, Z2     \
+		VFMADD231PS  Z11, Z12, Z3     \
+		VBROADCASTSS (CX)(DX*2), Z12  \
+		VFMADD231PS  Z10, Z12, Z4     \
+		VFMADD231PS  Z11, Z12, Z5     \
+		VBROADCASTSS (CX)(R10*1), Z12 \
+		VFMADD231PS  Z10, Z12, Z6     \
+		VFMADD231PS  Z11, Z12, Z7     \
+		VBROADCASTSS (R9), Z12        \
+		VFMADD231PS  Z10, Z12, Z8     \
+		VFMADD231PS  Z11, Z12, Z9     \
+		ADDQ         BX, CX           \
+		ADDQ         BX, R9           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPS       (AX), Z0, Z0     \
+		VMOVUPS.Z    64(AX), K1, Z12  \
+		VADDPS       Z12, Z1, Z1      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z2, Z2     \
+		VMOVUPS.Z    64(AX), K1, Z12  \
+		VADDPS       Z12, Z3, Z3      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z4, Z4     \
+		VMOVUPS.Z    64(AX), K1, Z12  \
+		VADDPS       Z12, Z5, Z5      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z6, Z6     \
+		VMOVUPS.Z    64(AX), K1, Z12  \
+		VADDPS       Z12, Z7, Z7      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z8, Z8     \
+		VMOVUPS.Z    64(AX), K1, Z12  \
+		VADDPS       Z12, Z9, Z9      \
+	store:                                \
+		VMOVUPS Z0, (R8)              \
+		VMOVUPS Z1, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z2, (R8)              \
+		VMOVUPS Z3, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z4, (R8)              \
+		VMOVUPS Z5, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z6, (R8)              \
+		VMOVUPS Z7, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z8, (R8)              \
+		VMOVUPS Z9, K1, 64(R8)        \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile5x2F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x02, R11; MOVQ       R8, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9
+	tile5x2F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z10; VMOVUPS.Z    64(SI), K1, Z11; VBROADCASTSS (CX), Z12; VFMADD231PS  Z10, Z12, Z0; VFMADD231PS  Z11, Z12, Z1; VBROADCASTSS (CX)(DX*1), Z12; VFMADD231PS  Z10, Z12, Z2; VFMADD231PS  Z11, Z12, Z3; VBROADCASTSS (CX)(DX*2), Z12; VFMADD231PS  Z10, Z12, Z4; VFMADD231PS  Z11, Z12, Z5; VBROADCASTSS (CX)(R10*1), Z12; VFMADD231PS  Z10, Z12, Z6; VFMADD231PS  Z11, Z12, Z7; VBROADCASTSS (R9), Z12; VFMADD231PS  Z10, Z12, Z8; VFMADD231PS  Z11, Z12, Z9; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VMOVUPS.Z    64(AX), K1, Z12; VADDPS       Z12, Z1, Z1; ADDQ         R11, AX; VADDPS       (AX), Z2, Z2; VMOVUPS.Z    64(AX), K1, Z12; VADDPS       Z12, Z3, Z3; ADDQ         R11, AX; VADDPS       (AX), Z4, Z4; VMOVUPS.Z    64(AX), K1, Z12; VADDPS       Z12, Z5, Z5; ADDQ         R11, AX; VADDPS       (AX), Z6, Z6; VMOVUPS.Z    64(AX), K1, Z12; VADDPS       Z12, Z7, Z7; ADDQ         R11, AX; VADDPS       (AX), Z8, Z8; VMOVUPS.Z    64(AX), K1, Z12; VADDPS       Z12, Z9, Z9
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z2, (R8); VMOVUPS Z3, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z6, (R8); VMOVUPS Z7, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z8, (R8); VMOVUPS Z9, K1, 64(R8); VZEROUPPER; RET
-
+// tile6x2F32AVX512 is a tile of 6 rows and 2 vectors:
+//
+//	for i := range 6 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile6x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile6x2F32AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x02, DX          \
+		SHLQ       $0x02, BX          \
+		SHLQ       $0x02, DI          \
+		LEAQ       (CX)(DX*4), R9     \
+		LEAQ       (DX)(DX*2), R10    \
+		MOVQ       $-1, R11           \
+		BZHIQ      R8, R11, R11       \
+		KMOVW      R11, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R11    \
+		SHLQ       $0x02, R11         \
+		MOVQ       R8, R12            \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+		VPXORD     Z10, Z10, Z10      \
+		VPXORD     Z11, Z11, Z11      \
+	loop:                                 \
+		VMOVUPS      (SI), Z12        \
+		VMOVUPS.Z    64(SI), K1, Z13  \
+		VBROADCASTSS (CX), Z14        \
+		VFMADD231PS  Z12, Z14, Z0     \
+		VFMADD231PS  Z13, Z14, Z1     \
+		VBROADCASTSS (CX)(DX*1), Z14  \
+		VFMADD231PS  Z12, Z14, Z2     \
+		VFMADD231PS  Z13, Z14, Z3     \
+		VBROADCASTSS (CX)(DX*2), Z14  \
+		VFMADD231PS  Z12, Z14, Z4     \
+		VFMADD231PS  Z13, Z14, Z5     \
+		VBROADCASTSS (CX)(R10*1), Z14 \
+		VFMADD231PS  Z12, Z14, Z6     \
+		VFMADD231PS  Z13, Z14, Z7     \
+		VBROADCASTSS (R9), Z14        \
+		VFMADD231PS  Z12, Z14, Z8     \
+		VFMADD231PS  Z13, Z14, Z9     \
+		VBROADCASTSS (R9)(DX*1), Z14  \
+		VFMADD231PS  Z12, Z14, Z10    \
+		VFMADD231PS  Z13, Z14, Z11    \
+		ADDQ         BX, CX           \
+		ADDQ         BX, R9           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPS       (AX), Z0, Z0     \
+		VMOVUPS.Z    64(AX), K1, Z14  \
+		VADDPS       Z14, Z1, Z1      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z2, Z2     \
+		VMOVUPS.Z    64(AX), K1, Z14  \
+		VADDPS       Z14, Z3, Z3      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z4, Z4     \
+		VMOVUPS.Z    64(AX), K1, Z14  \
+		VADDPS       Z14, Z5, Z5      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z6, Z6     \
+		VMOVUPS.Z    64(AX), K1, Z14  \
+		VADDPS       Z14, Z7, Z7      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z8, Z8     \
+		VMOVUPS.Z    64(AX), K1, Z14  \
+		VADDPS       Z14, Z9, Z9      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z10, Z10   \
+		VMOVUPS.Z    64(AX), K1, Z14  \
+		VADDPS       Z14, Z11, Z11    \
+	store:                                \
+		VMOVUPS Z0, (R8)              \
+		VMOVUPS Z1, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z2, (R8)              \
+		VMOVUPS Z3, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z4, (R8)              \
+		VMOVUPS Z5, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z6, (R8)              \
+		VMOVUPS Z7, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z8, (R8)              \
+		VMOVUPS Z9, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z10, (R8)             \
+		VMOVUPS Z11, K1, 64(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile6x2F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x02, R11; MOVQ       R8, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11
+	tile6x2F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z12; VMOVUPS.Z    64(SI), K1, Z13; VBROADCASTSS (CX), Z14; VFMADD231PS  Z12, Z14, Z0; VFMADD231PS  Z13, Z14, Z1; VBROADCASTSS (CX)(DX*1), Z14; VFMADD231PS  Z12, Z14, Z2; VFMADD231PS  Z13, Z14, Z3; VBROADCASTSS (CX)(DX*2), Z14; VFMADD231PS  Z12, Z14, Z4; VFMADD231PS  Z13, Z14, Z5; VBROADCASTSS (CX)(R10*1), Z14; VFMADD231PS  Z12, Z14, Z6; VFMADD231PS  Z13, Z14, Z7; VBROADCASTSS (R9), Z14; VFMADD231PS  Z12, Z14, Z8; VFMADD231PS  Z13, Z14, Z9; VBROADCASTSS (R9)(DX*1), Z14; VFMADD231PS  Z12, Z14, Z10; VFMADD231PS  Z13, Z14, Z11; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VMOVUPS.Z    64(AX), K1, Z14; VADDPS       Z14, Z1, Z1; ADDQ         R11, AX; VADDPS       (AX), Z2, Z2; VMOVUPS.Z    64(AX), K1, Z14; VADDPS       Z14, Z3, Z3; ADDQ         R11, AX; VADDPS       (AX), Z4, Z4; VMOVUPS.Z    64(AX), K1, Z14; VADDPS       Z14, Z5, Z5; ADDQ         R11, AX; VADDPS       (AX), Z6, Z6; VMOVUPS.Z    64(AX), K1, Z14; VADDPS       Z14, Z7, Z7; ADDQ         R11, AX; VADDPS       (AX), Z8, Z8; VMOVUPS.Z    64(AX), K1, Z14; VADDPS       Z14, Z9, Z9; ADDQ         R11, AX; VADDPS       (AX), Z10, Z10; VMOVUPS.Z    64(AX), K1, Z14; VADDPS       Z14, Z11, Z11
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z2, (R8); VMOVUPS Z3, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z6, (R8); VMOVUPS Z7, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z8, (R8); VMOVUPS Z9, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z10, (R8); VMOVUPS Z11, K1, 64(R8); VZEROUPPER; RET
-
+// tile7x2F32AVX512 is a tile of 7 rows and 2 vectors:
+//
+//	for i := range 7 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile7x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile7x2F32AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x02, DX          \
+		SHLQ       $0x02, BX          \
+		SHLQ       $0x02, DI          \
+		LEAQ       (CX)(DX*4), R9     \
+		LEAQ       (DX)(DX*2), R10    \
+		MOVQ       $-1, R11           \
+		BZHIQ      R8, R11, R11       \
+		KMOVW      R11, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R11    \
+		SHLQ       $0x02, R11         \
+		MOVQ       R8, R12            \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+		VPXORD     Z10, Z10, Z10      \
+		VPXORD     Z11, Z11, Z11      \
+		VPXORD     Z12, Z12, Z12      \
+		VPXORD     Z13, Z13, Z13      \
+	loop:                                 \
+		VMOVUPS      (SI), Z14        \
+		VMOVUPS.Z    64(SI), K1, Z15  \
+		VBROADCASTSS (CX), Z16        \
+		VFMADD231PS  Z14, Z16, Z0     \
+		VFMADD231PS  Z15, Z16, Z1     \
+		VBROADCASTSS (CX)(DX*1), Z16  \
+		VFMADD231PS  Z14, Z16, Z2     \
+		VFMADD231PS  Z15, Z16, Z3     \
+		VBROADCASTSS (CX)(DX*2), Z16  \
+		VFMADD231PS  Z14, Z16, Z4     \
+		VFMADD231PS  Z15, Z16, Z5     \
+		VBROADCASTSS (CX)(R10*1), Z16 \
+		VFMADD231PS  Z14, Z16, Z6     \
+		VFMADD231PS  Z15, Z16, Z7     \
+		VBROADCASTSS (R9), Z16        \
+		VFMADD231PS  Z14, Z16, Z8     \
+		VFMADD231PS  Z15, Z16, Z9     \
+		VBROADCASTSS (R9)(DX*1), Z16  \
+		VFMADD231PS  Z14, Z16, Z10    \
+		VFMADD231PS  Z15, Z16, Z11    \
+		VBROADCASTSS (R9)(DX*2), Z16  \
+		VFMADD231PS  Z14, Z16, Z12    \
+		VFMADD231PS  Z15, Z16, Z13    \
+		ADDQ         BX, CX           \
+		ADDQ         BX, R9           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPS       (AX), Z0, Z0     \
+		VMOVUPS.Z    64(AX), K1, Z16  \
+		VADDPS       Z16, Z1, Z1      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z2, Z2     \
+		VMOVUPS.Z    64(AX), K1, Z16  \
+		VADDPS       Z16, Z3, Z3      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z4, Z4     \
+		VMOVUPS.Z    64(AX), K1, Z16  \
+		VADDPS       Z16, Z5, Z5      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z6, Z6     \
+		VMOVUPS.Z    64(AX), K1, Z16  \
+		VADDPS       Z16, Z7, Z7      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z8, Z8     \
+		VMOVUPS.Z    64(AX), K1, Z16  \
+		VADDPS       Z16, Z9, Z9      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z10, Z10   \
+		VMOVUPS.Z    64(AX), K1, Z16  \
+		VADDPS       Z16, Z11, Z11    \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z12, Z12   \
+		VMOVUPS.Z    64(AX), K1, Z16  \
+		VADDPS       Z16, Z13, Z13    \
+	store:                                \
+		VMOVUPS Z0, (R8)              \
+		VMOVUPS Z1, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z2, (R8)              \
+		VMOVUPS Z3, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z4, (R8)              \
+		VMOVUPS Z5, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z6, (R8)              \
+		VMOVUPS Z7, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z8, (R8)              \
+		VMOVUPS Z9, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z10, (R8)             \
+		VMOVUPS Z11, K1, 64(R8)       \
+		ADDQ    R11, R8               \
+		VMOVUPS Z12, (R8)             \
+		VMOVUPS Z13, K1, 64(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile7x2F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x02, R11; MOVQ       R8, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11; VPXORD     Z12, Z12, Z12; VPXORD     Z13, Z13, Z13
+	tile7x2F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z14; VMOVUPS.Z    64(SI), K1, Z15; VBROADCASTSS (CX), Z16; VFMADD231PS  Z14, Z16, Z0; VFMADD231PS  Z15, Z16, Z1; VBROADCASTSS (CX)(DX*1), Z16; VFMADD231PS  Z14, Z16, Z2; VFMADD231PS  Z15, Z16, Z3; VBROADCASTSS (CX)(DX*2), Z16; VFMADD231PS  Z14, Z16, Z4; VFMADD231PS  Z15, Z16, Z5; VBROADCASTSS (CX)(R10*1), Z16; VFMADD231PS  Z14, Z16, Z6; VFMADD231PS  Z15, Z16, Z7; VBROADCASTSS (R9), Z16; VFMADD231PS  Z14, Z16, Z8; VFMADD231PS  Z15, Z16, Z9; VBROADCASTSS (R9)(DX*1), Z16; VFMADD231PS  Z14, Z16, Z10; VFMADD231PS  Z15, Z16, Z11; VBROADCASTSS (R9)(DX*2), Z16; VFMADD231PS  Z14, Z16, Z12; VFMADD231PS  Z15, Z16, Z13; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VMOVUPS.Z    64(AX), K1, Z16; VADDPS       Z16, Z1, Z1; ADDQ         R11, AX; VADDPS       (AX), Z2, Z2; VMOVUPS.Z    64(AX), K1, Z16; VADDPS       Z16, Z3, Z3; ADDQ         R11, AX; VADDPS       (AX), Z4, Z4; VMOVUPS.Z    64(AX), K1, Z16; VADDPS       Z16, Z5, Z5; ADDQ         R11, AX; VADDPS       (AX), Z6, Z6; VMOVUPS.Z    64(AX), K1, Z16; VADDPS       Z16, Z7, Z7; ADDQ         R11, AX; VADDPS       (AX), Z8, Z8; VMOVUPS.Z    64(AX), K1, Z16; VADDPS       Z16, Z9, Z9; ADDQ         R11, AX; VADDPS       (AX), Z10, Z10; VMOVUPS.Z    64(AX), K1, Z16; VADDPS       Z16, Z11, Z11; ADDQ         R11, AX; VADDPS       (AX), Z12, Z12; VMOVUPS.Z    64(AX), K1, Z16; VADDPS       Z16, Z13, Z13
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z2, (R8); VMOVUPS Z3, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z6, (R8); VMOVUPS Z7, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z8, (R8); VMOVUPS Z9, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z10, (R8); VMOVUPS Z11, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z12, (R8); VMOVUPS Z13, K1, 64(R8); VZEROUPPER; RET
-
+// tile8x2F32AVX512 is a tile of 8 rows and 2 vectors:
+//
+//	for i := range 8 {
+//		for j := range 16 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile8x2F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile8x2F32AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x02, DX          \
+		SHLQ       $0x02, BX          \
+		SHLQ       $0x02, DI          \
+		LEAQ       (CX)(DX*4), R9     \
+		LEAQ       (DX)(DX*2), R10    \
+		MOVQ       $-1, R11           \
+		BZHIQ      R8, R11, R11       \
+		KMOVW      R11, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R11    \
+		SHLQ       $0x02, R11         \
+		MOVQ       R8, R12            \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+		VPXORD     Z10, Z10, Z10      \
+		VPXORD     Z11, Z11, Z11      \
+		VPXORD     Z12, Z12, Z12      \
+		VPXORD     Z13, Z13, Z13      \
+		VPXORD     Z14, Z14, Z14      \
+		VPXORD     Z15, Z15, Z15      \
+	loop:                                 \
+		VMOVUPS      (SI), Z16        \
+		VMOVUPS.Z    64(SI), K1, Z17  \
+		VBROADCASTSS (CX), Z18        \
+		VFMADD231PS  Z16, Z18, Z0     \
+		VFMADD231PS  Z17, Z18, Z1     \
+		VBROADCASTSS (CX)(DX*1), Z18  \
+		VFMADD231PS  Z16, Z18, Z2     \
+		VFMADD231PS  Z17, Z18, Z3     \
+		VBROADCASTSS (CX)(DX*2), Z18  \
+		VFMADD231PS  Z16, Z18, Z4     \
+		VFMADD231PS  Z17, Z18, Z5     \
+		VBROADCASTSS (CX)(R10*1), Z18 \
+		VFMADD231PS  Z16, Z18, Z6     \
+		VFMADD231PS  Z17, Z18, Z7     \
+		VBROADCASTSS (R9), Z18        \
+		VFMADD231PS  Z16, Z18, Z8     \
+		VFMADD231PS  Z17, Z18, Z9     \
+		VBROADCASTSS (R9)(DX*1), Z18  \
+		VFMADD231PS  Z16, Z18, Z10    \
+		VFMADD231PS  Z17, Z18, Z11    \
+		VBROADCASTSS (R9)(DX*2), Z18  \
+		VFMADD231PS  Z16, Z18, Z12    \
+		VFMADD231PS  Z17, Z18, Z13    \
+		VBROADCASTSS (R9)(R10*1), Z18 \
+		VFMADD231PS  Z16, Z18, Z14    \
+		VFMADD231PS  Z17, Z18, Z15    \
+		ADDQ         BX, CX           \
+		ADDQ         BX, R9           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPS       (AX), Z0, Z0     \
+		VMOVUPS.Z    64(AX), K1, Z18  \
+		VADDPS       Z18, Z1, Z1      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z2, Z2     \
+		VMOVUPS.Z    64(AX), K1, Z18  \
+		VADDPS       Z18, Z3, Z3      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z4, Z4     \
+		VMOVUPS.Z    64(AX), K1, Z18  \
+		VADDPS       Z18, Z5, Z5      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z6, Z6     \
+		VMOVUPS.Z    64(AX), K1, Z18  \
+		VADDPS       Z18, Z7, Z7      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z8, Z8     \
+		VMOVUPS.Z    64(AX), K1, Z18  \
+		VADDPS       Z18, Z9, Z9      \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z10, Z10   \
+		VMOVUPS.Z    64(AX), K1, Z18  \
+		VADDPS       Z18, Z11, Z11    \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z12, Z12   \
+		VMOVUPS.Z    64(AX), K1, Z18  \
+		VADDPS       Z18, Z13, Z13    \
+		ADDQ         R11, AX          \
+		VADDPS       (AX), Z14, Z14   \
+		VMOVUPS.Z    64(AX), K1, Z18  \
+		VADDPS       Z18, Z15, Z15    \
+	store:                                \
+		VMOVUPS Z0, (R8)              \
+		VMOVUPS Z1, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z2, (R8)              \
+		VMOVUPS Z3, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z4, (R8)              \
+		VMOVUPS Z5, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z6, (R8)              \
+		VMOVUPS Z7, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z8, (R8)              \
+		VMOVUPS Z9, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPS Z10, (R8)             \
+		VMOVUPS Z11, K1, 64(R8)       \
+		ADDQ    R11, R8               \
+		VMOVUPS Z12, (R8)             \
+		VMOVUPS Z13, K1, 64(R8)       \
+		ADDQ    R11, R8               \
+		VMOVUPS Z14, (R8)             \
+		VMOVUPS Z15, K1, 64(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile8x2F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x02, R11; MOVQ       R8, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11; VPXORD     Z12, Z12, Z12; VPXORD     Z13, Z13, Z13; VPXORD     Z14, Z14, Z14; VPXORD     Z15, Z15, Z15
+	tile8x2F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z16; VMOVUPS.Z    64(SI), K1, Z17; VBROADCASTSS (CX), Z18; VFMADD231PS  Z16, Z18, Z0; VFMADD231PS  Z17, Z18, Z1; VBROADCASTSS (CX)(DX*1), Z18; VFMADD231PS  Z16, Z18, Z2; VFMADD231PS  Z17, Z18, Z3; VBROADCASTSS (CX)(DX*2), Z18; VFMADD231PS  Z16, Z18, Z4; VFMADD231PS  Z17, Z18, Z5; VBROADCASTSS (CX)(R10*1), Z18; VFMADD231PS  Z16, Z18, Z6; VFMADD231PS  Z17, Z18, Z7; VBROADCASTSS (R9), Z18; VFMADD231PS  Z16, Z18, Z8; VFMADD231PS  Z17, Z18, Z9; VBROADCASTSS (R9)(DX*1), Z18; VFMADD231PS  Z16, Z18, Z10; VFMADD231PS  Z17, Z18, Z11; VBROADCASTSS (R9)(DX*2), Z18; VFMADD231PS  Z16, Z18, Z12; VFMADD231PS  Z17, Z18, Z13; VBROADCASTSS (R9)(R10*1), Z18; VFMADD231PS  Z16, Z18, Z14; VFMADD231PS  Z17, Z18, Z15; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VMOVUPS.Z    64(AX), K1, Z18; VADDPS       Z18, Z1, Z1; ADDQ         R11, AX; VADDPS       (AX), Z2, Z2; VMOVUPS.Z    64(AX), K1, Z18; VADDPS       Z18, Z3, Z3; ADDQ         R11, AX; VADDPS       (AX), Z4, Z4; VMOVUPS.Z    64(AX), K1, Z18; VADDPS       Z18, Z5, Z5; ADDQ         R11, AX; VADDPS       (AX), Z6, Z6; VMOVUPS.Z    64(AX), K1, Z18; VADDPS       Z18, Z7, Z7; ADDQ         R11, AX; VADDPS       (AX), Z8, Z8; VMOVUPS.Z    64(AX), K1, Z18; VADDPS       Z18, Z9, Z9; ADDQ         R11, AX; VADDPS       (AX), Z10, Z10; VMOVUPS.Z    64(AX), K1, Z18; VADDPS       Z18, Z11, Z11; ADDQ         R11, AX; VADDPS       (AX), Z12, Z12; VMOVUPS.Z    64(AX), K1, Z18; VADDPS       Z18, Z13, Z13; ADDQ         R11, AX; VADDPS       (AX), Z14, Z14; VMOVUPS.Z    64(AX), K1, Z18; VADDPS       Z18, Z15, Z15
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z2, (R8); VMOVUPS Z3, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z6, (R8); VMOVUPS Z7, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z8, (R8); VMOVUPS Z9, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z10, (R8); VMOVUPS Z11, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z12, (R8); VMOVUPS Z13, K1, 64(R8); ADDQ    R11, R8; VMOVUPS Z14, (R8); VMOVUPS Z15, K1, 64(R8); VZEROUPPER; RET
-
+// tile1x3F32AVX512 is a tile of 1 rows and 3 vectors:
+//
+//	for i := range 1 {
+//		for j := range 32 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x3F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x3F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x02, DX             \
+		SHLQ   $0x02, BX             \
+		SHLQ   $0x02, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x02, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+	loop:                                \
+		VBROADCASTSS (CX), Z4        \
+		VFMADD231PS  (SI), Z4, Z0    \
+		VFMADD231PS  64(SI), Z4, Z1  \
+		VMOVUPS.Z    128(SI), K1, Z3 \
+		VFMADD231PS  Z3, Z4, Z2      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPS       (AX), Z0, Z0    \
+		VADDPS       64(AX), Z1, Z1  \
+		VMOVUPS.Z    128(AX), K1, Z4 \
+		VADDPS       Z4, Z2, Z2      \
+	store:                               \
+		VMOVUPS Z0, (DX)             \
+		VMOVUPS Z1, 64(DX)           \
+		VMOVUPS Z2, K1, 128(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x3F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x02, DX; SHLQ   $0x02, BX; SHLQ   $0x02, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x02, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2
+	tile1x3F32AVX512Code
 
-loop:
-	VBROADCASTSS (CX), Z4; VFMADD231PS  (SI), Z4, Z0; VFMADD231PS  64(SI), Z4, Z1; VMOVUPS.Z    128(SI), K1, Z3; VFMADD231PS  Z3, Z4, Z2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VMOVUPS.Z    128(AX), K1, Z4; VADDPS       Z4, Z2, Z2
-
-store:
-	VMOVUPS Z0, (DX); VMOVUPS Z1, 64(DX); VMOVUPS Z2, K1, 128(DX); VZEROUPPER; RET
-
+// tile2x3F32AVX512 is a tile of 2 rows and 3 vectors:
+//
+//	for i := range 2 {
+//		for j := range 32 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x3F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile2x3F32AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x02, DX         \
+		SHLQ       $0x02, BX         \
+		SHLQ       $0x02, DI         \
+		MOVQ       $-1, R9           \
+		BZHIQ      R8, R9, R9        \
+		KMOVW      R9, K1            \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R9    \
+		SHLQ       $0x02, R9         \
+		MOVQ       R8, R10           \
+		PREFETCHT0 (R10)             \
+		PREFETCHT0 64(R10)           \
+		PREFETCHT0 128(R10)          \
+		ADDQ       R9, R10           \
+		PREFETCHT0 (R10)             \
+		PREFETCHT0 64(R10)           \
+		PREFETCHT0 128(R10)          \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+	loop:                                \
+		VMOVUPS      (SI), Z6        \
+		VMOVUPS      64(SI), Z7      \
+		VMOVUPS.Z    128(SI), K1, Z8 \
+		VBROADCASTSS (CX), Z9        \
+		VFMADD231PS  Z6, Z9, Z0      \
+		VFMADD231PS  Z7, Z9, Z1      \
+		VFMADD231PS  Z8, Z9, Z2      \
+		VBROADCASTSS (CX)(DX*1), Z9  \
+		VFMADD231PS  Z6, Z9, Z3      \
+		VFMADD231PS  Z7, Z9, Z4      \
+		VFMADD231PS  Z8, Z9, Z5      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VADDPS       (AX), Z0, Z0    \
+		VADDPS       64(AX), Z1, Z1  \
+		VMOVUPS.Z    128(AX), K1, Z9 \
+		VADDPS       Z9, Z2, Z2      \
+		ADDQ         R9, AX          \
+		VADDPS       (AX), Z3, Z3    \
+		VADDPS       64(AX), Z4, Z4  \
+		VMOVUPS.Z    128(AX), K1, Z9 \
+		VADDPS       Z9, Z5, Z5      \
+	store:                               \
+		VMOVUPS Z0, (R8)             \
+		VMOVUPS Z1, 64(R8)           \
+		VMOVUPS Z2, K1, 128(R8)      \
+		ADDQ    R9, R8               \
+		VMOVUPS Z3, (R8)             \
+		VMOVUPS Z4, 64(R8)           \
+		VMOVUPS Z5, K1, 128(R8)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile2x3F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x02, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5
+	tile2x3F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z6; VMOVUPS      64(SI), Z7; VMOVUPS.Z    128(SI), K1, Z8; VBROADCASTSS (CX), Z9; VFMADD231PS  Z6, Z9, Z0; VFMADD231PS  Z7, Z9, Z1; VFMADD231PS  Z8, Z9, Z2; VBROADCASTSS (CX)(DX*1), Z9; VFMADD231PS  Z6, Z9, Z3; VFMADD231PS  Z7, Z9, Z4; VFMADD231PS  Z8, Z9, Z5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VMOVUPS.Z    128(AX), K1, Z9; VADDPS       Z9, Z2, Z2; ADDQ         R9, AX; VADDPS       (AX), Z3, Z3; VADDPS       64(AX), Z4, Z4; VMOVUPS.Z    128(AX), K1, Z9; VADDPS       Z9, Z5, Z5
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, 64(R8); VMOVUPS Z2, K1, 128(R8); ADDQ    R9, R8; VMOVUPS Z3, (R8); VMOVUPS Z4, 64(R8); VMOVUPS Z5, K1, 128(R8); VZEROUPPER; RET
-
+// tile3x3F32AVX512 is a tile of 3 rows and 3 vectors:
+//
+//	for i := range 3 {
+//		for j := range 32 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x3F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile3x3F32AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x02, DX          \
+		SHLQ       $0x02, BX          \
+		SHLQ       $0x02, DI          \
+		MOVQ       $-1, R9            \
+		BZHIQ      R8, R9, R9         \
+		KMOVW      R9, K1             \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R9     \
+		SHLQ       $0x02, R9          \
+		MOVQ       R8, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		ADDQ       R9, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		ADDQ       R9, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+	loop:                                 \
+		VMOVUPS      (SI), Z9         \
+		VMOVUPS      64(SI), Z10      \
+		VMOVUPS.Z    128(SI), K1, Z11 \
+		VBROADCASTSS (CX), Z12        \
+		VFMADD231PS  Z9, Z12, Z0      \
+		VFMADD231PS  Z10, Z12, Z1     \
+		VFMADD231PS  Z11, Z12, Z2     \
+		VBROADCASTSS (CX)(DX*1), Z12  \
+		VFMADD231PS  Z9, Z12, Z3      \
+		VFMADD231PS  Z10, Z12, Z4     \
+		VFMADD231PS  Z11, Z12, Z5     \
+		VBROADCASTSS (CX)(DX*2), Z12  \
+		VFMADD231PS  Z9, Z12, Z6      \
+		VFMADD231PS  Z10, Z12, Z7     \
+		VFMADD231PS  Z11, Z12, Z8     \
+		ADDQ         BX, CX           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPS       (AX), Z0, Z0     \
+		VADDPS       64(AX), Z1, Z1   \
+		VMOVUPS.Z    128(AX), K1, Z12 \
+		VADDPS       Z12, Z2, Z2      \
+		ADDQ         R9, AX           \
+		VADDPS       (AX), Z3, Z3     \
+		VADDPS       64(AX), Z4, Z4   \
+		VMOVUPS.Z    128(AX), K1, Z12 \
+		VADDPS       Z12, Z5, Z5      \
+		ADDQ         R9, AX           \
+		VADDPS       (AX), Z6, Z6     \
+		VADDPS       64(AX), Z7, Z7   \
+		VMOVUPS.Z    128(AX), K1, Z12 \
+		VADDPS       Z12, Z8, Z8      \
+	store:                                \
+		VMOVUPS Z0, (R8)              \
+		VMOVUPS Z1, 64(R8)            \
+		VMOVUPS Z2, K1, 128(R8)       \
+		ADDQ    R9, R8                \
+		VMOVUPS Z3, (R8)              \
+		VMOVUPS Z4, 64(R8)            \
+		VMOVUPS Z5, K1, 128(R8)       \
+		ADDQ    R9, R8                \
+		VMOVUPS Z6, (R8)              \
+		VMOVUPS Z7, 64(R8)            \
+		VMOVUPS Z8, K1, 128(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile3x3F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x02, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8
+	tile3x3F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z9; VMOVUPS      64(SI), Z10; VMOVUPS.Z    128(SI), K1, Z11; VBROADCASTSS (CX), Z12; VFMADD231PS  Z9, Z12, Z0; VFMADD231PS  Z10, Z12, Z1; VFMADD231PS  Z11, Z12, Z2; VBROADCASTSS (CX)(DX*1), Z12; VFMADD231PS  Z9, Z12, Z3; VFMADD231PS  Z10, Z12, Z4; VFMADD231PS  Z11, Z12, Z5; VBROADCASTSS (CX)(DX*2), Z12; VFMADD231PS  Z9, Z12, Z6; VFMADD231PS  Z10, Z12, Z7; VFMADD231PS  Z11, Z12, Z8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VMOVUPS.Z    128(AX), K1, Z12; VADDPS       Z12, Z2, Z2; ADDQ         R9, AX; VADDPS       (AX), Z3, Z3; VADDPS       64(AX), Z4, Z4; VMOVUPS.Z    128(AX), K1, Z12; VADDPS       Z12, Z5, Z5; ADDQ         R9, AX; VADDPS       (AX), Z6, Z6; VADDPS       64(AX), Z7, Z7; VMOVUPS.Z    128(AX), K1, Z12; VADDPS       Z12, Z8, Z8
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, 64(R8); VMOVUPS Z2, K1, 128(R8); ADDQ    R9, R8; VMOVUPS Z3, (R8); VMOVUPS Z4, 64(R8); VMOVUPS Z5, K1, 128(R8); ADDQ    R9, R8; VMOVUPS Z6, (R8); VMOVUPS Z7, 64(R8); VMOVUPS Z8, K1, 128(R8); VZEROUPPER; RET
-
+// tile4x3F32AVX512 is a tile of 4 rows and 3 vectors:
+//
+//	for i := range 4 {
+//		for j := range 32 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x3F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile4x3F32AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x02, DX          \
+		SHLQ       $0x02, BX          \
+		SHLQ       $0x02, DI          \
+		LEAQ       (DX)(DX*2), R9     \
+		MOVQ       $-1, R10           \
+		BZHIQ      R8, R10, R10       \
+		KMOVW      R10, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R10    \
+		SHLQ       $0x02, R10         \
+		MOVQ       R8, R11            \
+		PREFETCHT0 (R11)              \
+		PREFETCHT0 64(R11)            \
+		PREFETCHT0 128(R11)           \
+		ADDQ       R10, R11           \
+		PREFETCHT0 (R11)              \
+		PREFETCHT0 64(R11)            \
+		PREFETCHT0 128(R11)           \
+		ADDQ       R10, R11           \
+		PREFETCHT0 (R11)              \
+		PREFETCHT0 64(R11)            \
+		PREFETCHT0 128(R11)           \
+		ADDQ       R10, R11           \
+		PREFETCHT0 (R11)              \
+		PREFETCHT0 64(R11)            \
+		PREFETCHT0 128(R11)           \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+		VPXORD     Z10, Z10, Z10      \
+		VPXORD     Z11, Z11, Z11      \
+	loop:                                 \
+		VMOVUPS      (SI), Z12        \
+		VMOVUPS      64(SI), Z13      \
+		VMOVUPS.Z    128(SI), K1, Z14 \
+		VBROADCASTSS (CX), Z15        \
+		VFMADD231PS  Z12, Z15, Z0     \
+		VFMADD231PS  Z13, Z15, Z1     \
+		VFMADD231PS  Z14, Z15, Z2     \
+		VBROADCASTSS (CX)(DX*1), Z15  \
+		VFMADD231PS  Z12, Z15, Z3     \
+		VFMADD231PS  Z13, Z15, Z4     \
+		VFMADD231PS  Z14, Z15, Z5     \
+		VBROADCASTSS (CX)(DX*2), Z15  \
+		VFMADD231PS  Z12, Z15, Z6     \
+		VFMADD231PS  Z13, Z15, Z7     \
+		VFMADD231PS  Z14, Z15, Z8     \
+		VBROADCASTSS (CX)(R9*1), Z15  \
+		VFMADD231PS  Z12, Z15, Z9     \
+		VFMADD231PS  Z13, Z15, Z10    \
+		VFMADD231PS  Z14, Z15, Z11    \
+		ADDQ         BX, CX           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPS       (AX), Z0, Z0     \
+		VADDPS       64(AX), Z1, Z1   \
+		VMOVUPS.Z    128(AX), K1, Z15 \
+		VADDPS       Z15, Z2, Z2      \
+		ADDQ         R10, AX          \
+		VADDPS       (AX), Z3, Z3     \
+		VADDPS       64(AX), Z4, Z4   \
+		VMOVUPS.Z    128(AX), K1, Z15 \
+		VADDPS       Z15, Z5, Z5      \
+		ADDQ         R10, AX          \
+		VADDPS       (AX), Z6, Z6     \
+		VADDPS       64(AX), Z7, Z7   \
+		VMOVUPS.Z    128(AX), K1, Z15 \
+		VADDPS       Z15, Z8, Z8      \
+		ADDQ         R10, AX          \
+		VADDPS       (AX), Z9, Z9     \
+		VADDPS       64(AX), Z10, Z10 \
+		VMOVUPS.Z    128(AX), K1, Z15 \
+		VADDPS       Z15, Z11, Z11    \
+	store:                                \
+		VMOVUPS Z0, (R8)              \
+		VMOVUPS Z1, 64(R8)            \
+		VMOVUPS Z2, K1, 128(R8)       \
+		ADDQ    R10, R8               \
+		VMOVUPS Z3, (R8)              \
+		VMOVUPS Z4, 64(R8)            \
+		VMOVUPS Z5, K1, 128(R8)       \
+		ADDQ    R10, R8               \
+		VMOVUPS Z6, (R8)              \
+		VMOVUPS Z7, 64(R8)            \
+		VMOVUPS Z8, K1, 128(R8)       \
+		ADDQ    R10, R8               \
+		VMOVUPS Z9, (R8)              \
+		VMOVUPS Z10, 64(R8)           \
+		VMOVUPS Z11, K1, 128(R8)      \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile4x3F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (DX)(DX*2), R9; MOVQ       $-1, R10; BZHIQ      R8, R10, R10; KMOVW      R10, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R10; SHLQ       $0x02, R10; MOVQ       R8, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11
+	tile4x3F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z12; VMOVUPS      64(SI), Z13; VMOVUPS.Z    128(SI), K1, Z14; VBROADCASTSS (CX), Z15; VFMADD231PS  Z12, Z15, Z0; VFMADD231PS  Z13, Z15, Z1; VFMADD231PS  Z14, Z15, Z2; VBROADCASTSS (CX)(DX*1), Z15; VFMADD231PS  Z12, Z15, Z3; VFMADD231PS  Z13, Z15, Z4; VFMADD231PS  Z14, Z15, Z5; VBROADCASTSS (CX)(DX*2), Z15; VFMADD231PS  Z12, Z15, Z6; VFMADD231PS  Z13, Z15, Z7; VFMADD231PS  Z14, Z15, Z8; VBROADCASTSS (CX)(R9*1), Z15; VFMADD231PS  Z12, Z15, Z9; VFMADD231PS  Z13, Z15, Z10; VFMADD231PS  Z14, Z15, Z11; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VMOVUPS.Z    128(AX), K1, Z15; VADDPS       Z15, Z2, Z2; ADDQ         R10, AX; VADDPS       (AX), Z3, Z3; VADDPS       64(AX), Z4, Z4; VMOVUPS.Z    128(AX), K1, Z15; VADDPS       Z15, Z5, Z5; ADDQ         R10, AX; VADDPS       (AX), Z6, Z6; VADDPS       64(AX), Z7, Z7; VMOVUPS.Z    128(AX), K1, Z15; VADDPS       Z15, Z8, Z8; ADDQ         R10, AX; VADDPS       (AX), Z9, Z9; VADDPS       64(AX), Z10, Z10; VMOVUPS.Z    128(AX), K1, Z15; VADDPS       Z15, Z11, Z11
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, 64(R8); VMOVUPS Z2, K1, 128(R8); ADDQ    R10, R8; VMOVUPS Z3, (R8); VMOVUPS Z4, 64(R8); VMOVUPS Z5, K1, 128(R8); ADDQ    R10, R8; VMOVUPS Z6, (R8); VMOVUPS Z7, 64(R8); VMOVUPS Z8, K1, 128(R8); ADDQ    R10, R8; VMOVUPS Z9, (R8); VMOVUPS Z10, 64(R8); VMOVUPS Z11, K1, 128(R8); VZEROUPPER; RET
-
+// tile1x4F32AVX512 is a tile of 1 rows and 4 vectors:
+//
+//	for i := range 1 {
+//		for j := range 48 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x4F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x02, DX             \
+		SHLQ   $0x02, BX             \
+		SHLQ   $0x02, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x02, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+	loop:                                \
+		VBROADCASTSS (CX), Z5        \
+		VFMADD231PS  (SI), Z5, Z0    \
+		VFMADD231PS  64(SI), Z5, Z1  \
+		VFMADD231PS  128(SI), Z5, Z2 \
+		VMOVUPS.Z    192(SI), K1, Z4 \
+		VFMADD231PS  Z4, Z5, Z3      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPS       (AX), Z0, Z0    \
+		VADDPS       64(AX), Z1, Z1  \
+		VADDPS       128(AX), Z2, Z2 \
+		VMOVUPS.Z    192(AX), K1, Z5 \
+		VADDPS       Z5, Z3, Z3      \
+	store:                               \
+		VMOVUPS Z0, (DX)             \
+		VMOVUPS Z1, 64(DX)           \
+		VMOVUPS Z2, 128(DX)          \
+		VMOVUPS Z3, K1, 192(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x4F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x02, DX; SHLQ   $0x02, BX; SHLQ   $0x02, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x02, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	tile1x4F32AVX512Code
 
-loop:
-	VBROADCASTSS (CX), Z5; VFMADD231PS  (SI), Z5, Z0; VFMADD231PS  64(SI), Z5, Z1; VFMADD231PS  128(SI), Z5, Z2; VMOVUPS.Z    192(SI), K1, Z4; VFMADD231PS  Z4, Z5, Z3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VADDPS       128(AX), Z2, Z2; VMOVUPS.Z    192(AX), K1, Z5; VADDPS       Z5, Z3, Z3
-
-store:
-	VMOVUPS Z0, (DX); VMOVUPS Z1, 64(DX); VMOVUPS Z2, 128(DX); VMOVUPS Z3, K1, 192(DX); VZEROUPPER; RET
-
+// tile2x4F32AVX512 is a tile of 2 rows and 4 vectors:
+//
+//	for i := range 2 {
+//		for j := range 48 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile2x4F32AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x02, DX          \
+		SHLQ       $0x02, BX          \
+		SHLQ       $0x02, DI          \
+		MOVQ       $-1, R9            \
+		BZHIQ      R8, R9, R9         \
+		KMOVW      R9, K1             \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R9     \
+		SHLQ       $0x02, R9          \
+		MOVQ       R8, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		PREFETCHT0 192(R10)           \
+		ADDQ       R9, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		PREFETCHT0 192(R10)           \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+	loop:                                 \
+		VMOVUPS      (SI), Z8         \
+		VMOVUPS      64(SI), Z9       \
+		VMOVUPS      128(SI), Z10     \
+		VMOVUPS.Z    192(SI), K1, Z11 \
+		VBROADCASTSS (CX), Z12        \
+		VFMADD231PS  Z8, Z12, Z0      \
+		VFMADD231PS  Z9, Z12, Z1      \
+		VFMADD231PS  Z10, Z12, Z2     \
+		VFMADD231PS  Z11, Z12, Z3     \
+		VBROADCASTSS (CX)(DX*1), Z12  \
+		VFMADD231PS  Z8, Z12, Z4      \
+		VFMADD231PS  Z9, Z12, Z5      \
+		VFMADD231PS  Z10, Z12, Z6     \
+		VFMADD231PS  Z11, Z12, Z7     \
+		ADDQ         BX, CX           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPS       (AX), Z0, Z0     \
+		VADDPS       64(AX), Z1, Z1   \
+		VADDPS       128(AX), Z2, Z2  \
+		VMOVUPS.Z    192(AX), K1, Z12 \
+		VADDPS       Z12, Z3, Z3      \
+		ADDQ         R9, AX           \
+		VADDPS       (AX), Z4, Z4     \
+		VADDPS       64(AX), Z5, Z5   \
+		VADDPS       128(AX), Z6, Z6  \
+		VMOVUPS.Z    192(AX), K1, Z12 \
+		VADDPS       Z12, Z7, Z7      \
+	store:                                \
+		VMOVUPS Z0, (R8)              \
+		VMOVUPS Z1, 64(R8)            \
+		VMOVUPS Z2, 128(R8)           \
+		VMOVUPS Z3, K1, 192(R8)       \
+		ADDQ    R9, R8                \
+		VMOVUPS Z4, (R8)              \
+		VMOVUPS Z5, 64(R8)            \
+		VMOVUPS Z6, 128(R8)           \
+		VMOVUPS Z7, K1, 192(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile2x4F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x02, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7
+	tile2x4F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z8; VMOVUPS      64(SI), Z9; VMOVUPS      128(SI), Z10; VMOVUPS.Z    192(SI), K1, Z11; VBROADCASTSS (CX), Z12; VFMADD231PS  Z8, Z12, Z0; VFMADD231PS  Z9, Z12, Z1; VFMADD231PS  Z10, Z12, Z2; VFMADD231PS  Z11, Z12, Z3; VBROADCASTSS (CX)(DX*1), Z12; VFMADD231PS  Z8, Z12, Z4; VFMADD231PS  Z9, Z12, Z5; VFMADD231PS  Z10, Z12, Z6; VFMADD231PS  Z11, Z12, Z7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VADDPS       128(AX), Z2, Z2; VMOVUPS.Z    192(AX), K1, Z12; VADDPS       Z12, Z3, Z3; ADDQ         R9, AX; VADDPS       (AX), Z4, Z4; VADDPS       64(AX), Z5, Z5; VADDPS       128(AX), Z6, Z6; VMOVUPS.Z    192(AX), K1, Z12; VADDPS       Z12, Z7, Z7
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, 64(R8); VMOVUPS Z2, 128(R8); VMOVUPS Z3, K1, 192(R8); ADDQ    R9, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, 64(R8); VMOVUPS Z6, 128(R8); VMOVUPS Z7, K1, 192(R8); VZEROUPPER; RET
-
+// tile3x4F32AVX512 is a tile of 3 rows and 4 vectors:
+//
+//	for i := range 3 {
+//		for j := range 48 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile3x4F32AVX512Code \
+		MOVQ       k+0(FP), AX         \
+		MOVQ       a+8(FP), CX         \
+		MOVQ       ars+16(FP), DX      \
+		MOVQ       aks+24(FP), BX      \
+		MOVQ       b+32(FP), SI        \
+		MOVQ       bks+40(FP), DI      \
+		MOVQ       cols+64(FP), R8     \
+		SHLQ       $0x02, DX           \
+		SHLQ       $0x02, BX           \
+		SHLQ       $0x02, DI           \
+		MOVQ       $-1, R9             \
+		BZHIQ      R8, R9, R9          \
+		KMOVW      R9, K1              \
+		MOVQ       c+48(FP), R8        \
+		MOVQ       ldc+56(FP), R9      \
+		SHLQ       $0x02, R9           \
+		MOVQ       R8, R10             \
+		PREFETCHT0 (R10)               \
+		PREFETCHT0 64(R10)             \
+		PREFETCHT0 128(R10)            \
+		PREFETCHT0 192(R10)            \
+		ADDQ       R9, R10             \
+		PREFETCHT0 (R10)               \
+		PREFETCHT0 64(R10)             \
+		PREFETCHT0 128(R10)            \
+		PREFETCHT0 192(R10)            \
+		ADDQ       R9, R10             \
+		PREFETCHT0 (R10)               \
+		PREFETCHT0 64(R10)             \
+		PREFETCHT0 128(R10)            \
+		PREFETCHT0 192(R10)            \
+		VPXORD     Z0, Z0, Z0          \
+		VPXORD     Z1, Z1, Z1          \
+		VPXORD     Z2, Z2, Z2          \
+		VPXORD     Z3, Z3, Z3          \
+		VPXORD     Z4, Z4, Z4          \
+		VPXORD     Z5, Z5, Z5          \
+		VPXORD     Z6, Z6, Z6          \
+		VPXORD     Z7, Z7, Z7          \
+		VPXORD     Z8, Z8, Z8          \
+		VPXORD     Z9, Z9, Z9          \
+		VPXORD     Z10, Z10, Z10       \
+		VPXORD     Z11, Z11, Z11       \
+	loop:                                  \
+		VMOVUPS      (SI), Z12         \
+		VMOVUPS      64(SI), Z13       \
+		VMOVUPS      128(SI), Z14      \
+		VMOVUPS.Z    192(SI), K1, Z15  \
+		VBROADCASTSS (CX), Z16         \
+		VFMADD231PS  Z12, Z16, Z0      \
+		VFMADD231PS  Z13, Z16, Z1      \
+		VFMADD231PS  Z14, Z16, Z2      \
+		VFMADD231PS  Z15, Z16, Z3      \
+		VBROADCASTSS (CX)(DX*1), Z16   \
+		VFMADD231PS  Z12, Z16, Z4      \
+		VFMADD231PS  Z13, Z16, Z5      \
+		VFMADD231PS  Z14, Z16, Z6      \
+		VFMADD231PS  Z15, Z16, Z7      \
+		VBROADCASTSS (CX)(DX*2), Z16   \
+		VFMADD231PS  Z12, Z16, Z8      \
+		VFMADD231PS  Z13, Z16, Z9      \
+		VFMADD231PS  Z14, Z16, Z10     \
+		VFMADD231PS  Z15, Z16, Z11     \
+		ADDQ         BX, CX            \
+		ADDQ         DI, SI            \
+		DECQ         AX                \
+		JNZ          loop              \
+		MOVB         add+72(FP), AL    \
+		TESTB        AL, AL            \
+		JZ           store             \
+		MOVQ         R8, AX            \
+		VADDPS       (AX), Z0, Z0      \
+		VADDPS       64(AX), Z1, Z1    \
+		VADDPS       128(AX), Z2, Z2   \
+		VMOVUPS.Z    192(AX), K1, Z16  \
+		VADDPS       Z16, Z3, Z3       \
+		ADDQ         R9, AX            \
+		VADDPS       (AX), Z4, Z4      \
+		VADDPS       64(AX), Z5, Z5    \
+		VADDPS       128(AX), Z6, Z6   \
+		VMOVUPS.Z    192(AX), K1, Z16  \
+		VADDPS       Z16, Z7, Z7       \
+		ADDQ         R9, AX            \
+		VADDPS       (AX), Z8, Z8      \
+		VADDPS       64(AX), Z9, Z9    \
+		VADDPS       128(AX), Z10, Z10 \
+		VMOVUPS.Z    192(AX), K1, Z16  \
+		VADDPS       Z16, Z11, Z11     \
+	store:                                 \
+		VMOVUPS Z0, (R8)               \
+		VMOVUPS Z1, 64(R8)             \
+		VMOVUPS Z2, 128(R8)            \
+		VMOVUPS Z3, K1, 192(R8)        \
+		ADDQ    R9, R8                 \
+		VMOVUPS Z4, (R8)               \
+		VMOVUPS Z5, 64(R8)             \
+		VMOVUPS Z6, 128(R8)            \
+		VMOVUPS Z7, K1, 192(R8)        \
+		ADDQ    R9, R8                 \
+		VMOVUPS Z8, (R8)               \
+		VMOVUPS Z9, 64(R8)             \
+		VMOVUPS Z10, 128(R8)           \
+		VMOVUPS Z11, K1, 192(R8)       \
+		VZEROUPPER                     \
+		RET
+
 TEXT tile3x4F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x02, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11
+	tile3x4F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z12; VMOVUPS      64(SI), Z13; VMOVUPS      128(SI), Z14; VMOVUPS.Z    192(SI), K1, Z15; VBROADCASTSS (CX), Z16; VFMADD231PS  Z12, Z16, Z0; VFMADD231PS  Z13, Z16, Z1; VFMADD231PS  Z14, Z16, Z2; VFMADD231PS  Z15, Z16, Z3; VBROADCASTSS (CX)(DX*1), Z16; VFMADD231PS  Z12, Z16, Z4; VFMADD231PS  Z13, Z16, Z5; VFMADD231PS  Z14, Z16, Z6; VFMADD231PS  Z15, Z16, Z7; VBROADCASTSS (CX)(DX*2), Z16; VFMADD231PS  Z12, Z16, Z8; VFMADD231PS  Z13, Z16, Z9; VFMADD231PS  Z14, Z16, Z10; VFMADD231PS  Z15, Z16, Z11; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VADDPS       128(AX), Z2, Z2; VMOVUPS.Z    192(AX), K1, Z16; VADDPS       Z16, Z3, Z3; ADDQ         R9, AX; VADDPS       (AX), Z4, Z4; VADDPS       64(AX), Z5, Z5; VADDPS       128(AX), Z6, Z6; VMOVUPS.Z    192(AX), K1, Z16; VADDPS       Z16, Z7, Z7; ADDQ         R9, AX; VADDPS       (AX), Z8, Z8; VADDPS       64(AX), Z9, Z9; VADDPS       128(AX), Z10, Z10; VMOVUPS.Z    192(AX), K1, Z16; VADDPS       Z16, Z11, Z11
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, 64(R8); VMOVUPS Z2, 128(R8); VMOVUPS Z3, K1, 192(R8); ADDQ    R9, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, 64(R8); VMOVUPS Z6, 128(R8); VMOVUPS Z7, K1, 192(R8); ADDQ    R9, R8; VMOVUPS Z8, (R8); VMOVUPS Z9, 64(R8); VMOVUPS Z10, 128(R8); VMOVUPS Z11, K1, 192(R8); VZEROUPPER; RET
-
+// tile4x4F32AVX512 is a tile of 4 rows and 4 vectors:
+//
+//	for i := range 4 {
+//		for j := range 48 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x4F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile4x4F32AVX512Code \
+		MOVQ       k+0(FP), AX         \
+		MOVQ       a+8(FP), CX         \
+		MOVQ       ars+16(FP), DX      \
+		MOVQ       aks+24(FP), BX      \
+		MOVQ       b+32(FP), SI        \
+		MOVQ       bks+40(FP), DI      \
+		MOVQ       cols+64(FP), R8     \
+		SHLQ       $0x02, DX           \
+		SHLQ       $0x02, BX           \
+		SHLQ       $0x02, DI           \
+		LEAQ       (DX)(DX*2), R9      \
+		MOVQ       $-1, R10            \
+		BZHIQ      R8, R10, R10        \
+		KMOVW      R10, K1             \
+		MOVQ       c+48(FP), R8        \
+		MOVQ       ldc+56(FP), R10     \
+		SHLQ       $0x02, R10          \
+		MOVQ       R8, R11             \
+		PREFETCHT0 (R11)               \
+		PREFETCHT0 64(R11)             \
+		PREFETCHT0 128(R11)            \
+		PREFETCHT0 192(R11)            \
+		ADDQ       R10, R11            \
+		PREFETCHT0 (R11)               \
+		PREFETCHT0 64(R11)             \
+		PREFETCHT0 128(R11)            \
+		PREFETCHT0 192(R11)            \
+		ADDQ       R10, R11            \
+		PREFETCHT0 (R11)               \
+		PREFETCHT0 64(R11)             \
+		PREFETCHT0 128(R11)            \
+		PREFETCHT0 192(R11)            \
+		ADDQ       R10, R11            \
+		PREFETCHT0 (R11)               \
+		PREFETCHT0 64(R11)             \
+		PREFETCHT0 128(R11)            \
+		PREFETCHT0 192(R11)            \
+		VPXORD     Z0, Z0, Z0          \
+		VPXORD     Z1, Z1, Z1          \
+		VPXORD     Z2, Z2, Z2          \
+		VPXORD     Z3, Z3, Z3          \
+		VPXORD     Z4, Z4, Z4          \
+		VPXORD     Z5, Z5, Z5          \
+		VPXORD     Z6, Z6, Z6          \
+		VPXORD     Z7, Z7, Z7          \
+		VPXORD     Z8, Z8, Z8          \
+		VPXORD     Z9, Z9, Z9          \
+		VPXORD     Z10, Z10, Z10       \
+		VPXORD     Z11, Z11, Z11       \
+		VPXORD     Z12, Z12, Z12       \
+		VPXORD     Z13, Z13, Z13       \
+		VPXORD     Z14, Z14, Z14       \
+		VPXORD     Z15, Z15, Z15       \
+	loop:                                  \
+		VMOVUPS      (SI), Z16         \
+		VMOVUPS      64(SI), Z17       \
+		VMOVUPS      128(SI), Z18      \
+		VMOVUPS.Z    192(SI), K1, Z19  \
+		VBROADCASTSS (CX), Z20         \
+		VFMADD231PS  Z16, Z20, Z0      \
+		VFMADD231PS  Z17, Z20, Z1      \
+		VFMADD231PS  Z18, Z20, Z2      \
+		VFMADD231PS  Z19, Z20, Z3      \
+		VBROADCASTSS (CX)(DX*1), Z20   \
+		VFMADD231PS  Z16, Z20, Z4      \
+		VFMADD231PS  Z17, Z20, Z5      \
+		VFMADD231PS  Z18, Z20, Z6      \
+		VFMADD231PS  Z19, Z20, Z7      \
+		VBROADCASTSS (CX)(DX*2), Z20   \
+		VFMADD231PS  Z16, Z20, Z8      \
+		VFMADD231PS  Z17, Z20, Z9      \
+		VFMADD231PS  Z18, Z20, Z10     \
+		VFMADD231PS  Z19, Z20, Z11     \
+		VBROADCASTSS (CX)(R9*1), Z20   \
+		VFMADD231PS  Z16, Z20, Z12     \
+		VFMADD231PS  Z17, Z20, Z13     \
+		VFMADD231PS  Z18, Z20, Z14     \
+		VFMADD231PS  Z19, Z20, Z15     \
+		ADDQ         BX, CX            \
+		ADDQ         DI, SI            \
+		DECQ         AX                \
+		JNZ          loop              \
+		MOVB         add+72(FP), AL    \
+		TESTB        AL, AL            \
+		JZ           store             \
+		MOVQ         R8, AX            \
+		VADDPS       (AX), Z0, Z0      \
+		VADDPS       64(AX), Z1, Z1    \
+		VADDPS       128(AX), Z2, Z2   \
+		VMOVUPS.Z    192(AX), K1, Z20  \
+		VADDPS       Z20, Z3, Z3       \
+		ADDQ         R10, AX           \
+		VADDPS       (AX), Z4, Z4      \
+		VADDPS       64(AX), Z5, Z5    \
+		VADDPS       128(AX), Z6, Z6   \
+		VMOVUPS.Z    192(AX), K1, Z20  \
+		VADDPS       Z20, Z7, Z7       \
+		ADDQ         R10, AX           \
+		VADDPS       (AX), Z8, Z8      \
+		VADDPS       64(AX), Z9, Z9    \
+		VADDPS       128(AX), Z10, Z10 \
+		VMOVUPS.Z    192(AX), K1, Z20  \
+		VADDPS       Z20, Z11, Z11     \
+		ADDQ         R10, AX           \
+		VADDPS       (AX), Z12, Z12    \
+		VADDPS       64(AX), Z13, Z13  \
+		VADDPS       128(AX), Z14, Z14 \
+		VMOVUPS.Z    192(AX), K1, Z20  \
+		VADDPS       Z20, Z15, Z15     \
+	store:                                 \
+		VMOVUPS Z0, (R8)               \
+		VMOVUPS Z1, 64(R8)             \
+		VMOVUPS Z2, 128(R8)            \
+		VMOVUPS Z3, K1, 192(R8)        \
+		ADDQ    R10, R8                \
+		VMOVUPS Z4, (R8)               \
+		VMOVUPS Z5, 64(R8)             \
+		VMOVUPS Z6, 128(R8)            \
+		VMOVUPS Z7, K1, 192(R8)        \
+		ADDQ    R10, R8                \
+		VMOVUPS Z8, (R8)               \
+		VMOVUPS Z9, 64(R8)             \
+		VMOVUPS Z10, 128(R8)           \
+		VMOVUPS Z11, K1, 192(R8)       \
+		ADDQ    R10, R8                \
+		VMOVUPS Z12, (R8)              \
+		VMOVUPS Z13, 64(R8)            \
+		VMOVUPS Z14, 128(R8)           \
+		VMOVUPS Z15, K1, 192(R8)       \
+		VZEROUPPER                     \
+		RET
+
 TEXT tile4x4F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x02, DX; SHLQ       $0x02, BX; SHLQ       $0x02, DI; LEAQ       (DX)(DX*2), R9; MOVQ       $-1, R10; BZHIQ      R8, R10, R10; KMOVW      R10, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R10; SHLQ       $0x02, R10; MOVQ       R8, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); PREFETCHT0 192(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); PREFETCHT0 192(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); PREFETCHT0 192(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); PREFETCHT0 192(R11); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11; VPXORD     Z12, Z12, Z12; VPXORD     Z13, Z13, Z13; VPXORD     Z14, Z14, Z14; VPXORD     Z15, Z15, Z15
+	tile4x4F32AVX512Code
 
-loop:
-	VMOVUPS      (SI), Z16; VMOVUPS      64(SI), Z17; VMOVUPS      128(SI), Z18; VMOVUPS.Z    192(SI), K1, Z19; VBROADCASTSS (CX), Z20; VFMADD231PS  Z16, Z20, Z0; VFMADD231PS  Z17, Z20, Z1; VFMADD231PS  Z18, Z20, Z2; VFMADD231PS  Z19, Z20, Z3; VBROADCASTSS (CX)(DX*1), Z20; VFMADD231PS  Z16, Z20, Z4; VFMADD231PS  Z17, Z20, Z5; VFMADD231PS  Z18, Z20, Z6; VFMADD231PS  Z19, Z20, Z7; VBROADCASTSS (CX)(DX*2), Z20; VFMADD231PS  Z16, Z20, Z8; VFMADD231PS  Z17, Z20, Z9; VFMADD231PS  Z18, Z20, Z10; VFMADD231PS  Z19, Z20, Z11; VBROADCASTSS (CX)(R9*1), Z20; VFMADD231PS  Z16, Z20, Z12; VFMADD231PS  Z17, Z20, Z13; VFMADD231PS  Z18, Z20, Z14; VFMADD231PS  Z19, Z20, Z15; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VADDPS       128(AX), Z2, Z2; VMOVUPS.Z    192(AX), K1, Z20; VADDPS       Z20, Z3, Z3; ADDQ         R10, AX; VADDPS       (AX), Z4, Z4; VADDPS       64(AX), Z5, Z5; VADDPS       128(AX), Z6, Z6; VMOVUPS.Z    192(AX), K1, Z20; VADDPS       Z20, Z7, Z7; ADDQ         R10, AX; VADDPS       (AX), Z8, Z8; VADDPS       64(AX), Z9, Z9; VADDPS       128(AX), Z10, Z10; VMOVUPS.Z    192(AX), K1, Z20; VADDPS       Z20, Z11, Z11; ADDQ         R10, AX; VADDPS       (AX), Z12, Z12; VADDPS       64(AX), Z13, Z13; VADDPS       128(AX), Z14, Z14; VMOVUPS.Z    192(AX), K1, Z20; VADDPS       Z20, Z15, Z15
-
-store:
-	VMOVUPS Z0, (R8); VMOVUPS Z1, 64(R8); VMOVUPS Z2, 128(R8); VMOVUPS Z3, K1, 192(R8); ADDQ    R10, R8; VMOVUPS Z4, (R8); VMOVUPS Z5, 64(R8); VMOVUPS Z6, 128(R8); VMOVUPS Z7, K1, 192(R8); ADDQ    R10, R8; VMOVUPS Z8, (R8); VMOVUPS Z9, 64(R8); VMOVUPS Z10, 128(R8); VMOVUPS Z11, K1, 192(R8); ADDQ    R10, R8; VMOVUPS Z12, (R8); VMOVUPS Z13, 64(R8); VMOVUPS Z14, 128(R8); VMOVUPS Z15, K1, 192(R8); VZEROUPPER; RET
-
+// tile1x5F32AVX512 is a tile of 1 rows and 5 vectors:
+//
+//	for i := range 1 {
+//		for j := range 64 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x5F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x5F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x02, DX             \
+		SHLQ   $0x02, BX             \
+		SHLQ   $0x02, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x02, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+	loop:                                \
+		VBROADCASTSS (CX), Z6        \
+		VFMADD231PS  (SI), Z6, Z0    \
+		VFMADD231PS  64(SI), Z6, Z1  \
+		VFMADD231PS  128(SI), Z6, Z2 \
+		VFMADD231PS  192(SI), Z6, Z3 \
+		VMOVUPS.Z    256(SI), K1, Z5 \
+		VFMADD231PS  Z5, Z6, Z4      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPS       (AX), Z0, Z0    \
+		VADDPS       64(AX), Z1, Z1  \
+		VADDPS       128(AX), Z2, Z2 \
+		VADDPS       192(AX), Z3, Z3 \
+		VMOVUPS.Z    256(AX), K1, Z6 \
+		VADDPS       Z6, Z4, Z4      \
+	store:                               \
+		VMOVUPS Z0, (DX)             \
+		VMOVUPS Z1, 64(DX)           \
+		VMOVUPS Z2, 128(DX)          \
+		VMOVUPS Z3, 192(DX)          \
+		VMOVUPS Z4, K1, 256(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x5F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x02, DX; SHLQ   $0x02, BX; SHLQ   $0x02, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x02, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4
+	tile1x5F32AVX512Code
 
-loop:
-	VBROADCASTSS (CX), Z6; VFMADD231PS  (SI), Z6, Z0; VFMADD231PS  64(SI), Z6, Z1; VFMADD231PS  128(SI), Z6, Z2; VFMADD231PS  192(SI), Z6, Z3; VMOVUPS.Z    256(SI), K1, Z5; VFMADD231PS  Z5, Z6, Z4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VADDPS       128(AX), Z2, Z2; VADDPS       192(AX), Z3, Z3; VMOVUPS.Z    256(AX), K1, Z6; VADDPS       Z6, Z4, Z4
-
-store:
-	VMOVUPS Z0, (DX); VMOVUPS Z1, 64(DX); VMOVUPS Z2, 128(DX); VMOVUPS Z3, 192(DX); VMOVUPS Z4, K1, 256(DX); VZEROUPPER; RET
-
+// tile1x6F32AVX512 is a tile of 1 rows and 6 vectors:
+//
+//	for i := range 1 {
+//		for j := range 80 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x6F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x6F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x02, DX             \
+		SHLQ   $0x02, BX             \
+		SHLQ   $0x02, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x02, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+	loop:                                \
+		VBROADCASTSS (CX), Z7        \
+		VFMADD231PS  (SI), Z7, Z0    \
+		VFMADD231PS  64(SI), Z7, Z1  \
+		VFMADD231PS  128(SI), Z7, Z2 \
+		VFMADD231PS  192(SI), Z7, Z3 \
+		VFMADD231PS  256(SI), Z7, Z4 \
+		VMOVUPS.Z    320(SI), K1, Z6 \
+		VFMADD231PS  Z6, Z7, Z5      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPS       (AX), Z0, Z0    \
+		VADDPS       64(AX), Z1, Z1  \
+		VADDPS       128(AX), Z2, Z2 \
+		VADDPS       192(AX), Z3, Z3 \
+		VADDPS       256(AX), Z4, Z4 \
+		VMOVUPS.Z    320(AX), K1, Z7 \
+		VADDPS       Z7, Z5, Z5      \
+	store:                               \
+		VMOVUPS Z0, (DX)             \
+		VMOVUPS Z1, 64(DX)           \
+		VMOVUPS Z2, 128(DX)          \
+		VMOVUPS Z3, 192(DX)          \
+		VMOVUPS Z4, 256(DX)          \
+		VMOVUPS Z5, K1, 320(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x6F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x02, DX; SHLQ   $0x02, BX; SHLQ   $0x02, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x02, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	tile1x6F32AVX512Code
 
-loop:
-	VBROADCASTSS (CX), Z7; VFMADD231PS  (SI), Z7, Z0; VFMADD231PS  64(SI), Z7, Z1; VFMADD231PS  128(SI), Z7, Z2; VFMADD231PS  192(SI), Z7, Z3; VFMADD231PS  256(SI), Z7, Z4; VMOVUPS.Z    320(SI), K1, Z6; VFMADD231PS  Z6, Z7, Z5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VADDPS       128(AX), Z2, Z2; VADDPS       192(AX), Z3, Z3; VADDPS       256(AX), Z4, Z4; VMOVUPS.Z    320(AX), K1, Z7; VADDPS       Z7, Z5, Z5
-
-store:
-	VMOVUPS Z0, (DX); VMOVUPS Z1, 64(DX); VMOVUPS Z2, 128(DX); VMOVUPS Z3, 192(DX); VMOVUPS Z4, 256(DX); VMOVUPS Z5, K1, 320(DX); VZEROUPPER; RET
-
+// tile1x7F32AVX512 is a tile of 1 rows and 7 vectors:
+//
+//	for i := range 1 {
+//		for j := range 96 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x7F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x7F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x02, DX             \
+		SHLQ   $0x02, BX             \
+		SHLQ   $0x02, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x02, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+	loop:                                \
+		VBROADCASTSS (CX), Z8        \
+		VFMADD231PS  (SI), Z8, Z0    \
+		VFMADD231PS  64(SI), Z8, Z1  \
+		VFMADD231PS  128(SI), Z8, Z2 \
+		VFMADD231PS  192(SI), Z8, Z3 \
+		VFMADD231PS  256(SI), Z8, Z4 \
+		VFMADD231PS  320(SI), Z8, Z5 \
+		VMOVUPS.Z    384(SI), K1, Z7 \
+		VFMADD231PS  Z7, Z8, Z6      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPS       (AX), Z0, Z0    \
+		VADDPS       64(AX), Z1, Z1  \
+		VADDPS       128(AX), Z2, Z2 \
+		VADDPS       192(AX), Z3, Z3 \
+		VADDPS       256(AX), Z4, Z4 \
+		VADDPS       320(AX), Z5, Z5 \
+		VMOVUPS.Z    384(AX), K1, Z8 \
+		VADDPS       Z8, Z6, Z6      \
+	store:                               \
+		VMOVUPS Z0, (DX)             \
+		VMOVUPS Z1, 64(DX)           \
+		VMOVUPS Z2, 128(DX)          \
+		VMOVUPS Z3, 192(DX)          \
+		VMOVUPS Z4, 256(DX)          \
+		VMOVUPS Z5, 320(DX)          \
+		VMOVUPS Z6, K1, 384(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x7F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x02, DX; SHLQ   $0x02, BX; SHLQ   $0x02, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x02, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6
+	tile1x7F32AVX512Code
 
-loop:
-	VBROADCASTSS (CX), Z8; VFMADD231PS  (SI), Z8, Z0; VFMADD231PS  64(SI), Z8, Z1; VFMADD231PS  128(SI), Z8, Z2; VFMADD231PS  192(SI), Z8, Z3; VFMADD231PS  256(SI), Z8, Z4; VFMADD231PS  320(SI), Z8, Z5; VMOVUPS.Z    384(SI), K1, Z7; VFMADD231PS  Z7, Z8, Z6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VADDPS       128(AX), Z2, Z2; VADDPS       192(AX), Z3, Z3; VADDPS       256(AX), Z4, Z4; VADDPS       320(AX), Z5, Z5; VMOVUPS.Z    384(AX), K1, Z8; VADDPS       Z8, Z6, Z6
-
-store:
-	VMOVUPS Z0, (DX); VMOVUPS Z1, 64(DX); VMOVUPS Z2, 128(DX); VMOVUPS Z3, 192(DX); VMOVUPS Z4, 256(DX); VMOVUPS Z5, 320(DX); VMOVUPS Z6, K1, 384(DX); VZEROUPPER; RET
-
+// tile1x8F32AVX512 is a tile of 1 rows and 8 vectors:
+//
+//	for i := range 1 {
+//		for j := range 112 + cols {
+//			sum := float32(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x8F32AVX512(k int, a *float32, ars int, aks int, b *float32, bks int, c *float32, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x8F32AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x02, DX             \
+		SHLQ   $0x02, BX             \
+		SHLQ   $0x02, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x02, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+		VPXORD Z7, Z7, Z7            \
+	loop:                                \
+		VBROADCASTSS (CX), Z9        \
+		VFMADD231PS  (SI), Z9, Z0    \
+		VFMADD231PS  64(SI), Z9, Z1  \
+		VFMADD231PS  128(SI), Z9, Z2 \
+		VFMADD231PS  192(SI), Z9, Z3 \
+		VFMADD231PS  256(SI), Z9, Z4 \
+		VFMADD231PS  320(SI), Z9, Z5 \
+		VFMADD231PS  384(SI), Z9, Z6 \
+		VMOVUPS.Z    448(SI), K1, Z8 \
+		VFMADD231PS  Z8, Z9, Z7      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPS       (AX), Z0, Z0    \
+		VADDPS       64(AX), Z1, Z1  \
+		VADDPS       128(AX), Z2, Z2 \
+		VADDPS       192(AX), Z3, Z3 \
+		VADDPS       256(AX), Z4, Z4 \
+		VADDPS       320(AX), Z5, Z5 \
+		VADDPS       384(AX), Z6, Z6 \
+		VMOVUPS.Z    448(AX), K1, Z9 \
+		VADDPS       Z9, Z7, Z7      \
+	store:                               \
+		VMOVUPS Z0, (DX)             \
+		VMOVUPS Z1, 64(DX)           \
+		VMOVUPS Z2, 128(DX)          \
+		VMOVUPS Z3, 192(DX)          \
+		VMOVUPS Z4, 256(DX)          \
+		VMOVUPS Z5, 320(DX)          \
+		VMOVUPS Z6, 384(DX)          \
+		VMOVUPS Z7, K1, 448(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x8F32AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x02, DX; SHLQ   $0x02, BX; SHLQ   $0x02, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x02, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	tile1x8F32AVX512Code
 
-loop:
-	VBROADCASTSS (CX), Z9; VFMADD231PS  (SI), Z9, Z0; VFMADD231PS  64(SI), Z9, Z1; VFMADD231PS  128(SI), Z9, Z2; VFMADD231PS  192(SI), Z9, Z3; VFMADD231PS  256(SI), Z9, Z4; VFMADD231PS  320(SI), Z9, Z5; VFMADD231PS  384(SI), Z9, Z6; VMOVUPS.Z    448(SI), K1, Z8; VFMADD231PS  Z8, Z9, Z7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPS       (AX), Z0, Z0; VADDPS       64(AX), Z1, Z1; VADDPS       128(AX), Z2, Z2; VADDPS       192(AX), Z3, Z3; VADDPS       256(AX), Z4, Z4; VADDPS       320(AX), Z5, Z5; VADDPS       384(AX), Z6, Z6; VMOVUPS.Z    448(AX), K1, Z9; VADDPS       Z9, Z7, Z7
-
-store:
-	VMOVUPS Z0, (DX); VMOVUPS Z1, 64(DX); VMOVUPS Z2, 128(DX); VMOVUPS Z3, 192(DX); VMOVUPS Z4, 256(DX); VMOVUPS Z5, 320(DX); VMOVUPS Z6, 384(DX); VMOVUPS Z7, K1, 448(DX); VZEROUPPER; RET
-
+// tile1x1F64AVX2 is a tile of 1 rows and 1 vectors:
+//
+//	for i := range 1 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x1F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x03, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSD (CX), Y3               \
+		VFMADD231PD  (SI), Y3, Y1           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSD (CX), Y3               \
+		VMASKMOVPD   (SI), Y0, Y2           \
+		VFMADD231PD  Y2, Y3, Y1             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VMASKMOVPD (AX), Y0, Y3             \
+		VADDPD     Y3, Y1, Y1               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (DX)                    \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPD Y1, Y0, (DX)             \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x1F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x03, R9; VXORPS       Y1, Y1, Y1; CMPQ         R8, $0x04; JNE          edge
+	tile1x1F64AVX2Code
 
-full:
-	VBROADCASTSD (CX), Y3; VFMADD231PD  (SI), Y3, Y1; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSD (CX), Y3; VMASKMOVPD   (SI), Y0, Y2; VFMADD231PD  Y2, Y3, Y1; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VMASKMOVPD (AX), Y0, Y3; VADDPD     Y3, Y1, Y1
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (DX); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPD Y1, Y0, (DX); VZEROUPPER; RET
-
+// tile2x1F64AVX2 is a tile of 2 rows and 1 vectors:
+//
+//	for i := range 2 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile2x1F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x03, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VMOVUPD      (SI), Y3               \
+		VBROADCASTSD (CX), Y4               \
+		VFMADD231PD  Y3, Y4, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y4         \
+		VFMADD231PD  Y3, Y4, Y2             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPD   (SI), Y0, Y3           \
+		VBROADCASTSD (CX), Y4               \
+		VFMADD231PD  Y3, Y4, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y4         \
+		VFMADD231PD  Y3, Y4, Y2             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VMASKMOVPD (AX), Y0, Y4             \
+		VADDPD     Y4, Y1, Y1               \
+		ADDQ       R10, AX                  \
+		VMASKMOVPD (AX), Y0, Y4             \
+		VADDPD     Y4, Y2, Y2               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R9)                    \
+		ADDQ    R10, R9                     \
+		VMOVUPD Y2, (R9)                    \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPD Y1, Y0, (R9)             \
+		ADDQ       R10, R9                  \
+		VMASKMOVPD Y2, Y0, (R9)             \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile2x1F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x03, R10; MOVQ         R9, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; CMPQ         R8, $0x04; JNE          edge
+	tile2x1F64AVX2Code
 
-full:
-	VMOVUPD      (SI), Y3; VBROADCASTSD (CX), Y4; VFMADD231PD  Y3, Y4, Y1; VBROADCASTSD (CX)(DX*1), Y4; VFMADD231PD  Y3, Y4, Y2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPD   (SI), Y0, Y3; VBROADCASTSD (CX), Y4; VFMADD231PD  Y3, Y4, Y1; VBROADCASTSD (CX)(DX*1), Y4; VFMADD231PD  Y3, Y4, Y2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VMASKMOVPD (AX), Y0, Y4; VADDPD     Y4, Y1, Y1; ADDQ       R10, AX; VMASKMOVPD (AX), Y0, Y4; VADDPD     Y4, Y2, Y2
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R9); ADDQ    R10, R9; VMOVUPD Y2, (R9); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPD Y1, Y0, (R9); ADDQ       R10, R9; VMASKMOVPD Y2, Y0, (R9); VZEROUPPER; RET
-
+// tile3x1F64AVX2 is a tile of 3 rows and 1 vectors:
+//
+//	for i := range 3 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile3x1F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x03, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+		CMPQ         BX, $0x08              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000020        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPD      (SI), Y4               \
+		VBROADCASTSD (CX), Y5               \
+		VFMADD231PD  Y4, Y5, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y5         \
+		VFMADD231PD  Y4, Y5, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y5         \
+		VFMADD231PD  Y4, Y5, Y3             \
+		VMOVUPD      32(SI), Y4             \
+		VBROADCASTSD 8(CX), Y5              \
+		VFMADD231PD  Y4, Y5, Y1             \
+		VBROADCASTSD 8(CX)(DX*1), Y5        \
+		VFMADD231PD  Y4, Y5, Y2             \
+		VBROADCASTSD 8(CX)(DX*2), Y5        \
+		VFMADD231PD  Y4, Y5, Y3             \
+		VMOVUPD      64(SI), Y4             \
+		VBROADCASTSD 16(CX), Y5             \
+		VFMADD231PD  Y4, Y5, Y1             \
+		VBROADCASTSD 16(CX)(DX*1), Y5       \
+		VFMADD231PD  Y4, Y5, Y2             \
+		VBROADCASTSD 16(CX)(DX*2), Y5       \
+		VFMADD231PD  Y4, Y5, Y3             \
+		VMOVUPD      96(SI), Y4             \
+		VBROADCASTSD 24(CX), Y5             \
+		VFMADD231PD  Y4, Y5, Y1             \
+		VBROADCASTSD 24(CX)(DX*1), Y5       \
+		VFMADD231PD  Y4, Y5, Y2             \
+		VBROADCASTSD 24(CX)(DX*2), Y5       \
+		VFMADD231PD  Y4, Y5, Y3             \
+		ADDQ         $0x20, CX              \
+		ADDQ         $0x00000080, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPD      (SI), Y4               \
+		VBROADCASTSD (CX), Y5               \
+		VFMADD231PD  Y4, Y5, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y5         \
+		VFMADD231PD  Y4, Y5, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y5         \
+		VFMADD231PD  Y4, Y5, Y3             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPD   (SI), Y0, Y4           \
+		VBROADCASTSD (CX), Y5               \
+		VFMADD231PD  Y4, Y5, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y5         \
+		VFMADD231PD  Y4, Y5, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y5         \
+		VFMADD231PD  Y4, Y5, Y3             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VMASKMOVPD (AX), Y0, Y5             \
+		VADDPD     Y5, Y1, Y1               \
+		ADDQ       R10, AX                  \
+		VMASKMOVPD (AX), Y0, Y5             \
+		VADDPD     Y5, Y2, Y2               \
+		ADDQ       R10, AX                  \
+		VMASKMOVPD (AX), Y0, Y5             \
+		VADDPD     Y5, Y3, Y3               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R9)                    \
+		ADDQ    R10, R9                     \
+		VMOVUPD Y2, (R9)                    \
+		ADDQ    R10, R9                     \
+		VMOVUPD Y3, (R9)                    \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPD Y1, Y0, (R9)             \
+		ADDQ       R10, R9                  \
+		VMASKMOVPD Y2, Y0, (R9)             \
+		ADDQ       R10, R9                  \
+		VMASKMOVPD Y3, Y0, (R9)             \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile3x1F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x03, R10; MOVQ         R9, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; CMPQ         R8, $0x04; JNE          edge; CMPQ         BX, $0x08; JNE          full; CMPQ         DI, $0x00000020; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile3x1F64AVX2Code
 
-unrolled:
-	VMOVUPD      (SI), Y4; VBROADCASTSD (CX), Y5; VFMADD231PD  Y4, Y5, Y1; VBROADCASTSD (CX)(DX*1), Y5; VFMADD231PD  Y4, Y5, Y2; VBROADCASTSD (CX)(DX*2), Y5; VFMADD231PD  Y4, Y5, Y3; VMOVUPD      32(SI), Y4; VBROADCASTSD 8(CX), Y5; VFMADD231PD  Y4, Y5, Y1; VBROADCASTSD 8(CX)(DX*1), Y5; VFMADD231PD  Y4, Y5, Y2; VBROADCASTSD 8(CX)(DX*2), Y5; VFMADD231PD  Y4, Y5, Y3; VMOVUPD      64(SI), Y4; VBROADCASTSD 16(CX), Y5; VFMADD231PD  Y4, Y5, Y1; VBROADCASTSD 16(CX)(DX*1), Y5; VFMADD231PD  Y4, Y5, Y2; VBROADCASTSD 16(CX)(DX*2), Y5; VFMADD231PD  Y4, Y5, Y3; VMOVUPD      96(SI), Y4; VBROADCASTSD 24(CX), Y5; VFMADD231PD  Y4, Y5, Y1; VBROADCASTSD 24(CX)(DX*1), Y5; VFMADD231PD  Y4, Y5, Y2; VBROADCASTSD 24(CX)(DX*2), Y5; VFMADD231PD  Y4, Y5, Y3; ADDQ         $0x20, CX; ADDQ         $0x00000080, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPD      (SI), Y4; VBROADCASTSD (CX), Y5; VFMADD231PD  Y4, Y5, Y1; VBROADCASTSD (CX)(DX*1), Y5; VFMADD231PD  Y4, Y5, Y2; VBROADCASTSD (CX)(DX*2), Y5; VFMADD231PD  Y4, Y5, Y3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPD   (SI), Y0, Y4; VBROADCASTSD (CX), Y5; VFMADD231PD  Y4, Y5, Y1; VBROADCASTSD (CX)(DX*1), Y5; VFMADD231PD  Y4, Y5, Y2; VBROADCASTSD (CX)(DX*2), Y5; VFMADD231PD  Y4, Y5, Y3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VMASKMOVPD (AX), Y0, Y5; VADDPD     Y5, Y1, Y1; ADDQ       R10, AX; VMASKMOVPD (AX), Y0, Y5; VADDPD     Y5, Y2, Y2; ADDQ       R10, AX; VMASKMOVPD (AX), Y0, Y5; VADDPD     Y5, Y3, Y3
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R9); ADDQ    R10, R9; VMOVUPD Y2, (R9); ADDQ    R10, R9; VMOVUPD Y3, (R9); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPD Y1, Y0, (R9); ADDQ       R10, R9; VMASKMOVPD Y2, Y0, (R9); ADDQ       R10, R9; VMASKMOVPD Y3, Y0, (R9); VZEROUPPER; RET
-
+// tile4x1F64AVX2 is a tile of 4 rows and 1 vectors:
+//
+//	for i := range 4 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile4x1F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		LEAQ         (DX)(DX*2), R9         \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R10          \
+		MOVQ         ldc+56(FP), R11        \
+		SHLQ         $0x03, R11             \
+		MOVQ         R10, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+		CMPQ         BX, $0x08              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000020        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPD      (SI), Y5               \
+		VBROADCASTSD (CX), Y6               \
+		VFMADD231PD  Y5, Y6, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y6         \
+		VFMADD231PD  Y5, Y6, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y6         \
+		VFMADD231PD  Y5, Y6, Y3             \
+		VBROADCASTSD (CX)(R9*1), Y6         \
+		VFMADD231PD  Y5, Y6, Y4             \
+		VMOVUPD      32(SI), Y5             \
+		VBROADCASTSD 8(CX), Y6              \
+		VFMADD231PD  Y5, Y6, Y1             \
+		VBROADCASTSD 8(CX)(DX*1), Y6        \
+		VFMADD231PD  Y5, Y6, Y2             \
+		VBROADCASTSD 8(CX)(DX*2), Y6        \
+		VFMADD231PD  Y5, Y6, Y3             \
+		VBROADCASTSD 8(CX)(R9*1), Y6        \
+		VFMADD231PD  Y5, Y6, Y4             \
+		VMOVUPD      64(SI), Y5             \
+		VBROADCASTSD 16(CX), Y6             \
+		VFMADD231PD  Y5, Y6, Y1             \
+		VBROADCASTSD 16(CX)(DX*1), Y6       \
+		VFMADD231PD  Y5, Y6, Y2             \
+		VBROADCASTSD 16(CX)(DX*2), Y6       \
+		VFMADD231PD  Y5, Y6, Y3             \
+		VBROADCASTSD 16(CX)(R9*1), Y6       \
+		VFMADD231PD  Y5, Y6, Y4             \
+		VMOVUPD      96(SI), Y5             \
+		VBROADCASTSD 24(CX), Y6             \
+		VFMADD231PD  Y5, Y6, Y1             \
+		VBROADCASTSD 24(CX)(DX*1), Y6       \
+		VFMADD231PD  Y5, Y6, Y2             \
+		VBROADCASTSD 24(CX)(DX*2), Y6       \
+		VFMADD231PD  Y5, Y6, Y3             \
+		VBROADCASTSD 24(CX)(R9*1), Y6       \
+		VFMADD231PD  Y5, Y6, Y4             \
+		ADDQ         $0x20, CX              \
+		ADDQ         $0x00000080, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPD      (SI), Y5               \
+		VBROADCASTSD (CX), Y6               \
+		VFMADD231PD  Y5, Y6, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y6         \
+		VFMADD231PD  Y5, Y6, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y6         \
+		VFMADD231PD  Y5, Y6, Y3             \
+		VBROADCASTSD (CX)(R9*1), Y6         \
+		VFMADD231PD  Y5, Y6, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPD   (SI), Y0, Y5           \
+		VBROADCASTSD (CX), Y6               \
+		VFMADD231PD  Y5, Y6, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y6         \
+		VFMADD231PD  Y5, Y6, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y6         \
+		VFMADD231PD  Y5, Y6, Y3             \
+		VBROADCASTSD (CX)(R9*1), Y6         \
+		VFMADD231PD  Y5, Y6, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R10, AX                  \
+		VMASKMOVPD (AX), Y0, Y6             \
+		VADDPD     Y6, Y1, Y1               \
+		ADDQ       R11, AX                  \
+		VMASKMOVPD (AX), Y0, Y6             \
+		VADDPD     Y6, Y2, Y2               \
+		ADDQ       R11, AX                  \
+		VMASKMOVPD (AX), Y0, Y6             \
+		VADDPD     Y6, Y3, Y3               \
+		ADDQ       R11, AX                  \
+		VMASKMOVPD (AX), Y0, Y6             \
+		VADDPD     Y6, Y4, Y4               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R10)                   \
+		ADDQ    R11, R10                    \
+		VMOVUPD Y2, (R10)                   \
+		ADDQ    R11, R10                    \
+		VMOVUPD Y3, (R10)                   \
+		ADDQ    R11, R10                    \
+		VMOVUPD Y4, (R10)                   \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPD Y1, Y0, (R10)            \
+		ADDQ       R11, R10                 \
+		VMASKMOVPD Y2, Y0, (R10)            \
+		ADDQ       R11, R10                 \
+		VMASKMOVPD Y3, Y0, (R10)            \
+		ADDQ       R11, R10                 \
+		VMASKMOVPD Y4, Y0, (R10)            \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile4x1F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; LEAQ         (DX)(DX*2), R9; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R10; MOVQ         ldc+56(FP), R11; SHLQ         $0x03, R11; MOVQ         R10, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; CMPQ         R8, $0x04; JNE          edge; CMPQ         BX, $0x08; JNE          full; CMPQ         DI, $0x00000020; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile4x1F64AVX2Code
 
-unrolled:
-	VMOVUPD      (SI), Y5; VBROADCASTSD (CX), Y6; VFMADD231PD  Y5, Y6, Y1; VBROADCASTSD (CX)(DX*1), Y6; VFMADD231PD  Y5, Y6, Y2; VBROADCASTSD (CX)(DX*2), Y6; VFMADD231PD  Y5, Y6, Y3; VBROADCASTSD (CX)(R9*1), Y6; VFMADD231PD  Y5, Y6, Y4; VMOVUPD      32(SI), Y5; VBROADCASTSD 8(CX), Y6; VFMADD231PD  Y5, Y6, Y1; VBROADCASTSD 8(CX)(DX*1), Y6; VFMADD231PD  Y5, Y6, Y2; VBROADCASTSD 8(CX)(DX*2), Y6; VFMADD231PD  Y5, Y6, Y3; VBROADCASTSD 8(CX)(R9*1), Y6; VFMADD231PD  Y5, Y6, Y4; VMOVUPD      64(SI), Y5; VBROADCASTSD 16(CX), Y6; VFMADD231PD  Y5, Y6, Y1; VBROADCASTSD 16(CX)(DX*1), Y6; VFMADD231PD  Y5, Y6, Y2; VBROADCASTSD 16(CX)(DX*2), Y6; VFMADD231PD  Y5, Y6, Y3; VBROADCASTSD 16(CX)(R9*1), Y6; VFMADD231PD  Y5, Y6, Y4; VMOVUPD      96(SI), Y5; VBROADCASTSD 24(CX), Y6; VFMADD231PD  Y5, Y6, Y1; VBROADCASTSD 24(CX)(DX*1), Y6; VFMADD231PD  Y5, Y6, Y2; VBROADCASTSD 24(CX)(DX*2), Y6; VFMADD231PD  Y5, Y6, Y3; VBROADCASTSD 24(CX)(R9*1), Y6; VFMADD231PD  Y5, Y6, Y4; ADDQ         $0x20, CX; ADDQ         $0x00000080, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPD      (SI), Y5; VBROADCASTSD (CX), Y6; VFMADD231PD  Y5, Y6, Y1; VBROADCASTSD (CX)(DX*1), Y6; VFMADD231PD  Y5, Y6, Y2; VBROADCASTSD (CX)(DX*2), Y6; VFMADD231PD  Y5, Y6, Y3; VBROADCASTSD (CX)(R9*1), Y6; VFMADD231PD  Y5, Y6, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPD   (SI), Y0, Y5; VBROADCASTSD (CX), Y6; VFMADD231PD  Y5, Y6, Y1; VBROADCASTSD (CX)(DX*1), Y6; VFMADD231PD  Y5, Y6, Y2; VBROADCASTSD (CX)(DX*2), Y6; VFMADD231PD  Y5, Y6, Y3; VBROADCASTSD (CX)(R9*1), Y6; VFMADD231PD  Y5, Y6, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R10, AX; VMASKMOVPD (AX), Y0, Y6; VADDPD     Y6, Y1, Y1; ADDQ       R11, AX; VMASKMOVPD (AX), Y0, Y6; VADDPD     Y6, Y2, Y2; ADDQ       R11, AX; VMASKMOVPD (AX), Y0, Y6; VADDPD     Y6, Y3, Y3; ADDQ       R11, AX; VMASKMOVPD (AX), Y0, Y6; VADDPD     Y6, Y4, Y4
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R10); ADDQ    R11, R10; VMOVUPD Y2, (R10); ADDQ    R11, R10; VMOVUPD Y3, (R10); ADDQ    R11, R10; VMOVUPD Y4, (R10); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPD Y1, Y0, (R10); ADDQ       R11, R10; VMASKMOVPD Y2, Y0, (R10); ADDQ       R11, R10; VMASKMOVPD Y3, Y0, (R10); ADDQ       R11, R10; VMASKMOVPD Y4, Y0, (R10); VZEROUPPER; RET
-
+// tile5x1F64AVX2 is a tile of 5 rows and 1 vectors:
+//
+//	for i := range 5 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile5x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile5x1F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		LEAQ         (CX)(DX*4), R9         \
+		LEAQ         (DX)(DX*2), R10        \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R11          \
+		MOVQ         ldc+56(FP), R12        \
+		SHLQ         $0x03, R12             \
+		MOVQ         R11, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+		CMPQ         BX, $0x08              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000020        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPD      (SI), Y6               \
+		VBROADCASTSD (CX), Y7               \
+		VFMADD231PD  Y6, Y7, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y7         \
+		VFMADD231PD  Y6, Y7, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y7         \
+		VFMADD231PD  Y6, Y7, Y3             \
+		VBROADCASTSD (CX)(R10*1), Y7        \
+		VFMADD231PD  Y6, Y7, Y4             \
+		VBROADCASTSD (R9), Y7               \
+		VFMADD231PD  Y6, Y7, Y5             \
+		VMOVUPD      32(SI), Y6             \
+		VBROADCASTSD 8(CX), Y7              \
+		VFMADD231PD  Y6, Y7, Y1             \
+		VBROADCASTSD 8(CX)(DX*1), Y7        \
+		VFMADD231PD  Y6, Y7, Y2             \
+		VBROADCASTSD 8(CX)(DX*2), Y7        \
+		VFMADD231PD  Y6, Y7, Y3             \
+		VBROADCASTSD 8(CX)(R10*1), Y7       \
+		VFMADD231PD  Y6, Y7, Y4             \
+		VBROADCASTSD 8(R9), Y7              \
+		VFMADD231PD  Y6, Y7, Y5             \
+		VMOVUPD      64(SI), Y6             \
+		VBROADCASTSD 16(CX), Y7             \
+		VFMADD231PD  Y6, Y7, Y1             \
+		VBROADCASTSD 16(CX)(DX*1), Y7       \
+		VFMADD231PD  Y6, Y7, Y2             \
+		VBROADCASTSD 16(CX)(DX*2), Y7       \
+		VFMADD231PD  Y6, Y7, Y3             \
+		VBROADCASTSD 16(CX)(R10*1), Y7      \
+		VFMADD231PD  Y6, Y7, Y4             \
+		VBROADCASTSD 16(R9), Y7             \
+		VFMADD231PD  Y6, Y7, Y5             \
+		VMOVUPD      96(SI), Y6             \
+		VBROADCASTSD 24(CX), Y7             \
+		VFMADD231PD  Y6, Y7, Y1             \
+		VBROADCASTSD 24(CX)(DX*1), Y7       \
+		VFMADD231PD  Y6, Y7, Y2             \
+		VBROADCASTSD 24(CX)(DX*2), Y7       \
+		VFMADD231PD  Y6, Y7, Y3             \
+		VBROADCASTSD 24(CX)(R10*1), Y7      \
+		VFMADD231PD  Y6, Y7, Y4             \
+		VBROADCASTSD 24(R9), Y7             \
+		VFMADD231PD  Y6, Y7, Y5             \
+		ADDQ         $0x20, CX              \
+		ADDQ         $0x20, R9              \
+		ADDQ         $0x00000080, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPD      (SI), Y6               \
+		VBROADCASTSD (CX), Y7               \
+		VFMADD231PD  Y6, Y7, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y7         \
+		VFMADD231PD  Y6, Y7, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y7         \
+		VFMADD231PD  Y6, Y7, Y3             \
+		VBROADCASTSD (CX)(R10*1), Y7        \
+		VFMADD231PD  Y6, Y7, Y4             \
+		VBROADCASTSD (R9), Y7               \
+		VFMADD231PD  Y6, Y7, Y5             \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPD   (SI), Y0, Y6           \
+		VBROADCASTSD (CX), Y7               \
+		VFMADD231PD  Y6, Y7, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y7         \
+		VFMADD231PD  Y6, Y7, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y7         \
+		VFMADD231PD  Y6, Y7, Y3             \
+		VBROADCASTSD (CX)(R10*1), Y7        \
+		VFMADD231PD  Y6, Y7, Y4             \
+		VBROADCASTSD (R9), Y7               \
+		VFMADD231PD  Y6, Y7, Y5             \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R11, AX                  \
+		VMASKMOVPD (AX), Y0, Y7             \
+		VADDPD     Y7, Y1, Y1               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y7             \
+		VADDPD     Y7, Y2, Y2               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y7             \
+		VADDPD     Y7, Y3, Y3               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y7             \
+		VADDPD     Y7, Y4, Y4               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y7             \
+		VADDPD     Y7, Y5, Y5               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y2, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y3, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y4, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y5, (R11)                   \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPD Y1, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y2, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y3, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y4, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y5, Y0, (R11)            \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile5x1F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; LEAQ         (CX)(DX*4), R9; LEAQ         (DX)(DX*2), R10; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R11; MOVQ         ldc+56(FP), R12; SHLQ         $0x03, R12; MOVQ         R11, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; CMPQ         R8, $0x04; JNE          edge; CMPQ         BX, $0x08; JNE          full; CMPQ         DI, $0x00000020; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile5x1F64AVX2Code
 
-unrolled:
-	VMOVUPD      (SI), Y6; VBROADCASTSD (CX), Y7; VFMADD231PD  Y6, Y7, Y1; VBROADCASTSD (CX)(DX*1), Y7; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD (CX)(DX*2), Y7; VFMADD231PD  Y6, Y7, Y3; VBROADCASTSD (CX)(R10*1), Y7; VFMADD231PD  Y6, Y7, Y4; VBROADCASTSD (R9), Y7; VFMADD231PD  Y6, Y7, Y5; VMOVUPD      32(SI), Y6; VBROADCASTSD 8(CX), Y7; VFMADD231PD  Y6, Y7, Y1; VBROADCASTSD 8(CX)(DX*1), Y7; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD 8(CX)(DX*2), Y7; VFMADD231PD  Y6, Y7, Y3; VBROADCASTSD 8(CX)(R10*1), Y7; VFMADD231PD  Y6, Y7, Y4; VBROADCASTSD 8(R9), Y7; VFMADD231PD  Y6, Y7, Y5; VMOVUPD      64(SI), Y6; VBROADCASTSD 16(CX), Y7; VFMADD231PD  Y6, Y7, Y1; VBROADCASTSD 16(CX)(DX*1), Y7; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD 16(CX)(DX*2), Y7; VFMADD231PD  Y6, Y7, Y3; VBROADCASTSD 16(CX)(R10*1), Y7; VFMADD231PD  Y6, Y7, Y4; VBROADCASTSD 16(R9), Y7; VFMADD231PD  Y6, Y7, Y5; VMOVUPD      96(SI), Y6; VBROADCASTSD 24(CX), Y7; VFMADD231PD  Y6, Y7, Y1; VBROADCASTSD 24(CX)(DX*1), Y7; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD 24(CX)(DX*2), Y7; VFMADD231PD  Y6, Y7, Y3; VBROADCASTSD 24(CX)(R10*1), Y7; VFMADD231PD  Y6, Y7, Y4; VBROADCASTSD 24(R9), Y7; VFMADD231PD  Y6, Y7, Y5; ADDQ         $0x20, CX; ADDQ         $0x20, R9; ADDQ         $0x00000080, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPD      (SI), Y6; VBROADCASTSD (CX), Y7; VFMADD231PD  Y6, Y7, Y1; VBROADCASTSD (CX)(DX*1), Y7; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD (CX)(DX*2), Y7; VFMADD231PD  Y6, Y7, Y3; VBROADCASTSD (CX)(R10*1), Y7; VFMADD231PD  Y6, Y7, Y4; VBROADCASTSD (R9), Y7; VFMADD231PD  Y6, Y7, Y5; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPD   (SI), Y0, Y6; VBROADCASTSD (CX), Y7; VFMADD231PD  Y6, Y7, Y1; VBROADCASTSD (CX)(DX*1), Y7; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD (CX)(DX*2), Y7; VFMADD231PD  Y6, Y7, Y3; VBROADCASTSD (CX)(R10*1), Y7; VFMADD231PD  Y6, Y7, Y4; VBROADCASTSD (R9), Y7; VFMADD231PD  Y6, Y7, Y5; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R11, AX; VMASKMOVPD (AX), Y0, Y7; VADDPD     Y7, Y1, Y1; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y7; VADDPD     Y7, Y2, Y2; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y7; VADDPD     Y7, Y3, Y3; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y7; VADDPD     Y7, Y4, Y4; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y7; VADDPD     Y7, Y5, Y5
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R11); ADDQ    R12, R11; VMOVUPD Y2, (R11); ADDQ    R12, R11; VMOVUPD Y3, (R11); ADDQ    R12, R11; VMOVUPD Y4, (R11); ADDQ    R12, R11; VMOVUPD Y5, (R11); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPD Y1, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y2, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y3, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y4, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y5, Y0, (R11); VZEROUPPER; RET
-
+// tile6x1F64AVX2 is a tile of 6 rows and 1 vectors:
+//
+//	for i := range 6 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile6x1F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile6x1F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		LEAQ         (CX)(DX*4), R9         \
+		LEAQ         (DX)(DX*2), R10        \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R11          \
+		MOVQ         ldc+56(FP), R12        \
+		SHLQ         $0x03, R12             \
+		MOVQ         R11, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+		CMPQ         BX, $0x08              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000020        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPD      (SI), Y7               \
+		VBROADCASTSD (CX), Y8               \
+		VFMADD231PD  Y7, Y8, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y8         \
+		VFMADD231PD  Y7, Y8, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y8         \
+		VFMADD231PD  Y7, Y8, Y3             \
+		VBROADCASTSD (CX)(R10*1), Y8        \
+		VFMADD231PD  Y7, Y8, Y4             \
+		VBROADCASTSD (R9), Y8               \
+		VFMADD231PD  Y7, Y8, Y5             \
+		VBROADCASTSD (R9)(DX*1), Y8         \
+		VFMADD231PD  Y7, Y8, Y6             \
+		VMOVUPD      32(SI), Y7             \
+		VBROADCASTSD 8(CX), Y8              \
+		VFMADD231PD  Y7, Y8, Y1             \
+		VBROADCASTSD 8(CX)(DX*1), Y8        \
+		VFMADD231PD  Y7, Y8, Y2             \
+		VBROADCASTSD 8(CX)(DX*2), Y8        \
+		VFMADD231PD  Y7, Y8, Y3             \
+		VBROADCASTSD 8(CX)(R10*1), Y8       \
+		VFMADD231PD  Y7, Y8, Y4             \
+		VBROADCASTSD 8(R9), Y8              \
+		VFMADD231PD  Y7, Y8, Y5             \
+		VBROADCASTSD 8(R9)(DX*1), Y8        \
+		VFMADD231PD  Y7, Y8, Y6             \
+		VMOVUPD      64(SI), Y7             \
+		VBROADCASTSD 16(CX), Y8             \
+		VFMADD231PD  Y7, Y8, Y1             \
+		VBROADCASTSD 16(CX)(DX*1), Y8       \
+		VFMADD231PD  Y7, Y8, Y2             \
+		VBROADCASTSD 16(CX)(DX*2), Y8       \
+		VFMADD231PD  Y7, Y8, Y3             \
+		VBROADCASTSD 16(CX)(R10*1), Y8      \
+		VFMADD231PD  Y7, Y8, Y4             \
+		VBROADCASTSD 16(R9), Y8             \
+		VFMADD231PD  Y7, Y8, Y5             \
+		VBROADCASTSD 16(R9)(DX*1), Y8       \
+		VFMADD231PD  Y7, Y8, Y6             \
+		VMOVUPD      96(SI), Y7             \
+		VBROADCASTSD 24(CX), Y8             \
+		VFMADD231PD  Y7, Y8, Y1             \
+		VBROADCASTSD 24(CX)(DX*1), Y8       \
+		VFMADD231PD  Y7, Y8, Y2             \
+		VBROADCASTSD 24(CX)(DX*2), Y8       \
+		VFMADD231PD  Y7, Y8, Y3             \
+		VBROADCASTSD 24(CX)(R10*1), Y8      \
+		VFMADD231PD  Y7, Y8, Y4             \
+		VBROADCASTSD 24(R9), Y8             \
+		VFMADD231PD  Y7, Y8, Y5             \
+		VBROADCASTSD 24(R9)(DX*1), Y8       \
+		VFMADD231PD  Y7, Y8, Y6             \
+		ADDQ         $0x20, CX              \
+		ADDQ         $0x20, R9              \
+		ADDQ         $0x00000080, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPD      (SI), Y7               \
+		VBROADCASTSD (CX), Y8               \
+		VFMADD231PD  Y7, Y8, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y8         \
+		VFMADD231PD  Y7, Y8, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y8         \
+		VFMADD231PD  Y7, Y8, Y3             \
+		VBROADCASTSD (CX)(R10*1), Y8        \
+		VFMADD231PD  Y7, Y8, Y4             \
+		VBROADCASTSD (R9), Y8               \
+		VFMADD231PD  Y7, Y8, Y5             \
+		VBROADCASTSD (R9)(DX*1), Y8         \
+		VFMADD231PD  Y7, Y8, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMASKMOVPD   (SI), Y0, Y7           \
+		VBROADCASTSD (CX), Y8               \
+		VFMADD231PD  Y7, Y8, Y1             \
+		VBROADCASTSD (CX)(DX*1), Y8         \
+		VFMADD231PD  Y7, Y8, Y2             \
+		VBROADCASTSD (CX)(DX*2), Y8         \
+		VFMADD231PD  Y7, Y8, Y3             \
+		VBROADCASTSD (CX)(R10*1), Y8        \
+		VFMADD231PD  Y7, Y8, Y4             \
+		VBROADCASTSD (R9), Y8               \
+		VFMADD231PD  Y7, Y8, Y5             \
+		VBROADCASTSD (R9)(DX*1), Y8         \
+		VFMADD231PD  Y7, Y8, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R11, AX                  \
+		VMASKMOVPD (AX), Y0, Y8             \
+		VADDPD     Y8, Y1, Y1               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y8             \
+		VADDPD     Y8, Y2, Y2               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y8             \
+		VADDPD     Y8, Y3, Y3               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y8             \
+		VADDPD     Y8, Y4, Y4               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y8             \
+		VADDPD     Y8, Y5, Y5               \
+		ADDQ       R12, AX                  \
+		VMASKMOVPD (AX), Y0, Y8             \
+		VADDPD     Y8, Y6, Y6               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y2, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y3, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y4, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y5, (R11)                   \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y6, (R11)                   \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMASKMOVPD Y1, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y2, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y3, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y4, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y5, Y0, (R11)            \
+		ADDQ       R12, R11                 \
+		VMASKMOVPD Y6, Y0, (R11)            \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile6x1F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; LEAQ         (CX)(DX*4), R9; LEAQ         (DX)(DX*2), R10; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R11; MOVQ         ldc+56(FP), R12; SHLQ         $0x03, R12; MOVQ         R11, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; CMPQ         R8, $0x04; JNE          edge; CMPQ         BX, $0x08; JNE          full; CMPQ         DI, $0x00000020; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile6x1F64AVX2Code
 
-unrolled:
-	VMOVUPD      (SI), Y7; VBROADCASTSD (CX), Y8; VFMADD231PD  Y7, Y8, Y1; VBROADCASTSD (CX)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y2; VBROADCASTSD (CX)(DX*2), Y8; VFMADD231PD  Y7, Y8, Y3; VBROADCASTSD (CX)(R10*1), Y8; VFMADD231PD  Y7, Y8, Y4; VBROADCASTSD (R9), Y8; VFMADD231PD  Y7, Y8, Y5; VBROADCASTSD (R9)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y6; VMOVUPD      32(SI), Y7; VBROADCASTSD 8(CX), Y8; VFMADD231PD  Y7, Y8, Y1; VBROADCASTSD 8(CX)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y2; VBROADCASTSD 8(CX)(DX*2), Y8; VFMADD231PD  Y7, Y8, Y3; VBROADCASTSD 8(CX)(R10*1), Y8; VFMADD231PD  Y7, Y8, Y4; VBROADCASTSD 8(R9), Y8; VFMADD231PD  Y7, Y8, Y5; VBROADCASTSD 8(R9)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y6; VMOVUPD      64(SI), Y7; VBROADCASTSD 16(CX), Y8; VFMADD231PD  Y7, Y8, Y1; VBROADCASTSD 16(CX)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y2; VBROADCASTSD 16(CX)(DX*2), Y8; VFMADD231PD  Y7, Y8, Y3; VBROADCASTSD 16(CX)(R10*1), Y8; VFMADD231PD  Y7, Y8, Y4; VBROADCASTSD 16(R9), Y8; VFMADD231PD  Y7, Y8, Y5; VBROADCASTSD 16(R9)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y6; VMOVUPD      96(SI), Y7; VBROADCASTSD 24(CX), Y8; VFMADD231PD  Y7, Y8, Y1; VBROADCASTSD 24(CX)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y2; VBROADCASTSD 24(CX)(DX*2), Y8; VFMADD231PD  Y7, Y8, Y3; VBROADCASTSD 24(CX)(R10*1), Y8; VFMADD231PD  Y7, Y8, Y4; VBROADCASTSD 24(R9), Y8; VFMADD231PD  Y7, Y8, Y5; VBROADCASTSD 24(R9)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y6; ADDQ         $0x20, CX; ADDQ         $0x20, R9; ADDQ         $0x00000080, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPD      (SI), Y7; VBROADCASTSD (CX), Y8; VFMADD231PD  Y7, Y8, Y1; VBROADCASTSD (CX)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y2; VBROADCASTSD (CX)(DX*2), Y8; VFMADD231PD  Y7, Y8, Y3; VBROADCASTSD (CX)(R10*1), Y8; VFMADD231PD  Y7, Y8, Y4; VBROADCASTSD (R9), Y8; VFMADD231PD  Y7, Y8, Y5; VBROADCASTSD (R9)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y6; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMASKMOVPD   (SI), Y0, Y7; VBROADCASTSD (CX), Y8; VFMADD231PD  Y7, Y8, Y1; VBROADCASTSD (CX)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y2; VBROADCASTSD (CX)(DX*2), Y8; VFMADD231PD  Y7, Y8, Y3; VBROADCASTSD (CX)(R10*1), Y8; VFMADD231PD  Y7, Y8, Y4; VBROADCASTSD (R9), Y8; VFMADD231PD  Y7, Y8, Y5; VBROADCASTSD (R9)(DX*1), Y8; VFMADD231PD  Y7, Y8, Y6; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R11, AX; VMASKMOVPD (AX), Y0, Y8; VADDPD     Y8, Y1, Y1; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y8; VADDPD     Y8, Y2, Y2; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y8; VADDPD     Y8, Y3, Y3; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y8; VADDPD     Y8, Y4, Y4; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y8; VADDPD     Y8, Y5, Y5; ADDQ       R12, AX; VMASKMOVPD (AX), Y0, Y8; VADDPD     Y8, Y6, Y6
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R11); ADDQ    R12, R11; VMOVUPD Y2, (R11); ADDQ    R12, R11; VMOVUPD Y3, (R11); ADDQ    R12, R11; VMOVUPD Y4, (R11); ADDQ    R12, R11; VMOVUPD Y5, (R11); ADDQ    R12, R11; VMOVUPD Y6, (R11); VZEROUPPER; RET
-
-masked:
-	VMASKMOVPD Y1, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y2, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y3, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y4, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y5, Y0, (R11); ADDQ       R12, R11; VMASKMOVPD Y6, Y0, (R11); VZEROUPPER; RET
-
+// tile1x2F64AVX2 is a tile of 1 rows and 2 vectors:
+//
+//	for i := range 1 {
+//		for j := range 4 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x2F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x03, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSD (CX), Y4               \
+		VFMADD231PD  (SI), Y4, Y1           \
+		VFMADD231PD  32(SI), Y4, Y2         \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSD (CX), Y4               \
+		VFMADD231PD  (SI), Y4, Y1           \
+		VMASKMOVPD   32(SI), Y0, Y3         \
+		VFMADD231PD  Y3, Y4, Y2             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VMASKMOVPD 32(AX), Y0, Y4           \
+		VADDPD     Y4, Y2, Y2               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (DX)                    \
+		VMOVUPD Y2, 32(DX)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (DX)                 \
+		VMASKMOVPD Y2, Y0, 32(DX)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x2F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x03, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; CMPQ         R8, $0x04; JNE          edge
+	tile1x2F64AVX2Code
 
-full:
-	VBROADCASTSD (CX), Y4; VFMADD231PD  (SI), Y4, Y1; VFMADD231PD  32(SI), Y4, Y2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSD (CX), Y4; VFMADD231PD  (SI), Y4, Y1; VMASKMOVPD   32(SI), Y0, Y3; VFMADD231PD  Y3, Y4, Y2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPD     (AX), Y1, Y1; VMASKMOVPD 32(AX), Y0, Y4; VADDPD     Y4, Y2, Y2
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (DX); VMOVUPD Y2, 32(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (DX); VMASKMOVPD Y2, Y0, 32(DX); VZEROUPPER; RET
-
+// tile2x2F64AVX2 is a tile of 2 rows and 2 vectors:
+//
+//	for i := range 2 {
+//		for j := range 4 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile2x2F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x03, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VMOVUPD      (SI), Y5               \
+		VMOVUPD      32(SI), Y6             \
+		VBROADCASTSD (CX), Y7               \
+		VFMADD231PD  Y5, Y7, Y1             \
+		VFMADD231PD  Y6, Y7, Y2             \
+		VBROADCASTSD (CX)(DX*1), Y7         \
+		VFMADD231PD  Y5, Y7, Y3             \
+		VFMADD231PD  Y6, Y7, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPD      (SI), Y5               \
+		VMASKMOVPD   32(SI), Y0, Y6         \
+		VBROADCASTSD (CX), Y7               \
+		VFMADD231PD  Y5, Y7, Y1             \
+		VFMADD231PD  Y6, Y7, Y2             \
+		VBROADCASTSD (CX)(DX*1), Y7         \
+		VFMADD231PD  Y5, Y7, Y3             \
+		VFMADD231PD  Y6, Y7, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VMASKMOVPD 32(AX), Y0, Y7           \
+		VADDPD     Y7, Y2, Y2               \
+		ADDQ       R10, AX                  \
+		VADDPD     (AX), Y3, Y3             \
+		VMASKMOVPD 32(AX), Y0, Y7           \
+		VADDPD     Y7, Y4, Y4               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R9)                    \
+		VMOVUPD Y2, 32(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPD Y3, (R9)                    \
+		VMOVUPD Y4, 32(R9)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (R9)                 \
+		VMASKMOVPD Y2, Y0, 32(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPD    Y3, (R9)                 \
+		VMASKMOVPD Y4, Y0, 32(R9)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile2x2F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x03, R10; MOVQ         R9, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; CMPQ         R8, $0x04; JNE          edge
+	tile2x2F64AVX2Code
 
-full:
-	VMOVUPD      (SI), Y5; VMOVUPD      32(SI), Y6; VBROADCASTSD (CX), Y7; VFMADD231PD  Y5, Y7, Y1; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD (CX)(DX*1), Y7; VFMADD231PD  Y5, Y7, Y3; VFMADD231PD  Y6, Y7, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPD      (SI), Y5; VMASKMOVPD   32(SI), Y0, Y6; VBROADCASTSD (CX), Y7; VFMADD231PD  Y5, Y7, Y1; VFMADD231PD  Y6, Y7, Y2; VBROADCASTSD (CX)(DX*1), Y7; VFMADD231PD  Y5, Y7, Y3; VFMADD231PD  Y6, Y7, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VADDPD     (AX), Y1, Y1; VMASKMOVPD 32(AX), Y0, Y7; VADDPD     Y7, Y2, Y2; ADDQ       R10, AX; VADDPD     (AX), Y3, Y3; VMASKMOVPD 32(AX), Y0, Y7; VADDPD     Y7, Y4, Y4
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R9); VMOVUPD Y2, 32(R9); ADDQ    R10, R9; VMOVUPD Y3, (R9); VMOVUPD Y4, 32(R9); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (R9); VMASKMOVPD Y2, Y0, 32(R9); ADDQ       R10, R9; VMOVUPD    Y3, (R9); VMASKMOVPD Y4, Y0, 32(R9); VZEROUPPER; RET
-
+// tile3x2F64AVX2 is a tile of 3 rows and 2 vectors:
+//
+//	for i := range 3 {
+//		for j := range 4 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile3x2F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x03, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+		CMPQ         BX, $0x08              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000040        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPD      (SI), Y7               \
+		VMOVUPD      32(SI), Y8             \
+		VBROADCASTSD (CX), Y9               \
+		VFMADD231PD  Y7, Y9, Y1             \
+		VFMADD231PD  Y8, Y9, Y2             \
+		VBROADCASTSD (CX)(DX*1), Y9         \
+		VFMADD231PD  Y7, Y9, Y3             \
+		VFMADD231PD  Y8, Y9, Y4             \
+		VBROADCASTSD (CX)(DX*2), Y9         \
+		VFMADD231PD  Y7, Y9, Y5             \
+		VFMADD231PD  Y8, Y9, Y6             \
+		VMOVUPD      64(SI), Y7             \
+		VMOVUPD      96(SI), Y8             \
+		VBROADCASTSD 8(CX), Y9              \
+		VFMADD231PD  Y7, Y9, Y1             \
+		VFMADD231PD  Y8, Y9, Y2             \
+		VBROADCASTSD 8(CX)(DX*1), Y9        \
+		VFMADD231PD  Y7, Y9, Y3             \
+		VFMADD231PD  Y8, Y9, Y4             \
+		VBROADCASTSD 8(CX)(DX*2), Y9        \
+		VFMADD231PD  Y7, Y9, Y5             \
+		VFMADD231PD  Y8, Y9, Y6             \
+		VMOVUPD      128(SI), Y7            \
+		VMOVUPD      160(SI), Y8            \
+		VBROADCASTSD 16(CX), Y9             \
+		VFMADD231PD  Y7, Y9, Y1             \
+		VFMADD231PD  Y8, Y9, Y2             \
+		VBROADCASTSD 16(CX)(DX*1), Y9       \
+		VFMADD231PD  Y7, Y9, Y3             \
+		VFMADD231PD  Y8, Y9, Y4             \
+		VBROADCASTSD 16(CX)(DX*2), Y9       \
+		VFMADD231PD  Y7, Y9, Y5             \
+		VFMADD231PD  Y8, Y9, Y6             \
+		VMOVUPD      192(SI), Y7            \
+		VMOVUPD      224(SI), Y8            \
+		VBROADCASTSD 24(CX), Y9             \
+		VFMADD231PD  Y7, Y9, Y1             \
+		VFMADD231PD  Y8, Y9, Y2             \
+		VBROADCASTSD 24(CX)(DX*1), Y9       \
+		VFMADD231PD  Y7, Y9, Y3             \
+		VFMADD231PD  Y8, Y9, Y4             \
+		VBROADCASTSD 24(CX)(DX*2), Y9       \
+		VFMADD231PD  Y7, Y9, Y5             \
+		VFMADD231PD  Y8, Y9, Y6             \
+		ADDQ         $0x20, CX              \
+		ADDQ         $0x00000100, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPD      (SI), Y7               \
+		VMOVUPD      32(SI), Y8             \
+		VBROADCASTSD (CX), Y9               \
+		VFMADD231PD  Y7, Y9, Y1             \
+		VFMADD231PD  Y8, Y9, Y2             \
+		VBROADCASTSD (CX)(DX*1), Y9         \
+		VFMADD231PD  Y7, Y9, Y3             \
+		VFMADD231PD  Y8, Y9, Y4             \
+		VBROADCASTSD (CX)(DX*2), Y9         \
+		VFMADD231PD  Y7, Y9, Y5             \
+		VFMADD231PD  Y8, Y9, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPD      (SI), Y7               \
+		VMASKMOVPD   32(SI), Y0, Y8         \
+		VBROADCASTSD (CX), Y9               \
+		VFMADD231PD  Y7, Y9, Y1             \
+		VFMADD231PD  Y8, Y9, Y2             \
+		VBROADCASTSD (CX)(DX*1), Y9         \
+		VFMADD231PD  Y7, Y9, Y3             \
+		VFMADD231PD  Y8, Y9, Y4             \
+		VBROADCASTSD (CX)(DX*2), Y9         \
+		VFMADD231PD  Y7, Y9, Y5             \
+		VFMADD231PD  Y8, Y9, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VMASKMOVPD 32(AX), Y0, Y9           \
+		VADDPD     Y9, Y2, Y2               \
+		ADDQ       R10, AX                  \
+		VADDPD     (AX), Y3, Y3             \
+		VMASKMOVPD 32(AX), Y0, Y9           \
+		VADDPD     Y9, Y4, Y4               \
+		ADDQ       R10, AX                  \
+		VADDPD     (AX), Y5, Y5             \
+		VMASKMOVPD 32(AX), Y0, Y9           \
+		VADDPD     Y9, Y6, Y6               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R9)                    \
+		VMOVUPD Y2, 32(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPD Y3, (R9)                    \
+		VMOVUPD Y4, 32(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPD Y5, (R9)                    \
+		VMOVUPD Y6, 32(R9)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (R9)                 \
+		VMASKMOVPD Y2, Y0, 32(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPD    Y3, (R9)                 \
+		VMASKMOVPD Y4, Y0, 32(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPD    Y5, (R9)                 \
+		VMASKMOVPD Y6, Y0, 32(R9)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile3x2F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x03, R10; MOVQ         R9, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); ADDQ         R10, R11; PREFETCHT0   (R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; CMPQ         R8, $0x04; JNE          edge; CMPQ         BX, $0x08; JNE          full; CMPQ         DI, $0x00000040; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile3x2F64AVX2Code
 
-unrolled:
-	VMOVUPD      (SI), Y7; VMOVUPD      32(SI), Y8; VBROADCASTSD (CX), Y9; VFMADD231PD  Y7, Y9, Y1; VFMADD231PD  Y8, Y9, Y2; VBROADCASTSD (CX)(DX*1), Y9; VFMADD231PD  Y7, Y9, Y3; VFMADD231PD  Y8, Y9, Y4; VBROADCASTSD (CX)(DX*2), Y9; VFMADD231PD  Y7, Y9, Y5; VFMADD231PD  Y8, Y9, Y6; VMOVUPD      64(SI), Y7; VMOVUPD      96(SI), Y8; VBROADCASTSD 8(CX), Y9; VFMADD231PD  Y7, Y9, Y1; VFMADD231PD  Y8, Y9, Y2; VBROADCASTSD 8(CX)(DX*1), Y9; VFMADD231PD  Y7, Y9, Y3; VFMADD231PD  Y8, Y9, Y4; VBROADCASTSD 8(CX)(DX*2), Y9; VFMADD231PD  Y7, Y9, Y5; VFMADD231PD  Y8, Y9, Y6; VMOVUPD      128(SI), Y7; VMOVUPD      160(SI), Y8; VBROADCASTSD 16(CX), Y9; VFMADD231PD  Y7, Y9, Y1; VFMADD231PD  Y8, Y9, Y2; VBROADCASTSD 16(CX)(DX*1), Y9; VFMADD231PD  Y7, Y9, Y3; VFMADD231PD  Y8, Y9, Y4; VBROADCASTSD 16(CX)(DX*2), Y9; VFMADD231PD  Y7, Y9, Y5; VFMADD231PD  Y8, Y9, Y6; VMOVUPD      192(SI), Y7; VMOVUPD      224(SI), Y8; VBROADCASTSD 24(CX), Y9; VFMADD231PD  Y7, Y9, Y1; VFMADD231PD  Y8, Y9, Y2; VBROADCASTSD 24(CX)(DX*1), Y9; VFMADD231PD  Y7, Y9, Y3; VFMADD231PD  Y8, Y9, Y4; VBROADCASTSD 24(CX)(DX*2), Y9; VFMADD231PD  Y7, Y9, Y5; VFMADD231PD  Y8, Y9, Y6; ADDQ         $0x20, CX; ADDQ         $0x00000100, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPD      (SI), Y7; VMOVUPD      32(SI), Y8; VBROADCASTSD (CX), Y9; VFMADD231PD  Y7, Y9, Y1; VFMADD231PD  Y8, Y9, Y2; VBROADCASTSD (CX)(DX*1), Y9; VFMADD231PD  Y7, Y9, Y3; VFMADD231PD  Y8, Y9, Y4; VBROADCASTSD (CX)(DX*2), Y9; VFMADD231PD  Y7, Y9, Y5; VFMADD231PD  Y8, Y9, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPD      (SI), Y7; VMASKMOVPD   32(SI), Y0, Y8; VBROADCASTSD (CX), Y9; VFMADD231PD  Y7, Y9, Y1; VFMADD231PD  Y8, Y9, Y2; VBROADCASTSD (CX)(DX*1), Y9; VFMADD231PD  Y7, Y9, Y3; VFMADD231PD  Y8, Y9, Y4; VBROADCASTSD (CX)(DX*2), Y9; VFMADD231PD  Y7, Y9, Y5; VFMADD231PD  Y8, Y9, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VADDPD     (AX), Y1, Y1; VMASKMOVPD 32(AX), Y0, Y9; VADDPD     Y9, Y2, Y2; ADDQ       R10, AX; VADDPD     (AX), Y3, Y3; VMASKMOVPD 32(AX), Y0, Y9; VADDPD     Y9, Y4, Y4; ADDQ       R10, AX; VADDPD     (AX), Y5, Y5; VMASKMOVPD 32(AX), Y0, Y9; VADDPD     Y9, Y6, Y6
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R9); VMOVUPD Y2, 32(R9); ADDQ    R10, R9; VMOVUPD Y3, (R9); VMOVUPD Y4, 32(R9); ADDQ    R10, R9; VMOVUPD Y5, (R9); VMOVUPD Y6, 32(R9); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (R9); VMASKMOVPD Y2, Y0, 32(R9); ADDQ       R10, R9; VMOVUPD    Y3, (R9); VMASKMOVPD Y4, Y0, 32(R9); ADDQ       R10, R9; VMOVUPD    Y5, (R9); VMASKMOVPD Y6, Y0, 32(R9); VZEROUPPER; RET
-
+// tile4x2F64AVX2 is a tile of 4 rows and 2 vectors:
+//
+//	for i := range 4 {
+//		for j := range 4 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile4x2F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		LEAQ         (DX)(DX*2), R9         \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R10          \
+		MOVQ         ldc+56(FP), R11        \
+		SHLQ         $0x03, R11             \
+		MOVQ         R10, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		ADDQ         R11, R12               \
+		PREFETCHT0   (R12)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+		CMPQ         BX, $0x08              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000040        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPD      (SI), Y9               \
+		VMOVUPD      32(SI), Y10            \
+		VBROADCASTSD (CX), Y11              \
+		VFMADD231PD  Y9, Y11, Y1            \
+		VFMADD231PD  Y10, Y11, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y11        \
+		VFMADD231PD  Y9, Y11, Y3            \
+		VFMADD231PD  Y10, Y11, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y11        \
+		VFMADD231PD  Y9, Y11, Y5            \
+		VFMADD231PD  Y10, Y11, Y6           \
+		VBROADCASTSD (CX)(R9*1), Y11        \
+		VFMADD231PD  Y9, Y11, Y7            \
+		VFMADD231PD  Y10, Y11, Y8           \
+		VMOVUPD      64(SI), Y9             \
+		VMOVUPD      96(SI), Y10            \
+		VBROADCASTSD 8(CX), Y11             \
+		VFMADD231PD  Y9, Y11, Y1            \
+		VFMADD231PD  Y10, Y11, Y2           \
+		VBROADCASTSD 8(CX)(DX*1), Y11       \
+		VFMADD231PD  Y9, Y11, Y3            \
+		VFMADD231PD  Y10, Y11, Y4           \
+		VBROADCASTSD 8(CX)(DX*2), Y11       \
+		VFMADD231PD  Y9, Y11, Y5            \
+		VFMADD231PD  Y10, Y11, Y6           \
+		VBROADCASTSD 8(CX)(R9*1), Y11       \
+		VFMADD231PD  Y9, Y11, Y7            \
+		VFMADD231PD  Y10, Y11, Y8           \
+		VMOVUPD      128(SI), Y9            \
+		VMOVUPD      160(SI), Y10           \
+		VBROADCASTSD 16(CX), Y11            \
+		VFMADD231PD  Y9, Y11, Y1            \
+		VFMADD231PD  Y10, Y11, Y2           \
+		VBROADCASTSD 16(CX)(DX*1), Y11      \
+		VFMADD231PD  Y9, Y11, Y3            \
+		VFMADD231PD  Y10, Y11, Y4           \
+		VBROADCASTSD 16(CX)(DX*2), Y11      \
+		VFMADD231PD  Y9, Y11, Y5            \
+		VFMADD231PD  Y10, Y11, Y6           \
+		VBROADCASTSD 16(CX)(R9*1), Y11      \
+		VFMADD231PD  Y9, Y11, Y7            \
+		VFMADD231PD  Y10, Y11, Y8           \
+		VMOVUPD      192(SI), Y9            \
+		VMOVUPD      224(SI), Y10           \
+		VBROADCASTSD 24(CX), Y11            \
+		VFMADD231PD  Y9, Y11, Y1            \
+		VFMADD231PD  Y10, Y11, Y2           \
+		VBROADCASTSD 24(CX)(DX*1), Y11      \
+		VFMADD231PD  Y9, Y11, Y3            \
+		VFMADD231PD  Y10, Y11, Y4           \
+		VBROADCASTSD 24(CX)(DX*2), Y11      \
+		VFMADD231PD  Y9, Y11, Y5            \
+		VFMADD231PD  Y10, Y11, Y6           \
+		VBROADCASTSD 24(CX)(R9*1), Y11      \
+		VFMADD231PD  Y9, Y11, Y7            \
+		VFMADD231PD  Y10, Y11, Y8           \
+		ADDQ         $0x20, CX              \
+		ADDQ         $0x00000100, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPD      (SI), Y9               \
+		VMOVUPD      32(SI), Y10            \
+		VBROADCASTSD (CX), Y11              \
+		VFMADD231PD  Y9, Y11, Y1            \
+		VFMADD231PD  Y10, Y11, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y11        \
+		VFMADD231PD  Y9, Y11, Y3            \
+		VFMADD231PD  Y10, Y11, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y11        \
+		VFMADD231PD  Y9, Y11, Y5            \
+		VFMADD231PD  Y10, Y11, Y6           \
+		VBROADCASTSD (CX)(R9*1), Y11        \
+		VFMADD231PD  Y9, Y11, Y7            \
+		VFMADD231PD  Y10, Y11, Y8           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPD      (SI), Y9               \
+		VMASKMOVPD   32(SI), Y0, Y10        \
+		VBROADCASTSD (CX), Y11              \
+		VFMADD231PD  Y9, Y11, Y1            \
+		VFMADD231PD  Y10, Y11, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y11        \
+		VFMADD231PD  Y9, Y11, Y3            \
+		VFMADD231PD  Y10, Y11, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y11        \
+		VFMADD231PD  Y9, Y11, Y5            \
+		VFMADD231PD  Y10, Y11, Y6           \
+		VBROADCASTSD (CX)(R9*1), Y11        \
+		VFMADD231PD  Y9, Y11, Y7            \
+		VFMADD231PD  Y10, Y11, Y8           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R10, AX                  \
+		VADDPD     (AX), Y1, Y1             \
+		VMASKMOVPD 32(AX), Y0, Y11          \
+		VADDPD     Y11, Y2, Y2              \
+		ADDQ       R11, AX                  \
+		VADDPD     (AX), Y3, Y3             \
+		VMASKMOVPD 32(AX), Y0, Y11          \
+		VADDPD     Y11, Y4, Y4              \
+		ADDQ       R11, AX                  \
+		VADDPD     (AX), Y5, Y5             \
+		VMASKMOVPD 32(AX), Y0, Y11          \
+		VADDPD     Y11, Y6, Y6              \
+		ADDQ       R11, AX                  \
+		VADDPD     (AX), Y7, Y7             \
+		VMASKMOVPD 32(AX), Y0, Y11          \
+		VADDPD     Y11, Y8, Y8              \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R10)                   \
+		VMOVUPD Y2, 32(R10)                 \
+		ADDQ    R11, R10                    \
+		VMOVUPD Y3, (R10)                   \
+		VMOVUPD Y4, 32(R10)                 \
+		ADDQ    R11, R10                    \
+		VMOVUPD Y5, (R10)                   \
+		VMOVUPD Y6, 32(R10)                 \
+		ADDQ    R11, R10                    \
+		VMOVUPD Y7, (R10)                   \
+		VMOVUPD Y8, 32(R10)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (R10)                \
+		VMASKMOVPD Y2, Y0, 32(R10)          \
+		ADDQ       R11, R10                 \
+		VMOVUPD    Y3, (R10)                \
+		VMASKMOVPD Y4, Y0, 32(R10)          \
+		ADDQ       R11, R10                 \
+		VMOVUPD    Y5, (R10)                \
+		VMASKMOVPD Y6, Y0, 32(R10)          \
+		ADDQ       R11, R10                 \
+		VMOVUPD    Y7, (R10)                \
+		VMASKMOVPD Y8, Y0, 32(R10)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile4x2F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; LEAQ         (DX)(DX*2), R9; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R10; MOVQ         ldc+56(FP), R11; SHLQ         $0x03, R11; MOVQ         R10, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); ADDQ         R11, R12; PREFETCHT0   (R12); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; CMPQ         R8, $0x04; JNE          edge; CMPQ         BX, $0x08; JNE          full; CMPQ         DI, $0x00000040; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile4x2F64AVX2Code
 
-unrolled:
-	VMOVUPD      (SI), Y9; VMOVUPD      32(SI), Y10; VBROADCASTSD (CX), Y11; VFMADD231PD  Y9, Y11, Y1; VFMADD231PD  Y10, Y11, Y2; VBROADCASTSD (CX)(DX*1), Y11; VFMADD231PD  Y9, Y11, Y3; VFMADD231PD  Y10, Y11, Y4; VBROADCASTSD (CX)(DX*2), Y11; VFMADD231PD  Y9, Y11, Y5; VFMADD231PD  Y10, Y11, Y6; VBROADCASTSD (CX)(R9*1), Y11; VFMADD231PD  Y9, Y11, Y7; VFMADD231PD  Y10, Y11, Y8; VMOVUPD      64(SI), Y9; VMOVUPD      96(SI), Y10; VBROADCASTSD 8(CX), Y11; VFMADD231PD  Y9, Y11, Y1; VFMADD231PD  Y10, Y11, Y2; VBROADCASTSD 8(CX)(DX*1), Y11; VFMADD231PD  Y9, Y11, Y3; VFMADD231PD  Y10, Y11, Y4; VBROADCASTSD 8(CX)(DX*2), Y11; VFMADD231PD  Y9, Y11, Y5; VFMADD231PD  Y10, Y11, Y6; VBROADCASTSD 8(CX)(R9*1), Y11; VFMADD231PD  Y9, Y11, Y7; VFMADD231PD  Y10, Y11, Y8; VMOVUPD      128(SI), Y9; VMOVUPD      160(SI), Y10; VBROADCASTSD 16(CX), Y11; VFMADD231PD  Y9, Y11, Y1; VFMADD231PD  Y10, Y11, Y2; VBROADCASTSD 16(CX)(DX*1), Y11; VFMADD231PD  Y9, Y11, Y3; VFMADD231PD  Y10, Y11, Y4; VBROADCASTSD 16(CX)(DX*2), Y11; VFMADD231PD  Y9, Y11, Y5; VFMADD231PD  Y10, Y11, Y6; VBROADCASTSD 16(CX)(R9*1), Y11; VFMADD231PD  Y9, Y11, Y7; VFMADD231PD  Y10, Y11, Y8; VMOVUPD      192(SI), Y9; VMOVUPD      224(SI), Y10; VBROADCASTSD 24(CX), Y11; VFMADD231PD  Y9, Y11, Y1; VFMADD231PD  Y10, Y11, Y2; VBROADCASTSD 24(CX)(DX*1), Y11; VFMADD231PD  Y9, Y11, Y3; VFMADD231PD  Y10, Y11, Y4; VBROADCASTSD 24(CX)(DX*2), Y11; VFMADD231PD  Y9, Y11, Y5; VFMADD231PD  Y10, Y11, Y6; VBROADCASTSD 24(CX)(R9*1), Y11; VFMADD231PD  Y9, Y11, Y7; VFMADD231PD  Y10, Y11, Y8; ADDQ         $0x20, CX; ADDQ         $0x00000100, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPD      (SI), Y9; VMOVUPD      32(SI), Y10; VBROADCASTSD (CX), Y11; VFMADD231PD  Y9, Y11, Y1; VFMADD231PD  Y10, Y11, Y2; VBROADCASTSD (CX)(DX*1), Y11; VFMADD231PD  Y9, Y11, Y3; VFMADD231PD  Y10, Y11, Y4; VBROADCASTSD (CX)(DX*2), Y11; VFMADD231PD  Y9, Y11, Y5; VFMADD231PD  Y10, Y11, Y6; VBROADCASTSD (CX)(R9*1), Y11; VFMADD231PD  Y9, Y11, Y7; VFMADD231PD  Y10, Y11, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPD      (SI), Y9; VMASKMOVPD   32(SI), Y0, Y10; VBROADCASTSD (CX), Y11; VFMADD231PD  Y9, Y11, Y1; VFMADD231PD  Y10, Y11, Y2; VBROADCASTSD (CX)(DX*1), Y11; VFMADD231PD  Y9, Y11, Y3; VFMADD231PD  Y10, Y11, Y4; VBROADCASTSD (CX)(DX*2), Y11; VFMADD231PD  Y9, Y11, Y5; VFMADD231PD  Y10, Y11, Y6; VBROADCASTSD (CX)(R9*1), Y11; VFMADD231PD  Y9, Y11, Y7; VFMADD231PD  Y10, Y11, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R10, AX; VADDPD     (AX), Y1, Y1; VMASKMOVPD 32(AX), Y0, Y11; VADDPD     Y11, Y2, Y2; ADDQ       R11, AX; VADDPD     (AX), Y3, Y3; VMASKMOVPD 32(AX), Y0, Y11; VADDPD     Y11, Y4, Y4; ADDQ       R11, AX; VADDPD     (AX), Y5, Y5; VMASKMOVPD 32(AX), Y0, Y11; VADDPD     Y11, Y6, Y6; ADDQ       R11, AX; VADDPD     (AX), Y7, Y7; VMASKMOVPD 32(AX), Y0, Y11; VADDPD     Y11, Y8, Y8
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R10); VMOVUPD Y2, 32(R10); ADDQ    R11, R10; VMOVUPD Y3, (R10); VMOVUPD Y4, 32(R10); ADDQ    R11, R10; VMOVUPD Y5, (R10); VMOVUPD Y6, 32(R10); ADDQ    R11, R10; VMOVUPD Y7, (R10); VMOVUPD Y8, 32(R10); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (R10); VMASKMOVPD Y2, Y0, 32(R10); ADDQ       R11, R10; VMOVUPD    Y3, (R10); VMASKMOVPD Y4, Y0, 32(R10); ADDQ       R11, R10; VMOVUPD    Y5, (R10); VMASKMOVPD Y6, Y0, 32(R10); ADDQ       R11, R10; VMOVUPD    Y7, (R10); VMASKMOVPD Y8, Y0, 32(R10); VZEROUPPER; RET
-
+// tile5x2F64AVX2 is a tile of 5 rows and 2 vectors:
+//
+//	for i := range 5 {
+//		for j := range 4 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile5x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile5x2F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		LEAQ         (CX)(DX*4), R9         \
+		LEAQ         (DX)(DX*2), R10        \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R11          \
+		MOVQ         ldc+56(FP), R12        \
+		SHLQ         $0x03, R12             \
+		MOVQ         R11, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		VXORPS       Y9, Y9, Y9             \
+		VXORPS       Y10, Y10, Y10          \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+		CMPQ         BX, $0x08              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000040        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPD      (SI), Y11              \
+		VMOVUPD      32(SI), Y12            \
+		VBROADCASTSD (CX), Y13              \
+		VFMADD231PD  Y11, Y13, Y1           \
+		VFMADD231PD  Y12, Y13, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y13        \
+		VFMADD231PD  Y11, Y13, Y3           \
+		VFMADD231PD  Y12, Y13, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y13        \
+		VFMADD231PD  Y11, Y13, Y5           \
+		VFMADD231PD  Y12, Y13, Y6           \
+		VBROADCASTSD (CX)(R10*1), Y13       \
+		VFMADD231PD  Y11, Y13, Y7           \
+		VFMADD231PD  Y12, Y13, Y8           \
+		VBROADCASTSD (R9), Y13              \
+		VFMADD231PD  Y11, Y13, Y9           \
+		VFMADD231PD  Y12, Y13, Y10          \
+		VMOVUPD      64(SI), Y11            \
+		VMOVUPD      96(SI), Y12            \
+		VBROADCASTSD 8(CX), Y13             \
+		VFMADD231PD  Y11, Y13, Y1           \
+		VFMADD231PD  Y12, Y13, Y2           \
+		VBROADCASTSD 8(CX)(DX*1), Y13       \
+		VFMADD231PD  Y11, Y13, Y3           \
+		VFMADD231PD  Y12, Y13, Y4           \
+		VBROADCASTSD 8(CX)(DX*2), Y13       \
+		VFMADD231PD  Y11, Y13, Y5           \
+		VFMADD231PD  Y12, Y13, Y6           \
+		VBROADCASTSD 8(CX)(R10*1), Y13      \
+		VFMADD231PD  Y11, Y13, Y7           \
+		VFMADD231PD  Y12, Y13, Y8           \
+		VBROADCASTSD 8(R9), Y13             \
+		VFMADD231PD  Y11, Y13, Y9           \
+		VFMADD231PD  Y12, Y13, Y10          \
+		VMOVUPD      128(SI), Y11           \
+		VMOVUPD      160(SI), Y12           \
+		VBROADCASTSD 16(CX), Y13            \
+		VFMADD231PD  Y11, Y13, Y1           \
+		VFMADD231PD  Y12, Y13, Y2           \
+		VBROADCASTSD 16(CX)(DX*1), Y13      \
+		VFMADD231PD  Y11, Y13, Y3           \
+		VFMADD231PD  Y12, Y13, Y4           \
+		VBROADCASTSD 16(CX)(DX*2), Y13      \
+		VFMADD231PD  Y11, Y13, Y5           \
+		VFMADD231PD  Y12, Y13, Y6           \
+		VBROADCASTSD 16(CX)(R10*1), Y13     \
+		VFMADD231PD  Y11, Y13, Y7           \
+		VFMADD231PD  Y12, Y13, Y8           \
+		VBROADCASTSD 16(R9), Y13            \
+		VFMADD231PD  Y11, Y13, Y9           \
+		VFMADD231PD  Y12, Y13, Y10          \
+		VMOVUPD      192(SI), Y11           \
+		VMOVUPD      224(SI), Y12           \
+		VBROADCASTSD 24(CX), Y13            \
+		VFMADD231PD  Y11, Y13, Y1           \
+		VFMADD231PD  Y12, Y13, Y2           \
+		VBROADCASTSD 24(CX)(DX*1), Y13      \
+		VFMADD231PD  Y11, Y13, Y3           \
+		VFMADD231PD  Y12, Y13, Y4           \
+		VBROADCASTSD 24(CX)(DX*2), Y13      \
+		VFMADD231PD  Y11, Y13, Y5           \
+		VFMADD231PD  Y12, Y13, Y6           \
+		VBROADCASTSD 24(CX)(R10*1), Y13     \
+		VFMADD231PD  Y11, Y13, Y7           \
+		VFMADD231PD  Y12, Y13, Y8           \
+		VBROADCASTSD 24(R9), Y13            \
+		VFMADD231PD  Y11, Y13, Y9           \
+		VFMADD231PD  Y12, Y13, Y10          \
+		ADDQ         $0x20, CX              \
+		ADDQ         $0x20, R9              \
+		ADDQ         $0x00000100, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPD      (SI), Y11              \
+		VMOVUPD      32(SI), Y12            \
+		VBROADCASTSD (CX), Y13              \
+		VFMADD231PD  Y11, Y13, Y1           \
+		VFMADD231PD  Y12, Y13, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y13        \
+		VFMADD231PD  Y11, Y13, Y3           \
+		VFMADD231PD  Y12, Y13, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y13        \
+		VFMADD231PD  Y11, Y13, Y5           \
+		VFMADD231PD  Y12, Y13, Y6           \
+		VBROADCASTSD (CX)(R10*1), Y13       \
+		VFMADD231PD  Y11, Y13, Y7           \
+		VFMADD231PD  Y12, Y13, Y8           \
+		VBROADCASTSD (R9), Y13              \
+		VFMADD231PD  Y11, Y13, Y9           \
+		VFMADD231PD  Y12, Y13, Y10          \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPD      (SI), Y11              \
+		VMASKMOVPD   32(SI), Y0, Y12        \
+		VBROADCASTSD (CX), Y13              \
+		VFMADD231PD  Y11, Y13, Y1           \
+		VFMADD231PD  Y12, Y13, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y13        \
+		VFMADD231PD  Y11, Y13, Y3           \
+		VFMADD231PD  Y12, Y13, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y13        \
+		VFMADD231PD  Y11, Y13, Y5           \
+		VFMADD231PD  Y12, Y13, Y6           \
+		VBROADCASTSD (CX)(R10*1), Y13       \
+		VFMADD231PD  Y11, Y13, Y7           \
+		VFMADD231PD  Y12, Y13, Y8           \
+		VBROADCASTSD (R9), Y13              \
+		VFMADD231PD  Y11, Y13, Y9           \
+		VFMADD231PD  Y12, Y13, Y10          \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R11, AX                  \
+		VADDPD     (AX), Y1, Y1             \
+		VMASKMOVPD 32(AX), Y0, Y13          \
+		VADDPD     Y13, Y2, Y2              \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y3, Y3             \
+		VMASKMOVPD 32(AX), Y0, Y13          \
+		VADDPD     Y13, Y4, Y4              \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y5, Y5             \
+		VMASKMOVPD 32(AX), Y0, Y13          \
+		VADDPD     Y13, Y6, Y6              \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y7, Y7             \
+		VMASKMOVPD 32(AX), Y0, Y13          \
+		VADDPD     Y13, Y8, Y8              \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y9, Y9             \
+		VMASKMOVPD 32(AX), Y0, Y13          \
+		VADDPD     Y13, Y10, Y10            \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R11)                   \
+		VMOVUPD Y2, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y3, (R11)                   \
+		VMOVUPD Y4, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y5, (R11)                   \
+		VMOVUPD Y6, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y7, (R11)                   \
+		VMOVUPD Y8, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y9, (R11)                   \
+		VMOVUPD Y10, 32(R11)                \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (R11)                \
+		VMASKMOVPD Y2, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y3, (R11)                \
+		VMASKMOVPD Y4, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y5, (R11)                \
+		VMASKMOVPD Y6, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y7, (R11)                \
+		VMASKMOVPD Y8, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y9, (R11)                \
+		VMASKMOVPD Y10, Y0, 32(R11)         \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile5x2F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; LEAQ         (CX)(DX*4), R9; LEAQ         (DX)(DX*2), R10; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R11; MOVQ         ldc+56(FP), R12; SHLQ         $0x03, R12; MOVQ         R11, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; VXORPS       Y9, Y9, Y9; VXORPS       Y10, Y10, Y10; CMPQ         R8, $0x04; JNE          edge; CMPQ         BX, $0x08; JNE          full; CMPQ         DI, $0x00000040; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile5x2F64AVX2Code
 
-unrolled:
-	VMOVUPD      (SI), Y11; VMOVUPD      32(SI), Y12; VBROADCASTSD (CX), Y13; VFMADD231PD  Y11, Y13, Y1; VFMADD231PD  Y12, Y13, Y2; VBROADCASTSD (CX)(DX*1), Y13; VFMADD231PD  Y11, Y13, Y3; VFMADD231PD  Y12, Y13, Y4; VBROADCASTSD (CX)(DX*2), Y13; VFMADD231PD  Y11, Y13, Y5; VFMADD231PD  Y12, Y13, Y6; VBROADCASTSD (CX)(R10*1), Y13; VFMADD231PD  Y11, Y13, Y7; VFMADD231PD  Y12, Y13, Y8; VBROADCASTSD (R9), Y13; VFMADD231PD  Y11, Y13, Y9; VFMADD231PD  Y12, Y13, Y10; VMOVUPD      64(SI), Y11; VMOVUPD      96(SI), Y12; VBROADCASTSD 8(CX), Y13; VFMADD231PD  Y11, Y13, Y1; VFMADD231PD  Y12, Y13, Y2; VBROADCASTSD 8(CX)(DX*1), Y13; VFMADD231PD  Y11, Y13, Y3; VFMADD231PD  Y12, Y13, Y4; VBROADCASTSD 8(CX)(DX*2), Y13; VFMADD231PD  Y11, Y13, Y5; VFMADD231PD  Y12, Y13, Y6; VBROADCASTSD 8(CX)(R10*1), Y13; VFMADD231PD  Y11, Y13, Y7; VFMADD231PD  Y12, Y13, Y8; VBROADCASTSD 8(R9), Y13; VFMADD231PD  Y11, Y13, Y9; VFMADD231PD  Y12, Y13, Y10; VMOVUPD      128(SI), Y11; VMOVUPD      160(SI), Y12; VBROADCASTSD 16(CX), Y13; VFMADD231PD  Y11, Y13, Y1; VFMADD231PD  Y12, Y13, Y2; VBROADCASTSD 16(CX)(DX*1), Y13; VFMADD231PD  Y11, Y13, Y3; VFMADD231PD  Y12, Y13, Y4; VBROADCASTSD 16(CX)(DX*2), Y13; VFMADD231PD  Y11, Y13, Y5; VFMADD231PD  Y12, Y13, Y6; VBROADCASTSD 16(CX)(R10*1), Y13; VFMADD231PD  Y11, Y13, Y7; VFMADD231PD  Y12, Y13, Y8; VBROADCASTSD 16(R9), Y13; VFMADD231PD  Y11, Y13, Y9; VFMADD231PD  Y12, Y13, Y10; VMOVUPD      192(SI), Y11; VMOVUPD      224(SI), Y12; VBROADCASTSD 24(CX), Y13; VFMADD231PD  Y11, Y13, Y1; VFMADD231PD  Y12, Y13, Y2; VBROADCASTSD 24(CX)(DX*1), Y13; VFMADD231PD  Y11, Y13, Y3; VFMADD231PD  Y12, Y13, Y4; VBROADCASTSD 24(CX)(DX*2), Y13; VFMADD231PD  Y11, Y13, Y5; VFMADD231PD  Y12, Y13, Y6; VBROADCASTSD 24(CX)(R10*1), Y13; VFMADD231PD  Y11, Y13, Y7; VFMADD231PD  Y12, Y13, Y8; VBROADCASTSD 24(R9), Y13; VFMADD231PD  Y11, Y13, Y9; VFMADD231PD  Y12, Y13, Y10; ADDQ         $0x20, CX; ADDQ         $0x20, R9; ADDQ         $0x00000100, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPD      (SI), Y11; VMOVUPD      32(SI), Y12; VBROADCASTSD (CX), Y13; VFMADD231PD  Y11, Y13, Y1; VFMADD231PD  Y12, Y13, Y2; VBROADCASTSD (CX)(DX*1), Y13; VFMADD231PD  Y11, Y13, Y3; VFMADD231PD  Y12, Y13, Y4; VBROADCASTSD (CX)(DX*2), Y13; VFMADD231PD  Y11, Y13, Y5; VFMADD231PD  Y12, Y13, Y6; VBROADCASTSD (CX)(R10*1), Y13; VFMADD231PD  Y11, Y13, Y7; VFMADD231PD  Y12, Y13, Y8; VBROADCASTSD (R9), Y13; VFMADD231PD  Y11, Y13, Y9; VFMADD231PD  Y12, Y13, Y10; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPD      (SI), Y11; VMASKMOVPD   32(SI), Y0, Y12; VBROADCASTSD (CX), Y13; VFMADD231PD  Y11, Y13, Y1; VFMADD231PD  Y12, Y13, Y2; VBROADCASTSD (CX)(DX*1), Y13; VFMADD231PD  Y11, Y13, Y3; VFMADD231PD  Y12, Y13, Y4; VBROADCASTSD (CX)(DX*2), Y13; VFMADD231PD  Y11, Y13, Y5; VFMADD231PD  Y12, Y13, Y6; VBROADCASTSD (CX)(R10*1), Y13; VFMADD231PD  Y11, Y13, Y7; VFMADD231PD  Y12, Y13, Y8; VBROADCASTSD (R9), Y13; VFMADD231PD  Y11, Y13, Y9; VFMADD231PD  Y12, Y13, Y10; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R11, AX; VADDPD     (AX), Y1, Y1; VMASKMOVPD 32(AX), Y0, Y13; VADDPD     Y13, Y2, Y2; ADDQ       R12, AX; VADDPD     (AX), Y3, Y3; VMASKMOVPD 32(AX), Y0, Y13; VADDPD     Y13, Y4, Y4; ADDQ       R12, AX; VADDPD     (AX), Y5, Y5; VMASKMOVPD 32(AX), Y0, Y13; VADDPD     Y13, Y6, Y6; ADDQ       R12, AX; VADDPD     (AX), Y7, Y7; VMASKMOVPD 32(AX), Y0, Y13; VADDPD     Y13, Y8, Y8; ADDQ       R12, AX; VADDPD     (AX), Y9, Y9; VMASKMOVPD 32(AX), Y0, Y13; VADDPD     Y13, Y10, Y10
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R11); VMOVUPD Y2, 32(R11); ADDQ    R12, R11; VMOVUPD Y3, (R11); VMOVUPD Y4, 32(R11); ADDQ    R12, R11; VMOVUPD Y5, (R11); VMOVUPD Y6, 32(R11); ADDQ    R12, R11; VMOVUPD Y7, (R11); VMOVUPD Y8, 32(R11); ADDQ    R12, R11; VMOVUPD Y9, (R11); VMOVUPD Y10, 32(R11); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (R11); VMASKMOVPD Y2, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y3, (R11); VMASKMOVPD Y4, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y5, (R11); VMASKMOVPD Y6, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y7, (R11); VMASKMOVPD Y8, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y9, (R11); VMASKMOVPD Y10, Y0, 32(R11); VZEROUPPER; RET
-
+// tile6x2F64AVX2 is a tile of 6 rows and 2 vectors:
+//
+//	for i := range 6 {
+//		for j := range 4 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile6x2F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile6x2F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		LEAQ         (CX)(DX*4), R9         \
+		LEAQ         (DX)(DX*2), R10        \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R11          \
+		MOVQ         ldc+56(FP), R12        \
+		SHLQ         $0x03, R12             \
+		MOVQ         R11, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		ADDQ         R12, R13               \
+		PREFETCHT0   (R13)                  \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		VXORPS       Y9, Y9, Y9             \
+		VXORPS       Y10, Y10, Y10          \
+		VXORPS       Y11, Y11, Y11          \
+		VXORPS       Y12, Y12, Y12          \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+		CMPQ         BX, $0x08              \
+		JNE          full                   \
+		CMPQ         DI, $0x00000040        \
+		JNE          full                   \
+		SUBQ         $0x04, AX              \
+		JL           rest                   \
+	unrolled:                                   \
+		VMOVUPD      (SI), Y13              \
+		VMOVUPD      32(SI), Y14            \
+		VBROADCASTSD (CX), Y15              \
+		VFMADD231PD  Y13, Y15, Y1           \
+		VFMADD231PD  Y14, Y15, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y15        \
+		VFMADD231PD  Y13, Y15, Y3           \
+		VFMADD231PD  Y14, Y15, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y15        \
+		VFMADD231PD  Y13, Y15, Y5           \
+		VFMADD231PD  Y14, Y15, Y6           \
+		VBROADCASTSD (CX)(R10*1), Y15       \
+		VFMADD231PD  Y13, Y15, Y7           \
+		VFMADD231PD  Y14, Y15, Y8           \
+		VBROADCASTSD (R9), Y15              \
+		VFMADD231PD  Y13, Y15, Y9           \
+		VFMADD231PD  Y14, Y15, Y10          \
+		VBROADCASTSD (R9)(DX*1), Y15        \
+		VFMADD231PD  Y13, Y15, Y11          \
+		VFMADD231PD  Y14, Y15, Y12          \
+		VMOVUPD      64(SI), Y13            \
+		VMOVUPD      96(SI), Y14            \
+		VBROADCASTSD 8(CX), Y15             \
+		VFMADD231PD  Y13, Y15, Y1           \
+		VFMADD231PD  Y14, Y15, Y2           \
+		VBROADCASTSD 8(CX)(DX*1), Y15       \
+		VFMADD231PD  Y13, Y15, Y3           \
+		VFMADD231PD  Y14, Y15, Y4           \
+		VBROADCASTSD 8(CX)(DX*2), Y15       \
+		VFMADD231PD  Y13, Y15, Y5           \
+		VFMADD231PD  Y14, Y15, Y6           \
+		VBROADCASTSD 8(CX)(R10*1), Y15      \
+		VFMADD231PD  Y13, Y15, Y7           \
+		VFMADD231PD  Y14, Y15, Y8           \
+		VBROADCASTSD 8(R9), Y15             \
+		VFMADD231PD  Y13, Y15, Y9           \
+		VFMADD231PD  Y14, Y15, Y10          \
+		VBROADCASTSD 8(R9)(DX*1), Y15       \
+		VFMADD231PD  Y13, Y15, Y11          \
+		VFMADD231PD  Y14, Y15, Y12          \
+		VMOVUPD      128(SI), Y13           \
+		VMOVUPD      160(SI), Y14           \
+		VBROADCASTSD 16(CX), Y15            \
+		VFMADD231PD  Y13, Y15, Y1           \
+		VFMADD231PD  Y14, Y15, Y2           \
+		VBROADCASTSD 16(CX)(DX*1), Y15      \
+		VFMADD231PD  Y13, Y15, Y3           \
+		VFMADD231PD  Y14, Y15, Y4           \
+		VBROADCASTSD 16(CX)(DX*2), Y15      \
+		VFMADD231PD  Y13, Y15, Y5           \
+		VFMADD231PD  Y14, Y15, Y6           \
+		VBROADCASTSD 16(CX)(R10*1), Y15     \
+		VFMADD231PD  Y13, Y15, Y7           \
+		VFMADD231PD  Y14, Y15, Y8           \
+		VBROADCASTSD 16(R9), Y15            \
+		VFMADD231PD  Y13, Y15, Y9           \
+		VFMADD231PD  Y14, Y15, Y10          \
+		VBROADCASTSD 16(R9)(DX*1), Y15      \
+		VFMADD231PD  Y13, Y15, Y11          \
+		VFMADD231PD  Y14, Y15, Y12          \
+		VMOVUPD      192(SI), Y13           \
+		VMOVUPD      224(SI), Y14           \
+		VBROADCASTSD 24(CX), Y15            \
+		VFMADD231PD  Y13, Y15, Y1           \
+		VFMADD231PD  Y14, Y15, Y2           \
+		VBROADCASTSD 24(CX)(DX*1), Y15      \
+		VFMADD231PD  Y13, Y15, Y3           \
+		VFMADD231PD  Y14, Y15, Y4           \
+		VBROADCASTSD 24(CX)(DX*2), Y15      \
+		VFMADD231PD  Y13, Y15, Y5           \
+		VFMADD231PD  Y14, Y15, Y6           \
+		VBROADCASTSD 24(CX)(R10*1), Y15     \
+		VFMADD231PD  Y13, Y15, Y7           \
+		VFMADD231PD  Y14, Y15, Y8           \
+		VBROADCASTSD 24(R9), Y15            \
+		VFMADD231PD  Y13, Y15, Y9           \
+		VFMADD231PD  Y14, Y15, Y10          \
+		VBROADCASTSD 24(R9)(DX*1), Y15      \
+		VFMADD231PD  Y13, Y15, Y11          \
+		VFMADD231PD  Y14, Y15, Y12          \
+		ADDQ         $0x20, CX              \
+		ADDQ         $0x20, R9              \
+		ADDQ         $0x00000100, SI        \
+		SUBQ         $0x04, AX              \
+		JGE          unrolled               \
+	rest:                                       \
+		ADDQ $0x04, AX                      \
+		JZ   sum                            \
+	full:                                       \
+		VMOVUPD      (SI), Y13              \
+		VMOVUPD      32(SI), Y14            \
+		VBROADCASTSD (CX), Y15              \
+		VFMADD231PD  Y13, Y15, Y1           \
+		VFMADD231PD  Y14, Y15, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y15        \
+		VFMADD231PD  Y13, Y15, Y3           \
+		VFMADD231PD  Y14, Y15, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y15        \
+		VFMADD231PD  Y13, Y15, Y5           \
+		VFMADD231PD  Y14, Y15, Y6           \
+		VBROADCASTSD (CX)(R10*1), Y15       \
+		VFMADD231PD  Y13, Y15, Y7           \
+		VFMADD231PD  Y14, Y15, Y8           \
+		VBROADCASTSD (R9), Y15              \
+		VFMADD231PD  Y13, Y15, Y9           \
+		VFMADD231PD  Y14, Y15, Y10          \
+		VBROADCASTSD (R9)(DX*1), Y15        \
+		VFMADD231PD  Y13, Y15, Y11          \
+		VFMADD231PD  Y14, Y15, Y12          \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPD      (SI), Y13              \
+		VMASKMOVPD   32(SI), Y0, Y14        \
+		VBROADCASTSD (CX), Y15              \
+		VFMADD231PD  Y13, Y15, Y1           \
+		VFMADD231PD  Y14, Y15, Y2           \
+		VBROADCASTSD (CX)(DX*1), Y15        \
+		VFMADD231PD  Y13, Y15, Y3           \
+		VFMADD231PD  Y14, Y15, Y4           \
+		VBROADCASTSD (CX)(DX*2), Y15        \
+		VFMADD231PD  Y13, Y15, Y5           \
+		VFMADD231PD  Y14, Y15, Y6           \
+		VBROADCASTSD (CX)(R10*1), Y15       \
+		VFMADD231PD  Y13, Y15, Y7           \
+		VFMADD231PD  Y14, Y15, Y8           \
+		VBROADCASTSD (R9), Y15              \
+		VFMADD231PD  Y13, Y15, Y9           \
+		VFMADD231PD  Y14, Y15, Y10          \
+		VBROADCASTSD (R9)(DX*1), Y15        \
+		VFMADD231PD  Y13, Y15, Y11          \
+		VFMADD231PD  Y14, Y15, Y12          \
+		ADDQ         BX, CX                 \
+		ADDQ         BX, R9                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R11, AX                  \
+		VADDPD     (AX), Y1, Y1             \
+		VMASKMOVPD 32(AX), Y0, Y15          \
+		VADDPD     Y15, Y2, Y2              \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y3, Y3             \
+		VMASKMOVPD 32(AX), Y0, Y15          \
+		VADDPD     Y15, Y4, Y4              \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y5, Y5             \
+		VMASKMOVPD 32(AX), Y0, Y15          \
+		VADDPD     Y15, Y6, Y6              \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y7, Y7             \
+		VMASKMOVPD 32(AX), Y0, Y15          \
+		VADDPD     Y15, Y8, Y8              \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y9, Y9             \
+		VMASKMOVPD 32(AX), Y0, Y15          \
+		VADDPD     Y15, Y10, Y10            \
+		ADDQ       R12, AX                  \
+		VADDPD     (AX), Y11, Y11           \
+		VMASKMOVPD 32(AX), Y0, Y15          \
+		VADDPD     Y15, Y12, Y12            \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R11)                   \
+		VMOVUPD Y2, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y3, (R11)                   \
+		VMOVUPD Y4, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y5, (R11)                   \
+		VMOVUPD Y6, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y7, (R11)                   \
+		VMOVUPD Y8, 32(R11)                 \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y9, (R11)                   \
+		VMOVUPD Y10, 32(R11)                \
+		ADDQ    R12, R11                    \
+		VMOVUPD Y11, (R11)                  \
+		VMOVUPD Y12, 32(R11)                \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (R11)                \
+		VMASKMOVPD Y2, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y3, (R11)                \
+		VMASKMOVPD Y4, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y5, (R11)                \
+		VMASKMOVPD Y6, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y7, (R11)                \
+		VMASKMOVPD Y8, Y0, 32(R11)          \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y9, (R11)                \
+		VMASKMOVPD Y10, Y0, 32(R11)         \
+		ADDQ       R12, R11                 \
+		VMOVUPD    Y11, (R11)               \
+		VMASKMOVPD Y12, Y0, 32(R11)         \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile6x2F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; LEAQ         (CX)(DX*4), R9; LEAQ         (DX)(DX*2), R10; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R11; MOVQ         ldc+56(FP), R12; SHLQ         $0x03, R12; MOVQ         R11, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); ADDQ         R12, R13; PREFETCHT0   (R13); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; VXORPS       Y9, Y9, Y9; VXORPS       Y10, Y10, Y10; VXORPS       Y11, Y11, Y11; VXORPS       Y12, Y12, Y12; CMPQ         R8, $0x04; JNE          edge; CMPQ         BX, $0x08; JNE          full; CMPQ         DI, $0x00000040; JNE          full; SUBQ         $0x04, AX; JL           rest
+	tile6x2F64AVX2Code
 
-unrolled:
-	VMOVUPD      (SI), Y13; VMOVUPD      32(SI), Y14; VBROADCASTSD (CX), Y15; VFMADD231PD  Y13, Y15, Y1; VFMADD231PD  Y14, Y15, Y2; VBROADCASTSD (CX)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y3; VFMADD231PD  Y14, Y15, Y4; VBROADCASTSD (CX)(DX*2), Y15; VFMADD231PD  Y13, Y15, Y5; VFMADD231PD  Y14, Y15, Y6; VBROADCASTSD (CX)(R10*1), Y15; VFMADD231PD  Y13, Y15, Y7; VFMADD231PD  Y14, Y15, Y8; VBROADCASTSD (R9), Y15; VFMADD231PD  Y13, Y15, Y9; VFMADD231PD  Y14, Y15, Y10; VBROADCASTSD (R9)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y11; VFMADD231PD  Y14, Y15, Y12; VMOVUPD      64(SI), Y13; VMOVUPD      96(SI), Y14; VBROADCASTSD 8(CX), Y15; VFMADD231PD  Y13, Y15, Y1; VFMADD231PD  Y14, Y15, Y2; VBROADCASTSD 8(CX)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y3; VFMADD231PD  Y14, Y15, Y4; VBROADCASTSD 8(CX)(DX*2), Y15; VFMADD231PD  Y13, Y15, Y5; VFMADD231PD  Y14, Y15, Y6; VBROADCASTSD 8(CX)(R10*1), Y15; VFMADD231PD  Y13, Y15, Y7; VFMADD231PD  Y14, Y15, Y8; VBROADCASTSD 8(R9), Y15; VFMADD231PD  Y13, Y15, Y9; VFMADD231PD  Y14, Y15, Y10; VBROADCASTSD 8(R9)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y11; VFMADD231PD  Y14, Y15, Y12; VMOVUPD      128(SI), Y13; VMOVUPD      160(SI), Y14; VBROADCASTSD 16(CX), Y15; VFMADD231PD  Y13, Y15, Y1; VFMADD231PD  Y14, Y15, Y2; VBROADCASTSD 16(CX)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y3; VFMADD231PD  Y14, Y15, Y4; VBROADCASTSD 16(CX)(DX*2), Y15; VFMADD231PD  Y13, Y15, Y5; VFMADD231PD  Y14, Y15, Y6; VBROADCASTSD 16(CX)(R10*1), Y15; VFMADD231PD  Y13, Y15, Y7; VFMADD231PD  Y14, Y15, Y8; VBROADCASTSD 16(R9), Y15; VFMADD231PD  Y13, Y15, Y9; VFMADD231PD  Y14, Y15, Y10; VBROADCASTSD 16(R9)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y11; VFMADD231PD  Y14, Y15, Y12; VMOVUPD      192(SI), Y13; VMOVUPD      224(SI), Y14; VBROADCASTSD 24(CX), Y15; VFMADD231PD  Y13, Y15, Y1; VFMADD231PD  Y14, Y15, Y2; VBROADCASTSD 24(CX)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y3; VFMADD231PD  Y14, Y15, Y4; VBROADCASTSD 24(CX)(DX*2), Y15; VFMADD231PD  Y13, Y15, Y5; VFMADD231PD  Y14, Y15, Y6; VBROADCASTSD 24(CX)(R10*1), Y15; VFMADD231PD  Y13, Y15, Y7; VFMADD231PD  Y14, Y15, Y8; VBROADCASTSD 24(R9), Y15; VFMADD231PD  Y13, Y15, Y9; VFMADD231PD  Y14, Y15, Y10; VBROADCASTSD 24(R9)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y11; VFMADD231PD  Y14, Y15, Y12; ADDQ         $0x20, CX; ADDQ         $0x20, R9; ADDQ         $0x00000100, SI; SUBQ         $0x04, AX; JGE          unrolled
-
-rest:
-	ADDQ $0x04, AX; JZ   sum
-
-full:
-	VMOVUPD      (SI), Y13; VMOVUPD      32(SI), Y14; VBROADCASTSD (CX), Y15; VFMADD231PD  Y13, Y15, Y1; VFMADD231PD  Y14, Y15, Y2; VBROADCASTSD (CX)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y3; VFMADD231PD  Y14, Y15, Y4; VBROADCASTSD (CX)(DX*2), Y15; VFMADD231PD  Y13, Y15, Y5; VFMADD231PD  Y14, Y15, Y6; VBROADCASTSD (CX)(R10*1), Y15; VFMADD231PD  Y13, Y15, Y7; VFMADD231PD  Y14, Y15, Y8; VBROADCASTSD (R9), Y15; VFMADD231PD  Y13, Y15, Y9; VFMADD231PD  Y14, Y15, Y10; VBROADCASTSD (R9)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y11; VFMADD231PD  Y14, Y15, Y12; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPD      (SI), Y13; VMASKMOVPD   32(SI), Y0, Y14; VBROADCASTSD (CX), Y15; VFMADD231PD  Y13, Y15, Y1; VFMADD231PD  Y14, Y15, Y2; VBROADCASTSD (CX)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y3; VFMADD231PD  Y14, Y15, Y4; VBROADCASTSD (CX)(DX*2), Y15; VFMADD231PD  Y13, Y15, Y5; VFMADD231PD  Y14, Y15, Y6; VBROADCASTSD (CX)(R10*1), Y15; VFMADD231PD  Y13, Y15, Y7; VFMADD231PD  Y14, Y15, Y8; VBROADCASTSD (R9), Y15; VFMADD231PD  Y13, Y15, Y9; VFMADD231PD  Y14, Y15, Y10; VBROADCASTSD (R9)(DX*1), Y15; VFMADD231PD  Y13, Y15, Y11; VFMADD231PD  Y14, Y15, Y12; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R11, AX; VADDPD     (AX), Y1, Y1; VMASKMOVPD 32(AX), Y0, Y15; VADDPD     Y15, Y2, Y2; ADDQ       R12, AX; VADDPD     (AX), Y3, Y3; VMASKMOVPD 32(AX), Y0, Y15; VADDPD     Y15, Y4, Y4; ADDQ       R12, AX; VADDPD     (AX), Y5, Y5; VMASKMOVPD 32(AX), Y0, Y15; VADDPD     Y15, Y6, Y6; ADDQ       R12, AX; VADDPD     (AX), Y7, Y7; VMASKMOVPD 32(AX), Y0, Y15; VADDPD     Y15, Y8, Y8; ADDQ       R12, AX; VADDPD     (AX), Y9, Y9; VMASKMOVPD 32(AX), Y0, Y15; VADDPD     Y15, Y10, Y10; ADDQ       R12, AX; VADDPD     (AX), Y11, Y11; VMASKMOVPD 32(AX), Y0, Y15; VADDPD     Y15, Y12, Y12
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R11); VMOVUPD Y2, 32(R11); ADDQ    R12, R11; VMOVUPD Y3, (R11); VMOVUPD Y4, 32(R11); ADDQ    R12, R11; VMOVUPD Y5, (R11); VMOVUPD Y6, 32(R11); ADDQ    R12, R11; VMOVUPD Y7, (R11); VMOVUPD Y8, 32(R11); ADDQ    R12, R11; VMOVUPD Y9, (R11); VMOVUPD Y10, 32(R11); ADDQ    R12, R11; VMOVUPD Y11, (R11); VMOVUPD Y12, 32(R11); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (R11); VMASKMOVPD Y2, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y3, (R11); VMASKMOVPD Y4, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y5, (R11); VMASKMOVPD Y6, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y7, (R11); VMASKMOVPD Y8, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y9, (R11); VMASKMOVPD Y10, Y0, 32(R11); ADDQ       R12, R11; VMOVUPD    Y11, (R11); VMASKMOVPD Y12, Y0, 32(R11); VZEROUPPER; RET
-
+// tile1x3F64AVX2 is a tile of 1 rows and 3 vectors:
+//
+//	for i := range 1 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x3F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x3F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x03, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSD (CX), Y5               \
+		VFMADD231PD  (SI), Y5, Y1           \
+		VFMADD231PD  32(SI), Y5, Y2         \
+		VFMADD231PD  64(SI), Y5, Y3         \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSD (CX), Y5               \
+		VFMADD231PD  (SI), Y5, Y1           \
+		VFMADD231PD  32(SI), Y5, Y2         \
+		VMASKMOVPD   64(SI), Y0, Y4         \
+		VFMADD231PD  Y4, Y5, Y3             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VADDPD     32(AX), Y2, Y2           \
+		VMASKMOVPD 64(AX), Y0, Y5           \
+		VADDPD     Y5, Y3, Y3               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (DX)                    \
+		VMOVUPD Y2, 32(DX)                  \
+		VMOVUPD Y3, 64(DX)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (DX)                 \
+		VMOVUPD    Y2, 32(DX)               \
+		VMASKMOVPD Y3, Y0, 64(DX)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x3F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x03, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; CMPQ         R8, $0x04; JNE          edge
+	tile1x3F64AVX2Code
 
-full:
-	VBROADCASTSD (CX), Y5; VFMADD231PD  (SI), Y5, Y1; VFMADD231PD  32(SI), Y5, Y2; VFMADD231PD  64(SI), Y5, Y3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSD (CX), Y5; VFMADD231PD  (SI), Y5, Y1; VFMADD231PD  32(SI), Y5, Y2; VMASKMOVPD   64(SI), Y0, Y4; VFMADD231PD  Y4, Y5, Y3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPD     (AX), Y1, Y1; VADDPD     32(AX), Y2, Y2; VMASKMOVPD 64(AX), Y0, Y5; VADDPD     Y5, Y3, Y3
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (DX); VMOVUPD Y2, 32(DX); VMOVUPD Y3, 64(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (DX); VMOVUPD    Y2, 32(DX); VMASKMOVPD Y3, Y0, 64(DX); VZEROUPPER; RET
-
+// tile2x3F64AVX2 is a tile of 2 rows and 3 vectors:
+//
+//	for i := range 2 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x3F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile2x3F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x03, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		PREFETCHT0   64(R11)                \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		PREFETCHT0   64(R11)                \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VMOVUPD      (SI), Y7               \
+		VMOVUPD      32(SI), Y8             \
+		VMOVUPD      64(SI), Y9             \
+		VBROADCASTSD (CX), Y10              \
+		VFMADD231PD  Y7, Y10, Y1            \
+		VFMADD231PD  Y8, Y10, Y2            \
+		VFMADD231PD  Y9, Y10, Y3            \
+		VBROADCASTSD (CX)(DX*1), Y10        \
+		VFMADD231PD  Y7, Y10, Y4            \
+		VFMADD231PD  Y8, Y10, Y5            \
+		VFMADD231PD  Y9, Y10, Y6            \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPD      (SI), Y7               \
+		VMOVUPD      32(SI), Y8             \
+		VMASKMOVPD   64(SI), Y0, Y9         \
+		VBROADCASTSD (CX), Y10              \
+		VFMADD231PD  Y7, Y10, Y1            \
+		VFMADD231PD  Y8, Y10, Y2            \
+		VFMADD231PD  Y9, Y10, Y3            \
+		VBROADCASTSD (CX)(DX*1), Y10        \
+		VFMADD231PD  Y7, Y10, Y4            \
+		VFMADD231PD  Y8, Y10, Y5            \
+		VFMADD231PD  Y9, Y10, Y6            \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VADDPD     32(AX), Y2, Y2           \
+		VMASKMOVPD 64(AX), Y0, Y10          \
+		VADDPD     Y10, Y3, Y3              \
+		ADDQ       R10, AX                  \
+		VADDPD     (AX), Y4, Y4             \
+		VADDPD     32(AX), Y5, Y5           \
+		VMASKMOVPD 64(AX), Y0, Y10          \
+		VADDPD     Y10, Y6, Y6              \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R9)                    \
+		VMOVUPD Y2, 32(R9)                  \
+		VMOVUPD Y3, 64(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPD Y4, (R9)                    \
+		VMOVUPD Y5, 32(R9)                  \
+		VMOVUPD Y6, 64(R9)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (R9)                 \
+		VMOVUPD    Y2, 32(R9)               \
+		VMASKMOVPD Y3, Y0, 64(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPD    Y4, (R9)                 \
+		VMOVUPD    Y5, 32(R9)               \
+		VMASKMOVPD Y6, Y0, 64(R9)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile2x3F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x03, R10; MOVQ         R9, R11; PREFETCHT0   (R11); PREFETCHT0   64(R11); ADDQ         R10, R11; PREFETCHT0   (R11); PREFETCHT0   64(R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; CMPQ         R8, $0x04; JNE          edge
+	tile2x3F64AVX2Code
 
-full:
-	VMOVUPD      (SI), Y7; VMOVUPD      32(SI), Y8; VMOVUPD      64(SI), Y9; VBROADCASTSD (CX), Y10; VFMADD231PD  Y7, Y10, Y1; VFMADD231PD  Y8, Y10, Y2; VFMADD231PD  Y9, Y10, Y3; VBROADCASTSD (CX)(DX*1), Y10; VFMADD231PD  Y7, Y10, Y4; VFMADD231PD  Y8, Y10, Y5; VFMADD231PD  Y9, Y10, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPD      (SI), Y7; VMOVUPD      32(SI), Y8; VMASKMOVPD   64(SI), Y0, Y9; VBROADCASTSD (CX), Y10; VFMADD231PD  Y7, Y10, Y1; VFMADD231PD  Y8, Y10, Y2; VFMADD231PD  Y9, Y10, Y3; VBROADCASTSD (CX)(DX*1), Y10; VFMADD231PD  Y7, Y10, Y4; VFMADD231PD  Y8, Y10, Y5; VFMADD231PD  Y9, Y10, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VADDPD     (AX), Y1, Y1; VADDPD     32(AX), Y2, Y2; VMASKMOVPD 64(AX), Y0, Y10; VADDPD     Y10, Y3, Y3; ADDQ       R10, AX; VADDPD     (AX), Y4, Y4; VADDPD     32(AX), Y5, Y5; VMASKMOVPD 64(AX), Y0, Y10; VADDPD     Y10, Y6, Y6
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R9); VMOVUPD Y2, 32(R9); VMOVUPD Y3, 64(R9); ADDQ    R10, R9; VMOVUPD Y4, (R9); VMOVUPD Y5, 32(R9); VMOVUPD Y6, 64(R9); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (R9); VMOVUPD    Y2, 32(R9); VMASKMOVPD Y3, Y0, 64(R9); ADDQ       R10, R9; VMOVUPD    Y4, (R9); VMOVUPD    Y5, 32(R9); VMASKMOVPD Y6, Y0, 64(R9); VZEROUPPER; RET
-
+// tile1x4F64AVX2 is a tile of 1 rows and 4 vectors:
+//
+//	for i := range 1 {
+//		for j := range 12 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x4F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x4F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x03, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSD (CX), Y6               \
+		VFMADD231PD  (SI), Y6, Y1           \
+		VFMADD231PD  32(SI), Y6, Y2         \
+		VFMADD231PD  64(SI), Y6, Y3         \
+		VFMADD231PD  96(SI), Y6, Y4         \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSD (CX), Y6               \
+		VFMADD231PD  (SI), Y6, Y1           \
+		VFMADD231PD  32(SI), Y6, Y2         \
+		VFMADD231PD  64(SI), Y6, Y3         \
+		VMASKMOVPD   96(SI), Y0, Y5         \
+		VFMADD231PD  Y5, Y6, Y4             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VADDPD     32(AX), Y2, Y2           \
+		VADDPD     64(AX), Y3, Y3           \
+		VMASKMOVPD 96(AX), Y0, Y6           \
+		VADDPD     Y6, Y4, Y4               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (DX)                    \
+		VMOVUPD Y2, 32(DX)                  \
+		VMOVUPD Y3, 64(DX)                  \
+		VMOVUPD Y4, 96(DX)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (DX)                 \
+		VMOVUPD    Y2, 32(DX)               \
+		VMOVUPD    Y3, 64(DX)               \
+		VMASKMOVPD Y4, Y0, 96(DX)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x4F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x03, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; CMPQ         R8, $0x04; JNE          edge
+	tile1x4F64AVX2Code
 
-full:
-	VBROADCASTSD (CX), Y6; VFMADD231PD  (SI), Y6, Y1; VFMADD231PD  32(SI), Y6, Y2; VFMADD231PD  64(SI), Y6, Y3; VFMADD231PD  96(SI), Y6, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSD (CX), Y6; VFMADD231PD  (SI), Y6, Y1; VFMADD231PD  32(SI), Y6, Y2; VFMADD231PD  64(SI), Y6, Y3; VMASKMOVPD   96(SI), Y0, Y5; VFMADD231PD  Y5, Y6, Y4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPD     (AX), Y1, Y1; VADDPD     32(AX), Y2, Y2; VADDPD     64(AX), Y3, Y3; VMASKMOVPD 96(AX), Y0, Y6; VADDPD     Y6, Y4, Y4
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (DX); VMOVUPD Y2, 32(DX); VMOVUPD Y3, 64(DX); VMOVUPD Y4, 96(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (DX); VMOVUPD    Y2, 32(DX); VMOVUPD    Y3, 64(DX); VMASKMOVPD Y4, Y0, 96(DX); VZEROUPPER; RET
-
+// tile2x4F64AVX2 is a tile of 2 rows and 4 vectors:
+//
+//	for i := range 2 {
+//		for j := range 12 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x4F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE2
+#define tile2x4F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), R9           \
+		MOVQ         ldc+56(FP), R10        \
+		SHLQ         $0x03, R10             \
+		MOVQ         R9, R11                \
+		PREFETCHT0   (R11)                  \
+		PREFETCHT0   64(R11)                \
+		ADDQ         R10, R11               \
+		PREFETCHT0   (R11)                  \
+		PREFETCHT0   64(R11)                \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VMOVUPD      (SI), Y9               \
+		VMOVUPD      32(SI), Y10            \
+		VMOVUPD      64(SI), Y11            \
+		VMOVUPD      96(SI), Y12            \
+		VBROADCASTSD (CX), Y13              \
+		VFMADD231PD  Y9, Y13, Y1            \
+		VFMADD231PD  Y10, Y13, Y2           \
+		VFMADD231PD  Y11, Y13, Y3           \
+		VFMADD231PD  Y12, Y13, Y4           \
+		VBROADCASTSD (CX)(DX*1), Y13        \
+		VFMADD231PD  Y9, Y13, Y5            \
+		VFMADD231PD  Y10, Y13, Y6           \
+		VFMADD231PD  Y11, Y13, Y7           \
+		VFMADD231PD  Y12, Y13, Y8           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VMOVUPD      (SI), Y9               \
+		VMOVUPD      32(SI), Y10            \
+		VMOVUPD      64(SI), Y11            \
+		VMASKMOVPD   96(SI), Y0, Y12        \
+		VBROADCASTSD (CX), Y13              \
+		VFMADD231PD  Y9, Y13, Y1            \
+		VFMADD231PD  Y10, Y13, Y2           \
+		VFMADD231PD  Y11, Y13, Y3           \
+		VFMADD231PD  Y12, Y13, Y4           \
+		VBROADCASTSD (CX)(DX*1), Y13        \
+		VFMADD231PD  Y9, Y13, Y5            \
+		VFMADD231PD  Y10, Y13, Y6           \
+		VFMADD231PD  Y11, Y13, Y7           \
+		VFMADD231PD  Y12, Y13, Y8           \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       R9, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VADDPD     32(AX), Y2, Y2           \
+		VADDPD     64(AX), Y3, Y3           \
+		VMASKMOVPD 96(AX), Y0, Y13          \
+		VADDPD     Y13, Y4, Y4              \
+		ADDQ       R10, AX                  \
+		VADDPD     (AX), Y5, Y5             \
+		VADDPD     32(AX), Y6, Y6           \
+		VADDPD     64(AX), Y7, Y7           \
+		VMASKMOVPD 96(AX), Y0, Y13          \
+		VADDPD     Y13, Y8, Y8              \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (R9)                    \
+		VMOVUPD Y2, 32(R9)                  \
+		VMOVUPD Y3, 64(R9)                  \
+		VMOVUPD Y4, 96(R9)                  \
+		ADDQ    R10, R9                     \
+		VMOVUPD Y5, (R9)                    \
+		VMOVUPD Y6, 32(R9)                  \
+		VMOVUPD Y7, 64(R9)                  \
+		VMOVUPD Y8, 96(R9)                  \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (R9)                 \
+		VMOVUPD    Y2, 32(R9)               \
+		VMOVUPD    Y3, 64(R9)               \
+		VMASKMOVPD Y4, Y0, 96(R9)           \
+		ADDQ       R10, R9                  \
+		VMOVUPD    Y5, (R9)                 \
+		VMOVUPD    Y6, 32(R9)               \
+		VMOVUPD    Y7, 64(R9)               \
+		VMASKMOVPD Y8, Y0, 96(R9)           \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile2x4F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), R9; MOVQ         ldc+56(FP), R10; SHLQ         $0x03, R10; MOVQ         R9, R11; PREFETCHT0   (R11); PREFETCHT0   64(R11); ADDQ         R10, R11; PREFETCHT0   (R11); PREFETCHT0   64(R11); VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; CMPQ         R8, $0x04; JNE          edge
+	tile2x4F64AVX2Code
 
-full:
-	VMOVUPD      (SI), Y9; VMOVUPD      32(SI), Y10; VMOVUPD      64(SI), Y11; VMOVUPD      96(SI), Y12; VBROADCASTSD (CX), Y13; VFMADD231PD  Y9, Y13, Y1; VFMADD231PD  Y10, Y13, Y2; VFMADD231PD  Y11, Y13, Y3; VFMADD231PD  Y12, Y13, Y4; VBROADCASTSD (CX)(DX*1), Y13; VFMADD231PD  Y9, Y13, Y5; VFMADD231PD  Y10, Y13, Y6; VFMADD231PD  Y11, Y13, Y7; VFMADD231PD  Y12, Y13, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VMOVUPD      (SI), Y9; VMOVUPD      32(SI), Y10; VMOVUPD      64(SI), Y11; VMASKMOVPD   96(SI), Y0, Y12; VBROADCASTSD (CX), Y13; VFMADD231PD  Y9, Y13, Y1; VFMADD231PD  Y10, Y13, Y2; VFMADD231PD  Y11, Y13, Y3; VFMADD231PD  Y12, Y13, Y4; VBROADCASTSD (CX)(DX*1), Y13; VFMADD231PD  Y9, Y13, Y5; VFMADD231PD  Y10, Y13, Y6; VFMADD231PD  Y11, Y13, Y7; VFMADD231PD  Y12, Y13, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       R9, AX; VADDPD     (AX), Y1, Y1; VADDPD     32(AX), Y2, Y2; VADDPD     64(AX), Y3, Y3; VMASKMOVPD 96(AX), Y0, Y13; VADDPD     Y13, Y4, Y4; ADDQ       R10, AX; VADDPD     (AX), Y5, Y5; VADDPD     32(AX), Y6, Y6; VADDPD     64(AX), Y7, Y7; VMASKMOVPD 96(AX), Y0, Y13; VADDPD     Y13, Y8, Y8
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (R9); VMOVUPD Y2, 32(R9); VMOVUPD Y3, 64(R9); VMOVUPD Y4, 96(R9); ADDQ    R10, R9; VMOVUPD Y5, (R9); VMOVUPD Y6, 32(R9); VMOVUPD Y7, 64(R9); VMOVUPD Y8, 96(R9); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (R9); VMOVUPD    Y2, 32(R9); VMOVUPD    Y3, 64(R9); VMASKMOVPD Y4, Y0, 96(R9); ADDQ       R10, R9; VMOVUPD    Y5, (R9); VMOVUPD    Y6, 32(R9); VMOVUPD    Y7, 64(R9); VMASKMOVPD Y8, Y0, 96(R9); VZEROUPPER; RET
-
+// tile1x5F64AVX2 is a tile of 1 rows and 5 vectors:
+//
+//	for i := range 1 {
+//		for j := range 16 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x5F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x5F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x03, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSD (CX), Y7               \
+		VFMADD231PD  (SI), Y7, Y1           \
+		VFMADD231PD  32(SI), Y7, Y2         \
+		VFMADD231PD  64(SI), Y7, Y3         \
+		VFMADD231PD  96(SI), Y7, Y4         \
+		VFMADD231PD  128(SI), Y7, Y5        \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSD (CX), Y7               \
+		VFMADD231PD  (SI), Y7, Y1           \
+		VFMADD231PD  32(SI), Y7, Y2         \
+		VFMADD231PD  64(SI), Y7, Y3         \
+		VFMADD231PD  96(SI), Y7, Y4         \
+		VMASKMOVPD   128(SI), Y0, Y6        \
+		VFMADD231PD  Y6, Y7, Y5             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VADDPD     32(AX), Y2, Y2           \
+		VADDPD     64(AX), Y3, Y3           \
+		VADDPD     96(AX), Y4, Y4           \
+		VMASKMOVPD 128(AX), Y0, Y7          \
+		VADDPD     Y7, Y5, Y5               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (DX)                    \
+		VMOVUPD Y2, 32(DX)                  \
+		VMOVUPD Y3, 64(DX)                  \
+		VMOVUPD Y4, 96(DX)                  \
+		VMOVUPD Y5, 128(DX)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (DX)                 \
+		VMOVUPD    Y2, 32(DX)               \
+		VMOVUPD    Y3, 64(DX)               \
+		VMOVUPD    Y4, 96(DX)               \
+		VMASKMOVPD Y5, Y0, 128(DX)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x5F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x03, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; CMPQ         R8, $0x04; JNE          edge
+	tile1x5F64AVX2Code
 
-full:
-	VBROADCASTSD (CX), Y7; VFMADD231PD  (SI), Y7, Y1; VFMADD231PD  32(SI), Y7, Y2; VFMADD231PD  64(SI), Y7, Y3; VFMADD231PD  96(SI), Y7, Y4; VFMADD231PD  128(SI), Y7, Y5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSD (CX), Y7; VFMADD231PD  (SI), Y7, Y1; VFMADD231PD  32(SI), Y7, Y2; VFMADD231PD  64(SI), Y7, Y3; VFMADD231PD  96(SI), Y7, Y4; VMASKMOVPD   128(SI), Y0, Y6; VFMADD231PD  Y6, Y7, Y5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPD     (AX), Y1, Y1; VADDPD     32(AX), Y2, Y2; VADDPD     64(AX), Y3, Y3; VADDPD     96(AX), Y4, Y4; VMASKMOVPD 128(AX), Y0, Y7; VADDPD     Y7, Y5, Y5
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (DX); VMOVUPD Y2, 32(DX); VMOVUPD Y3, 64(DX); VMOVUPD Y4, 96(DX); VMOVUPD Y5, 128(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (DX); VMOVUPD    Y2, 32(DX); VMOVUPD    Y3, 64(DX); VMOVUPD    Y4, 96(DX); VMASKMOVPD Y5, Y0, 128(DX); VZEROUPPER; RET
-
+// tile1x6F64AVX2 is a tile of 1 rows and 6 vectors:
+//
+//	for i := range 1 {
+//		for j := range 20 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x6F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x6F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x03, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSD (CX), Y8               \
+		VFMADD231PD  (SI), Y8, Y1           \
+		VFMADD231PD  32(SI), Y8, Y2         \
+		VFMADD231PD  64(SI), Y8, Y3         \
+		VFMADD231PD  96(SI), Y8, Y4         \
+		VFMADD231PD  128(SI), Y8, Y5        \
+		VFMADD231PD  160(SI), Y8, Y6        \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSD (CX), Y8               \
+		VFMADD231PD  (SI), Y8, Y1           \
+		VFMADD231PD  32(SI), Y8, Y2         \
+		VFMADD231PD  64(SI), Y8, Y3         \
+		VFMADD231PD  96(SI), Y8, Y4         \
+		VFMADD231PD  128(SI), Y8, Y5        \
+		VMASKMOVPD   160(SI), Y0, Y7        \
+		VFMADD231PD  Y7, Y8, Y6             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VADDPD     32(AX), Y2, Y2           \
+		VADDPD     64(AX), Y3, Y3           \
+		VADDPD     96(AX), Y4, Y4           \
+		VADDPD     128(AX), Y5, Y5          \
+		VMASKMOVPD 160(AX), Y0, Y8          \
+		VADDPD     Y8, Y6, Y6               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (DX)                    \
+		VMOVUPD Y2, 32(DX)                  \
+		VMOVUPD Y3, 64(DX)                  \
+		VMOVUPD Y4, 96(DX)                  \
+		VMOVUPD Y5, 128(DX)                 \
+		VMOVUPD Y6, 160(DX)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (DX)                 \
+		VMOVUPD    Y2, 32(DX)               \
+		VMOVUPD    Y3, 64(DX)               \
+		VMOVUPD    Y4, 96(DX)               \
+		VMOVUPD    Y5, 128(DX)              \
+		VMASKMOVPD Y6, Y0, 160(DX)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x6F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x03, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; CMPQ         R8, $0x04; JNE          edge
+	tile1x6F64AVX2Code
 
-full:
-	VBROADCASTSD (CX), Y8; VFMADD231PD  (SI), Y8, Y1; VFMADD231PD  32(SI), Y8, Y2; VFMADD231PD  64(SI), Y8, Y3; VFMADD231PD  96(SI), Y8, Y4; VFMADD231PD  128(SI), Y8, Y5; VFMADD231PD  160(SI), Y8, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSD (CX), Y8; VFMADD231PD  (SI), Y8, Y1; VFMADD231PD  32(SI), Y8, Y2; VFMADD231PD  64(SI), Y8, Y3; VFMADD231PD  96(SI), Y8, Y4; VFMADD231PD  128(SI), Y8, Y5; VMASKMOVPD   160(SI), Y0, Y7; VFMADD231PD  Y7, Y8, Y6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPD     (AX), Y1, Y1; VADDPD     32(AX), Y2, Y2; VADDPD     64(AX), Y3, Y3; VADDPD     96(AX), Y4, Y4; VADDPD     128(AX), Y5, Y5; VMASKMOVPD 160(AX), Y0, Y8; VADDPD     Y8, Y6, Y6
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (DX); VMOVUPD Y2, 32(DX); VMOVUPD Y3, 64(DX); VMOVUPD Y4, 96(DX); VMOVUPD Y5, 128(DX); VMOVUPD Y6, 160(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (DX); VMOVUPD    Y2, 32(DX); VMOVUPD    Y3, 64(DX); VMOVUPD    Y4, 96(DX); VMOVUPD    Y5, 128(DX); VMASKMOVPD Y6, Y0, 160(DX); VZEROUPPER; RET
-
+// tile1x7F64AVX2 is a tile of 1 rows and 7 vectors:
+//
+//	for i := range 1 {
+//		for j := range 24 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x7F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x7F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x03, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSD (CX), Y9               \
+		VFMADD231PD  (SI), Y9, Y1           \
+		VFMADD231PD  32(SI), Y9, Y2         \
+		VFMADD231PD  64(SI), Y9, Y3         \
+		VFMADD231PD  96(SI), Y9, Y4         \
+		VFMADD231PD  128(SI), Y9, Y5        \
+		VFMADD231PD  160(SI), Y9, Y6        \
+		VFMADD231PD  192(SI), Y9, Y7        \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSD (CX), Y9               \
+		VFMADD231PD  (SI), Y9, Y1           \
+		VFMADD231PD  32(SI), Y9, Y2         \
+		VFMADD231PD  64(SI), Y9, Y3         \
+		VFMADD231PD  96(SI), Y9, Y4         \
+		VFMADD231PD  128(SI), Y9, Y5        \
+		VFMADD231PD  160(SI), Y9, Y6        \
+		VMASKMOVPD   192(SI), Y0, Y8        \
+		VFMADD231PD  Y8, Y9, Y7             \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VADDPD     32(AX), Y2, Y2           \
+		VADDPD     64(AX), Y3, Y3           \
+		VADDPD     96(AX), Y4, Y4           \
+		VADDPD     128(AX), Y5, Y5          \
+		VADDPD     160(AX), Y6, Y6          \
+		VMASKMOVPD 192(AX), Y0, Y9          \
+		VADDPD     Y9, Y7, Y7               \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (DX)                    \
+		VMOVUPD Y2, 32(DX)                  \
+		VMOVUPD Y3, 64(DX)                  \
+		VMOVUPD Y4, 96(DX)                  \
+		VMOVUPD Y5, 128(DX)                 \
+		VMOVUPD Y6, 160(DX)                 \
+		VMOVUPD Y7, 192(DX)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (DX)                 \
+		VMOVUPD    Y2, 32(DX)               \
+		VMOVUPD    Y3, 64(DX)               \
+		VMOVUPD    Y4, 96(DX)               \
+		VMOVUPD    Y5, 128(DX)              \
+		VMOVUPD    Y6, 160(DX)              \
+		VMASKMOVPD Y7, Y0, 192(DX)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x7F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x03, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; CMPQ         R8, $0x04; JNE          edge
+	tile1x7F64AVX2Code
 
-full:
-	VBROADCASTSD (CX), Y9; VFMADD231PD  (SI), Y9, Y1; VFMADD231PD  32(SI), Y9, Y2; VFMADD231PD  64(SI), Y9, Y3; VFMADD231PD  96(SI), Y9, Y4; VFMADD231PD  128(SI), Y9, Y5; VFMADD231PD  160(SI), Y9, Y6; VFMADD231PD  192(SI), Y9, Y7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSD (CX), Y9; VFMADD231PD  (SI), Y9, Y1; VFMADD231PD  32(SI), Y9, Y2; VFMADD231PD  64(SI), Y9, Y3; VFMADD231PD  96(SI), Y9, Y4; VFMADD231PD  128(SI), Y9, Y5; VFMADD231PD  160(SI), Y9, Y6; VMASKMOVPD   192(SI), Y0, Y8; VFMADD231PD  Y8, Y9, Y7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPD     (AX), Y1, Y1; VADDPD     32(AX), Y2, Y2; VADDPD     64(AX), Y3, Y3; VADDPD     96(AX), Y4, Y4; VADDPD     128(AX), Y5, Y5; VADDPD     160(AX), Y6, Y6; VMASKMOVPD 192(AX), Y0, Y9; VADDPD     Y9, Y7, Y7
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (DX); VMOVUPD Y2, 32(DX); VMOVUPD Y3, 64(DX); VMOVUPD Y4, 96(DX); VMOVUPD Y5, 128(DX); VMOVUPD Y6, 160(DX); VMOVUPD Y7, 192(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (DX); VMOVUPD    Y2, 32(DX); VMOVUPD    Y3, 64(DX); VMOVUPD    Y4, 96(DX); VMOVUPD    Y5, 128(DX); VMOVUPD    Y6, 160(DX); VMASKMOVPD Y7, Y0, 192(DX); VZEROUPPER; RET
-
+// tile1x8F64AVX2 is a tile of 1 rows and 8 vectors:
+//
+//	for i := range 1 {
+//		for j := range 28 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x8F64AVX2(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX2, FMA3, SSE2
+#define tile1x8F64AVX2Code \
+		MOVQ         k+0(FP), AX            \
+		MOVQ         a+8(FP), CX            \
+		MOVQ         ars+16(FP), DX         \
+		MOVQ         aks+24(FP), BX         \
+		MOVQ         b+32(FP), SI           \
+		MOVQ         bks+40(FP), DI         \
+		MOVQ         cols+64(FP), R8        \
+		SHLQ         $0x03, DX              \
+		SHLQ         $0x03, BX              \
+		SHLQ         $0x03, DI              \
+		MOVQ         R8, X0                 \
+		VPBROADCASTQ X0, Y0                 \
+		VPCMPGTQ     iota64<>+0(SB), Y0, Y0 \
+		MOVQ         c+48(FP), DX           \
+		MOVQ         ldc+56(FP), R9         \
+		SHLQ         $0x03, R9              \
+		VXORPS       Y1, Y1, Y1             \
+		VXORPS       Y2, Y2, Y2             \
+		VXORPS       Y3, Y3, Y3             \
+		VXORPS       Y4, Y4, Y4             \
+		VXORPS       Y5, Y5, Y5             \
+		VXORPS       Y6, Y6, Y6             \
+		VXORPS       Y7, Y7, Y7             \
+		VXORPS       Y8, Y8, Y8             \
+		CMPQ         R8, $0x04              \
+		JNE          edge                   \
+	full:                                       \
+		VBROADCASTSD (CX), Y10              \
+		VFMADD231PD  (SI), Y10, Y1          \
+		VFMADD231PD  32(SI), Y10, Y2        \
+		VFMADD231PD  64(SI), Y10, Y3        \
+		VFMADD231PD  96(SI), Y10, Y4        \
+		VFMADD231PD  128(SI), Y10, Y5       \
+		VFMADD231PD  160(SI), Y10, Y6       \
+		VFMADD231PD  192(SI), Y10, Y7       \
+		VFMADD231PD  224(SI), Y10, Y8       \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          full                   \
+		JMP          sum                    \
+	edge:                                       \
+	loop:                                       \
+		VBROADCASTSD (CX), Y10              \
+		VFMADD231PD  (SI), Y10, Y1          \
+		VFMADD231PD  32(SI), Y10, Y2        \
+		VFMADD231PD  64(SI), Y10, Y3        \
+		VFMADD231PD  96(SI), Y10, Y4        \
+		VFMADD231PD  128(SI), Y10, Y5       \
+		VFMADD231PD  160(SI), Y10, Y6       \
+		VFMADD231PD  192(SI), Y10, Y7       \
+		VMASKMOVPD   224(SI), Y0, Y9        \
+		VFMADD231PD  Y9, Y10, Y8            \
+		ADDQ         BX, CX                 \
+		ADDQ         DI, SI                 \
+		DECQ         AX                     \
+		JNZ          loop                   \
+	sum:                                        \
+		MOVB       add+72(FP), AL           \
+		TESTB      AL, AL                   \
+		JZ         store                    \
+		MOVQ       DX, AX                   \
+		VADDPD     (AX), Y1, Y1             \
+		VADDPD     32(AX), Y2, Y2           \
+		VADDPD     64(AX), Y3, Y3           \
+		VADDPD     96(AX), Y4, Y4           \
+		VADDPD     128(AX), Y5, Y5          \
+		VADDPD     160(AX), Y6, Y6          \
+		VADDPD     192(AX), Y7, Y7          \
+		VMASKMOVPD 224(AX), Y0, Y10         \
+		VADDPD     Y10, Y8, Y8              \
+	store:                                      \
+		CMPQ    R8, $0x04                   \
+		JNE     masked                      \
+		VMOVUPD Y1, (DX)                    \
+		VMOVUPD Y2, 32(DX)                  \
+		VMOVUPD Y3, 64(DX)                  \
+		VMOVUPD Y4, 96(DX)                  \
+		VMOVUPD Y5, 128(DX)                 \
+		VMOVUPD Y6, 160(DX)                 \
+		VMOVUPD Y7, 192(DX)                 \
+		VMOVUPD Y8, 224(DX)                 \
+		VZEROUPPER                          \
+		RET                                 \
+	masked:                                     \
+		VMOVUPD    Y1, (DX)                 \
+		VMOVUPD    Y2, 32(DX)               \
+		VMOVUPD    Y3, 64(DX)               \
+		VMOVUPD    Y4, 96(DX)               \
+		VMOVUPD    Y5, 128(DX)              \
+		VMOVUPD    Y6, 160(DX)              \
+		VMOVUPD    Y7, 192(DX)              \
+		VMASKMOVPD Y8, Y0, 224(DX)          \
+		VZEROUPPER                          \
+		RET
+
 TEXT tile1x8F64AVX2<>(SB), NOSPLIT, $0-73
-	MOVQ         k+0(FP), AX; MOVQ         a+8(FP), CX; MOVQ         ars+16(FP), DX; MOVQ         aks+24(FP), BX; MOVQ         b+32(FP), SI; MOVQ         bks+40(FP), DI; MOVQ         cols+64(FP), R8; SHLQ         $0x03, DX; SHLQ         $0x03, BX; SHLQ         $0x03, DI; MOVQ         R8, X0; VPBROADCASTQ X0, Y0; VPCMPGTQ     iota64<>+0(SB), Y0, Y0; MOVQ         c+48(FP), DX; MOVQ         ldc+56(FP), R9; SHLQ         $0x03, R9; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; VXORPS       Y5, Y5, Y5; VXORPS       Y6, Y6, Y6; VXORPS       Y7, Y7, Y7; VXORPS       Y8, Y8, Y8; CMPQ         R8, $0x04; JNE          edge
+	tile1x8F64AVX2Code
 
-full:
-	VBROADCASTSD (CX), Y10; VFMADD231PD  (SI), Y10, Y1; VFMADD231PD  32(SI), Y10, Y2; VFMADD231PD  64(SI), Y10, Y3; VFMADD231PD  96(SI), Y10, Y4; VFMADD231PD  128(SI), Y10, Y5; VFMADD231PD  160(SI), Y10, Y6; VFMADD231PD  192(SI), Y10, Y7; VFMADD231PD  224(SI), Y10, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          full; JMP          sum
-
-edge:
-loop:
-	VBROADCASTSD (CX), Y10; VFMADD231PD  (SI), Y10, Y1; VFMADD231PD  32(SI), Y10, Y2; VFMADD231PD  64(SI), Y10, Y3; VFMADD231PD  96(SI), Y10, Y4; VFMADD231PD  128(SI), Y10, Y5; VFMADD231PD  160(SI), Y10, Y6; VFMADD231PD  192(SI), Y10, Y7; VMASKMOVPD   224(SI), Y0, Y9; VFMADD231PD  Y9, Y10, Y8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop
-
-sum:
-	MOVB       add+72(FP), AL; TESTB      AL, AL; JZ         store; MOVQ       DX, AX; VADDPD     (AX), Y1, Y1; VADDPD     32(AX), Y2, Y2; VADDPD     64(AX), Y3, Y3; VADDPD     96(AX), Y4, Y4; VADDPD     128(AX), Y5, Y5; VADDPD     160(AX), Y6, Y6; VADDPD     192(AX), Y7, Y7; VMASKMOVPD 224(AX), Y0, Y10; VADDPD     Y10, Y8, Y8
-
-store:
-	CMPQ    R8, $0x04; JNE     masked; VMOVUPD Y1, (DX); VMOVUPD Y2, 32(DX); VMOVUPD Y3, 64(DX); VMOVUPD Y4, 96(DX); VMOVUPD Y5, 128(DX); VMOVUPD Y6, 160(DX); VMOVUPD Y7, 192(DX); VMOVUPD Y8, 224(DX); VZEROUPPER; RET
-
-masked:
-	VMOVUPD    Y1, (DX); VMOVUPD    Y2, 32(DX); VMOVUPD    Y3, 64(DX); VMOVUPD    Y4, 96(DX); VMOVUPD    Y5, 128(DX); VMOVUPD    Y6, 160(DX); VMOVUPD    Y7, 192(DX); VMASKMOVPD Y8, Y0, 224(DX); VZEROUPPER; RET
-
+// tile1x1F64AVX512 is a tile of 1 rows and 1 vectors:
+//
+//	for i := range 1 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x1F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   ars+16(FP), DX       \
+		MOVQ   aks+24(FP), BX       \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   bks+40(FP), DI       \
+		MOVQ   cols+64(FP), R8      \
+		SHLQ   $0x03, DX            \
+		SHLQ   $0x03, BX            \
+		SHLQ   $0x03, DI            \
+		MOVQ   $-1, DX              \
+		BZHIQ  R8, DX, DX           \
+		KMOVW  DX, K1               \
+		MOVQ   c+48(FP), DX         \
+		MOVQ   ldc+56(FP), R8       \
+		SHLQ   $0x03, R8            \
+		VPXORD Z0, Z0, Z0           \
+	loop:                               \
+		VBROADCASTSD (CX), Z2       \
+		VMOVUPD.Z    (SI), K1, Z1   \
+		VFMADD231PD  Z1, Z2, Z0     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         DX, AX         \
+		VMOVUPD.Z    (AX), K1, Z2   \
+		VADDPD       Z2, Z0, Z0     \
+	store:                              \
+		VMOVUPD Z0, K1, (DX)        \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile1x1F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x03, DX; SHLQ   $0x03, BX; SHLQ   $0x03, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x03, R8; VPXORD Z0, Z0, Z0
+	tile1x1F64AVX512Code
 
-loop:
-	VBROADCASTSD (CX), Z2; VMOVUPD.Z    (SI), K1, Z1; VFMADD231PD  Z1, Z2, Z0; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VMOVUPD.Z    (AX), K1, Z2; VADDPD       Z2, Z0, Z0
-
-store:
-	VMOVUPD Z0, K1, (DX); VZEROUPPER; RET
-
+// tile2x1F64AVX512 is a tile of 2 rows and 1 vectors:
+//
+//	for i := range 2 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile2x1F64AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x03, DX        \
+		SHLQ       $0x03, BX        \
+		SHLQ       $0x03, DI        \
+		MOVQ       $-1, R9          \
+		BZHIQ      R8, R9, R9       \
+		KMOVW      R9, K1           \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R9   \
+		SHLQ       $0x03, R9        \
+		MOVQ       R8, R10          \
+		PREFETCHT0 (R10)            \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+	loop:                               \
+		VMOVUPD.Z    (SI), K1, Z2   \
+		VBROADCASTSD (CX), Z3       \
+		VFMADD231PD  Z2, Z3, Z0     \
+		VBROADCASTSD (CX)(DX*1), Z3 \
+		VFMADD231PD  Z2, Z3, Z1     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VMOVUPD.Z    (AX), K1, Z3   \
+		VADDPD       Z3, Z0, Z0     \
+		ADDQ         R9, AX         \
+		VMOVUPD.Z    (AX), K1, Z3   \
+		VADDPD       Z3, Z1, Z1     \
+	store:                              \
+		VMOVUPD Z0, K1, (R8)        \
+		ADDQ    R9, R8              \
+		VMOVUPD Z1, K1, (R8)        \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile2x1F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x03, R9; MOVQ       R8, R10; PREFETCHT0 (R10); ADDQ       R9, R10; PREFETCHT0 (R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1
+	tile2x1F64AVX512Code
 
-loop:
-	VMOVUPD.Z    (SI), K1, Z2; VBROADCASTSD (CX), Z3; VFMADD231PD  Z2, Z3, Z0; VBROADCASTSD (CX)(DX*1), Z3; VFMADD231PD  Z2, Z3, Z1; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPD.Z    (AX), K1, Z3; VADDPD       Z3, Z0, Z0; ADDQ         R9, AX; VMOVUPD.Z    (AX), K1, Z3; VADDPD       Z3, Z1, Z1
-
-store:
-	VMOVUPD Z0, K1, (R8); ADDQ    R9, R8; VMOVUPD Z1, K1, (R8); VZEROUPPER; RET
-
+// tile3x1F64AVX512 is a tile of 3 rows and 1 vectors:
+//
+//	for i := range 3 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile3x1F64AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x03, DX        \
+		SHLQ       $0x03, BX        \
+		SHLQ       $0x03, DI        \
+		MOVQ       $-1, R9          \
+		BZHIQ      R8, R9, R9       \
+		KMOVW      R9, K1           \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R9   \
+		SHLQ       $0x03, R9        \
+		MOVQ       R8, R10          \
+		PREFETCHT0 (R10)            \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+		VPXORD     Z2, Z2, Z2       \
+	loop:                               \
+		VMOVUPD.Z    (SI), K1, Z3   \
+		VBROADCASTSD (CX), Z4       \
+		VFMADD231PD  Z3, Z4, Z0     \
+		VBROADCASTSD (CX)(DX*1), Z4 \
+		VFMADD231PD  Z3, Z4, Z1     \
+		VBROADCASTSD (CX)(DX*2), Z4 \
+		VFMADD231PD  Z3, Z4, Z2     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VMOVUPD.Z    (AX), K1, Z4   \
+		VADDPD       Z4, Z0, Z0     \
+		ADDQ         R9, AX         \
+		VMOVUPD.Z    (AX), K1, Z4   \
+		VADDPD       Z4, Z1, Z1     \
+		ADDQ         R9, AX         \
+		VMOVUPD.Z    (AX), K1, Z4   \
+		VADDPD       Z4, Z2, Z2     \
+	store:                              \
+		VMOVUPD Z0, K1, (R8)        \
+		ADDQ    R9, R8              \
+		VMOVUPD Z1, K1, (R8)        \
+		ADDQ    R9, R8              \
+		VMOVUPD Z2, K1, (R8)        \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile3x1F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x03, R9; MOVQ       R8, R10; PREFETCHT0 (R10); ADDQ       R9, R10; PREFETCHT0 (R10); ADDQ       R9, R10; PREFETCHT0 (R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2
+	tile3x1F64AVX512Code
 
-loop:
-	VMOVUPD.Z    (SI), K1, Z3; VBROADCASTSD (CX), Z4; VFMADD231PD  Z3, Z4, Z0; VBROADCASTSD (CX)(DX*1), Z4; VFMADD231PD  Z3, Z4, Z1; VBROADCASTSD (CX)(DX*2), Z4; VFMADD231PD  Z3, Z4, Z2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPD.Z    (AX), K1, Z4; VADDPD       Z4, Z0, Z0; ADDQ         R9, AX; VMOVUPD.Z    (AX), K1, Z4; VADDPD       Z4, Z1, Z1; ADDQ         R9, AX; VMOVUPD.Z    (AX), K1, Z4; VADDPD       Z4, Z2, Z2
-
-store:
-	VMOVUPD Z0, K1, (R8); ADDQ    R9, R8; VMOVUPD Z1, K1, (R8); ADDQ    R9, R8; VMOVUPD Z2, K1, (R8); VZEROUPPER; RET
-
+// tile4x1F64AVX512 is a tile of 4 rows and 1 vectors:
+//
+//	for i := range 4 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile4x1F64AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x03, DX        \
+		SHLQ       $0x03, BX        \
+		SHLQ       $0x03, DI        \
+		LEAQ       (DX)(DX*2), R9   \
+		MOVQ       $-1, R10         \
+		BZHIQ      R8, R10, R10     \
+		KMOVW      R10, K1          \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R10  \
+		SHLQ       $0x03, R10       \
+		MOVQ       R8, R11          \
+		PREFETCHT0 (R11)            \
+		ADDQ       R10, R11         \
+		PREFETCHT0 (R11)            \
+		ADDQ       R10, R11         \
+		PREFETCHT0 (R11)            \
+		ADDQ       R10, R11         \
+		PREFETCHT0 (R11)            \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+		VPXORD     Z2, Z2, Z2       \
+		VPXORD     Z3, Z3, Z3       \
+	loop:                               \
+		VMOVUPD.Z    (SI), K1, Z4   \
+		VBROADCASTSD (CX), Z5       \
+		VFMADD231PD  Z4, Z5, Z0     \
+		VBROADCASTSD (CX)(DX*1), Z5 \
+		VFMADD231PD  Z4, Z5, Z1     \
+		VBROADCASTSD (CX)(DX*2), Z5 \
+		VFMADD231PD  Z4, Z5, Z2     \
+		VBROADCASTSD (CX)(R9*1), Z5 \
+		VFMADD231PD  Z4, Z5, Z3     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VMOVUPD.Z    (AX), K1, Z5   \
+		VADDPD       Z5, Z0, Z0     \
+		ADDQ         R10, AX        \
+		VMOVUPD.Z    (AX), K1, Z5   \
+		VADDPD       Z5, Z1, Z1     \
+		ADDQ         R10, AX        \
+		VMOVUPD.Z    (AX), K1, Z5   \
+		VADDPD       Z5, Z2, Z2     \
+		ADDQ         R10, AX        \
+		VMOVUPD.Z    (AX), K1, Z5   \
+		VADDPD       Z5, Z3, Z3     \
+	store:                              \
+		VMOVUPD Z0, K1, (R8)        \
+		ADDQ    R10, R8             \
+		VMOVUPD Z1, K1, (R8)        \
+		ADDQ    R10, R8             \
+		VMOVUPD Z2, K1, (R8)        \
+		ADDQ    R10, R8             \
+		VMOVUPD Z3, K1, (R8)        \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile4x1F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (DX)(DX*2), R9; MOVQ       $-1, R10; BZHIQ      R8, R10, R10; KMOVW      R10, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R10; SHLQ       $0x03, R10; MOVQ       R8, R11; PREFETCHT0 (R11); ADDQ       R10, R11; PREFETCHT0 (R11); ADDQ       R10, R11; PREFETCHT0 (R11); ADDQ       R10, R11; PREFETCHT0 (R11); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3
+	tile4x1F64AVX512Code
 
-loop:
-	VMOVUPD.Z    (SI), K1, Z4; VBROADCASTSD (CX), Z5; VFMADD231PD  Z4, Z5, Z0; VBROADCASTSD (CX)(DX*1), Z5; VFMADD231PD  Z4, Z5, Z1; VBROADCASTSD (CX)(DX*2), Z5; VFMADD231PD  Z4, Z5, Z2; VBROADCASTSD (CX)(R9*1), Z5; VFMADD231PD  Z4, Z5, Z3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPD.Z    (AX), K1, Z5; VADDPD       Z5, Z0, Z0; ADDQ         R10, AX; VMOVUPD.Z    (AX), K1, Z5; VADDPD       Z5, Z1, Z1; ADDQ         R10, AX; VMOVUPD.Z    (AX), K1, Z5; VADDPD       Z5, Z2, Z2; ADDQ         R10, AX; VMOVUPD.Z    (AX), K1, Z5; VADDPD       Z5, Z3, Z3
-
-store:
-	VMOVUPD Z0, K1, (R8); ADDQ    R10, R8; VMOVUPD Z1, K1, (R8); ADDQ    R10, R8; VMOVUPD Z2, K1, (R8); ADDQ    R10, R8; VMOVUPD Z3, K1, (R8); VZEROUPPER; RET
-
+// tile5x1F64AVX512 is a tile of 5 rows and 1 vectors:
+//
+//	for i := range 5 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile5x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile5x1F64AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x03, DX         \
+		SHLQ       $0x03, BX         \
+		SHLQ       $0x03, DI         \
+		LEAQ       (CX)(DX*4), R9    \
+		LEAQ       (DX)(DX*2), R10   \
+		MOVQ       $-1, R11          \
+		BZHIQ      R8, R11, R11      \
+		KMOVW      R11, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R11   \
+		SHLQ       $0x03, R11        \
+		MOVQ       R8, R12           \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+	loop:                                \
+		VMOVUPD.Z    (SI), K1, Z5    \
+		VBROADCASTSD (CX), Z6        \
+		VFMADD231PD  Z5, Z6, Z0      \
+		VBROADCASTSD (CX)(DX*1), Z6  \
+		VFMADD231PD  Z5, Z6, Z1      \
+		VBROADCASTSD (CX)(DX*2), Z6  \
+		VFMADD231PD  Z5, Z6, Z2      \
+		VBROADCASTSD (CX)(R10*1), Z6 \
+		VFMADD231PD  Z5, Z6, Z3      \
+		VBROADCASTSD (R9), Z6        \
+		VFMADD231PD  Z5, Z6, Z4      \
+		ADDQ         BX, CX          \
+		ADDQ         BX, R9          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VMOVUPD.Z    (AX), K1, Z6    \
+		VADDPD       Z6, Z0, Z0      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z6    \
+		VADDPD       Z6, Z1, Z1      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z6    \
+		VADDPD       Z6, Z2, Z2      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z6    \
+		VADDPD       Z6, Z3, Z3      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z6    \
+		VADDPD       Z6, Z4, Z4      \
+	store:                               \
+		VMOVUPD Z0, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z1, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z2, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z3, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z4, K1, (R8)         \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile5x1F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x03, R11; MOVQ       R8, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4
+	tile5x1F64AVX512Code
 
-loop:
-	VMOVUPD.Z    (SI), K1, Z5; VBROADCASTSD (CX), Z6; VFMADD231PD  Z5, Z6, Z0; VBROADCASTSD (CX)(DX*1), Z6; VFMADD231PD  Z5, Z6, Z1; VBROADCASTSD (CX)(DX*2), Z6; VFMADD231PD  Z5, Z6, Z2; VBROADCASTSD (CX)(R10*1), Z6; VFMADD231PD  Z5, Z6, Z3; VBROADCASTSD (R9), Z6; VFMADD231PD  Z5, Z6, Z4; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPD.Z    (AX), K1, Z6; VADDPD       Z6, Z0, Z0; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z6; VADDPD       Z6, Z1, Z1; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z6; VADDPD       Z6, Z2, Z2; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z6; VADDPD       Z6, Z3, Z3; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z6; VADDPD       Z6, Z4, Z4
-
-store:
-	VMOVUPD Z0, K1, (R8); ADDQ    R11, R8; VMOVUPD Z1, K1, (R8); ADDQ    R11, R8; VMOVUPD Z2, K1, (R8); ADDQ    R11, R8; VMOVUPD Z3, K1, (R8); ADDQ    R11, R8; VMOVUPD Z4, K1, (R8); VZEROUPPER; RET
-
+// tile6x1F64AVX512 is a tile of 6 rows and 1 vectors:
+//
+//	for i := range 6 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile6x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile6x1F64AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x03, DX         \
+		SHLQ       $0x03, BX         \
+		SHLQ       $0x03, DI         \
+		LEAQ       (CX)(DX*4), R9    \
+		LEAQ       (DX)(DX*2), R10   \
+		MOVQ       $-1, R11          \
+		BZHIQ      R8, R11, R11      \
+		KMOVW      R11, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R11   \
+		SHLQ       $0x03, R11        \
+		MOVQ       R8, R12           \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+	loop:                                \
+		VMOVUPD.Z    (SI), K1, Z6    \
+		VBROADCASTSD (CX), Z7        \
+		VFMADD231PD  Z6, Z7, Z0      \
+		VBROADCASTSD (CX)(DX*1), Z7  \
+		VFMADD231PD  Z6, Z7, Z1      \
+		VBROADCASTSD (CX)(DX*2), Z7  \
+		VFMADD231PD  Z6, Z7, Z2      \
+		VBROADCASTSD (CX)(R10*1), Z7 \
+		VFMADD231PD  Z6, Z7, Z3      \
+		VBROADCASTSD (R9), Z7        \
+		VFMADD231PD  Z6, Z7, Z4      \
+		VBROADCASTSD (R9)(DX*1), Z7  \
+		VFMADD231PD  Z6, Z7, Z5      \
+		ADDQ         BX, CX          \
+		ADDQ         BX, R9          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VMOVUPD.Z    (AX), K1, Z7    \
+		VADDPD       Z7, Z0, Z0      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z7    \
+		VADDPD       Z7, Z1, Z1      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z7    \
+		VADDPD       Z7, Z2, Z2      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z7    \
+		VADDPD       Z7, Z3, Z3      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z7    \
+		VADDPD       Z7, Z4, Z4      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z7    \
+		VADDPD       Z7, Z5, Z5      \
+	store:                               \
+		VMOVUPD Z0, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z1, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z2, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z3, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z4, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z5, K1, (R8)         \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile6x1F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x03, R11; MOVQ       R8, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5
+	tile6x1F64AVX512Code
 
-loop:
-	VMOVUPD.Z    (SI), K1, Z6; VBROADCASTSD (CX), Z7; VFMADD231PD  Z6, Z7, Z0; VBROADCASTSD (CX)(DX*1), Z7; VFMADD231PD  Z6, Z7, Z1; VBROADCASTSD (CX)(DX*2), Z7; VFMADD231PD  Z6, Z7, Z2; VBROADCASTSD (CX)(R10*1), Z7; VFMADD231PD  Z6, Z7, Z3; VBROADCASTSD (R9), Z7; VFMADD231PD  Z6, Z7, Z4; VBROADCASTSD (R9)(DX*1), Z7; VFMADD231PD  Z6, Z7, Z5; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPD.Z    (AX), K1, Z7; VADDPD       Z7, Z0, Z0; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z7; VADDPD       Z7, Z1, Z1; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z7; VADDPD       Z7, Z2, Z2; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z7; VADDPD       Z7, Z3, Z3; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z7; VADDPD       Z7, Z4, Z4; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z7; VADDPD       Z7, Z5, Z5
-
-store:
-	VMOVUPD Z0, K1, (R8); ADDQ    R11, R8; VMOVUPD Z1, K1, (R8); ADDQ    R11, R8; VMOVUPD Z2, K1, (R8); ADDQ    R11, R8; VMOVUPD Z3, K1, (R8); ADDQ    R11, R8; VMOVUPD Z4, K1, (R8); ADDQ    R11, R8; VMOVUPD Z5, K1, (R8); VZEROUPPER; RET
-
+// tile7x1F64AVX512 is a tile of 7 rows and 1 vectors:
+//
+//	for i := range 7 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile7x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile7x1F64AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x03, DX         \
+		SHLQ       $0x03, BX         \
+		SHLQ       $0x03, DI         \
+		LEAQ       (CX)(DX*4), R9    \
+		LEAQ       (DX)(DX*2), R10   \
+		MOVQ       $-1, R11          \
+		BZHIQ      R8, R11, R11      \
+		KMOVW      R11, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R11   \
+		SHLQ       $0x03, R11        \
+		MOVQ       R8, R12           \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+		VPXORD     Z6, Z6, Z6        \
+	loop:                                \
+		VMOVUPD.Z    (SI), K1, Z7    \
+		VBROADCASTSD (CX), Z8        \
+		VFMADD231PD  Z7, Z8, Z0      \
+		VBROADCASTSD (CX)(DX*1), Z8  \
+		VFMADD231PD  Z7, Z8, Z1      \
+		VBROADCASTSD (CX)(DX*2), Z8  \
+		VFMADD231PD  Z7, Z8, Z2      \
+		VBROADCASTSD (CX)(R10*1), Z8 \
+		VFMADD231PD  Z7, Z8, Z3      \
+		VBROADCASTSD (R9), Z8        \
+		VFMADD231PD  Z7, Z8, Z4      \
+		VBROADCASTSD (R9)(DX*1), Z8  \
+		VFMADD231PD  Z7, Z8, Z5      \
+		VBROADCASTSD (R9)(DX*2), Z8  \
+		VFMADD231PD  Z7, Z8, Z6      \
+		ADDQ         BX, CX          \
+		ADDQ         BX, R9          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VMOVUPD.Z    (AX), K1, Z8    \
+		VADDPD       Z8, Z0, Z0      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z8    \
+		VADDPD       Z8, Z1, Z1      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z8    \
+		VADDPD       Z8, Z2, Z2      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z8    \
+		VADDPD       Z8, Z3, Z3      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z8    \
+		VADDPD       Z8, Z4, Z4      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z8    \
+		VADDPD       Z8, Z5, Z5      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z8    \
+		VADDPD       Z8, Z6, Z6      \
+	store:                               \
+		VMOVUPD Z0, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z1, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z2, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z3, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z4, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z5, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z6, K1, (R8)         \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile7x1F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x03, R11; MOVQ       R8, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6
+	tile7x1F64AVX512Code
 
-loop:
-	VMOVUPD.Z    (SI), K1, Z7; VBROADCASTSD (CX), Z8; VFMADD231PD  Z7, Z8, Z0; VBROADCASTSD (CX)(DX*1), Z8; VFMADD231PD  Z7, Z8, Z1; VBROADCASTSD (CX)(DX*2), Z8; VFMADD231PD  Z7, Z8, Z2; VBROADCASTSD (CX)(R10*1), Z8; VFMADD231PD  Z7, Z8, Z3; VBROADCASTSD (R9), Z8; VFMADD231PD  Z7, Z8, Z4; VBROADCASTSD (R9)(DX*1), Z8; VFMADD231PD  Z7, Z8, Z5; VBROADCASTSD (R9)(DX*2), Z8; VFMADD231PD  Z7, Z8, Z6; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPD.Z    (AX), K1, Z8; VADDPD       Z8, Z0, Z0; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z8; VADDPD       Z8, Z1, Z1; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z8; VADDPD       Z8, Z2, Z2; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z8; VADDPD       Z8, Z3, Z3; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z8; VADDPD       Z8, Z4, Z4; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z8; VADDPD       Z8, Z5, Z5; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z8; VADDPD       Z8, Z6, Z6
-
-store:
-	VMOVUPD Z0, K1, (R8); ADDQ    R11, R8; VMOVUPD Z1, K1, (R8); ADDQ    R11, R8; VMOVUPD Z2, K1, (R8); ADDQ    R11, R8; VMOVUPD Z3, K1, (R8); ADDQ    R11, R8; VMOVUPD Z4, K1, (R8); ADDQ    R11, R8; VMOVUPD Z5, K1, (R8); ADDQ    R11, R8; VMOVUPD Z6, K1, (R8); VZEROUPPER; RET
-
+// tile8x1F64AVX512 is a tile of 8 rows and 1 vectors:
+//
+//	for i := range 8 {
+//		for j := range 0 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile8x1F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile8x1F64AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x03, DX         \
+		SHLQ       $0x03, BX         \
+		SHLQ       $0x03, DI         \
+		LEAQ       (CX)(DX*4), R9    \
+		LEAQ       (DX)(DX*2), R10   \
+		MOVQ       $-1, R11          \
+		BZHIQ      R8, R11, R11      \
+		KMOVW      R11, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R11   \
+		SHLQ       $0x03, R11        \
+		MOVQ       R8, R12           \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		ADDQ       R11, R12          \
+		PREFETCHT0 (R12)             \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+		VPXORD     Z6, Z6, Z6        \
+		VPXORD     Z7, Z7, Z7        \
+	loop:                                \
+		VMOVUPD.Z    (SI), K1, Z8    \
+		VBROADCASTSD (CX), Z9        \
+		VFMADD231PD  Z8, Z9, Z0      \
+		VBROADCASTSD (CX)(DX*1), Z9  \
+		VFMADD231PD  Z8, Z9, Z1      \
+		VBROADCASTSD (CX)(DX*2), Z9  \
+		VFMADD231PD  Z8, Z9, Z2      \
+		VBROADCASTSD (CX)(R10*1), Z9 \
+		VFMADD231PD  Z8, Z9, Z3      \
+		VBROADCASTSD (R9), Z9        \
+		VFMADD231PD  Z8, Z9, Z4      \
+		VBROADCASTSD (R9)(DX*1), Z9  \
+		VFMADD231PD  Z8, Z9, Z5      \
+		VBROADCASTSD (R9)(DX*2), Z9  \
+		VFMADD231PD  Z8, Z9, Z6      \
+		VBROADCASTSD (R9)(R10*1), Z9 \
+		VFMADD231PD  Z8, Z9, Z7      \
+		ADDQ         BX, CX          \
+		ADDQ         BX, R9          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VMOVUPD.Z    (AX), K1, Z9    \
+		VADDPD       Z9, Z0, Z0      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z9    \
+		VADDPD       Z9, Z1, Z1      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z9    \
+		VADDPD       Z9, Z2, Z2      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z9    \
+		VADDPD       Z9, Z3, Z3      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z9    \
+		VADDPD       Z9, Z4, Z4      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z9    \
+		VADDPD       Z9, Z5, Z5      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z9    \
+		VADDPD       Z9, Z6, Z6      \
+		ADDQ         R11, AX         \
+		VMOVUPD.Z    (AX), K1, Z9    \
+		VADDPD       Z9, Z7, Z7      \
+	store:                               \
+		VMOVUPD Z0, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z1, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z2, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z3, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z4, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z5, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z6, K1, (R8)         \
+		ADDQ    R11, R8              \
+		VMOVUPD Z7, K1, (R8)         \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile8x1F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x03, R11; MOVQ       R8, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); ADDQ       R11, R12; PREFETCHT0 (R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7
+	tile8x1F64AVX512Code
 
-loop:
-	VMOVUPD.Z    (SI), K1, Z8; VBROADCASTSD (CX), Z9; VFMADD231PD  Z8, Z9, Z0; VBROADCASTSD (CX)(DX*1), Z9; VFMADD231PD  Z8, Z9, Z1; VBROADCASTSD (CX)(DX*2), Z9; VFMADD231PD  Z8, Z9, Z2; VBROADCASTSD (CX)(R10*1), Z9; VFMADD231PD  Z8, Z9, Z3; VBROADCASTSD (R9), Z9; VFMADD231PD  Z8, Z9, Z4; VBROADCASTSD (R9)(DX*1), Z9; VFMADD231PD  Z8, Z9, Z5; VBROADCASTSD (R9)(DX*2), Z9; VFMADD231PD  Z8, Z9, Z6; VBROADCASTSD (R9)(R10*1), Z9; VFMADD231PD  Z8, Z9, Z7; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VMOVUPD.Z    (AX), K1, Z9; VADDPD       Z9, Z0, Z0; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z9; VADDPD       Z9, Z1, Z1; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z9; VADDPD       Z9, Z2, Z2; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z9; VADDPD       Z9, Z3, Z3; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z9; VADDPD       Z9, Z4, Z4; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z9; VADDPD       Z9, Z5, Z5; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z9; VADDPD       Z9, Z6, Z6; ADDQ         R11, AX; VMOVUPD.Z    (AX), K1, Z9; VADDPD       Z9, Z7, Z7
-
-store:
-	VMOVUPD Z0, K1, (R8); ADDQ    R11, R8; VMOVUPD Z1, K1, (R8); ADDQ    R11, R8; VMOVUPD Z2, K1, (R8); ADDQ    R11, R8; VMOVUPD Z3, K1, (R8); ADDQ    R11, R8; VMOVUPD Z4, K1, (R8); ADDQ    R11, R8; VMOVUPD Z5, K1, (R8); ADDQ    R11, R8; VMOVUPD Z6, K1, (R8); ADDQ    R11, R8; VMOVUPD Z7, K1, (R8); VZEROUPPER; RET
-
+// tile1x2F64AVX512 is a tile of 1 rows and 2 vectors:
+//
+//	for i := range 1 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x2F64AVX512Code \
+		MOVQ   k+0(FP), AX          \
+		MOVQ   a+8(FP), CX          \
+		MOVQ   ars+16(FP), DX       \
+		MOVQ   aks+24(FP), BX       \
+		MOVQ   b+32(FP), SI         \
+		MOVQ   bks+40(FP), DI       \
+		MOVQ   cols+64(FP), R8      \
+		SHLQ   $0x03, DX            \
+		SHLQ   $0x03, BX            \
+		SHLQ   $0x03, DI            \
+		MOVQ   $-1, DX              \
+		BZHIQ  R8, DX, DX           \
+		KMOVW  DX, K1               \
+		MOVQ   c+48(FP), DX         \
+		MOVQ   ldc+56(FP), R8       \
+		SHLQ   $0x03, R8            \
+		VPXORD Z0, Z0, Z0           \
+		VPXORD Z1, Z1, Z1           \
+	loop:                               \
+		VBROADCASTSD (CX), Z3       \
+		VFMADD231PD  (SI), Z3, Z0   \
+		VMOVUPD.Z    64(SI), K1, Z2 \
+		VFMADD231PD  Z2, Z3, Z1     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         DX, AX         \
+		VADDPD       (AX), Z0, Z0   \
+		VMOVUPD.Z    64(AX), K1, Z3 \
+		VADDPD       Z3, Z1, Z1     \
+	store:                              \
+		VMOVUPD Z0, (DX)            \
+		VMOVUPD Z1, K1, 64(DX)      \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile1x2F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x03, DX; SHLQ   $0x03, BX; SHLQ   $0x03, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x03, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1
+	tile1x2F64AVX512Code
 
-loop:
-	VBROADCASTSD (CX), Z3; VFMADD231PD  (SI), Z3, Z0; VMOVUPD.Z    64(SI), K1, Z2; VFMADD231PD  Z2, Z3, Z1; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPD       (AX), Z0, Z0; VMOVUPD.Z    64(AX), K1, Z3; VADDPD       Z3, Z1, Z1
-
-store:
-	VMOVUPD Z0, (DX); VMOVUPD Z1, K1, 64(DX); VZEROUPPER; RET
-
+// tile2x2F64AVX512 is a tile of 2 rows and 2 vectors:
+//
+//	for i := range 2 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile2x2F64AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x03, DX        \
+		SHLQ       $0x03, BX        \
+		SHLQ       $0x03, DI        \
+		MOVQ       $-1, R9          \
+		BZHIQ      R8, R9, R9       \
+		KMOVW      R9, K1           \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R9   \
+		SHLQ       $0x03, R9        \
+		MOVQ       R8, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+		VPXORD     Z2, Z2, Z2       \
+		VPXORD     Z3, Z3, Z3       \
+	loop:                               \
+		VMOVUPD      (SI), Z4       \
+		VMOVUPD.Z    64(SI), K1, Z5 \
+		VBROADCASTSD (CX), Z6       \
+		VFMADD231PD  Z4, Z6, Z0     \
+		VFMADD231PD  Z5, Z6, Z1     \
+		VBROADCASTSD (CX)(DX*1), Z6 \
+		VFMADD231PD  Z4, Z6, Z2     \
+		VFMADD231PD  Z5, Z6, Z3     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VADDPD       (AX), Z0, Z0   \
+		VMOVUPD.Z    64(AX), K1, Z6 \
+		VADDPD       Z6, Z1, Z1     \
+		ADDQ         R9, AX         \
+		VADDPD       (AX), Z2, Z2   \
+		VMOVUPD.Z    64(AX), K1, Z6 \
+		VADDPD       Z6, Z3, Z3     \
+	store:                              \
+		VMOVUPD Z0, (R8)            \
+		VMOVUPD Z1, K1, 64(R8)      \
+		ADDQ    R9, R8              \
+		VMOVUPD Z2, (R8)            \
+		VMOVUPD Z3, K1, 64(R8)      \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile2x2F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x03, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3
+	tile2x2F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z4; VMOVUPD.Z    64(SI), K1, Z5; VBROADCASTSD (CX), Z6; VFMADD231PD  Z4, Z6, Z0; VFMADD231PD  Z5, Z6, Z1; VBROADCASTSD (CX)(DX*1), Z6; VFMADD231PD  Z4, Z6, Z2; VFMADD231PD  Z5, Z6, Z3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VMOVUPD.Z    64(AX), K1, Z6; VADDPD       Z6, Z1, Z1; ADDQ         R9, AX; VADDPD       (AX), Z2, Z2; VMOVUPD.Z    64(AX), K1, Z6; VADDPD       Z6, Z3, Z3
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, K1, 64(R8); ADDQ    R9, R8; VMOVUPD Z2, (R8); VMOVUPD Z3, K1, 64(R8); VZEROUPPER; RET
-
+// tile3x2F64AVX512 is a tile of 3 rows and 2 vectors:
+//
+//	for i := range 3 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile3x2F64AVX512Code \
+		MOVQ       k+0(FP), AX      \
+		MOVQ       a+8(FP), CX      \
+		MOVQ       ars+16(FP), DX   \
+		MOVQ       aks+24(FP), BX   \
+		MOVQ       b+32(FP), SI     \
+		MOVQ       bks+40(FP), DI   \
+		MOVQ       cols+64(FP), R8  \
+		SHLQ       $0x03, DX        \
+		SHLQ       $0x03, BX        \
+		SHLQ       $0x03, DI        \
+		MOVQ       $-1, R9          \
+		BZHIQ      R8, R9, R9       \
+		KMOVW      R9, K1           \
+		MOVQ       c+48(FP), R8     \
+		MOVQ       ldc+56(FP), R9   \
+		SHLQ       $0x03, R9        \
+		MOVQ       R8, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		ADDQ       R9, R10          \
+		PREFETCHT0 (R10)            \
+		PREFETCHT0 64(R10)          \
+		VPXORD     Z0, Z0, Z0       \
+		VPXORD     Z1, Z1, Z1       \
+		VPXORD     Z2, Z2, Z2       \
+		VPXORD     Z3, Z3, Z3       \
+		VPXORD     Z4, Z4, Z4       \
+		VPXORD     Z5, Z5, Z5       \
+	loop:                               \
+		VMOVUPD      (SI), Z6       \
+		VMOVUPD.Z    64(SI), K1, Z7 \
+		VBROADCASTSD (CX), Z8       \
+		VFMADD231PD  Z6, Z8, Z0     \
+		VFMADD231PD  Z7, Z8, Z1     \
+		VBROADCASTSD (CX)(DX*1), Z8 \
+		VFMADD231PD  Z6, Z8, Z2     \
+		VFMADD231PD  Z7, Z8, Z3     \
+		VBROADCASTSD (CX)(DX*2), Z8 \
+		VFMADD231PD  Z6, Z8, Z4     \
+		VFMADD231PD  Z7, Z8, Z5     \
+		ADDQ         BX, CX         \
+		ADDQ         DI, SI         \
+		DECQ         AX             \
+		JNZ          loop           \
+		MOVB         add+72(FP), AL \
+		TESTB        AL, AL         \
+		JZ           store          \
+		MOVQ         R8, AX         \
+		VADDPD       (AX), Z0, Z0   \
+		VMOVUPD.Z    64(AX), K1, Z8 \
+		VADDPD       Z8, Z1, Z1     \
+		ADDQ         R9, AX         \
+		VADDPD       (AX), Z2, Z2   \
+		VMOVUPD.Z    64(AX), K1, Z8 \
+		VADDPD       Z8, Z3, Z3     \
+		ADDQ         R9, AX         \
+		VADDPD       (AX), Z4, Z4   \
+		VMOVUPD.Z    64(AX), K1, Z8 \
+		VADDPD       Z8, Z5, Z5     \
+	store:                              \
+		VMOVUPD Z0, (R8)            \
+		VMOVUPD Z1, K1, 64(R8)      \
+		ADDQ    R9, R8              \
+		VMOVUPD Z2, (R8)            \
+		VMOVUPD Z3, K1, 64(R8)      \
+		ADDQ    R9, R8              \
+		VMOVUPD Z4, (R8)            \
+		VMOVUPD Z5, K1, 64(R8)      \
+		VZEROUPPER                  \
+		RET
+
 TEXT tile3x2F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x03, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5
+	tile3x2F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z6; VMOVUPD.Z    64(SI), K1, Z7; VBROADCASTSD (CX), Z8; VFMADD231PD  Z6, Z8, Z0; VFMADD231PD  Z7, Z8, Z1; VBROADCASTSD (CX)(DX*1), Z8; VFMADD231PD  Z6, Z8, Z2; VFMADD231PD  Z7, Z8, Z3; VBROADCASTSD (CX)(DX*2), Z8; VFMADD231PD  Z6, Z8, Z4; VFMADD231PD  Z7, Z8, Z5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VMOVUPD.Z    64(AX), K1, Z8; VADDPD       Z8, Z1, Z1; ADDQ         R9, AX; VADDPD       (AX), Z2, Z2; VMOVUPD.Z    64(AX), K1, Z8; VADDPD       Z8, Z3, Z3; ADDQ         R9, AX; VADDPD       (AX), Z4, Z4; VMOVUPD.Z    64(AX), K1, Z8; VADDPD       Z8, Z5, Z5
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, K1, 64(R8); ADDQ    R9, R8; VMOVUPD Z2, (R8); VMOVUPD Z3, K1, 64(R8); ADDQ    R9, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, K1, 64(R8); VZEROUPPER; RET
-
+// tile4x2F64AVX512 is a tile of 4 rows and 2 vectors:
+//
+//	for i := range 4 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile4x2F64AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x03, DX         \
+		SHLQ       $0x03, BX         \
+		SHLQ       $0x03, DI         \
+		LEAQ       (DX)(DX*2), R9    \
+		MOVQ       $-1, R10          \
+		BZHIQ      R8, R10, R10      \
+		KMOVW      R10, K1           \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R10   \
+		SHLQ       $0x03, R10        \
+		MOVQ       R8, R11           \
+		PREFETCHT0 (R11)             \
+		PREFETCHT0 64(R11)           \
+		ADDQ       R10, R11          \
+		PREFETCHT0 (R11)             \
+		PREFETCHT0 64(R11)           \
+		ADDQ       R10, R11          \
+		PREFETCHT0 (R11)             \
+		PREFETCHT0 64(R11)           \
+		ADDQ       R10, R11          \
+		PREFETCHT0 (R11)             \
+		PREFETCHT0 64(R11)           \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+		VPXORD     Z6, Z6, Z6        \
+		VPXORD     Z7, Z7, Z7        \
+	loop:                                \
+		VMOVUPD      (SI), Z8        \
+		VMOVUPD.Z    64(SI), K1, Z9  \
+		VBROADCASTSD (CX), Z10       \
+		VFMADD231PD  Z8, Z10, Z0     \
+		VFMADD231PD  Z9, Z10, Z1     \
+		VBROADCASTSD (CX)(DX*1), Z10 \
+		VFMADD231PD  Z8, Z10, Z2     \
+		VFMADD231PD  Z9, Z10, Z3     \
+		VBROADCASTSD (CX)(DX*2), Z10 \
+		VFMADD231PD  Z8, Z10, Z4     \
+		VFMADD231PD  Z9, Z10, Z5     \
+		VBROADCASTSD (CX)(R9*1), Z10 \
+		VFMADD231PD  Z8, Z10, Z6     \
+		VFMADD231PD  Z9, Z10, Z7     \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VADDPD       (AX), Z0, Z0    \
+		VMOVUPD.Z    64(AX), K1, Z10 \
+		VADDPD       Z10, Z1, Z1     \
+		ADDQ         R10, AX         \
+		VADDPD       (AX), Z2, Z2    \
+		VMOVUPD.Z    64(AX), K1, Z10 \
+		VADDPD       Z10, Z3, Z3     \
+		ADDQ         R10, AX         \
+		VADDPD       (AX), Z4, Z4    \
+		VMOVUPD.Z    64(AX), K1, Z10 \
+		VADDPD       Z10, Z5, Z5     \
+		ADDQ         R10, AX         \
+		VADDPD       (AX), Z6, Z6    \
+		VMOVUPD.Z    64(AX), K1, Z10 \
+		VADDPD       Z10, Z7, Z7     \
+	store:                               \
+		VMOVUPD Z0, (R8)             \
+		VMOVUPD Z1, K1, 64(R8)       \
+		ADDQ    R10, R8              \
+		VMOVUPD Z2, (R8)             \
+		VMOVUPD Z3, K1, 64(R8)       \
+		ADDQ    R10, R8              \
+		VMOVUPD Z4, (R8)             \
+		VMOVUPD Z5, K1, 64(R8)       \
+		ADDQ    R10, R8              \
+		VMOVUPD Z6, (R8)             \
+		VMOVUPD Z7, K1, 64(R8)       \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile4x2F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (DX)(DX*2), R9; MOVQ       $-1, R10; BZHIQ      R8, R10, R10; KMOVW      R10, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R10; SHLQ       $0x03, R10; MOVQ       R8, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7
+	tile4x2F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z8; VMOVUPD.Z    64(SI), K1, Z9; VBROADCASTSD (CX), Z10; VFMADD231PD  Z8, Z10, Z0; VFMADD231PD  Z9, Z10, Z1; VBROADCASTSD (CX)(DX*1), Z10; VFMADD231PD  Z8, Z10, Z2; VFMADD231PD  Z9, Z10, Z3; VBROADCASTSD (CX)(DX*2), Z10; VFMADD231PD  Z8, Z10, Z4; VFMADD231PD  Z9, Z10, Z5; VBROADCASTSD (CX)(R9*1), Z10; VFMADD231PD  Z8, Z10, Z6; VFMADD231PD  Z9, Z10, Z7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VMOVUPD.Z    64(AX), K1, Z10; VADDPD       Z10, Z1, Z1; ADDQ         R10, AX; VADDPD       (AX), Z2, Z2; VMOVUPD.Z    64(AX), K1, Z10; VADDPD       Z10, Z3, Z3; ADDQ         R10, AX; VADDPD       (AX), Z4, Z4; VMOVUPD.Z    64(AX), K1, Z10; VADDPD       Z10, Z5, Z5; ADDQ         R10, AX; VADDPD       (AX), Z6, Z6; VMOVUPD.Z    64(AX), K1, Z10; VADDPD       Z10, Z7, Z7
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, K1, 64(R8); ADDQ    R10, R8; VMOVUPD Z2, (R8); VMOVUPD Z3, K1, 64(R8); ADDQ    R10, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, K1, 64(R8); ADDQ    R10, R8; VMOVUPD Z6, (R8); VMOVUPD Z7, K1, 64(R8); VZEROUPPER; RET
-
+// tile5x2F64AVX512 is a tile of 5 rows and 2 vectors:
+//
+//	for i := range 5 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile5x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile5x2F64AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x03, DX          \
+		SHLQ       $0x03, BX          \
+		SHLQ       $0x03, DI          \
+		LEAQ       (CX)(DX*4), R9     \
+		LEAQ       (DX)(DX*2), R10    \
+		MOVQ       $-1, R11           \
+		BZHIQ      R8, R11, R11       \
+		KMOVW      R11, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R11    \
+		SHLQ       $0x03, R11         \
+		MOVQ       R8, R12            \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+	loop:                                 \
+		VMOVUPD      (SI), Z10        \
+		VMOVUPD.Z    64(SI), K1, Z11  \
+		VBROADCASTSD (CX), Z12        \
+		VFMADD231PD  Z10, Z12, Z0     \
+		VFMADD231PD  Z11, Z12, Z1     \
+		VBROADCASTSD (CX)(DX*1), Z12  \
+		VFMADD231PD  Z10, Z12, Z2     \
+		VFMADD231PD  Z11, Z12, Z3     \
+		VBROADCASTSD (CX)(DX*2), Z12  \
+		VFMADD231PD  Z10, Z12, Z4     \
+		VFMADD231PD  Z11, Z12, Z5     \
+		VBROADCASTSD (CX)(R10*1), Z12 \
+		VFMADD231PD  Z10, Z12, Z6     \
+		VFMADD231PD  Z11, Z12, Z7     \
+		VBROADCASTSD (R9), Z12        \
+		VFMADD231PD  Z10, Z12, Z8     \
+		VFMADD231PD  Z11, Z12, Z9     \
+		ADDQ         BX, CX           \
+		ADDQ         BX, R9           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPD       (AX), Z0, Z0     \
+		VMOVUPD.Z    64(AX), K1, Z12  \
+		VADDPD       Z12, Z1, Z1      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z2, Z2     \
+		VMOVUPD.Z    64(AX), K1, Z12  \
+		VADDPD       Z12, Z3, Z3      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z4, Z4     \
+		VMOVUPD.Z    64(AX), K1, Z12  \
+		VADDPD       Z12, Z5, Z5      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z6, Z6     \
+		VMOVUPD.Z    64(AX), K1, Z12  \
+		VADDPD       Z12, Z7, Z7      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z8, Z8     \
+		VMOVUPD.Z    64(AX), K1, Z12  \
+		VADDPD       Z12, Z9, Z9      \
+	store:                                \
+		VMOVUPD Z0, (R8)              \
+		VMOVUPD Z1, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z2, (R8)              \
+		VMOVUPD Z3, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z4, (R8)              \
+		VMOVUPD Z5, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z6, (R8)              \
+		VMOVUPD Z7, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z8, (R8)              \
+		VMOVUPD Z9, K1, 64(R8)        \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile5x2F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x03, R11; MOVQ       R8, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9
+	tile5x2F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z10; VMOVUPD.Z    64(SI), K1, Z11; VBROADCASTSD (CX), Z12; VFMADD231PD  Z10, Z12, Z0; VFMADD231PD  Z11, Z12, Z1; VBROADCASTSD (CX)(DX*1), Z12; VFMADD231PD  Z10, Z12, Z2; VFMADD231PD  Z11, Z12, Z3; VBROADCASTSD (CX)(DX*2), Z12; VFMADD231PD  Z10, Z12, Z4; VFMADD231PD  Z11, Z12, Z5; VBROADCASTSD (CX)(R10*1), Z12; VFMADD231PD  Z10, Z12, Z6; VFMADD231PD  Z11, Z12, Z7; VBROADCASTSD (R9), Z12; VFMADD231PD  Z10, Z12, Z8; VFMADD231PD  Z11, Z12, Z9; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VMOVUPD.Z    64(AX), K1, Z12; VADDPD       Z12, Z1, Z1; ADDQ         R11, AX; VADDPD       (AX), Z2, Z2; VMOVUPD.Z    64(AX), K1, Z12; VADDPD       Z12, Z3, Z3; ADDQ         R11, AX; VADDPD       (AX), Z4, Z4; VMOVUPD.Z    64(AX), K1, Z12; VADDPD       Z12, Z5, Z5; ADDQ         R11, AX; VADDPD       (AX), Z6, Z6; VMOVUPD.Z    64(AX), K1, Z12; VADDPD       Z12, Z7, Z7; ADDQ         R11, AX; VADDPD       (AX), Z8, Z8; VMOVUPD.Z    64(AX), K1, Z12; VADDPD       Z12, Z9, Z9
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z2, (R8); VMOVUPD Z3, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z6, (R8); VMOVUPD Z7, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z8, (R8); VMOVUPD Z9, K1, 64(R8); VZEROUPPER; RET
-
+// tile6x2F64AVX512 is a tile of 6 rows and 2 vectors:
+//
+//	for i := range 6 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile6x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile6x2F64AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x03, DX          \
+		SHLQ       $0x03, BX          \
+		SHLQ       $0x03, DI          \
+		LEAQ       (CX)(DX*4), R9     \
+		LEAQ       (DX)(DX*2), R10    \
+		MOVQ       $-1, R11           \
+		BZHIQ      R8, R11, R11       \
+		KMOVW      R11, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R11    \
+		SHLQ       $0x03, R11         \
+		MOVQ       R8, R12            \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+		VPXORD     Z10, Z10, Z10      \
+		VPXORD     Z11, Z11, Z11      \
+	loop:                                 \
+		VMOVUPD      (SI), Z12        \
+		VMOVUPD.Z    64(SI), K1, Z13  \
+		VBROADCASTSD (CX), Z14        \
+		VFMADD231PD  Z12, Z14, Z0     \
+		VFMADD231PD  Z13, Z14, Z1     \
+		VBROADCASTSD (CX)(DX*1), Z14  \
+		VFMADD231PD  Z12, Z14, Z2     \
+		VFMADD231PD  Z13, Z14, Z3     \
+		VBROADCASTSD (CX)(DX*2), Z14  \
+		VFMADD231PD  Z12, Z14, Z4     \
+		VFMADD231PD  Z13, Z14, Z5     \
+		VBROADCASTSD (CX)(R10*1), Z14 \
+		VFMADD231PD  Z12, Z14, Z6     \
+		VFMADD231PD  Z13, Z14, Z7     \
+		VBROADCASTSD (R9), Z14        \
+		VFMADD231PD  Z12, Z14, Z8     \
+		VFMADD231PD  Z13, Z14, Z9     \
+		VBROADCASTSD (R9)(DX*1), Z14  \
+		VFMADD231PD  Z12, Z14, Z10    \
+		VFMADD231PD  Z13, Z14, Z11    \
+		ADDQ         BX, CX           \
+		ADDQ         BX, R9           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPD       (AX), Z0, Z0     \
+		VMOVUPD.Z    64(AX), K1, Z14  \
+		VADDPD       Z14, Z1, Z1      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z2, Z2     \
+		VMOVUPD.Z    64(AX), K1, Z14  \
+		VADDPD       Z14, Z3, Z3      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z4, Z4     \
+		VMOVUPD.Z    64(AX), K1, Z14  \
+		VADDPD       Z14, Z5, Z5      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z6, Z6     \
+		VMOVUPD.Z    64(AX), K1, Z14  \
+		VADDPD       Z14, Z7, Z7      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z8, Z8     \
+		VMOVUPD.Z    64(AX), K1, Z14  \
+		VADDPD       Z14, Z9, Z9      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z10, Z10   \
+		VMOVUPD.Z    64(AX), K1, Z14  \
+		VADDPD       Z14, Z11, Z11    \
+	store:                                \
+		VMOVUPD Z0, (R8)              \
+		VMOVUPD Z1, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z2, (R8)              \
+		VMOVUPD Z3, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z4, (R8)              \
+		VMOVUPD Z5, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z6, (R8)              \
+		VMOVUPD Z7, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z8, (R8)              \
+		VMOVUPD Z9, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z10, (R8)             \
+		VMOVUPD Z11, K1, 64(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile6x2F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x03, R11; MOVQ       R8, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11
+	tile6x2F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z12; VMOVUPD.Z    64(SI), K1, Z13; VBROADCASTSD (CX), Z14; VFMADD231PD  Z12, Z14, Z0; VFMADD231PD  Z13, Z14, Z1; VBROADCASTSD (CX)(DX*1), Z14; VFMADD231PD  Z12, Z14, Z2; VFMADD231PD  Z13, Z14, Z3; VBROADCASTSD (CX)(DX*2), Z14; VFMADD231PD  Z12, Z14, Z4; VFMADD231PD  Z13, Z14, Z5; VBROADCASTSD (CX)(R10*1), Z14; VFMADD231PD  Z12, Z14, Z6; VFMADD231PD  Z13, Z14, Z7; VBROADCASTSD (R9), Z14; VFMADD231PD  Z12, Z14, Z8; VFMADD231PD  Z13, Z14, Z9; VBROADCASTSD (R9)(DX*1), Z14; VFMADD231PD  Z12, Z14, Z10; VFMADD231PD  Z13, Z14, Z11; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VMOVUPD.Z    64(AX), K1, Z14; VADDPD       Z14, Z1, Z1; ADDQ         R11, AX; VADDPD       (AX), Z2, Z2; VMOVUPD.Z    64(AX), K1, Z14; VADDPD       Z14, Z3, Z3; ADDQ         R11, AX; VADDPD       (AX), Z4, Z4; VMOVUPD.Z    64(AX), K1, Z14; VADDPD       Z14, Z5, Z5; ADDQ         R11, AX; VADDPD       (AX), Z6, Z6; VMOVUPD.Z    64(AX), K1, Z14; VADDPD       Z14, Z7, Z7; ADDQ         R11, AX; VADDPD       (AX), Z8, Z8; VMOVUPD.Z    64(AX), K1, Z14; VADDPD       Z14, Z9, Z9; ADDQ         R11, AX; VADDPD       (AX), Z10, Z10; VMOVUPD.Z    64(AX), K1, Z14; VADDPD       Z14, Z11, Z11
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z2, (R8); VMOVUPD Z3, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z6, (R8); VMOVUPD Z7, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z8, (R8); VMOVUPD Z9, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z10, (R8); VMOVUPD Z11, K1, 64(R8); VZEROUPPER; RET
-
+// tile7x2F64AVX512 is a tile of 7 rows and 2 vectors:
+//
+//	for i := range 7 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile7x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile7x2F64AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x03, DX          \
+		SHLQ       $0x03, BX          \
+		SHLQ       $0x03, DI          \
+		LEAQ       (CX)(DX*4), R9     \
+		LEAQ       (DX)(DX*2), R10    \
+		MOVQ       $-1, R11           \
+		BZHIQ      R8, R11, R11       \
+		KMOVW      R11, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R11    \
+		SHLQ       $0x03, R11         \
+		MOVQ       R8, R12            \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+		VPXORD     Z10, Z10, Z10      \
+		VPXORD     Z11, Z11, Z11      \
+		VPXORD     Z12, Z12, Z12      \
+		VPXORD     Z13, Z13, Z13      \
+	loop:                                 \
+		VMOVUPD      (SI), Z14        \
+		VMOVUPD.Z    64(SI), K1, Z15  \
+		VBROADCASTSD (CX), Z16        \
+		VFMADD231PD  Z14, Z16, Z0     \
+		VFMADD231PD  Z15, Z16, Z1     \
+		VBROADCASTSD (CX)(DX*1), Z16  \
+		VFMADD231PD  Z14, Z16, Z2     \
+		VFMADD231PD  Z15, Z16, Z3     \
+		VBROADCASTSD (CX)(DX*2), Z16  \
+		VFMADD231PD  Z14, Z16, Z4     \
+		VFMADD231PD  Z15, Z16, Z5     \
+		VBROADCASTSD (CX)(R10*1), Z16 \
+		VFMADD231PD  Z14, Z16, Z6     \
+		VFMADD231PD  Z15, Z16, Z7     \
+		VBROADCASTSD (R9), Z16        \
+		VFMADD231PD  Z14, Z16, Z8     \
+		VFMADD231PD  Z15, Z16, Z9     \
+		VBROADCASTSD (R9)(DX*1), Z16  \
+		VFMADD231PD  Z14, Z16, Z10    \
+		VFMADD231PD  Z15, Z16, Z11    \
+		VBROADCASTSD (R9)(DX*2), Z16  \
+		VFMADD231PD  Z14, Z16, Z12    \
+		VFMADD231PD  Z15, Z16, Z13    \
+		ADDQ         BX, CX           \
+		ADDQ         BX, R9           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPD       (AX), Z0, Z0     \
+		VMOVUPD.Z    64(AX), K1, Z16  \
+		VADDPD       Z16, Z1, Z1      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z2, Z2     \
+		VMOVUPD.Z    64(AX), K1, Z16  \
+		VADDPD       Z16, Z3, Z3      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z4, Z4     \
+		VMOVUPD.Z    64(AX), K1, Z16  \
+		VADDPD       Z16, Z5, Z5      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z6, Z6     \
+		VMOVUPD.Z    64(AX), K1, Z16  \
+		VADDPD       Z16, Z7, Z7      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z8, Z8     \
+		VMOVUPD.Z    64(AX), K1, Z16  \
+		VADDPD       Z16, Z9, Z9      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z10, Z10   \
+		VMOVUPD.Z    64(AX), K1, Z16  \
+		VADDPD       Z16, Z11, Z11    \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z12, Z12   \
+		VMOVUPD.Z    64(AX), K1, Z16  \
+		VADDPD       Z16, Z13, Z13    \
+	store:                                \
+		VMOVUPD Z0, (R8)              \
+		VMOVUPD Z1, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z2, (R8)              \
+		VMOVUPD Z3, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z4, (R8)              \
+		VMOVUPD Z5, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z6, (R8)              \
+		VMOVUPD Z7, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z8, (R8)              \
+		VMOVUPD Z9, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z10, (R8)             \
+		VMOVUPD Z11, K1, 64(R8)       \
+		ADDQ    R11, R8               \
+		VMOVUPD Z12, (R8)             \
+		VMOVUPD Z13, K1, 64(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile7x2F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x03, R11; MOVQ       R8, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11; VPXORD     Z12, Z12, Z12; VPXORD     Z13, Z13, Z13
+	tile7x2F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z14; VMOVUPD.Z    64(SI), K1, Z15; VBROADCASTSD (CX), Z16; VFMADD231PD  Z14, Z16, Z0; VFMADD231PD  Z15, Z16, Z1; VBROADCASTSD (CX)(DX*1), Z16; VFMADD231PD  Z14, Z16, Z2; VFMADD231PD  Z15, Z16, Z3; VBROADCASTSD (CX)(DX*2), Z16; VFMADD231PD  Z14, Z16, Z4; VFMADD231PD  Z15, Z16, Z5; VBROADCASTSD (CX)(R10*1), Z16; VFMADD231PD  Z14, Z16, Z6; VFMADD231PD  Z15, Z16, Z7; VBROADCASTSD (R9), Z16; VFMADD231PD  Z14, Z16, Z8; VFMADD231PD  Z15, Z16, Z9; VBROADCASTSD (R9)(DX*1), Z16; VFMADD231PD  Z14, Z16, Z10; VFMADD231PD  Z15, Z16, Z11; VBROADCASTSD (R9)(DX*2), Z16; VFMADD231PD  Z14, Z16, Z12; VFMADD231PD  Z15, Z16, Z13; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VMOVUPD.Z    64(AX), K1, Z16; VADDPD       Z16, Z1, Z1; ADDQ         R11, AX; VADDPD       (AX), Z2, Z2; VMOVUPD.Z    64(AX), K1, Z16; VADDPD       Z16, Z3, Z3; ADDQ         R11, AX; VADDPD       (AX), Z4, Z4; VMOVUPD.Z    64(AX), K1, Z16; VADDPD       Z16, Z5, Z5; ADDQ         R11, AX; VADDPD       (AX), Z6, Z6; VMOVUPD.Z    64(AX), K1, Z16; VADDPD       Z16, Z7, Z7; ADDQ         R11, AX; VADDPD       (AX), Z8, Z8; VMOVUPD.Z    64(AX), K1, Z16; VADDPD       Z16, Z9, Z9; ADDQ         R11, AX; VADDPD       (AX), Z10, Z10; VMOVUPD.Z    64(AX), K1, Z16; VADDPD       Z16, Z11, Z11; ADDQ         R11, AX; VADDPD       (AX), Z12, Z12; VMOVUPD.Z    64(AX), K1, Z16; VADDPD       Z16, Z13, Z13
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z2, (R8); VMOVUPD Z3, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z6, (R8); VMOVUPD Z7, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z8, (R8); VMOVUPD Z9, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z10, (R8); VMOVUPD Z11, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z12, (R8); VMOVUPD Z13, K1, 64(R8); VZEROUPPER; RET
-
+// tile8x2F64AVX512 is a tile of 8 rows and 2 vectors:
+//
+//	for i := range 8 {
+//		for j := range 8 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile8x2F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile8x2F64AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x03, DX          \
+		SHLQ       $0x03, BX          \
+		SHLQ       $0x03, DI          \
+		LEAQ       (CX)(DX*4), R9     \
+		LEAQ       (DX)(DX*2), R10    \
+		MOVQ       $-1, R11           \
+		BZHIQ      R8, R11, R11       \
+		KMOVW      R11, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R11    \
+		SHLQ       $0x03, R11         \
+		MOVQ       R8, R12            \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		ADDQ       R11, R12           \
+		PREFETCHT0 (R12)              \
+		PREFETCHT0 64(R12)            \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+		VPXORD     Z10, Z10, Z10      \
+		VPXORD     Z11, Z11, Z11      \
+		VPXORD     Z12, Z12, Z12      \
+		VPXORD     Z13, Z13, Z13      \
+		VPXORD     Z14, Z14, Z14      \
+		VPXORD     Z15, Z15, Z15      \
+	loop:                                 \
+		VMOVUPD      (SI), Z16        \
+		VMOVUPD.Z    64(SI), K1, Z17  \
+		VBROADCASTSD (CX), Z18        \
+		VFMADD231PD  Z16, Z18, Z0     \
+		VFMADD231PD  Z17, Z18, Z1     \
+		VBROADCASTSD (CX)(DX*1), Z18  \
+		VFMADD231PD  Z16, Z18, Z2     \
+		VFMADD231PD  Z17, Z18, Z3     \
+		VBROADCASTSD (CX)(DX*2), Z18  \
+		VFMADD231PD  Z16, Z18, Z4     \
+		VFMADD231PD  Z17, Z18, Z5     \
+		VBROADCASTSD (CX)(R10*1), Z18 \
+		VFMADD231PD  Z16, Z18, Z6     \
+		VFMADD231PD  Z17, Z18, Z7     \
+		VBROADCASTSD (R9), Z18        \
+		VFMADD231PD  Z16, Z18, Z8     \
+		VFMADD231PD  Z17, Z18, Z9     \
+		VBROADCASTSD (R9)(DX*1), Z18  \
+		VFMADD231PD  Z16, Z18, Z10    \
+		VFMADD231PD  Z17, Z18, Z11    \
+		VBROADCASTSD (R9)(DX*2), Z18  \
+		VFMADD231PD  Z16, Z18, Z12    \
+		VFMADD231PD  Z17, Z18, Z13    \
+		VBROADCASTSD (R9)(R10*1), Z18 \
+		VFMADD231PD  Z16, Z18, Z14    \
+		VFMADD231PD  Z17, Z18, Z15    \
+		ADDQ         BX, CX           \
+		ADDQ         BX, R9           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPD       (AX), Z0, Z0     \
+		VMOVUPD.Z    64(AX), K1, Z18  \
+		VADDPD       Z18, Z1, Z1      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z2, Z2     \
+		VMOVUPD.Z    64(AX), K1, Z18  \
+		VADDPD       Z18, Z3, Z3      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z4, Z4     \
+		VMOVUPD.Z    64(AX), K1, Z18  \
+		VADDPD       Z18, Z5, Z5      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z6, Z6     \
+		VMOVUPD.Z    64(AX), K1, Z18  \
+		VADDPD       Z18, Z7, Z7      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z8, Z8     \
+		VMOVUPD.Z    64(AX), K1, Z18  \
+		VADDPD       Z18, Z9, Z9      \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z10, Z10   \
+		VMOVUPD.Z    64(AX), K1, Z18  \
+		VADDPD       Z18, Z11, Z11    \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z12, Z12   \
+		VMOVUPD.Z    64(AX), K1, Z18  \
+		VADDPD       Z18, Z13, Z13    \
+		ADDQ         R11, AX          \
+		VADDPD       (AX), Z14, Z14   \
+		VMOVUPD.Z    64(AX), K1, Z18  \
+		VADDPD       Z18, Z15, Z15    \
+	store:                                \
+		VMOVUPD Z0, (R8)              \
+		VMOVUPD Z1, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z2, (R8)              \
+		VMOVUPD Z3, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z4, (R8)              \
+		VMOVUPD Z5, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z6, (R8)              \
+		VMOVUPD Z7, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z8, (R8)              \
+		VMOVUPD Z9, K1, 64(R8)        \
+		ADDQ    R11, R8               \
+		VMOVUPD Z10, (R8)             \
+		VMOVUPD Z11, K1, 64(R8)       \
+		ADDQ    R11, R8               \
+		VMOVUPD Z12, (R8)             \
+		VMOVUPD Z13, K1, 64(R8)       \
+		ADDQ    R11, R8               \
+		VMOVUPD Z14, (R8)             \
+		VMOVUPD Z15, K1, 64(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile8x2F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (CX)(DX*4), R9; LEAQ       (DX)(DX*2), R10; MOVQ       $-1, R11; BZHIQ      R8, R11, R11; KMOVW      R11, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R11; SHLQ       $0x03, R11; MOVQ       R8, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); ADDQ       R11, R12; PREFETCHT0 (R12); PREFETCHT0 64(R12); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11; VPXORD     Z12, Z12, Z12; VPXORD     Z13, Z13, Z13; VPXORD     Z14, Z14, Z14; VPXORD     Z15, Z15, Z15
+	tile8x2F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z16; VMOVUPD.Z    64(SI), K1, Z17; VBROADCASTSD (CX), Z18; VFMADD231PD  Z16, Z18, Z0; VFMADD231PD  Z17, Z18, Z1; VBROADCASTSD (CX)(DX*1), Z18; VFMADD231PD  Z16, Z18, Z2; VFMADD231PD  Z17, Z18, Z3; VBROADCASTSD (CX)(DX*2), Z18; VFMADD231PD  Z16, Z18, Z4; VFMADD231PD  Z17, Z18, Z5; VBROADCASTSD (CX)(R10*1), Z18; VFMADD231PD  Z16, Z18, Z6; VFMADD231PD  Z17, Z18, Z7; VBROADCASTSD (R9), Z18; VFMADD231PD  Z16, Z18, Z8; VFMADD231PD  Z17, Z18, Z9; VBROADCASTSD (R9)(DX*1), Z18; VFMADD231PD  Z16, Z18, Z10; VFMADD231PD  Z17, Z18, Z11; VBROADCASTSD (R9)(DX*2), Z18; VFMADD231PD  Z16, Z18, Z12; VFMADD231PD  Z17, Z18, Z13; VBROADCASTSD (R9)(R10*1), Z18; VFMADD231PD  Z16, Z18, Z14; VFMADD231PD  Z17, Z18, Z15; ADDQ         BX, CX; ADDQ         BX, R9; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VMOVUPD.Z    64(AX), K1, Z18; VADDPD       Z18, Z1, Z1; ADDQ         R11, AX; VADDPD       (AX), Z2, Z2; VMOVUPD.Z    64(AX), K1, Z18; VADDPD       Z18, Z3, Z3; ADDQ         R11, AX; VADDPD       (AX), Z4, Z4; VMOVUPD.Z    64(AX), K1, Z18; VADDPD       Z18, Z5, Z5; ADDQ         R11, AX; VADDPD       (AX), Z6, Z6; VMOVUPD.Z    64(AX), K1, Z18; VADDPD       Z18, Z7, Z7; ADDQ         R11, AX; VADDPD       (AX), Z8, Z8; VMOVUPD.Z    64(AX), K1, Z18; VADDPD       Z18, Z9, Z9; ADDQ         R11, AX; VADDPD       (AX), Z10, Z10; VMOVUPD.Z    64(AX), K1, Z18; VADDPD       Z18, Z11, Z11; ADDQ         R11, AX; VADDPD       (AX), Z12, Z12; VMOVUPD.Z    64(AX), K1, Z18; VADDPD       Z18, Z13, Z13; ADDQ         R11, AX; VADDPD       (AX), Z14, Z14; VMOVUPD.Z    64(AX), K1, Z18; VADDPD       Z18, Z15, Z15
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z2, (R8); VMOVUPD Z3, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z6, (R8); VMOVUPD Z7, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z8, (R8); VMOVUPD Z9, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z10, (R8); VMOVUPD Z11, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z12, (R8); VMOVUPD Z13, K1, 64(R8); ADDQ    R11, R8; VMOVUPD Z14, (R8); VMOVUPD Z15, K1, 64(R8); VZEROUPPER; RET
-
+// tile1x3F64AVX512 is a tile of 1 rows and 3 vectors:
+//
+//	for i := range 1 {
+//		for j := range 16 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x3F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x3F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x03, DX             \
+		SHLQ   $0x03, BX             \
+		SHLQ   $0x03, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x03, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+	loop:                                \
+		VBROADCASTSD (CX), Z4        \
+		VFMADD231PD  (SI), Z4, Z0    \
+		VFMADD231PD  64(SI), Z4, Z1  \
+		VMOVUPD.Z    128(SI), K1, Z3 \
+		VFMADD231PD  Z3, Z4, Z2      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPD       (AX), Z0, Z0    \
+		VADDPD       64(AX), Z1, Z1  \
+		VMOVUPD.Z    128(AX), K1, Z4 \
+		VADDPD       Z4, Z2, Z2      \
+	store:                               \
+		VMOVUPD Z0, (DX)             \
+		VMOVUPD Z1, 64(DX)           \
+		VMOVUPD Z2, K1, 128(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x3F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x03, DX; SHLQ   $0x03, BX; SHLQ   $0x03, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x03, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2
+	tile1x3F64AVX512Code
 
-loop:
-	VBROADCASTSD (CX), Z4; VFMADD231PD  (SI), Z4, Z0; VFMADD231PD  64(SI), Z4, Z1; VMOVUPD.Z    128(SI), K1, Z3; VFMADD231PD  Z3, Z4, Z2; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VMOVUPD.Z    128(AX), K1, Z4; VADDPD       Z4, Z2, Z2
-
-store:
-	VMOVUPD Z0, (DX); VMOVUPD Z1, 64(DX); VMOVUPD Z2, K1, 128(DX); VZEROUPPER; RET
-
+// tile2x3F64AVX512 is a tile of 2 rows and 3 vectors:
+//
+//	for i := range 2 {
+//		for j := range 16 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x3F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile2x3F64AVX512Code \
+		MOVQ       k+0(FP), AX       \
+		MOVQ       a+8(FP), CX       \
+		MOVQ       ars+16(FP), DX    \
+		MOVQ       aks+24(FP), BX    \
+		MOVQ       b+32(FP), SI      \
+		MOVQ       bks+40(FP), DI    \
+		MOVQ       cols+64(FP), R8   \
+		SHLQ       $0x03, DX         \
+		SHLQ       $0x03, BX         \
+		SHLQ       $0x03, DI         \
+		MOVQ       $-1, R9           \
+		BZHIQ      R8, R9, R9        \
+		KMOVW      R9, K1            \
+		MOVQ       c+48(FP), R8      \
+		MOVQ       ldc+56(FP), R9    \
+		SHLQ       $0x03, R9         \
+		MOVQ       R8, R10           \
+		PREFETCHT0 (R10)             \
+		PREFETCHT0 64(R10)           \
+		PREFETCHT0 128(R10)          \
+		ADDQ       R9, R10           \
+		PREFETCHT0 (R10)             \
+		PREFETCHT0 64(R10)           \
+		PREFETCHT0 128(R10)          \
+		VPXORD     Z0, Z0, Z0        \
+		VPXORD     Z1, Z1, Z1        \
+		VPXORD     Z2, Z2, Z2        \
+		VPXORD     Z3, Z3, Z3        \
+		VPXORD     Z4, Z4, Z4        \
+		VPXORD     Z5, Z5, Z5        \
+	loop:                                \
+		VMOVUPD      (SI), Z6        \
+		VMOVUPD      64(SI), Z7      \
+		VMOVUPD.Z    128(SI), K1, Z8 \
+		VBROADCASTSD (CX), Z9        \
+		VFMADD231PD  Z6, Z9, Z0      \
+		VFMADD231PD  Z7, Z9, Z1      \
+		VFMADD231PD  Z8, Z9, Z2      \
+		VBROADCASTSD (CX)(DX*1), Z9  \
+		VFMADD231PD  Z6, Z9, Z3      \
+		VFMADD231PD  Z7, Z9, Z4      \
+		VFMADD231PD  Z8, Z9, Z5      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         R8, AX          \
+		VADDPD       (AX), Z0, Z0    \
+		VADDPD       64(AX), Z1, Z1  \
+		VMOVUPD.Z    128(AX), K1, Z9 \
+		VADDPD       Z9, Z2, Z2      \
+		ADDQ         R9, AX          \
+		VADDPD       (AX), Z3, Z3    \
+		VADDPD       64(AX), Z4, Z4  \
+		VMOVUPD.Z    128(AX), K1, Z9 \
+		VADDPD       Z9, Z5, Z5      \
+	store:                               \
+		VMOVUPD Z0, (R8)             \
+		VMOVUPD Z1, 64(R8)           \
+		VMOVUPD Z2, K1, 128(R8)      \
+		ADDQ    R9, R8               \
+		VMOVUPD Z3, (R8)             \
+		VMOVUPD Z4, 64(R8)           \
+		VMOVUPD Z5, K1, 128(R8)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile2x3F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x03, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5
+	tile2x3F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z6; VMOVUPD      64(SI), Z7; VMOVUPD.Z    128(SI), K1, Z8; VBROADCASTSD (CX), Z9; VFMADD231PD  Z6, Z9, Z0; VFMADD231PD  Z7, Z9, Z1; VFMADD231PD  Z8, Z9, Z2; VBROADCASTSD (CX)(DX*1), Z9; VFMADD231PD  Z6, Z9, Z3; VFMADD231PD  Z7, Z9, Z4; VFMADD231PD  Z8, Z9, Z5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VMOVUPD.Z    128(AX), K1, Z9; VADDPD       Z9, Z2, Z2; ADDQ         R9, AX; VADDPD       (AX), Z3, Z3; VADDPD       64(AX), Z4, Z4; VMOVUPD.Z    128(AX), K1, Z9; VADDPD       Z9, Z5, Z5
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, 64(R8); VMOVUPD Z2, K1, 128(R8); ADDQ    R9, R8; VMOVUPD Z3, (R8); VMOVUPD Z4, 64(R8); VMOVUPD Z5, K1, 128(R8); VZEROUPPER; RET
-
+// tile3x3F64AVX512 is a tile of 3 rows and 3 vectors:
+//
+//	for i := range 3 {
+//		for j := range 16 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x3F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile3x3F64AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x03, DX          \
+		SHLQ       $0x03, BX          \
+		SHLQ       $0x03, DI          \
+		MOVQ       $-1, R9            \
+		BZHIQ      R8, R9, R9         \
+		KMOVW      R9, K1             \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R9     \
+		SHLQ       $0x03, R9          \
+		MOVQ       R8, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		ADDQ       R9, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		ADDQ       R9, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+	loop:                                 \
+		VMOVUPD      (SI), Z9         \
+		VMOVUPD      64(SI), Z10      \
+		VMOVUPD.Z    128(SI), K1, Z11 \
+		VBROADCASTSD (CX), Z12        \
+		VFMADD231PD  Z9, Z12, Z0      \
+		VFMADD231PD  Z10, Z12, Z1     \
+		VFMADD231PD  Z11, Z12, Z2     \
+		VBROADCASTSD (CX)(DX*1), Z12  \
+		VFMADD231PD  Z9, Z12, Z3      \
+		VFMADD231PD  Z10, Z12, Z4     \
+		VFMADD231PD  Z11, Z12, Z5     \
+		VBROADCASTSD (CX)(DX*2), Z12  \
+		VFMADD231PD  Z9, Z12, Z6      \
+		VFMADD231PD  Z10, Z12, Z7     \
+		VFMADD231PD  Z11, Z12, Z8     \
+		ADDQ         BX, CX           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPD       (AX), Z0, Z0     \
+		VADDPD       64(AX), Z1, Z1   \
+		VMOVUPD.Z    128(AX), K1, Z12 \
+		VADDPD       Z12, Z2, Z2      \
+		ADDQ         R9, AX           \
+		VADDPD       (AX), Z3, Z3     \
+		VADDPD       64(AX), Z4, Z4   \
+		VMOVUPD.Z    128(AX), K1, Z12 \
+		VADDPD       Z12, Z5, Z5      \
+		ADDQ         R9, AX           \
+		VADDPD       (AX), Z6, Z6     \
+		VADDPD       64(AX), Z7, Z7   \
+		VMOVUPD.Z    128(AX), K1, Z12 \
+		VADDPD       Z12, Z8, Z8      \
+	store:                                \
+		VMOVUPD Z0, (R8)              \
+		VMOVUPD Z1, 64(R8)            \
+		VMOVUPD Z2, K1, 128(R8)       \
+		ADDQ    R9, R8                \
+		VMOVUPD Z3, (R8)              \
+		VMOVUPD Z4, 64(R8)            \
+		VMOVUPD Z5, K1, 128(R8)       \
+		ADDQ    R9, R8                \
+		VMOVUPD Z6, (R8)              \
+		VMOVUPD Z7, 64(R8)            \
+		VMOVUPD Z8, K1, 128(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile3x3F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x03, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8
+	tile3x3F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z9; VMOVUPD      64(SI), Z10; VMOVUPD.Z    128(SI), K1, Z11; VBROADCASTSD (CX), Z12; VFMADD231PD  Z9, Z12, Z0; VFMADD231PD  Z10, Z12, Z1; VFMADD231PD  Z11, Z12, Z2; VBROADCASTSD (CX)(DX*1), Z12; VFMADD231PD  Z9, Z12, Z3; VFMADD231PD  Z10, Z12, Z4; VFMADD231PD  Z11, Z12, Z5; VBROADCASTSD (CX)(DX*2), Z12; VFMADD231PD  Z9, Z12, Z6; VFMADD231PD  Z10, Z12, Z7; VFMADD231PD  Z11, Z12, Z8; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VMOVUPD.Z    128(AX), K1, Z12; VADDPD       Z12, Z2, Z2; ADDQ         R9, AX; VADDPD       (AX), Z3, Z3; VADDPD       64(AX), Z4, Z4; VMOVUPD.Z    128(AX), K1, Z12; VADDPD       Z12, Z5, Z5; ADDQ         R9, AX; VADDPD       (AX), Z6, Z6; VADDPD       64(AX), Z7, Z7; VMOVUPD.Z    128(AX), K1, Z12; VADDPD       Z12, Z8, Z8
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, 64(R8); VMOVUPD Z2, K1, 128(R8); ADDQ    R9, R8; VMOVUPD Z3, (R8); VMOVUPD Z4, 64(R8); VMOVUPD Z5, K1, 128(R8); ADDQ    R9, R8; VMOVUPD Z6, (R8); VMOVUPD Z7, 64(R8); VMOVUPD Z8, K1, 128(R8); VZEROUPPER; RET
-
+// tile4x3F64AVX512 is a tile of 4 rows and 3 vectors:
+//
+//	for i := range 4 {
+//		for j := range 16 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x3F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile4x3F64AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x03, DX          \
+		SHLQ       $0x03, BX          \
+		SHLQ       $0x03, DI          \
+		LEAQ       (DX)(DX*2), R9     \
+		MOVQ       $-1, R10           \
+		BZHIQ      R8, R10, R10       \
+		KMOVW      R10, K1            \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R10    \
+		SHLQ       $0x03, R10         \
+		MOVQ       R8, R11            \
+		PREFETCHT0 (R11)              \
+		PREFETCHT0 64(R11)            \
+		PREFETCHT0 128(R11)           \
+		ADDQ       R10, R11           \
+		PREFETCHT0 (R11)              \
+		PREFETCHT0 64(R11)            \
+		PREFETCHT0 128(R11)           \
+		ADDQ       R10, R11           \
+		PREFETCHT0 (R11)              \
+		PREFETCHT0 64(R11)            \
+		PREFETCHT0 128(R11)           \
+		ADDQ       R10, R11           \
+		PREFETCHT0 (R11)              \
+		PREFETCHT0 64(R11)            \
+		PREFETCHT0 128(R11)           \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+		VPXORD     Z8, Z8, Z8         \
+		VPXORD     Z9, Z9, Z9         \
+		VPXORD     Z10, Z10, Z10      \
+		VPXORD     Z11, Z11, Z11      \
+	loop:                                 \
+		VMOVUPD      (SI), Z12        \
+		VMOVUPD      64(SI), Z13      \
+		VMOVUPD.Z    128(SI), K1, Z14 \
+		VBROADCASTSD (CX), Z15        \
+		VFMADD231PD  Z12, Z15, Z0     \
+		VFMADD231PD  Z13, Z15, Z1     \
+		VFMADD231PD  Z14, Z15, Z2     \
+		VBROADCASTSD (CX)(DX*1), Z15  \
+		VFMADD231PD  Z12, Z15, Z3     \
+		VFMADD231PD  Z13, Z15, Z4     \
+		VFMADD231PD  Z14, Z15, Z5     \
+		VBROADCASTSD (CX)(DX*2), Z15  \
+		VFMADD231PD  Z12, Z15, Z6     \
+		VFMADD231PD  Z13, Z15, Z7     \
+		VFMADD231PD  Z14, Z15, Z8     \
+		VBROADCASTSD (CX)(R9*1), Z15  \
+		VFMADD231PD  Z12, Z15, Z9     \
+		VFMADD231PD  Z13, Z15, Z10    \
+		VFMADD231PD  Z14, Z15, Z11    \
+		ADDQ         BX, CX           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPD       (AX), Z0, Z0     \
+		VADDPD       64(AX), Z1, Z1   \
+		VMOVUPD.Z    128(AX), K1, Z15 \
+		VADDPD       Z15, Z2, Z2      \
+		ADDQ         R10, AX          \
+		VADDPD       (AX), Z3, Z3     \
+		VADDPD       64(AX), Z4, Z4   \
+		VMOVUPD.Z    128(AX), K1, Z15 \
+		VADDPD       Z15, Z5, Z5      \
+		ADDQ         R10, AX          \
+		VADDPD       (AX), Z6, Z6     \
+		VADDPD       64(AX), Z7, Z7   \
+		VMOVUPD.Z    128(AX), K1, Z15 \
+		VADDPD       Z15, Z8, Z8      \
+		ADDQ         R10, AX          \
+		VADDPD       (AX), Z9, Z9     \
+		VADDPD       64(AX), Z10, Z10 \
+		VMOVUPD.Z    128(AX), K1, Z15 \
+		VADDPD       Z15, Z11, Z11    \
+	store:                                \
+		VMOVUPD Z0, (R8)              \
+		VMOVUPD Z1, 64(R8)            \
+		VMOVUPD Z2, K1, 128(R8)       \
+		ADDQ    R10, R8               \
+		VMOVUPD Z3, (R8)              \
+		VMOVUPD Z4, 64(R8)            \
+		VMOVUPD Z5, K1, 128(R8)       \
+		ADDQ    R10, R8               \
+		VMOVUPD Z6, (R8)              \
+		VMOVUPD Z7, 64(R8)            \
+		VMOVUPD Z8, K1, 128(R8)       \
+		ADDQ    R10, R8               \
+		VMOVUPD Z9, (R8)              \
+		VMOVUPD Z10, 64(R8)           \
+		VMOVUPD Z11, K1, 128(R8)      \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile4x3F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (DX)(DX*2), R9; MOVQ       $-1, R10; BZHIQ      R8, R10, R10; KMOVW      R10, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R10; SHLQ       $0x03, R10; MOVQ       R8, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11
+	tile4x3F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z12; VMOVUPD      64(SI), Z13; VMOVUPD.Z    128(SI), K1, Z14; VBROADCASTSD (CX), Z15; VFMADD231PD  Z12, Z15, Z0; VFMADD231PD  Z13, Z15, Z1; VFMADD231PD  Z14, Z15, Z2; VBROADCASTSD (CX)(DX*1), Z15; VFMADD231PD  Z12, Z15, Z3; VFMADD231PD  Z13, Z15, Z4; VFMADD231PD  Z14, Z15, Z5; VBROADCASTSD (CX)(DX*2), Z15; VFMADD231PD  Z12, Z15, Z6; VFMADD231PD  Z13, Z15, Z7; VFMADD231PD  Z14, Z15, Z8; VBROADCASTSD (CX)(R9*1), Z15; VFMADD231PD  Z12, Z15, Z9; VFMADD231PD  Z13, Z15, Z10; VFMADD231PD  Z14, Z15, Z11; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VMOVUPD.Z    128(AX), K1, Z15; VADDPD       Z15, Z2, Z2; ADDQ         R10, AX; VADDPD       (AX), Z3, Z3; VADDPD       64(AX), Z4, Z4; VMOVUPD.Z    128(AX), K1, Z15; VADDPD       Z15, Z5, Z5; ADDQ         R10, AX; VADDPD       (AX), Z6, Z6; VADDPD       64(AX), Z7, Z7; VMOVUPD.Z    128(AX), K1, Z15; VADDPD       Z15, Z8, Z8; ADDQ         R10, AX; VADDPD       (AX), Z9, Z9; VADDPD       64(AX), Z10, Z10; VMOVUPD.Z    128(AX), K1, Z15; VADDPD       Z15, Z11, Z11
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, 64(R8); VMOVUPD Z2, K1, 128(R8); ADDQ    R10, R8; VMOVUPD Z3, (R8); VMOVUPD Z4, 64(R8); VMOVUPD Z5, K1, 128(R8); ADDQ    R10, R8; VMOVUPD Z6, (R8); VMOVUPD Z7, 64(R8); VMOVUPD Z8, K1, 128(R8); ADDQ    R10, R8; VMOVUPD Z9, (R8); VMOVUPD Z10, 64(R8); VMOVUPD Z11, K1, 128(R8); VZEROUPPER; RET
-
+// tile1x4F64AVX512 is a tile of 1 rows and 4 vectors:
+//
+//	for i := range 1 {
+//		for j := range 24 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x4F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x03, DX             \
+		SHLQ   $0x03, BX             \
+		SHLQ   $0x03, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x03, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+	loop:                                \
+		VBROADCASTSD (CX), Z5        \
+		VFMADD231PD  (SI), Z5, Z0    \
+		VFMADD231PD  64(SI), Z5, Z1  \
+		VFMADD231PD  128(SI), Z5, Z2 \
+		VMOVUPD.Z    192(SI), K1, Z4 \
+		VFMADD231PD  Z4, Z5, Z3      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPD       (AX), Z0, Z0    \
+		VADDPD       64(AX), Z1, Z1  \
+		VADDPD       128(AX), Z2, Z2 \
+		VMOVUPD.Z    192(AX), K1, Z5 \
+		VADDPD       Z5, Z3, Z3      \
+	store:                               \
+		VMOVUPD Z0, (DX)             \
+		VMOVUPD Z1, 64(DX)           \
+		VMOVUPD Z2, 128(DX)          \
+		VMOVUPD Z3, K1, 192(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x4F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x03, DX; SHLQ   $0x03, BX; SHLQ   $0x03, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x03, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3
+	tile1x4F64AVX512Code
 
-loop:
-	VBROADCASTSD (CX), Z5; VFMADD231PD  (SI), Z5, Z0; VFMADD231PD  64(SI), Z5, Z1; VFMADD231PD  128(SI), Z5, Z2; VMOVUPD.Z    192(SI), K1, Z4; VFMADD231PD  Z4, Z5, Z3; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VADDPD       128(AX), Z2, Z2; VMOVUPD.Z    192(AX), K1, Z5; VADDPD       Z5, Z3, Z3
-
-store:
-	VMOVUPD Z0, (DX); VMOVUPD Z1, 64(DX); VMOVUPD Z2, 128(DX); VMOVUPD Z3, K1, 192(DX); VZEROUPPER; RET
-
+// tile2x4F64AVX512 is a tile of 2 rows and 4 vectors:
+//
+//	for i := range 2 {
+//		for j := range 24 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile2x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile2x4F64AVX512Code \
+		MOVQ       k+0(FP), AX        \
+		MOVQ       a+8(FP), CX        \
+		MOVQ       ars+16(FP), DX     \
+		MOVQ       aks+24(FP), BX     \
+		MOVQ       b+32(FP), SI       \
+		MOVQ       bks+40(FP), DI     \
+		MOVQ       cols+64(FP), R8    \
+		SHLQ       $0x03, DX          \
+		SHLQ       $0x03, BX          \
+		SHLQ       $0x03, DI          \
+		MOVQ       $-1, R9            \
+		BZHIQ      R8, R9, R9         \
+		KMOVW      R9, K1             \
+		MOVQ       c+48(FP), R8       \
+		MOVQ       ldc+56(FP), R9     \
+		SHLQ       $0x03, R9          \
+		MOVQ       R8, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		PREFETCHT0 192(R10)           \
+		ADDQ       R9, R10            \
+		PREFETCHT0 (R10)              \
+		PREFETCHT0 64(R10)            \
+		PREFETCHT0 128(R10)           \
+		PREFETCHT0 192(R10)           \
+		VPXORD     Z0, Z0, Z0         \
+		VPXORD     Z1, Z1, Z1         \
+		VPXORD     Z2, Z2, Z2         \
+		VPXORD     Z3, Z3, Z3         \
+		VPXORD     Z4, Z4, Z4         \
+		VPXORD     Z5, Z5, Z5         \
+		VPXORD     Z6, Z6, Z6         \
+		VPXORD     Z7, Z7, Z7         \
+	loop:                                 \
+		VMOVUPD      (SI), Z8         \
+		VMOVUPD      64(SI), Z9       \
+		VMOVUPD      128(SI), Z10     \
+		VMOVUPD.Z    192(SI), K1, Z11 \
+		VBROADCASTSD (CX), Z12        \
+		VFMADD231PD  Z8, Z12, Z0      \
+		VFMADD231PD  Z9, Z12, Z1      \
+		VFMADD231PD  Z10, Z12, Z2     \
+		VFMADD231PD  Z11, Z12, Z3     \
+		VBROADCASTSD (CX)(DX*1), Z12  \
+		VFMADD231PD  Z8, Z12, Z4      \
+		VFMADD231PD  Z9, Z12, Z5      \
+		VFMADD231PD  Z10, Z12, Z6     \
+		VFMADD231PD  Z11, Z12, Z7     \
+		ADDQ         BX, CX           \
+		ADDQ         DI, SI           \
+		DECQ         AX               \
+		JNZ          loop             \
+		MOVB         add+72(FP), AL   \
+		TESTB        AL, AL           \
+		JZ           store            \
+		MOVQ         R8, AX           \
+		VADDPD       (AX), Z0, Z0     \
+		VADDPD       64(AX), Z1, Z1   \
+		VADDPD       128(AX), Z2, Z2  \
+		VMOVUPD.Z    192(AX), K1, Z12 \
+		VADDPD       Z12, Z3, Z3      \
+		ADDQ         R9, AX           \
+		VADDPD       (AX), Z4, Z4     \
+		VADDPD       64(AX), Z5, Z5   \
+		VADDPD       128(AX), Z6, Z6  \
+		VMOVUPD.Z    192(AX), K1, Z12 \
+		VADDPD       Z12, Z7, Z7      \
+	store:                                \
+		VMOVUPD Z0, (R8)              \
+		VMOVUPD Z1, 64(R8)            \
+		VMOVUPD Z2, 128(R8)           \
+		VMOVUPD Z3, K1, 192(R8)       \
+		ADDQ    R9, R8                \
+		VMOVUPD Z4, (R8)              \
+		VMOVUPD Z5, 64(R8)            \
+		VMOVUPD Z6, 128(R8)           \
+		VMOVUPD Z7, K1, 192(R8)       \
+		VZEROUPPER                    \
+		RET
+
 TEXT tile2x4F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x03, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7
+	tile2x4F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z8; VMOVUPD      64(SI), Z9; VMOVUPD      128(SI), Z10; VMOVUPD.Z    192(SI), K1, Z11; VBROADCASTSD (CX), Z12; VFMADD231PD  Z8, Z12, Z0; VFMADD231PD  Z9, Z12, Z1; VFMADD231PD  Z10, Z12, Z2; VFMADD231PD  Z11, Z12, Z3; VBROADCASTSD (CX)(DX*1), Z12; VFMADD231PD  Z8, Z12, Z4; VFMADD231PD  Z9, Z12, Z5; VFMADD231PD  Z10, Z12, Z6; VFMADD231PD  Z11, Z12, Z7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VADDPD       128(AX), Z2, Z2; VMOVUPD.Z    192(AX), K1, Z12; VADDPD       Z12, Z3, Z3; ADDQ         R9, AX; VADDPD       (AX), Z4, Z4; VADDPD       64(AX), Z5, Z5; VADDPD       128(AX), Z6, Z6; VMOVUPD.Z    192(AX), K1, Z12; VADDPD       Z12, Z7, Z7
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, 64(R8); VMOVUPD Z2, 128(R8); VMOVUPD Z3, K1, 192(R8); ADDQ    R9, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, 64(R8); VMOVUPD Z6, 128(R8); VMOVUPD Z7, K1, 192(R8); VZEROUPPER; RET
-
+// tile3x4F64AVX512 is a tile of 3 rows and 4 vectors:
+//
+//	for i := range 3 {
+//		for j := range 24 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile3x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile3x4F64AVX512Code \
+		MOVQ       k+0(FP), AX         \
+		MOVQ       a+8(FP), CX         \
+		MOVQ       ars+16(FP), DX      \
+		MOVQ       aks+24(FP), BX      \
+		MOVQ       b+32(FP), SI        \
+		MOVQ       bks+40(FP), DI      \
+		MOVQ       cols+64(FP), R8     \
+		SHLQ       $0x03, DX           \
+		SHLQ       $0x03, BX           \
+		SHLQ       $0x03, DI           \
+		MOVQ       $-1, R9             \
+		BZHIQ      R8, R9, R9          \
+		KMOVW      R9, K1              \
+		MOVQ       c+48(FP), R8        \
+		MOVQ       ldc+56(FP), R9      \
+		SHLQ       $0x03, R9           \
+		MOVQ       R8, R10             \
+		PREFETCHT0 (R10)               \
+		PREFETCHT0 64(R10)             \
+		PREFETCHT0 128(R10)            \
+		PREFETCHT0 192(R10)            \
+		ADDQ       R9, R10             \
+		PREFETCHT0 (R10)               \
+		PREFETCHT0 64(R10)             \
+		PREFETCHT0 128(R10)            \
+		PREFETCHT0 192(R10)            \
+		ADDQ       R9, R10             \
+		PREFETCHT0 (R10)               \
+		PREFETCHT0 64(R10)             \
+		PREFETCHT0 128(R10)            \
+		PREFETCHT0 192(R10)            \
+		VPXORD     Z0, Z0, Z0          \
+		VPXORD     Z1, Z1, Z1          \
+		VPXORD     Z2, Z2, Z2          \
+		VPXORD     Z3, Z3, Z3          \
+		VPXORD     Z4, Z4, Z4          \
+		VPXORD     Z5, Z5, Z5          \
+		VPXORD     Z6, Z6, Z6          \
+		VPXORD     Z7, Z7, Z7          \
+		VPXORD     Z8, Z8, Z8          \
+		VPXORD     Z9, Z9, Z9          \
+		VPXORD     Z10, Z10, Z10       \
+		VPXORD     Z11, Z11, Z11       \
+	loop:                                  \
+		VMOVUPD      (SI), Z12         \
+		VMOVUPD      64(SI), Z13       \
+		VMOVUPD      128(SI), Z14      \
+		VMOVUPD.Z    192(SI), K1, Z15  \
+		VBROADCASTSD (CX), Z16         \
+		VFMADD231PD  Z12, Z16, Z0      \
+		VFMADD231PD  Z13, Z16, Z1      \
+		VFMADD231PD  Z14, Z16, Z2      \
+		VFMADD231PD  Z15, Z16, Z3      \
+		VBROADCASTSD (CX)(DX*1), Z16   \
+		VFMADD231PD  Z12, Z16, Z4      \
+		VFMADD231PD  Z13, Z16, Z5      \
+		VFMADD231PD  Z14, Z16, Z6      \
+		VFMADD231PD  Z15, Z16, Z7      \
+		VBROADCASTSD (CX)(DX*2), Z16   \
+		VFMADD231PD  Z12, Z16, Z8      \
+		VFMADD231PD  Z13, Z16, Z9      \
+		VFMADD231PD  Z14, Z16, Z10     \
+		VFMADD231PD  Z15, Z16, Z11     \
+		ADDQ         BX, CX            \
+		ADDQ         DI, SI            \
+		DECQ         AX                \
+		JNZ          loop              \
+		MOVB         add+72(FP), AL    \
+		TESTB        AL, AL            \
+		JZ           store             \
+		MOVQ         R8, AX            \
+		VADDPD       (AX), Z0, Z0      \
+		VADDPD       64(AX), Z1, Z1    \
+		VADDPD       128(AX), Z2, Z2   \
+		VMOVUPD.Z    192(AX), K1, Z16  \
+		VADDPD       Z16, Z3, Z3       \
+		ADDQ         R9, AX            \
+		VADDPD       (AX), Z4, Z4      \
+		VADDPD       64(AX), Z5, Z5    \
+		VADDPD       128(AX), Z6, Z6   \
+		VMOVUPD.Z    192(AX), K1, Z16  \
+		VADDPD       Z16, Z7, Z7       \
+		ADDQ         R9, AX            \
+		VADDPD       (AX), Z8, Z8      \
+		VADDPD       64(AX), Z9, Z9    \
+		VADDPD       128(AX), Z10, Z10 \
+		VMOVUPD.Z    192(AX), K1, Z16  \
+		VADDPD       Z16, Z11, Z11     \
+	store:                                 \
+		VMOVUPD Z0, (R8)               \
+		VMOVUPD Z1, 64(R8)             \
+		VMOVUPD Z2, 128(R8)            \
+		VMOVUPD Z3, K1, 192(R8)        \
+		ADDQ    R9, R8                 \
+		VMOVUPD Z4, (R8)               \
+		VMOVUPD Z5, 64(R8)             \
+		VMOVUPD Z6, 128(R8)            \
+		VMOVUPD Z7, K1, 192(R8)        \
+		ADDQ    R9, R8                 \
+		VMOVUPD Z8, (R8)               \
+		VMOVUPD Z9, 64(R8)             \
+		VMOVUPD Z10, 128(R8)           \
+		VMOVUPD Z11, K1, 192(R8)       \
+		VZEROUPPER                     \
+		RET
+
 TEXT tile3x4F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; MOVQ       $-1, R9; BZHIQ      R8, R9, R9; KMOVW      R9, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R9; SHLQ       $0x03, R9; MOVQ       R8, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); ADDQ       R9, R10; PREFETCHT0 (R10); PREFETCHT0 64(R10); PREFETCHT0 128(R10); PREFETCHT0 192(R10); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11
+	tile3x4F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z12; VMOVUPD      64(SI), Z13; VMOVUPD      128(SI), Z14; VMOVUPD.Z    192(SI), K1, Z15; VBROADCASTSD (CX), Z16; VFMADD231PD  Z12, Z16, Z0; VFMADD231PD  Z13, Z16, Z1; VFMADD231PD  Z14, Z16, Z2; VFMADD231PD  Z15, Z16, Z3; VBROADCASTSD (CX)(DX*1), Z16; VFMADD231PD  Z12, Z16, Z4; VFMADD231PD  Z13, Z16, Z5; VFMADD231PD  Z14, Z16, Z6; VFMADD231PD  Z15, Z16, Z7; VBROADCASTSD (CX)(DX*2), Z16; VFMADD231PD  Z12, Z16, Z8; VFMADD231PD  Z13, Z16, Z9; VFMADD231PD  Z14, Z16, Z10; VFMADD231PD  Z15, Z16, Z11; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VADDPD       128(AX), Z2, Z2; VMOVUPD.Z    192(AX), K1, Z16; VADDPD       Z16, Z3, Z3; ADDQ         R9, AX; VADDPD       (AX), Z4, Z4; VADDPD       64(AX), Z5, Z5; VADDPD       128(AX), Z6, Z6; VMOVUPD.Z    192(AX), K1, Z16; VADDPD       Z16, Z7, Z7; ADDQ         R9, AX; VADDPD       (AX), Z8, Z8; VADDPD       64(AX), Z9, Z9; VADDPD       128(AX), Z10, Z10; VMOVUPD.Z    192(AX), K1, Z16; VADDPD       Z16, Z11, Z11
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, 64(R8); VMOVUPD Z2, 128(R8); VMOVUPD Z3, K1, 192(R8); ADDQ    R9, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, 64(R8); VMOVUPD Z6, 128(R8); VMOVUPD Z7, K1, 192(R8); ADDQ    R9, R8; VMOVUPD Z8, (R8); VMOVUPD Z9, 64(R8); VMOVUPD Z10, 128(R8); VMOVUPD Z11, K1, 192(R8); VZEROUPPER; RET
-
+// tile4x4F64AVX512 is a tile of 4 rows and 4 vectors:
+//
+//	for i := range 4 {
+//		for j := range 24 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile4x4F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
+#define tile4x4F64AVX512Code \
+		MOVQ       k+0(FP), AX         \
+		MOVQ       a+8(FP), CX         \
+		MOVQ       ars+16(FP), DX      \
+		MOVQ       aks+24(FP), BX      \
+		MOVQ       b+32(FP), SI        \
+		MOVQ       bks+40(FP), DI      \
+		MOVQ       cols+64(FP), R8     \
+		SHLQ       $0x03, DX           \
+		SHLQ       $0x03, BX           \
+		SHLQ       $0x03, DI           \
+		LEAQ       (DX)(DX*2), R9      \
+		MOVQ       $-1, R10            \
+		BZHIQ      R8, R10, R10        \
+		KMOVW      R10, K1             \
+		MOVQ       c+48(FP), R8        \
+		MOVQ       ldc+56(FP), R10     \
+		SHLQ       $0x03, R10          \
+		MOVQ       R8, R11             \
+		PREFETCHT0 (R11)               \
+		PREFETCHT0 64(R11)             \
+		PREFETCHT0 128(R11)            \
+		PREFETCHT0 192(R11)            \
+		ADDQ       R10, R11            \
+		PREFETCHT0 (R11)               \
+		PREFETCHT0 64(R11)             \
+		PREFETCHT0 128(R11)            \
+		PREFETCHT0 192(R11)            \
+		ADDQ       R10, R11            \
+		PREFETCHT0 (R11)               \
+		PREFETCHT0 64(R11)             \
+		PREFETCHT0 128(R11)            \
+		PREFETCHT0 192(R11)            \
+		ADDQ       R10, R11            \
+		PREFETCHT0 (R11)               \
+		PREFETCHT0 64(R11)             \
+		PREFETCHT0 128(R11)            \
+		PREFETCHT0 192(R11)            \
+		VPXORD     Z0, Z0, Z0          \
+		VPXORD     Z1, Z1, Z1          \
+		VPXORD     Z2, Z2, Z2          \
+		VPXORD     Z3, Z3, Z3          \
+		VPXORD     Z4, Z4, Z4          \
+		VPXORD     Z5, Z5, Z5          \
+		VPXORD     Z6, Z6, Z6          \
+		VPXORD     Z7, Z7, Z7          \
+		VPXORD     Z8, Z8, Z8          \
+		VPXORD     Z9, Z9, Z9          \
+		VPXORD     Z10, Z10, Z10       \
+		VPXORD     Z11, Z11, Z11       \
+		VPXORD     Z12, Z12, Z12       \
+		VPXORD     Z13, Z13, Z13       \
+		VPXORD     Z14, Z14, Z14       \
+		VPXORD     Z15, Z15, Z15       \
+	loop:                                  \
+		VMOVUPD      (SI), Z16         \
+		VMOVUPD      64(SI), Z17       \
+		VMOVUPD      128(SI), Z18      \
+		VMOVUPD.Z    192(SI), K1, Z19  \
+		VBROADCASTSD (CX), Z20         \
+		VFMADD231PD  Z16, Z20, Z0      \
+		VFMADD231PD  Z17, Z20, Z1      \
+		VFMADD231PD  Z18, Z20, Z2      \
+		VFMADD231PD  Z19, Z20, Z3      \
+		VBROADCASTSD (CX)(DX*1), Z20   \
+		VFMADD231PD  Z16, Z20, Z4      \
+		VFMADD231PD  Z17, Z20, Z5      \
+		VFMADD231PD  Z18, Z20, Z6      \
+		VFMADD231PD  Z19, Z20, Z7      \
+		VBROADCASTSD (CX)(DX*2), Z20   \
+		VFMADD231PD  Z16, Z20, Z8      \
+		VFMADD231PD  Z17, Z20, Z9      \
+		VFMADD231PD  Z18, Z20, Z10     \
+		VFMADD231PD  Z19, Z20, Z11     \
+		VBROADCASTSD (CX)(R9*1), Z20   \
+		VFMADD231PD  Z16, Z20, Z12     \
+		VFMADD231PD  Z17, Z20, Z13     \
+		VFMADD231PD  Z18, Z20, Z14     \
+		VFMADD231PD  Z19, Z20, Z15     \
+		ADDQ         BX, CX            \
+		ADDQ         DI, SI            \
+		DECQ         AX                \
+		JNZ          loop              \
+		MOVB         add+72(FP), AL    \
+		TESTB        AL, AL            \
+		JZ           store             \
+		MOVQ         R8, AX            \
+		VADDPD       (AX), Z0, Z0      \
+		VADDPD       64(AX), Z1, Z1    \
+		VADDPD       128(AX), Z2, Z2   \
+		VMOVUPD.Z    192(AX), K1, Z20  \
+		VADDPD       Z20, Z3, Z3       \
+		ADDQ         R10, AX           \
+		VADDPD       (AX), Z4, Z4      \
+		VADDPD       64(AX), Z5, Z5    \
+		VADDPD       128(AX), Z6, Z6   \
+		VMOVUPD.Z    192(AX), K1, Z20  \
+		VADDPD       Z20, Z7, Z7       \
+		ADDQ         R10, AX           \
+		VADDPD       (AX), Z8, Z8      \
+		VADDPD       64(AX), Z9, Z9    \
+		VADDPD       128(AX), Z10, Z10 \
+		VMOVUPD.Z    192(AX), K1, Z20  \
+		VADDPD       Z20, Z11, Z11     \
+		ADDQ         R10, AX           \
+		VADDPD       (AX), Z12, Z12    \
+		VADDPD       64(AX), Z13, Z13  \
+		VADDPD       128(AX), Z14, Z14 \
+		VMOVUPD.Z    192(AX), K1, Z20  \
+		VADDPD       Z20, Z15, Z15     \
+	store:                                 \
+		VMOVUPD Z0, (R8)               \
+		VMOVUPD Z1, 64(R8)             \
+		VMOVUPD Z2, 128(R8)            \
+		VMOVUPD Z3, K1, 192(R8)        \
+		ADDQ    R10, R8                \
+		VMOVUPD Z4, (R8)               \
+		VMOVUPD Z5, 64(R8)             \
+		VMOVUPD Z6, 128(R8)            \
+		VMOVUPD Z7, K1, 192(R8)        \
+		ADDQ    R10, R8                \
+		VMOVUPD Z8, (R8)               \
+		VMOVUPD Z9, 64(R8)             \
+		VMOVUPD Z10, 128(R8)           \
+		VMOVUPD Z11, K1, 192(R8)       \
+		ADDQ    R10, R8                \
+		VMOVUPD Z12, (R8)              \
+		VMOVUPD Z13, 64(R8)            \
+		VMOVUPD Z14, 128(R8)           \
+		VMOVUPD Z15, K1, 192(R8)       \
+		VZEROUPPER                     \
+		RET
+
 TEXT tile4x4F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ       k+0(FP), AX; MOVQ       a+8(FP), CX; MOVQ       ars+16(FP), DX; MOVQ       aks+24(FP), BX; MOVQ       b+32(FP), SI; MOVQ       bks+40(FP), DI; MOVQ       cols+64(FP), R8; SHLQ       $0x03, DX; SHLQ       $0x03, BX; SHLQ       $0x03, DI; LEAQ       (DX)(DX*2), R9; MOVQ       $-1, R10; BZHIQ      R8, R10, R10; KMOVW      R10, K1; MOVQ       c+48(FP), R8; MOVQ       ldc+56(FP), R10; SHLQ       $0x03, R10; MOVQ       R8, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); PREFETCHT0 192(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); PREFETCHT0 192(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); PREFETCHT0 192(R11); ADDQ       R10, R11; PREFETCHT0 (R11); PREFETCHT0 64(R11); PREFETCHT0 128(R11); PREFETCHT0 192(R11); VPXORD     Z0, Z0, Z0; VPXORD     Z1, Z1, Z1; VPXORD     Z2, Z2, Z2; VPXORD     Z3, Z3, Z3; VPXORD     Z4, Z4, Z4; VPXORD     Z5, Z5, Z5; VPXORD     Z6, Z6, Z6; VPXORD     Z7, Z7, Z7; VPXORD     Z8, Z8, Z8; VPXORD     Z9, Z9, Z9; VPXORD     Z10, Z10, Z10; VPXORD     Z11, Z11, Z11; VPXORD     Z12, Z12, Z12; VPXORD     Z13, Z13, Z13; VPXORD     Z14, Z14, Z14; VPXORD     Z15, Z15, Z15
+	tile4x4F64AVX512Code
 
-loop:
-	VMOVUPD      (SI), Z16; VMOVUPD      64(SI), Z17; VMOVUPD      128(SI), Z18; VMOVUPD.Z    192(SI), K1, Z19; VBROADCASTSD (CX), Z20; VFMADD231PD  Z16, Z20, Z0; VFMADD231PD  Z17, Z20, Z1; VFMADD231PD  Z18, Z20, Z2; VFMADD231PD  Z19, Z20, Z3; VBROADCASTSD (CX)(DX*1), Z20; VFMADD231PD  Z16, Z20, Z4; VFMADD231PD  Z17, Z20, Z5; VFMADD231PD  Z18, Z20, Z6; VFMADD231PD  Z19, Z20, Z7; VBROADCASTSD (CX)(DX*2), Z20; VFMADD231PD  Z16, Z20, Z8; VFMADD231PD  Z17, Z20, Z9; VFMADD231PD  Z18, Z20, Z10; VFMADD231PD  Z19, Z20, Z11; VBROADCASTSD (CX)(R9*1), Z20; VFMADD231PD  Z16, Z20, Z12; VFMADD231PD  Z17, Z20, Z13; VFMADD231PD  Z18, Z20, Z14; VFMADD231PD  Z19, Z20, Z15; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         R8, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VADDPD       128(AX), Z2, Z2; VMOVUPD.Z    192(AX), K1, Z20; VADDPD       Z20, Z3, Z3; ADDQ         R10, AX; VADDPD       (AX), Z4, Z4; VADDPD       64(AX), Z5, Z5; VADDPD       128(AX), Z6, Z6; VMOVUPD.Z    192(AX), K1, Z20; VADDPD       Z20, Z7, Z7; ADDQ         R10, AX; VADDPD       (AX), Z8, Z8; VADDPD       64(AX), Z9, Z9; VADDPD       128(AX), Z10, Z10; VMOVUPD.Z    192(AX), K1, Z20; VADDPD       Z20, Z11, Z11; ADDQ         R10, AX; VADDPD       (AX), Z12, Z12; VADDPD       64(AX), Z13, Z13; VADDPD       128(AX), Z14, Z14; VMOVUPD.Z    192(AX), K1, Z20; VADDPD       Z20, Z15, Z15
-
-store:
-	VMOVUPD Z0, (R8); VMOVUPD Z1, 64(R8); VMOVUPD Z2, 128(R8); VMOVUPD Z3, K1, 192(R8); ADDQ    R10, R8; VMOVUPD Z4, (R8); VMOVUPD Z5, 64(R8); VMOVUPD Z6, 128(R8); VMOVUPD Z7, K1, 192(R8); ADDQ    R10, R8; VMOVUPD Z8, (R8); VMOVUPD Z9, 64(R8); VMOVUPD Z10, 128(R8); VMOVUPD Z11, K1, 192(R8); ADDQ    R10, R8; VMOVUPD Z12, (R8); VMOVUPD Z13, 64(R8); VMOVUPD Z14, 128(R8); VMOVUPD Z15, K1, 192(R8); VZEROUPPER; RET
-
+// tile1x5F64AVX512 is a tile of 1 rows and 5 vectors:
+//
+//	for i := range 1 {
+//		for j := range 32 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x5F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x5F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x03, DX             \
+		SHLQ   $0x03, BX             \
+		SHLQ   $0x03, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x03, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+	loop:                                \
+		VBROADCASTSD (CX), Z6        \
+		VFMADD231PD  (SI), Z6, Z0    \
+		VFMADD231PD  64(SI), Z6, Z1  \
+		VFMADD231PD  128(SI), Z6, Z2 \
+		VFMADD231PD  192(SI), Z6, Z3 \
+		VMOVUPD.Z    256(SI), K1, Z5 \
+		VFMADD231PD  Z5, Z6, Z4      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPD       (AX), Z0, Z0    \
+		VADDPD       64(AX), Z1, Z1  \
+		VADDPD       128(AX), Z2, Z2 \
+		VADDPD       192(AX), Z3, Z3 \
+		VMOVUPD.Z    256(AX), K1, Z6 \
+		VADDPD       Z6, Z4, Z4      \
+	store:                               \
+		VMOVUPD Z0, (DX)             \
+		VMOVUPD Z1, 64(DX)           \
+		VMOVUPD Z2, 128(DX)          \
+		VMOVUPD Z3, 192(DX)          \
+		VMOVUPD Z4, K1, 256(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x5F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x03, DX; SHLQ   $0x03, BX; SHLQ   $0x03, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x03, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4
+	tile1x5F64AVX512Code
 
-loop:
-	VBROADCASTSD (CX), Z6; VFMADD231PD  (SI), Z6, Z0; VFMADD231PD  64(SI), Z6, Z1; VFMADD231PD  128(SI), Z6, Z2; VFMADD231PD  192(SI), Z6, Z3; VMOVUPD.Z    256(SI), K1, Z5; VFMADD231PD  Z5, Z6, Z4; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VADDPD       128(AX), Z2, Z2; VADDPD       192(AX), Z3, Z3; VMOVUPD.Z    256(AX), K1, Z6; VADDPD       Z6, Z4, Z4
-
-store:
-	VMOVUPD Z0, (DX); VMOVUPD Z1, 64(DX); VMOVUPD Z2, 128(DX); VMOVUPD Z3, 192(DX); VMOVUPD Z4, K1, 256(DX); VZEROUPPER; RET
-
+// tile1x6F64AVX512 is a tile of 1 rows and 6 vectors:
+//
+//	for i := range 1 {
+//		for j := range 40 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x6F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x6F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x03, DX             \
+		SHLQ   $0x03, BX             \
+		SHLQ   $0x03, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x03, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+	loop:                                \
+		VBROADCASTSD (CX), Z7        \
+		VFMADD231PD  (SI), Z7, Z0    \
+		VFMADD231PD  64(SI), Z7, Z1  \
+		VFMADD231PD  128(SI), Z7, Z2 \
+		VFMADD231PD  192(SI), Z7, Z3 \
+		VFMADD231PD  256(SI), Z7, Z4 \
+		VMOVUPD.Z    320(SI), K1, Z6 \
+		VFMADD231PD  Z6, Z7, Z5      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPD       (AX), Z0, Z0    \
+		VADDPD       64(AX), Z1, Z1  \
+		VADDPD       128(AX), Z2, Z2 \
+		VADDPD       192(AX), Z3, Z3 \
+		VADDPD       256(AX), Z4, Z4 \
+		VMOVUPD.Z    320(AX), K1, Z7 \
+		VADDPD       Z7, Z5, Z5      \
+	store:                               \
+		VMOVUPD Z0, (DX)             \
+		VMOVUPD Z1, 64(DX)           \
+		VMOVUPD Z2, 128(DX)          \
+		VMOVUPD Z3, 192(DX)          \
+		VMOVUPD Z4, 256(DX)          \
+		VMOVUPD Z5, K1, 320(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x6F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x03, DX; SHLQ   $0x03, BX; SHLQ   $0x03, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x03, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5
+	tile1x6F64AVX512Code
 
-loop:
-	VBROADCASTSD (CX), Z7; VFMADD231PD  (SI), Z7, Z0; VFMADD231PD  64(SI), Z7, Z1; VFMADD231PD  128(SI), Z7, Z2; VFMADD231PD  192(SI), Z7, Z3; VFMADD231PD  256(SI), Z7, Z4; VMOVUPD.Z    320(SI), K1, Z6; VFMADD231PD  Z6, Z7, Z5; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VADDPD       128(AX), Z2, Z2; VADDPD       192(AX), Z3, Z3; VADDPD       256(AX), Z4, Z4; VMOVUPD.Z    320(AX), K1, Z7; VADDPD       Z7, Z5, Z5
-
-store:
-	VMOVUPD Z0, (DX); VMOVUPD Z1, 64(DX); VMOVUPD Z2, 128(DX); VMOVUPD Z3, 192(DX); VMOVUPD Z4, 256(DX); VMOVUPD Z5, K1, 320(DX); VZEROUPPER; RET
-
+// tile1x7F64AVX512 is a tile of 1 rows and 7 vectors:
+//
+//	for i := range 1 {
+//		for j := range 48 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x7F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x7F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x03, DX             \
+		SHLQ   $0x03, BX             \
+		SHLQ   $0x03, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x03, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+	loop:                                \
+		VBROADCASTSD (CX), Z8        \
+		VFMADD231PD  (SI), Z8, Z0    \
+		VFMADD231PD  64(SI), Z8, Z1  \
+		VFMADD231PD  128(SI), Z8, Z2 \
+		VFMADD231PD  192(SI), Z8, Z3 \
+		VFMADD231PD  256(SI), Z8, Z4 \
+		VFMADD231PD  320(SI), Z8, Z5 \
+		VMOVUPD.Z    384(SI), K1, Z7 \
+		VFMADD231PD  Z7, Z8, Z6      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPD       (AX), Z0, Z0    \
+		VADDPD       64(AX), Z1, Z1  \
+		VADDPD       128(AX), Z2, Z2 \
+		VADDPD       192(AX), Z3, Z3 \
+		VADDPD       256(AX), Z4, Z4 \
+		VADDPD       320(AX), Z5, Z5 \
+		VMOVUPD.Z    384(AX), K1, Z8 \
+		VADDPD       Z8, Z6, Z6      \
+	store:                               \
+		VMOVUPD Z0, (DX)             \
+		VMOVUPD Z1, 64(DX)           \
+		VMOVUPD Z2, 128(DX)          \
+		VMOVUPD Z3, 192(DX)          \
+		VMOVUPD Z4, 256(DX)          \
+		VMOVUPD Z5, 320(DX)          \
+		VMOVUPD Z6, K1, 384(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x7F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x03, DX; SHLQ   $0x03, BX; SHLQ   $0x03, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x03, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6
+	tile1x7F64AVX512Code
 
-loop:
-	VBROADCASTSD (CX), Z8; VFMADD231PD  (SI), Z8, Z0; VFMADD231PD  64(SI), Z8, Z1; VFMADD231PD  128(SI), Z8, Z2; VFMADD231PD  192(SI), Z8, Z3; VFMADD231PD  256(SI), Z8, Z4; VFMADD231PD  320(SI), Z8, Z5; VMOVUPD.Z    384(SI), K1, Z7; VFMADD231PD  Z7, Z8, Z6; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VADDPD       128(AX), Z2, Z2; VADDPD       192(AX), Z3, Z3; VADDPD       256(AX), Z4, Z4; VADDPD       320(AX), Z5, Z5; VMOVUPD.Z    384(AX), K1, Z8; VADDPD       Z8, Z6, Z6
-
-store:
-	VMOVUPD Z0, (DX); VMOVUPD Z1, 64(DX); VMOVUPD Z2, 128(DX); VMOVUPD Z3, 192(DX); VMOVUPD Z4, 256(DX); VMOVUPD Z5, 320(DX); VMOVUPD Z6, K1, 384(DX); VZEROUPPER; RET
-
+// tile1x8F64AVX512 is a tile of 1 rows and 8 vectors:
+//
+//	for i := range 1 {
+//		for j := range 56 + cols {
+//			sum := float64(0)
+//			for p := range k {
+//				sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+//			}
+//			if add {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
 // func tile1x8F64AVX512(k int, a *float64, ars int, aks int, b *float64, bks int, c *float64, ldc int, cols int, add bool)
 // Requires: AVX, AVX512F, BMI2
+#define tile1x8F64AVX512Code \
+		MOVQ   k+0(FP), AX           \
+		MOVQ   a+8(FP), CX           \
+		MOVQ   ars+16(FP), DX        \
+		MOVQ   aks+24(FP), BX        \
+		MOVQ   b+32(FP), SI          \
+		MOVQ   bks+40(FP), DI        \
+		MOVQ   cols+64(FP), R8       \
+		SHLQ   $0x03, DX             \
+		SHLQ   $0x03, BX             \
+		SHLQ   $0x03, DI             \
+		MOVQ   $-1, DX               \
+		BZHIQ  R8, DX, DX            \
+		KMOVW  DX, K1                \
+		MOVQ   c+48(FP), DX          \
+		MOVQ   ldc+56(FP), R8        \
+		SHLQ   $0x03, R8             \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		VPXORD Z4, Z4, Z4            \
+		VPXORD Z5, Z5, Z5            \
+		VPXORD Z6, Z6, Z6            \
+		VPXORD Z7, Z7, Z7            \
+	loop:                                \
+		VBROADCASTSD (CX), Z9        \
+		VFMADD231PD  (SI), Z9, Z0    \
+		VFMADD231PD  64(SI), Z9, Z1  \
+		VFMADD231PD  128(SI), Z9, Z2 \
+		VFMADD231PD  192(SI), Z9, Z3 \
+		VFMADD231PD  256(SI), Z9, Z4 \
+		VFMADD231PD  320(SI), Z9, Z5 \
+		VFMADD231PD  384(SI), Z9, Z6 \
+		VMOVUPD.Z    448(SI), K1, Z8 \
+		VFMADD231PD  Z8, Z9, Z7      \
+		ADDQ         BX, CX          \
+		ADDQ         DI, SI          \
+		DECQ         AX              \
+		JNZ          loop            \
+		MOVB         add+72(FP), AL  \
+		TESTB        AL, AL          \
+		JZ           store           \
+		MOVQ         DX, AX          \
+		VADDPD       (AX), Z0, Z0    \
+		VADDPD       64(AX), Z1, Z1  \
+		VADDPD       128(AX), Z2, Z2 \
+		VADDPD       192(AX), Z3, Z3 \
+		VADDPD       256(AX), Z4, Z4 \
+		VADDPD       320(AX), Z5, Z5 \
+		VADDPD       384(AX), Z6, Z6 \
+		VMOVUPD.Z    448(AX), K1, Z9 \
+		VADDPD       Z9, Z7, Z7      \
+	store:                               \
+		VMOVUPD Z0, (DX)             \
+		VMOVUPD Z1, 64(DX)           \
+		VMOVUPD Z2, 128(DX)          \
+		VMOVUPD Z3, 192(DX)          \
+		VMOVUPD Z4, 256(DX)          \
+		VMOVUPD Z5, 320(DX)          \
+		VMOVUPD Z6, 384(DX)          \
+		VMOVUPD Z7, K1, 448(DX)      \
+		VZEROUPPER                   \
+		RET
+
 TEXT tile1x8F64AVX512<>(SB), NOSPLIT, $0-73
-	MOVQ   k+0(FP), AX; MOVQ   a+8(FP), CX; MOVQ   ars+16(FP), DX; MOVQ   aks+24(FP), BX; MOVQ   b+32(FP), SI; MOVQ   bks+40(FP), DI; MOVQ   cols+64(FP), R8; SHLQ   $0x03, DX; SHLQ   $0x03, BX; SHLQ   $0x03, DI; MOVQ   $-1, DX; BZHIQ  R8, DX, DX; KMOVW  DX, K1; MOVQ   c+48(FP), DX; MOVQ   ldc+56(FP), R8; SHLQ   $0x03, R8; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7
+	tile1x8F64AVX512Code
 
-loop:
-	VBROADCASTSD (CX), Z9; VFMADD231PD  (SI), Z9, Z0; VFMADD231PD  64(SI), Z9, Z1; VFMADD231PD  128(SI), Z9, Z2; VFMADD231PD  192(SI), Z9, Z3; VFMADD231PD  256(SI), Z9, Z4; VFMADD231PD  320(SI), Z9, Z5; VFMADD231PD  384(SI), Z9, Z6; VMOVUPD.Z    448(SI), K1, Z8; VFMADD231PD  Z8, Z9, Z7; ADDQ         BX, CX; ADDQ         DI, SI; DECQ         AX; JNZ          loop; MOVB         add+72(FP), AL; TESTB        AL, AL; JZ           store; MOVQ         DX, AX; VADDPD       (AX), Z0, Z0; VADDPD       64(AX), Z1, Z1; VADDPD       128(AX), Z2, Z2; VADDPD       192(AX), Z3, Z3; VADDPD       256(AX), Z4, Z4; VADDPD       320(AX), Z5, Z5; VADDPD       384(AX), Z6, Z6; VMOVUPD.Z    448(AX), K1, Z9; VADDPD       Z9, Z7, Z7
-
-store:
-	VMOVUPD Z0, (DX); VMOVUPD Z1, 64(DX); VMOVUPD Z2, 128(DX); VMOVUPD Z3, 192(DX); VMOVUPD Z4, 256(DX); VMOVUPD Z5, 320(DX); VMOVUPD Z6, 384(DX); VMOVUPD Z7, K1, 448(DX); VZEROUPPER; RET
-
+// transposeF32 is a transposition by blocks of 8:
+//
+//	for p := range k / 8 * 8 {
+//		for r := range 8 {
+//			from := r
+//			if r >= rows {
+//				from = 0
+//			}
+//			dst[p*ldd+r] = src[from*lds+p]
+//		}
+//	}
+//
 // func transposeF32(k int, src *float32, lds int, rows int, dst *float32, ldd int)
 // Requires: AVX, CMOV
+#define transposeF32Code \
+		MOVQ    k+0(FP), AX                \
+		MOVQ    src+8(FP), CX              \
+		MOVQ    lds+16(FP), DX             \
+		MOVQ    rows+24(FP), BX            \
+		SHLQ    $0x02, DX                  \
+		MOVQ    CX, SI                     \
+		ADDQ    DX, SI                     \
+		MOVQ    SI, DI                     \
+		CMPQ    BX, $0x01                  \
+		CMOVQLE CX, DI                     \
+		ADDQ    DX, SI                     \
+		MOVQ    SI, R8                     \
+		CMPQ    BX, $0x02                  \
+		CMOVQLE CX, R8                     \
+		ADDQ    DX, SI                     \
+		MOVQ    SI, R9                     \
+		CMPQ    BX, $0x03                  \
+		CMOVQLE CX, R9                     \
+		ADDQ    DX, SI                     \
+		MOVQ    SI, R10                    \
+		CMPQ    BX, $0x04                  \
+		CMOVQLE CX, R10                    \
+		ADDQ    DX, SI                     \
+		MOVQ    SI, R11                    \
+		CMPQ    BX, $0x05                  \
+		CMOVQLE CX, R11                    \
+		ADDQ    DX, SI                     \
+		MOVQ    SI, R12                    \
+		CMPQ    BX, $0x06                  \
+		CMOVQLE CX, R12                    \
+		ADDQ    DX, SI                     \
+		MOVQ    SI, DX                     \
+		CMPQ    BX, $0x07                  \
+		CMOVQLE CX, DX                     \
+		MOVQ    dst+32(FP), BX             \
+		MOVQ    ldd+40(FP), SI             \
+		SHLQ    $0x02, SI                  \
+	loop:                                      \
+		VMOVUPS     (CX), X0               \
+		VINSERTF128 $0x01, (R10), Y0, Y0   \
+		VMOVUPS     16(CX), X6             \
+		VINSERTF128 $0x01, 16(R10), Y6, Y6 \
+		VMOVUPS     (DI), X2               \
+		VINSERTF128 $0x01, (R11), Y2, Y2   \
+		VMOVUPS     16(DI), X7             \
+		VINSERTF128 $0x01, 16(R11), Y7, Y7 \
+		VMOVUPS     (R8), X4               \
+		VINSERTF128 $0x01, (R12), Y4, Y4   \
+		VMOVUPS     16(R8), X8             \
+		VINSERTF128 $0x01, 16(R12), Y8, Y8 \
+		VMOVUPS     (R9), X5               \
+		VINSERTF128 $0x01, (DX), Y5, Y5    \
+		VMOVUPS     16(R9), X9             \
+		VINSERTF128 $0x01, 16(DX), Y9, Y9  \
+		VUNPCKLPS   Y2, Y0, Y1             \
+		VUNPCKHPS   Y2, Y0, Y3             \
+		VUNPCKLPS   Y5, Y4, Y2             \
+		VUNPCKHPS   Y5, Y4, Y5             \
+		VUNPCKLPD   Y2, Y1, Y0             \
+		VUNPCKHPD   Y2, Y1, Y2             \
+		VUNPCKLPD   Y5, Y3, Y4             \
+		VUNPCKHPD   Y5, Y3, Y5             \
+		VUNPCKLPS   Y7, Y6, Y1             \
+		VUNPCKHPS   Y7, Y6, Y3             \
+		VUNPCKLPS   Y9, Y8, Y7             \
+		VUNPCKHPS   Y9, Y8, Y9             \
+		VUNPCKLPD   Y7, Y1, Y6             \
+		VUNPCKHPD   Y7, Y1, Y7             \
+		VUNPCKLPD   Y9, Y3, Y8             \
+		VUNPCKHPD   Y9, Y3, Y9             \
+		VMOVUPS     Y0, (BX)               \
+		ADDQ        SI, BX                 \
+		VMOVUPS     Y2, (BX)               \
+		ADDQ        SI, BX                 \
+		VMOVUPS     Y4, (BX)               \
+		ADDQ        SI, BX                 \
+		VMOVUPS     Y5, (BX)               \
+		ADDQ        SI, BX                 \
+		VMOVUPS     Y6, (BX)               \
+		ADDQ        SI, BX                 \
+		VMOVUPS     Y7, (BX)               \
+		ADDQ        SI, BX                 \
+		VMOVUPS     Y8, (BX)               \
+		ADDQ        SI, BX                 \
+		VMOVUPS     Y9, (BX)               \
+		ADDQ        SI, BX                 \
+		ADDQ        $0x20, CX              \
+		ADDQ        $0x20, DI              \
+		ADDQ        $0x20, R8              \
+		ADDQ        $0x20, R9              \
+		ADDQ        $0x20, R10             \
+		ADDQ        $0x20, R11             \
+		ADDQ        $0x20, R12             \
+		ADDQ        $0x20, DX              \
+		SUBQ        $0x08, AX              \
+		CMPQ        AX, $0x08              \
+		JGE         loop                   \
+		VZEROUPPER                         \
+		RET
+
 TEXT transposeF32<>(SB), NOSPLIT, $0-48
-	MOVQ    k+0(FP), AX; MOVQ    src+8(FP), CX; MOVQ    lds+16(FP), DX; MOVQ    rows+24(FP), BX; SHLQ    $0x02, DX; MOVQ    CX, SI; ADDQ    DX, SI; MOVQ    SI, DI; CMPQ    BX, $0x01; CMOVQLE CX, DI; ADDQ    DX, SI; MOVQ    SI, R8; CMPQ    BX, $0x02; CMOVQLE CX, R8; ADDQ    DX, SI; MOVQ    SI, R9; CMPQ    BX, $0x03; CMOVQLE CX, R9; ADDQ    DX, SI; MOVQ    SI, R10; CMPQ    BX, $0x04; CMOVQLE CX, R10; ADDQ    DX, SI; MOVQ    SI, R11; CMPQ    BX, $0x05; CMOVQLE CX, R11; ADDQ    DX, SI; MOVQ    SI, R12; CMPQ    BX, $0x06; CMOVQLE CX, R12; ADDQ    DX, SI; MOVQ    SI, DX; CMPQ    BX, $0x07; CMOVQLE CX, DX; MOVQ    dst+32(FP), BX; MOVQ    ldd+40(FP), SI; SHLQ    $0x02, SI
+	transposeF32Code
 
-loop:
-	VMOVUPS     (CX), X0; VINSERTF128 $0x01, (R10), Y0, Y0; VMOVUPS     16(CX), X6; VINSERTF128 $0x01, 16(R10), Y6, Y6; VMOVUPS     (DI), X2; VINSERTF128 $0x01, (R11), Y2, Y2; VMOVUPS     16(DI), X7; VINSERTF128 $0x01, 16(R11), Y7, Y7; VMOVUPS     (R8), X4; VINSERTF128 $0x01, (R12), Y4, Y4; VMOVUPS     16(R8), X8; VINSERTF128 $0x01, 16(R12), Y8, Y8; VMOVUPS     (R9), X5; VINSERTF128 $0x01, (DX), Y5, Y5; VMOVUPS     16(R9), X9; VINSERTF128 $0x01, 16(DX), Y9, Y9; VUNPCKLPS   Y2, Y0, Y1; VUNPCKHPS   Y2, Y0, Y3; VUNPCKLPS   Y5, Y4, Y2; VUNPCKHPS   Y5, Y4, Y5; VUNPCKLPD   Y2, Y1, Y0; VUNPCKHPD   Y2, Y1, Y2; VUNPCKLPD   Y5, Y3, Y4; VUNPCKHPD   Y5, Y3, Y5; VUNPCKLPS   Y7, Y6, Y1; VUNPCKHPS   Y7, Y6, Y3; VUNPCKLPS   Y9, Y8, Y7; VUNPCKHPS   Y9, Y8, Y9; VUNPCKLPD   Y7, Y1, Y6; VUNPCKHPD   Y7, Y1, Y7; VUNPCKLPD   Y9, Y3, Y8; VUNPCKHPD   Y9, Y3, Y9; VMOVUPS     Y0, (BX); ADDQ        SI, BX; VMOVUPS     Y2, (BX); ADDQ        SI, BX; VMOVUPS     Y4, (BX); ADDQ        SI, BX; VMOVUPS     Y5, (BX); ADDQ        SI, BX; VMOVUPS     Y6, (BX); ADDQ        SI, BX; VMOVUPS     Y7, (BX); ADDQ        SI, BX; VMOVUPS     Y8, (BX); ADDQ        SI, BX; VMOVUPS     Y9, (BX); ADDQ        SI, BX; ADDQ        $0x20, CX; ADDQ        $0x20, DI; ADDQ        $0x20, R8; ADDQ        $0x20, R9; ADDQ        $0x20, R10; ADDQ        $0x20, R11; ADDQ        $0x20, R12; ADDQ        $0x20, DX; SUBQ        $0x08, AX; CMPQ        AX, $0x08; JGE         loop; VZEROUPPER; RET
-
+// transposeF64 is a transposition by blocks of 4:
+//
+//	for p := range k / 4 * 4 {
+//		for r := range 4 {
+//			from := r
+//			if r >= rows {
+//				from = 0
+//			}
+//			dst[p*ldd+r] = src[from*lds+p]
+//		}
+//	}
+//
 // func transposeF64(k int, src *float64, lds int, rows int, dst *float64, ldd int)
 // Requires: AVX, CMOV
+#define transposeF64Code \
+		MOVQ    k+0(FP), AX               \
+		MOVQ    src+8(FP), CX             \
+		MOVQ    lds+16(FP), DX            \
+		MOVQ    rows+24(FP), BX           \
+		SHLQ    $0x03, DX                 \
+		MOVQ    CX, SI                    \
+		ADDQ    DX, SI                    \
+		MOVQ    SI, DI                    \
+		CMPQ    BX, $0x01                 \
+		CMOVQLE CX, DI                    \
+		ADDQ    DX, SI                    \
+		MOVQ    SI, R8                    \
+		CMPQ    BX, $0x02                 \
+		CMOVQLE CX, R8                    \
+		ADDQ    DX, SI                    \
+		MOVQ    SI, DX                    \
+		CMPQ    BX, $0x03                 \
+		CMOVQLE CX, DX                    \
+		MOVQ    dst+32(FP), BX            \
+		MOVQ    ldd+40(FP), SI            \
+		SHLQ    $0x03, SI                 \
+	loop:                                     \
+		VMOVUPD     (CX), X0              \
+		VINSERTF128 $0x01, (R8), Y0, Y0   \
+		VMOVUPD     16(CX), X4            \
+		VINSERTF128 $0x01, 16(R8), Y4, Y4 \
+		VMOVUPD     (DI), X2              \
+		VINSERTF128 $0x01, (DX), Y2, Y2   \
+		VMOVUPD     16(DI), X6            \
+		VINSERTF128 $0x01, 16(DX), Y6, Y6 \
+		VUNPCKLPD   Y2, Y0, Y1            \
+		VUNPCKHPD   Y2, Y0, Y3            \
+		VUNPCKLPD   Y6, Y4, Y5            \
+		VUNPCKHPD   Y6, Y4, Y7            \
+		VMOVUPD     Y1, (BX)              \
+		ADDQ        SI, BX                \
+		VMOVUPD     Y3, (BX)              \
+		ADDQ        SI, BX                \
+		VMOVUPD     Y5, (BX)              \
+		ADDQ        SI, BX                \
+		VMOVUPD     Y7, (BX)              \
+		ADDQ        SI, BX                \
+		ADDQ        $0x20, CX             \
+		ADDQ        $0x20, DI             \
+		ADDQ        $0x20, R8             \
+		ADDQ        $0x20, DX             \
+		SUBQ        $0x04, AX             \
+		CMPQ        AX, $0x04             \
+		JGE         loop                  \
+		VZEROUPPER                        \
+		RET
+
 TEXT transposeF64<>(SB), NOSPLIT, $0-48
-	MOVQ    k+0(FP), AX; MOVQ    src+8(FP), CX; MOVQ    lds+16(FP), DX; MOVQ    rows+24(FP), BX; SHLQ    $0x03, DX; MOVQ    CX, SI; ADDQ    DX, SI; MOVQ    SI, DI; CMPQ    BX, $0x01; CMOVQLE CX, DI; ADDQ    DX, SI; MOVQ    SI, R8; CMPQ    BX, $0x02; CMOVQLE CX, R8; ADDQ    DX, SI; MOVQ    SI, DX; CMPQ    BX, $0x03; CMOVQLE CX, DX; MOVQ    dst+32(FP), BX; MOVQ    ldd+40(FP), SI; SHLQ    $0x03, SI
+	transposeF64Code
 
-loop:
-	VMOVUPD     (CX), X0; VINSERTF128 $0x01, (R8), Y0, Y0; VMOVUPD     16(CX), X4; VINSERTF128 $0x01, 16(R8), Y4, Y4; VMOVUPD     (DI), X2; VINSERTF128 $0x01, (DX), Y2, Y2; VMOVUPD     16(DI), X6; VINSERTF128 $0x01, 16(DX), Y6, Y6; VUNPCKLPD   Y2, Y0, Y1; VUNPCKHPD   Y2, Y0, Y3; VUNPCKLPD   Y6, Y4, Y5; VUNPCKHPD   Y6, Y4, Y7; VMOVUPD     Y1, (BX); ADDQ        SI, BX; VMOVUPD     Y3, (BX); ADDQ        SI, BX; VMOVUPD     Y5, (BX); ADDQ        SI, BX; VMOVUPD     Y7, (BX); ADDQ        SI, BX; ADDQ        $0x20, CX; ADDQ        $0x20, DI; ADDQ        $0x20, R8; ADDQ        $0x20, DX; SUBQ        $0x04, AX; CMPQ        AX, $0x04; JGE         loop; VZEROUPPER; RET
-
+// copyPanel64 copies k rows of 64 bytes, stride bytes apart, to dst, one after the other:
+//
+//	for p := range k {
+//		copy(dst[p*64:][:64], src[p*stride:])
+//	}
+//
 // func copyPanel64(k int, src *byte, stride int, dst *byte)
 // Requires: AVX
+#define copyPanel64Code \
+		MOVQ  k+0(FP), AX       \
+		MOVQ  src+8(FP), CX     \
+		MOVQ  stride+16(FP), DX \
+		MOVQ  dst+24(FP), BX    \
+		TESTQ AX, AX            \
+		JZ    done              \
+	loop:                           \
+		VMOVUPS (CX), Y0        \
+		VMOVUPS 32(CX), Y1      \
+		VMOVUPS Y0, (BX)        \
+		VMOVUPS Y1, 32(BX)      \
+		ADDQ    DX, CX          \
+		ADDQ    $0x40, BX       \
+		DECQ    AX              \
+		JNZ     loop            \
+	done:                           \
+		VZEROUPPER              \
+		RET
+
 TEXT copyPanel64<>(SB), NOSPLIT, $0-32
-	MOVQ  k+0(FP), AX; MOVQ  src+8(FP), CX; MOVQ  stride+16(FP), DX; MOVQ  dst+24(FP), BX; TESTQ AX, AX; JZ    done
+	copyPanel64Code
 
-loop:
-	VMOVUPS (CX), Y0; VMOVUPS 32(CX), Y1; VMOVUPS Y0, (BX); VMOVUPS Y1, 32(BX); ADDQ    DX, CX; ADDQ    $0x40, BX; DECQ    AX; JNZ     loop
-
-done:
-	VZEROUPPER; RET
-
+// copyPanel128 copies k rows of 128 bytes, stride bytes apart, to dst, one after the other:
+//
+//	for p := range k {
+//		copy(dst[p*128:][:128], src[p*stride:])
+//	}
+//
 // func copyPanel128(k int, src *byte, stride int, dst *byte)
 // Requires: AVX
+#define copyPanel128Code \
+		MOVQ  k+0(FP), AX       \
+		MOVQ  src+8(FP), CX     \
+		MOVQ  stride+16(FP), DX \
+		MOVQ  dst+24(FP), BX    \
+		TESTQ AX, AX            \
+		JZ    done              \
+	loop:                           \
+		VMOVUPS (CX), Y0        \
+		VMOVUPS 32(CX), Y1      \
+		VMOVUPS 64(CX), Y2      \
+		VMOVUPS 96(CX), Y3      \
+		VMOVUPS Y0, (BX)        \
+		VMOVUPS Y1, 32(BX)      \
+		VMOVUPS Y2, 64(BX)      \
+		VMOVUPS Y3, 96(BX)      \
+		ADDQ    DX, CX          \
+		ADDQ    $0x80, BX       \
+		DECQ    AX              \
+		JNZ     loop            \
+	done:                           \
+		VZEROUPPER              \
+		RET
+
 TEXT copyPanel128<>(SB), NOSPLIT, $0-32
-	MOVQ  k+0(FP), AX; MOVQ  src+8(FP), CX; MOVQ  stride+16(FP), DX; MOVQ  dst+24(FP), BX; TESTQ AX, AX; JZ    done
+	copyPanel128Code
 
-loop:
-	VMOVUPS (CX), Y0; VMOVUPS 32(CX), Y1; VMOVUPS 64(CX), Y2; VMOVUPS 96(CX), Y3; VMOVUPS Y0, (BX); VMOVUPS Y1, 32(BX); VMOVUPS Y2, 64(BX); VMOVUPS Y3, 96(BX); ADDQ    DX, CX; ADDQ    $0x80, BX; DECQ    AX; JNZ     loop
-
-done:
-	VZEROUPPER; RET
-
+// dot32F32 is 32 dot products:
+//
+//	for j := range 32 {
+//		sum := float32(0)
+//		for p := range k {
+//			sum = fma(x[p], b[j*ldb+p], sum)
+//		}
+//		c[j] = sum
+//	}
+//
 // func dot32F32(k int, x *float32, b *float32, ldb int, c *float32)
 // Requires: AVX, AVX2, FMA3, SSE2
 TEXT ·dot32F32(SB), NOSPLIT, $0-40
-	MOVQ   k+0(FP), AX; MOVQ   x+8(FP), CX; MOVQ   b+16(FP), DX; MOVQ   ldb+24(FP), BX; SHLQ   $0x02, BX; LEAQ   (DX)(BX*4), SI; LEAQ   (SI)(BX*4), DI; LEAQ   (DI)(BX*4), R8; LEAQ   (R8)(BX*4), R9; LEAQ   (R9)(BX*4), R10; LEAQ   (R10)(BX*4), R11; LEAQ   (R11)(BX*4), R12; LEAQ   (BX)(BX*2), R13; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; SUBQ   $0x04, AX; JL     rest
+		MOVQ   k+0(FP), AX
+		MOVQ   x+8(FP), CX
+		MOVQ   b+16(FP), DX
+		MOVQ   ldb+24(FP), BX
+		SHLQ   $0x02, BX
+		LEAQ   (DX)(BX*4), SI
+		LEAQ   (SI)(BX*4), DI
+		LEAQ   (DI)(BX*4), R8
+		LEAQ   (R8)(BX*4), R9
+		LEAQ   (R9)(BX*4), R10
+		LEAQ   (R10)(BX*4), R11
+		LEAQ   (R11)(BX*4), R12
+		LEAQ   (BX)(BX*2), R13
+		VXORPS Y0, Y0, Y0
+		VXORPS Y1, Y1, Y1
+		VXORPS Y2, Y2, Y2
+		VXORPS Y3, Y3, Y3
+		SUBQ   $0x04, AX
+		JL     rest
+	loop:
+		VBROADCASTSS (CX), Y8
+		VBROADCASTSS 4(CX), Y9
+		VBROADCASTSS 8(CX), Y10
+		VBROADCASTSS 12(CX), Y11
+		VMOVUPS      (DX), X4
+		VINSERTF128  $0x01, (SI), Y4, Y4
+		VMOVUPS      (DX)(BX*1), X5
+		VINSERTF128  $0x01, (SI)(BX*1), Y5, Y5
+		VMOVUPS      (DX)(BX*2), X6
+		VINSERTF128  $0x01, (SI)(BX*2), Y6, Y6
+		VMOVUPS      (DX)(R13*1), X7
+		VINSERTF128  $0x01, (SI)(R13*1), Y7, Y7
+		VUNPCKLPS    Y5, Y4, Y12
+		VUNPCKHPS    Y5, Y4, Y4
+		VUNPCKLPS    Y7, Y6, Y13
+		VUNPCKHPS    Y7, Y6, Y6
+		VUNPCKLPD    Y13, Y12, Y5
+		VUNPCKHPD    Y13, Y12, Y12
+		VUNPCKLPD    Y6, Y4, Y7
+		VUNPCKHPD    Y6, Y4, Y4
+		VFMADD231PS  Y5, Y8, Y0
+		VFMADD231PS  Y12, Y9, Y0
+		VFMADD231PS  Y7, Y10, Y0
+		VFMADD231PS  Y4, Y11, Y0
+		VMOVUPS      (DI), X4
+		VINSERTF128  $0x01, (R8), Y4, Y4
+		VMOVUPS      (DI)(BX*1), X5
+		VINSERTF128  $0x01, (R8)(BX*1), Y5, Y5
+		VMOVUPS      (DI)(BX*2), X6
+		VINSERTF128  $0x01, (R8)(BX*2), Y6, Y6
+		VMOVUPS      (DI)(R13*1), X7
+		VINSERTF128  $0x01, (R8)(R13*1), Y7, Y7
+		VUNPCKLPS    Y5, Y4, Y12
+		VUNPCKHPS    Y5, Y4, Y4
+		VUNPCKLPS    Y7, Y6, Y13
+		VUNPCKHPS    Y7, Y6, Y6
+		VUNPCKLPD    Y13, Y12, Y5
+		VUNPCKHPD    Y13, Y12, Y12
+		VUNPCKLPD    Y6, Y4, Y7
+		VUNPCKHPD    Y6, Y4, Y4
+		VFMADD231PS  Y5, Y8, Y1
+		VFMADD231PS  Y12, Y9, Y1
+		VFMADD231PS  Y7, Y10, Y1
+		VFMADD231PS  Y4, Y11, Y1
+		VMOVUPS      (R9), X4
+		VINSERTF128  $0x01, (R10), Y4, Y4
+		VMOVUPS      (R9)(BX*1), X5
+		VINSERTF128  $0x01, (R10)(BX*1), Y5, Y5
+		VMOVUPS      (R9)(BX*2), X6
+		VINSERTF128  $0x01, (R10)(BX*2), Y6, Y6
+		VMOVUPS      (R9)(R13*1), X7
+		VINSERTF128  $0x01, (R10)(R13*1), Y7, Y7
+		VUNPCKLPS    Y5, Y4, Y12
+		VUNPCKHPS    Y5, Y4, Y4
+		VUNPCKLPS    Y7, Y6, Y13
+		VUNPCKHPS    Y7, Y6, Y6
+		VUNPCKLPD    Y13, Y12, Y5
+		VUNPCKHPD    Y13, Y12, Y12
+		VUNPCKLPD    Y6, Y4, Y7
+		VUNPCKHPD    Y6, Y4, Y4
+		VFMADD231PS  Y5, Y8, Y2
+		VFMADD231PS  Y12, Y9, Y2
+		VFMADD231PS  Y7, Y10, Y2
+		VFMADD231PS  Y4, Y11, Y2
+		VMOVUPS      (R11), X4
+		VINSERTF128  $0x01, (R12), Y4, Y4
+		VMOVUPS      (R11)(BX*1), X5
+		VINSERTF128  $0x01, (R12)(BX*1), Y5, Y5
+		VMOVUPS      (R11)(BX*2), X6
+		VINSERTF128  $0x01, (R12)(BX*2), Y6, Y6
+		VMOVUPS      (R11)(R13*1), X7
+		VINSERTF128  $0x01, (R12)(R13*1), Y7, Y7
+		VUNPCKLPS    Y5, Y4, Y12
+		VUNPCKHPS    Y5, Y4, Y4
+		VUNPCKLPS    Y7, Y6, Y13
+		VUNPCKHPS    Y7, Y6, Y6
+		VUNPCKLPD    Y13, Y12, Y5
+		VUNPCKHPD    Y13, Y12, Y12
+		VUNPCKLPD    Y6, Y4, Y7
+		VUNPCKHPD    Y6, Y4, Y4
+		VFMADD231PS  Y5, Y8, Y3
+		VFMADD231PS  Y12, Y9, Y3
+		VFMADD231PS  Y7, Y10, Y3
+		VFMADD231PS  Y4, Y11, Y3
+		ADDQ         $0x10, DX
+		ADDQ         $0x10, SI
+		ADDQ         $0x10, DI
+		ADDQ         $0x10, R8
+		ADDQ         $0x10, R9
+		ADDQ         $0x10, R10
+		ADDQ         $0x10, R11
+		ADDQ         $0x10, R12
+		ADDQ         $0x10, CX
+		SUBQ         $0x04, AX
+		JGE          loop
+	rest:
+		ADDQ         $0x04, AX
+		JZ           store
+		MOVQ         AX, X8
+		VPBROADCASTD X8, X8
+		VPCMPGTD     iota32<>+0(SB), X8, X8
+		VMASKMOVPS   (DX), X8, X4
+		VMASKMOVPS   (SI), X8, X9
+		VINSERTF128  $0x01, X9, Y4, Y4
+		VMASKMOVPS   (DX)(BX*1), X8, X5
+		VMASKMOVPS   (SI)(BX*1), X8, X9
+		VINSERTF128  $0x01, X9, Y5, Y5
+		VMASKMOVPS   (DX)(BX*2), X8, X6
+		VMASKMOVPS   (SI)(BX*2), X8, X9
+		VINSERTF128  $0x01, X9, Y6, Y6
+		VMASKMOVPS   (DX)(R13*1), X8, X7
+		VMASKMOVPS   (SI)(R13*1), X8, X9
+		VINSERTF128  $0x01, X9, Y7, Y7
+		VUNPCKLPS    Y5, Y4, Y8
+		VUNPCKHPS    Y5, Y4, Y4
+		VUNPCKLPS    Y7, Y6, Y9
+		VUNPCKHPS    Y7, Y6, Y6
+		VUNPCKLPD    Y9, Y8, Y5
+		VUNPCKHPD    Y9, Y8, Y8
+		VUNPCKLPD    Y6, Y4, Y7
+		VUNPCKHPD    Y6, Y4, Y4
+		VBROADCASTSS (CX), Y9
+		VFMADD231PS  Y5, Y9, Y0
+		VBROADCASTSS 4(CX), Y9
+		VFMADD231PS  Y8, Y9, Y0
+		VBROADCASTSS 8(CX), Y8
+		VFMADD231PS  Y7, Y8, Y0
+		VBROADCASTSS 12(CX), Y8
+		VFMADD231PS  Y4, Y8, Y0
+		MOVQ         AX, X8
+		VPBROADCASTD X8, X8
+		VPCMPGTD     iota32<>+0(SB), X8, X8
+		VMASKMOVPS   (DI), X8, X4
+		VMASKMOVPS   (R8), X8, X9
+		VINSERTF128  $0x01, X9, Y4, Y4
+		VMASKMOVPS   (DI)(BX*1), X8, X5
+		VMASKMOVPS   (R8)(BX*1), X8, X9
+		VINSERTF128  $0x01, X9, Y5, Y5
+		VMASKMOVPS   (DI)(BX*2), X8, X6
+		VMASKMOVPS   (R8)(BX*2), X8, X9
+		VINSERTF128  $0x01, X9, Y6, Y6
+		VMASKMOVPS   (DI)(R13*1), X8, X7
+		VMASKMOVPS   (R8)(R13*1), X8, X9
+		VINSERTF128  $0x01, X9, Y7, Y7
+		VUNPCKLPS    Y5, Y4, Y8
+		VUNPCKHPS    Y5, Y4, Y4
+		VUNPCKLPS    Y7, Y6, Y9
+		VUNPCKHPS    Y7, Y6, Y6
+		VUNPCKLPD    Y9, Y8, Y5
+		VUNPCKHPD    Y9, Y8, Y8
+		VUNPCKLPD    Y6, Y4, Y7
+		VUNPCKHPD    Y6, Y4, Y4
+		VBROADCASTSS (CX), Y9
+		VFMADD231PS  Y5, Y9, Y1
+		VBROADCASTSS 4(CX), Y9
+		VFMADD231PS  Y8, Y9, Y1
+		VBROADCASTSS 8(CX), Y8
+		VFMADD231PS  Y7, Y8, Y1
+		VBROADCASTSS 12(CX), Y8
+		VFMADD231PS  Y4, Y8, Y1
+		MOVQ         AX, X8
+		VPBROADCASTD X8, X8
+		VPCMPGTD     iota32<>+0(SB), X8, X8
+		VMASKMOVPS   (R9), X8, X4
+		VMASKMOVPS   (R10), X8, X9
+		VINSERTF128  $0x01, X9, Y4, Y4
+		VMASKMOVPS   (R9)(BX*1), X8, X5
+		VMASKMOVPS   (R10)(BX*1), X8, X9
+		VINSERTF128  $0x01, X9, Y5, Y5
+		VMASKMOVPS   (R9)(BX*2), X8, X6
+		VMASKMOVPS   (R10)(BX*2), X8, X9
+		VINSERTF128  $0x01, X9, Y6, Y6
+		VMASKMOVPS   (R9)(R13*1), X8, X7
+		VMASKMOVPS   (R10)(R13*1), X8, X9
+		VINSERTF128  $0x01, X9, Y7, Y7
+		VUNPCKLPS    Y5, Y4, Y8
+		VUNPCKHPS    Y5, Y4, Y4
+		VUNPCKLPS    Y7, Y6, Y9
+		VUNPCKHPS    Y7, Y6, Y6
+		VUNPCKLPD    Y9, Y8, Y5
+		VUNPCKHPD    Y9, Y8, Y8
+		VUNPCKLPD    Y6, Y4, Y7
+		VUNPCKHPD    Y6, Y4, Y4
+		VBROADCASTSS (CX), Y9
+		VFMADD231PS  Y5, Y9, Y2
+		VBROADCASTSS 4(CX), Y9
+		VFMADD231PS  Y8, Y9, Y2
+		VBROADCASTSS 8(CX), Y8
+		VFMADD231PS  Y7, Y8, Y2
+		VBROADCASTSS 12(CX), Y8
+		VFMADD231PS  Y4, Y8, Y2
+		MOVQ         AX, X8
+		VPBROADCASTD X8, X8
+		VPCMPGTD     iota32<>+0(SB), X8, X8
+		VMASKMOVPS   (R11), X8, X4
+		VMASKMOVPS   (R12), X8, X9
+		VINSERTF128  $0x01, X9, Y4, Y4
+		VMASKMOVPS   (R11)(BX*1), X8, X5
+		VMASKMOVPS   (R12)(BX*1), X8, X9
+		VINSERTF128  $0x01, X9, Y5, Y5
+		VMASKMOVPS   (R11)(BX*2), X8, X6
+		VMASKMOVPS   (R12)(BX*2), X8, X9
+		VINSERTF128  $0x01, X9, Y6, Y6
+		VMASKMOVPS   (R11)(R13*1), X8, X7
+		VMASKMOVPS   (R12)(R13*1), X8, X9
+		VINSERTF128  $0x01, X9, Y7, Y7
+		VUNPCKLPS    Y5, Y4, Y8
+		VUNPCKHPS    Y5, Y4, Y4
+		VUNPCKLPS    Y7, Y6, Y9
+		VUNPCKHPS    Y7, Y6, Y6
+		VUNPCKLPD    Y9, Y8, Y5
+		VUNPCKHPD    Y9, Y8, Y8
+		VUNPCKLPD    Y6, Y4, Y7
+		VUNPCKHPD    Y6, Y4, Y4
+		VBROADCASTSS (CX), Y6
+		VFMADD231PS  Y5, Y6, Y3
+		VBROADCASTSS 4(CX), Y5
+		VFMADD231PS  Y8, Y5, Y3
+		VBROADCASTSS 8(CX), Y5
+		VFMADD231PS  Y7, Y5, Y3
+		VBROADCASTSS 12(CX), Y5
+		VFMADD231PS  Y4, Y5, Y3
+	store:
+		MOVQ    c+32(FP), AX
+		VMOVUPS Y0, (AX)
+		VMOVUPS Y1, 32(AX)
+		VMOVUPS Y2, 64(AX)
+		VMOVUPS Y3, 96(AX)
+		VZEROUPPER
+		RET
 
-loop:
-	VBROADCASTSS (CX), Y8; VBROADCASTSS 4(CX), Y9; VBROADCASTSS 8(CX), Y10; VBROADCASTSS 12(CX), Y11; VMOVUPS      (DX), X4; VINSERTF128  $0x01, (SI), Y4, Y4; VMOVUPS      (DX)(BX*1), X5; VINSERTF128  $0x01, (SI)(BX*1), Y5, Y5; VMOVUPS      (DX)(BX*2), X6; VINSERTF128  $0x01, (SI)(BX*2), Y6, Y6; VMOVUPS      (DX)(R13*1), X7; VINSERTF128  $0x01, (SI)(R13*1), Y7, Y7; VUNPCKLPS    Y5, Y4, Y12; VUNPCKHPS    Y5, Y4, Y4; VUNPCKLPS    Y7, Y6, Y13; VUNPCKHPS    Y7, Y6, Y6; VUNPCKLPD    Y13, Y12, Y5; VUNPCKHPD    Y13, Y12, Y12; VUNPCKLPD    Y6, Y4, Y7; VUNPCKHPD    Y6, Y4, Y4; VFMADD231PS  Y5, Y8, Y0; VFMADD231PS  Y12, Y9, Y0; VFMADD231PS  Y7, Y10, Y0; VFMADD231PS  Y4, Y11, Y0; VMOVUPS      (DI), X4; VINSERTF128  $0x01, (R8), Y4, Y4; VMOVUPS      (DI)(BX*1), X5; VINSERTF128  $0x01, (R8)(BX*1), Y5, Y5; VMOVUPS      (DI)(BX*2), X6; VINSERTF128  $0x01, (R8)(BX*2), Y6, Y6; VMOVUPS      (DI)(R13*1), X7; VINSERTF128  $0x01, (R8)(R13*1), Y7, Y7; VUNPCKLPS    Y5, Y4, Y12; VUNPCKHPS    Y5, Y4, Y4; VUNPCKLPS    Y7, Y6, Y13; VUNPCKHPS    Y7, Y6, Y6; VUNPCKLPD    Y13, Y12, Y5; VUNPCKHPD    Y13, Y12, Y12; VUNPCKLPD    Y6, Y4, Y7; VUNPCKHPD    Y6, Y4, Y4; VFMADD231PS  Y5, Y8, Y1; VFMADD231PS  Y12, Y9, Y1; VFMADD231PS  Y7, Y10, Y1; VFMADD231PS  Y4, Y11, Y1; VMOVUPS      (R9), X4; VINSERTF128  $0x01, (R10), Y4, Y4; VMOVUPS      (R9)(BX*1), X5; VINSERTF128  $0x01, (R10)(BX*1), Y5, Y5; VMOVUPS      (R9)(BX*2), X6; VINSERTF128  $0x01, (R10)(BX*2), Y6, Y6; VMOVUPS      (R9)(R13*1), X7; VINSERTF128  $0x01, (R10)(R13*1), Y7, Y7; VUNPCKLPS    Y5, Y4, Y12; VUNPCKHPS    Y5, Y4, Y4; VUNPCKLPS    Y7, Y6, Y13; VUNPCKHPS    Y7, Y6, Y6; VUNPCKLPD    Y13, Y12, Y5; VUNPCKHPD    Y13, Y12, Y12; VUNPCKLPD    Y6, Y4, Y7; VUNPCKHPD    Y6, Y4, Y4; VFMADD231PS  Y5, Y8, Y2; VFMADD231PS  Y12, Y9, Y2; VFMADD231PS  Y7, Y10, Y2; VFMADD231PS  Y4, Y11, Y2; VMOVUPS      (R11), X4; VINSERTF128  $0x01, (R12), Y4, Y4; VMOVUPS      (R11)(BX*1), X5; VINSERTF128  $0x01, (R12)(BX*1), Y5, Y5; VMOVUPS      (R11)(BX*2), X6; VINSERTF128  $0x01, (R12)(BX*2), Y6, Y6; VMOVUPS      (R11)(R13*1), X7; VINSERTF128  $0x01, (R12)(R13*1), Y7, Y7; VUNPCKLPS    Y5, Y4, Y12; VUNPCKHPS    Y5, Y4, Y4; VUNPCKLPS    Y7, Y6, Y13; VUNPCKHPS    Y7, Y6, Y6; VUNPCKLPD    Y13, Y12, Y5; VUNPCKHPD    Y13, Y12, Y12; VUNPCKLPD    Y6, Y4, Y7; VUNPCKHPD    Y6, Y4, Y4; VFMADD231PS  Y5, Y8, Y3; VFMADD231PS  Y12, Y9, Y3; VFMADD231PS  Y7, Y10, Y3; VFMADD231PS  Y4, Y11, Y3; ADDQ         $0x10, DX; ADDQ         $0x10, SI; ADDQ         $0x10, DI; ADDQ         $0x10, R8; ADDQ         $0x10, R9; ADDQ         $0x10, R10; ADDQ         $0x10, R11; ADDQ         $0x10, R12; ADDQ         $0x10, CX; SUBQ         $0x04, AX; JGE          loop
-
-rest:
-	ADDQ         $0x04, AX; JZ           store; MOVQ         AX, X8; VPBROADCASTD X8, X8; VPCMPGTD     iota32<>+0(SB), X8, X8; VMASKMOVPS   (DX), X8, X4; VMASKMOVPS   (SI), X8, X9; VINSERTF128  $0x01, X9, Y4, Y4; VMASKMOVPS   (DX)(BX*1), X8, X5; VMASKMOVPS   (SI)(BX*1), X8, X9; VINSERTF128  $0x01, X9, Y5, Y5; VMASKMOVPS   (DX)(BX*2), X8, X6; VMASKMOVPS   (SI)(BX*2), X8, X9; VINSERTF128  $0x01, X9, Y6, Y6; VMASKMOVPS   (DX)(R13*1), X8, X7; VMASKMOVPS   (SI)(R13*1), X8, X9; VINSERTF128  $0x01, X9, Y7, Y7; VUNPCKLPS    Y5, Y4, Y8; VUNPCKHPS    Y5, Y4, Y4; VUNPCKLPS    Y7, Y6, Y9; VUNPCKHPS    Y7, Y6, Y6; VUNPCKLPD    Y9, Y8, Y5; VUNPCKHPD    Y9, Y8, Y8; VUNPCKLPD    Y6, Y4, Y7; VUNPCKHPD    Y6, Y4, Y4; VBROADCASTSS (CX), Y9; VFMADD231PS  Y5, Y9, Y0; VBROADCASTSS 4(CX), Y9; VFMADD231PS  Y8, Y9, Y0; VBROADCASTSS 8(CX), Y8; VFMADD231PS  Y7, Y8, Y0; VBROADCASTSS 12(CX), Y8; VFMADD231PS  Y4, Y8, Y0; MOVQ         AX, X8; VPBROADCASTD X8, X8; VPCMPGTD     iota32<>+0(SB), X8, X8; VMASKMOVPS   (DI), X8, X4; VMASKMOVPS   (R8), X8, X9; VINSERTF128  $0x01, X9, Y4, Y4; VMASKMOVPS   (DI)(BX*1), X8, X5; VMASKMOVPS   (R8)(BX*1), X8, X9; VINSERTF128  $0x01, X9, Y5, Y5; VMASKMOVPS   (DI)(BX*2), X8, X6; VMASKMOVPS   (R8)(BX*2), X8, X9; VINSERTF128  $0x01, X9, Y6, Y6; VMASKMOVPS   (DI)(R13*1), X8, X7; VMASKMOVPS   (R8)(R13*1), X8, X9; VINSERTF128  $0x01, X9, Y7, Y7; VUNPCKLPS    Y5, Y4, Y8; VUNPCKHPS    Y5, Y4, Y4; VUNPCKLPS    Y7, Y6, Y9; VUNPCKHPS    Y7, Y6, Y6; VUNPCKLPD    Y9, Y8, Y5; VUNPCKHPD    Y9, Y8, Y8; VUNPCKLPD    Y6, Y4, Y7; VUNPCKHPD    Y6, Y4, Y4; VBROADCASTSS (CX), Y9; VFMADD231PS  Y5, Y9, Y1; VBROADCASTSS 4(CX), Y9; VFMADD231PS  Y8, Y9, Y1; VBROADCASTSS 8(CX), Y8; VFMADD231PS  Y7, Y8, Y1; VBROADCASTSS 12(CX), Y8; VFMADD231PS  Y4, Y8, Y1; MOVQ         AX, X8; VPBROADCASTD X8, X8; VPCMPGTD     iota32<>+0(SB), X8, X8; VMASKMOVPS   (R9), X8, X4; VMASKMOVPS   (R10), X8, X9; VINSERTF128  $0x01, X9, Y4, Y4; VMASKMOVPS   (R9)(BX*1), X8, X5; VMASKMOVPS   (R10)(BX*1), X8, X9; VINSERTF128  $0x01, X9, Y5, Y5; VMASKMOVPS   (R9)(BX*2), X8, X6; VMASKMOVPS   (R10)(BX*2), X8, X9; VINSERTF128  $0x01, X9, Y6, Y6; VMASKMOVPS   (R9)(R13*1), X8, X7; VMASKMOVPS   (R10)(R13*1), X8, X9; VINSERTF128  $0x01, X9, Y7, Y7; VUNPCKLPS    Y5, Y4, Y8; VUNPCKHPS    Y5, Y4, Y4; VUNPCKLPS    Y7, Y6, Y9; VUNPCKHPS    Y7, Y6, Y6; VUNPCKLPD    Y9, Y8, Y5; VUNPCKHPD    Y9, Y8, Y8; VUNPCKLPD    Y6, Y4, Y7; VUNPCKHPD    Y6, Y4, Y4; VBROADCASTSS (CX), Y9; VFMADD231PS  Y5, Y9, Y2; VBROADCASTSS 4(CX), Y9; VFMADD231PS  Y8, Y9, Y2; VBROADCASTSS 8(CX), Y8; VFMADD231PS  Y7, Y8, Y2; VBROADCASTSS 12(CX), Y8; VFMADD231PS  Y4, Y8, Y2; MOVQ         AX, X8; VPBROADCASTD X8, X8; VPCMPGTD     iota32<>+0(SB), X8, X8; VMASKMOVPS   (R11), X8, X4; VMASKMOVPS   (R12), X8, X9; VINSERTF128  $0x01, X9, Y4, Y4; VMASKMOVPS   (R11)(BX*1), X8, X5; VMASKMOVPS   (R12)(BX*1), X8, X9; VINSERTF128  $0x01, X9, Y5, Y5; VMASKMOVPS   (R11)(BX*2), X8, X6; VMASKMOVPS   (R12)(BX*2), X8, X9; VINSERTF128  $0x01, X9, Y6, Y6; VMASKMOVPS   (R11)(R13*1), X8, X7; VMASKMOVPS   (R12)(R13*1), X8, X9; VINSERTF128  $0x01, X9, Y7, Y7; VUNPCKLPS    Y5, Y4, Y8; VUNPCKHPS    Y5, Y4, Y4; VUNPCKLPS    Y7, Y6, Y9; VUNPCKHPS    Y7, Y6, Y6; VUNPCKLPD    Y9, Y8, Y5; VUNPCKHPD    Y9, Y8, Y8; VUNPCKLPD    Y6, Y4, Y7; VUNPCKHPD    Y6, Y4, Y4; VBROADCASTSS (CX), Y6; VFMADD231PS  Y5, Y6, Y3; VBROADCASTSS 4(CX), Y5; VFMADD231PS  Y8, Y5, Y3; VBROADCASTSS 8(CX), Y5; VFMADD231PS  Y7, Y5, Y3; VBROADCASTSS 12(CX), Y5; VFMADD231PS  Y4, Y5, Y3
-
-store:
-	MOVQ    c+32(FP), AX; VMOVUPS Y0, (AX); VMOVUPS Y1, 32(AX); VMOVUPS Y2, 64(AX); VMOVUPS Y3, 96(AX); VZEROUPPER; RET
-
+// dot8F32 is 8 dot products:
+//
+//	for j := range 8 {
+//		sum := float32(0)
+//		for p := range k {
+//			sum = fma(x[p], b[j*ldb+p], sum)
+//		}
+//		c[j] = sum
+//	}
+//
 // func dot8F32(k int, x *float32, b *float32, ldb int, c *float32)
 // Requires: AVX, AVX2, FMA3, SSE2
 TEXT ·dot8F32(SB), NOSPLIT, $0-40
-	MOVQ   k+0(FP), AX; MOVQ   x+8(FP), CX; MOVQ   b+16(FP), DX; MOVQ   ldb+24(FP), BX; SHLQ   $0x02, BX; LEAQ   (DX)(BX*4), SI; LEAQ   (BX)(BX*2), DI; VXORPS Y0, Y0, Y0; SUBQ   $0x04, AX; JL     rest
+		MOVQ   k+0(FP), AX
+		MOVQ   x+8(FP), CX
+		MOVQ   b+16(FP), DX
+		MOVQ   ldb+24(FP), BX
+		SHLQ   $0x02, BX
+		LEAQ   (DX)(BX*4), SI
+		LEAQ   (BX)(BX*2), DI
+		VXORPS Y0, Y0, Y0
+		SUBQ   $0x04, AX
+		JL     rest
+	loop:
+		VBROADCASTSS (CX), Y5
+		VBROADCASTSS 4(CX), Y6
+		VBROADCASTSS 8(CX), Y7
+		VBROADCASTSS 12(CX), Y8
+		VMOVUPS      (DX), X1
+		VINSERTF128  $0x01, (SI), Y1, Y1
+		VMOVUPS      (DX)(BX*1), X2
+		VINSERTF128  $0x01, (SI)(BX*1), Y2, Y2
+		VMOVUPS      (DX)(BX*2), X3
+		VINSERTF128  $0x01, (SI)(BX*2), Y3, Y3
+		VMOVUPS      (DX)(DI*1), X4
+		VINSERTF128  $0x01, (SI)(DI*1), Y4, Y4
+		VUNPCKLPS    Y2, Y1, Y9
+		VUNPCKHPS    Y2, Y1, Y1
+		VUNPCKLPS    Y4, Y3, Y10
+		VUNPCKHPS    Y4, Y3, Y3
+		VUNPCKLPD    Y10, Y9, Y2
+		VUNPCKHPD    Y10, Y9, Y9
+		VUNPCKLPD    Y3, Y1, Y4
+		VUNPCKHPD    Y3, Y1, Y1
+		VFMADD231PS  Y2, Y5, Y0
+		VFMADD231PS  Y9, Y6, Y0
+		VFMADD231PS  Y4, Y7, Y0
+		VFMADD231PS  Y1, Y8, Y0
+		ADDQ         $0x10, DX
+		ADDQ         $0x10, SI
+		ADDQ         $0x10, CX
+		SUBQ         $0x04, AX
+		JGE          loop
+	rest:
+		ADDQ         $0x04, AX
+		JZ           store
+		MOVQ         AX, X5
+		VPBROADCASTD X5, X5
+		VPCMPGTD     iota32<>+0(SB), X5, X5
+		VMASKMOVPS   (DX), X5, X1
+		VMASKMOVPS   (SI), X5, X6
+		VINSERTF128  $0x01, X6, Y1, Y1
+		VMASKMOVPS   (DX)(BX*1), X5, X2
+		VMASKMOVPS   (SI)(BX*1), X5, X6
+		VINSERTF128  $0x01, X6, Y2, Y2
+		VMASKMOVPS   (DX)(BX*2), X5, X3
+		VMASKMOVPS   (SI)(BX*2), X5, X6
+		VINSERTF128  $0x01, X6, Y3, Y3
+		VMASKMOVPS   (DX)(DI*1), X5, X4
+		VMASKMOVPS   (SI)(DI*1), X5, X6
+		VINSERTF128  $0x01, X6, Y4, Y4
+		VUNPCKLPS    Y2, Y1, Y5
+		VUNPCKHPS    Y2, Y1, Y1
+		VUNPCKLPS    Y4, Y3, Y6
+		VUNPCKHPS    Y4, Y3, Y3
+		VUNPCKLPD    Y6, Y5, Y2
+		VUNPCKHPD    Y6, Y5, Y5
+		VUNPCKLPD    Y3, Y1, Y4
+		VUNPCKHPD    Y3, Y1, Y1
+		VBROADCASTSS (CX), Y3
+		VFMADD231PS  Y2, Y3, Y0
+		VBROADCASTSS 4(CX), Y2
+		VFMADD231PS  Y5, Y2, Y0
+		VBROADCASTSS 8(CX), Y2
+		VFMADD231PS  Y4, Y2, Y0
+		VBROADCASTSS 12(CX), Y2
+		VFMADD231PS  Y1, Y2, Y0
+	store:
+		MOVQ    c+32(FP), AX
+		VMOVUPS Y0, (AX)
+		VZEROUPPER
+		RET
 
-loop:
-	VBROADCASTSS (CX), Y5; VBROADCASTSS 4(CX), Y6; VBROADCASTSS 8(CX), Y7; VBROADCASTSS 12(CX), Y8; VMOVUPS      (DX), X1; VINSERTF128  $0x01, (SI), Y1, Y1; VMOVUPS      (DX)(BX*1), X2; VINSERTF128  $0x01, (SI)(BX*1), Y2, Y2; VMOVUPS      (DX)(BX*2), X3; VINSERTF128  $0x01, (SI)(BX*2), Y3, Y3; VMOVUPS      (DX)(DI*1), X4; VINSERTF128  $0x01, (SI)(DI*1), Y4, Y4; VUNPCKLPS    Y2, Y1, Y9; VUNPCKHPS    Y2, Y1, Y1; VUNPCKLPS    Y4, Y3, Y10; VUNPCKHPS    Y4, Y3, Y3; VUNPCKLPD    Y10, Y9, Y2; VUNPCKHPD    Y10, Y9, Y9; VUNPCKLPD    Y3, Y1, Y4; VUNPCKHPD    Y3, Y1, Y1; VFMADD231PS  Y2, Y5, Y0; VFMADD231PS  Y9, Y6, Y0; VFMADD231PS  Y4, Y7, Y0; VFMADD231PS  Y1, Y8, Y0; ADDQ         $0x10, DX; ADDQ         $0x10, SI; ADDQ         $0x10, CX; SUBQ         $0x04, AX; JGE          loop
-
-rest:
-	ADDQ         $0x04, AX; JZ           store; MOVQ         AX, X5; VPBROADCASTD X5, X5; VPCMPGTD     iota32<>+0(SB), X5, X5; VMASKMOVPS   (DX), X5, X1; VMASKMOVPS   (SI), X5, X6; VINSERTF128  $0x01, X6, Y1, Y1; VMASKMOVPS   (DX)(BX*1), X5, X2; VMASKMOVPS   (SI)(BX*1), X5, X6; VINSERTF128  $0x01, X6, Y2, Y2; VMASKMOVPS   (DX)(BX*2), X5, X3; VMASKMOVPS   (SI)(BX*2), X5, X6; VINSERTF128  $0x01, X6, Y3, Y3; VMASKMOVPS   (DX)(DI*1), X5, X4; VMASKMOVPS   (SI)(DI*1), X5, X6; VINSERTF128  $0x01, X6, Y4, Y4; VUNPCKLPS    Y2, Y1, Y5; VUNPCKHPS    Y2, Y1, Y1; VUNPCKLPS    Y4, Y3, Y6; VUNPCKHPS    Y4, Y3, Y3; VUNPCKLPD    Y6, Y5, Y2; VUNPCKHPD    Y6, Y5, Y5; VUNPCKLPD    Y3, Y1, Y4; VUNPCKHPD    Y3, Y1, Y1; VBROADCASTSS (CX), Y3; VFMADD231PS  Y2, Y3, Y0; VBROADCASTSS 4(CX), Y2; VFMADD231PS  Y5, Y2, Y0; VBROADCASTSS 8(CX), Y2; VFMADD231PS  Y4, Y2, Y0; VBROADCASTSS 12(CX), Y2; VFMADD231PS  Y1, Y2, Y0
-
-store:
-	MOVQ    c+32(FP), AX; VMOVUPS Y0, (AX); VZEROUPPER; RET
-
+// peakAVX2 is chains of multiply-adds:
+//
+//	var sums [96]float32
+//	for range n {
+//		for i := range sums {
+//			sums[i] = fma(0, 0, sums[i])
+//		}
+//	}
+//
 // func peakAVX2(n int)
 // Requires: AVX, FMA3
 TEXT ·peakAVX2(SB), NOSPLIT, $0-8
-	MOVQ   n+0(FP), AX; VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; VXORPS Y5, Y5, Y5; VXORPS Y6, Y6, Y6; VXORPS Y7, Y7, Y7; VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9; VXORPS Y10, Y10, Y10; VXORPS Y11, Y11, Y11; VXORPS Y12, Y12, Y12
+		MOVQ   n+0(FP), AX
+		VXORPS Y0, Y0, Y0
+		VXORPS Y1, Y1, Y1
+		VXORPS Y2, Y2, Y2
+		VXORPS Y3, Y3, Y3
+		VXORPS Y4, Y4, Y4
+		VXORPS Y5, Y5, Y5
+		VXORPS Y6, Y6, Y6
+		VXORPS Y7, Y7, Y7
+		VXORPS Y8, Y8, Y8
+		VXORPS Y9, Y9, Y9
+		VXORPS Y10, Y10, Y10
+		VXORPS Y11, Y11, Y11
+		VXORPS Y12, Y12, Y12
+	loop:
+		VFMADD231PS Y0, Y0, Y1
+		VFMADD231PS Y0, Y0, Y2
+		VFMADD231PS Y0, Y0, Y3
+		VFMADD231PS Y0, Y0, Y4
+		VFMADD231PS Y0, Y0, Y5
+		VFMADD231PS Y0, Y0, Y6
+		VFMADD231PS Y0, Y0, Y7
+		VFMADD231PS Y0, Y0, Y8
+		VFMADD231PS Y0, Y0, Y9
+		VFMADD231PS Y0, Y0, Y10
+		VFMADD231PS Y0, Y0, Y11
+		VFMADD231PS Y0, Y0, Y12
+		DECQ        AX
+		JNZ         loop
+		VZEROUPPER
+		RET
 
-loop:
-	VFMADD231PS Y0, Y0, Y1; VFMADD231PS Y0, Y0, Y2; VFMADD231PS Y0, Y0, Y3; VFMADD231PS Y0, Y0, Y4; VFMADD231PS Y0, Y0, Y5; VFMADD231PS Y0, Y0, Y6; VFMADD231PS Y0, Y0, Y7; VFMADD231PS Y0, Y0, Y8; VFMADD231PS Y0, Y0, Y9; VFMADD231PS Y0, Y0, Y10; VFMADD231PS Y0, Y0, Y11; VFMADD231PS Y0, Y0, Y12; DECQ        AX; JNZ         loop; VZEROUPPER; RET
-
+// peakAVX512 is chains of multiply-adds:
+//
+//	var sums [192]float32
+//	for range n {
+//		for i := range sums {
+//			sums[i] = fma(0, 0, sums[i])
+//		}
+//	}
+//
 // func peakAVX512(n int)
 // Requires: AVX, AVX512F
 TEXT ·peakAVX512(SB), NOSPLIT, $0-8
-	MOVQ   n+0(FP), AX; VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; VPXORD Z4, Z4, Z4; VPXORD Z5, Z5, Z5; VPXORD Z6, Z6, Z6; VPXORD Z7, Z7, Z7; VPXORD Z8, Z8, Z8; VPXORD Z9, Z9, Z9; VPXORD Z10, Z10, Z10; VPXORD Z11, Z11, Z11; VPXORD Z12, Z12, Z12
-
-loop:
-	VFMADD231PS Z0, Z0, Z1; VFMADD231PS Z0, Z0, Z2; VFMADD231PS Z0, Z0, Z3; VFMADD231PS Z0, Z0, Z4; VFMADD231PS Z0, Z0, Z5; VFMADD231PS Z0, Z0, Z6; VFMADD231PS Z0, Z0, Z7; VFMADD231PS Z0, Z0, Z8; VFMADD231PS Z0, Z0, Z9; VFMADD231PS Z0, Z0, Z10; VFMADD231PS Z0, Z0, Z11; VFMADD231PS Z0, Z0, Z12; DECQ        AX; JNZ         loop; VZEROUPPER; RET
+		MOVQ   n+0(FP), AX
+		VPXORD Z0, Z0, Z0
+		VPXORD Z1, Z1, Z1
+		VPXORD Z2, Z2, Z2
+		VPXORD Z3, Z3, Z3
+		VPXORD Z4, Z4, Z4
+		VPXORD Z5, Z5, Z5
+		VPXORD Z6, Z6, Z6
+		VPXORD Z7, Z7, Z7
+		VPXORD Z8, Z8, Z8
+		VPXORD Z9, Z9, Z9
+		VPXORD Z10, Z10, Z10
+		VPXORD Z11, Z11, Z11
+		VPXORD Z12, Z12, Z12
+	loop:
+		VFMADD231PS Z0, Z0, Z1
+		VFMADD231PS Z0, Z0, Z2
+		VFMADD231PS Z0, Z0, Z3
+		VFMADD231PS Z0, Z0, Z4
+		VFMADD231PS Z0, Z0, Z5
+		VFMADD231PS Z0, Z0, Z6
+		VFMADD231PS Z0, Z0, Z7
+		VFMADD231PS Z0, Z0, Z8
+		VFMADD231PS Z0, Z0, Z9
+		VFMADD231PS Z0, Z0, Z10
+		VFMADD231PS Z0, Z0, Z11
+		VFMADD231PS Z0, Z0, Z12
+		DECQ        AX
+		JNZ         loop
+		VZEROUPPER
+		RET
 
 // func tileCall(k int, a unsafe.Pointer, ars, aks int, b unsafe.Pointer, bks int, c unsafe.Pointer, ldc, cols int, add bool, kernel int)
 TEXT ·tileCall(SB), NOSPLIT, $0-88

@@ -4,28 +4,96 @@
 
 #include "textflag.h"
 
+// The code of a kernel is a macro of one instruction a line, since the binary holds an entry for every line that has instructions.
+
+// rowTopAVX2 stores the maximum of each row; NaN counts as nothing or wins:
+//
+//	for r := range rows {
+//		result := float32(math.Inf(-1))
+//		for i := range n {
+//			result = max(result, x[r*ld+i])
+//		}
+//		top[r] = result
+//	}
+//
 // func rowTopAVX2(args *byte)
 // Requires: AVX
+#define rowTopAVX2Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    (AX), DX                 \
+		MOVQ    8(AX), BX                \
+		MOVQ    64(AX), SI               \
+		SHLQ    $0x02, DX                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, DI                   \
+		ANDQ    $-32, DI                 \
+		SHLQ    $0x02, DI                \
+		MOVQ    AX, R8                   \
+		ANDQ    $-8, R8                  \
+		SHLQ    $0x02, R8                \
+		ANDQ    $0x07, AX                \
+		LEAQ    window<>+0(SB), R9       \
+		MOVQ    $0x00000008, R10         \
+		SUBQ    AX, R10                  \
+		VMOVUPS (R9)(R10*4), Y0          \
+		VMOVUPS wordff800000<>+0(SB), Y5 \
+	row:                                     \
+		VMOVAPS Y5, Y1                   \
+		VMOVAPS Y5, Y2                   \
+		VMOVAPS Y5, Y3                   \
+		VMOVAPS Y5, Y4                   \
+		XORQ    R9, R9                   \
+		CMPQ    R9, DI                   \
+		JGE     single                   \
+	unrolled:                                \
+		VMOVUPS (CX)(R9*1), Y6           \
+		VMAXPS  Y6, Y1, Y1               \
+		VMOVUPS 32(CX)(R9*1), Y6         \
+		VMAXPS  Y6, Y2, Y2               \
+		VMOVUPS 64(CX)(R9*1), Y6         \
+		VMAXPS  Y6, Y3, Y3               \
+		VMOVUPS 96(CX)(R9*1), Y6         \
+		VMAXPS  Y6, Y4, Y4               \
+		ADDQ    $0x00000080, R9          \
+		CMPQ    R9, DI                   \
+		JLT     unrolled                 \
+	single:                                  \
+		CMPQ R9, R8                      \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS (CX)(R9*1), Y6           \
+		VMAXPS  Y6, Y1, Y1               \
+		ADDQ    $0x00000020, R9          \
+		CMPQ    R9, R8                   \
+		JLT     loop                     \
+	tail:                                    \
+		TESTQ      AX, AX                \
+		JZ         end                   \
+		VMASKMOVPS (CX)(R9*1), Y0, Y6    \
+		VBLENDVPS  Y0, Y6, Y5, Y6        \
+		VMAXPS     Y6, Y1, Y1            \
+	end:                                     \
+		VMAXPS       Y3, Y1, Y1          \
+		VMAXPS       Y4, Y2, Y2          \
+		VMAXPS       Y2, Y1, Y1          \
+		VEXTRACTF128 $0x01, Y1, X2       \
+		VMOVAPS      X1, X1              \
+		VMAXPS       X2, X1, X1          \
+		VMOVHLPS     X1, X1, X2          \
+		VMAXPS       X2, X1, X1          \
+		VMOVSHDUP    X1, X2              \
+		VMAXPS       X2, X1, X1          \
+		VMOVSS       X1, (SI)            \
+		ADDQ         $0x04, SI           \
+		ADDQ         DX, CX              \
+		DECQ         BX                  \
+		JNZ          row                 \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowTopAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    64(AX), SI; SHLQ    $0x02, DX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-32, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-8, R8; SHLQ    $0x02, R8; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R9; MOVQ    $0x00000008, R10; SUBQ    AX, R10; VMOVUPS (R9)(R10*4), Y0; VMOVUPS wordff800000<>+0(SB), Y5
-
-row:
-	VMOVAPS Y5, Y1; VMOVAPS Y5, Y2; VMOVAPS Y5, Y3; VMOVAPS Y5, Y4; XORQ    R9, R9; CMPQ    R9, DI; JGE     single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Y6; VMAXPS  Y6, Y1, Y1; VMOVUPS 32(CX)(R9*1), Y6; VMAXPS  Y6, Y2, Y2; VMOVUPS 64(CX)(R9*1), Y6; VMAXPS  Y6, Y3, Y3; VMOVUPS 96(CX)(R9*1), Y6; VMAXPS  Y6, Y4, Y4; ADDQ    $0x00000080, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Y6; VMAXPS  Y6, Y1, Y1; ADDQ    $0x00000020, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ      AX, AX; JZ         end; VMASKMOVPS (CX)(R9*1), Y0, Y6; VBLENDVPS  Y0, Y6, Y5, Y6; VMAXPS     Y6, Y1, Y1
-
-end:
-	VMAXPS       Y3, Y1, Y1; VMAXPS       Y4, Y2, Y2; VMAXPS       Y2, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VMAXPS       X2, X1, X1; VMOVHLPS     X1, X1, X2; VMAXPS       X2, X1, X1; VMOVSHDUP    X1, X2; VMAXPS       X2, X1, X1; VMOVSS       X1, (SI); ADDQ         $0x04, SI; ADDQ         DX, CX; DECQ         BX; JNZ          row; VZEROUPPER; RET
+	rowTopAVX2Code
 
 DATA window<>+0(SB)/4, $0xffffffff
 DATA window<>+4(SB)/4, $0xffffffff
@@ -63,35 +131,219 @@ DATA wordff800000<>+56(SB)/4, $0xff800000
 DATA wordff800000<>+60(SB)/4, $0xff800000
 GLOBL wordff800000<>(SB), RODATA|NOPTR, $64
 
+// rowExpAVX2 stores e^(x-top) and the sum of each row:
+//
+//	for r := range rows {
+//		result := float32(0)
+//		for i := range n {
+//			y[r*ld+i] = exp(x[r*ld+i] - top[r])
+//			result += y[r*ld+i]
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowExpAVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
+#define rowExpAVX2Code \
+		MOVQ    args+0(FP), AX                    \
+		MOVQ    24(AX), CX                        \
+		MOVQ    32(AX), DX                        \
+		MOVQ    64(AX), BX                        \
+		MOVQ    (AX), SI                          \
+		MOVQ    8(AX), DI                         \
+		MOVQ    72(AX), R8                        \
+		SHLQ    $0x02, SI                         \
+		MOVQ    16(AX), AX                        \
+		MOVQ    AX, R9                            \
+		ANDQ    $-16, R9                          \
+		SHLQ    $0x02, R9                         \
+		MOVQ    AX, R10                           \
+		ANDQ    $-8, R10                          \
+		SHLQ    $0x02, R10                        \
+		ANDQ    $0x07, AX                         \
+		LEAQ    window<>+0(SB), R11               \
+		MOVQ    $0x00000008, R12                  \
+		SUBQ    AX, R12                           \
+		VMOVUPS (R11)(R12*4), Y0                  \
+	row:                                              \
+		VBROADCASTSS (BX), Y3                     \
+		ADDQ         $0x04, BX                    \
+		VXORPS       Y1, Y1, Y1                   \
+		VXORPS       Y2, Y2, Y2                   \
+		XORQ         R11, R11                     \
+		CMPQ         R11, R9                      \
+		JGE          single                       \
+	unrolled:                                         \
+		VMOVUPS      (DX)(R11*1), Y4              \
+		VSUBPS       Y3, Y4, Y4                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                   \
+		VMOVUPS      word42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                       \
+		VCVTDQ2PS    Y5, Y6                       \
+		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      word39506967<>+0(SB), Y6     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                   \
+		VFMADD213PS  Y4, Y7, Y6                   \
+		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                \
+		VPSUBD       Y4, Y5, Y5                   \
+		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
+		VPSLLD       $0x17, Y4, Y4                \
+		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
+		VPSLLD       $0x17, Y5, Y5                \
+		VMULPS       Y4, Y6, Y6                   \
+		VMULPS       Y5, Y6, Y4                   \
+		VADDPS       Y4, Y1, Y1                   \
+		VMOVUPS      Y4, (CX)(R11*1)              \
+		VMOVUPS      32(DX)(R11*1), Y4            \
+		VSUBPS       Y3, Y4, Y4                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                   \
+		VMOVUPS      word42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                       \
+		VCVTDQ2PS    Y5, Y6                       \
+		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      word39506967<>+0(SB), Y6     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                   \
+		VFMADD213PS  Y4, Y7, Y6                   \
+		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                \
+		VPSUBD       Y4, Y5, Y5                   \
+		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
+		VPSLLD       $0x17, Y4, Y4                \
+		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
+		VPSLLD       $0x17, Y5, Y5                \
+		VMULPS       Y4, Y6, Y6                   \
+		VMULPS       Y5, Y6, Y4                   \
+		VADDPS       Y4, Y2, Y2                   \
+		VMOVUPS      Y4, 32(CX)(R11*1)            \
+		ADDQ         $0x00000040, R11             \
+		CMPQ         R11, R9                      \
+		JLT          unrolled                     \
+	single:                                           \
+		CMPQ R11, R10                             \
+		JGE  tail                                 \
+	loop:                                             \
+		VMOVUPS      (DX)(R11*1), Y4              \
+		VSUBPS       Y3, Y4, Y4                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                   \
+		VMOVUPS      word42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                       \
+		VCVTDQ2PS    Y5, Y6                       \
+		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      word39506967<>+0(SB), Y6     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                   \
+		VFMADD213PS  Y4, Y7, Y6                   \
+		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                \
+		VPSUBD       Y4, Y5, Y5                   \
+		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
+		VPSLLD       $0x17, Y4, Y4                \
+		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
+		VPSLLD       $0x17, Y5, Y5                \
+		VMULPS       Y4, Y6, Y6                   \
+		VMULPS       Y5, Y6, Y4                   \
+		VADDPS       Y4, Y1, Y1                   \
+		VMOVUPS      Y4, (CX)(R11*1)              \
+		ADDQ         $0x00000020, R11             \
+		CMPQ         R11, R10                     \
+		JLT          loop                         \
+	tail:                                             \
+		TESTQ        AX, AX                       \
+		JZ           end                          \
+		VMASKMOVPS   (DX)(R11*1), Y0, Y4          \
+		VSUBPS       Y3, Y4, Y4                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Y3     \
+		VMAXPS       Y4, Y3, Y4                   \
+		VMOVUPS      word42b20000<>+0(SB), Y3     \
+		VMINPS       Y4, Y3, Y4                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y5 \
+		VCVTPS2DQ    Y5, Y3                       \
+		VCVTDQ2PS    Y3, Y5                       \
+		VFNMADD231PS word3f317218<>+0(SB), Y5, Y4 \
+		VFNMADD231PS wordb102e308<>+0(SB), Y5, Y4 \
+		VMOVUPS      word39506967<>+0(SB), Y5     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y5 \
+		VFMADD213PS  word3c088908<>+0(SB), Y4, Y5 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y5 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y5 \
+		VFMADD213PS  word3f000000<>+0(SB), Y4, Y5 \
+		VMULPS       Y4, Y4, Y6                   \
+		VFMADD213PS  Y4, Y6, Y5                   \
+		VADDPS       word3f800000<>+0(SB), Y5, Y5 \
+		VPSRAD       $0x01, Y3, Y4                \
+		VPSUBD       Y4, Y3, Y3                   \
+		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
+		VPSLLD       $0x17, Y4, Y4                \
+		VPADDD       word0000007f<>+0(SB), Y3, Y3 \
+		VPSLLD       $0x17, Y3, Y3                \
+		VMULPS       Y4, Y5, Y5                   \
+		VMULPS       Y3, Y5, Y4                   \
+		VANDPS       Y0, Y4, Y4                   \
+		VADDPS       Y4, Y1, Y1                   \
+		LEAQ         (CX)(R11*1), R11             \
+		TESTB        $0x04, AL                    \
+		JZ           two1                         \
+		VMOVUPS      X4, (R11)                    \
+		VEXTRACTF128 $0x01, Y4, X4                \
+		ADDQ         $0x10, R11                   \
+	two1:                                             \
+		TESTB    $0x02, AL                        \
+		JZ       one2                             \
+		VMOVLPS  X4, (R11)                        \
+		VMOVHLPS X4, X4, X4                       \
+		ADDQ     $0x08, R11                       \
+	one2:                                             \
+		TESTB  $0x01, AL                          \
+		JZ     stored3                            \
+		VMOVSS X4, (R11)                          \
+	stored3:                                          \
+	end:                                              \
+		VADDPS       Y2, Y1, Y1                   \
+		VEXTRACTF128 $0x01, Y1, X2                \
+		VMOVAPS      X1, X1                       \
+		VADDPS       X2, X1, X1                   \
+		VMOVHLPS     X1, X1, X2                   \
+		VADDPS       X2, X1, X1                   \
+		VMOVSHDUP    X1, X2                       \
+		VADDPS       X2, X1, X1                   \
+		VMOVSS       X1, (R8)                     \
+		ADDQ         $0x04, R8                    \
+		ADDQ         SI, CX                       \
+		ADDQ         SI, DX                       \
+		DECQ         DI                           \
+		JNZ          row                          \
+		VZEROUPPER                                \
+		RET
+
 TEXT rowExpAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    32(AX), DX; MOVQ    64(AX), BX; MOVQ    (AX), SI; MOVQ    8(AX), DI; MOVQ    72(AX), R8; SHLQ    $0x02, SI; MOVQ    16(AX), AX; MOVQ    AX, R9; ANDQ    $-16, R9; SHLQ    $0x02, R9; MOVQ    AX, R10; ANDQ    $-8, R10; SHLQ    $0x02, R10; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R11; MOVQ    $0x00000008, R12; SUBQ    AX, R12; VMOVUPS (R11)(R12*4), Y0
-
-row:
-	VBROADCASTSS (BX), Y3; ADDQ         $0x04, BX; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; XORQ         R11, R11; CMPQ         R11, R9; JGE          single
-
-unrolled:
-	VMOVUPS      (DX)(R11*1), Y4; VSUBPS       Y3, Y4, Y4; VMOVUPS      wordc2d20000<>+0(SB), Y5; VMAXPS       Y4, Y5, Y4; VMOVUPS      word42b20000<>+0(SB), Y5; VMINPS       Y4, Y5, Y4; VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6; VCVTPS2DQ    Y6, Y5; VCVTDQ2PS    Y5, Y6; VFNMADD231PS word3f317218<>+0(SB), Y6, Y4; VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4; VMOVUPS      word39506967<>+0(SB), Y6; VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6; VFMADD213PS  word3c088908<>+0(SB), Y4, Y6; VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6; VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6; VFMADD213PS  word3f000000<>+0(SB), Y4, Y6; VMULPS       Y4, Y4, Y7; VFMADD213PS  Y4, Y7, Y6; VADDPS       word3f800000<>+0(SB), Y6, Y6; VPSRAD       $0x01, Y5, Y4; VPSUBD       Y4, Y5, Y5; VPADDD       word0000007f<>+0(SB), Y4, Y4; VPSLLD       $0x17, Y4, Y4; VPADDD       word0000007f<>+0(SB), Y5, Y5; VPSLLD       $0x17, Y5, Y5; VMULPS       Y4, Y6, Y6; VMULPS       Y5, Y6, Y4; VADDPS       Y4, Y1, Y1; VMOVUPS      Y4, (CX)(R11*1); VMOVUPS      32(DX)(R11*1), Y4; VSUBPS       Y3, Y4, Y4; VMOVUPS      wordc2d20000<>+0(SB), Y5; VMAXPS       Y4, Y5, Y4; VMOVUPS      word42b20000<>+0(SB), Y5; VMINPS       Y4, Y5, Y4; VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6; VCVTPS2DQ    Y6, Y5; VCVTDQ2PS    Y5, Y6; VFNMADD231PS word3f317218<>+0(SB), Y6, Y4; VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4; VMOVUPS      word39506967<>+0(SB), Y6; VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6; VFMADD213PS  word3c088908<>+0(SB), Y4, Y6; VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6; VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6; VFMADD213PS  word3f000000<>+0(SB), Y4, Y6; VMULPS       Y4, Y4, Y7; VFMADD213PS  Y4, Y7, Y6; VADDPS       word3f800000<>+0(SB), Y6, Y6; VPSRAD       $0x01, Y5, Y4; VPSUBD       Y4, Y5, Y5; VPADDD       word0000007f<>+0(SB), Y4, Y4; VPSLLD       $0x17, Y4, Y4; VPADDD       word0000007f<>+0(SB), Y5, Y5; VPSLLD       $0x17, Y5, Y5; VMULPS       Y4, Y6, Y6; VMULPS       Y5, Y6, Y4; VADDPS       Y4, Y2, Y2; VMOVUPS      Y4, 32(CX)(R11*1); ADDQ         $0x00000040, R11; CMPQ         R11, R9; JLT          unrolled
-
-single:
-	CMPQ R11, R10; JGE  tail
-
-loop:
-	VMOVUPS      (DX)(R11*1), Y4; VSUBPS       Y3, Y4, Y4; VMOVUPS      wordc2d20000<>+0(SB), Y5; VMAXPS       Y4, Y5, Y4; VMOVUPS      word42b20000<>+0(SB), Y5; VMINPS       Y4, Y5, Y4; VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6; VCVTPS2DQ    Y6, Y5; VCVTDQ2PS    Y5, Y6; VFNMADD231PS word3f317218<>+0(SB), Y6, Y4; VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4; VMOVUPS      word39506967<>+0(SB), Y6; VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6; VFMADD213PS  word3c088908<>+0(SB), Y4, Y6; VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6; VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6; VFMADD213PS  word3f000000<>+0(SB), Y4, Y6; VMULPS       Y4, Y4, Y7; VFMADD213PS  Y4, Y7, Y6; VADDPS       word3f800000<>+0(SB), Y6, Y6; VPSRAD       $0x01, Y5, Y4; VPSUBD       Y4, Y5, Y5; VPADDD       word0000007f<>+0(SB), Y4, Y4; VPSLLD       $0x17, Y4, Y4; VPADDD       word0000007f<>+0(SB), Y5, Y5; VPSLLD       $0x17, Y5, Y5; VMULPS       Y4, Y6, Y6; VMULPS       Y5, Y6, Y4; VADDPS       Y4, Y1, Y1; VMOVUPS      Y4, (CX)(R11*1); ADDQ         $0x00000020, R11; CMPQ         R11, R10; JLT          loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMASKMOVPS   (DX)(R11*1), Y0, Y4; VSUBPS       Y3, Y4, Y4; VMOVUPS      wordc2d20000<>+0(SB), Y3; VMAXPS       Y4, Y3, Y4; VMOVUPS      word42b20000<>+0(SB), Y3; VMINPS       Y4, Y3, Y4; VMULPS       word3fb8aa3b<>+0(SB), Y4, Y5; VCVTPS2DQ    Y5, Y3; VCVTDQ2PS    Y3, Y5; VFNMADD231PS word3f317218<>+0(SB), Y5, Y4; VFNMADD231PS wordb102e308<>+0(SB), Y5, Y4; VMOVUPS      word39506967<>+0(SB), Y5; VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y5; VFMADD213PS  word3c088908<>+0(SB), Y4, Y5; VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y5; VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y5; VFMADD213PS  word3f000000<>+0(SB), Y4, Y5; VMULPS       Y4, Y4, Y6; VFMADD213PS  Y4, Y6, Y5; VADDPS       word3f800000<>+0(SB), Y5, Y5; VPSRAD       $0x01, Y3, Y4; VPSUBD       Y4, Y3, Y3; VPADDD       word0000007f<>+0(SB), Y4, Y4; VPSLLD       $0x17, Y4, Y4; VPADDD       word0000007f<>+0(SB), Y3, Y3; VPSLLD       $0x17, Y3, Y3; VMULPS       Y4, Y5, Y5; VMULPS       Y3, Y5, Y4; VANDPS       Y0, Y4, Y4; VADDPS       Y4, Y1, Y1; LEAQ         (CX)(R11*1), R11; TESTB        $0x04, AL; JZ           two1; VMOVUPS      X4, (R11); VEXTRACTF128 $0x01, Y4, X4; ADDQ         $0x10, R11
-
-two1:
-	TESTB    $0x02, AL; JZ       one2; VMOVLPS  X4, (R11); VMOVHLPS X4, X4, X4; ADDQ     $0x08, R11
-
-one2:
-	TESTB  $0x01, AL; JZ     stored3; VMOVSS X4, (R11)
-
-stored3:
-end:
-	VADDPS       Y2, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VADDPS       X2, X1, X1; VMOVHLPS     X1, X1, X2; VADDPS       X2, X1, X1; VMOVSHDUP    X1, X2; VADDPS       X2, X1, X1; VMOVSS       X1, (R8); ADDQ         $0x04, R8; ADDQ         SI, CX; ADDQ         SI, DX; DECQ         DI; JNZ          row; VZEROUPPER; RET
+	rowExpAVX2Code
 
 DATA wordc2d20000<>+0(SB)/4, $0xc2d20000
 DATA wordc2d20000<>+4(SB)/4, $0xc2d20000
@@ -327,293 +579,1257 @@ DATA word0000007f<>+56(SB)/4, $0x0000007f
 DATA word0000007f<>+60(SB)/4, $0x0000007f
 GLOBL word0000007f<>(SB), RODATA|NOPTR, $64
 
+// rowSumExpAVX2 stores the sum of e^(x-top) of each row:
+//
+//	for r := range rows {
+//		result := 0.0
+//		for i := range n {
+//			result += float64(exp(x[r*ld+i] - top[r]))
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowSumExpAVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
+#define rowSumExpAVX2Code \
+		MOVQ    args+0(FP), AX                    \
+		MOVQ    24(AX), CX                        \
+		MOVQ    64(AX), DX                        \
+		MOVQ    (AX), BX                          \
+		MOVQ    8(AX), SI                         \
+		MOVQ    72(AX), DI                        \
+		SHLQ    $0x02, BX                         \
+		MOVQ    16(AX), AX                        \
+		MOVQ    AX, R8                            \
+		ANDQ    $-16, R8                          \
+		SHLQ    $0x02, R8                         \
+		MOVQ    AX, R9                            \
+		ANDQ    $-8, R9                           \
+		SHLQ    $0x02, R9                         \
+		ANDQ    $0x07, AX                         \
+		LEAQ    window<>+0(SB), R10               \
+		MOVQ    $0x00000008, R11                  \
+		SUBQ    AX, R11                           \
+		VMOVUPS (R10)(R11*4), Y0                  \
+	row:                                              \
+		VBROADCASTSS (DX), Y3                     \
+		ADDQ         $0x04, DX                    \
+		VXORPS       Y1, Y1, Y1                   \
+		VXORPS       Y2, Y2, Y2                   \
+		XORQ         R10, R10                     \
+		CMPQ         R10, R8                      \
+		JGE          single                       \
+	unrolled:                                         \
+		VMOVUPS      (CX)(R10*1), Y4              \
+		VSUBPS       Y3, Y4, Y4                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                   \
+		VMOVUPS      word42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                       \
+		VCVTDQ2PS    Y5, Y6                       \
+		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      word39506967<>+0(SB), Y6     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                   \
+		VFMADD213PS  Y4, Y7, Y6                   \
+		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                \
+		VPSUBD       Y4, Y5, Y5                   \
+		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
+		VPSLLD       $0x17, Y4, Y4                \
+		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
+		VPSLLD       $0x17, Y5, Y5                \
+		VMULPS       Y4, Y6, Y6                   \
+		VMULPS       Y5, Y6, Y4                   \
+		VCVTPS2PD    X4, Y5                       \
+		VADDPD       Y5, Y1, Y1                   \
+		VEXTRACTF128 $0x01, Y4, X4                \
+		VCVTPS2PD    X4, Y5                       \
+		VADDPD       Y5, Y1, Y1                   \
+		VMOVUPS      32(CX)(R10*1), Y4            \
+		VSUBPS       Y3, Y4, Y4                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                   \
+		VMOVUPS      word42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                       \
+		VCVTDQ2PS    Y5, Y6                       \
+		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      word39506967<>+0(SB), Y6     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                   \
+		VFMADD213PS  Y4, Y7, Y6                   \
+		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                \
+		VPSUBD       Y4, Y5, Y5                   \
+		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
+		VPSLLD       $0x17, Y4, Y4                \
+		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
+		VPSLLD       $0x17, Y5, Y5                \
+		VMULPS       Y4, Y6, Y6                   \
+		VMULPS       Y5, Y6, Y4                   \
+		VCVTPS2PD    X4, Y5                       \
+		VADDPD       Y5, Y2, Y2                   \
+		VEXTRACTF128 $0x01, Y4, X4                \
+		VCVTPS2PD    X4, Y5                       \
+		VADDPD       Y5, Y2, Y2                   \
+		ADDQ         $0x00000040, R10             \
+		CMPQ         R10, R8                      \
+		JLT          unrolled                     \
+	single:                                           \
+		CMPQ R10, R9                              \
+		JGE  tail                                 \
+	loop:                                             \
+		VMOVUPS      (CX)(R10*1), Y4              \
+		VSUBPS       Y3, Y4, Y4                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                   \
+		VMOVUPS      word42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                       \
+		VCVTDQ2PS    Y5, Y6                       \
+		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      word39506967<>+0(SB), Y6     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                   \
+		VFMADD213PS  Y4, Y7, Y6                   \
+		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                \
+		VPSUBD       Y4, Y5, Y5                   \
+		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
+		VPSLLD       $0x17, Y4, Y4                \
+		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
+		VPSLLD       $0x17, Y5, Y5                \
+		VMULPS       Y4, Y6, Y6                   \
+		VMULPS       Y5, Y6, Y4                   \
+		VCVTPS2PD    X4, Y5                       \
+		VADDPD       Y5, Y1, Y1                   \
+		VEXTRACTF128 $0x01, Y4, X4                \
+		VCVTPS2PD    X4, Y5                       \
+		VADDPD       Y5, Y1, Y1                   \
+		ADDQ         $0x00000020, R10             \
+		CMPQ         R10, R9                      \
+		JLT          loop                         \
+	tail:                                             \
+		TESTQ        AX, AX                       \
+		JZ           end                          \
+		VMASKMOVPS   (CX)(R10*1), Y0, Y4          \
+		VSUBPS       Y3, Y4, Y4                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Y3     \
+		VMAXPS       Y4, Y3, Y4                   \
+		VMOVUPS      word42b20000<>+0(SB), Y3     \
+		VMINPS       Y4, Y3, Y4                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y5 \
+		VCVTPS2DQ    Y5, Y3                       \
+		VCVTDQ2PS    Y3, Y5                       \
+		VFNMADD231PS word3f317218<>+0(SB), Y5, Y4 \
+		VFNMADD231PS wordb102e308<>+0(SB), Y5, Y4 \
+		VMOVUPS      word39506967<>+0(SB), Y5     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y5 \
+		VFMADD213PS  word3c088908<>+0(SB), Y4, Y5 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y5 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y5 \
+		VFMADD213PS  word3f000000<>+0(SB), Y4, Y5 \
+		VMULPS       Y4, Y4, Y6                   \
+		VFMADD213PS  Y4, Y6, Y5                   \
+		VADDPS       word3f800000<>+0(SB), Y5, Y5 \
+		VPSRAD       $0x01, Y3, Y4                \
+		VPSUBD       Y4, Y3, Y3                   \
+		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
+		VPSLLD       $0x17, Y4, Y4                \
+		VPADDD       word0000007f<>+0(SB), Y3, Y3 \
+		VPSLLD       $0x17, Y3, Y3                \
+		VMULPS       Y4, Y5, Y5                   \
+		VMULPS       Y3, Y5, Y4                   \
+		VANDPS       Y0, Y4, Y4                   \
+		VCVTPS2PD    X4, Y3                       \
+		VADDPD       Y3, Y1, Y1                   \
+		VEXTRACTF128 $0x01, Y4, X4                \
+		VCVTPS2PD    X4, Y3                       \
+		VADDPD       Y3, Y1, Y1                   \
+	end:                                              \
+		VADDPD       Y2, Y1, Y1                   \
+		VEXTRACTF128 $0x01, Y1, X2                \
+		VMOVAPS      X1, X1                       \
+		VADDPD       X2, X1, X1                   \
+		VMOVHLPS     X1, X1, X2                   \
+		VADDPD       X2, X1, X1                   \
+		VMOVSD       X1, (DI)                     \
+		ADDQ         $0x08, DI                    \
+		ADDQ         BX, CX                       \
+		DECQ         SI                           \
+		JNZ          row                          \
+		VZEROUPPER                                \
+		RET
+
 TEXT rowSumExpAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    64(AX), DX; MOVQ    (AX), BX; MOVQ    8(AX), SI; MOVQ    72(AX), DI; SHLQ    $0x02, BX; MOVQ    16(AX), AX; MOVQ    AX, R8; ANDQ    $-16, R8; SHLQ    $0x02, R8; MOVQ    AX, R9; ANDQ    $-8, R9; SHLQ    $0x02, R9; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R10; MOVQ    $0x00000008, R11; SUBQ    AX, R11; VMOVUPS (R10)(R11*4), Y0
+	rowSumExpAVX2Code
 
-row:
-	VBROADCASTSS (DX), Y3; ADDQ         $0x04, DX; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; XORQ         R10, R10; CMPQ         R10, R8; JGE          single
-
-unrolled:
-	VMOVUPS      (CX)(R10*1), Y4; VSUBPS       Y3, Y4, Y4; VMOVUPS      wordc2d20000<>+0(SB), Y5; VMAXPS       Y4, Y5, Y4; VMOVUPS      word42b20000<>+0(SB), Y5; VMINPS       Y4, Y5, Y4; VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6; VCVTPS2DQ    Y6, Y5; VCVTDQ2PS    Y5, Y6; VFNMADD231PS word3f317218<>+0(SB), Y6, Y4; VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4; VMOVUPS      word39506967<>+0(SB), Y6; VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6; VFMADD213PS  word3c088908<>+0(SB), Y4, Y6; VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6; VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6; VFMADD213PS  word3f000000<>+0(SB), Y4, Y6; VMULPS       Y4, Y4, Y7; VFMADD213PS  Y4, Y7, Y6; VADDPS       word3f800000<>+0(SB), Y6, Y6; VPSRAD       $0x01, Y5, Y4; VPSUBD       Y4, Y5, Y5; VPADDD       word0000007f<>+0(SB), Y4, Y4; VPSLLD       $0x17, Y4, Y4; VPADDD       word0000007f<>+0(SB), Y5, Y5; VPSLLD       $0x17, Y5, Y5; VMULPS       Y4, Y6, Y6; VMULPS       Y5, Y6, Y4; VCVTPS2PD    X4, Y5; VADDPD       Y5, Y1, Y1; VEXTRACTF128 $0x01, Y4, X4; VCVTPS2PD    X4, Y5; VADDPD       Y5, Y1, Y1; VMOVUPS      32(CX)(R10*1), Y4; VSUBPS       Y3, Y4, Y4; VMOVUPS      wordc2d20000<>+0(SB), Y5; VMAXPS       Y4, Y5, Y4; VMOVUPS      word42b20000<>+0(SB), Y5; VMINPS       Y4, Y5, Y4; VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6; VCVTPS2DQ    Y6, Y5; VCVTDQ2PS    Y5, Y6; VFNMADD231PS word3f317218<>+0(SB), Y6, Y4; VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4; VMOVUPS      word39506967<>+0(SB), Y6; VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6; VFMADD213PS  word3c088908<>+0(SB), Y4, Y6; VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6; VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6; VFMADD213PS  word3f000000<>+0(SB), Y4, Y6; VMULPS       Y4, Y4, Y7; VFMADD213PS  Y4, Y7, Y6; VADDPS       word3f800000<>+0(SB), Y6, Y6; VPSRAD       $0x01, Y5, Y4; VPSUBD       Y4, Y5, Y5; VPADDD       word0000007f<>+0(SB), Y4, Y4; VPSLLD       $0x17, Y4, Y4; VPADDD       word0000007f<>+0(SB), Y5, Y5; VPSLLD       $0x17, Y5, Y5; VMULPS       Y4, Y6, Y6; VMULPS       Y5, Y6, Y4; VCVTPS2PD    X4, Y5; VADDPD       Y5, Y2, Y2; VEXTRACTF128 $0x01, Y4, X4; VCVTPS2PD    X4, Y5; VADDPD       Y5, Y2, Y2; ADDQ         $0x00000040, R10; CMPQ         R10, R8; JLT          unrolled
-
-single:
-	CMPQ R10, R9; JGE  tail
-
-loop:
-	VMOVUPS      (CX)(R10*1), Y4; VSUBPS       Y3, Y4, Y4; VMOVUPS      wordc2d20000<>+0(SB), Y5; VMAXPS       Y4, Y5, Y4; VMOVUPS      word42b20000<>+0(SB), Y5; VMINPS       Y4, Y5, Y4; VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6; VCVTPS2DQ    Y6, Y5; VCVTDQ2PS    Y5, Y6; VFNMADD231PS word3f317218<>+0(SB), Y6, Y4; VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4; VMOVUPS      word39506967<>+0(SB), Y6; VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6; VFMADD213PS  word3c088908<>+0(SB), Y4, Y6; VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6; VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6; VFMADD213PS  word3f000000<>+0(SB), Y4, Y6; VMULPS       Y4, Y4, Y7; VFMADD213PS  Y4, Y7, Y6; VADDPS       word3f800000<>+0(SB), Y6, Y6; VPSRAD       $0x01, Y5, Y4; VPSUBD       Y4, Y5, Y5; VPADDD       word0000007f<>+0(SB), Y4, Y4; VPSLLD       $0x17, Y4, Y4; VPADDD       word0000007f<>+0(SB), Y5, Y5; VPSLLD       $0x17, Y5, Y5; VMULPS       Y4, Y6, Y6; VMULPS       Y5, Y6, Y4; VCVTPS2PD    X4, Y5; VADDPD       Y5, Y1, Y1; VEXTRACTF128 $0x01, Y4, X4; VCVTPS2PD    X4, Y5; VADDPD       Y5, Y1, Y1; ADDQ         $0x00000020, R10; CMPQ         R10, R9; JLT          loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMASKMOVPS   (CX)(R10*1), Y0, Y4; VSUBPS       Y3, Y4, Y4; VMOVUPS      wordc2d20000<>+0(SB), Y3; VMAXPS       Y4, Y3, Y4; VMOVUPS      word42b20000<>+0(SB), Y3; VMINPS       Y4, Y3, Y4; VMULPS       word3fb8aa3b<>+0(SB), Y4, Y5; VCVTPS2DQ    Y5, Y3; VCVTDQ2PS    Y3, Y5; VFNMADD231PS word3f317218<>+0(SB), Y5, Y4; VFNMADD231PS wordb102e308<>+0(SB), Y5, Y4; VMOVUPS      word39506967<>+0(SB), Y5; VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y5; VFMADD213PS  word3c088908<>+0(SB), Y4, Y5; VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y5; VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y5; VFMADD213PS  word3f000000<>+0(SB), Y4, Y5; VMULPS       Y4, Y4, Y6; VFMADD213PS  Y4, Y6, Y5; VADDPS       word3f800000<>+0(SB), Y5, Y5; VPSRAD       $0x01, Y3, Y4; VPSUBD       Y4, Y3, Y3; VPADDD       word0000007f<>+0(SB), Y4, Y4; VPSLLD       $0x17, Y4, Y4; VPADDD       word0000007f<>+0(SB), Y3, Y3; VPSLLD       $0x17, Y3, Y3; VMULPS       Y4, Y5, Y5; VMULPS       Y3, Y5, Y4; VANDPS       Y0, Y4, Y4; VCVTPS2PD    X4, Y3; VADDPD       Y3, Y1, Y1; VEXTRACTF128 $0x01, Y4, X4; VCVTPS2PD    X4, Y3; VADDPD       Y3, Y1, Y1
-
-end:
-	VADDPD       Y2, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VADDPD       X2, X1, X1; VMOVHLPS     X1, X1, X2; VADDPD       X2, X1, X1; VMOVSD       X1, (DI); ADDQ         $0x08, DI; ADDQ         BX, CX; DECQ         SI; JNZ          row; VZEROUPPER; RET
-
+// rowScaleAVX2 multiplies each row by its scale:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			y[r*ld+i] *= scale[r]
+//		}
+//	
+//	}
+//
 // func rowScaleAVX2(args *byte)
 // Requires: AVX
+#define rowScaleAVX2Code \
+		MOVQ    args+0(FP), AX          \
+		MOVQ    24(AX), CX              \
+		MOVQ    64(AX), DX              \
+		MOVQ    (AX), BX                \
+		MOVQ    8(AX), SI               \
+		SHLQ    $0x02, BX               \
+		MOVQ    16(AX), AX              \
+		MOVQ    AX, DI                  \
+		ANDQ    $-32, DI                \
+		SHLQ    $0x02, DI               \
+		MOVQ    AX, R8                  \
+		ANDQ    $-8, R8                 \
+		SHLQ    $0x02, R8               \
+		ANDQ    $0x07, AX               \
+		LEAQ    window<>+0(SB), R9      \
+		MOVQ    $0x00000008, R10        \
+		SUBQ    AX, R10                 \
+		VMOVUPS (R9)(R10*4), Y0         \
+	row:                                    \
+		VBROADCASTSS (DX), Y1           \
+		ADDQ         $0x04, DX          \
+		XORQ         R9, R9             \
+		CMPQ         R9, DI             \
+		JGE          single             \
+	unrolled:                               \
+		VMOVUPS (CX)(R9*1), Y2          \
+		VMULPS  Y1, Y2, Y2              \
+		VMOVUPS Y2, (CX)(R9*1)          \
+		VMOVUPS 32(CX)(R9*1), Y2        \
+		VMULPS  Y1, Y2, Y2              \
+		VMOVUPS Y2, 32(CX)(R9*1)        \
+		VMOVUPS 64(CX)(R9*1), Y2        \
+		VMULPS  Y1, Y2, Y2              \
+		VMOVUPS Y2, 64(CX)(R9*1)        \
+		VMOVUPS 96(CX)(R9*1), Y2        \
+		VMULPS  Y1, Y2, Y2              \
+		VMOVUPS Y2, 96(CX)(R9*1)        \
+		ADDQ    $0x00000080, R9         \
+		CMPQ    R9, DI                  \
+		JLT     unrolled                \
+	single:                                 \
+		CMPQ R9, R8                     \
+		JGE  tail                       \
+	loop:                                   \
+		VMOVUPS (CX)(R9*1), Y2          \
+		VMULPS  Y1, Y2, Y2              \
+		VMOVUPS Y2, (CX)(R9*1)          \
+		ADDQ    $0x00000020, R9         \
+		CMPQ    R9, R8                  \
+		JLT     loop                    \
+	tail:                                   \
+		TESTQ        AX, AX             \
+		JZ           end                \
+		VMASKMOVPS   (CX)(R9*1), Y0, Y2 \
+		VMULPS       Y1, Y2, Y2         \
+		LEAQ         (CX)(R9*1), R9     \
+		TESTB        $0x04, AL          \
+		JZ           two4               \
+		VMOVUPS      X2, (R9)           \
+		VEXTRACTF128 $0x01, Y2, X2      \
+		ADDQ         $0x10, R9          \
+	two4:                                   \
+		TESTB    $0x02, AL              \
+		JZ       one5                   \
+		VMOVLPS  X2, (R9)               \
+		VMOVHLPS X2, X2, X2             \
+		ADDQ     $0x08, R9              \
+	one5:                                   \
+		TESTB  $0x01, AL                \
+		JZ     stored6                  \
+		VMOVSS X2, (R9)                 \
+	stored6:                                \
+	end:                                    \
+		ADDQ BX, CX                     \
+		DECQ SI                         \
+		JNZ  row                        \
+		VZEROUPPER                      \
+		RET
+
 TEXT rowScaleAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    64(AX), DX; MOVQ    (AX), BX; MOVQ    8(AX), SI; SHLQ    $0x02, BX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-32, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-8, R8; SHLQ    $0x02, R8; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R9; MOVQ    $0x00000008, R10; SUBQ    AX, R10; VMOVUPS (R9)(R10*4), Y0
+	rowScaleAVX2Code
 
-row:
-	VBROADCASTSS (DX), Y1; ADDQ         $0x04, DX; XORQ         R9, R9; CMPQ         R9, DI; JGE          single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Y2; VMULPS  Y1, Y2, Y2; VMOVUPS Y2, (CX)(R9*1); VMOVUPS 32(CX)(R9*1), Y2; VMULPS  Y1, Y2, Y2; VMOVUPS Y2, 32(CX)(R9*1); VMOVUPS 64(CX)(R9*1), Y2; VMULPS  Y1, Y2, Y2; VMOVUPS Y2, 64(CX)(R9*1); VMOVUPS 96(CX)(R9*1), Y2; VMULPS  Y1, Y2, Y2; VMOVUPS Y2, 96(CX)(R9*1); ADDQ    $0x00000080, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Y2; VMULPS  Y1, Y2, Y2; VMOVUPS Y2, (CX)(R9*1); ADDQ    $0x00000020, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMASKMOVPS   (CX)(R9*1), Y0, Y2; VMULPS       Y1, Y2, Y2; LEAQ         (CX)(R9*1), R9; TESTB        $0x04, AL; JZ           two4; VMOVUPS      X2, (R9); VEXTRACTF128 $0x01, Y2, X2; ADDQ         $0x10, R9
-
-two4:
-	TESTB    $0x02, AL; JZ       one5; VMOVLPS  X2, (R9); VMOVHLPS X2, X2, X2; ADDQ     $0x08, R9
-
-one5:
-	TESTB  $0x01, AL; JZ     stored6; VMOVSS X2, (R9)
-
-stored6:
-end:
-	ADDQ BX, CX; DECQ SI; JNZ  row; VZEROUPPER; RET
-
+// rowShiftAVX2 stores x-top-shift:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			y[r*ld+i] = x[r*ld+i] - top[r] - shift[r]
+//		}
+//	
+//	}
+//
 // func rowShiftAVX2(args *byte)
 // Requires: AVX
+#define rowShiftAVX2Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    32(AX), DX               \
+		MOVQ    64(AX), BX               \
+		MOVQ    72(AX), SI               \
+		MOVQ    (AX), DI                 \
+		MOVQ    8(AX), R8                \
+		SHLQ    $0x02, DI                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, R9                   \
+		ANDQ    $-32, R9                 \
+		SHLQ    $0x02, R9                \
+		MOVQ    AX, R10                  \
+		ANDQ    $-8, R10                 \
+		SHLQ    $0x02, R10               \
+		ANDQ    $0x07, AX                \
+		LEAQ    window<>+0(SB), R11      \
+		MOVQ    $0x00000008, R12         \
+		SUBQ    AX, R12                  \
+		VMOVUPS (R11)(R12*4), Y0         \
+	row:                                     \
+		VBROADCASTSS (BX), Y1            \
+		ADDQ         $0x04, BX           \
+		VBROADCASTSS (SI), Y2            \
+		ADDQ         $0x04, SI           \
+		XORQ         R11, R11            \
+		CMPQ         R11, R9             \
+		JGE          single              \
+	unrolled:                                \
+		VMOVUPS (DX)(R11*1), Y3          \
+		VSUBPS  Y1, Y3, Y3               \
+		VSUBPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, (CX)(R11*1)          \
+		VMOVUPS 32(DX)(R11*1), Y3        \
+		VSUBPS  Y1, Y3, Y3               \
+		VSUBPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, 32(CX)(R11*1)        \
+		VMOVUPS 64(DX)(R11*1), Y3        \
+		VSUBPS  Y1, Y3, Y3               \
+		VSUBPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, 64(CX)(R11*1)        \
+		VMOVUPS 96(DX)(R11*1), Y3        \
+		VSUBPS  Y1, Y3, Y3               \
+		VSUBPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, 96(CX)(R11*1)        \
+		ADDQ    $0x00000080, R11         \
+		CMPQ    R11, R9                  \
+		JLT     unrolled                 \
+	single:                                  \
+		CMPQ R11, R10                    \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS (DX)(R11*1), Y3          \
+		VSUBPS  Y1, Y3, Y3               \
+		VSUBPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, (CX)(R11*1)          \
+		ADDQ    $0x00000020, R11         \
+		CMPQ    R11, R10                 \
+		JLT     loop                     \
+	tail:                                    \
+		TESTQ        AX, AX              \
+		JZ           end                 \
+		VMASKMOVPS   (DX)(R11*1), Y0, Y3 \
+		VSUBPS       Y1, Y3, Y3          \
+		VSUBPS       Y2, Y3, Y3          \
+		LEAQ         (CX)(R11*1), R11    \
+		TESTB        $0x04, AL           \
+		JZ           two7                \
+		VMOVUPS      X3, (R11)           \
+		VEXTRACTF128 $0x01, Y3, X3       \
+		ADDQ         $0x10, R11          \
+	two7:                                    \
+		TESTB    $0x02, AL               \
+		JZ       one8                    \
+		VMOVLPS  X3, (R11)               \
+		VMOVHLPS X3, X3, X3              \
+		ADDQ     $0x08, R11              \
+	one8:                                    \
+		TESTB  $0x01, AL                 \
+		JZ     stored9                   \
+		VMOVSS X3, (R11)                 \
+	stored9:                                 \
+	end:                                     \
+		ADDQ DI, CX                      \
+		ADDQ DI, DX                      \
+		DECQ R8                          \
+		JNZ  row                         \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowShiftAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    32(AX), DX; MOVQ    64(AX), BX; MOVQ    72(AX), SI; MOVQ    (AX), DI; MOVQ    8(AX), R8; SHLQ    $0x02, DI; MOVQ    16(AX), AX; MOVQ    AX, R9; ANDQ    $-32, R9; SHLQ    $0x02, R9; MOVQ    AX, R10; ANDQ    $-8, R10; SHLQ    $0x02, R10; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R11; MOVQ    $0x00000008, R12; SUBQ    AX, R12; VMOVUPS (R11)(R12*4), Y0
+	rowShiftAVX2Code
 
-row:
-	VBROADCASTSS (BX), Y1; ADDQ         $0x04, BX; VBROADCASTSS (SI), Y2; ADDQ         $0x04, SI; XORQ         R11, R11; CMPQ         R11, R9; JGE          single
-
-unrolled:
-	VMOVUPS (DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VSUBPS  Y2, Y3, Y3; VMOVUPS Y3, (CX)(R11*1); VMOVUPS 32(DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VSUBPS  Y2, Y3, Y3; VMOVUPS Y3, 32(CX)(R11*1); VMOVUPS 64(DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VSUBPS  Y2, Y3, Y3; VMOVUPS Y3, 64(CX)(R11*1); VMOVUPS 96(DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VSUBPS  Y2, Y3, Y3; VMOVUPS Y3, 96(CX)(R11*1); ADDQ    $0x00000080, R11; CMPQ    R11, R9; JLT     unrolled
-
-single:
-	CMPQ R11, R10; JGE  tail
-
-loop:
-	VMOVUPS (DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VSUBPS  Y2, Y3, Y3; VMOVUPS Y3, (CX)(R11*1); ADDQ    $0x00000020, R11; CMPQ    R11, R10; JLT     loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMASKMOVPS   (DX)(R11*1), Y0, Y3; VSUBPS       Y1, Y3, Y3; VSUBPS       Y2, Y3, Y3; LEAQ         (CX)(R11*1), R11; TESTB        $0x04, AL; JZ           two7; VMOVUPS      X3, (R11); VEXTRACTF128 $0x01, Y3, X3; ADDQ         $0x10, R11
-
-two7:
-	TESTB    $0x02, AL; JZ       one8; VMOVLPS  X3, (R11); VMOVHLPS X3, X3, X3; ADDQ     $0x08, R11
-
-one8:
-	TESTB  $0x01, AL; JZ     stored9; VMOVSS X3, (R11)
-
-stored9:
-end:
-	ADDQ DI, CX; ADDQ DI, DX; DECQ R8; JNZ  row; VZEROUPPER; RET
-
+// rowSumAVX2 stores the sum of each row:
+//
+//	for r := range rows {
+//		result := float32(0)
+//		for i := range n {
+//			result += x[r*ld+i]
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowSumAVX2(args *byte)
 // Requires: AVX
+#define rowSumAVX2Code \
+		MOVQ    args+0(FP), AX        \
+		MOVQ    24(AX), CX            \
+		MOVQ    (AX), DX              \
+		MOVQ    8(AX), BX             \
+		MOVQ    64(AX), SI            \
+		SHLQ    $0x02, DX             \
+		MOVQ    16(AX), AX            \
+		MOVQ    AX, DI                \
+		ANDQ    $-32, DI              \
+		SHLQ    $0x02, DI             \
+		MOVQ    AX, R8                \
+		ANDQ    $-8, R8               \
+		SHLQ    $0x02, R8             \
+		ANDQ    $0x07, AX             \
+		LEAQ    window<>+0(SB), R9    \
+		MOVQ    $0x00000008, R10      \
+		SUBQ    AX, R10               \
+		VMOVUPS (R9)(R10*4), Y0       \
+	row:                                  \
+		VXORPS Y1, Y1, Y1             \
+		VXORPS Y2, Y2, Y2             \
+		VXORPS Y3, Y3, Y3             \
+		VXORPS Y4, Y4, Y4             \
+		XORQ   R9, R9                 \
+		CMPQ   R9, DI                 \
+		JGE    single                 \
+	unrolled:                             \
+		VMOVUPS (CX)(R9*1), Y5        \
+		VADDPS  Y5, Y1, Y1            \
+		VMOVUPS 32(CX)(R9*1), Y5      \
+		VADDPS  Y5, Y2, Y2            \
+		VMOVUPS 64(CX)(R9*1), Y5      \
+		VADDPS  Y5, Y3, Y3            \
+		VMOVUPS 96(CX)(R9*1), Y5      \
+		VADDPS  Y5, Y4, Y4            \
+		ADDQ    $0x00000080, R9       \
+		CMPQ    R9, DI                \
+		JLT     unrolled              \
+	single:                               \
+		CMPQ R9, R8                   \
+		JGE  tail                     \
+	loop:                                 \
+		VMOVUPS (CX)(R9*1), Y5        \
+		VADDPS  Y5, Y1, Y1            \
+		ADDQ    $0x00000020, R9       \
+		CMPQ    R9, R8                \
+		JLT     loop                  \
+	tail:                                 \
+		TESTQ      AX, AX             \
+		JZ         end                \
+		VMASKMOVPS (CX)(R9*1), Y0, Y5 \
+		VANDPS     Y0, Y5, Y5         \
+		VADDPS     Y5, Y1, Y1         \
+	end:                                  \
+		VADDPS       Y3, Y1, Y1       \
+		VADDPS       Y4, Y2, Y2       \
+		VADDPS       Y2, Y1, Y1       \
+		VEXTRACTF128 $0x01, Y1, X2    \
+		VMOVAPS      X1, X1           \
+		VADDPS       X2, X1, X1       \
+		VMOVHLPS     X1, X1, X2       \
+		VADDPS       X2, X1, X1       \
+		VMOVSHDUP    X1, X2           \
+		VADDPS       X2, X1, X1       \
+		VMOVSS       X1, (SI)         \
+		ADDQ         $0x04, SI        \
+		ADDQ         DX, CX           \
+		DECQ         BX               \
+		JNZ          row              \
+		VZEROUPPER                    \
+		RET
+
 TEXT rowSumAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    64(AX), SI; SHLQ    $0x02, DX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-32, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-8, R8; SHLQ    $0x02, R8; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R9; MOVQ    $0x00000008, R10; SUBQ    AX, R10; VMOVUPS (R9)(R10*4), Y0
+	rowSumAVX2Code
 
-row:
-	VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; XORQ   R9, R9; CMPQ   R9, DI; JGE    single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Y5; VADDPS  Y5, Y1, Y1; VMOVUPS 32(CX)(R9*1), Y5; VADDPS  Y5, Y2, Y2; VMOVUPS 64(CX)(R9*1), Y5; VADDPS  Y5, Y3, Y3; VMOVUPS 96(CX)(R9*1), Y5; VADDPS  Y5, Y4, Y4; ADDQ    $0x00000080, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Y5; VADDPS  Y5, Y1, Y1; ADDQ    $0x00000020, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ      AX, AX; JZ         end; VMASKMOVPS (CX)(R9*1), Y0, Y5; VANDPS     Y0, Y5, Y5; VADDPS     Y5, Y1, Y1
-
-end:
-	VADDPS       Y3, Y1, Y1; VADDPS       Y4, Y2, Y2; VADDPS       Y2, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VADDPS       X2, X1, X1; VMOVHLPS     X1, X1, X2; VADDPS       X2, X1, X1; VMOVSHDUP    X1, X2; VADDPS       X2, X1, X1; VMOVSS       X1, (SI); ADDQ         $0x04, SI; ADDQ         DX, CX; DECQ         BX; JNZ          row; VZEROUPPER; RET
-
+// rowSumWideAVX2 stores the sum of each row in double precision:
+//
+//	for r := range rows {
+//		result := 0.0
+//		for i := range n {
+//			result += float64(x[r*ld+i])
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowSumWideAVX2(args *byte)
 // Requires: AVX
+#define rowSumWideAVX2Code \
+		MOVQ    args+0(FP), AX          \
+		MOVQ    24(AX), CX              \
+		MOVQ    (AX), DX                \
+		MOVQ    8(AX), BX               \
+		MOVQ    64(AX), SI              \
+		SHLQ    $0x02, DX               \
+		MOVQ    16(AX), AX              \
+		MOVQ    AX, DI                  \
+		ANDQ    $-32, DI                \
+		SHLQ    $0x02, DI               \
+		MOVQ    AX, R8                  \
+		ANDQ    $-8, R8                 \
+		SHLQ    $0x02, R8               \
+		ANDQ    $0x07, AX               \
+		LEAQ    window<>+0(SB), R9      \
+		MOVQ    $0x00000008, R10        \
+		SUBQ    AX, R10                 \
+		VMOVUPS (R9)(R10*4), Y0         \
+	row:                                    \
+		VXORPS Y1, Y1, Y1               \
+		VXORPS Y2, Y2, Y2               \
+		VXORPS Y3, Y3, Y3               \
+		VXORPS Y4, Y4, Y4               \
+		XORQ   R9, R9                   \
+		CMPQ   R9, DI                   \
+		JGE    single                   \
+	unrolled:                               \
+		VMOVUPS      (CX)(R9*1), Y5     \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y1, Y1         \
+		VEXTRACTF128 $0x01, Y5, X5      \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y1, Y1         \
+		VMOVUPS      32(CX)(R9*1), Y5   \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y2, Y2         \
+		VEXTRACTF128 $0x01, Y5, X5      \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y2, Y2         \
+		VMOVUPS      64(CX)(R9*1), Y5   \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y3, Y3         \
+		VEXTRACTF128 $0x01, Y5, X5      \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y3, Y3         \
+		VMOVUPS      96(CX)(R9*1), Y5   \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y4, Y4         \
+		VEXTRACTF128 $0x01, Y5, X5      \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y4, Y4         \
+		ADDQ         $0x00000080, R9    \
+		CMPQ         R9, DI             \
+		JLT          unrolled           \
+	single:                                 \
+		CMPQ R9, R8                     \
+		JGE  tail                       \
+	loop:                                   \
+		VMOVUPS      (CX)(R9*1), Y5     \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y1, Y1         \
+		VEXTRACTF128 $0x01, Y5, X5      \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y1, Y1         \
+		ADDQ         $0x00000020, R9    \
+		CMPQ         R9, R8             \
+		JLT          loop               \
+	tail:                                   \
+		TESTQ        AX, AX             \
+		JZ           end                \
+		VMASKMOVPS   (CX)(R9*1), Y0, Y5 \
+		VANDPS       Y0, Y5, Y5         \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y1, Y1         \
+		VEXTRACTF128 $0x01, Y5, X5      \
+		VCVTPS2PD    X5, Y6             \
+		VADDPD       Y6, Y1, Y1         \
+	end:                                    \
+		VADDPD       Y3, Y1, Y1         \
+		VADDPD       Y4, Y2, Y2         \
+		VADDPD       Y2, Y1, Y1         \
+		VEXTRACTF128 $0x01, Y1, X2      \
+		VMOVAPS      X1, X1             \
+		VADDPD       X2, X1, X1         \
+		VMOVHLPS     X1, X1, X2         \
+		VADDPD       X2, X1, X1         \
+		VMOVSD       X1, (SI)           \
+		ADDQ         $0x08, SI          \
+		ADDQ         DX, CX             \
+		DECQ         BX                 \
+		JNZ          row                \
+		VZEROUPPER                      \
+		RET
+
 TEXT rowSumWideAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    64(AX), SI; SHLQ    $0x02, DX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-32, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-8, R8; SHLQ    $0x02, R8; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R9; MOVQ    $0x00000008, R10; SUBQ    AX, R10; VMOVUPS (R9)(R10*4), Y0
+	rowSumWideAVX2Code
 
-row:
-	VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; XORQ   R9, R9; CMPQ   R9, DI; JGE    single
-
-unrolled:
-	VMOVUPS      (CX)(R9*1), Y5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y1, Y1; VEXTRACTF128 $0x01, Y5, X5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y1, Y1; VMOVUPS      32(CX)(R9*1), Y5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y2, Y2; VEXTRACTF128 $0x01, Y5, X5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y2, Y2; VMOVUPS      64(CX)(R9*1), Y5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y3, Y3; VEXTRACTF128 $0x01, Y5, X5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y3, Y3; VMOVUPS      96(CX)(R9*1), Y5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y4, Y4; VEXTRACTF128 $0x01, Y5, X5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y4, Y4; ADDQ         $0x00000080, R9; CMPQ         R9, DI; JLT          unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS      (CX)(R9*1), Y5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y1, Y1; VEXTRACTF128 $0x01, Y5, X5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y1, Y1; ADDQ         $0x00000020, R9; CMPQ         R9, R8; JLT          loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMASKMOVPS   (CX)(R9*1), Y0, Y5; VANDPS       Y0, Y5, Y5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y1, Y1; VEXTRACTF128 $0x01, Y5, X5; VCVTPS2PD    X5, Y6; VADDPD       Y6, Y1, Y1
-
-end:
-	VADDPD       Y3, Y1, Y1; VADDPD       Y4, Y2, Y2; VADDPD       Y2, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VADDPD       X2, X1, X1; VMOVHLPS     X1, X1, X2; VADDPD       X2, X1, X1; VMOVSD       X1, (SI); ADDQ         $0x08, SI; ADDQ         DX, CX; DECQ         BX; JNZ          row; VZEROUPPER; RET
-
+// rowSquaresAVX2 stores the sum of (x-mean)^2 of each row:
+//
+//	for r := range rows {
+//		result := float32(0)
+//		for i := range n {
+//			d := x[r*ld+i] - mean[r]
+//			result += float32(d * d)
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowSquaresAVX2(args *byte)
 // Requires: AVX
+#define rowSquaresAVX2Code \
+		MOVQ    args+0(FP), AX         \
+		MOVQ    24(AX), CX             \
+		MOVQ    64(AX), DX             \
+		MOVQ    (AX), BX               \
+		MOVQ    8(AX), SI              \
+		MOVQ    72(AX), DI             \
+		SHLQ    $0x02, BX              \
+		MOVQ    16(AX), AX             \
+		MOVQ    AX, R8                 \
+		ANDQ    $-32, R8               \
+		SHLQ    $0x02, R8              \
+		MOVQ    AX, R9                 \
+		ANDQ    $-8, R9                \
+		SHLQ    $0x02, R9              \
+		ANDQ    $0x07, AX              \
+		LEAQ    window<>+0(SB), R10    \
+		MOVQ    $0x00000008, R11       \
+		SUBQ    AX, R11                \
+		VMOVUPS (R10)(R11*4), Y0       \
+	row:                                   \
+		VBROADCASTSS (DX), Y5          \
+		ADDQ         $0x04, DX         \
+		VXORPS       Y1, Y1, Y1        \
+		VXORPS       Y2, Y2, Y2        \
+		VXORPS       Y3, Y3, Y3        \
+		VXORPS       Y4, Y4, Y4        \
+		XORQ         R10, R10          \
+		CMPQ         R10, R8           \
+		JGE          single            \
+	unrolled:                              \
+		VMOVUPS (CX)(R10*1), Y6        \
+		VSUBPS  Y5, Y6, Y6             \
+		VMULPS  Y6, Y6, Y6             \
+		VADDPS  Y6, Y1, Y1             \
+		VMOVUPS 32(CX)(R10*1), Y6      \
+		VSUBPS  Y5, Y6, Y6             \
+		VMULPS  Y6, Y6, Y6             \
+		VADDPS  Y6, Y2, Y2             \
+		VMOVUPS 64(CX)(R10*1), Y6      \
+		VSUBPS  Y5, Y6, Y6             \
+		VMULPS  Y6, Y6, Y6             \
+		VADDPS  Y6, Y3, Y3             \
+		VMOVUPS 96(CX)(R10*1), Y6      \
+		VSUBPS  Y5, Y6, Y6             \
+		VMULPS  Y6, Y6, Y6             \
+		VADDPS  Y6, Y4, Y4             \
+		ADDQ    $0x00000080, R10       \
+		CMPQ    R10, R8                \
+		JLT     unrolled               \
+	single:                                \
+		CMPQ R10, R9                   \
+		JGE  tail                      \
+	loop:                                  \
+		VMOVUPS (CX)(R10*1), Y6        \
+		VSUBPS  Y5, Y6, Y6             \
+		VMULPS  Y6, Y6, Y6             \
+		VADDPS  Y6, Y1, Y1             \
+		ADDQ    $0x00000020, R10       \
+		CMPQ    R10, R9                \
+		JLT     loop                   \
+	tail:                                  \
+		TESTQ      AX, AX              \
+		JZ         end                 \
+		VMASKMOVPS (CX)(R10*1), Y0, Y6 \
+		VSUBPS     Y5, Y6, Y6          \
+		VMULPS     Y6, Y6, Y6          \
+		VANDPS     Y0, Y6, Y6          \
+		VADDPS     Y6, Y1, Y1          \
+	end:                                   \
+		VADDPS       Y3, Y1, Y1        \
+		VADDPS       Y4, Y2, Y2        \
+		VADDPS       Y2, Y1, Y1        \
+		VEXTRACTF128 $0x01, Y1, X2     \
+		VMOVAPS      X1, X1            \
+		VADDPS       X2, X1, X1        \
+		VMOVHLPS     X1, X1, X2        \
+		VADDPS       X2, X1, X1        \
+		VMOVSHDUP    X1, X2            \
+		VADDPS       X2, X1, X1        \
+		VMOVSS       X1, (DI)          \
+		ADDQ         $0x04, DI         \
+		ADDQ         BX, CX            \
+		DECQ         SI                \
+		JNZ          row               \
+		VZEROUPPER                     \
+		RET
+
 TEXT rowSquaresAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    64(AX), DX; MOVQ    (AX), BX; MOVQ    8(AX), SI; MOVQ    72(AX), DI; SHLQ    $0x02, BX; MOVQ    16(AX), AX; MOVQ    AX, R8; ANDQ    $-32, R8; SHLQ    $0x02, R8; MOVQ    AX, R9; ANDQ    $-8, R9; SHLQ    $0x02, R9; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R10; MOVQ    $0x00000008, R11; SUBQ    AX, R11; VMOVUPS (R10)(R11*4), Y0
+	rowSquaresAVX2Code
 
-row:
-	VBROADCASTSS (DX), Y5; ADDQ         $0x04, DX; VXORPS       Y1, Y1, Y1; VXORPS       Y2, Y2, Y2; VXORPS       Y3, Y3, Y3; VXORPS       Y4, Y4, Y4; XORQ         R10, R10; CMPQ         R10, R8; JGE          single
-
-unrolled:
-	VMOVUPS (CX)(R10*1), Y6; VSUBPS  Y5, Y6, Y6; VMULPS  Y6, Y6, Y6; VADDPS  Y6, Y1, Y1; VMOVUPS 32(CX)(R10*1), Y6; VSUBPS  Y5, Y6, Y6; VMULPS  Y6, Y6, Y6; VADDPS  Y6, Y2, Y2; VMOVUPS 64(CX)(R10*1), Y6; VSUBPS  Y5, Y6, Y6; VMULPS  Y6, Y6, Y6; VADDPS  Y6, Y3, Y3; VMOVUPS 96(CX)(R10*1), Y6; VSUBPS  Y5, Y6, Y6; VMULPS  Y6, Y6, Y6; VADDPS  Y6, Y4, Y4; ADDQ    $0x00000080, R10; CMPQ    R10, R8; JLT     unrolled
-
-single:
-	CMPQ R10, R9; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R10*1), Y6; VSUBPS  Y5, Y6, Y6; VMULPS  Y6, Y6, Y6; VADDPS  Y6, Y1, Y1; ADDQ    $0x00000020, R10; CMPQ    R10, R9; JLT     loop
-
-tail:
-	TESTQ      AX, AX; JZ         end; VMASKMOVPS (CX)(R10*1), Y0, Y6; VSUBPS     Y5, Y6, Y6; VMULPS     Y6, Y6, Y6; VANDPS     Y0, Y6, Y6; VADDPS     Y6, Y1, Y1
-
-end:
-	VADDPS       Y3, Y1, Y1; VADDPS       Y4, Y2, Y2; VADDPS       Y2, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VADDPS       X2, X1, X1; VMOVHLPS     X1, X1, X2; VADDPS       X2, X1, X1; VMOVSHDUP    X1, X2; VADDPS       X2, X1, X1; VMOVSS       X1, (DI); ADDQ         $0x04, DI; ADDQ         BX, CX; DECQ         SI; JNZ          row; VZEROUPPER; RET
-
+// rowDotAVX2 stores the sum of x*y of each row:
+//
+//	for r := range rows {
+//		result := float32(0)
+//		for i := range n {
+//			result += float32(x[r*ld+i] * y[r*ld+i])
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowDotAVX2(args *byte)
 // Requires: AVX
+#define rowDotAVX2Code \
+		MOVQ    args+0(FP), AX         \
+		MOVQ    24(AX), CX             \
+		MOVQ    32(AX), DX             \
+		MOVQ    (AX), BX               \
+		MOVQ    8(AX), SI              \
+		MOVQ    64(AX), DI             \
+		SHLQ    $0x02, BX              \
+		MOVQ    16(AX), AX             \
+		MOVQ    AX, R8                 \
+		ANDQ    $-32, R8               \
+		SHLQ    $0x02, R8              \
+		MOVQ    AX, R9                 \
+		ANDQ    $-8, R9                \
+		SHLQ    $0x02, R9              \
+		ANDQ    $0x07, AX              \
+		LEAQ    window<>+0(SB), R10    \
+		MOVQ    $0x00000008, R11       \
+		SUBQ    AX, R11                \
+		VMOVUPS (R10)(R11*4), Y0       \
+	row:                                   \
+		VXORPS Y1, Y1, Y1              \
+		VXORPS Y2, Y2, Y2              \
+		VXORPS Y3, Y3, Y3              \
+		VXORPS Y4, Y4, Y4              \
+		XORQ   R10, R10                \
+		CMPQ   R10, R8                 \
+		JGE    single                  \
+	unrolled:                              \
+		VMOVUPS (CX)(R10*1), Y5        \
+		VMOVUPS (DX)(R10*1), Y6        \
+		VMULPS  Y6, Y5, Y5             \
+		VADDPS  Y5, Y1, Y1             \
+		VMOVUPS 32(CX)(R10*1), Y5      \
+		VMOVUPS 32(DX)(R10*1), Y6      \
+		VMULPS  Y6, Y5, Y5             \
+		VADDPS  Y5, Y2, Y2             \
+		VMOVUPS 64(CX)(R10*1), Y5      \
+		VMOVUPS 64(DX)(R10*1), Y6      \
+		VMULPS  Y6, Y5, Y5             \
+		VADDPS  Y5, Y3, Y3             \
+		VMOVUPS 96(CX)(R10*1), Y5      \
+		VMOVUPS 96(DX)(R10*1), Y6      \
+		VMULPS  Y6, Y5, Y5             \
+		VADDPS  Y5, Y4, Y4             \
+		ADDQ    $0x00000080, R10       \
+		CMPQ    R10, R8                \
+		JLT     unrolled               \
+	single:                                \
+		CMPQ R10, R9                   \
+		JGE  tail                      \
+	loop:                                  \
+		VMOVUPS (CX)(R10*1), Y5        \
+		VMOVUPS (DX)(R10*1), Y6        \
+		VMULPS  Y6, Y5, Y5             \
+		VADDPS  Y5, Y1, Y1             \
+		ADDQ    $0x00000020, R10       \
+		CMPQ    R10, R9                \
+		JLT     loop                   \
+	tail:                                  \
+		TESTQ      AX, AX              \
+		JZ         end                 \
+		VMASKMOVPS (CX)(R10*1), Y0, Y5 \
+		VMASKMOVPS (DX)(R10*1), Y0, Y6 \
+		VMULPS     Y6, Y5, Y5          \
+		VANDPS     Y0, Y5, Y5          \
+		VADDPS     Y5, Y1, Y1          \
+	end:                                   \
+		VADDPS       Y3, Y1, Y1        \
+		VADDPS       Y4, Y2, Y2        \
+		VADDPS       Y2, Y1, Y1        \
+		VEXTRACTF128 $0x01, Y1, X2     \
+		VMOVAPS      X1, X1            \
+		VADDPS       X2, X1, X1        \
+		VMOVHLPS     X1, X1, X2        \
+		VADDPS       X2, X1, X1        \
+		VMOVSHDUP    X1, X2            \
+		VADDPS       X2, X1, X1        \
+		VMOVSS       X1, (DI)          \
+		ADDQ         $0x04, DI         \
+		ADDQ         BX, CX            \
+		ADDQ         BX, DX            \
+		DECQ         SI                \
+		JNZ          row               \
+		VZEROUPPER                     \
+		RET
+
 TEXT rowDotAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    32(AX), DX; MOVQ    (AX), BX; MOVQ    8(AX), SI; MOVQ    64(AX), DI; SHLQ    $0x02, BX; MOVQ    16(AX), AX; MOVQ    AX, R8; ANDQ    $-32, R8; SHLQ    $0x02, R8; MOVQ    AX, R9; ANDQ    $-8, R9; SHLQ    $0x02, R9; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R10; MOVQ    $0x00000008, R11; SUBQ    AX, R11; VMOVUPS (R10)(R11*4), Y0
+	rowDotAVX2Code
 
-row:
-	VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; VXORPS Y4, Y4, Y4; XORQ   R10, R10; CMPQ   R10, R8; JGE    single
-
-unrolled:
-	VMOVUPS (CX)(R10*1), Y5; VMOVUPS (DX)(R10*1), Y6; VMULPS  Y6, Y5, Y5; VADDPS  Y5, Y1, Y1; VMOVUPS 32(CX)(R10*1), Y5; VMOVUPS 32(DX)(R10*1), Y6; VMULPS  Y6, Y5, Y5; VADDPS  Y5, Y2, Y2; VMOVUPS 64(CX)(R10*1), Y5; VMOVUPS 64(DX)(R10*1), Y6; VMULPS  Y6, Y5, Y5; VADDPS  Y5, Y3, Y3; VMOVUPS 96(CX)(R10*1), Y5; VMOVUPS 96(DX)(R10*1), Y6; VMULPS  Y6, Y5, Y5; VADDPS  Y5, Y4, Y4; ADDQ    $0x00000080, R10; CMPQ    R10, R8; JLT     unrolled
-
-single:
-	CMPQ R10, R9; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R10*1), Y5; VMOVUPS (DX)(R10*1), Y6; VMULPS  Y6, Y5, Y5; VADDPS  Y5, Y1, Y1; ADDQ    $0x00000020, R10; CMPQ    R10, R9; JLT     loop
-
-tail:
-	TESTQ      AX, AX; JZ         end; VMASKMOVPS (CX)(R10*1), Y0, Y5; VMASKMOVPS (DX)(R10*1), Y0, Y6; VMULPS     Y6, Y5, Y5; VANDPS     Y0, Y5, Y5; VADDPS     Y5, Y1, Y1
-
-end:
-	VADDPS       Y3, Y1, Y1; VADDPS       Y4, Y2, Y2; VADDPS       Y2, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VADDPS       X2, X1, X1; VMOVHLPS     X1, X1, X2; VADDPS       X2, X1, X1; VMOVSHDUP    X1, X2; VADDPS       X2, X1, X1; VMOVSS       X1, (DI); ADDQ         $0x04, DI; ADDQ         BX, CX; ADDQ         BX, DX; DECQ         SI; JNZ          row; VZEROUPPER; RET
-
+// rowNormAVX2 stores (x-mean)*scale:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			y[r*ld+i] = (x[r*ld+i] - mean[r]) * scale[r]
+//		}
+//	
+//	}
+//
 // func rowNormAVX2(args *byte)
 // Requires: AVX
+#define rowNormAVX2Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    32(AX), DX               \
+		MOVQ    64(AX), BX               \
+		MOVQ    72(AX), SI               \
+		MOVQ    (AX), DI                 \
+		MOVQ    8(AX), R8                \
+		SHLQ    $0x02, DI                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, R9                   \
+		ANDQ    $-32, R9                 \
+		SHLQ    $0x02, R9                \
+		MOVQ    AX, R10                  \
+		ANDQ    $-8, R10                 \
+		SHLQ    $0x02, R10               \
+		ANDQ    $0x07, AX                \
+		LEAQ    window<>+0(SB), R11      \
+		MOVQ    $0x00000008, R12         \
+		SUBQ    AX, R12                  \
+		VMOVUPS (R11)(R12*4), Y0         \
+	row:                                     \
+		VBROADCASTSS (BX), Y1            \
+		ADDQ         $0x04, BX           \
+		VBROADCASTSS (SI), Y2            \
+		ADDQ         $0x04, SI           \
+		XORQ         R11, R11            \
+		CMPQ         R11, R9             \
+		JGE          single              \
+	unrolled:                                \
+		VMOVUPS (DX)(R11*1), Y3          \
+		VSUBPS  Y1, Y3, Y3               \
+		VMULPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, (CX)(R11*1)          \
+		VMOVUPS 32(DX)(R11*1), Y3        \
+		VSUBPS  Y1, Y3, Y3               \
+		VMULPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, 32(CX)(R11*1)        \
+		VMOVUPS 64(DX)(R11*1), Y3        \
+		VSUBPS  Y1, Y3, Y3               \
+		VMULPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, 64(CX)(R11*1)        \
+		VMOVUPS 96(DX)(R11*1), Y3        \
+		VSUBPS  Y1, Y3, Y3               \
+		VMULPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, 96(CX)(R11*1)        \
+		ADDQ    $0x00000080, R11         \
+		CMPQ    R11, R9                  \
+		JLT     unrolled                 \
+	single:                                  \
+		CMPQ R11, R10                    \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS (DX)(R11*1), Y3          \
+		VSUBPS  Y1, Y3, Y3               \
+		VMULPS  Y2, Y3, Y3               \
+		VMOVUPS Y3, (CX)(R11*1)          \
+		ADDQ    $0x00000020, R11         \
+		CMPQ    R11, R10                 \
+		JLT     loop                     \
+	tail:                                    \
+		TESTQ        AX, AX              \
+		JZ           end                 \
+		VMASKMOVPS   (DX)(R11*1), Y0, Y3 \
+		VSUBPS       Y1, Y3, Y3          \
+		VMULPS       Y2, Y3, Y3          \
+		LEAQ         (CX)(R11*1), R11    \
+		TESTB        $0x04, AL           \
+		JZ           two10               \
+		VMOVUPS      X3, (R11)           \
+		VEXTRACTF128 $0x01, Y3, X3       \
+		ADDQ         $0x10, R11          \
+	two10:                                   \
+		TESTB    $0x02, AL               \
+		JZ       one11                   \
+		VMOVLPS  X3, (R11)               \
+		VMOVHLPS X3, X3, X3              \
+		ADDQ     $0x08, R11              \
+	one11:                                   \
+		TESTB  $0x01, AL                 \
+		JZ     stored12                  \
+		VMOVSS X3, (R11)                 \
+	stored12:                                \
+	end:                                     \
+		ADDQ DI, CX                      \
+		ADDQ DI, DX                      \
+		DECQ R8                          \
+		JNZ  row                         \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowNormAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    32(AX), DX; MOVQ    64(AX), BX; MOVQ    72(AX), SI; MOVQ    (AX), DI; MOVQ    8(AX), R8; SHLQ    $0x02, DI; MOVQ    16(AX), AX; MOVQ    AX, R9; ANDQ    $-32, R9; SHLQ    $0x02, R9; MOVQ    AX, R10; ANDQ    $-8, R10; SHLQ    $0x02, R10; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R11; MOVQ    $0x00000008, R12; SUBQ    AX, R12; VMOVUPS (R11)(R12*4), Y0
+	rowNormAVX2Code
 
-row:
-	VBROADCASTSS (BX), Y1; ADDQ         $0x04, BX; VBROADCASTSS (SI), Y2; ADDQ         $0x04, SI; XORQ         R11, R11; CMPQ         R11, R9; JGE          single
-
-unrolled:
-	VMOVUPS (DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VMULPS  Y2, Y3, Y3; VMOVUPS Y3, (CX)(R11*1); VMOVUPS 32(DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VMULPS  Y2, Y3, Y3; VMOVUPS Y3, 32(CX)(R11*1); VMOVUPS 64(DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VMULPS  Y2, Y3, Y3; VMOVUPS Y3, 64(CX)(R11*1); VMOVUPS 96(DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VMULPS  Y2, Y3, Y3; VMOVUPS Y3, 96(CX)(R11*1); ADDQ    $0x00000080, R11; CMPQ    R11, R9; JLT     unrolled
-
-single:
-	CMPQ R11, R10; JGE  tail
-
-loop:
-	VMOVUPS (DX)(R11*1), Y3; VSUBPS  Y1, Y3, Y3; VMULPS  Y2, Y3, Y3; VMOVUPS Y3, (CX)(R11*1); ADDQ    $0x00000020, R11; CMPQ    R11, R10; JLT     loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMASKMOVPS   (DX)(R11*1), Y0, Y3; VSUBPS       Y1, Y3, Y3; VMULPS       Y2, Y3, Y3; LEAQ         (CX)(R11*1), R11; TESTB        $0x04, AL; JZ           two10; VMOVUPS      X3, (R11); VEXTRACTF128 $0x01, Y3, X3; ADDQ         $0x10, R11
-
-two10:
-	TESTB    $0x02, AL; JZ       one11; VMOVLPS  X3, (R11); VMOVHLPS X3, X3, X3; ADDQ     $0x08, R11
-
-one11:
-	TESTB  $0x01, AL; JZ     stored12; VMOVSS X3, (R11)
-
-stored12:
-end:
-	ADDQ DI, CX; ADDQ DI, DX; DECQ R8; JNZ  row; VZEROUPPER; RET
-
+// rowAffineAVX2 stores (x-mean)*scale*weight + bias:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			y[r*ld+i] = fma((x[r*ld+i]-mean[r])*scale[r], weight[i], bias[i])
+//		}
+//	
+//	}
+//
 // func rowAffineAVX2(args *byte)
 // Requires: AVX, FMA3
+#define rowAffineAVX2Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    32(AX), DX               \
+		MOVQ    48(AX), BX               \
+		MOVQ    56(AX), SI               \
+		MOVQ    64(AX), DI               \
+		MOVQ    72(AX), R8               \
+		MOVQ    (AX), R9                 \
+		MOVQ    8(AX), R10               \
+		SHLQ    $0x02, R9                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, R11                  \
+		ANDQ    $-16, R11                \
+		SHLQ    $0x02, R11               \
+		MOVQ    AX, R12                  \
+		ANDQ    $-8, R12                 \
+		SHLQ    $0x02, R12               \
+		ANDQ    $0x07, AX                \
+		LEAQ    window<>+0(SB), R13      \
+		MOVQ    $0x00000008, R14         \
+		SUBQ    AX, R14                  \
+		VMOVUPS (R13)(R14*4), Y0         \
+	row:                                     \
+		VBROADCASTSS (DI), Y1            \
+		ADDQ         $0x04, DI           \
+		VBROADCASTSS (R8), Y2            \
+		ADDQ         $0x04, R8           \
+		XORQ         R13, R13            \
+		CMPQ         R13, R11            \
+		JGE          single              \
+	unrolled:                                \
+		VMOVUPS     (DX)(R13*1), Y3      \
+		VMOVUPS     (BX)(R13*1), Y4      \
+		VMOVUPS     (SI)(R13*1), Y5      \
+		VSUBPS      Y1, Y3, Y3           \
+		VMULPS      Y2, Y3, Y3           \
+		VFMADD213PS Y5, Y4, Y3           \
+		VMOVUPS     Y3, (CX)(R13*1)      \
+		VMOVUPS     32(DX)(R13*1), Y3    \
+		VMOVUPS     32(BX)(R13*1), Y4    \
+		VMOVUPS     32(SI)(R13*1), Y5    \
+		VSUBPS      Y1, Y3, Y3           \
+		VMULPS      Y2, Y3, Y3           \
+		VFMADD213PS Y5, Y4, Y3           \
+		VMOVUPS     Y3, 32(CX)(R13*1)    \
+		ADDQ        $0x00000040, R13     \
+		CMPQ        R13, R11             \
+		JLT         unrolled             \
+	single:                                  \
+		CMPQ R13, R12                    \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS     (DX)(R13*1), Y3      \
+		VMOVUPS     (BX)(R13*1), Y4      \
+		VMOVUPS     (SI)(R13*1), Y5      \
+		VSUBPS      Y1, Y3, Y3           \
+		VMULPS      Y2, Y3, Y3           \
+		VFMADD213PS Y5, Y4, Y3           \
+		VMOVUPS     Y3, (CX)(R13*1)      \
+		ADDQ        $0x00000020, R13     \
+		CMPQ        R13, R12             \
+		JLT         loop                 \
+	tail:                                    \
+		TESTQ        AX, AX              \
+		JZ           end                 \
+		VMASKMOVPS   (DX)(R13*1), Y0, Y3 \
+		VMASKMOVPS   (BX)(R13*1), Y0, Y4 \
+		VMASKMOVPS   (SI)(R13*1), Y0, Y5 \
+		VSUBPS       Y1, Y3, Y3          \
+		VMULPS       Y2, Y3, Y3          \
+		VFMADD213PS  Y5, Y4, Y3          \
+		LEAQ         (CX)(R13*1), R13    \
+		TESTB        $0x04, AL           \
+		JZ           two13               \
+		VMOVUPS      X3, (R13)           \
+		VEXTRACTF128 $0x01, Y3, X3       \
+		ADDQ         $0x10, R13          \
+	two13:                                   \
+		TESTB    $0x02, AL               \
+		JZ       one14                   \
+		VMOVLPS  X3, (R13)               \
+		VMOVHLPS X3, X3, X3              \
+		ADDQ     $0x08, R13              \
+	one14:                                   \
+		TESTB  $0x01, AL                 \
+		JZ     stored15                  \
+		VMOVSS X3, (R13)                 \
+	stored15:                                \
+	end:                                     \
+		ADDQ R9, CX                      \
+		ADDQ R9, DX                      \
+		DECQ R10                         \
+		JNZ  row                         \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowAffineAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    32(AX), DX; MOVQ    48(AX), BX; MOVQ    56(AX), SI; MOVQ    64(AX), DI; MOVQ    72(AX), R8; MOVQ    (AX), R9; MOVQ    8(AX), R10; SHLQ    $0x02, R9; MOVQ    16(AX), AX; MOVQ    AX, R11; ANDQ    $-16, R11; SHLQ    $0x02, R11; MOVQ    AX, R12; ANDQ    $-8, R12; SHLQ    $0x02, R12; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R13; MOVQ    $0x00000008, R14; SUBQ    AX, R14; VMOVUPS (R13)(R14*4), Y0
+	rowAffineAVX2Code
 
-row:
-	VBROADCASTSS (DI), Y1; ADDQ         $0x04, DI; VBROADCASTSS (R8), Y2; ADDQ         $0x04, R8; XORQ         R13, R13; CMPQ         R13, R11; JGE          single
-
-unrolled:
-	VMOVUPS     (DX)(R13*1), Y3; VMOVUPS     (BX)(R13*1), Y4; VMOVUPS     (SI)(R13*1), Y5; VSUBPS      Y1, Y3, Y3; VMULPS      Y2, Y3, Y3; VFMADD213PS Y5, Y4, Y3; VMOVUPS     Y3, (CX)(R13*1); VMOVUPS     32(DX)(R13*1), Y3; VMOVUPS     32(BX)(R13*1), Y4; VMOVUPS     32(SI)(R13*1), Y5; VSUBPS      Y1, Y3, Y3; VMULPS      Y2, Y3, Y3; VFMADD213PS Y5, Y4, Y3; VMOVUPS     Y3, 32(CX)(R13*1); ADDQ        $0x00000040, R13; CMPQ        R13, R11; JLT         unrolled
-
-single:
-	CMPQ R13, R12; JGE  tail
-
-loop:
-	VMOVUPS     (DX)(R13*1), Y3; VMOVUPS     (BX)(R13*1), Y4; VMOVUPS     (SI)(R13*1), Y5; VSUBPS      Y1, Y3, Y3; VMULPS      Y2, Y3, Y3; VFMADD213PS Y5, Y4, Y3; VMOVUPS     Y3, (CX)(R13*1); ADDQ        $0x00000020, R13; CMPQ        R13, R12; JLT         loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMASKMOVPS   (DX)(R13*1), Y0, Y3; VMASKMOVPS   (BX)(R13*1), Y0, Y4; VMASKMOVPS   (SI)(R13*1), Y0, Y5; VSUBPS       Y1, Y3, Y3; VMULPS       Y2, Y3, Y3; VFMADD213PS  Y5, Y4, Y3; LEAQ         (CX)(R13*1), R13; TESTB        $0x04, AL; JZ           two13; VMOVUPS      X3, (R13); VEXTRACTF128 $0x01, Y3, X3; ADDQ         $0x10, R13
-
-two13:
-	TESTB    $0x02, AL; JZ       one14; VMOVLPS  X3, (R13); VMOVHLPS X3, X3, X3; ADDQ     $0x08, R13
-
-one14:
-	TESTB  $0x01, AL; JZ     stored15; VMOVSS X3, (R13)
-
-stored15:
-end:
-	ADDQ R9, CX; ADDQ R9, DX; DECQ R10; JNZ  row; VZEROUPPER; RET
-
+// rowNormGradAVX2 stores (dy - mean - y*along)*scale:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			dx[r*ld+i] = fma(-y[r*ld+i], along[r], dy[r*ld+i]-mean[r]) * scale[r]
+//		}
+//	
+//	}
+//
 // func rowNormGradAVX2(args *byte)
 // Requires: AVX, FMA3
+#define rowNormGradAVX2Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    32(AX), DX               \
+		MOVQ    40(AX), BX               \
+		MOVQ    64(AX), SI               \
+		MOVQ    72(AX), DI               \
+		MOVQ    80(AX), R8               \
+		MOVQ    (AX), R9                 \
+		MOVQ    8(AX), R10               \
+		SHLQ    $0x02, R9                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, R11                  \
+		ANDQ    $-16, R11                \
+		SHLQ    $0x02, R11               \
+		MOVQ    AX, R12                  \
+		ANDQ    $-8, R12                 \
+		SHLQ    $0x02, R12               \
+		ANDQ    $0x07, AX                \
+		LEAQ    window<>+0(SB), R13      \
+		MOVQ    $0x00000008, R14         \
+		SUBQ    AX, R14                  \
+		VMOVUPS (R13)(R14*4), Y0         \
+	row:                                     \
+		VBROADCASTSS (SI), Y1            \
+		ADDQ         $0x04, SI           \
+		VBROADCASTSS (DI), Y2            \
+		ADDQ         $0x04, DI           \
+		VBROADCASTSS (R8), Y3            \
+		ADDQ         $0x04, R8           \
+		XORQ         R13, R13            \
+		CMPQ         R13, R11            \
+		JGE          single              \
+	unrolled:                                \
+		VMOVUPS      (DX)(R13*1), Y4     \
+		VMOVUPS      (BX)(R13*1), Y5     \
+		VSUBPS       Y1, Y4, Y4          \
+		VFNMADD231PS Y5, Y2, Y4          \
+		VMULPS       Y3, Y4, Y4          \
+		VMOVUPS      Y4, (CX)(R13*1)     \
+		VMOVUPS      32(DX)(R13*1), Y4   \
+		VMOVUPS      32(BX)(R13*1), Y5   \
+		VSUBPS       Y1, Y4, Y4          \
+		VFNMADD231PS Y5, Y2, Y4          \
+		VMULPS       Y3, Y4, Y4          \
+		VMOVUPS      Y4, 32(CX)(R13*1)   \
+		ADDQ         $0x00000040, R13    \
+		CMPQ         R13, R11            \
+		JLT          unrolled            \
+	single:                                  \
+		CMPQ R13, R12                    \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS      (DX)(R13*1), Y4     \
+		VMOVUPS      (BX)(R13*1), Y5     \
+		VSUBPS       Y1, Y4, Y4          \
+		VFNMADD231PS Y5, Y2, Y4          \
+		VMULPS       Y3, Y4, Y4          \
+		VMOVUPS      Y4, (CX)(R13*1)     \
+		ADDQ         $0x00000020, R13    \
+		CMPQ         R13, R12            \
+		JLT          loop                \
+	tail:                                    \
+		TESTQ        AX, AX              \
+		JZ           end                 \
+		VMASKMOVPS   (DX)(R13*1), Y0, Y4 \
+		VMASKMOVPS   (BX)(R13*1), Y0, Y5 \
+		VSUBPS       Y1, Y4, Y4          \
+		VFNMADD231PS Y5, Y2, Y4          \
+		VMULPS       Y3, Y4, Y4          \
+		LEAQ         (CX)(R13*1), R13    \
+		TESTB        $0x04, AL           \
+		JZ           two16               \
+		VMOVUPS      X4, (R13)           \
+		VEXTRACTF128 $0x01, Y4, X4       \
+		ADDQ         $0x10, R13          \
+	two16:                                   \
+		TESTB    $0x02, AL               \
+		JZ       one17                   \
+		VMOVLPS  X4, (R13)               \
+		VMOVHLPS X4, X4, X4              \
+		ADDQ     $0x08, R13              \
+	one17:                                   \
+		TESTB  $0x01, AL                 \
+		JZ     stored18                  \
+		VMOVSS X4, (R13)                 \
+	stored18:                                \
+	end:                                     \
+		ADDQ R9, CX                      \
+		ADDQ R9, DX                      \
+		ADDQ R9, BX                      \
+		DECQ R10                         \
+		JNZ  row                         \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowNormGradAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    32(AX), DX; MOVQ    40(AX), BX; MOVQ    64(AX), SI; MOVQ    72(AX), DI; MOVQ    80(AX), R8; MOVQ    (AX), R9; MOVQ    8(AX), R10; SHLQ    $0x02, R9; MOVQ    16(AX), AX; MOVQ    AX, R11; ANDQ    $-16, R11; SHLQ    $0x02, R11; MOVQ    AX, R12; ANDQ    $-8, R12; SHLQ    $0x02, R12; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R13; MOVQ    $0x00000008, R14; SUBQ    AX, R14; VMOVUPS (R13)(R14*4), Y0
+	rowNormGradAVX2Code
 
-row:
-	VBROADCASTSS (SI), Y1; ADDQ         $0x04, SI; VBROADCASTSS (DI), Y2; ADDQ         $0x04, DI; VBROADCASTSS (R8), Y3; ADDQ         $0x04, R8; XORQ         R13, R13; CMPQ         R13, R11; JGE          single
-
-unrolled:
-	VMOVUPS      (DX)(R13*1), Y4; VMOVUPS      (BX)(R13*1), Y5; VSUBPS       Y1, Y4, Y4; VFNMADD231PS Y5, Y2, Y4; VMULPS       Y3, Y4, Y4; VMOVUPS      Y4, (CX)(R13*1); VMOVUPS      32(DX)(R13*1), Y4; VMOVUPS      32(BX)(R13*1), Y5; VSUBPS       Y1, Y4, Y4; VFNMADD231PS Y5, Y2, Y4; VMULPS       Y3, Y4, Y4; VMOVUPS      Y4, 32(CX)(R13*1); ADDQ         $0x00000040, R13; CMPQ         R13, R11; JLT          unrolled
-
-single:
-	CMPQ R13, R12; JGE  tail
-
-loop:
-	VMOVUPS      (DX)(R13*1), Y4; VMOVUPS      (BX)(R13*1), Y5; VSUBPS       Y1, Y4, Y4; VFNMADD231PS Y5, Y2, Y4; VMULPS       Y3, Y4, Y4; VMOVUPS      Y4, (CX)(R13*1); ADDQ         $0x00000020, R13; CMPQ         R13, R12; JLT          loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMASKMOVPS   (DX)(R13*1), Y0, Y4; VMASKMOVPS   (BX)(R13*1), Y0, Y5; VSUBPS       Y1, Y4, Y4; VFNMADD231PS Y5, Y2, Y4; VMULPS       Y3, Y4, Y4; LEAQ         (CX)(R13*1), R13; TESTB        $0x04, AL; JZ           two16; VMOVUPS      X4, (R13); VEXTRACTF128 $0x01, Y4, X4; ADDQ         $0x10, R13
-
-two16:
-	TESTB    $0x02, AL; JZ       one17; VMOVLPS  X4, (R13); VMOVHLPS X4, X4, X4; ADDQ     $0x08, R13
-
-one17:
-	TESTB  $0x01, AL; JZ     stored18; VMOVSS X4, (R13)
-
-stored18:
-end:
-	ADDQ R9, CX; ADDQ R9, DX; ADDQ R9, BX; DECQ R10; JNZ  row; VZEROUPPER; RET
-
+// rowMinAVX2 stores the minimum of each row: NaN wins, -0 is below +0:
+//
+//	for r := range rows {
+//		result := float32(math.Inf(1))
+//		for i := range n {
+//			result = min(result, x[r*ld+i])
+//		}
+//		least[r] = result
+//	}
+//
 // func rowMinAVX2(args *byte)
 // Requires: AVX, AVX2
+#define rowMinAVX2Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    (AX), DX                 \
+		MOVQ    8(AX), BX                \
+		MOVQ    64(AX), SI               \
+		SHLQ    $0x02, DX                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, DI                   \
+		ANDQ    $-32, DI                 \
+		SHLQ    $0x02, DI                \
+		MOVQ    AX, R8                   \
+		ANDQ    $-8, R8                  \
+		SHLQ    $0x02, R8                \
+		ANDQ    $0x07, AX                \
+		LEAQ    window<>+0(SB), R9       \
+		MOVQ    $0x00000008, R10         \
+		SUBQ    AX, R10                  \
+		VMOVUPS (R9)(R10*4), Y0          \
+		VMOVUPS word7f800000<>+0(SB), Y5 \
+	row:                                     \
+		VMOVAPS Y5, Y1                   \
+		VMOVAPS Y5, Y2                   \
+		VMOVAPS Y5, Y3                   \
+		VMOVAPS Y5, Y4                   \
+		XORQ    R9, R9                   \
+		CMPQ    R9, DI                   \
+		JGE     single                   \
+	unrolled:                                \
+		VMOVUPS (CX)(R9*1), Y6           \
+		VMINPS  Y6, Y1, Y7               \
+		VMINPS  Y1, Y6, Y1               \
+		VPOR    Y7, Y1, Y1               \
+		VMOVUPS 32(CX)(R9*1), Y6         \
+		VMINPS  Y6, Y2, Y7               \
+		VMINPS  Y2, Y6, Y2               \
+		VPOR    Y7, Y2, Y2               \
+		VMOVUPS 64(CX)(R9*1), Y6         \
+		VMINPS  Y6, Y3, Y7               \
+		VMINPS  Y3, Y6, Y3               \
+		VPOR    Y7, Y3, Y3               \
+		VMOVUPS 96(CX)(R9*1), Y6         \
+		VMINPS  Y6, Y4, Y7               \
+		VMINPS  Y4, Y6, Y4               \
+		VPOR    Y7, Y4, Y4               \
+		ADDQ    $0x00000080, R9          \
+		CMPQ    R9, DI                   \
+		JLT     unrolled                 \
+	single:                                  \
+		CMPQ R9, R8                      \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS (CX)(R9*1), Y6           \
+		VMINPS  Y6, Y1, Y7               \
+		VMINPS  Y1, Y6, Y1               \
+		VPOR    Y7, Y1, Y1               \
+		ADDQ    $0x00000020, R9          \
+		CMPQ    R9, R8                   \
+		JLT     loop                     \
+	tail:                                    \
+		TESTQ      AX, AX                \
+		JZ         end                   \
+		VMASKMOVPS (CX)(R9*1), Y0, Y6    \
+		VBLENDVPS  Y0, Y6, Y5, Y6        \
+		VMINPS     Y6, Y1, Y7            \
+		VMINPS     Y1, Y6, Y1            \
+		VPOR       Y7, Y1, Y1            \
+	end:                                     \
+		VMINPS       Y3, Y1, Y6          \
+		VMINPS       Y1, Y3, Y1          \
+		VPOR         Y6, Y1, Y1          \
+		VMINPS       Y4, Y2, Y3          \
+		VMINPS       Y2, Y4, Y2          \
+		VPOR         Y3, Y2, Y2          \
+		VMINPS       Y2, Y1, Y3          \
+		VMINPS       Y1, Y2, Y1          \
+		VPOR         Y3, Y1, Y1          \
+		VEXTRACTF128 $0x01, Y1, X2       \
+		VMOVAPS      X1, X1              \
+		VMINPS       X2, X1, X3          \
+		VMINPS       X1, X2, X1          \
+		VPOR         X3, X1, X1          \
+		VMOVHLPS     X1, X1, X2          \
+		VMINPS       X2, X1, X3          \
+		VMINPS       X1, X2, X1          \
+		VPOR         X3, X1, X1          \
+		VMOVSHDUP    X1, X2              \
+		VMINPS       X2, X1, X3          \
+		VMINPS       X1, X2, X1          \
+		VPOR         X3, X1, X1          \
+		VMOVSS       X1, (SI)            \
+		ADDQ         $0x04, SI           \
+		ADDQ         DX, CX              \
+		DECQ         BX                  \
+		JNZ          row                 \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowMinAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    64(AX), SI; SHLQ    $0x02, DX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-32, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-8, R8; SHLQ    $0x02, R8; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R9; MOVQ    $0x00000008, R10; SUBQ    AX, R10; VMOVUPS (R9)(R10*4), Y0; VMOVUPS word7f800000<>+0(SB), Y5
-
-row:
-	VMOVAPS Y5, Y1; VMOVAPS Y5, Y2; VMOVAPS Y5, Y3; VMOVAPS Y5, Y4; XORQ    R9, R9; CMPQ    R9, DI; JGE     single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Y6; VMINPS  Y6, Y1, Y7; VMINPS  Y1, Y6, Y1; VPOR    Y7, Y1, Y1; VMOVUPS 32(CX)(R9*1), Y6; VMINPS  Y6, Y2, Y7; VMINPS  Y2, Y6, Y2; VPOR    Y7, Y2, Y2; VMOVUPS 64(CX)(R9*1), Y6; VMINPS  Y6, Y3, Y7; VMINPS  Y3, Y6, Y3; VPOR    Y7, Y3, Y3; VMOVUPS 96(CX)(R9*1), Y6; VMINPS  Y6, Y4, Y7; VMINPS  Y4, Y6, Y4; VPOR    Y7, Y4, Y4; ADDQ    $0x00000080, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Y6; VMINPS  Y6, Y1, Y7; VMINPS  Y1, Y6, Y1; VPOR    Y7, Y1, Y1; ADDQ    $0x00000020, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ      AX, AX; JZ         end; VMASKMOVPS (CX)(R9*1), Y0, Y6; VBLENDVPS  Y0, Y6, Y5, Y6; VMINPS     Y6, Y1, Y7; VMINPS     Y1, Y6, Y1; VPOR       Y7, Y1, Y1
-
-end:
-	VMINPS       Y3, Y1, Y6; VMINPS       Y1, Y3, Y1; VPOR         Y6, Y1, Y1; VMINPS       Y4, Y2, Y3; VMINPS       Y2, Y4, Y2; VPOR         Y3, Y2, Y2; VMINPS       Y2, Y1, Y3; VMINPS       Y1, Y2, Y1; VPOR         Y3, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VMINPS       X2, X1, X3; VMINPS       X1, X2, X1; VPOR         X3, X1, X1; VMOVHLPS     X1, X1, X2; VMINPS       X2, X1, X3; VMINPS       X1, X2, X1; VPOR         X3, X1, X1; VMOVSHDUP    X1, X2; VMINPS       X2, X1, X3; VMINPS       X1, X2, X1; VPOR         X3, X1, X1; VMOVSS       X1, (SI); ADDQ         $0x04, SI; ADDQ         DX, CX; DECQ         BX; JNZ          row; VZEROUPPER; RET
+	rowMinAVX2Code
 
 DATA word7f800000<>+0(SB)/4, $0x7f800000
 DATA word7f800000<>+4(SB)/4, $0x7f800000
@@ -633,28 +1849,126 @@ DATA word7f800000<>+56(SB)/4, $0x7f800000
 DATA word7f800000<>+60(SB)/4, $0x7f800000
 GLOBL word7f800000<>(SB), RODATA|NOPTR, $64
 
+// rowMaxAVX2 stores the maximum of each row: NaN wins, +0 is above -0:
+//
+//	for r := range rows {
+//		result := float32(math.Inf(-1))
+//		for i := range n {
+//			result = max(result, x[r*ld+i])
+//		}
+//		greatest[r] = result
+//	}
+//
 // func rowMaxAVX2(args *byte)
 // Requires: AVX, AVX2
+#define rowMaxAVX2Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    (AX), DX                 \
+		MOVQ    8(AX), BX                \
+		MOVQ    64(AX), SI               \
+		SHLQ    $0x02, DX                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, DI                   \
+		ANDQ    $-32, DI                 \
+		SHLQ    $0x02, DI                \
+		MOVQ    AX, R8                   \
+		ANDQ    $-8, R8                  \
+		SHLQ    $0x02, R8                \
+		ANDQ    $0x07, AX                \
+		LEAQ    window<>+0(SB), R9       \
+		MOVQ    $0x00000008, R10         \
+		SUBQ    AX, R10                  \
+		VMOVUPS (R9)(R10*4), Y0          \
+		VMOVUPS wordff800000<>+0(SB), Y5 \
+		VMOVUPS word80000000<>+0(SB), Y6 \
+	row:                                     \
+		VPXOR Y6, Y5, Y1                 \
+		VPXOR Y6, Y5, Y2                 \
+		VPXOR Y6, Y5, Y3                 \
+		VPXOR Y6, Y5, Y4                 \
+		XORQ  R9, R9                     \
+		CMPQ  R9, DI                     \
+		JGE   single                     \
+	unrolled:                                \
+		VMOVUPS (CX)(R9*1), Y7           \
+		VPXOR   Y6, Y7, Y7               \
+		VMINPS  Y7, Y1, Y8               \
+		VMINPS  Y1, Y7, Y1               \
+		VPOR    Y8, Y1, Y1               \
+		VMOVUPS 32(CX)(R9*1), Y7         \
+		VPXOR   Y6, Y7, Y7               \
+		VMINPS  Y7, Y2, Y8               \
+		VMINPS  Y2, Y7, Y2               \
+		VPOR    Y8, Y2, Y2               \
+		VMOVUPS 64(CX)(R9*1), Y7         \
+		VPXOR   Y6, Y7, Y7               \
+		VMINPS  Y7, Y3, Y8               \
+		VMINPS  Y3, Y7, Y3               \
+		VPOR    Y8, Y3, Y3               \
+		VMOVUPS 96(CX)(R9*1), Y7         \
+		VPXOR   Y6, Y7, Y7               \
+		VMINPS  Y7, Y4, Y8               \
+		VMINPS  Y4, Y7, Y4               \
+		VPOR    Y8, Y4, Y4               \
+		ADDQ    $0x00000080, R9          \
+		CMPQ    R9, DI                   \
+		JLT     unrolled                 \
+	single:                                  \
+		CMPQ R9, R8                      \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS (CX)(R9*1), Y7           \
+		VPXOR   Y6, Y7, Y7               \
+		VMINPS  Y7, Y1, Y8               \
+		VMINPS  Y1, Y7, Y1               \
+		VPOR    Y8, Y1, Y1               \
+		ADDQ    $0x00000020, R9          \
+		CMPQ    R9, R8                   \
+		JLT     loop                     \
+	tail:                                    \
+		TESTQ      AX, AX                \
+		JZ         end                   \
+		VMASKMOVPS (CX)(R9*1), Y0, Y7    \
+		VBLENDVPS  Y0, Y7, Y5, Y7        \
+		VPXOR      Y6, Y7, Y7            \
+		VMINPS     Y7, Y1, Y8            \
+		VMINPS     Y1, Y7, Y1            \
+		VPOR       Y8, Y1, Y1            \
+	end:                                     \
+		VMINPS       Y3, Y1, Y7          \
+		VMINPS       Y1, Y3, Y1          \
+		VPOR         Y7, Y1, Y1          \
+		VMINPS       Y4, Y2, Y3          \
+		VMINPS       Y2, Y4, Y2          \
+		VPOR         Y3, Y2, Y2          \
+		VMINPS       Y2, Y1, Y3          \
+		VMINPS       Y1, Y2, Y1          \
+		VPOR         Y3, Y1, Y1          \
+		VEXTRACTF128 $0x01, Y1, X2       \
+		VMOVAPS      X1, X1              \
+		VMINPS       X2, X1, X3          \
+		VMINPS       X1, X2, X1          \
+		VPOR         X3, X1, X1          \
+		VMOVHLPS     X1, X1, X2          \
+		VMINPS       X2, X1, X3          \
+		VMINPS       X1, X2, X1          \
+		VPOR         X3, X1, X1          \
+		VMOVSHDUP    X1, X2              \
+		VMINPS       X2, X1, X3          \
+		VMINPS       X1, X2, X1          \
+		VPOR         X3, X1, X1          \
+		VPXOR        X6, X1, X1          \
+		VMOVSS       X1, (SI)            \
+		ADDQ         $0x04, SI           \
+		ADDQ         DX, CX              \
+		DECQ         BX                  \
+		JNZ          row                 \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowMaxAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    64(AX), SI; SHLQ    $0x02, DX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-32, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-8, R8; SHLQ    $0x02, R8; ANDQ    $0x07, AX; LEAQ    window<>+0(SB), R9; MOVQ    $0x00000008, R10; SUBQ    AX, R10; VMOVUPS (R9)(R10*4), Y0; VMOVUPS wordff800000<>+0(SB), Y5; VMOVUPS word80000000<>+0(SB), Y6
-
-row:
-	VPXOR Y6, Y5, Y1; VPXOR Y6, Y5, Y2; VPXOR Y6, Y5, Y3; VPXOR Y6, Y5, Y4; XORQ  R9, R9; CMPQ  R9, DI; JGE   single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Y7; VPXOR   Y6, Y7, Y7; VMINPS  Y7, Y1, Y8; VMINPS  Y1, Y7, Y1; VPOR    Y8, Y1, Y1; VMOVUPS 32(CX)(R9*1), Y7; VPXOR   Y6, Y7, Y7; VMINPS  Y7, Y2, Y8; VMINPS  Y2, Y7, Y2; VPOR    Y8, Y2, Y2; VMOVUPS 64(CX)(R9*1), Y7; VPXOR   Y6, Y7, Y7; VMINPS  Y7, Y3, Y8; VMINPS  Y3, Y7, Y3; VPOR    Y8, Y3, Y3; VMOVUPS 96(CX)(R9*1), Y7; VPXOR   Y6, Y7, Y7; VMINPS  Y7, Y4, Y8; VMINPS  Y4, Y7, Y4; VPOR    Y8, Y4, Y4; ADDQ    $0x00000080, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Y7; VPXOR   Y6, Y7, Y7; VMINPS  Y7, Y1, Y8; VMINPS  Y1, Y7, Y1; VPOR    Y8, Y1, Y1; ADDQ    $0x00000020, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ      AX, AX; JZ         end; VMASKMOVPS (CX)(R9*1), Y0, Y7; VBLENDVPS  Y0, Y7, Y5, Y7; VPXOR      Y6, Y7, Y7; VMINPS     Y7, Y1, Y8; VMINPS     Y1, Y7, Y1; VPOR       Y8, Y1, Y1
-
-end:
-	VMINPS       Y3, Y1, Y7; VMINPS       Y1, Y3, Y1; VPOR         Y7, Y1, Y1; VMINPS       Y4, Y2, Y3; VMINPS       Y2, Y4, Y2; VPOR         Y3, Y2, Y2; VMINPS       Y2, Y1, Y3; VMINPS       Y1, Y2, Y1; VPOR         Y3, Y1, Y1; VEXTRACTF128 $0x01, Y1, X2; VMOVAPS      X1, X1; VMINPS       X2, X1, X3; VMINPS       X1, X2, X1; VPOR         X3, X1, X1; VMOVHLPS     X1, X1, X2; VMINPS       X2, X1, X3; VMINPS       X1, X2, X1; VPOR         X3, X1, X1; VMOVSHDUP    X1, X2; VMINPS       X2, X1, X3; VMINPS       X1, X2, X1; VPOR         X3, X1, X1; VPXOR        X6, X1, X1; VMOVSS       X1, (SI); ADDQ         $0x04, SI; ADDQ         DX, CX; DECQ         BX; JNZ          row; VZEROUPPER; RET
+	rowMaxAVX2Code
 
 DATA word80000000<>+0(SB)/4, $0x80000000
 DATA word80000000<>+4(SB)/4, $0x80000000
@@ -674,564 +1988,2435 @@ DATA word80000000<>+56(SB)/4, $0x80000000
 DATA word80000000<>+60(SB)/4, $0x80000000
 GLOBL word80000000<>(SB), RODATA|NOPTR, $64
 
+// colSumAVX2 stores the sum of each column, in the order of the rows:
+//
+//	copy(y[:n], x)
+//	for r := 1; r < rows; r++ {
+//		for i := range n {
+//			y[i] += x[r*ld+i]
+//		}
+//	}
+//
 // func colSumAVX2(args *byte)
 // Requires: AVX
+#define colSumAVX2Code \
+		MOVQ    args+0(FP), AX     \
+		MOVQ    24(AX), CX         \
+		MOVQ    (AX), DX           \
+		MOVQ    8(AX), BX          \
+		MOVQ    16(AX), SI         \
+		MOVQ    48(AX), AX         \
+		SHLQ    $0x02, DX          \
+		DECQ    BX                 \
+		MOVQ    SI, DI             \
+		ANDQ    $0x07, DI          \
+		LEAQ    window<>+0(SB), R8 \
+		MOVQ    $0x00000008, R9    \
+		SUBQ    DI, R9             \
+		VMOVUPS (R8)(R9*4), Y0     \
+	block8:                            \
+		CMPQ    SI, $0x00000040    \
+		JLT     after8             \
+		MOVQ    CX, R8             \
+		MOVQ    BX, R9             \
+		VMOVUPS (R8), Y1           \
+		VMOVUPS 32(R8), Y2         \
+		VMOVUPS 64(R8), Y3         \
+		VMOVUPS 96(R8), Y4         \
+		VMOVUPS 128(R8), Y5        \
+		VMOVUPS 160(R8), Y6        \
+		VMOVUPS 192(R8), Y7        \
+		VMOVUPS 224(R8), Y8        \
+		TESTQ   R9, R9             \
+		JZ      store8             \
+	rows8:                             \
+		ADDQ    DX, R8             \
+		VMOVUPS (R8), Y9           \
+		VADDPS  Y9, Y1, Y1         \
+		VMOVUPS 32(R8), Y9         \
+		VADDPS  Y9, Y2, Y2         \
+		VMOVUPS 64(R8), Y9         \
+		VADDPS  Y9, Y3, Y3         \
+		VMOVUPS 96(R8), Y9         \
+		VADDPS  Y9, Y4, Y4         \
+		VMOVUPS 128(R8), Y9        \
+		VADDPS  Y9, Y5, Y5         \
+		VMOVUPS 160(R8), Y9        \
+		VADDPS  Y9, Y6, Y6         \
+		VMOVUPS 192(R8), Y9        \
+		VADDPS  Y9, Y7, Y7         \
+		VMOVUPS 224(R8), Y9        \
+		VADDPS  Y9, Y8, Y8         \
+		DECQ    R9                 \
+		JNZ     rows8              \
+	store8:                            \
+		VMOVUPS Y1, (AX)           \
+		VMOVUPS Y2, 32(AX)         \
+		VMOVUPS Y3, 64(AX)         \
+		VMOVUPS Y4, 96(AX)         \
+		VMOVUPS Y5, 128(AX)        \
+		VMOVUPS Y6, 160(AX)        \
+		VMOVUPS Y7, 192(AX)        \
+		VMOVUPS Y8, 224(AX)        \
+		ADDQ    $0x00000100, CX    \
+		ADDQ    $0x00000100, AX    \
+		SUBQ    $0x00000040, SI    \
+		JMP     block8             \
+	after8:                            \
+	block1:                            \
+		CMPQ    SI, $0x00000008    \
+		JLT     after1             \
+		MOVQ    CX, R8             \
+		MOVQ    BX, R9             \
+		VMOVUPS (R8), Y1           \
+		TESTQ   R9, R9             \
+		JZ      store1             \
+	rows1:                             \
+		ADDQ    DX, R8             \
+		VMOVUPS (R8), Y2           \
+		VADDPS  Y2, Y1, Y1         \
+		DECQ    R9                 \
+		JNZ     rows1              \
+	store1:                            \
+		VMOVUPS Y1, (AX)           \
+		ADDQ    $0x00000020, CX    \
+		ADDQ    $0x00000020, AX    \
+		SUBQ    $0x00000008, SI    \
+		JMP     block1             \
+	after1:                            \
+		TESTQ      DI, DI          \
+		JZ         end             \
+		MOVQ       BX, BX          \
+		VMASKMOVPS (CX), Y0, Y1    \
+		TESTQ      BX, BX          \
+		JZ         storetail       \
+	rowstail:                          \
+		ADDQ       DX, CX          \
+		VMASKMOVPS (CX), Y0, Y2    \
+		VADDPS     Y2, Y1, Y1      \
+		DECQ       BX              \
+		JNZ        rowstail        \
+	storetail:                         \
+		LEAQ         (AX), AX      \
+		TESTB        $0x04, DI     \
+		JZ           two19         \
+		VMOVUPS      X1, (AX)      \
+		VEXTRACTF128 $0x01, Y1, X1 \
+		ADDQ         $0x10, AX     \
+	two19:                             \
+		TESTB    $0x02, DI         \
+		JZ       one20             \
+		VMOVLPS  X1, (AX)          \
+		VMOVHLPS X1, X1, X1        \
+		ADDQ     $0x08, AX         \
+	one20:                             \
+		TESTB  $0x01, DI           \
+		JZ     stored21            \
+		VMOVSS X1, (AX)            \
+	stored21:                          \
+	end:                               \
+		VZEROUPPER                 \
+		RET
+
 TEXT colSumAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    16(AX), SI; MOVQ    48(AX), AX; SHLQ    $0x02, DX; DECQ    BX; MOVQ    SI, DI; ANDQ    $0x07, DI; LEAQ    window<>+0(SB), R8; MOVQ    $0x00000008, R9; SUBQ    DI, R9; VMOVUPS (R8)(R9*4), Y0
+	colSumAVX2Code
 
-block8:
-	CMPQ    SI, $0x00000040; JLT     after8; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Y1; VMOVUPS 32(R8), Y2; VMOVUPS 64(R8), Y3; VMOVUPS 96(R8), Y4; VMOVUPS 128(R8), Y5; VMOVUPS 160(R8), Y6; VMOVUPS 192(R8), Y7; VMOVUPS 224(R8), Y8; TESTQ   R9, R9; JZ      store8
-
-rows8:
-	ADDQ    DX, R8; VMOVUPS (R8), Y9; VADDPS  Y9, Y1, Y1; VMOVUPS 32(R8), Y9; VADDPS  Y9, Y2, Y2; VMOVUPS 64(R8), Y9; VADDPS  Y9, Y3, Y3; VMOVUPS 96(R8), Y9; VADDPS  Y9, Y4, Y4; VMOVUPS 128(R8), Y9; VADDPS  Y9, Y5, Y5; VMOVUPS 160(R8), Y9; VADDPS  Y9, Y6, Y6; VMOVUPS 192(R8), Y9; VADDPS  Y9, Y7, Y7; VMOVUPS 224(R8), Y9; VADDPS  Y9, Y8, Y8; DECQ    R9; JNZ     rows8
-
-store8:
-	VMOVUPS Y1, (AX); VMOVUPS Y2, 32(AX); VMOVUPS Y3, 64(AX); VMOVUPS Y4, 96(AX); VMOVUPS Y5, 128(AX); VMOVUPS Y6, 160(AX); VMOVUPS Y7, 192(AX); VMOVUPS Y8, 224(AX); ADDQ    $0x00000100, CX; ADDQ    $0x00000100, AX; SUBQ    $0x00000040, SI; JMP     block8
-
-after8:
-block1:
-	CMPQ    SI, $0x00000008; JLT     after1; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Y1; TESTQ   R9, R9; JZ      store1
-
-rows1:
-	ADDQ    DX, R8; VMOVUPS (R8), Y2; VADDPS  Y2, Y1, Y1; DECQ    R9; JNZ     rows1
-
-store1:
-	VMOVUPS Y1, (AX); ADDQ    $0x00000020, CX; ADDQ    $0x00000020, AX; SUBQ    $0x00000008, SI; JMP     block1
-
-after1:
-	TESTQ      DI, DI; JZ         end; MOVQ       BX, BX; VMASKMOVPS (CX), Y0, Y1; TESTQ      BX, BX; JZ         storetail
-
-rowstail:
-	ADDQ       DX, CX; VMASKMOVPS (CX), Y0, Y2; VADDPS     Y2, Y1, Y1; DECQ       BX; JNZ        rowstail
-
-storetail:
-	LEAQ         (AX), AX; TESTB        $0x04, DI; JZ           two19; VMOVUPS      X1, (AX); VEXTRACTF128 $0x01, Y1, X1; ADDQ         $0x10, AX
-
-two19:
-	TESTB    $0x02, DI; JZ       one20; VMOVLPS  X1, (AX); VMOVHLPS X1, X1, X1; ADDQ     $0x08, AX
-
-one20:
-	TESTB  $0x01, DI; JZ     stored21; VMOVSS X1, (AX)
-
-stored21:
-end:
-	VZEROUPPER; RET
-
+// colMinAVX2 stores the minimum of each column: NaN wins, -0 is below +0:
+//
+//	copy(y[:n], x)
+//	for r := 1; r < rows; r++ {
+//		for i := range n {
+//			y[i] = min(y[i], x[r*ld+i])
+//		}
+//	}
+//
 // func colMinAVX2(args *byte)
 // Requires: AVX, AVX2
+#define colMinAVX2Code \
+		MOVQ    args+0(FP), AX     \
+		MOVQ    24(AX), CX         \
+		MOVQ    (AX), DX           \
+		MOVQ    8(AX), BX          \
+		MOVQ    16(AX), SI         \
+		MOVQ    48(AX), AX         \
+		SHLQ    $0x02, DX          \
+		DECQ    BX                 \
+		MOVQ    SI, DI             \
+		ANDQ    $0x07, DI          \
+		LEAQ    window<>+0(SB), R8 \
+		MOVQ    $0x00000008, R9    \
+		SUBQ    DI, R9             \
+		VMOVUPS (R8)(R9*4), Y0     \
+	block8:                            \
+		CMPQ    SI, $0x00000040    \
+		JLT     after8             \
+		MOVQ    CX, R8             \
+		MOVQ    BX, R9             \
+		VMOVUPS (R8), Y1           \
+		VMOVUPS 32(R8), Y2         \
+		VMOVUPS 64(R8), Y3         \
+		VMOVUPS 96(R8), Y4         \
+		VMOVUPS 128(R8), Y5        \
+		VMOVUPS 160(R8), Y6        \
+		VMOVUPS 192(R8), Y7        \
+		VMOVUPS 224(R8), Y8        \
+		TESTQ   R9, R9             \
+		JZ      store8             \
+	rows8:                             \
+		ADDQ    DX, R8             \
+		VMOVUPS (R8), Y9           \
+		VMINPS  Y9, Y1, Y10        \
+		VMINPS  Y1, Y9, Y1         \
+		VPOR    Y10, Y1, Y1        \
+		VMOVUPS 32(R8), Y9         \
+		VMINPS  Y9, Y2, Y10        \
+		VMINPS  Y2, Y9, Y2         \
+		VPOR    Y10, Y2, Y2        \
+		VMOVUPS 64(R8), Y9         \
+		VMINPS  Y9, Y3, Y10        \
+		VMINPS  Y3, Y9, Y3         \
+		VPOR    Y10, Y3, Y3        \
+		VMOVUPS 96(R8), Y9         \
+		VMINPS  Y9, Y4, Y10        \
+		VMINPS  Y4, Y9, Y4         \
+		VPOR    Y10, Y4, Y4        \
+		VMOVUPS 128(R8), Y9        \
+		VMINPS  Y9, Y5, Y10        \
+		VMINPS  Y5, Y9, Y5         \
+		VPOR    Y10, Y5, Y5        \
+		VMOVUPS 160(R8), Y9        \
+		VMINPS  Y9, Y6, Y10        \
+		VMINPS  Y6, Y9, Y6         \
+		VPOR    Y10, Y6, Y6        \
+		VMOVUPS 192(R8), Y9        \
+		VMINPS  Y9, Y7, Y10        \
+		VMINPS  Y7, Y9, Y7         \
+		VPOR    Y10, Y7, Y7        \
+		VMOVUPS 224(R8), Y9        \
+		VMINPS  Y9, Y8, Y10        \
+		VMINPS  Y8, Y9, Y8         \
+		VPOR    Y10, Y8, Y8        \
+		DECQ    R9                 \
+		JNZ     rows8              \
+	store8:                            \
+		VMOVUPS Y1, (AX)           \
+		VMOVUPS Y2, 32(AX)         \
+		VMOVUPS Y3, 64(AX)         \
+		VMOVUPS Y4, 96(AX)         \
+		VMOVUPS Y5, 128(AX)        \
+		VMOVUPS Y6, 160(AX)        \
+		VMOVUPS Y7, 192(AX)        \
+		VMOVUPS Y8, 224(AX)        \
+		ADDQ    $0x00000100, CX    \
+		ADDQ    $0x00000100, AX    \
+		SUBQ    $0x00000040, SI    \
+		JMP     block8             \
+	after8:                            \
+	block1:                            \
+		CMPQ    SI, $0x00000008    \
+		JLT     after1             \
+		MOVQ    CX, R8             \
+		MOVQ    BX, R9             \
+		VMOVUPS (R8), Y1           \
+		TESTQ   R9, R9             \
+		JZ      store1             \
+	rows1:                             \
+		ADDQ    DX, R8             \
+		VMOVUPS (R8), Y2           \
+		VMINPS  Y2, Y1, Y3         \
+		VMINPS  Y1, Y2, Y1         \
+		VPOR    Y3, Y1, Y1         \
+		DECQ    R9                 \
+		JNZ     rows1              \
+	store1:                            \
+		VMOVUPS Y1, (AX)           \
+		ADDQ    $0x00000020, CX    \
+		ADDQ    $0x00000020, AX    \
+		SUBQ    $0x00000008, SI    \
+		JMP     block1             \
+	after1:                            \
+		TESTQ      DI, DI          \
+		JZ         end             \
+		MOVQ       BX, BX          \
+		VMASKMOVPS (CX), Y0, Y1    \
+		TESTQ      BX, BX          \
+		JZ         storetail       \
+	rowstail:                          \
+		ADDQ       DX, CX          \
+		VMASKMOVPS (CX), Y0, Y2    \
+		VMINPS     Y2, Y1, Y3      \
+		VMINPS     Y1, Y2, Y1      \
+		VPOR       Y3, Y1, Y1      \
+		DECQ       BX              \
+		JNZ        rowstail        \
+	storetail:                         \
+		LEAQ         (AX), AX      \
+		TESTB        $0x04, DI     \
+		JZ           two22         \
+		VMOVUPS      X1, (AX)      \
+		VEXTRACTF128 $0x01, Y1, X1 \
+		ADDQ         $0x10, AX     \
+	two22:                             \
+		TESTB    $0x02, DI         \
+		JZ       one23             \
+		VMOVLPS  X1, (AX)          \
+		VMOVHLPS X1, X1, X1        \
+		ADDQ     $0x08, AX         \
+	one23:                             \
+		TESTB  $0x01, DI           \
+		JZ     stored24            \
+		VMOVSS X1, (AX)            \
+	stored24:                          \
+	end:                               \
+		VZEROUPPER                 \
+		RET
+
 TEXT colMinAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    16(AX), SI; MOVQ    48(AX), AX; SHLQ    $0x02, DX; DECQ    BX; MOVQ    SI, DI; ANDQ    $0x07, DI; LEAQ    window<>+0(SB), R8; MOVQ    $0x00000008, R9; SUBQ    DI, R9; VMOVUPS (R8)(R9*4), Y0
+	colMinAVX2Code
 
-block8:
-	CMPQ    SI, $0x00000040; JLT     after8; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Y1; VMOVUPS 32(R8), Y2; VMOVUPS 64(R8), Y3; VMOVUPS 96(R8), Y4; VMOVUPS 128(R8), Y5; VMOVUPS 160(R8), Y6; VMOVUPS 192(R8), Y7; VMOVUPS 224(R8), Y8; TESTQ   R9, R9; JZ      store8
-
-rows8:
-	ADDQ    DX, R8; VMOVUPS (R8), Y9; VMINPS  Y9, Y1, Y10; VMINPS  Y1, Y9, Y1; VPOR    Y10, Y1, Y1; VMOVUPS 32(R8), Y9; VMINPS  Y9, Y2, Y10; VMINPS  Y2, Y9, Y2; VPOR    Y10, Y2, Y2; VMOVUPS 64(R8), Y9; VMINPS  Y9, Y3, Y10; VMINPS  Y3, Y9, Y3; VPOR    Y10, Y3, Y3; VMOVUPS 96(R8), Y9; VMINPS  Y9, Y4, Y10; VMINPS  Y4, Y9, Y4; VPOR    Y10, Y4, Y4; VMOVUPS 128(R8), Y9; VMINPS  Y9, Y5, Y10; VMINPS  Y5, Y9, Y5; VPOR    Y10, Y5, Y5; VMOVUPS 160(R8), Y9; VMINPS  Y9, Y6, Y10; VMINPS  Y6, Y9, Y6; VPOR    Y10, Y6, Y6; VMOVUPS 192(R8), Y9; VMINPS  Y9, Y7, Y10; VMINPS  Y7, Y9, Y7; VPOR    Y10, Y7, Y7; VMOVUPS 224(R8), Y9; VMINPS  Y9, Y8, Y10; VMINPS  Y8, Y9, Y8; VPOR    Y10, Y8, Y8; DECQ    R9; JNZ     rows8
-
-store8:
-	VMOVUPS Y1, (AX); VMOVUPS Y2, 32(AX); VMOVUPS Y3, 64(AX); VMOVUPS Y4, 96(AX); VMOVUPS Y5, 128(AX); VMOVUPS Y6, 160(AX); VMOVUPS Y7, 192(AX); VMOVUPS Y8, 224(AX); ADDQ    $0x00000100, CX; ADDQ    $0x00000100, AX; SUBQ    $0x00000040, SI; JMP     block8
-
-after8:
-block1:
-	CMPQ    SI, $0x00000008; JLT     after1; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Y1; TESTQ   R9, R9; JZ      store1
-
-rows1:
-	ADDQ    DX, R8; VMOVUPS (R8), Y2; VMINPS  Y2, Y1, Y3; VMINPS  Y1, Y2, Y1; VPOR    Y3, Y1, Y1; DECQ    R9; JNZ     rows1
-
-store1:
-	VMOVUPS Y1, (AX); ADDQ    $0x00000020, CX; ADDQ    $0x00000020, AX; SUBQ    $0x00000008, SI; JMP     block1
-
-after1:
-	TESTQ      DI, DI; JZ         end; MOVQ       BX, BX; VMASKMOVPS (CX), Y0, Y1; TESTQ      BX, BX; JZ         storetail
-
-rowstail:
-	ADDQ       DX, CX; VMASKMOVPS (CX), Y0, Y2; VMINPS     Y2, Y1, Y3; VMINPS     Y1, Y2, Y1; VPOR       Y3, Y1, Y1; DECQ       BX; JNZ        rowstail
-
-storetail:
-	LEAQ         (AX), AX; TESTB        $0x04, DI; JZ           two22; VMOVUPS      X1, (AX); VEXTRACTF128 $0x01, Y1, X1; ADDQ         $0x10, AX
-
-two22:
-	TESTB    $0x02, DI; JZ       one23; VMOVLPS  X1, (AX); VMOVHLPS X1, X1, X1; ADDQ     $0x08, AX
-
-one23:
-	TESTB  $0x01, DI; JZ     stored24; VMOVSS X1, (AX)
-
-stored24:
-end:
-	VZEROUPPER; RET
-
+// colMaxAVX2 stores the maximum of each column: NaN wins, +0 is above -0:
+//
+//	copy(y[:n], x)
+//	for r := 1; r < rows; r++ {
+//		for i := range n {
+//			y[i] = max(y[i], x[r*ld+i])
+//		}
+//	}
+//
 // func colMaxAVX2(args *byte)
 // Requires: AVX, AVX2
+#define colMaxAVX2Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    (AX), DX                 \
+		MOVQ    8(AX), BX                \
+		MOVQ    16(AX), SI               \
+		MOVQ    48(AX), AX               \
+		SHLQ    $0x02, DX                \
+		DECQ    BX                       \
+		VMOVUPS word80000000<>+0(SB), Y0 \
+		MOVQ    SI, DI                   \
+		ANDQ    $0x07, DI                \
+		LEAQ    window<>+0(SB), R8       \
+		MOVQ    $0x00000008, R9          \
+		SUBQ    DI, R9                   \
+		VMOVUPS (R8)(R9*4), Y1           \
+	block8:                                  \
+		CMPQ    SI, $0x00000040          \
+		JLT     after8                   \
+		MOVQ    CX, R8                   \
+		MOVQ    BX, R9                   \
+		VMOVUPS (R8), Y2                 \
+		VPXOR   Y0, Y2, Y2               \
+		VMOVUPS 32(R8), Y3               \
+		VPXOR   Y0, Y3, Y3               \
+		VMOVUPS 64(R8), Y4               \
+		VPXOR   Y0, Y4, Y4               \
+		VMOVUPS 96(R8), Y5               \
+		VPXOR   Y0, Y5, Y5               \
+		VMOVUPS 128(R8), Y6              \
+		VPXOR   Y0, Y6, Y6               \
+		VMOVUPS 160(R8), Y7              \
+		VPXOR   Y0, Y7, Y7               \
+		VMOVUPS 192(R8), Y8              \
+		VPXOR   Y0, Y8, Y8               \
+		VMOVUPS 224(R8), Y9              \
+		VPXOR   Y0, Y9, Y9               \
+		TESTQ   R9, R9                   \
+		JZ      store8                   \
+	rows8:                                   \
+		ADDQ    DX, R8                   \
+		VMOVUPS (R8), Y10                \
+		VPXOR   Y0, Y10, Y10             \
+		VMINPS  Y10, Y2, Y11             \
+		VMINPS  Y2, Y10, Y2              \
+		VPOR    Y11, Y2, Y2              \
+		VMOVUPS 32(R8), Y10              \
+		VPXOR   Y0, Y10, Y10             \
+		VMINPS  Y10, Y3, Y11             \
+		VMINPS  Y3, Y10, Y3              \
+		VPOR    Y11, Y3, Y3              \
+		VMOVUPS 64(R8), Y10              \
+		VPXOR   Y0, Y10, Y10             \
+		VMINPS  Y10, Y4, Y11             \
+		VMINPS  Y4, Y10, Y4              \
+		VPOR    Y11, Y4, Y4              \
+		VMOVUPS 96(R8), Y10              \
+		VPXOR   Y0, Y10, Y10             \
+		VMINPS  Y10, Y5, Y11             \
+		VMINPS  Y5, Y10, Y5              \
+		VPOR    Y11, Y5, Y5              \
+		VMOVUPS 128(R8), Y10             \
+		VPXOR   Y0, Y10, Y10             \
+		VMINPS  Y10, Y6, Y11             \
+		VMINPS  Y6, Y10, Y6              \
+		VPOR    Y11, Y6, Y6              \
+		VMOVUPS 160(R8), Y10             \
+		VPXOR   Y0, Y10, Y10             \
+		VMINPS  Y10, Y7, Y11             \
+		VMINPS  Y7, Y10, Y7              \
+		VPOR    Y11, Y7, Y7              \
+		VMOVUPS 192(R8), Y10             \
+		VPXOR   Y0, Y10, Y10             \
+		VMINPS  Y10, Y8, Y11             \
+		VMINPS  Y8, Y10, Y8              \
+		VPOR    Y11, Y8, Y8              \
+		VMOVUPS 224(R8), Y10             \
+		VPXOR   Y0, Y10, Y10             \
+		VMINPS  Y10, Y9, Y11             \
+		VMINPS  Y9, Y10, Y9              \
+		VPOR    Y11, Y9, Y9              \
+		DECQ    R9                       \
+		JNZ     rows8                    \
+	store8:                                  \
+		VPXOR   Y0, Y2, Y2               \
+		VMOVUPS Y2, (AX)                 \
+		VPXOR   Y0, Y3, Y3               \
+		VMOVUPS Y3, 32(AX)               \
+		VPXOR   Y0, Y4, Y4               \
+		VMOVUPS Y4, 64(AX)               \
+		VPXOR   Y0, Y5, Y5               \
+		VMOVUPS Y5, 96(AX)               \
+		VPXOR   Y0, Y6, Y6               \
+		VMOVUPS Y6, 128(AX)              \
+		VPXOR   Y0, Y7, Y7               \
+		VMOVUPS Y7, 160(AX)              \
+		VPXOR   Y0, Y8, Y8               \
+		VMOVUPS Y8, 192(AX)              \
+		VPXOR   Y0, Y9, Y9               \
+		VMOVUPS Y9, 224(AX)              \
+		ADDQ    $0x00000100, CX          \
+		ADDQ    $0x00000100, AX          \
+		SUBQ    $0x00000040, SI          \
+		JMP     block8                   \
+	after8:                                  \
+	block1:                                  \
+		CMPQ    SI, $0x00000008          \
+		JLT     after1                   \
+		MOVQ    CX, R8                   \
+		MOVQ    BX, R9                   \
+		VMOVUPS (R8), Y2                 \
+		VPXOR   Y0, Y2, Y2               \
+		TESTQ   R9, R9                   \
+		JZ      store1                   \
+	rows1:                                   \
+		ADDQ    DX, R8                   \
+		VMOVUPS (R8), Y3                 \
+		VPXOR   Y0, Y3, Y3               \
+		VMINPS  Y3, Y2, Y4               \
+		VMINPS  Y2, Y3, Y2               \
+		VPOR    Y4, Y2, Y2               \
+		DECQ    R9                       \
+		JNZ     rows1                    \
+	store1:                                  \
+		VPXOR   Y0, Y2, Y2               \
+		VMOVUPS Y2, (AX)                 \
+		ADDQ    $0x00000020, CX          \
+		ADDQ    $0x00000020, AX          \
+		SUBQ    $0x00000008, SI          \
+		JMP     block1                   \
+	after1:                                  \
+		TESTQ      DI, DI                \
+		JZ         end                   \
+		MOVQ       BX, BX                \
+		VMASKMOVPS (CX), Y1, Y2          \
+		VPXOR      Y0, Y2, Y2            \
+		TESTQ      BX, BX                \
+		JZ         storetail             \
+	rowstail:                                \
+		ADDQ       DX, CX                \
+		VMASKMOVPS (CX), Y1, Y3          \
+		VPXOR      Y0, Y3, Y3            \
+		VMINPS     Y3, Y2, Y4            \
+		VMINPS     Y2, Y3, Y2            \
+		VPOR       Y4, Y2, Y2            \
+		DECQ       BX                    \
+		JNZ        rowstail              \
+	storetail:                               \
+		VPXOR        Y0, Y2, Y2          \
+		LEAQ         (AX), AX            \
+		TESTB        $0x04, DI           \
+		JZ           two25               \
+		VMOVUPS      X2, (AX)            \
+		VEXTRACTF128 $0x01, Y2, X2       \
+		ADDQ         $0x10, AX           \
+	two25:                                   \
+		TESTB    $0x02, DI               \
+		JZ       one26                   \
+		VMOVLPS  X2, (AX)                \
+		VMOVHLPS X2, X2, X2              \
+		ADDQ     $0x08, AX               \
+	one26:                                   \
+		TESTB  $0x01, DI                 \
+		JZ     stored27                  \
+		VMOVSS X2, (AX)                  \
+	stored27:                                \
+	end:                                     \
+		VZEROUPPER                       \
+		RET
+
 TEXT colMaxAVX2<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    16(AX), SI; MOVQ    48(AX), AX; SHLQ    $0x02, DX; DECQ    BX; VMOVUPS word80000000<>+0(SB), Y0; MOVQ    SI, DI; ANDQ    $0x07, DI; LEAQ    window<>+0(SB), R8; MOVQ    $0x00000008, R9; SUBQ    DI, R9; VMOVUPS (R8)(R9*4), Y1
+	colMaxAVX2Code
 
-block8:
-	CMPQ    SI, $0x00000040; JLT     after8; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Y2; VPXOR   Y0, Y2, Y2; VMOVUPS 32(R8), Y3; VPXOR   Y0, Y3, Y3; VMOVUPS 64(R8), Y4; VPXOR   Y0, Y4, Y4; VMOVUPS 96(R8), Y5; VPXOR   Y0, Y5, Y5; VMOVUPS 128(R8), Y6; VPXOR   Y0, Y6, Y6; VMOVUPS 160(R8), Y7; VPXOR   Y0, Y7, Y7; VMOVUPS 192(R8), Y8; VPXOR   Y0, Y8, Y8; VMOVUPS 224(R8), Y9; VPXOR   Y0, Y9, Y9; TESTQ   R9, R9; JZ      store8
-
-rows8:
-	ADDQ    DX, R8; VMOVUPS (R8), Y10; VPXOR   Y0, Y10, Y10; VMINPS  Y10, Y2, Y11; VMINPS  Y2, Y10, Y2; VPOR    Y11, Y2, Y2; VMOVUPS 32(R8), Y10; VPXOR   Y0, Y10, Y10; VMINPS  Y10, Y3, Y11; VMINPS  Y3, Y10, Y3; VPOR    Y11, Y3, Y3; VMOVUPS 64(R8), Y10; VPXOR   Y0, Y10, Y10; VMINPS  Y10, Y4, Y11; VMINPS  Y4, Y10, Y4; VPOR    Y11, Y4, Y4; VMOVUPS 96(R8), Y10; VPXOR   Y0, Y10, Y10; VMINPS  Y10, Y5, Y11; VMINPS  Y5, Y10, Y5; VPOR    Y11, Y5, Y5; VMOVUPS 128(R8), Y10; VPXOR   Y0, Y10, Y10; VMINPS  Y10, Y6, Y11; VMINPS  Y6, Y10, Y6; VPOR    Y11, Y6, Y6; VMOVUPS 160(R8), Y10; VPXOR   Y0, Y10, Y10; VMINPS  Y10, Y7, Y11; VMINPS  Y7, Y10, Y7; VPOR    Y11, Y7, Y7; VMOVUPS 192(R8), Y10; VPXOR   Y0, Y10, Y10; VMINPS  Y10, Y8, Y11; VMINPS  Y8, Y10, Y8; VPOR    Y11, Y8, Y8; VMOVUPS 224(R8), Y10; VPXOR   Y0, Y10, Y10; VMINPS  Y10, Y9, Y11; VMINPS  Y9, Y10, Y9; VPOR    Y11, Y9, Y9; DECQ    R9; JNZ     rows8
-
-store8:
-	VPXOR   Y0, Y2, Y2; VMOVUPS Y2, (AX); VPXOR   Y0, Y3, Y3; VMOVUPS Y3, 32(AX); VPXOR   Y0, Y4, Y4; VMOVUPS Y4, 64(AX); VPXOR   Y0, Y5, Y5; VMOVUPS Y5, 96(AX); VPXOR   Y0, Y6, Y6; VMOVUPS Y6, 128(AX); VPXOR   Y0, Y7, Y7; VMOVUPS Y7, 160(AX); VPXOR   Y0, Y8, Y8; VMOVUPS Y8, 192(AX); VPXOR   Y0, Y9, Y9; VMOVUPS Y9, 224(AX); ADDQ    $0x00000100, CX; ADDQ    $0x00000100, AX; SUBQ    $0x00000040, SI; JMP     block8
-
-after8:
-block1:
-	CMPQ    SI, $0x00000008; JLT     after1; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Y2; VPXOR   Y0, Y2, Y2; TESTQ   R9, R9; JZ      store1
-
-rows1:
-	ADDQ    DX, R8; VMOVUPS (R8), Y3; VPXOR   Y0, Y3, Y3; VMINPS  Y3, Y2, Y4; VMINPS  Y2, Y3, Y2; VPOR    Y4, Y2, Y2; DECQ    R9; JNZ     rows1
-
-store1:
-	VPXOR   Y0, Y2, Y2; VMOVUPS Y2, (AX); ADDQ    $0x00000020, CX; ADDQ    $0x00000020, AX; SUBQ    $0x00000008, SI; JMP     block1
-
-after1:
-	TESTQ      DI, DI; JZ         end; MOVQ       BX, BX; VMASKMOVPS (CX), Y1, Y2; VPXOR      Y0, Y2, Y2; TESTQ      BX, BX; JZ         storetail
-
-rowstail:
-	ADDQ       DX, CX; VMASKMOVPS (CX), Y1, Y3; VPXOR      Y0, Y3, Y3; VMINPS     Y3, Y2, Y4; VMINPS     Y2, Y3, Y2; VPOR       Y4, Y2, Y2; DECQ       BX; JNZ        rowstail
-
-storetail:
-	VPXOR        Y0, Y2, Y2; LEAQ         (AX), AX; TESTB        $0x04, DI; JZ           two25; VMOVUPS      X2, (AX); VEXTRACTF128 $0x01, Y2, X2; ADDQ         $0x10, AX
-
-two25:
-	TESTB    $0x02, DI; JZ       one26; VMOVLPS  X2, (AX); VMOVHLPS X2, X2, X2; ADDQ     $0x08, AX
-
-one26:
-	TESTB  $0x01, DI; JZ     stored27; VMOVSS X2, (AX)
-
-stored27:
-end:
-	VZEROUPPER; RET
-
+// rowTopAVX512 stores the maximum of each row; NaN counts as nothing or wins:
+//
+//	for r := range rows {
+//		result := float32(math.Inf(-1))
+//		for i := range n {
+//			result = max(result, x[r*ld+i])
+//		}
+//		top[r] = result
+//	}
+//
 // func rowTopAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowTopAVX512Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    (AX), DX                 \
+		MOVQ    8(AX), BX                \
+		MOVQ    64(AX), SI               \
+		SHLQ    $0x02, DX                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, DI                   \
+		ANDQ    $-64, DI                 \
+		SHLQ    $0x02, DI                \
+		MOVQ    AX, R8                   \
+		ANDQ    $-16, R8                 \
+		SHLQ    $0x02, R8                \
+		ANDQ    $0x0f, AX                \
+		MOVQ    $-1, R9                  \
+		BZHIQ   AX, R9, R9               \
+		KMOVW   R9, K1                   \
+		VMOVUPS wordff800000<>+0(SB), Z4 \
+	row:                                     \
+		VMOVAPS Z4, Z0                   \
+		VMOVAPS Z4, Z1                   \
+		VMOVAPS Z4, Z2                   \
+		VMOVAPS Z4, Z3                   \
+		XORQ    R9, R9                   \
+		CMPQ    R9, DI                   \
+		JGE     single                   \
+	unrolled:                                \
+		VMOVUPS (CX)(R9*1), Z5           \
+		VMAXPS  Z5, Z0, Z0               \
+		VMOVUPS 64(CX)(R9*1), Z5         \
+		VMAXPS  Z5, Z1, Z1               \
+		VMOVUPS 128(CX)(R9*1), Z5        \
+		VMAXPS  Z5, Z2, Z2               \
+		VMOVUPS 192(CX)(R9*1), Z5        \
+		VMAXPS  Z5, Z3, Z3               \
+		ADDQ    $0x00000100, R9          \
+		CMPQ    R9, DI                   \
+		JLT     unrolled                 \
+	single:                                  \
+		CMPQ R9, R8                      \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS (CX)(R9*1), Z5           \
+		VMAXPS  Z5, Z0, Z0               \
+		ADDQ    $0x00000040, R9          \
+		CMPQ    R9, R8                   \
+		JLT     loop                     \
+	tail:                                    \
+		TESTQ   AX, AX                   \
+		JZ      end                      \
+		VMOVAPS Z4, Z5                   \
+		VMOVUPS (CX)(R9*1), K1, Z5       \
+		VMAXPS  Z5, Z0, Z0               \
+	end:                                     \
+		VMAXPS        Z2, Z0, Z0         \
+		VMAXPS        Z3, Z1, Z1         \
+		VMAXPS        Z1, Z0, Z0         \
+		VEXTRACTF64X4 $0x01, Z0, Y1      \
+		VMOVAPS       Y0, Y0             \
+		VMAXPS        Y1, Y0, Y0         \
+		VEXTRACTF128  $0x01, Y0, X1      \
+		VMOVAPS       X0, X0             \
+		VMAXPS        X1, X0, X0         \
+		VMOVHLPS      X0, X0, X1         \
+		VMAXPS        X1, X0, X0         \
+		VMOVSHDUP     X0, X1             \
+		VMAXPS        X1, X0, X0         \
+		VMOVSS        X0, (SI)           \
+		ADDQ          $0x04, SI          \
+		ADDQ          DX, CX             \
+		DECQ          BX                 \
+		JNZ           row                \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowTopAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    64(AX), SI; SHLQ    $0x02, DX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-64, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-16, R8; SHLQ    $0x02, R8; ANDQ    $0x0f, AX; MOVQ    $-1, R9; BZHIQ   AX, R9, R9; KMOVW   R9, K1; VMOVUPS wordff800000<>+0(SB), Z4
+	rowTopAVX512Code
 
-row:
-	VMOVAPS Z4, Z0; VMOVAPS Z4, Z1; VMOVAPS Z4, Z2; VMOVAPS Z4, Z3; XORQ    R9, R9; CMPQ    R9, DI; JGE     single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Z5; VMAXPS  Z5, Z0, Z0; VMOVUPS 64(CX)(R9*1), Z5; VMAXPS  Z5, Z1, Z1; VMOVUPS 128(CX)(R9*1), Z5; VMAXPS  Z5, Z2, Z2; VMOVUPS 192(CX)(R9*1), Z5; VMAXPS  Z5, Z3, Z3; ADDQ    $0x00000100, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Z5; VMAXPS  Z5, Z0, Z0; ADDQ    $0x00000040, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ   AX, AX; JZ      end; VMOVAPS Z4, Z5; VMOVUPS (CX)(R9*1), K1, Z5; VMAXPS  Z5, Z0, Z0
-
-end:
-	VMAXPS        Z2, Z0, Z0; VMAXPS        Z3, Z1, Z1; VMAXPS        Z1, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VMAXPS        Y1, Y0, Y0; VEXTRACTF128  $0x01, Y0, X1; VMOVAPS       X0, X0; VMAXPS        X1, X0, X0; VMOVHLPS      X0, X0, X1; VMAXPS        X1, X0, X0; VMOVSHDUP     X0, X1; VMAXPS        X1, X0, X0; VMOVSS        X0, (SI); ADDQ          $0x04, SI; ADDQ          DX, CX; DECQ          BX; JNZ           row; VZEROUPPER; RET
-
+// rowExpAVX512 stores e^(x-top) and the sum of each row:
+//
+//	for r := range rows {
+//		result := float32(0)
+//		for i := range n {
+//			y[r*ld+i] = exp(x[r*ld+i] - top[r])
+//			result += y[r*ld+i]
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowExpAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowExpAVX512Code \
+		MOVQ  args+0(FP), AX                      \
+		MOVQ  24(AX), CX                          \
+		MOVQ  32(AX), DX                          \
+		MOVQ  64(AX), BX                          \
+		MOVQ  (AX), SI                            \
+		MOVQ  8(AX), DI                           \
+		MOVQ  72(AX), R8                          \
+		SHLQ  $0x02, SI                           \
+		MOVQ  16(AX), AX                          \
+		MOVQ  AX, R9                              \
+		ANDQ  $-32, R9                            \
+		SHLQ  $0x02, R9                           \
+		MOVQ  AX, R10                             \
+		ANDQ  $-16, R10                           \
+		SHLQ  $0x02, R10                          \
+		ANDQ  $0x0f, AX                           \
+		MOVQ  $-1, R11                            \
+		BZHIQ AX, R11, R11                        \
+		KMOVW R11, K1                             \
+	row:                                              \
+		VBROADCASTSS (BX), Z2                     \
+		ADDQ         $0x04, BX                    \
+		VPXORD       Z0, Z0, Z0                   \
+		VPXORD       Z1, Z1, Z1                   \
+		XORQ         R11, R11                     \
+		CMPQ         R11, R9                      \
+		JGE          single                       \
+	unrolled:                                         \
+		VMOVUPS      (DX)(R11*1), Z3              \
+		VSUBPS       Z2, Z3, Z3                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Z4     \
+		VMAXPS       Z3, Z4, Z3                   \
+		VMOVUPS      word42b20000<>+0(SB), Z4     \
+		VMINPS       Z3, Z4, Z3                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ    Z4, Z4                       \
+		VCVTDQ2PS    Z4, Z4                       \
+		VFNMADD231PS word3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS      word39506967<>+0(SB), Z5     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3f000000<>+0(SB), Z3, Z5 \
+		VMULPS       Z3, Z3, Z6                   \
+		VFMADD213PS  Z3, Z6, Z5                   \
+		VADDPS       word3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS    Z4, Z5, Z3                   \
+		VADDPS       Z3, Z0, Z0                   \
+		VMOVUPS      Z3, (CX)(R11*1)              \
+		VMOVUPS      64(DX)(R11*1), Z3            \
+		VSUBPS       Z2, Z3, Z3                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Z4     \
+		VMAXPS       Z3, Z4, Z3                   \
+		VMOVUPS      word42b20000<>+0(SB), Z4     \
+		VMINPS       Z3, Z4, Z3                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ    Z4, Z4                       \
+		VCVTDQ2PS    Z4, Z4                       \
+		VFNMADD231PS word3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS      word39506967<>+0(SB), Z5     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3f000000<>+0(SB), Z3, Z5 \
+		VMULPS       Z3, Z3, Z6                   \
+		VFMADD213PS  Z3, Z6, Z5                   \
+		VADDPS       word3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS    Z4, Z5, Z3                   \
+		VADDPS       Z3, Z1, Z1                   \
+		VMOVUPS      Z3, 64(CX)(R11*1)            \
+		ADDQ         $0x00000080, R11             \
+		CMPQ         R11, R9                      \
+		JLT          unrolled                     \
+	single:                                           \
+		CMPQ R11, R10                             \
+		JGE  tail                                 \
+	loop:                                             \
+		VMOVUPS      (DX)(R11*1), Z3              \
+		VSUBPS       Z2, Z3, Z3                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Z4     \
+		VMAXPS       Z3, Z4, Z3                   \
+		VMOVUPS      word42b20000<>+0(SB), Z4     \
+		VMINPS       Z3, Z4, Z3                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ    Z4, Z4                       \
+		VCVTDQ2PS    Z4, Z4                       \
+		VFNMADD231PS word3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS      word39506967<>+0(SB), Z5     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS  word3f000000<>+0(SB), Z3, Z5 \
+		VMULPS       Z3, Z3, Z6                   \
+		VFMADD213PS  Z3, Z6, Z5                   \
+		VADDPS       word3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS    Z4, Z5, Z3                   \
+		VADDPS       Z3, Z0, Z0                   \
+		VMOVUPS      Z3, (CX)(R11*1)              \
+		ADDQ         $0x00000040, R11             \
+		CMPQ         R11, R10                     \
+		JLT          loop                         \
+	tail:                                             \
+		TESTQ        AX, AX                       \
+		JZ           end                          \
+		VMOVUPS.Z    (DX)(R11*1), K1, Z3          \
+		VSUBPS       Z2, Z3, Z3                   \
+		VMOVUPS      wordc2d20000<>+0(SB), Z2     \
+		VMAXPS       Z3, Z2, Z3                   \
+		VMOVUPS      word42b20000<>+0(SB), Z2     \
+		VMINPS       Z3, Z2, Z3                   \
+		VMULPS       word3fb8aa3b<>+0(SB), Z3, Z2 \
+		VCVTPS2DQ    Z2, Z2                       \
+		VCVTDQ2PS    Z2, Z2                       \
+		VFNMADD231PS word3f317218<>+0(SB), Z2, Z3 \
+		VFNMADD231PS wordb102e308<>+0(SB), Z2, Z3 \
+		VMOVUPS      word39506967<>+0(SB), Z4     \
+		VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z4 \
+		VFMADD213PS  word3c088908<>+0(SB), Z3, Z4 \
+		VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z4 \
+		VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z4 \
+		VFMADD213PS  word3f000000<>+0(SB), Z3, Z4 \
+		VMULPS       Z3, Z3, Z5                   \
+		VFMADD213PS  Z3, Z5, Z4                   \
+		VADDPS       word3f800000<>+0(SB), Z4, Z4 \
+		VSCALEFPS    Z2, Z4, Z3                   \
+		VMOVAPS.Z    Z3, K1, Z3                   \
+		VADDPS       Z3, Z0, Z0                   \
+		VMOVUPS      Z3, K1, (CX)(R11*1)          \
+	end:                                              \
+		VADDPS        Z1, Z0, Z0                  \
+		VEXTRACTF64X4 $0x01, Z0, Y2               \
+		VMOVAPS       Y0, Y3                      \
+		VADDPS        Y2, Y3, Y3                  \
+		VEXTRACTF128  $0x01, Y3, X2               \
+		VMOVAPS       X3, X3                      \
+		VADDPS        X2, X3, X3                  \
+		VMOVHLPS      X3, X3, X2                  \
+		VADDPS        X2, X3, X3                  \
+		VMOVSHDUP     X3, X2                      \
+		VADDPS        X2, X3, X3                  \
+		VMOVSS        X3, (R8)                    \
+		ADDQ          $0x04, R8                   \
+		ADDQ          SI, CX                      \
+		ADDQ          SI, DX                      \
+		DECQ          DI                          \
+		JNZ           row                         \
+		VZEROUPPER                                \
+		RET
+
 TEXT rowExpAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  32(AX), DX; MOVQ  64(AX), BX; MOVQ  (AX), SI; MOVQ  8(AX), DI; MOVQ  72(AX), R8; SHLQ  $0x02, SI; MOVQ  16(AX), AX; MOVQ  AX, R9; ANDQ  $-32, R9; SHLQ  $0x02, R9; MOVQ  AX, R10; ANDQ  $-16, R10; SHLQ  $0x02, R10; ANDQ  $0x0f, AX; MOVQ  $-1, R11; BZHIQ AX, R11, R11; KMOVW R11, K1
+	rowExpAVX512Code
 
-row:
-	VBROADCASTSS (BX), Z2; ADDQ         $0x04, BX; VPXORD       Z0, Z0, Z0; VPXORD       Z1, Z1, Z1; XORQ         R11, R11; CMPQ         R11, R9; JGE          single
-
-unrolled:
-	VMOVUPS      (DX)(R11*1), Z3; VSUBPS       Z2, Z3, Z3; VMOVUPS      wordc2d20000<>+0(SB), Z4; VMAXPS       Z3, Z4, Z3; VMOVUPS      word42b20000<>+0(SB), Z4; VMINPS       Z3, Z4, Z3; VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4; VCVTPS2DQ    Z4, Z4; VCVTDQ2PS    Z4, Z4; VFNMADD231PS word3f317218<>+0(SB), Z4, Z3; VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3; VMOVUPS      word39506967<>+0(SB), Z5; VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5; VFMADD213PS  word3c088908<>+0(SB), Z3, Z5; VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5; VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5; VFMADD213PS  word3f000000<>+0(SB), Z3, Z5; VMULPS       Z3, Z3, Z6; VFMADD213PS  Z3, Z6, Z5; VADDPS       word3f800000<>+0(SB), Z5, Z5; VSCALEFPS    Z4, Z5, Z3; VADDPS       Z3, Z0, Z0; VMOVUPS      Z3, (CX)(R11*1); VMOVUPS      64(DX)(R11*1), Z3; VSUBPS       Z2, Z3, Z3; VMOVUPS      wordc2d20000<>+0(SB), Z4; VMAXPS       Z3, Z4, Z3; VMOVUPS      word42b20000<>+0(SB), Z4; VMINPS       Z3, Z4, Z3; VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4; VCVTPS2DQ    Z4, Z4; VCVTDQ2PS    Z4, Z4; VFNMADD231PS word3f317218<>+0(SB), Z4, Z3; VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3; VMOVUPS      word39506967<>+0(SB), Z5; VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5; VFMADD213PS  word3c088908<>+0(SB), Z3, Z5; VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5; VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5; VFMADD213PS  word3f000000<>+0(SB), Z3, Z5; VMULPS       Z3, Z3, Z6; VFMADD213PS  Z3, Z6, Z5; VADDPS       word3f800000<>+0(SB), Z5, Z5; VSCALEFPS    Z4, Z5, Z3; VADDPS       Z3, Z1, Z1; VMOVUPS      Z3, 64(CX)(R11*1); ADDQ         $0x00000080, R11; CMPQ         R11, R9; JLT          unrolled
-
-single:
-	CMPQ R11, R10; JGE  tail
-
-loop:
-	VMOVUPS      (DX)(R11*1), Z3; VSUBPS       Z2, Z3, Z3; VMOVUPS      wordc2d20000<>+0(SB), Z4; VMAXPS       Z3, Z4, Z3; VMOVUPS      word42b20000<>+0(SB), Z4; VMINPS       Z3, Z4, Z3; VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4; VCVTPS2DQ    Z4, Z4; VCVTDQ2PS    Z4, Z4; VFNMADD231PS word3f317218<>+0(SB), Z4, Z3; VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3; VMOVUPS      word39506967<>+0(SB), Z5; VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5; VFMADD213PS  word3c088908<>+0(SB), Z3, Z5; VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5; VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5; VFMADD213PS  word3f000000<>+0(SB), Z3, Z5; VMULPS       Z3, Z3, Z6; VFMADD213PS  Z3, Z6, Z5; VADDPS       word3f800000<>+0(SB), Z5, Z5; VSCALEFPS    Z4, Z5, Z3; VADDPS       Z3, Z0, Z0; VMOVUPS      Z3, (CX)(R11*1); ADDQ         $0x00000040, R11; CMPQ         R11, R10; JLT          loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMOVUPS.Z    (DX)(R11*1), K1, Z3; VSUBPS       Z2, Z3, Z3; VMOVUPS      wordc2d20000<>+0(SB), Z2; VMAXPS       Z3, Z2, Z3; VMOVUPS      word42b20000<>+0(SB), Z2; VMINPS       Z3, Z2, Z3; VMULPS       word3fb8aa3b<>+0(SB), Z3, Z2; VCVTPS2DQ    Z2, Z2; VCVTDQ2PS    Z2, Z2; VFNMADD231PS word3f317218<>+0(SB), Z2, Z3; VFNMADD231PS wordb102e308<>+0(SB), Z2, Z3; VMOVUPS      word39506967<>+0(SB), Z4; VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z4; VFMADD213PS  word3c088908<>+0(SB), Z3, Z4; VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z4; VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z4; VFMADD213PS  word3f000000<>+0(SB), Z3, Z4; VMULPS       Z3, Z3, Z5; VFMADD213PS  Z3, Z5, Z4; VADDPS       word3f800000<>+0(SB), Z4, Z4; VSCALEFPS    Z2, Z4, Z3; VMOVAPS.Z    Z3, K1, Z3; VADDPS       Z3, Z0, Z0; VMOVUPS      Z3, K1, (CX)(R11*1)
-
-end:
-	VADDPS        Z1, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y2; VMOVAPS       Y0, Y3; VADDPS        Y2, Y3, Y3; VEXTRACTF128  $0x01, Y3, X2; VMOVAPS       X3, X3; VADDPS        X2, X3, X3; VMOVHLPS      X3, X3, X2; VADDPS        X2, X3, X3; VMOVSHDUP     X3, X2; VADDPS        X2, X3, X3; VMOVSS        X3, (R8); ADDQ          $0x04, R8; ADDQ          SI, CX; ADDQ          SI, DX; DECQ          DI; JNZ           row; VZEROUPPER; RET
-
+// rowSumExpAVX512 stores the sum of e^(x-top) of each row:
+//
+//	for r := range rows {
+//		result := 0.0
+//		for i := range n {
+//			result += float64(exp(x[r*ld+i] - top[r]))
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowSumExpAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowSumExpAVX512Code \
+		MOVQ  args+0(FP), AX                       \
+		MOVQ  24(AX), CX                           \
+		MOVQ  64(AX), DX                           \
+		MOVQ  (AX), BX                             \
+		MOVQ  8(AX), SI                            \
+		MOVQ  72(AX), DI                           \
+		SHLQ  $0x02, BX                            \
+		MOVQ  16(AX), AX                           \
+		MOVQ  AX, R8                               \
+		ANDQ  $-32, R8                             \
+		SHLQ  $0x02, R8                            \
+		MOVQ  AX, R9                               \
+		ANDQ  $-16, R9                             \
+		SHLQ  $0x02, R9                            \
+		ANDQ  $0x0f, AX                            \
+		MOVQ  $-1, R10                             \
+		BZHIQ AX, R10, R10                         \
+		KMOVW R10, K1                              \
+	row:                                               \
+		VBROADCASTSS (DX), Z2                      \
+		ADDQ         $0x04, DX                     \
+		VPXORD       Z0, Z0, Z0                    \
+		VPXORD       Z1, Z1, Z1                    \
+		XORQ         R10, R10                      \
+		CMPQ         R10, R8                       \
+		JGE          single                        \
+	unrolled:                                          \
+		VMOVUPS       (CX)(R10*1), Z3              \
+		VSUBPS        Z2, Z3, Z3                   \
+		VMOVUPS       wordc2d20000<>+0(SB), Z4     \
+		VMAXPS        Z3, Z4, Z3                   \
+		VMOVUPS       word42b20000<>+0(SB), Z4     \
+		VMINPS        Z3, Z4, Z3                   \
+		VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ     Z4, Z4                       \
+		VCVTDQ2PS     Z4, Z4                       \
+		VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS       word39506967<>+0(SB), Z5     \
+		VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3f000000<>+0(SB), Z3, Z5 \
+		VMULPS        Z3, Z3, Z6                   \
+		VFMADD213PS   Z3, Z6, Z5                   \
+		VADDPS        word3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS     Z4, Z5, Z3                   \
+		VCVTPS2PD     Y3, Z4                       \
+		VADDPD        Z4, Z0, Z0                   \
+		VEXTRACTF64X4 $0x01, Z3, Y3                \
+		VCVTPS2PD     Y3, Z4                       \
+		VADDPD        Z4, Z0, Z0                   \
+		VMOVUPS       64(CX)(R10*1), Z3            \
+		VSUBPS        Z2, Z3, Z3                   \
+		VMOVUPS       wordc2d20000<>+0(SB), Z4     \
+		VMAXPS        Z3, Z4, Z3                   \
+		VMOVUPS       word42b20000<>+0(SB), Z4     \
+		VMINPS        Z3, Z4, Z3                   \
+		VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ     Z4, Z4                       \
+		VCVTDQ2PS     Z4, Z4                       \
+		VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS       word39506967<>+0(SB), Z5     \
+		VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3f000000<>+0(SB), Z3, Z5 \
+		VMULPS        Z3, Z3, Z6                   \
+		VFMADD213PS   Z3, Z6, Z5                   \
+		VADDPS        word3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS     Z4, Z5, Z3                   \
+		VCVTPS2PD     Y3, Z4                       \
+		VADDPD        Z4, Z1, Z1                   \
+		VEXTRACTF64X4 $0x01, Z3, Y3                \
+		VCVTPS2PD     Y3, Z4                       \
+		VADDPD        Z4, Z1, Z1                   \
+		ADDQ          $0x00000080, R10             \
+		CMPQ          R10, R8                      \
+		JLT           unrolled                     \
+	single:                                            \
+		CMPQ R10, R9                               \
+		JGE  tail                                  \
+	loop:                                              \
+		VMOVUPS       (CX)(R10*1), Z3              \
+		VSUBPS        Z2, Z3, Z3                   \
+		VMOVUPS       wordc2d20000<>+0(SB), Z4     \
+		VMAXPS        Z3, Z4, Z3                   \
+		VMOVUPS       word42b20000<>+0(SB), Z4     \
+		VMINPS        Z3, Z4, Z3                   \
+		VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ     Z4, Z4                       \
+		VCVTDQ2PS     Z4, Z4                       \
+		VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS       word39506967<>+0(SB), Z5     \
+		VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS   word3f000000<>+0(SB), Z3, Z5 \
+		VMULPS        Z3, Z3, Z6                   \
+		VFMADD213PS   Z3, Z6, Z5                   \
+		VADDPS        word3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS     Z4, Z5, Z3                   \
+		VCVTPS2PD     Y3, Z4                       \
+		VADDPD        Z4, Z0, Z0                   \
+		VEXTRACTF64X4 $0x01, Z3, Y3                \
+		VCVTPS2PD     Y3, Z4                       \
+		VADDPD        Z4, Z0, Z0                   \
+		ADDQ          $0x00000040, R10             \
+		CMPQ          R10, R9                      \
+		JLT           loop                         \
+	tail:                                              \
+		TESTQ         AX, AX                       \
+		JZ            end                          \
+		VMOVUPS.Z     (CX)(R10*1), K1, Z3          \
+		VSUBPS        Z2, Z3, Z3                   \
+		VMOVUPS       wordc2d20000<>+0(SB), Z2     \
+		VMAXPS        Z3, Z2, Z3                   \
+		VMOVUPS       word42b20000<>+0(SB), Z2     \
+		VMINPS        Z3, Z2, Z3                   \
+		VMULPS        word3fb8aa3b<>+0(SB), Z3, Z2 \
+		VCVTPS2DQ     Z2, Z2                       \
+		VCVTDQ2PS     Z2, Z2                       \
+		VFNMADD231PS  word3f317218<>+0(SB), Z2, Z3 \
+		VFNMADD231PS  wordb102e308<>+0(SB), Z2, Z3 \
+		VMOVUPS       word39506967<>+0(SB), Z4     \
+		VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z4 \
+		VFMADD213PS   word3c088908<>+0(SB), Z3, Z4 \
+		VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z4 \
+		VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z4 \
+		VFMADD213PS   word3f000000<>+0(SB), Z3, Z4 \
+		VMULPS        Z3, Z3, Z5                   \
+		VFMADD213PS   Z3, Z5, Z4                   \
+		VADDPS        word3f800000<>+0(SB), Z4, Z4 \
+		VSCALEFPS     Z2, Z4, Z3                   \
+		VMOVAPS.Z     Z3, K1, Z3                   \
+		VCVTPS2PD     Y3, Z2                       \
+		VADDPD        Z2, Z0, Z0                   \
+		VEXTRACTF64X4 $0x01, Z3, Y3                \
+		VCVTPS2PD     Y3, Z2                       \
+		VADDPD        Z2, Z0, Z0                   \
+	end:                                               \
+		VADDPD        Z1, Z0, Z0                   \
+		VEXTRACTF64X4 $0x01, Z0, Y2                \
+		VMOVAPS       Y0, Y3                       \
+		VADDPD        Y2, Y3, Y3                   \
+		VEXTRACTF128  $0x01, Y3, X2                \
+		VMOVAPS       X3, X3                       \
+		VADDPD        X2, X3, X3                   \
+		VMOVHLPS      X3, X3, X2                   \
+		VADDPD        X2, X3, X3                   \
+		VMOVSD        X3, (DI)                     \
+		ADDQ          $0x08, DI                    \
+		ADDQ          BX, CX                       \
+		DECQ          SI                           \
+		JNZ           row                          \
+		VZEROUPPER                                 \
+		RET
+
 TEXT rowSumExpAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  64(AX), DX; MOVQ  (AX), BX; MOVQ  8(AX), SI; MOVQ  72(AX), DI; SHLQ  $0x02, BX; MOVQ  16(AX), AX; MOVQ  AX, R8; ANDQ  $-32, R8; SHLQ  $0x02, R8; MOVQ  AX, R9; ANDQ  $-16, R9; SHLQ  $0x02, R9; ANDQ  $0x0f, AX; MOVQ  $-1, R10; BZHIQ AX, R10, R10; KMOVW R10, K1
+	rowSumExpAVX512Code
 
-row:
-	VBROADCASTSS (DX), Z2; ADDQ         $0x04, DX; VPXORD       Z0, Z0, Z0; VPXORD       Z1, Z1, Z1; XORQ         R10, R10; CMPQ         R10, R8; JGE          single
-
-unrolled:
-	VMOVUPS       (CX)(R10*1), Z3; VSUBPS        Z2, Z3, Z3; VMOVUPS       wordc2d20000<>+0(SB), Z4; VMAXPS        Z3, Z4, Z3; VMOVUPS       word42b20000<>+0(SB), Z4; VMINPS        Z3, Z4, Z3; VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4; VCVTPS2DQ     Z4, Z4; VCVTDQ2PS     Z4, Z4; VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3; VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3; VMOVUPS       word39506967<>+0(SB), Z5; VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5; VFMADD213PS   word3c088908<>+0(SB), Z3, Z5; VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5; VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5; VFMADD213PS   word3f000000<>+0(SB), Z3, Z5; VMULPS        Z3, Z3, Z6; VFMADD213PS   Z3, Z6, Z5; VADDPS        word3f800000<>+0(SB), Z5, Z5; VSCALEFPS     Z4, Z5, Z3; VCVTPS2PD     Y3, Z4; VADDPD        Z4, Z0, Z0; VEXTRACTF64X4 $0x01, Z3, Y3; VCVTPS2PD     Y3, Z4; VADDPD        Z4, Z0, Z0; VMOVUPS       64(CX)(R10*1), Z3; VSUBPS        Z2, Z3, Z3; VMOVUPS       wordc2d20000<>+0(SB), Z4; VMAXPS        Z3, Z4, Z3; VMOVUPS       word42b20000<>+0(SB), Z4; VMINPS        Z3, Z4, Z3; VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4; VCVTPS2DQ     Z4, Z4; VCVTDQ2PS     Z4, Z4; VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3; VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3; VMOVUPS       word39506967<>+0(SB), Z5; VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5; VFMADD213PS   word3c088908<>+0(SB), Z3, Z5; VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5; VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5; VFMADD213PS   word3f000000<>+0(SB), Z3, Z5; VMULPS        Z3, Z3, Z6; VFMADD213PS   Z3, Z6, Z5; VADDPS        word3f800000<>+0(SB), Z5, Z5; VSCALEFPS     Z4, Z5, Z3; VCVTPS2PD     Y3, Z4; VADDPD        Z4, Z1, Z1; VEXTRACTF64X4 $0x01, Z3, Y3; VCVTPS2PD     Y3, Z4; VADDPD        Z4, Z1, Z1; ADDQ          $0x00000080, R10; CMPQ          R10, R8; JLT           unrolled
-
-single:
-	CMPQ R10, R9; JGE  tail
-
-loop:
-	VMOVUPS       (CX)(R10*1), Z3; VSUBPS        Z2, Z3, Z3; VMOVUPS       wordc2d20000<>+0(SB), Z4; VMAXPS        Z3, Z4, Z3; VMOVUPS       word42b20000<>+0(SB), Z4; VMINPS        Z3, Z4, Z3; VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4; VCVTPS2DQ     Z4, Z4; VCVTDQ2PS     Z4, Z4; VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3; VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3; VMOVUPS       word39506967<>+0(SB), Z5; VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5; VFMADD213PS   word3c088908<>+0(SB), Z3, Z5; VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5; VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5; VFMADD213PS   word3f000000<>+0(SB), Z3, Z5; VMULPS        Z3, Z3, Z6; VFMADD213PS   Z3, Z6, Z5; VADDPS        word3f800000<>+0(SB), Z5, Z5; VSCALEFPS     Z4, Z5, Z3; VCVTPS2PD     Y3, Z4; VADDPD        Z4, Z0, Z0; VEXTRACTF64X4 $0x01, Z3, Y3; VCVTPS2PD     Y3, Z4; VADDPD        Z4, Z0, Z0; ADDQ          $0x00000040, R10; CMPQ          R10, R9; JLT           loop
-
-tail:
-	TESTQ         AX, AX; JZ            end; VMOVUPS.Z     (CX)(R10*1), K1, Z3; VSUBPS        Z2, Z3, Z3; VMOVUPS       wordc2d20000<>+0(SB), Z2; VMAXPS        Z3, Z2, Z3; VMOVUPS       word42b20000<>+0(SB), Z2; VMINPS        Z3, Z2, Z3; VMULPS        word3fb8aa3b<>+0(SB), Z3, Z2; VCVTPS2DQ     Z2, Z2; VCVTDQ2PS     Z2, Z2; VFNMADD231PS  word3f317218<>+0(SB), Z2, Z3; VFNMADD231PS  wordb102e308<>+0(SB), Z2, Z3; VMOVUPS       word39506967<>+0(SB), Z4; VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z4; VFMADD213PS   word3c088908<>+0(SB), Z3, Z4; VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z4; VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z4; VFMADD213PS   word3f000000<>+0(SB), Z3, Z4; VMULPS        Z3, Z3, Z5; VFMADD213PS   Z3, Z5, Z4; VADDPS        word3f800000<>+0(SB), Z4, Z4; VSCALEFPS     Z2, Z4, Z3; VMOVAPS.Z     Z3, K1, Z3; VCVTPS2PD     Y3, Z2; VADDPD        Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z3, Y3; VCVTPS2PD     Y3, Z2; VADDPD        Z2, Z0, Z0
-
-end:
-	VADDPD        Z1, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y2; VMOVAPS       Y0, Y3; VADDPD        Y2, Y3, Y3; VEXTRACTF128  $0x01, Y3, X2; VMOVAPS       X3, X3; VADDPD        X2, X3, X3; VMOVHLPS      X3, X3, X2; VADDPD        X2, X3, X3; VMOVSD        X3, (DI); ADDQ          $0x08, DI; ADDQ          BX, CX; DECQ          SI; JNZ           row; VZEROUPPER; RET
-
+// rowScaleAVX512 multiplies each row by its scale:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			y[r*ld+i] *= scale[r]
+//		}
+//	
+//	}
+//
 // func rowScaleAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowScaleAVX512Code \
+		MOVQ  args+0(FP), AX         \
+		MOVQ  24(AX), CX             \
+		MOVQ  64(AX), DX             \
+		MOVQ  (AX), BX               \
+		MOVQ  8(AX), SI              \
+		SHLQ  $0x02, BX              \
+		MOVQ  16(AX), AX             \
+		MOVQ  AX, DI                 \
+		ANDQ  $-64, DI               \
+		SHLQ  $0x02, DI              \
+		MOVQ  AX, R8                 \
+		ANDQ  $-16, R8               \
+		SHLQ  $0x02, R8              \
+		ANDQ  $0x0f, AX              \
+		MOVQ  $-1, R9                \
+		BZHIQ AX, R9, R9             \
+		KMOVW R9, K1                 \
+	row:                                 \
+		VBROADCASTSS (DX), Z0        \
+		ADDQ         $0x04, DX       \
+		XORQ         R9, R9          \
+		CMPQ         R9, DI          \
+		JGE          single          \
+	unrolled:                            \
+		VMOVUPS (CX)(R9*1), Z1       \
+		VMULPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, (CX)(R9*1)       \
+		VMOVUPS 64(CX)(R9*1), Z1     \
+		VMULPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, 64(CX)(R9*1)     \
+		VMOVUPS 128(CX)(R9*1), Z1    \
+		VMULPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, 128(CX)(R9*1)    \
+		VMOVUPS 192(CX)(R9*1), Z1    \
+		VMULPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, 192(CX)(R9*1)    \
+		ADDQ    $0x00000100, R9      \
+		CMPQ    R9, DI               \
+		JLT     unrolled             \
+	single:                              \
+		CMPQ R9, R8                  \
+		JGE  tail                    \
+	loop:                                \
+		VMOVUPS (CX)(R9*1), Z1       \
+		VMULPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, (CX)(R9*1)       \
+		ADDQ    $0x00000040, R9      \
+		CMPQ    R9, R8               \
+		JLT     loop                 \
+	tail:                                \
+		TESTQ     AX, AX             \
+		JZ        end                \
+		VMOVUPS.Z (CX)(R9*1), K1, Z1 \
+		VMULPS    Z0, Z1, Z1         \
+		VMOVUPS   Z1, K1, (CX)(R9*1) \
+	end:                                 \
+		ADDQ BX, CX                  \
+		DECQ SI                      \
+		JNZ  row                     \
+		VZEROUPPER                   \
+		RET
+
 TEXT rowScaleAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  64(AX), DX; MOVQ  (AX), BX; MOVQ  8(AX), SI; SHLQ  $0x02, BX; MOVQ  16(AX), AX; MOVQ  AX, DI; ANDQ  $-64, DI; SHLQ  $0x02, DI; MOVQ  AX, R8; ANDQ  $-16, R8; SHLQ  $0x02, R8; ANDQ  $0x0f, AX; MOVQ  $-1, R9; BZHIQ AX, R9, R9; KMOVW R9, K1
+	rowScaleAVX512Code
 
-row:
-	VBROADCASTSS (DX), Z0; ADDQ         $0x04, DX; XORQ         R9, R9; CMPQ         R9, DI; JGE          single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Z1; VMULPS  Z0, Z1, Z1; VMOVUPS Z1, (CX)(R9*1); VMOVUPS 64(CX)(R9*1), Z1; VMULPS  Z0, Z1, Z1; VMOVUPS Z1, 64(CX)(R9*1); VMOVUPS 128(CX)(R9*1), Z1; VMULPS  Z0, Z1, Z1; VMOVUPS Z1, 128(CX)(R9*1); VMOVUPS 192(CX)(R9*1), Z1; VMULPS  Z0, Z1, Z1; VMOVUPS Z1, 192(CX)(R9*1); ADDQ    $0x00000100, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Z1; VMULPS  Z0, Z1, Z1; VMOVUPS Z1, (CX)(R9*1); ADDQ    $0x00000040, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ     AX, AX; JZ        end; VMOVUPS.Z (CX)(R9*1), K1, Z1; VMULPS    Z0, Z1, Z1; VMOVUPS   Z1, K1, (CX)(R9*1)
-
-end:
-	ADDQ BX, CX; DECQ SI; JNZ  row; VZEROUPPER; RET
-
+// rowShiftAVX512 stores x-top-shift:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			y[r*ld+i] = x[r*ld+i] - top[r] - shift[r]
+//		}
+//	
+//	}
+//
 // func rowShiftAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowShiftAVX512Code \
+		MOVQ  args+0(FP), AX          \
+		MOVQ  24(AX), CX              \
+		MOVQ  32(AX), DX              \
+		MOVQ  64(AX), BX              \
+		MOVQ  72(AX), SI              \
+		MOVQ  (AX), DI                \
+		MOVQ  8(AX), R8               \
+		SHLQ  $0x02, DI               \
+		MOVQ  16(AX), AX              \
+		MOVQ  AX, R9                  \
+		ANDQ  $-64, R9                \
+		SHLQ  $0x02, R9               \
+		MOVQ  AX, R10                 \
+		ANDQ  $-16, R10               \
+		SHLQ  $0x02, R10              \
+		ANDQ  $0x0f, AX               \
+		MOVQ  $-1, R11                \
+		BZHIQ AX, R11, R11            \
+		KMOVW R11, K1                 \
+	row:                                  \
+		VBROADCASTSS (BX), Z0         \
+		ADDQ         $0x04, BX        \
+		VBROADCASTSS (SI), Z1         \
+		ADDQ         $0x04, SI        \
+		XORQ         R11, R11         \
+		CMPQ         R11, R9          \
+		JGE          single           \
+	unrolled:                             \
+		VMOVUPS (DX)(R11*1), Z2       \
+		VSUBPS  Z0, Z2, Z2            \
+		VSUBPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, (CX)(R11*1)       \
+		VMOVUPS 64(DX)(R11*1), Z2     \
+		VSUBPS  Z0, Z2, Z2            \
+		VSUBPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, 64(CX)(R11*1)     \
+		VMOVUPS 128(DX)(R11*1), Z2    \
+		VSUBPS  Z0, Z2, Z2            \
+		VSUBPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, 128(CX)(R11*1)    \
+		VMOVUPS 192(DX)(R11*1), Z2    \
+		VSUBPS  Z0, Z2, Z2            \
+		VSUBPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, 192(CX)(R11*1)    \
+		ADDQ    $0x00000100, R11      \
+		CMPQ    R11, R9               \
+		JLT     unrolled              \
+	single:                               \
+		CMPQ R11, R10                 \
+		JGE  tail                     \
+	loop:                                 \
+		VMOVUPS (DX)(R11*1), Z2       \
+		VSUBPS  Z0, Z2, Z2            \
+		VSUBPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, (CX)(R11*1)       \
+		ADDQ    $0x00000040, R11      \
+		CMPQ    R11, R10              \
+		JLT     loop                  \
+	tail:                                 \
+		TESTQ     AX, AX              \
+		JZ        end                 \
+		VMOVUPS.Z (DX)(R11*1), K1, Z2 \
+		VSUBPS    Z0, Z2, Z2          \
+		VSUBPS    Z1, Z2, Z2          \
+		VMOVUPS   Z2, K1, (CX)(R11*1) \
+	end:                                  \
+		ADDQ DI, CX                   \
+		ADDQ DI, DX                   \
+		DECQ R8                       \
+		JNZ  row                      \
+		VZEROUPPER                    \
+		RET
+
 TEXT rowShiftAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  32(AX), DX; MOVQ  64(AX), BX; MOVQ  72(AX), SI; MOVQ  (AX), DI; MOVQ  8(AX), R8; SHLQ  $0x02, DI; MOVQ  16(AX), AX; MOVQ  AX, R9; ANDQ  $-64, R9; SHLQ  $0x02, R9; MOVQ  AX, R10; ANDQ  $-16, R10; SHLQ  $0x02, R10; ANDQ  $0x0f, AX; MOVQ  $-1, R11; BZHIQ AX, R11, R11; KMOVW R11, K1
+	rowShiftAVX512Code
 
-row:
-	VBROADCASTSS (BX), Z0; ADDQ         $0x04, BX; VBROADCASTSS (SI), Z1; ADDQ         $0x04, SI; XORQ         R11, R11; CMPQ         R11, R9; JGE          single
-
-unrolled:
-	VMOVUPS (DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VSUBPS  Z1, Z2, Z2; VMOVUPS Z2, (CX)(R11*1); VMOVUPS 64(DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VSUBPS  Z1, Z2, Z2; VMOVUPS Z2, 64(CX)(R11*1); VMOVUPS 128(DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VSUBPS  Z1, Z2, Z2; VMOVUPS Z2, 128(CX)(R11*1); VMOVUPS 192(DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VSUBPS  Z1, Z2, Z2; VMOVUPS Z2, 192(CX)(R11*1); ADDQ    $0x00000100, R11; CMPQ    R11, R9; JLT     unrolled
-
-single:
-	CMPQ R11, R10; JGE  tail
-
-loop:
-	VMOVUPS (DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VSUBPS  Z1, Z2, Z2; VMOVUPS Z2, (CX)(R11*1); ADDQ    $0x00000040, R11; CMPQ    R11, R10; JLT     loop
-
-tail:
-	TESTQ     AX, AX; JZ        end; VMOVUPS.Z (DX)(R11*1), K1, Z2; VSUBPS    Z0, Z2, Z2; VSUBPS    Z1, Z2, Z2; VMOVUPS   Z2, K1, (CX)(R11*1)
-
-end:
-	ADDQ DI, CX; ADDQ DI, DX; DECQ R8; JNZ  row; VZEROUPPER; RET
-
+// rowSumAVX512 stores the sum of each row:
+//
+//	for r := range rows {
+//		result := float32(0)
+//		for i := range n {
+//			result += x[r*ld+i]
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowSumAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowSumAVX512Code \
+		MOVQ  args+0(FP), AX         \
+		MOVQ  24(AX), CX             \
+		MOVQ  (AX), DX               \
+		MOVQ  8(AX), BX              \
+		MOVQ  64(AX), SI             \
+		SHLQ  $0x02, DX              \
+		MOVQ  16(AX), AX             \
+		MOVQ  AX, DI                 \
+		ANDQ  $-64, DI               \
+		SHLQ  $0x02, DI              \
+		MOVQ  AX, R8                 \
+		ANDQ  $-16, R8               \
+		SHLQ  $0x02, R8              \
+		ANDQ  $0x0f, AX              \
+		MOVQ  $-1, R9                \
+		BZHIQ AX, R9, R9             \
+		KMOVW R9, K1                 \
+	row:                                 \
+		VPXORD Z0, Z0, Z0            \
+		VPXORD Z1, Z1, Z1            \
+		VPXORD Z2, Z2, Z2            \
+		VPXORD Z3, Z3, Z3            \
+		XORQ   R9, R9                \
+		CMPQ   R9, DI                \
+		JGE    single                \
+	unrolled:                            \
+		VMOVUPS (CX)(R9*1), Z4       \
+		VADDPS  Z4, Z0, Z0           \
+		VMOVUPS 64(CX)(R9*1), Z4     \
+		VADDPS  Z4, Z1, Z1           \
+		VMOVUPS 128(CX)(R9*1), Z4    \
+		VADDPS  Z4, Z2, Z2           \
+		VMOVUPS 192(CX)(R9*1), Z4    \
+		VADDPS  Z4, Z3, Z3           \
+		ADDQ    $0x00000100, R9      \
+		CMPQ    R9, DI               \
+		JLT     unrolled             \
+	single:                              \
+		CMPQ R9, R8                  \
+		JGE  tail                    \
+	loop:                                \
+		VMOVUPS (CX)(R9*1), Z4       \
+		VADDPS  Z4, Z0, Z0           \
+		ADDQ    $0x00000040, R9      \
+		CMPQ    R9, R8               \
+		JLT     loop                 \
+	tail:                                \
+		TESTQ     AX, AX             \
+		JZ        end                \
+		VMOVUPS.Z (CX)(R9*1), K1, Z4 \
+		VMOVAPS.Z Z4, K1, Z4         \
+		VADDPS    Z4, Z0, Z0         \
+	end:                                 \
+		VADDPS        Z2, Z0, Z0     \
+		VADDPS        Z3, Z1, Z1     \
+		VADDPS        Z1, Z0, Z0     \
+		VEXTRACTF64X4 $0x01, Z0, Y4  \
+		VMOVAPS       Y0, Y5         \
+		VADDPS        Y4, Y5, Y5     \
+		VEXTRACTF128  $0x01, Y5, X4  \
+		VMOVAPS       X5, X5         \
+		VADDPS        X4, X5, X5     \
+		VMOVHLPS      X5, X5, X4     \
+		VADDPS        X4, X5, X5     \
+		VMOVSHDUP     X5, X4         \
+		VADDPS        X4, X5, X5     \
+		VMOVSS        X5, (SI)       \
+		ADDQ          $0x04, SI      \
+		ADDQ          DX, CX         \
+		DECQ          BX             \
+		JNZ           row            \
+		VZEROUPPER                   \
+		RET
+
 TEXT rowSumAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  (AX), DX; MOVQ  8(AX), BX; MOVQ  64(AX), SI; SHLQ  $0x02, DX; MOVQ  16(AX), AX; MOVQ  AX, DI; ANDQ  $-64, DI; SHLQ  $0x02, DI; MOVQ  AX, R8; ANDQ  $-16, R8; SHLQ  $0x02, R8; ANDQ  $0x0f, AX; MOVQ  $-1, R9; BZHIQ AX, R9, R9; KMOVW R9, K1
+	rowSumAVX512Code
 
-row:
-	VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; XORQ   R9, R9; CMPQ   R9, DI; JGE    single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Z4; VADDPS  Z4, Z0, Z0; VMOVUPS 64(CX)(R9*1), Z4; VADDPS  Z4, Z1, Z1; VMOVUPS 128(CX)(R9*1), Z4; VADDPS  Z4, Z2, Z2; VMOVUPS 192(CX)(R9*1), Z4; VADDPS  Z4, Z3, Z3; ADDQ    $0x00000100, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Z4; VADDPS  Z4, Z0, Z0; ADDQ    $0x00000040, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ     AX, AX; JZ        end; VMOVUPS.Z (CX)(R9*1), K1, Z4; VMOVAPS.Z Z4, K1, Z4; VADDPS    Z4, Z0, Z0
-
-end:
-	VADDPS        Z2, Z0, Z0; VADDPS        Z3, Z1, Z1; VADDPS        Z1, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y4; VMOVAPS       Y0, Y5; VADDPS        Y4, Y5, Y5; VEXTRACTF128  $0x01, Y5, X4; VMOVAPS       X5, X5; VADDPS        X4, X5, X5; VMOVHLPS      X5, X5, X4; VADDPS        X4, X5, X5; VMOVSHDUP     X5, X4; VADDPS        X4, X5, X5; VMOVSS        X5, (SI); ADDQ          $0x04, SI; ADDQ          DX, CX; DECQ          BX; JNZ           row; VZEROUPPER; RET
-
+// rowSumWideAVX512 stores the sum of each row in double precision:
+//
+//	for r := range rows {
+//		result := 0.0
+//		for i := range n {
+//			result += float64(x[r*ld+i])
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowSumWideAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowSumWideAVX512Code \
+		MOVQ  args+0(FP), AX             \
+		MOVQ  24(AX), CX                 \
+		MOVQ  (AX), DX                   \
+		MOVQ  8(AX), BX                  \
+		MOVQ  64(AX), SI                 \
+		SHLQ  $0x02, DX                  \
+		MOVQ  16(AX), AX                 \
+		MOVQ  AX, DI                     \
+		ANDQ  $-64, DI                   \
+		SHLQ  $0x02, DI                  \
+		MOVQ  AX, R8                     \
+		ANDQ  $-16, R8                   \
+		SHLQ  $0x02, R8                  \
+		ANDQ  $0x0f, AX                  \
+		MOVQ  $-1, R9                    \
+		BZHIQ AX, R9, R9                 \
+		KMOVW R9, K1                     \
+	row:                                     \
+		VPXORD Z0, Z0, Z0                \
+		VPXORD Z1, Z1, Z1                \
+		VPXORD Z2, Z2, Z2                \
+		VPXORD Z3, Z3, Z3                \
+		XORQ   R9, R9                    \
+		CMPQ   R9, DI                    \
+		JGE    single                    \
+	unrolled:                                \
+		VMOVUPS       (CX)(R9*1), Z4     \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z0, Z0         \
+		VEXTRACTF64X4 $0x01, Z4, Y4      \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z0, Z0         \
+		VMOVUPS       64(CX)(R9*1), Z4   \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z1, Z1         \
+		VEXTRACTF64X4 $0x01, Z4, Y4      \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z1, Z1         \
+		VMOVUPS       128(CX)(R9*1), Z4  \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z2, Z2         \
+		VEXTRACTF64X4 $0x01, Z4, Y4      \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z2, Z2         \
+		VMOVUPS       192(CX)(R9*1), Z4  \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z3, Z3         \
+		VEXTRACTF64X4 $0x01, Z4, Y4      \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z3, Z3         \
+		ADDQ          $0x00000100, R9    \
+		CMPQ          R9, DI             \
+		JLT           unrolled           \
+	single:                                  \
+		CMPQ R9, R8                      \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS       (CX)(R9*1), Z4     \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z0, Z0         \
+		VEXTRACTF64X4 $0x01, Z4, Y4      \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z0, Z0         \
+		ADDQ          $0x00000040, R9    \
+		CMPQ          R9, R8             \
+		JLT           loop               \
+	tail:                                    \
+		TESTQ         AX, AX             \
+		JZ            end                \
+		VMOVUPS.Z     (CX)(R9*1), K1, Z4 \
+		VMOVAPS.Z     Z4, K1, Z4         \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z0, Z0         \
+		VEXTRACTF64X4 $0x01, Z4, Y4      \
+		VCVTPS2PD     Y4, Z5             \
+		VADDPD        Z5, Z0, Z0         \
+	end:                                     \
+		VADDPD        Z2, Z0, Z0         \
+		VADDPD        Z3, Z1, Z1         \
+		VADDPD        Z1, Z0, Z0         \
+		VEXTRACTF64X4 $0x01, Z0, Y4      \
+		VMOVAPS       Y0, Y5             \
+		VADDPD        Y4, Y5, Y5         \
+		VEXTRACTF128  $0x01, Y5, X4      \
+		VMOVAPS       X5, X5             \
+		VADDPD        X4, X5, X5         \
+		VMOVHLPS      X5, X5, X4         \
+		VADDPD        X4, X5, X5         \
+		VMOVSD        X5, (SI)           \
+		ADDQ          $0x08, SI          \
+		ADDQ          DX, CX             \
+		DECQ          BX                 \
+		JNZ           row                \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowSumWideAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  (AX), DX; MOVQ  8(AX), BX; MOVQ  64(AX), SI; SHLQ  $0x02, DX; MOVQ  16(AX), AX; MOVQ  AX, DI; ANDQ  $-64, DI; SHLQ  $0x02, DI; MOVQ  AX, R8; ANDQ  $-16, R8; SHLQ  $0x02, R8; ANDQ  $0x0f, AX; MOVQ  $-1, R9; BZHIQ AX, R9, R9; KMOVW R9, K1
+	rowSumWideAVX512Code
 
-row:
-	VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; XORQ   R9, R9; CMPQ   R9, DI; JGE    single
-
-unrolled:
-	VMOVUPS       (CX)(R9*1), Z4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z0, Z0; VEXTRACTF64X4 $0x01, Z4, Y4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z0, Z0; VMOVUPS       64(CX)(R9*1), Z4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z1, Z1; VEXTRACTF64X4 $0x01, Z4, Y4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z1, Z1; VMOVUPS       128(CX)(R9*1), Z4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z2, Z2; VEXTRACTF64X4 $0x01, Z4, Y4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z2, Z2; VMOVUPS       192(CX)(R9*1), Z4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z3, Z3; VEXTRACTF64X4 $0x01, Z4, Y4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z3, Z3; ADDQ          $0x00000100, R9; CMPQ          R9, DI; JLT           unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS       (CX)(R9*1), Z4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z0, Z0; VEXTRACTF64X4 $0x01, Z4, Y4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z0, Z0; ADDQ          $0x00000040, R9; CMPQ          R9, R8; JLT           loop
-
-tail:
-	TESTQ         AX, AX; JZ            end; VMOVUPS.Z     (CX)(R9*1), K1, Z4; VMOVAPS.Z     Z4, K1, Z4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z0, Z0; VEXTRACTF64X4 $0x01, Z4, Y4; VCVTPS2PD     Y4, Z5; VADDPD        Z5, Z0, Z0
-
-end:
-	VADDPD        Z2, Z0, Z0; VADDPD        Z3, Z1, Z1; VADDPD        Z1, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y4; VMOVAPS       Y0, Y5; VADDPD        Y4, Y5, Y5; VEXTRACTF128  $0x01, Y5, X4; VMOVAPS       X5, X5; VADDPD        X4, X5, X5; VMOVHLPS      X5, X5, X4; VADDPD        X4, X5, X5; VMOVSD        X5, (SI); ADDQ          $0x08, SI; ADDQ          DX, CX; DECQ          BX; JNZ           row; VZEROUPPER; RET
-
+// rowSquaresAVX512 stores the sum of (x-mean)^2 of each row:
+//
+//	for r := range rows {
+//		result := float32(0)
+//		for i := range n {
+//			d := x[r*ld+i] - mean[r]
+//			result += float32(d * d)
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowSquaresAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowSquaresAVX512Code \
+		MOVQ  args+0(FP), AX          \
+		MOVQ  24(AX), CX              \
+		MOVQ  64(AX), DX              \
+		MOVQ  (AX), BX                \
+		MOVQ  8(AX), SI               \
+		MOVQ  72(AX), DI              \
+		SHLQ  $0x02, BX               \
+		MOVQ  16(AX), AX              \
+		MOVQ  AX, R8                  \
+		ANDQ  $-64, R8                \
+		SHLQ  $0x02, R8               \
+		MOVQ  AX, R9                  \
+		ANDQ  $-16, R9                \
+		SHLQ  $0x02, R9               \
+		ANDQ  $0x0f, AX               \
+		MOVQ  $-1, R10                \
+		BZHIQ AX, R10, R10            \
+		KMOVW R10, K1                 \
+	row:                                  \
+		VBROADCASTSS (DX), Z4         \
+		ADDQ         $0x04, DX        \
+		VPXORD       Z0, Z0, Z0       \
+		VPXORD       Z1, Z1, Z1       \
+		VPXORD       Z2, Z2, Z2       \
+		VPXORD       Z3, Z3, Z3       \
+		XORQ         R10, R10         \
+		CMPQ         R10, R8          \
+		JGE          single           \
+	unrolled:                             \
+		VMOVUPS (CX)(R10*1), Z5       \
+		VSUBPS  Z4, Z5, Z5            \
+		VMULPS  Z5, Z5, Z5            \
+		VADDPS  Z5, Z0, Z0            \
+		VMOVUPS 64(CX)(R10*1), Z5     \
+		VSUBPS  Z4, Z5, Z5            \
+		VMULPS  Z5, Z5, Z5            \
+		VADDPS  Z5, Z1, Z1            \
+		VMOVUPS 128(CX)(R10*1), Z5    \
+		VSUBPS  Z4, Z5, Z5            \
+		VMULPS  Z5, Z5, Z5            \
+		VADDPS  Z5, Z2, Z2            \
+		VMOVUPS 192(CX)(R10*1), Z5    \
+		VSUBPS  Z4, Z5, Z5            \
+		VMULPS  Z5, Z5, Z5            \
+		VADDPS  Z5, Z3, Z3            \
+		ADDQ    $0x00000100, R10      \
+		CMPQ    R10, R8               \
+		JLT     unrolled              \
+	single:                               \
+		CMPQ R10, R9                  \
+		JGE  tail                     \
+	loop:                                 \
+		VMOVUPS (CX)(R10*1), Z5       \
+		VSUBPS  Z4, Z5, Z5            \
+		VMULPS  Z5, Z5, Z5            \
+		VADDPS  Z5, Z0, Z0            \
+		ADDQ    $0x00000040, R10      \
+		CMPQ    R10, R9               \
+		JLT     loop                  \
+	tail:                                 \
+		TESTQ     AX, AX              \
+		JZ        end                 \
+		VMOVUPS.Z (CX)(R10*1), K1, Z5 \
+		VSUBPS    Z4, Z5, Z5          \
+		VMULPS    Z5, Z5, Z5          \
+		VMOVAPS.Z Z5, K1, Z5          \
+		VADDPS    Z5, Z0, Z0          \
+	end:                                  \
+		VADDPS        Z2, Z0, Z0      \
+		VADDPS        Z3, Z1, Z1      \
+		VADDPS        Z1, Z0, Z0      \
+		VEXTRACTF64X4 $0x01, Z0, Y4   \
+		VMOVAPS       Y0, Y5          \
+		VADDPS        Y4, Y5, Y5      \
+		VEXTRACTF128  $0x01, Y5, X4   \
+		VMOVAPS       X5, X5          \
+		VADDPS        X4, X5, X5      \
+		VMOVHLPS      X5, X5, X4      \
+		VADDPS        X4, X5, X5      \
+		VMOVSHDUP     X5, X4          \
+		VADDPS        X4, X5, X5      \
+		VMOVSS        X5, (DI)        \
+		ADDQ          $0x04, DI       \
+		ADDQ          BX, CX          \
+		DECQ          SI              \
+		JNZ           row             \
+		VZEROUPPER                    \
+		RET
+
 TEXT rowSquaresAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  64(AX), DX; MOVQ  (AX), BX; MOVQ  8(AX), SI; MOVQ  72(AX), DI; SHLQ  $0x02, BX; MOVQ  16(AX), AX; MOVQ  AX, R8; ANDQ  $-64, R8; SHLQ  $0x02, R8; MOVQ  AX, R9; ANDQ  $-16, R9; SHLQ  $0x02, R9; ANDQ  $0x0f, AX; MOVQ  $-1, R10; BZHIQ AX, R10, R10; KMOVW R10, K1
+	rowSquaresAVX512Code
 
-row:
-	VBROADCASTSS (DX), Z4; ADDQ         $0x04, DX; VPXORD       Z0, Z0, Z0; VPXORD       Z1, Z1, Z1; VPXORD       Z2, Z2, Z2; VPXORD       Z3, Z3, Z3; XORQ         R10, R10; CMPQ         R10, R8; JGE          single
-
-unrolled:
-	VMOVUPS (CX)(R10*1), Z5; VSUBPS  Z4, Z5, Z5; VMULPS  Z5, Z5, Z5; VADDPS  Z5, Z0, Z0; VMOVUPS 64(CX)(R10*1), Z5; VSUBPS  Z4, Z5, Z5; VMULPS  Z5, Z5, Z5; VADDPS  Z5, Z1, Z1; VMOVUPS 128(CX)(R10*1), Z5; VSUBPS  Z4, Z5, Z5; VMULPS  Z5, Z5, Z5; VADDPS  Z5, Z2, Z2; VMOVUPS 192(CX)(R10*1), Z5; VSUBPS  Z4, Z5, Z5; VMULPS  Z5, Z5, Z5; VADDPS  Z5, Z3, Z3; ADDQ    $0x00000100, R10; CMPQ    R10, R8; JLT     unrolled
-
-single:
-	CMPQ R10, R9; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R10*1), Z5; VSUBPS  Z4, Z5, Z5; VMULPS  Z5, Z5, Z5; VADDPS  Z5, Z0, Z0; ADDQ    $0x00000040, R10; CMPQ    R10, R9; JLT     loop
-
-tail:
-	TESTQ     AX, AX; JZ        end; VMOVUPS.Z (CX)(R10*1), K1, Z5; VSUBPS    Z4, Z5, Z5; VMULPS    Z5, Z5, Z5; VMOVAPS.Z Z5, K1, Z5; VADDPS    Z5, Z0, Z0
-
-end:
-	VADDPS        Z2, Z0, Z0; VADDPS        Z3, Z1, Z1; VADDPS        Z1, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y4; VMOVAPS       Y0, Y5; VADDPS        Y4, Y5, Y5; VEXTRACTF128  $0x01, Y5, X4; VMOVAPS       X5, X5; VADDPS        X4, X5, X5; VMOVHLPS      X5, X5, X4; VADDPS        X4, X5, X5; VMOVSHDUP     X5, X4; VADDPS        X4, X5, X5; VMOVSS        X5, (DI); ADDQ          $0x04, DI; ADDQ          BX, CX; DECQ          SI; JNZ           row; VZEROUPPER; RET
-
+// rowDotAVX512 stores the sum of x*y of each row:
+//
+//	for r := range rows {
+//		result := float32(0)
+//		for i := range n {
+//			result += float32(x[r*ld+i] * y[r*ld+i])
+//		}
+//		sum[r] = result
+//	}
+//
 // func rowDotAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowDotAVX512Code \
+		MOVQ  args+0(FP), AX          \
+		MOVQ  24(AX), CX              \
+		MOVQ  32(AX), DX              \
+		MOVQ  (AX), BX                \
+		MOVQ  8(AX), SI               \
+		MOVQ  64(AX), DI              \
+		SHLQ  $0x02, BX               \
+		MOVQ  16(AX), AX              \
+		MOVQ  AX, R8                  \
+		ANDQ  $-64, R8                \
+		SHLQ  $0x02, R8               \
+		MOVQ  AX, R9                  \
+		ANDQ  $-16, R9                \
+		SHLQ  $0x02, R9               \
+		ANDQ  $0x0f, AX               \
+		MOVQ  $-1, R10                \
+		BZHIQ AX, R10, R10            \
+		KMOVW R10, K1                 \
+	row:                                  \
+		VPXORD Z0, Z0, Z0             \
+		VPXORD Z1, Z1, Z1             \
+		VPXORD Z2, Z2, Z2             \
+		VPXORD Z3, Z3, Z3             \
+		XORQ   R10, R10               \
+		CMPQ   R10, R8                \
+		JGE    single                 \
+	unrolled:                             \
+		VMOVUPS (CX)(R10*1), Z4       \
+		VMOVUPS (DX)(R10*1), Z5       \
+		VMULPS  Z5, Z4, Z4            \
+		VADDPS  Z4, Z0, Z0            \
+		VMOVUPS 64(CX)(R10*1), Z4     \
+		VMOVUPS 64(DX)(R10*1), Z5     \
+		VMULPS  Z5, Z4, Z4            \
+		VADDPS  Z4, Z1, Z1            \
+		VMOVUPS 128(CX)(R10*1), Z4    \
+		VMOVUPS 128(DX)(R10*1), Z5    \
+		VMULPS  Z5, Z4, Z4            \
+		VADDPS  Z4, Z2, Z2            \
+		VMOVUPS 192(CX)(R10*1), Z4    \
+		VMOVUPS 192(DX)(R10*1), Z5    \
+		VMULPS  Z5, Z4, Z4            \
+		VADDPS  Z4, Z3, Z3            \
+		ADDQ    $0x00000100, R10      \
+		CMPQ    R10, R8               \
+		JLT     unrolled              \
+	single:                               \
+		CMPQ R10, R9                  \
+		JGE  tail                     \
+	loop:                                 \
+		VMOVUPS (CX)(R10*1), Z4       \
+		VMOVUPS (DX)(R10*1), Z5       \
+		VMULPS  Z5, Z4, Z4            \
+		VADDPS  Z4, Z0, Z0            \
+		ADDQ    $0x00000040, R10      \
+		CMPQ    R10, R9               \
+		JLT     loop                  \
+	tail:                                 \
+		TESTQ     AX, AX              \
+		JZ        end                 \
+		VMOVUPS.Z (CX)(R10*1), K1, Z4 \
+		VMOVUPS.Z (DX)(R10*1), K1, Z5 \
+		VMULPS    Z5, Z4, Z4          \
+		VMOVAPS.Z Z4, K1, Z4          \
+		VADDPS    Z4, Z0, Z0          \
+	end:                                  \
+		VADDPS        Z2, Z0, Z0      \
+		VADDPS        Z3, Z1, Z1      \
+		VADDPS        Z1, Z0, Z0      \
+		VEXTRACTF64X4 $0x01, Z0, Y4   \
+		VMOVAPS       Y0, Y5          \
+		VADDPS        Y4, Y5, Y5      \
+		VEXTRACTF128  $0x01, Y5, X4   \
+		VMOVAPS       X5, X5          \
+		VADDPS        X4, X5, X5      \
+		VMOVHLPS      X5, X5, X4      \
+		VADDPS        X4, X5, X5      \
+		VMOVSHDUP     X5, X4          \
+		VADDPS        X4, X5, X5      \
+		VMOVSS        X5, (DI)        \
+		ADDQ          $0x04, DI       \
+		ADDQ          BX, CX          \
+		ADDQ          BX, DX          \
+		DECQ          SI              \
+		JNZ           row             \
+		VZEROUPPER                    \
+		RET
+
 TEXT rowDotAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  32(AX), DX; MOVQ  (AX), BX; MOVQ  8(AX), SI; MOVQ  64(AX), DI; SHLQ  $0x02, BX; MOVQ  16(AX), AX; MOVQ  AX, R8; ANDQ  $-64, R8; SHLQ  $0x02, R8; MOVQ  AX, R9; ANDQ  $-16, R9; SHLQ  $0x02, R9; ANDQ  $0x0f, AX; MOVQ  $-1, R10; BZHIQ AX, R10, R10; KMOVW R10, K1
+	rowDotAVX512Code
 
-row:
-	VPXORD Z0, Z0, Z0; VPXORD Z1, Z1, Z1; VPXORD Z2, Z2, Z2; VPXORD Z3, Z3, Z3; XORQ   R10, R10; CMPQ   R10, R8; JGE    single
-
-unrolled:
-	VMOVUPS (CX)(R10*1), Z4; VMOVUPS (DX)(R10*1), Z5; VMULPS  Z5, Z4, Z4; VADDPS  Z4, Z0, Z0; VMOVUPS 64(CX)(R10*1), Z4; VMOVUPS 64(DX)(R10*1), Z5; VMULPS  Z5, Z4, Z4; VADDPS  Z4, Z1, Z1; VMOVUPS 128(CX)(R10*1), Z4; VMOVUPS 128(DX)(R10*1), Z5; VMULPS  Z5, Z4, Z4; VADDPS  Z4, Z2, Z2; VMOVUPS 192(CX)(R10*1), Z4; VMOVUPS 192(DX)(R10*1), Z5; VMULPS  Z5, Z4, Z4; VADDPS  Z4, Z3, Z3; ADDQ    $0x00000100, R10; CMPQ    R10, R8; JLT     unrolled
-
-single:
-	CMPQ R10, R9; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R10*1), Z4; VMOVUPS (DX)(R10*1), Z5; VMULPS  Z5, Z4, Z4; VADDPS  Z4, Z0, Z0; ADDQ    $0x00000040, R10; CMPQ    R10, R9; JLT     loop
-
-tail:
-	TESTQ     AX, AX; JZ        end; VMOVUPS.Z (CX)(R10*1), K1, Z4; VMOVUPS.Z (DX)(R10*1), K1, Z5; VMULPS    Z5, Z4, Z4; VMOVAPS.Z Z4, K1, Z4; VADDPS    Z4, Z0, Z0
-
-end:
-	VADDPS        Z2, Z0, Z0; VADDPS        Z3, Z1, Z1; VADDPS        Z1, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y4; VMOVAPS       Y0, Y5; VADDPS        Y4, Y5, Y5; VEXTRACTF128  $0x01, Y5, X4; VMOVAPS       X5, X5; VADDPS        X4, X5, X5; VMOVHLPS      X5, X5, X4; VADDPS        X4, X5, X5; VMOVSHDUP     X5, X4; VADDPS        X4, X5, X5; VMOVSS        X5, (DI); ADDQ          $0x04, DI; ADDQ          BX, CX; ADDQ          BX, DX; DECQ          SI; JNZ           row; VZEROUPPER; RET
-
+// rowNormAVX512 stores (x-mean)*scale:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			y[r*ld+i] = (x[r*ld+i] - mean[r]) * scale[r]
+//		}
+//	
+//	}
+//
 // func rowNormAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowNormAVX512Code \
+		MOVQ  args+0(FP), AX          \
+		MOVQ  24(AX), CX              \
+		MOVQ  32(AX), DX              \
+		MOVQ  64(AX), BX              \
+		MOVQ  72(AX), SI              \
+		MOVQ  (AX), DI                \
+		MOVQ  8(AX), R8               \
+		SHLQ  $0x02, DI               \
+		MOVQ  16(AX), AX              \
+		MOVQ  AX, R9                  \
+		ANDQ  $-64, R9                \
+		SHLQ  $0x02, R9               \
+		MOVQ  AX, R10                 \
+		ANDQ  $-16, R10               \
+		SHLQ  $0x02, R10              \
+		ANDQ  $0x0f, AX               \
+		MOVQ  $-1, R11                \
+		BZHIQ AX, R11, R11            \
+		KMOVW R11, K1                 \
+	row:                                  \
+		VBROADCASTSS (BX), Z0         \
+		ADDQ         $0x04, BX        \
+		VBROADCASTSS (SI), Z1         \
+		ADDQ         $0x04, SI        \
+		XORQ         R11, R11         \
+		CMPQ         R11, R9          \
+		JGE          single           \
+	unrolled:                             \
+		VMOVUPS (DX)(R11*1), Z2       \
+		VSUBPS  Z0, Z2, Z2            \
+		VMULPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, (CX)(R11*1)       \
+		VMOVUPS 64(DX)(R11*1), Z2     \
+		VSUBPS  Z0, Z2, Z2            \
+		VMULPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, 64(CX)(R11*1)     \
+		VMOVUPS 128(DX)(R11*1), Z2    \
+		VSUBPS  Z0, Z2, Z2            \
+		VMULPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, 128(CX)(R11*1)    \
+		VMOVUPS 192(DX)(R11*1), Z2    \
+		VSUBPS  Z0, Z2, Z2            \
+		VMULPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, 192(CX)(R11*1)    \
+		ADDQ    $0x00000100, R11      \
+		CMPQ    R11, R9               \
+		JLT     unrolled              \
+	single:                               \
+		CMPQ R11, R10                 \
+		JGE  tail                     \
+	loop:                                 \
+		VMOVUPS (DX)(R11*1), Z2       \
+		VSUBPS  Z0, Z2, Z2            \
+		VMULPS  Z1, Z2, Z2            \
+		VMOVUPS Z2, (CX)(R11*1)       \
+		ADDQ    $0x00000040, R11      \
+		CMPQ    R11, R10              \
+		JLT     loop                  \
+	tail:                                 \
+		TESTQ     AX, AX              \
+		JZ        end                 \
+		VMOVUPS.Z (DX)(R11*1), K1, Z2 \
+		VSUBPS    Z0, Z2, Z2          \
+		VMULPS    Z1, Z2, Z2          \
+		VMOVUPS   Z2, K1, (CX)(R11*1) \
+	end:                                  \
+		ADDQ DI, CX                   \
+		ADDQ DI, DX                   \
+		DECQ R8                       \
+		JNZ  row                      \
+		VZEROUPPER                    \
+		RET
+
 TEXT rowNormAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  32(AX), DX; MOVQ  64(AX), BX; MOVQ  72(AX), SI; MOVQ  (AX), DI; MOVQ  8(AX), R8; SHLQ  $0x02, DI; MOVQ  16(AX), AX; MOVQ  AX, R9; ANDQ  $-64, R9; SHLQ  $0x02, R9; MOVQ  AX, R10; ANDQ  $-16, R10; SHLQ  $0x02, R10; ANDQ  $0x0f, AX; MOVQ  $-1, R11; BZHIQ AX, R11, R11; KMOVW R11, K1
+	rowNormAVX512Code
 
-row:
-	VBROADCASTSS (BX), Z0; ADDQ         $0x04, BX; VBROADCASTSS (SI), Z1; ADDQ         $0x04, SI; XORQ         R11, R11; CMPQ         R11, R9; JGE          single
-
-unrolled:
-	VMOVUPS (DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VMULPS  Z1, Z2, Z2; VMOVUPS Z2, (CX)(R11*1); VMOVUPS 64(DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VMULPS  Z1, Z2, Z2; VMOVUPS Z2, 64(CX)(R11*1); VMOVUPS 128(DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VMULPS  Z1, Z2, Z2; VMOVUPS Z2, 128(CX)(R11*1); VMOVUPS 192(DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VMULPS  Z1, Z2, Z2; VMOVUPS Z2, 192(CX)(R11*1); ADDQ    $0x00000100, R11; CMPQ    R11, R9; JLT     unrolled
-
-single:
-	CMPQ R11, R10; JGE  tail
-
-loop:
-	VMOVUPS (DX)(R11*1), Z2; VSUBPS  Z0, Z2, Z2; VMULPS  Z1, Z2, Z2; VMOVUPS Z2, (CX)(R11*1); ADDQ    $0x00000040, R11; CMPQ    R11, R10; JLT     loop
-
-tail:
-	TESTQ     AX, AX; JZ        end; VMOVUPS.Z (DX)(R11*1), K1, Z2; VSUBPS    Z0, Z2, Z2; VMULPS    Z1, Z2, Z2; VMOVUPS   Z2, K1, (CX)(R11*1)
-
-end:
-	ADDQ DI, CX; ADDQ DI, DX; DECQ R8; JNZ  row; VZEROUPPER; RET
-
+// rowAffineAVX512 stores (x-mean)*scale*weight + bias:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			y[r*ld+i] = fma((x[r*ld+i]-mean[r])*scale[r], weight[i], bias[i])
+//		}
+//	
+//	}
+//
 // func rowAffineAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowAffineAVX512Code \
+		MOVQ  args+0(FP), AX            \
+		MOVQ  24(AX), CX                \
+		MOVQ  32(AX), DX                \
+		MOVQ  48(AX), BX                \
+		MOVQ  56(AX), SI                \
+		MOVQ  64(AX), DI                \
+		MOVQ  72(AX), R8                \
+		MOVQ  (AX), R9                  \
+		MOVQ  8(AX), R10                \
+		SHLQ  $0x02, R9                 \
+		MOVQ  16(AX), AX                \
+		MOVQ  AX, R11                   \
+		ANDQ  $-32, R11                 \
+		SHLQ  $0x02, R11                \
+		MOVQ  AX, R12                   \
+		ANDQ  $-16, R12                 \
+		SHLQ  $0x02, R12                \
+		ANDQ  $0x0f, AX                 \
+		MOVQ  $-1, R13                  \
+		BZHIQ AX, R13, R13              \
+		KMOVW R13, K1                   \
+	row:                                    \
+		VBROADCASTSS (DI), Z0           \
+		ADDQ         $0x04, DI          \
+		VBROADCASTSS (R8), Z1           \
+		ADDQ         $0x04, R8          \
+		XORQ         R13, R13           \
+		CMPQ         R13, R11           \
+		JGE          single             \
+	unrolled:                               \
+		VMOVUPS     (DX)(R13*1), Z2     \
+		VMOVUPS     (BX)(R13*1), Z3     \
+		VMOVUPS     (SI)(R13*1), Z4     \
+		VSUBPS      Z0, Z2, Z2          \
+		VMULPS      Z1, Z2, Z2          \
+		VFMADD213PS Z4, Z3, Z2          \
+		VMOVUPS     Z2, (CX)(R13*1)     \
+		VMOVUPS     64(DX)(R13*1), Z2   \
+		VMOVUPS     64(BX)(R13*1), Z3   \
+		VMOVUPS     64(SI)(R13*1), Z4   \
+		VSUBPS      Z0, Z2, Z2          \
+		VMULPS      Z1, Z2, Z2          \
+		VFMADD213PS Z4, Z3, Z2          \
+		VMOVUPS     Z2, 64(CX)(R13*1)   \
+		ADDQ        $0x00000080, R13    \
+		CMPQ        R13, R11            \
+		JLT         unrolled            \
+	single:                                 \
+		CMPQ R13, R12                   \
+		JGE  tail                       \
+	loop:                                   \
+		VMOVUPS     (DX)(R13*1), Z2     \
+		VMOVUPS     (BX)(R13*1), Z3     \
+		VMOVUPS     (SI)(R13*1), Z4     \
+		VSUBPS      Z0, Z2, Z2          \
+		VMULPS      Z1, Z2, Z2          \
+		VFMADD213PS Z4, Z3, Z2          \
+		VMOVUPS     Z2, (CX)(R13*1)     \
+		ADDQ        $0x00000040, R13    \
+		CMPQ        R13, R12            \
+		JLT         loop                \
+	tail:                                   \
+		TESTQ       AX, AX              \
+		JZ          end                 \
+		VMOVUPS.Z   (DX)(R13*1), K1, Z2 \
+		VMOVUPS.Z   (BX)(R13*1), K1, Z3 \
+		VMOVUPS.Z   (SI)(R13*1), K1, Z4 \
+		VSUBPS      Z0, Z2, Z2          \
+		VMULPS      Z1, Z2, Z2          \
+		VFMADD213PS Z4, Z3, Z2          \
+		VMOVUPS     Z2, K1, (CX)(R13*1) \
+	end:                                    \
+		ADDQ R9, CX                     \
+		ADDQ R9, DX                     \
+		DECQ R10                        \
+		JNZ  row                        \
+		VZEROUPPER                      \
+		RET
+
 TEXT rowAffineAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  32(AX), DX; MOVQ  48(AX), BX; MOVQ  56(AX), SI; MOVQ  64(AX), DI; MOVQ  72(AX), R8; MOVQ  (AX), R9; MOVQ  8(AX), R10; SHLQ  $0x02, R9; MOVQ  16(AX), AX; MOVQ  AX, R11; ANDQ  $-32, R11; SHLQ  $0x02, R11; MOVQ  AX, R12; ANDQ  $-16, R12; SHLQ  $0x02, R12; ANDQ  $0x0f, AX; MOVQ  $-1, R13; BZHIQ AX, R13, R13; KMOVW R13, K1
+	rowAffineAVX512Code
 
-row:
-	VBROADCASTSS (DI), Z0; ADDQ         $0x04, DI; VBROADCASTSS (R8), Z1; ADDQ         $0x04, R8; XORQ         R13, R13; CMPQ         R13, R11; JGE          single
-
-unrolled:
-	VMOVUPS     (DX)(R13*1), Z2; VMOVUPS     (BX)(R13*1), Z3; VMOVUPS     (SI)(R13*1), Z4; VSUBPS      Z0, Z2, Z2; VMULPS      Z1, Z2, Z2; VFMADD213PS Z4, Z3, Z2; VMOVUPS     Z2, (CX)(R13*1); VMOVUPS     64(DX)(R13*1), Z2; VMOVUPS     64(BX)(R13*1), Z3; VMOVUPS     64(SI)(R13*1), Z4; VSUBPS      Z0, Z2, Z2; VMULPS      Z1, Z2, Z2; VFMADD213PS Z4, Z3, Z2; VMOVUPS     Z2, 64(CX)(R13*1); ADDQ        $0x00000080, R13; CMPQ        R13, R11; JLT         unrolled
-
-single:
-	CMPQ R13, R12; JGE  tail
-
-loop:
-	VMOVUPS     (DX)(R13*1), Z2; VMOVUPS     (BX)(R13*1), Z3; VMOVUPS     (SI)(R13*1), Z4; VSUBPS      Z0, Z2, Z2; VMULPS      Z1, Z2, Z2; VFMADD213PS Z4, Z3, Z2; VMOVUPS     Z2, (CX)(R13*1); ADDQ        $0x00000040, R13; CMPQ        R13, R12; JLT         loop
-
-tail:
-	TESTQ       AX, AX; JZ          end; VMOVUPS.Z   (DX)(R13*1), K1, Z2; VMOVUPS.Z   (BX)(R13*1), K1, Z3; VMOVUPS.Z   (SI)(R13*1), K1, Z4; VSUBPS      Z0, Z2, Z2; VMULPS      Z1, Z2, Z2; VFMADD213PS Z4, Z3, Z2; VMOVUPS     Z2, K1, (CX)(R13*1)
-
-end:
-	ADDQ R9, CX; ADDQ R9, DX; DECQ R10; JNZ  row; VZEROUPPER; RET
-
+// rowNormGradAVX512 stores (dy - mean - y*along)*scale:
+//
+//	for r := range rows {
+//	
+//		for i := range n {
+//			dx[r*ld+i] = fma(-y[r*ld+i], along[r], dy[r*ld+i]-mean[r]) * scale[r]
+//		}
+//	
+//	}
+//
 // func rowNormGradAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define rowNormGradAVX512Code \
+		MOVQ  args+0(FP), AX             \
+		MOVQ  24(AX), CX                 \
+		MOVQ  32(AX), DX                 \
+		MOVQ  40(AX), BX                 \
+		MOVQ  64(AX), SI                 \
+		MOVQ  72(AX), DI                 \
+		MOVQ  80(AX), R8                 \
+		MOVQ  (AX), R9                   \
+		MOVQ  8(AX), R10                 \
+		SHLQ  $0x02, R9                  \
+		MOVQ  16(AX), AX                 \
+		MOVQ  AX, R11                    \
+		ANDQ  $-32, R11                  \
+		SHLQ  $0x02, R11                 \
+		MOVQ  AX, R12                    \
+		ANDQ  $-16, R12                  \
+		SHLQ  $0x02, R12                 \
+		ANDQ  $0x0f, AX                  \
+		MOVQ  $-1, R13                   \
+		BZHIQ AX, R13, R13               \
+		KMOVW R13, K1                    \
+	row:                                     \
+		VBROADCASTSS (SI), Z0            \
+		ADDQ         $0x04, SI           \
+		VBROADCASTSS (DI), Z1            \
+		ADDQ         $0x04, DI           \
+		VBROADCASTSS (R8), Z2            \
+		ADDQ         $0x04, R8           \
+		XORQ         R13, R13            \
+		CMPQ         R13, R11            \
+		JGE          single              \
+	unrolled:                                \
+		VMOVUPS      (DX)(R13*1), Z3     \
+		VMOVUPS      (BX)(R13*1), Z4     \
+		VSUBPS       Z0, Z3, Z3          \
+		VFNMADD231PS Z4, Z1, Z3          \
+		VMULPS       Z2, Z3, Z3          \
+		VMOVUPS      Z3, (CX)(R13*1)     \
+		VMOVUPS      64(DX)(R13*1), Z3   \
+		VMOVUPS      64(BX)(R13*1), Z4   \
+		VSUBPS       Z0, Z3, Z3          \
+		VFNMADD231PS Z4, Z1, Z3          \
+		VMULPS       Z2, Z3, Z3          \
+		VMOVUPS      Z3, 64(CX)(R13*1)   \
+		ADDQ         $0x00000080, R13    \
+		CMPQ         R13, R11            \
+		JLT          unrolled            \
+	single:                                  \
+		CMPQ R13, R12                    \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS      (DX)(R13*1), Z3     \
+		VMOVUPS      (BX)(R13*1), Z4     \
+		VSUBPS       Z0, Z3, Z3          \
+		VFNMADD231PS Z4, Z1, Z3          \
+		VMULPS       Z2, Z3, Z3          \
+		VMOVUPS      Z3, (CX)(R13*1)     \
+		ADDQ         $0x00000040, R13    \
+		CMPQ         R13, R12            \
+		JLT          loop                \
+	tail:                                    \
+		TESTQ        AX, AX              \
+		JZ           end                 \
+		VMOVUPS.Z    (DX)(R13*1), K1, Z3 \
+		VMOVUPS.Z    (BX)(R13*1), K1, Z4 \
+		VSUBPS       Z0, Z3, Z3          \
+		VFNMADD231PS Z4, Z1, Z3          \
+		VMULPS       Z2, Z3, Z3          \
+		VMOVUPS      Z3, K1, (CX)(R13*1) \
+	end:                                     \
+		ADDQ R9, CX                      \
+		ADDQ R9, DX                      \
+		ADDQ R9, BX                      \
+		DECQ R10                         \
+		JNZ  row                         \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowNormGradAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  32(AX), DX; MOVQ  40(AX), BX; MOVQ  64(AX), SI; MOVQ  72(AX), DI; MOVQ  80(AX), R8; MOVQ  (AX), R9; MOVQ  8(AX), R10; SHLQ  $0x02, R9; MOVQ  16(AX), AX; MOVQ  AX, R11; ANDQ  $-32, R11; SHLQ  $0x02, R11; MOVQ  AX, R12; ANDQ  $-16, R12; SHLQ  $0x02, R12; ANDQ  $0x0f, AX; MOVQ  $-1, R13; BZHIQ AX, R13, R13; KMOVW R13, K1
+	rowNormGradAVX512Code
 
-row:
-	VBROADCASTSS (SI), Z0; ADDQ         $0x04, SI; VBROADCASTSS (DI), Z1; ADDQ         $0x04, DI; VBROADCASTSS (R8), Z2; ADDQ         $0x04, R8; XORQ         R13, R13; CMPQ         R13, R11; JGE          single
-
-unrolled:
-	VMOVUPS      (DX)(R13*1), Z3; VMOVUPS      (BX)(R13*1), Z4; VSUBPS       Z0, Z3, Z3; VFNMADD231PS Z4, Z1, Z3; VMULPS       Z2, Z3, Z3; VMOVUPS      Z3, (CX)(R13*1); VMOVUPS      64(DX)(R13*1), Z3; VMOVUPS      64(BX)(R13*1), Z4; VSUBPS       Z0, Z3, Z3; VFNMADD231PS Z4, Z1, Z3; VMULPS       Z2, Z3, Z3; VMOVUPS      Z3, 64(CX)(R13*1); ADDQ         $0x00000080, R13; CMPQ         R13, R11; JLT          unrolled
-
-single:
-	CMPQ R13, R12; JGE  tail
-
-loop:
-	VMOVUPS      (DX)(R13*1), Z3; VMOVUPS      (BX)(R13*1), Z4; VSUBPS       Z0, Z3, Z3; VFNMADD231PS Z4, Z1, Z3; VMULPS       Z2, Z3, Z3; VMOVUPS      Z3, (CX)(R13*1); ADDQ         $0x00000040, R13; CMPQ         R13, R12; JLT          loop
-
-tail:
-	TESTQ        AX, AX; JZ           end; VMOVUPS.Z    (DX)(R13*1), K1, Z3; VMOVUPS.Z    (BX)(R13*1), K1, Z4; VSUBPS       Z0, Z3, Z3; VFNMADD231PS Z4, Z1, Z3; VMULPS       Z2, Z3, Z3; VMOVUPS      Z3, K1, (CX)(R13*1)
-
-end:
-	ADDQ R9, CX; ADDQ R9, DX; ADDQ R9, BX; DECQ R10; JNZ  row; VZEROUPPER; RET
-
+// rowMinAVX512 stores the minimum of each row: NaN wins, -0 is below +0:
+//
+//	for r := range rows {
+//		result := float32(math.Inf(1))
+//		for i := range n {
+//			result = min(result, x[r*ld+i])
+//		}
+//		least[r] = result
+//	}
+//
 // func rowMinAVX512(args *byte)
 // Requires: AVX, AVX2, AVX512F, BMI2
+#define rowMinAVX512Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    (AX), DX                 \
+		MOVQ    8(AX), BX                \
+		MOVQ    64(AX), SI               \
+		SHLQ    $0x02, DX                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, DI                   \
+		ANDQ    $-64, DI                 \
+		SHLQ    $0x02, DI                \
+		MOVQ    AX, R8                   \
+		ANDQ    $-16, R8                 \
+		SHLQ    $0x02, R8                \
+		ANDQ    $0x0f, AX                \
+		MOVQ    $-1, R9                  \
+		BZHIQ   AX, R9, R9               \
+		KMOVW   R9, K1                   \
+		VMOVUPS word7f800000<>+0(SB), Z4 \
+	row:                                     \
+		VMOVAPS Z4, Z0                   \
+		VMOVAPS Z4, Z1                   \
+		VMOVAPS Z4, Z2                   \
+		VMOVAPS Z4, Z3                   \
+		XORQ    R9, R9                   \
+		CMPQ    R9, DI                   \
+		JGE     single                   \
+	unrolled:                                \
+		VMOVUPS (CX)(R9*1), Z5           \
+		VMINPS  Z5, Z0, Z6               \
+		VMINPS  Z0, Z5, Z0               \
+		VPORD   Z6, Z0, Z0               \
+		VMOVUPS 64(CX)(R9*1), Z5         \
+		VMINPS  Z5, Z1, Z6               \
+		VMINPS  Z1, Z5, Z1               \
+		VPORD   Z6, Z1, Z1               \
+		VMOVUPS 128(CX)(R9*1), Z5        \
+		VMINPS  Z5, Z2, Z6               \
+		VMINPS  Z2, Z5, Z2               \
+		VPORD   Z6, Z2, Z2               \
+		VMOVUPS 192(CX)(R9*1), Z5        \
+		VMINPS  Z5, Z3, Z6               \
+		VMINPS  Z3, Z5, Z3               \
+		VPORD   Z6, Z3, Z3               \
+		ADDQ    $0x00000100, R9          \
+		CMPQ    R9, DI                   \
+		JLT     unrolled                 \
+	single:                                  \
+		CMPQ R9, R8                      \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS (CX)(R9*1), Z5           \
+		VMINPS  Z5, Z0, Z6               \
+		VMINPS  Z0, Z5, Z0               \
+		VPORD   Z6, Z0, Z0               \
+		ADDQ    $0x00000040, R9          \
+		CMPQ    R9, R8                   \
+		JLT     loop                     \
+	tail:                                    \
+		TESTQ   AX, AX                   \
+		JZ      end                      \
+		VMOVAPS Z4, Z5                   \
+		VMOVUPS (CX)(R9*1), K1, Z5       \
+		VMINPS  Z5, Z0, Z6               \
+		VMINPS  Z0, Z5, Z0               \
+		VPORD   Z6, Z0, Z0               \
+	end:                                     \
+		VMINPS        Z2, Z0, Z5         \
+		VMINPS        Z0, Z2, Z0         \
+		VPORD         Z5, Z0, Z0         \
+		VMINPS        Z3, Z1, Z2         \
+		VMINPS        Z1, Z3, Z1         \
+		VPORD         Z2, Z1, Z1         \
+		VMINPS        Z1, Z0, Z2         \
+		VMINPS        Z0, Z1, Z0         \
+		VPORD         Z2, Z0, Z0         \
+		VEXTRACTF64X4 $0x01, Z0, Y1      \
+		VMOVAPS       Y0, Y0             \
+		VMINPS        Y1, Y0, Y2         \
+		VMINPS        Y0, Y1, Y0         \
+		VPOR          Y2, Y0, Y0         \
+		VEXTRACTF128  $0x01, Y0, X1      \
+		VMOVAPS       X0, X0             \
+		VMINPS        X1, X0, X2         \
+		VMINPS        X0, X1, X0         \
+		VPOR          X2, X0, X0         \
+		VMOVHLPS      X0, X0, X1         \
+		VMINPS        X1, X0, X2         \
+		VMINPS        X0, X1, X0         \
+		VPOR          X2, X0, X0         \
+		VMOVSHDUP     X0, X1             \
+		VMINPS        X1, X0, X2         \
+		VMINPS        X0, X1, X0         \
+		VPOR          X2, X0, X0         \
+		VMOVSS        X0, (SI)           \
+		ADDQ          $0x04, SI          \
+		ADDQ          DX, CX             \
+		DECQ          BX                 \
+		JNZ           row                \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowMinAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    64(AX), SI; SHLQ    $0x02, DX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-64, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-16, R8; SHLQ    $0x02, R8; ANDQ    $0x0f, AX; MOVQ    $-1, R9; BZHIQ   AX, R9, R9; KMOVW   R9, K1; VMOVUPS word7f800000<>+0(SB), Z4
+	rowMinAVX512Code
 
-row:
-	VMOVAPS Z4, Z0; VMOVAPS Z4, Z1; VMOVAPS Z4, Z2; VMOVAPS Z4, Z3; XORQ    R9, R9; CMPQ    R9, DI; JGE     single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Z5; VMINPS  Z5, Z0, Z6; VMINPS  Z0, Z5, Z0; VPORD   Z6, Z0, Z0; VMOVUPS 64(CX)(R9*1), Z5; VMINPS  Z5, Z1, Z6; VMINPS  Z1, Z5, Z1; VPORD   Z6, Z1, Z1; VMOVUPS 128(CX)(R9*1), Z5; VMINPS  Z5, Z2, Z6; VMINPS  Z2, Z5, Z2; VPORD   Z6, Z2, Z2; VMOVUPS 192(CX)(R9*1), Z5; VMINPS  Z5, Z3, Z6; VMINPS  Z3, Z5, Z3; VPORD   Z6, Z3, Z3; ADDQ    $0x00000100, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Z5; VMINPS  Z5, Z0, Z6; VMINPS  Z0, Z5, Z0; VPORD   Z6, Z0, Z0; ADDQ    $0x00000040, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ   AX, AX; JZ      end; VMOVAPS Z4, Z5; VMOVUPS (CX)(R9*1), K1, Z5; VMINPS  Z5, Z0, Z6; VMINPS  Z0, Z5, Z0; VPORD   Z6, Z0, Z0
-
-end:
-	VMINPS        Z2, Z0, Z5; VMINPS        Z0, Z2, Z0; VPORD         Z5, Z0, Z0; VMINPS        Z3, Z1, Z2; VMINPS        Z1, Z3, Z1; VPORD         Z2, Z1, Z1; VMINPS        Z1, Z0, Z2; VMINPS        Z0, Z1, Z0; VPORD         Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VMINPS        Y1, Y0, Y2; VMINPS        Y0, Y1, Y0; VPOR          Y2, Y0, Y0; VEXTRACTF128  $0x01, Y0, X1; VMOVAPS       X0, X0; VMINPS        X1, X0, X2; VMINPS        X0, X1, X0; VPOR          X2, X0, X0; VMOVHLPS      X0, X0, X1; VMINPS        X1, X0, X2; VMINPS        X0, X1, X0; VPOR          X2, X0, X0; VMOVSHDUP     X0, X1; VMINPS        X1, X0, X2; VMINPS        X0, X1, X0; VPOR          X2, X0, X0; VMOVSS        X0, (SI); ADDQ          $0x04, SI; ADDQ          DX, CX; DECQ          BX; JNZ           row; VZEROUPPER; RET
-
+// rowMaxAVX512 stores the maximum of each row: NaN wins, +0 is above -0:
+//
+//	for r := range rows {
+//		result := float32(math.Inf(-1))
+//		for i := range n {
+//			result = max(result, x[r*ld+i])
+//		}
+//		greatest[r] = result
+//	}
+//
 // func rowMaxAVX512(args *byte)
 // Requires: AVX, AVX2, AVX512F, BMI2
+#define rowMaxAVX512Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    (AX), DX                 \
+		MOVQ    8(AX), BX                \
+		MOVQ    64(AX), SI               \
+		SHLQ    $0x02, DX                \
+		MOVQ    16(AX), AX               \
+		MOVQ    AX, DI                   \
+		ANDQ    $-64, DI                 \
+		SHLQ    $0x02, DI                \
+		MOVQ    AX, R8                   \
+		ANDQ    $-16, R8                 \
+		SHLQ    $0x02, R8                \
+		ANDQ    $0x0f, AX                \
+		MOVQ    $-1, R9                  \
+		BZHIQ   AX, R9, R9               \
+		KMOVW   R9, K1                   \
+		VMOVUPS wordff800000<>+0(SB), Z4 \
+		VMOVUPS word80000000<>+0(SB), Z5 \
+	row:                                     \
+		VPXORD Z5, Z4, Z0                \
+		VPXORD Z5, Z4, Z1                \
+		VPXORD Z5, Z4, Z2                \
+		VPXORD Z5, Z4, Z3                \
+		XORQ   R9, R9                    \
+		CMPQ   R9, DI                    \
+		JGE    single                    \
+	unrolled:                                \
+		VMOVUPS (CX)(R9*1), Z6           \
+		VPXORD  Z5, Z6, Z6               \
+		VMINPS  Z6, Z0, Z7               \
+		VMINPS  Z0, Z6, Z0               \
+		VPORD   Z7, Z0, Z0               \
+		VMOVUPS 64(CX)(R9*1), Z6         \
+		VPXORD  Z5, Z6, Z6               \
+		VMINPS  Z6, Z1, Z7               \
+		VMINPS  Z1, Z6, Z1               \
+		VPORD   Z7, Z1, Z1               \
+		VMOVUPS 128(CX)(R9*1), Z6        \
+		VPXORD  Z5, Z6, Z6               \
+		VMINPS  Z6, Z2, Z7               \
+		VMINPS  Z2, Z6, Z2               \
+		VPORD   Z7, Z2, Z2               \
+		VMOVUPS 192(CX)(R9*1), Z6        \
+		VPXORD  Z5, Z6, Z6               \
+		VMINPS  Z6, Z3, Z7               \
+		VMINPS  Z3, Z6, Z3               \
+		VPORD   Z7, Z3, Z3               \
+		ADDQ    $0x00000100, R9          \
+		CMPQ    R9, DI                   \
+		JLT     unrolled                 \
+	single:                                  \
+		CMPQ R9, R8                      \
+		JGE  tail                        \
+	loop:                                    \
+		VMOVUPS (CX)(R9*1), Z6           \
+		VPXORD  Z5, Z6, Z6               \
+		VMINPS  Z6, Z0, Z7               \
+		VMINPS  Z0, Z6, Z0               \
+		VPORD   Z7, Z0, Z0               \
+		ADDQ    $0x00000040, R9          \
+		CMPQ    R9, R8                   \
+		JLT     loop                     \
+	tail:                                    \
+		TESTQ   AX, AX                   \
+		JZ      end                      \
+		VMOVAPS Z4, Z6                   \
+		VMOVUPS (CX)(R9*1), K1, Z6       \
+		VPXORD  Z5, Z6, Z6               \
+		VMINPS  Z6, Z0, Z7               \
+		VMINPS  Z0, Z6, Z0               \
+		VPORD   Z7, Z0, Z0               \
+	end:                                     \
+		VMINPS        Z2, Z0, Z6         \
+		VMINPS        Z0, Z2, Z0         \
+		VPORD         Z6, Z0, Z0         \
+		VMINPS        Z3, Z1, Z2         \
+		VMINPS        Z1, Z3, Z1         \
+		VPORD         Z2, Z1, Z1         \
+		VMINPS        Z1, Z0, Z2         \
+		VMINPS        Z0, Z1, Z0         \
+		VPORD         Z2, Z0, Z0         \
+		VEXTRACTF64X4 $0x01, Z0, Y1      \
+		VMOVAPS       Y0, Y0             \
+		VMINPS        Y1, Y0, Y2         \
+		VMINPS        Y0, Y1, Y0         \
+		VPOR          Y2, Y0, Y0         \
+		VEXTRACTF128  $0x01, Y0, X1      \
+		VMOVAPS       X0, X0             \
+		VMINPS        X1, X0, X2         \
+		VMINPS        X0, X1, X0         \
+		VPOR          X2, X0, X0         \
+		VMOVHLPS      X0, X0, X1         \
+		VMINPS        X1, X0, X2         \
+		VMINPS        X0, X1, X0         \
+		VPOR          X2, X0, X0         \
+		VMOVSHDUP     X0, X1             \
+		VMINPS        X1, X0, X2         \
+		VMINPS        X0, X1, X0         \
+		VPOR          X2, X0, X0         \
+		VPXOR         X5, X0, X0         \
+		VMOVSS        X0, (SI)           \
+		ADDQ          $0x04, SI          \
+		ADDQ          DX, CX             \
+		DECQ          BX                 \
+		JNZ           row                \
+		VZEROUPPER                       \
+		RET
+
 TEXT rowMaxAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    64(AX), SI; SHLQ    $0x02, DX; MOVQ    16(AX), AX; MOVQ    AX, DI; ANDQ    $-64, DI; SHLQ    $0x02, DI; MOVQ    AX, R8; ANDQ    $-16, R8; SHLQ    $0x02, R8; ANDQ    $0x0f, AX; MOVQ    $-1, R9; BZHIQ   AX, R9, R9; KMOVW   R9, K1; VMOVUPS wordff800000<>+0(SB), Z4; VMOVUPS word80000000<>+0(SB), Z5
+	rowMaxAVX512Code
 
-row:
-	VPXORD Z5, Z4, Z0; VPXORD Z5, Z4, Z1; VPXORD Z5, Z4, Z2; VPXORD Z5, Z4, Z3; XORQ   R9, R9; CMPQ   R9, DI; JGE    single
-
-unrolled:
-	VMOVUPS (CX)(R9*1), Z6; VPXORD  Z5, Z6, Z6; VMINPS  Z6, Z0, Z7; VMINPS  Z0, Z6, Z0; VPORD   Z7, Z0, Z0; VMOVUPS 64(CX)(R9*1), Z6; VPXORD  Z5, Z6, Z6; VMINPS  Z6, Z1, Z7; VMINPS  Z1, Z6, Z1; VPORD   Z7, Z1, Z1; VMOVUPS 128(CX)(R9*1), Z6; VPXORD  Z5, Z6, Z6; VMINPS  Z6, Z2, Z7; VMINPS  Z2, Z6, Z2; VPORD   Z7, Z2, Z2; VMOVUPS 192(CX)(R9*1), Z6; VPXORD  Z5, Z6, Z6; VMINPS  Z6, Z3, Z7; VMINPS  Z3, Z6, Z3; VPORD   Z7, Z3, Z3; ADDQ    $0x00000100, R9; CMPQ    R9, DI; JLT     unrolled
-
-single:
-	CMPQ R9, R8; JGE  tail
-
-loop:
-	VMOVUPS (CX)(R9*1), Z6; VPXORD  Z5, Z6, Z6; VMINPS  Z6, Z0, Z7; VMINPS  Z0, Z6, Z0; VPORD   Z7, Z0, Z0; ADDQ    $0x00000040, R9; CMPQ    R9, R8; JLT     loop
-
-tail:
-	TESTQ   AX, AX; JZ      end; VMOVAPS Z4, Z6; VMOVUPS (CX)(R9*1), K1, Z6; VPXORD  Z5, Z6, Z6; VMINPS  Z6, Z0, Z7; VMINPS  Z0, Z6, Z0; VPORD   Z7, Z0, Z0
-
-end:
-	VMINPS        Z2, Z0, Z6; VMINPS        Z0, Z2, Z0; VPORD         Z6, Z0, Z0; VMINPS        Z3, Z1, Z2; VMINPS        Z1, Z3, Z1; VPORD         Z2, Z1, Z1; VMINPS        Z1, Z0, Z2; VMINPS        Z0, Z1, Z0; VPORD         Z2, Z0, Z0; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VMINPS        Y1, Y0, Y2; VMINPS        Y0, Y1, Y0; VPOR          Y2, Y0, Y0; VEXTRACTF128  $0x01, Y0, X1; VMOVAPS       X0, X0; VMINPS        X1, X0, X2; VMINPS        X0, X1, X0; VPOR          X2, X0, X0; VMOVHLPS      X0, X0, X1; VMINPS        X1, X0, X2; VMINPS        X0, X1, X0; VPOR          X2, X0, X0; VMOVSHDUP     X0, X1; VMINPS        X1, X0, X2; VMINPS        X0, X1, X0; VPOR          X2, X0, X0; VPXOR         X5, X0, X0; VMOVSS        X0, (SI); ADDQ          $0x04, SI; ADDQ          DX, CX; DECQ          BX; JNZ           row; VZEROUPPER; RET
-
+// colSumAVX512 stores the sum of each column, in the order of the rows:
+//
+//	copy(y[:n], x)
+//	for r := 1; r < rows; r++ {
+//		for i := range n {
+//			y[i] += x[r*ld+i]
+//		}
+//	}
+//
 // func colSumAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define colSumAVX512Code \
+		MOVQ  args+0(FP), AX    \
+		MOVQ  24(AX), CX        \
+		MOVQ  (AX), DX          \
+		MOVQ  8(AX), BX         \
+		MOVQ  16(AX), SI        \
+		MOVQ  48(AX), AX        \
+		SHLQ  $0x02, DX         \
+		DECQ  BX                \
+		MOVQ  SI, DI            \
+		ANDQ  $0x0f, DI         \
+		MOVQ  $-1, R8           \
+		BZHIQ DI, R8, R8        \
+		KMOVW R8, K1            \
+	block8:                         \
+		CMPQ    SI, $0x00000080 \
+		JLT     after8          \
+		MOVQ    CX, R8          \
+		MOVQ    BX, R9          \
+		VMOVUPS (R8), Z0        \
+		VMOVUPS 64(R8), Z1      \
+		VMOVUPS 128(R8), Z2     \
+		VMOVUPS 192(R8), Z3     \
+		VMOVUPS 256(R8), Z4     \
+		VMOVUPS 320(R8), Z5     \
+		VMOVUPS 384(R8), Z6     \
+		VMOVUPS 448(R8), Z7     \
+		TESTQ   R9, R9          \
+		JZ      store8          \
+	rows8:                          \
+		ADDQ    DX, R8          \
+		VMOVUPS (R8), Z8        \
+		VADDPS  Z8, Z0, Z0      \
+		VMOVUPS 64(R8), Z8      \
+		VADDPS  Z8, Z1, Z1      \
+		VMOVUPS 128(R8), Z8     \
+		VADDPS  Z8, Z2, Z2      \
+		VMOVUPS 192(R8), Z8     \
+		VADDPS  Z8, Z3, Z3      \
+		VMOVUPS 256(R8), Z8     \
+		VADDPS  Z8, Z4, Z4      \
+		VMOVUPS 320(R8), Z8     \
+		VADDPS  Z8, Z5, Z5      \
+		VMOVUPS 384(R8), Z8     \
+		VADDPS  Z8, Z6, Z6      \
+		VMOVUPS 448(R8), Z8     \
+		VADDPS  Z8, Z7, Z7      \
+		DECQ    R9              \
+		JNZ     rows8           \
+	store8:                         \
+		VMOVUPS Z0, (AX)        \
+		VMOVUPS Z1, 64(AX)      \
+		VMOVUPS Z2, 128(AX)     \
+		VMOVUPS Z3, 192(AX)     \
+		VMOVUPS Z4, 256(AX)     \
+		VMOVUPS Z5, 320(AX)     \
+		VMOVUPS Z6, 384(AX)     \
+		VMOVUPS Z7, 448(AX)     \
+		ADDQ    $0x00000200, CX \
+		ADDQ    $0x00000200, AX \
+		SUBQ    $0x00000080, SI \
+		JMP     block8          \
+	after8:                         \
+	block1:                         \
+		CMPQ    SI, $0x00000010 \
+		JLT     after1          \
+		MOVQ    CX, R8          \
+		MOVQ    BX, R9          \
+		VMOVUPS (R8), Z0        \
+		TESTQ   R9, R9          \
+		JZ      store1          \
+	rows1:                          \
+		ADDQ    DX, R8          \
+		VMOVUPS (R8), Z1        \
+		VADDPS  Z1, Z0, Z0      \
+		DECQ    R9              \
+		JNZ     rows1           \
+	store1:                         \
+		VMOVUPS Z0, (AX)        \
+		ADDQ    $0x00000040, CX \
+		ADDQ    $0x00000040, AX \
+		SUBQ    $0x00000010, SI \
+		JMP     block1          \
+	after1:                         \
+		TESTQ     DI, DI        \
+		JZ        end           \
+		MOVQ      BX, BX        \
+		VMOVUPS.Z (CX), K1, Z0  \
+		TESTQ     BX, BX        \
+		JZ        storetail     \
+	rowstail:                       \
+		ADDQ      DX, CX        \
+		VMOVUPS.Z (CX), K1, Z1  \
+		VADDPS    Z1, Z0, Z0    \
+		DECQ      BX            \
+		JNZ       rowstail      \
+	storetail:                      \
+		VMOVUPS Z0, K1, (AX)    \
+	end:                            \
+		VZEROUPPER              \
+		RET
+
 TEXT colSumAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  (AX), DX; MOVQ  8(AX), BX; MOVQ  16(AX), SI; MOVQ  48(AX), AX; SHLQ  $0x02, DX; DECQ  BX; MOVQ  SI, DI; ANDQ  $0x0f, DI; MOVQ  $-1, R8; BZHIQ DI, R8, R8; KMOVW R8, K1
+	colSumAVX512Code
 
-block8:
-	CMPQ    SI, $0x00000080; JLT     after8; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Z0; VMOVUPS 64(R8), Z1; VMOVUPS 128(R8), Z2; VMOVUPS 192(R8), Z3; VMOVUPS 256(R8), Z4; VMOVUPS 320(R8), Z5; VMOVUPS 384(R8), Z6; VMOVUPS 448(R8), Z7; TESTQ   R9, R9; JZ      store8
-
-rows8:
-	ADDQ    DX, R8; VMOVUPS (R8), Z8; VADDPS  Z8, Z0, Z0; VMOVUPS 64(R8), Z8; VADDPS  Z8, Z1, Z1; VMOVUPS 128(R8), Z8; VADDPS  Z8, Z2, Z2; VMOVUPS 192(R8), Z8; VADDPS  Z8, Z3, Z3; VMOVUPS 256(R8), Z8; VADDPS  Z8, Z4, Z4; VMOVUPS 320(R8), Z8; VADDPS  Z8, Z5, Z5; VMOVUPS 384(R8), Z8; VADDPS  Z8, Z6, Z6; VMOVUPS 448(R8), Z8; VADDPS  Z8, Z7, Z7; DECQ    R9; JNZ     rows8
-
-store8:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); VMOVUPS Z2, 128(AX); VMOVUPS Z3, 192(AX); VMOVUPS Z4, 256(AX); VMOVUPS Z5, 320(AX); VMOVUPS Z6, 384(AX); VMOVUPS Z7, 448(AX); ADDQ    $0x00000200, CX; ADDQ    $0x00000200, AX; SUBQ    $0x00000080, SI; JMP     block8
-
-after8:
-block1:
-	CMPQ    SI, $0x00000010; JLT     after1; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Z0; TESTQ   R9, R9; JZ      store1
-
-rows1:
-	ADDQ    DX, R8; VMOVUPS (R8), Z1; VADDPS  Z1, Z0, Z0; DECQ    R9; JNZ     rows1
-
-store1:
-	VMOVUPS Z0, (AX); ADDQ    $0x00000040, CX; ADDQ    $0x00000040, AX; SUBQ    $0x00000010, SI; JMP     block1
-
-after1:
-	TESTQ     DI, DI; JZ        end; MOVQ      BX, BX; VMOVUPS.Z (CX), K1, Z0; TESTQ     BX, BX; JZ        storetail
-
-rowstail:
-	ADDQ      DX, CX; VMOVUPS.Z (CX), K1, Z1; VADDPS    Z1, Z0, Z0; DECQ      BX; JNZ       rowstail
-
-storetail:
-	VMOVUPS Z0, K1, (AX)
-
-end:
-	VZEROUPPER; RET
-
+// colMinAVX512 stores the minimum of each column: NaN wins, -0 is below +0:
+//
+//	copy(y[:n], x)
+//	for r := 1; r < rows; r++ {
+//		for i := range n {
+//			y[i] = min(y[i], x[r*ld+i])
+//		}
+//	}
+//
 // func colMinAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define colMinAVX512Code \
+		MOVQ  args+0(FP), AX    \
+		MOVQ  24(AX), CX        \
+		MOVQ  (AX), DX          \
+		MOVQ  8(AX), BX         \
+		MOVQ  16(AX), SI        \
+		MOVQ  48(AX), AX        \
+		SHLQ  $0x02, DX         \
+		DECQ  BX                \
+		MOVQ  SI, DI            \
+		ANDQ  $0x0f, DI         \
+		MOVQ  $-1, R8           \
+		BZHIQ DI, R8, R8        \
+		KMOVW R8, K1            \
+	block8:                         \
+		CMPQ    SI, $0x00000080 \
+		JLT     after8          \
+		MOVQ    CX, R8          \
+		MOVQ    BX, R9          \
+		VMOVUPS (R8), Z0        \
+		VMOVUPS 64(R8), Z1      \
+		VMOVUPS 128(R8), Z2     \
+		VMOVUPS 192(R8), Z3     \
+		VMOVUPS 256(R8), Z4     \
+		VMOVUPS 320(R8), Z5     \
+		VMOVUPS 384(R8), Z6     \
+		VMOVUPS 448(R8), Z7     \
+		TESTQ   R9, R9          \
+		JZ      store8          \
+	rows8:                          \
+		ADDQ    DX, R8          \
+		VMOVUPS (R8), Z8        \
+		VMINPS  Z8, Z0, Z9      \
+		VMINPS  Z0, Z8, Z0      \
+		VPORD   Z9, Z0, Z0      \
+		VMOVUPS 64(R8), Z8      \
+		VMINPS  Z8, Z1, Z9      \
+		VMINPS  Z1, Z8, Z1      \
+		VPORD   Z9, Z1, Z1      \
+		VMOVUPS 128(R8), Z8     \
+		VMINPS  Z8, Z2, Z9      \
+		VMINPS  Z2, Z8, Z2      \
+		VPORD   Z9, Z2, Z2      \
+		VMOVUPS 192(R8), Z8     \
+		VMINPS  Z8, Z3, Z9      \
+		VMINPS  Z3, Z8, Z3      \
+		VPORD   Z9, Z3, Z3      \
+		VMOVUPS 256(R8), Z8     \
+		VMINPS  Z8, Z4, Z9      \
+		VMINPS  Z4, Z8, Z4      \
+		VPORD   Z9, Z4, Z4      \
+		VMOVUPS 320(R8), Z8     \
+		VMINPS  Z8, Z5, Z9      \
+		VMINPS  Z5, Z8, Z5      \
+		VPORD   Z9, Z5, Z5      \
+		VMOVUPS 384(R8), Z8     \
+		VMINPS  Z8, Z6, Z9      \
+		VMINPS  Z6, Z8, Z6      \
+		VPORD   Z9, Z6, Z6      \
+		VMOVUPS 448(R8), Z8     \
+		VMINPS  Z8, Z7, Z9      \
+		VMINPS  Z7, Z8, Z7      \
+		VPORD   Z9, Z7, Z7      \
+		DECQ    R9              \
+		JNZ     rows8           \
+	store8:                         \
+		VMOVUPS Z0, (AX)        \
+		VMOVUPS Z1, 64(AX)      \
+		VMOVUPS Z2, 128(AX)     \
+		VMOVUPS Z3, 192(AX)     \
+		VMOVUPS Z4, 256(AX)     \
+		VMOVUPS Z5, 320(AX)     \
+		VMOVUPS Z6, 384(AX)     \
+		VMOVUPS Z7, 448(AX)     \
+		ADDQ    $0x00000200, CX \
+		ADDQ    $0x00000200, AX \
+		SUBQ    $0x00000080, SI \
+		JMP     block8          \
+	after8:                         \
+	block1:                         \
+		CMPQ    SI, $0x00000010 \
+		JLT     after1          \
+		MOVQ    CX, R8          \
+		MOVQ    BX, R9          \
+		VMOVUPS (R8), Z0        \
+		TESTQ   R9, R9          \
+		JZ      store1          \
+	rows1:                          \
+		ADDQ    DX, R8          \
+		VMOVUPS (R8), Z1        \
+		VMINPS  Z1, Z0, Z2      \
+		VMINPS  Z0, Z1, Z0      \
+		VPORD   Z2, Z0, Z0      \
+		DECQ    R9              \
+		JNZ     rows1           \
+	store1:                         \
+		VMOVUPS Z0, (AX)        \
+		ADDQ    $0x00000040, CX \
+		ADDQ    $0x00000040, AX \
+		SUBQ    $0x00000010, SI \
+		JMP     block1          \
+	after1:                         \
+		TESTQ     DI, DI        \
+		JZ        end           \
+		MOVQ      BX, BX        \
+		VMOVUPS.Z (CX), K1, Z0  \
+		TESTQ     BX, BX        \
+		JZ        storetail     \
+	rowstail:                       \
+		ADDQ      DX, CX        \
+		VMOVUPS.Z (CX), K1, Z1  \
+		VMINPS    Z1, Z0, Z2    \
+		VMINPS    Z0, Z1, Z0    \
+		VPORD     Z2, Z0, Z0    \
+		DECQ      BX            \
+		JNZ       rowstail      \
+	storetail:                      \
+		VMOVUPS Z0, K1, (AX)    \
+	end:                            \
+		VZEROUPPER              \
+		RET
+
 TEXT colMinAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX; MOVQ  24(AX), CX; MOVQ  (AX), DX; MOVQ  8(AX), BX; MOVQ  16(AX), SI; MOVQ  48(AX), AX; SHLQ  $0x02, DX; DECQ  BX; MOVQ  SI, DI; ANDQ  $0x0f, DI; MOVQ  $-1, R8; BZHIQ DI, R8, R8; KMOVW R8, K1
+	colMinAVX512Code
 
-block8:
-	CMPQ    SI, $0x00000080; JLT     after8; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Z0; VMOVUPS 64(R8), Z1; VMOVUPS 128(R8), Z2; VMOVUPS 192(R8), Z3; VMOVUPS 256(R8), Z4; VMOVUPS 320(R8), Z5; VMOVUPS 384(R8), Z6; VMOVUPS 448(R8), Z7; TESTQ   R9, R9; JZ      store8
-
-rows8:
-	ADDQ    DX, R8; VMOVUPS (R8), Z8; VMINPS  Z8, Z0, Z9; VMINPS  Z0, Z8, Z0; VPORD   Z9, Z0, Z0; VMOVUPS 64(R8), Z8; VMINPS  Z8, Z1, Z9; VMINPS  Z1, Z8, Z1; VPORD   Z9, Z1, Z1; VMOVUPS 128(R8), Z8; VMINPS  Z8, Z2, Z9; VMINPS  Z2, Z8, Z2; VPORD   Z9, Z2, Z2; VMOVUPS 192(R8), Z8; VMINPS  Z8, Z3, Z9; VMINPS  Z3, Z8, Z3; VPORD   Z9, Z3, Z3; VMOVUPS 256(R8), Z8; VMINPS  Z8, Z4, Z9; VMINPS  Z4, Z8, Z4; VPORD   Z9, Z4, Z4; VMOVUPS 320(R8), Z8; VMINPS  Z8, Z5, Z9; VMINPS  Z5, Z8, Z5; VPORD   Z9, Z5, Z5; VMOVUPS 384(R8), Z8; VMINPS  Z8, Z6, Z9; VMINPS  Z6, Z8, Z6; VPORD   Z9, Z6, Z6; VMOVUPS 448(R8), Z8; VMINPS  Z8, Z7, Z9; VMINPS  Z7, Z8, Z7; VPORD   Z9, Z7, Z7; DECQ    R9; JNZ     rows8
-
-store8:
-	VMOVUPS Z0, (AX); VMOVUPS Z1, 64(AX); VMOVUPS Z2, 128(AX); VMOVUPS Z3, 192(AX); VMOVUPS Z4, 256(AX); VMOVUPS Z5, 320(AX); VMOVUPS Z6, 384(AX); VMOVUPS Z7, 448(AX); ADDQ    $0x00000200, CX; ADDQ    $0x00000200, AX; SUBQ    $0x00000080, SI; JMP     block8
-
-after8:
-block1:
-	CMPQ    SI, $0x00000010; JLT     after1; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Z0; TESTQ   R9, R9; JZ      store1
-
-rows1:
-	ADDQ    DX, R8; VMOVUPS (R8), Z1; VMINPS  Z1, Z0, Z2; VMINPS  Z0, Z1, Z0; VPORD   Z2, Z0, Z0; DECQ    R9; JNZ     rows1
-
-store1:
-	VMOVUPS Z0, (AX); ADDQ    $0x00000040, CX; ADDQ    $0x00000040, AX; SUBQ    $0x00000010, SI; JMP     block1
-
-after1:
-	TESTQ     DI, DI; JZ        end; MOVQ      BX, BX; VMOVUPS.Z (CX), K1, Z0; TESTQ     BX, BX; JZ        storetail
-
-rowstail:
-	ADDQ      DX, CX; VMOVUPS.Z (CX), K1, Z1; VMINPS    Z1, Z0, Z2; VMINPS    Z0, Z1, Z0; VPORD     Z2, Z0, Z0; DECQ      BX; JNZ       rowstail
-
-storetail:
-	VMOVUPS Z0, K1, (AX)
-
-end:
-	VZEROUPPER; RET
-
+// colMaxAVX512 stores the maximum of each column: NaN wins, +0 is above -0:
+//
+//	copy(y[:n], x)
+//	for r := 1; r < rows; r++ {
+//		for i := range n {
+//			y[i] = max(y[i], x[r*ld+i])
+//		}
+//	}
+//
 // func colMaxAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
+#define colMaxAVX512Code \
+		MOVQ    args+0(FP), AX           \
+		MOVQ    24(AX), CX               \
+		MOVQ    (AX), DX                 \
+		MOVQ    8(AX), BX                \
+		MOVQ    16(AX), SI               \
+		MOVQ    48(AX), AX               \
+		SHLQ    $0x02, DX                \
+		DECQ    BX                       \
+		VMOVUPS word80000000<>+0(SB), Z0 \
+		MOVQ    SI, DI                   \
+		ANDQ    $0x0f, DI                \
+		MOVQ    $-1, R8                  \
+		BZHIQ   DI, R8, R8               \
+		KMOVW   R8, K1                   \
+	block8:                                  \
+		CMPQ    SI, $0x00000080          \
+		JLT     after8                   \
+		MOVQ    CX, R8                   \
+		MOVQ    BX, R9                   \
+		VMOVUPS (R8), Z1                 \
+		VPXORD  Z0, Z1, Z1               \
+		VMOVUPS 64(R8), Z2               \
+		VPXORD  Z0, Z2, Z2               \
+		VMOVUPS 128(R8), Z3              \
+		VPXORD  Z0, Z3, Z3               \
+		VMOVUPS 192(R8), Z4              \
+		VPXORD  Z0, Z4, Z4               \
+		VMOVUPS 256(R8), Z5              \
+		VPXORD  Z0, Z5, Z5               \
+		VMOVUPS 320(R8), Z6              \
+		VPXORD  Z0, Z6, Z6               \
+		VMOVUPS 384(R8), Z7              \
+		VPXORD  Z0, Z7, Z7               \
+		VMOVUPS 448(R8), Z8              \
+		VPXORD  Z0, Z8, Z8               \
+		TESTQ   R9, R9                   \
+		JZ      store8                   \
+	rows8:                                   \
+		ADDQ    DX, R8                   \
+		VMOVUPS (R8), Z9                 \
+		VPXORD  Z0, Z9, Z9               \
+		VMINPS  Z9, Z1, Z10              \
+		VMINPS  Z1, Z9, Z1               \
+		VPORD   Z10, Z1, Z1              \
+		VMOVUPS 64(R8), Z9               \
+		VPXORD  Z0, Z9, Z9               \
+		VMINPS  Z9, Z2, Z10              \
+		VMINPS  Z2, Z9, Z2               \
+		VPORD   Z10, Z2, Z2              \
+		VMOVUPS 128(R8), Z9              \
+		VPXORD  Z0, Z9, Z9               \
+		VMINPS  Z9, Z3, Z10              \
+		VMINPS  Z3, Z9, Z3               \
+		VPORD   Z10, Z3, Z3              \
+		VMOVUPS 192(R8), Z9              \
+		VPXORD  Z0, Z9, Z9               \
+		VMINPS  Z9, Z4, Z10              \
+		VMINPS  Z4, Z9, Z4               \
+		VPORD   Z10, Z4, Z4              \
+		VMOVUPS 256(R8), Z9              \
+		VPXORD  Z0, Z9, Z9               \
+		VMINPS  Z9, Z5, Z10              \
+		VMINPS  Z5, Z9, Z5               \
+		VPORD   Z10, Z5, Z5              \
+		VMOVUPS 320(R8), Z9              \
+		VPXORD  Z0, Z9, Z9               \
+		VMINPS  Z9, Z6, Z10              \
+		VMINPS  Z6, Z9, Z6               \
+		VPORD   Z10, Z6, Z6              \
+		VMOVUPS 384(R8), Z9              \
+		VPXORD  Z0, Z9, Z9               \
+		VMINPS  Z9, Z7, Z10              \
+		VMINPS  Z7, Z9, Z7               \
+		VPORD   Z10, Z7, Z7              \
+		VMOVUPS 448(R8), Z9              \
+		VPXORD  Z0, Z9, Z9               \
+		VMINPS  Z9, Z8, Z10              \
+		VMINPS  Z8, Z9, Z8               \
+		VPORD   Z10, Z8, Z8              \
+		DECQ    R9                       \
+		JNZ     rows8                    \
+	store8:                                  \
+		VPXORD  Z0, Z1, Z1               \
+		VMOVUPS Z1, (AX)                 \
+		VPXORD  Z0, Z2, Z2               \
+		VMOVUPS Z2, 64(AX)               \
+		VPXORD  Z0, Z3, Z3               \
+		VMOVUPS Z3, 128(AX)              \
+		VPXORD  Z0, Z4, Z4               \
+		VMOVUPS Z4, 192(AX)              \
+		VPXORD  Z0, Z5, Z5               \
+		VMOVUPS Z5, 256(AX)              \
+		VPXORD  Z0, Z6, Z6               \
+		VMOVUPS Z6, 320(AX)              \
+		VPXORD  Z0, Z7, Z7               \
+		VMOVUPS Z7, 384(AX)              \
+		VPXORD  Z0, Z8, Z8               \
+		VMOVUPS Z8, 448(AX)              \
+		ADDQ    $0x00000200, CX          \
+		ADDQ    $0x00000200, AX          \
+		SUBQ    $0x00000080, SI          \
+		JMP     block8                   \
+	after8:                                  \
+	block1:                                  \
+		CMPQ    SI, $0x00000010          \
+		JLT     after1                   \
+		MOVQ    CX, R8                   \
+		MOVQ    BX, R9                   \
+		VMOVUPS (R8), Z1                 \
+		VPXORD  Z0, Z1, Z1               \
+		TESTQ   R9, R9                   \
+		JZ      store1                   \
+	rows1:                                   \
+		ADDQ    DX, R8                   \
+		VMOVUPS (R8), Z2                 \
+		VPXORD  Z0, Z2, Z2               \
+		VMINPS  Z2, Z1, Z3               \
+		VMINPS  Z1, Z2, Z1               \
+		VPORD   Z3, Z1, Z1               \
+		DECQ    R9                       \
+		JNZ     rows1                    \
+	store1:                                  \
+		VPXORD  Z0, Z1, Z1               \
+		VMOVUPS Z1, (AX)                 \
+		ADDQ    $0x00000040, CX          \
+		ADDQ    $0x00000040, AX          \
+		SUBQ    $0x00000010, SI          \
+		JMP     block1                   \
+	after1:                                  \
+		TESTQ     DI, DI                 \
+		JZ        end                    \
+		MOVQ      BX, BX                 \
+		VMOVUPS.Z (CX), K1, Z1           \
+		VPXORD    Z0, Z1, Z1             \
+		TESTQ     BX, BX                 \
+		JZ        storetail              \
+	rowstail:                                \
+		ADDQ      DX, CX                 \
+		VMOVUPS.Z (CX), K1, Z2           \
+		VPXORD    Z0, Z2, Z2             \
+		VMINPS    Z2, Z1, Z3             \
+		VMINPS    Z1, Z2, Z1             \
+		VPORD     Z3, Z1, Z1             \
+		DECQ      BX                     \
+		JNZ       rowstail               \
+	storetail:                               \
+		VPXORD  Z0, Z1, Z1               \
+		VMOVUPS Z1, K1, (AX)             \
+	end:                                     \
+		VZEROUPPER                       \
+		RET
+
 TEXT colMaxAVX512<>(SB), NOSPLIT, $0-8
-	MOVQ    args+0(FP), AX; MOVQ    24(AX), CX; MOVQ    (AX), DX; MOVQ    8(AX), BX; MOVQ    16(AX), SI; MOVQ    48(AX), AX; SHLQ    $0x02, DX; DECQ    BX; VMOVUPS word80000000<>+0(SB), Z0; MOVQ    SI, DI; ANDQ    $0x0f, DI; MOVQ    $-1, R8; BZHIQ   DI, R8, R8; KMOVW   R8, K1
-
-block8:
-	CMPQ    SI, $0x00000080; JLT     after8; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Z1; VPXORD  Z0, Z1, Z1; VMOVUPS 64(R8), Z2; VPXORD  Z0, Z2, Z2; VMOVUPS 128(R8), Z3; VPXORD  Z0, Z3, Z3; VMOVUPS 192(R8), Z4; VPXORD  Z0, Z4, Z4; VMOVUPS 256(R8), Z5; VPXORD  Z0, Z5, Z5; VMOVUPS 320(R8), Z6; VPXORD  Z0, Z6, Z6; VMOVUPS 384(R8), Z7; VPXORD  Z0, Z7, Z7; VMOVUPS 448(R8), Z8; VPXORD  Z0, Z8, Z8; TESTQ   R9, R9; JZ      store8
-
-rows8:
-	ADDQ    DX, R8; VMOVUPS (R8), Z9; VPXORD  Z0, Z9, Z9; VMINPS  Z9, Z1, Z10; VMINPS  Z1, Z9, Z1; VPORD   Z10, Z1, Z1; VMOVUPS 64(R8), Z9; VPXORD  Z0, Z9, Z9; VMINPS  Z9, Z2, Z10; VMINPS  Z2, Z9, Z2; VPORD   Z10, Z2, Z2; VMOVUPS 128(R8), Z9; VPXORD  Z0, Z9, Z9; VMINPS  Z9, Z3, Z10; VMINPS  Z3, Z9, Z3; VPORD   Z10, Z3, Z3; VMOVUPS 192(R8), Z9; VPXORD  Z0, Z9, Z9; VMINPS  Z9, Z4, Z10; VMINPS  Z4, Z9, Z4; VPORD   Z10, Z4, Z4; VMOVUPS 256(R8), Z9; VPXORD  Z0, Z9, Z9; VMINPS  Z9, Z5, Z10; VMINPS  Z5, Z9, Z5; VPORD   Z10, Z5, Z5; VMOVUPS 320(R8), Z9; VPXORD  Z0, Z9, Z9; VMINPS  Z9, Z6, Z10; VMINPS  Z6, Z9, Z6; VPORD   Z10, Z6, Z6; VMOVUPS 384(R8), Z9; VPXORD  Z0, Z9, Z9; VMINPS  Z9, Z7, Z10; VMINPS  Z7, Z9, Z7; VPORD   Z10, Z7, Z7; VMOVUPS 448(R8), Z9; VPXORD  Z0, Z9, Z9; VMINPS  Z9, Z8, Z10; VMINPS  Z8, Z9, Z8; VPORD   Z10, Z8, Z8; DECQ    R9; JNZ     rows8
-
-store8:
-	VPXORD  Z0, Z1, Z1; VMOVUPS Z1, (AX); VPXORD  Z0, Z2, Z2; VMOVUPS Z2, 64(AX); VPXORD  Z0, Z3, Z3; VMOVUPS Z3, 128(AX); VPXORD  Z0, Z4, Z4; VMOVUPS Z4, 192(AX); VPXORD  Z0, Z5, Z5; VMOVUPS Z5, 256(AX); VPXORD  Z0, Z6, Z6; VMOVUPS Z6, 320(AX); VPXORD  Z0, Z7, Z7; VMOVUPS Z7, 384(AX); VPXORD  Z0, Z8, Z8; VMOVUPS Z8, 448(AX); ADDQ    $0x00000200, CX; ADDQ    $0x00000200, AX; SUBQ    $0x00000080, SI; JMP     block8
-
-after8:
-block1:
-	CMPQ    SI, $0x00000010; JLT     after1; MOVQ    CX, R8; MOVQ    BX, R9; VMOVUPS (R8), Z1; VPXORD  Z0, Z1, Z1; TESTQ   R9, R9; JZ      store1
-
-rows1:
-	ADDQ    DX, R8; VMOVUPS (R8), Z2; VPXORD  Z0, Z2, Z2; VMINPS  Z2, Z1, Z3; VMINPS  Z1, Z2, Z1; VPORD   Z3, Z1, Z1; DECQ    R9; JNZ     rows1
-
-store1:
-	VPXORD  Z0, Z1, Z1; VMOVUPS Z1, (AX); ADDQ    $0x00000040, CX; ADDQ    $0x00000040, AX; SUBQ    $0x00000010, SI; JMP     block1
-
-after1:
-	TESTQ     DI, DI; JZ        end; MOVQ      BX, BX; VMOVUPS.Z (CX), K1, Z1; VPXORD    Z0, Z1, Z1; TESTQ     BX, BX; JZ        storetail
-
-rowstail:
-	ADDQ      DX, CX; VMOVUPS.Z (CX), K1, Z2; VPXORD    Z0, Z2, Z2; VMINPS    Z2, Z1, Z3; VMINPS    Z1, Z2, Z1; VPORD     Z3, Z1, Z1; DECQ      BX; JNZ       rowstail
-
-storetail:
-	VPXORD  Z0, Z1, Z1; VMOVUPS Z1, K1, (AX)
-
-end:
-	VZEROUPPER; RET
+	colMaxAVX512Code
 
 // func rowCall(args *rowOperands, kernel int)
 TEXT ·rowCall(SB), NOSPLIT, $0-16

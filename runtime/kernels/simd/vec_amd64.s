@@ -4,25 +4,66 @@
 
 #include "textflag.h"
 
+// The code of a kernel is a macro of one instruction a line, since the binary holds an entry for every line that has instructions.
+
+// vecNegF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = -a[i]
+//	}
+//
 // func vecNegF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecNegF32AVX2Code \
+		MOVQ y+8(FP), AX                           \
+		MOVQ a+16(FP), CX                          \
+		MOVQ n+0(FP), DX                           \
+		XORQ BX, BX                                \
+		CMPQ DX, $0x00000020                       \
+		JLT  end4                                  \
+	loop4:                                             \
+		VMOVUPS (CX)(BX*1), Y0                     \
+		VMOVUPS 32(CX)(BX*1), Y1                   \
+		VMOVUPS 64(CX)(BX*1), Y2                   \
+		VMOVUPS 96(CX)(BX*1), Y3                   \
+		VXORPS  vecF32_80000000<>+0(SB), Y0, Y0    \
+		VXORPS  vecF32_80000000<>+0(SB), Y1, Y1    \
+		VXORPS  vecF32_80000000<>+0(SB), Y2, Y2    \
+		VXORPS  vecF32_80000000<>+0(SB), Y3, Y3    \
+		VMOVUPS Y0, (AX)(BX*1)                     \
+		VMOVUPS Y1, 32(AX)(BX*1)                   \
+		VMOVUPS Y2, 64(AX)(BX*1)                   \
+		VMOVUPS Y3, 96(AX)(BX*1)                   \
+		ADDQ    $0x00000080, BX                    \
+		SUBQ    $0x00000020, DX                    \
+		CMPQ    DX, $0x00000020                    \
+		JGE     loop4                              \
+	end4:                                              \
+		CMPQ DX, $0x00000008                       \
+		JLT  end1                                  \
+	loop1:                                             \
+		VMOVUPS (CX)(BX*1), Y0                     \
+		VXORPS  vecF32_80000000<>+0(SB), Y0, Y0    \
+		VMOVUPS Y0, (AX)(BX*1)                     \
+		ADDQ    $0x00000020, BX                    \
+		SUBQ    $0x00000008, DX                    \
+		CMPQ    DX, $0x00000008                    \
+		JGE     loop1                              \
+	end1:                                              \
+		TESTQ      DX, DX                          \
+		JZ         done                            \
+		LEAQ       vecTail<>+0(SB), SI             \
+		NEGQ       DX                              \
+		VMOVUPS    32(SI)(DX*4), Y0                \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1              \
+		VXORPS     vecF32_80000000<>+0(SB), Y1, Y1 \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)              \
+	done:                                              \
+		VZEROUPPER                                 \
+		RET
+
 TEXT vecNegF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
-
-loop4:
-	VMOVUPS (CX)(BX*1), Y0; VMOVUPS 32(CX)(BX*1), Y1; VMOVUPS 64(CX)(BX*1), Y2; VMOVUPS 96(CX)(BX*1), Y3; VXORPS  vecF32_80000000<>+0(SB), Y0, Y0; VXORPS  vecF32_80000000<>+0(SB), Y1, Y1; VXORPS  vecF32_80000000<>+0(SB), Y2, Y2; VXORPS  vecF32_80000000<>+0(SB), Y3, Y3; VMOVUPS Y0, (AX)(BX*1); VMOVUPS Y1, 32(AX)(BX*1); VMOVUPS Y2, 64(AX)(BX*1); VMOVUPS Y3, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y0; VXORPS  vecF32_80000000<>+0(SB), Y0, Y0; VMOVUPS Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VXORPS     vecF32_80000000<>+0(SB), Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecNegF32AVX2Code
 
 DATA vecF32_80000000<>+0(SB)/4, $0x80000000
 DATA vecF32_80000000<>+4(SB)/4, $0x80000000
@@ -108,25 +149,64 @@ DATA vecTail<>+62(SB)/1, $0x00
 DATA vecTail<>+63(SB)/1, $0x00
 GLOBL vecTail<>(SB), RODATA|NOPTR, $64
 
+// vecAbsF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = abs(a[i])
+//	}
+//
 // func vecAbsF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecAbsF32AVX2Code \
+		MOVQ y+8(FP), AX                           \
+		MOVQ a+16(FP), CX                          \
+		MOVQ n+0(FP), DX                           \
+		XORQ BX, BX                                \
+		CMPQ DX, $0x00000020                       \
+		JLT  end4                                  \
+	loop4:                                             \
+		VMOVUPS (CX)(BX*1), Y0                     \
+		VMOVUPS 32(CX)(BX*1), Y1                   \
+		VMOVUPS 64(CX)(BX*1), Y2                   \
+		VMOVUPS 96(CX)(BX*1), Y3                   \
+		VANDPS  vecF32_7fffffff<>+0(SB), Y0, Y0    \
+		VANDPS  vecF32_7fffffff<>+0(SB), Y1, Y1    \
+		VANDPS  vecF32_7fffffff<>+0(SB), Y2, Y2    \
+		VANDPS  vecF32_7fffffff<>+0(SB), Y3, Y3    \
+		VMOVUPS Y0, (AX)(BX*1)                     \
+		VMOVUPS Y1, 32(AX)(BX*1)                   \
+		VMOVUPS Y2, 64(AX)(BX*1)                   \
+		VMOVUPS Y3, 96(AX)(BX*1)                   \
+		ADDQ    $0x00000080, BX                    \
+		SUBQ    $0x00000020, DX                    \
+		CMPQ    DX, $0x00000020                    \
+		JGE     loop4                              \
+	end4:                                              \
+		CMPQ DX, $0x00000008                       \
+		JLT  end1                                  \
+	loop1:                                             \
+		VMOVUPS (CX)(BX*1), Y0                     \
+		VANDPS  vecF32_7fffffff<>+0(SB), Y0, Y0    \
+		VMOVUPS Y0, (AX)(BX*1)                     \
+		ADDQ    $0x00000020, BX                    \
+		SUBQ    $0x00000008, DX                    \
+		CMPQ    DX, $0x00000008                    \
+		JGE     loop1                              \
+	end1:                                              \
+		TESTQ      DX, DX                          \
+		JZ         done                            \
+		LEAQ       vecTail<>+0(SB), SI             \
+		NEGQ       DX                              \
+		VMOVUPS    32(SI)(DX*4), Y0                \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1              \
+		VANDPS     vecF32_7fffffff<>+0(SB), Y1, Y1 \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)              \
+	done:                                              \
+		VZEROUPPER                                 \
+		RET
+
 TEXT vecAbsF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
-
-loop4:
-	VMOVUPS (CX)(BX*1), Y0; VMOVUPS 32(CX)(BX*1), Y1; VMOVUPS 64(CX)(BX*1), Y2; VMOVUPS 96(CX)(BX*1), Y3; VANDPS  vecF32_7fffffff<>+0(SB), Y0, Y0; VANDPS  vecF32_7fffffff<>+0(SB), Y1, Y1; VANDPS  vecF32_7fffffff<>+0(SB), Y2, Y2; VANDPS  vecF32_7fffffff<>+0(SB), Y3, Y3; VMOVUPS Y0, (AX)(BX*1); VMOVUPS Y1, 32(AX)(BX*1); VMOVUPS Y2, 64(AX)(BX*1); VMOVUPS Y3, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y0; VANDPS  vecF32_7fffffff<>+0(SB), Y0, Y0; VMOVUPS Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VANDPS     vecF32_7fffffff<>+0(SB), Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecAbsF32AVX2Code
 
 DATA vecF32_7fffffff<>+0(SB)/4, $0x7fffffff
 DATA vecF32_7fffffff<>+4(SB)/4, $0x7fffffff
@@ -146,25 +226,94 @@ DATA vecF32_7fffffff<>+56(SB)/4, $0x7fffffff
 DATA vecF32_7fffffff<>+60(SB)/4, $0x7fffffff
 GLOBL vecF32_7fffffff<>(SB), RODATA|NOPTR, $64
 
+// vecSignF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sign(a[i])
+//	}
+//
 // func vecSignF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSignF32AVX2Code \
+		MOVQ y+8(FP), AX                           \
+		MOVQ a+16(FP), CX                          \
+		MOVQ n+0(FP), DX                           \
+		XORQ BX, BX                                \
+		CMPQ DX, $0x00000020                       \
+		JLT  end4                                  \
+	loop4:                                             \
+		VMOVUPS   (CX)(BX*1), Y0                   \
+		VMOVUPS   32(CX)(BX*1), Y1                 \
+		VMOVUPS   64(CX)(BX*1), Y2                 \
+		VMOVUPS   96(CX)(BX*1), Y3                 \
+		VXORPS    Y4, Y4, Y4                       \
+		VCMPPS    $0x0c, Y4, Y0, Y4                \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Y5      \
+		VANDPS    vecF32_80000000<>+0(SB), Y0, Y6  \
+		VORPS     Y6, Y5, Y5                       \
+		VBLENDVPS Y4, Y5, Y0, Y0                   \
+		VXORPS    Y4, Y4, Y4                       \
+		VCMPPS    $0x0c, Y4, Y1, Y4                \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Y5      \
+		VANDPS    vecF32_80000000<>+0(SB), Y1, Y6  \
+		VORPS     Y6, Y5, Y5                       \
+		VBLENDVPS Y4, Y5, Y1, Y1                   \
+		VXORPS    Y4, Y4, Y4                       \
+		VCMPPS    $0x0c, Y4, Y2, Y4                \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Y5      \
+		VANDPS    vecF32_80000000<>+0(SB), Y2, Y6  \
+		VORPS     Y6, Y5, Y5                       \
+		VBLENDVPS Y4, Y5, Y2, Y2                   \
+		VXORPS    Y4, Y4, Y4                       \
+		VCMPPS    $0x0c, Y4, Y3, Y4                \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Y5      \
+		VANDPS    vecF32_80000000<>+0(SB), Y3, Y6  \
+		VORPS     Y6, Y5, Y5                       \
+		VBLENDVPS Y4, Y5, Y3, Y3                   \
+		VMOVUPS   Y0, (AX)(BX*1)                   \
+		VMOVUPS   Y1, 32(AX)(BX*1)                 \
+		VMOVUPS   Y2, 64(AX)(BX*1)                 \
+		VMOVUPS   Y3, 96(AX)(BX*1)                 \
+		ADDQ      $0x00000080, BX                  \
+		SUBQ      $0x00000020, DX                  \
+		CMPQ      DX, $0x00000020                  \
+		JGE       loop4                            \
+	end4:                                              \
+		CMPQ DX, $0x00000008                       \
+		JLT  end1                                  \
+	loop1:                                             \
+		VMOVUPS   (CX)(BX*1), Y0                   \
+		VXORPS    Y1, Y1, Y1                       \
+		VCMPPS    $0x0c, Y1, Y0, Y1                \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Y2      \
+		VANDPS    vecF32_80000000<>+0(SB), Y0, Y3  \
+		VORPS     Y3, Y2, Y2                       \
+		VBLENDVPS Y1, Y2, Y0, Y0                   \
+		VMOVUPS   Y0, (AX)(BX*1)                   \
+		ADDQ      $0x00000020, BX                  \
+		SUBQ      $0x00000008, DX                  \
+		CMPQ      DX, $0x00000008                  \
+		JGE       loop1                            \
+	end1:                                              \
+		TESTQ      DX, DX                          \
+		JZ         done                            \
+		LEAQ       vecTail<>+0(SB), SI             \
+		NEGQ       DX                              \
+		VMOVUPS    32(SI)(DX*4), Y0                \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1              \
+		VXORPS     Y2, Y2, Y2                      \
+		VCMPPS     $0x0c, Y2, Y1, Y2               \
+		VMOVUPS    vecF32_3f800000<>+0(SB), Y3     \
+		VANDPS     vecF32_80000000<>+0(SB), Y1, Y4 \
+		VORPS      Y4, Y3, Y3                      \
+		VBLENDVPS  Y2, Y3, Y1, Y1                  \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)              \
+	done:                                              \
+		VZEROUPPER                                 \
+		RET
+
 TEXT vecSignF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
-
-loop4:
-	VMOVUPS   (CX)(BX*1), Y0; VMOVUPS   32(CX)(BX*1), Y1; VMOVUPS   64(CX)(BX*1), Y2; VMOVUPS   96(CX)(BX*1), Y3; VXORPS    Y4, Y4, Y4; VCMPPS    $0x0c, Y4, Y0, Y4; VMOVUPS   vecF32_3f800000<>+0(SB), Y5; VANDPS    vecF32_80000000<>+0(SB), Y0, Y6; VORPS     Y6, Y5, Y5; VBLENDVPS Y4, Y5, Y0, Y0; VXORPS    Y4, Y4, Y4; VCMPPS    $0x0c, Y4, Y1, Y4; VMOVUPS   vecF32_3f800000<>+0(SB), Y5; VANDPS    vecF32_80000000<>+0(SB), Y1, Y6; VORPS     Y6, Y5, Y5; VBLENDVPS Y4, Y5, Y1, Y1; VXORPS    Y4, Y4, Y4; VCMPPS    $0x0c, Y4, Y2, Y4; VMOVUPS   vecF32_3f800000<>+0(SB), Y5; VANDPS    vecF32_80000000<>+0(SB), Y2, Y6; VORPS     Y6, Y5, Y5; VBLENDVPS Y4, Y5, Y2, Y2; VXORPS    Y4, Y4, Y4; VCMPPS    $0x0c, Y4, Y3, Y4; VMOVUPS   vecF32_3f800000<>+0(SB), Y5; VANDPS    vecF32_80000000<>+0(SB), Y3, Y6; VORPS     Y6, Y5, Y5; VBLENDVPS Y4, Y5, Y3, Y3; VMOVUPS   Y0, (AX)(BX*1); VMOVUPS   Y1, 32(AX)(BX*1); VMOVUPS   Y2, 64(AX)(BX*1); VMOVUPS   Y3, 96(AX)(BX*1); ADDQ      $0x00000080, BX; SUBQ      $0x00000020, DX; CMPQ      DX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(BX*1), Y0; VXORPS    Y1, Y1, Y1; VCMPPS    $0x0c, Y1, Y0, Y1; VMOVUPS   vecF32_3f800000<>+0(SB), Y2; VANDPS    vecF32_80000000<>+0(SB), Y0, Y3; VORPS     Y3, Y2, Y2; VBLENDVPS Y1, Y2, Y0, Y0; VMOVUPS   Y0, (AX)(BX*1); ADDQ      $0x00000020, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VXORPS     Y2, Y2, Y2; VCMPPS     $0x0c, Y2, Y1, Y2; VMOVUPS    vecF32_3f800000<>+0(SB), Y3; VANDPS     vecF32_80000000<>+0(SB), Y1, Y4; VORPS      Y4, Y3, Y3; VBLENDVPS  Y2, Y3, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecSignF32AVX2Code
 
 DATA vecF32_3f800000<>+0(SB)/4, $0x3f800000
 DATA vecF32_3f800000<>+4(SB)/4, $0x3f800000
@@ -184,181 +333,587 @@ DATA vecF32_3f800000<>+56(SB)/4, $0x3f800000
 DATA vecF32_3f800000<>+60(SB)/4, $0x3f800000
 GLOBL vecF32_3f800000<>(SB), RODATA|NOPTR, $64
 
+// vecSquareF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * a[i]
+//	}
+//
 // func vecSquareF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSquareF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS (CX)(BX*1), Y0         \
+		VMOVUPS 32(CX)(BX*1), Y1       \
+		VMOVUPS 64(CX)(BX*1), Y2       \
+		VMOVUPS 96(CX)(BX*1), Y3       \
+		VMULPS  Y0, Y0, Y0             \
+		VMULPS  Y1, Y1, Y1             \
+		VMULPS  Y2, Y2, Y2             \
+		VMULPS  Y3, Y3, Y3             \
+		VMOVUPS Y0, (AX)(BX*1)         \
+		VMOVUPS Y1, 32(AX)(BX*1)       \
+		VMOVUPS Y2, 64(AX)(BX*1)       \
+		VMOVUPS Y3, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000020, DX        \
+		CMPQ    DX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y0         \
+		VMULPS  Y0, Y0, Y0             \
+		VMOVUPS Y0, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y0    \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1  \
+		VMULPS     Y1, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSquareF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecSquareF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Y0; VMOVUPS 32(CX)(BX*1), Y1; VMOVUPS 64(CX)(BX*1), Y2; VMOVUPS 96(CX)(BX*1), Y3; VMULPS  Y0, Y0, Y0; VMULPS  Y1, Y1, Y1; VMULPS  Y2, Y2, Y2; VMULPS  Y3, Y3, Y3; VMOVUPS Y0, (AX)(BX*1); VMOVUPS Y1, 32(AX)(BX*1); VMOVUPS Y2, 64(AX)(BX*1); VMOVUPS Y3, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y0; VMULPS  Y0, Y0, Y0; VMOVUPS Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VMULPS     Y1, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSqrtF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sqrt(a[i])
+//	}
+//
 // func vecSqrtF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSqrtF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y0         \
+		VSQRTPS Y0, Y0                 \
+		VMOVUPS Y0, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y0    \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1  \
+		VSQRTPS    Y1, Y1              \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSqrtF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
+	vecSqrtF32AVX2Code
 
-loop1:
-	VMOVUPS (CX)(BX*1), Y0; VSQRTPS Y0, Y0; VMOVUPS Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VSQRTPS    Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecRsqrtF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = 1 / sqrt(a[i])
+//	}
+//
 // func vecRsqrtF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecRsqrtF32AVX2Code \
+		MOVQ y+8(FP), AX                       \
+		MOVQ a+16(FP), CX                      \
+		MOVQ n+0(FP), DX                       \
+		XORQ BX, BX                            \
+		CMPQ DX, $0x00000008                   \
+		JLT  end1                              \
+	loop1:                                         \
+		VMOVUPS (CX)(BX*1), Y0                 \
+		VMOVUPS vecF32_3f800000<>+0(SB), Y1    \
+		VSQRTPS Y0, Y0                         \
+		VDIVPS  Y0, Y1, Y0                     \
+		VMOVUPS Y0, (AX)(BX*1)                 \
+		ADDQ    $0x00000020, BX                \
+		SUBQ    $0x00000008, DX                \
+		CMPQ    DX, $0x00000008                \
+		JGE     loop1                          \
+	end1:                                          \
+		TESTQ      DX, DX                      \
+		JZ         done                        \
+		LEAQ       vecTail<>+0(SB), SI         \
+		NEGQ       DX                          \
+		VMOVUPS    32(SI)(DX*4), Y0            \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1          \
+		VMOVUPS    vecF32_3f800000<>+0(SB), Y2 \
+		VSQRTPS    Y1, Y1                      \
+		VDIVPS     Y1, Y2, Y1                  \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)          \
+	done:                                          \
+		VZEROUPPER                             \
+		RET
+
 TEXT vecRsqrtF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
+	vecRsqrtF32AVX2Code
 
-loop1:
-	VMOVUPS (CX)(BX*1), Y0; VMOVUPS vecF32_3f800000<>+0(SB), Y1; VSQRTPS Y0, Y0; VDIVPS  Y0, Y1, Y0; VMOVUPS Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VMOVUPS    vecF32_3f800000<>+0(SB), Y2; VSQRTPS    Y1, Y1; VDIVPS     Y1, Y2, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecReciprocalF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = 1 / a[i]
+//	}
+//
 // func vecReciprocalF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecReciprocalF32AVX2Code \
+		MOVQ y+8(FP), AX                       \
+		MOVQ a+16(FP), CX                      \
+		MOVQ n+0(FP), DX                       \
+		XORQ BX, BX                            \
+		CMPQ DX, $0x00000008                   \
+		JLT  end1                              \
+	loop1:                                         \
+		VMOVUPS (CX)(BX*1), Y0                 \
+		VMOVUPS vecF32_3f800000<>+0(SB), Y1    \
+		VDIVPS  Y0, Y1, Y0                     \
+		VMOVUPS Y0, (AX)(BX*1)                 \
+		ADDQ    $0x00000020, BX                \
+		SUBQ    $0x00000008, DX                \
+		CMPQ    DX, $0x00000008                \
+		JGE     loop1                          \
+	end1:                                          \
+		TESTQ      DX, DX                      \
+		JZ         done                        \
+		LEAQ       vecTail<>+0(SB), SI         \
+		NEGQ       DX                          \
+		VMOVUPS    32(SI)(DX*4), Y0            \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1          \
+		VMOVUPS    vecF32_3f800000<>+0(SB), Y2 \
+		VDIVPS     Y1, Y2, Y1                  \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)          \
+	done:                                          \
+		VZEROUPPER                             \
+		RET
+
 TEXT vecReciprocalF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
+	vecReciprocalF32AVX2Code
 
-loop1:
-	VMOVUPS (CX)(BX*1), Y0; VMOVUPS vecF32_3f800000<>+0(SB), Y1; VDIVPS  Y0, Y1, Y0; VMOVUPS Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VMOVUPS    vecF32_3f800000<>+0(SB), Y2; VDIVPS     Y1, Y2, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecReLUF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], 0)
+//	}
+//
 // func vecReLUF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecReLUF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS (CX)(BX*1), Y0         \
+		VMOVUPS 32(CX)(BX*1), Y1       \
+		VMOVUPS 64(CX)(BX*1), Y2       \
+		VMOVUPS 96(CX)(BX*1), Y3       \
+		VXORPS  Y4, Y4, Y4             \
+		VMAXPS  Y0, Y4, Y0             \
+		VXORPS  Y4, Y4, Y4             \
+		VMAXPS  Y1, Y4, Y1             \
+		VXORPS  Y4, Y4, Y4             \
+		VMAXPS  Y2, Y4, Y2             \
+		VXORPS  Y4, Y4, Y4             \
+		VMAXPS  Y3, Y4, Y3             \
+		VMOVUPS Y0, (AX)(BX*1)         \
+		VMOVUPS Y1, 32(AX)(BX*1)       \
+		VMOVUPS Y2, 64(AX)(BX*1)       \
+		VMOVUPS Y3, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000020, DX        \
+		CMPQ    DX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y0         \
+		VXORPS  Y1, Y1, Y1             \
+		VMAXPS  Y0, Y1, Y0             \
+		VMOVUPS Y0, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y0    \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1  \
+		VXORPS     Y2, Y2, Y2          \
+		VMAXPS     Y1, Y2, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecReLUF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecReLUF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Y0; VMOVUPS 32(CX)(BX*1), Y1; VMOVUPS 64(CX)(BX*1), Y2; VMOVUPS 96(CX)(BX*1), Y3; VXORPS  Y4, Y4, Y4; VMAXPS  Y0, Y4, Y0; VXORPS  Y4, Y4, Y4; VMAXPS  Y1, Y4, Y1; VXORPS  Y4, Y4, Y4; VMAXPS  Y2, Y4, Y2; VXORPS  Y4, Y4, Y4; VMAXPS  Y3, Y4, Y3; VMOVUPS Y0, (AX)(BX*1); VMOVUPS Y1, 32(AX)(BX*1); VMOVUPS Y2, 64(AX)(BX*1); VMOVUPS Y3, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y0; VXORPS  Y1, Y1, Y1; VMAXPS  Y0, Y1, Y0; VMOVUPS Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VXORPS     Y2, Y2, Y2; VMAXPS     Y1, Y2, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecRoundF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = roundToEven(a[i])
+//	}
+//
 // func vecRoundF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecRoundF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS  (CX)(BX*1), Y0        \
+		VMOVUPS  32(CX)(BX*1), Y1      \
+		VMOVUPS  64(CX)(BX*1), Y2      \
+		VMOVUPS  96(CX)(BX*1), Y3      \
+		VROUNDPS $0x08, Y0, Y0         \
+		VROUNDPS $0x08, Y1, Y1         \
+		VROUNDPS $0x08, Y2, Y2         \
+		VROUNDPS $0x08, Y3, Y3         \
+		VMOVUPS  Y0, (AX)(BX*1)        \
+		VMOVUPS  Y1, 32(AX)(BX*1)      \
+		VMOVUPS  Y2, 64(AX)(BX*1)      \
+		VMOVUPS  Y3, 96(AX)(BX*1)      \
+		ADDQ     $0x00000080, BX       \
+		SUBQ     $0x00000020, DX       \
+		CMPQ     DX, $0x00000020       \
+		JGE      loop4                 \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS  (CX)(BX*1), Y0        \
+		VROUNDPS $0x08, Y0, Y0         \
+		VMOVUPS  Y0, (AX)(BX*1)        \
+		ADDQ     $0x00000020, BX       \
+		SUBQ     $0x00000008, DX       \
+		CMPQ     DX, $0x00000008       \
+		JGE      loop1                 \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y0    \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1  \
+		VROUNDPS   $0x08, Y1, Y1       \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecRoundF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecRoundF32AVX2Code
 
-loop4:
-	VMOVUPS  (CX)(BX*1), Y0; VMOVUPS  32(CX)(BX*1), Y1; VMOVUPS  64(CX)(BX*1), Y2; VMOVUPS  96(CX)(BX*1), Y3; VROUNDPS $0x08, Y0, Y0; VROUNDPS $0x08, Y1, Y1; VROUNDPS $0x08, Y2, Y2; VROUNDPS $0x08, Y3, Y3; VMOVUPS  Y0, (AX)(BX*1); VMOVUPS  Y1, 32(AX)(BX*1); VMOVUPS  Y2, 64(AX)(BX*1); VMOVUPS  Y3, 96(AX)(BX*1); ADDQ     $0x00000080, BX; SUBQ     $0x00000020, DX; CMPQ     DX, $0x00000020; JGE      loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS  (CX)(BX*1), Y0; VROUNDPS $0x08, Y0, Y0; VMOVUPS  Y0, (AX)(BX*1); ADDQ     $0x00000020, BX; SUBQ     $0x00000008, DX; CMPQ     DX, $0x00000008; JGE      loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VROUNDPS   $0x08, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecFloorF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = floor(a[i])
+//	}
+//
 // func vecFloorF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecFloorF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS  (CX)(BX*1), Y0        \
+		VMOVUPS  32(CX)(BX*1), Y1      \
+		VMOVUPS  64(CX)(BX*1), Y2      \
+		VMOVUPS  96(CX)(BX*1), Y3      \
+		VROUNDPS $0x09, Y0, Y0         \
+		VROUNDPS $0x09, Y1, Y1         \
+		VROUNDPS $0x09, Y2, Y2         \
+		VROUNDPS $0x09, Y3, Y3         \
+		VMOVUPS  Y0, (AX)(BX*1)        \
+		VMOVUPS  Y1, 32(AX)(BX*1)      \
+		VMOVUPS  Y2, 64(AX)(BX*1)      \
+		VMOVUPS  Y3, 96(AX)(BX*1)      \
+		ADDQ     $0x00000080, BX       \
+		SUBQ     $0x00000020, DX       \
+		CMPQ     DX, $0x00000020       \
+		JGE      loop4                 \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS  (CX)(BX*1), Y0        \
+		VROUNDPS $0x09, Y0, Y0         \
+		VMOVUPS  Y0, (AX)(BX*1)        \
+		ADDQ     $0x00000020, BX       \
+		SUBQ     $0x00000008, DX       \
+		CMPQ     DX, $0x00000008       \
+		JGE      loop1                 \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y0    \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1  \
+		VROUNDPS   $0x09, Y1, Y1       \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecFloorF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecFloorF32AVX2Code
 
-loop4:
-	VMOVUPS  (CX)(BX*1), Y0; VMOVUPS  32(CX)(BX*1), Y1; VMOVUPS  64(CX)(BX*1), Y2; VMOVUPS  96(CX)(BX*1), Y3; VROUNDPS $0x09, Y0, Y0; VROUNDPS $0x09, Y1, Y1; VROUNDPS $0x09, Y2, Y2; VROUNDPS $0x09, Y3, Y3; VMOVUPS  Y0, (AX)(BX*1); VMOVUPS  Y1, 32(AX)(BX*1); VMOVUPS  Y2, 64(AX)(BX*1); VMOVUPS  Y3, 96(AX)(BX*1); ADDQ     $0x00000080, BX; SUBQ     $0x00000020, DX; CMPQ     DX, $0x00000020; JGE      loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS  (CX)(BX*1), Y0; VROUNDPS $0x09, Y0, Y0; VMOVUPS  Y0, (AX)(BX*1); ADDQ     $0x00000020, BX; SUBQ     $0x00000008, DX; CMPQ     DX, $0x00000008; JGE      loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VROUNDPS   $0x09, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecCeilF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = ceil(a[i])
+//	}
+//
 // func vecCeilF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecCeilF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS  (CX)(BX*1), Y0        \
+		VMOVUPS  32(CX)(BX*1), Y1      \
+		VMOVUPS  64(CX)(BX*1), Y2      \
+		VMOVUPS  96(CX)(BX*1), Y3      \
+		VROUNDPS $0x0a, Y0, Y0         \
+		VROUNDPS $0x0a, Y1, Y1         \
+		VROUNDPS $0x0a, Y2, Y2         \
+		VROUNDPS $0x0a, Y3, Y3         \
+		VMOVUPS  Y0, (AX)(BX*1)        \
+		VMOVUPS  Y1, 32(AX)(BX*1)      \
+		VMOVUPS  Y2, 64(AX)(BX*1)      \
+		VMOVUPS  Y3, 96(AX)(BX*1)      \
+		ADDQ     $0x00000080, BX       \
+		SUBQ     $0x00000020, DX       \
+		CMPQ     DX, $0x00000020       \
+		JGE      loop4                 \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS  (CX)(BX*1), Y0        \
+		VROUNDPS $0x0a, Y0, Y0         \
+		VMOVUPS  Y0, (AX)(BX*1)        \
+		ADDQ     $0x00000020, BX       \
+		SUBQ     $0x00000008, DX       \
+		CMPQ     DX, $0x00000008       \
+		JGE      loop1                 \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y0    \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1  \
+		VROUNDPS   $0x0a, Y1, Y1       \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecCeilF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecCeilF32AVX2Code
 
-loop4:
-	VMOVUPS  (CX)(BX*1), Y0; VMOVUPS  32(CX)(BX*1), Y1; VMOVUPS  64(CX)(BX*1), Y2; VMOVUPS  96(CX)(BX*1), Y3; VROUNDPS $0x0a, Y0, Y0; VROUNDPS $0x0a, Y1, Y1; VROUNDPS $0x0a, Y2, Y2; VROUNDPS $0x0a, Y3, Y3; VMOVUPS  Y0, (AX)(BX*1); VMOVUPS  Y1, 32(AX)(BX*1); VMOVUPS  Y2, 64(AX)(BX*1); VMOVUPS  Y3, 96(AX)(BX*1); ADDQ     $0x00000080, BX; SUBQ     $0x00000020, DX; CMPQ     DX, $0x00000020; JGE      loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS  (CX)(BX*1), Y0; VROUNDPS $0x0a, Y0, Y0; VMOVUPS  Y0, (AX)(BX*1); ADDQ     $0x00000020, BX; SUBQ     $0x00000008, DX; CMPQ     DX, $0x00000008; JGE      loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VROUNDPS   $0x0a, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecTruncF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = trunc(a[i])
+//	}
+//
 // func vecTruncF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecTruncF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS  (CX)(BX*1), Y0        \
+		VMOVUPS  32(CX)(BX*1), Y1      \
+		VMOVUPS  64(CX)(BX*1), Y2      \
+		VMOVUPS  96(CX)(BX*1), Y3      \
+		VROUNDPS $0x0b, Y0, Y0         \
+		VROUNDPS $0x0b, Y1, Y1         \
+		VROUNDPS $0x0b, Y2, Y2         \
+		VROUNDPS $0x0b, Y3, Y3         \
+		VMOVUPS  Y0, (AX)(BX*1)        \
+		VMOVUPS  Y1, 32(AX)(BX*1)      \
+		VMOVUPS  Y2, 64(AX)(BX*1)      \
+		VMOVUPS  Y3, 96(AX)(BX*1)      \
+		ADDQ     $0x00000080, BX       \
+		SUBQ     $0x00000020, DX       \
+		CMPQ     DX, $0x00000020       \
+		JGE      loop4                 \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS  (CX)(BX*1), Y0        \
+		VROUNDPS $0x0b, Y0, Y0         \
+		VMOVUPS  Y0, (AX)(BX*1)        \
+		ADDQ     $0x00000020, BX       \
+		SUBQ     $0x00000008, DX       \
+		CMPQ     DX, $0x00000008       \
+		JGE      loop1                 \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y0    \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1  \
+		VROUNDPS   $0x0b, Y1, Y1       \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecTruncF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecTruncF32AVX2Code
 
-loop4:
-	VMOVUPS  (CX)(BX*1), Y0; VMOVUPS  32(CX)(BX*1), Y1; VMOVUPS  64(CX)(BX*1), Y2; VMOVUPS  96(CX)(BX*1), Y3; VROUNDPS $0x0b, Y0, Y0; VROUNDPS $0x0b, Y1, Y1; VROUNDPS $0x0b, Y2, Y2; VROUNDPS $0x0b, Y3, Y3; VMOVUPS  Y0, (AX)(BX*1); VMOVUPS  Y1, 32(AX)(BX*1); VMOVUPS  Y2, 64(AX)(BX*1); VMOVUPS  Y3, 96(AX)(BX*1); ADDQ     $0x00000080, BX; SUBQ     $0x00000020, DX; CMPQ     DX, $0x00000020; JGE      loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS  (CX)(BX*1), Y0; VROUNDPS $0x0b, Y0, Y0; VMOVUPS  Y0, (AX)(BX*1); ADDQ     $0x00000020, BX; SUBQ     $0x00000008, DX; CMPQ     DX, $0x00000008; JGE      loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y0; VMASKMOVPS (CX)(BX*1), Y0, Y1; VROUNDPS   $0x0b, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecExpF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = exp(a[i])
+//	}
+//
 // func vecExpF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
+#define vecExpF32AVX2Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Y0                  \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Y1     \
+		VMINPS       Y0, Y1, Y0                      \
+		VMOVUPS      vecF32_c2d20000<>+0(SB), Y1     \
+		VMAXPS       Y0, Y1, Y0                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y1     \
+		VMOVAPS      Y1, Y1                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y0, Y1 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y1, Y2 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y1, Y1 \
+		VMOVAPS      Y0, Y0                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y1, Y0 \
+		VMOVAPS      Y0, Y0                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y1, Y0 \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y1     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y0, Y1 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y0, Y1 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y0, Y1 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y0, Y1 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y0, Y1 \
+		VMULPS       Y0, Y0, Y3                      \
+		VMOVAPS      Y0, Y0                          \
+		VFMADD231PS  Y1, Y3, Y0                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Y0, Y0 \
+		VPSRAD       $0x01, Y2, Y1                   \
+		VPSUBD       Y1, Y2, Y2                      \
+		VPADDD       vecF32_7f<>+0(SB), Y1, Y1       \
+		VPSLLD       $0x17, Y1, Y1                   \
+		VMULPS       Y1, Y0, Y0                      \
+		VPADDD       vecF32_7f<>+0(SB), Y2, Y1       \
+		VPSLLD       $0x17, Y1, Y1                   \
+		VMULPS       Y1, Y0, Y0                      \
+		VMOVUPS      Y0, (AX)(BX*1)                  \
+		ADDQ         $0x00000020, BX                 \
+		SUBQ         $0x00000008, DX                 \
+		CMPQ         DX, $0x00000008                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		LEAQ         vecTail<>+0(SB), SI             \
+		NEGQ         DX                              \
+		VMOVUPS      32(SI)(DX*4), Y0                \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Y2     \
+		VMINPS       Y1, Y2, Y1                      \
+		VMOVUPS      vecF32_c2d20000<>+0(SB), Y2     \
+		VMAXPS       Y1, Y2, Y1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y2     \
+		VMOVAPS      Y2, Y2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2 \
+		VMOVAPS      Y1, Y1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1 \
+		VMOVAPS      Y1, Y1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1 \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y2     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y2 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y2 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y2 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y2 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y2 \
+		VMULPS       Y1, Y1, Y4                      \
+		VMOVAPS      Y1, Y1                          \
+		VFMADD231PS  Y2, Y4, Y1                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Y1, Y1 \
+		VPSRAD       $0x01, Y3, Y2                   \
+		VPSUBD       Y2, Y3, Y3                      \
+		VPADDD       vecF32_7f<>+0(SB), Y2, Y2       \
+		VPSLLD       $0x17, Y2, Y2                   \
+		VMULPS       Y2, Y1, Y1                      \
+		VPADDD       vecF32_7f<>+0(SB), Y3, Y2       \
+		VPSLLD       $0x17, Y2, Y2                   \
+		VMULPS       Y2, Y1, Y1                      \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecExpF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS      (CX)(BX*1), Y0; VMOVUPS      vecF32_42b20000<>+0(SB), Y1; VMINPS       Y0, Y1, Y0; VMOVUPS      vecF32_c2d20000<>+0(SB), Y1; VMAXPS       Y0, Y1, Y0; VMOVUPS      vecF32_4b400000<>+0(SB), Y1; VMOVAPS      Y1, Y1; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y0, Y1; VPSUBD       vecF32_4b400000<>+0(SB), Y1, Y2; VSUBPS       vecF32_4b400000<>+0(SB), Y1, Y1; VMOVAPS      Y0, Y0; VFNMADD231PS vecF32_3f318000<>+0(SB), Y1, Y0; VMOVAPS      Y0, Y0; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y1, Y0; VMOVUPS      vecF32_39506967<>+0(SB), Y1; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y0, Y1; VFMADD213PS  vecF32_3c088908<>+0(SB), Y0, Y1; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y0, Y1; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y0, Y1; VFMADD213PS  vecF32_3f000000<>+0(SB), Y0, Y1; VMULPS       Y0, Y0, Y3; VMOVAPS      Y0, Y0; VFMADD231PS  Y1, Y3, Y0; VADDPS       vecF32_3f800000<>+0(SB), Y0, Y0; VPSRAD       $0x01, Y2, Y1; VPSUBD       Y1, Y2, Y2; VPADDD       vecF32_7f<>+0(SB), Y1, Y1; VPSLLD       $0x17, Y1, Y1; VMULPS       Y1, Y0, Y0; VPADDD       vecF32_7f<>+0(SB), Y2, Y1; VPSLLD       $0x17, Y1, Y1; VMULPS       Y1, Y0, Y0; VMOVUPS      Y0, (AX)(BX*1); ADDQ         $0x00000020, BX; SUBQ         $0x00000008, DX; CMPQ         DX, $0x00000008; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; LEAQ         vecTail<>+0(SB), SI; NEGQ         DX; VMOVUPS      32(SI)(DX*4), Y0; VMASKMOVPS   (CX)(BX*1), Y0, Y1; VMOVUPS      vecF32_42b20000<>+0(SB), Y2; VMINPS       Y1, Y2, Y1; VMOVUPS      vecF32_c2d20000<>+0(SB), Y2; VMAXPS       Y1, Y2, Y1; VMOVUPS      vecF32_4b400000<>+0(SB), Y2; VMOVAPS      Y2, Y2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2; VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3; VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2; VMOVAPS      Y1, Y1; VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1; VMOVAPS      Y1, Y1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1; VMOVUPS      vecF32_39506967<>+0(SB), Y2; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y2; VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y2; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y2; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y2; VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y2; VMULPS       Y1, Y1, Y4; VMOVAPS      Y1, Y1; VFMADD231PS  Y2, Y4, Y1; VADDPS       vecF32_3f800000<>+0(SB), Y1, Y1; VPSRAD       $0x01, Y3, Y2; VPSUBD       Y2, Y3, Y3; VPADDD       vecF32_7f<>+0(SB), Y2, Y2; VPSLLD       $0x17, Y2, Y2; VMULPS       Y2, Y1, Y1; VPADDD       vecF32_7f<>+0(SB), Y3, Y2; VPSLLD       $0x17, Y2, Y2; VMULPS       Y2, Y1, Y1; VMASKMOVPS   Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecExpF32AVX2Code
 
 DATA vecF32_42b20000<>+0(SB)/4, $0x42b20000
 DATA vecF32_42b20000<>+4(SB)/4, $0x42b20000
@@ -594,19 +1149,102 @@ DATA vecF32_7f<>+56(SB)/4, $0x0000007f
 DATA vecF32_7f<>+60(SB)/4, $0x0000007f
 GLOBL vecF32_7f<>(SB), RODATA|NOPTR, $64
 
+// vecExpm1F32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = expm1(a[i])
+//	}
+//
 // func vecExpm1F32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
+#define vecExpm1F32AVX2Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Y0                  \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Y1     \
+		VMINPS       Y0, Y1, Y1                      \
+		VMOVUPS      vecF32_c1a00000<>+0(SB), Y2     \
+		VMAXPS       Y1, Y2, Y1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y2     \
+		VMOVAPS      Y2, Y2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2 \
+		VMOVAPS      Y1, Y1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1 \
+		VMOVAPS      Y1, Y1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1 \
+		VPADDD       vecF32_7e<>+0(SB), Y3, Y2       \
+		VPSLLD       $0x17, Y2, Y2                   \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y3     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y3 \
+		VMULPS       Y1, Y1, Y4                      \
+		VMOVAPS      Y1, Y1                          \
+		VFMADD231PS  Y3, Y4, Y1                      \
+		VSUBPS       vecF32_3f000000<>+0(SB), Y2, Y3 \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  Y2, Y1, Y3                      \
+		VANDPS       vecF32_80000000<>+0(SB), Y0, Y0 \
+		VADDPS       Y3, Y3, Y1                      \
+		VORPS        Y0, Y1, Y0                      \
+		VMOVUPS      Y0, (AX)(BX*1)                  \
+		ADDQ         $0x00000020, BX                 \
+		SUBQ         $0x00000008, DX                 \
+		CMPQ         DX, $0x00000008                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		LEAQ         vecTail<>+0(SB), SI             \
+		NEGQ         DX                              \
+		VMOVUPS      32(SI)(DX*4), Y0                \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Y2     \
+		VMINPS       Y1, Y2, Y2                      \
+		VMOVUPS      vecF32_c1a00000<>+0(SB), Y3     \
+		VMAXPS       Y2, Y3, Y2                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y3     \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3 \
+		VMOVAPS      Y2, Y2                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2 \
+		VMOVAPS      Y2, Y2                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2 \
+		VPADDD       vecF32_7e<>+0(SB), Y4, Y3       \
+		VPSLLD       $0x17, Y3, Y3                   \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y4     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y4 \
+		VMULPS       Y2, Y2, Y5                      \
+		VMOVAPS      Y2, Y2                          \
+		VFMADD231PS  Y4, Y5, Y2                      \
+		VSUBPS       vecF32_3f000000<>+0(SB), Y3, Y4 \
+		VMOVAPS      Y4, Y4                          \
+		VFMADD231PS  Y3, Y2, Y4                      \
+		VANDPS       vecF32_80000000<>+0(SB), Y1, Y1 \
+		VADDPS       Y4, Y4, Y2                      \
+		VORPS        Y1, Y2, Y1                      \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecExpm1F32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS      (CX)(BX*1), Y0; VMOVUPS      vecF32_42b20000<>+0(SB), Y1; VMINPS       Y0, Y1, Y1; VMOVUPS      vecF32_c1a00000<>+0(SB), Y2; VMAXPS       Y1, Y2, Y1; VMOVUPS      vecF32_4b400000<>+0(SB), Y2; VMOVAPS      Y2, Y2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2; VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3; VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2; VMOVAPS      Y1, Y1; VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1; VMOVAPS      Y1, Y1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1; VPADDD       vecF32_7e<>+0(SB), Y3, Y2; VPSLLD       $0x17, Y2, Y2; VMOVUPS      vecF32_39506967<>+0(SB), Y3; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y3; VMULPS       Y1, Y1, Y4; VMOVAPS      Y1, Y1; VFMADD231PS  Y3, Y4, Y1; VSUBPS       vecF32_3f000000<>+0(SB), Y2, Y3; VMOVAPS      Y3, Y3; VFMADD231PS  Y2, Y1, Y3; VANDPS       vecF32_80000000<>+0(SB), Y0, Y0; VADDPS       Y3, Y3, Y1; VORPS        Y0, Y1, Y0; VMOVUPS      Y0, (AX)(BX*1); ADDQ         $0x00000020, BX; SUBQ         $0x00000008, DX; CMPQ         DX, $0x00000008; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; LEAQ         vecTail<>+0(SB), SI; NEGQ         DX; VMOVUPS      32(SI)(DX*4), Y0; VMASKMOVPS   (CX)(BX*1), Y0, Y1; VMOVUPS      vecF32_42b20000<>+0(SB), Y2; VMINPS       Y1, Y2, Y2; VMOVUPS      vecF32_c1a00000<>+0(SB), Y3; VMAXPS       Y2, Y3, Y2; VMOVUPS      vecF32_4b400000<>+0(SB), Y3; VMOVAPS      Y3, Y3; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3; VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4; VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3; VMOVAPS      Y2, Y2; VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2; VMOVAPS      Y2, Y2; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2; VPADDD       vecF32_7e<>+0(SB), Y4, Y3; VPSLLD       $0x17, Y3, Y3; VMOVUPS      vecF32_39506967<>+0(SB), Y4; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y4; VMULPS       Y2, Y2, Y5; VMOVAPS      Y2, Y2; VFMADD231PS  Y4, Y5, Y2; VSUBPS       vecF32_3f000000<>+0(SB), Y3, Y4; VMOVAPS      Y4, Y4; VFMADD231PS  Y3, Y2, Y4; VANDPS       vecF32_80000000<>+0(SB), Y1, Y1; VADDPS       Y4, Y4, Y2; VORPS        Y1, Y2, Y1; VMASKMOVPS   Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecExpm1F32AVX2Code
 
 DATA vecF32_c1a00000<>+0(SB)/4, $0xc1a00000
 DATA vecF32_c1a00000<>+4(SB)/4, $0xc1a00000
@@ -644,19 +1282,124 @@ DATA vecF32_7e<>+56(SB)/4, $0x0000007e
 DATA vecF32_7e<>+60(SB)/4, $0x0000007e
 GLOBL vecF32_7e<>(SB), RODATA|NOPTR, $64
 
+// vecLogF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = log(a[i])
+//	}
+//
 // func vecLogF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
+#define vecLogF32AVX2Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Y0                  \
+		VMOVUPS      vecF32_800000<>+0(SB), Y1       \
+		VCMPPS       $0x11, Y1, Y0, Y1               \
+		VMULPS       vecF32_4b000000<>+0(SB), Y0, Y2 \
+		VBLENDVPS    Y1, Y2, Y0, Y2                  \
+		VPSUBD       vecF32_3f3504f3<>+0(SB), Y2, Y2 \
+		VPSRAD       $0x17, Y2, Y3                   \
+		VCVTDQ2PS    Y3, Y3                          \
+		VANDPS       vecF32_7fffff<>+0(SB), Y2, Y2   \
+		VPADDD       vecF32_3f3504f3<>+0(SB), Y2, Y2 \
+		VSUBPS       vecF32_41b80000<>+0(SB), Y3, Y4 \
+		VBLENDVPS    Y1, Y4, Y3, Y1                  \
+		VSUBPS       vecF32_3f800000<>+0(SB), Y2, Y2 \
+		VMOVUPS      vecF32_3d9021bb<>+0(SB), Y3     \
+		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3def251a<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_be2aae50<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y2, Y3 \
+		VMULPS       Y2, Y2, Y4                      \
+		VMULPS       Y4, Y2, Y5                      \
+		VMULPS       Y3, Y5, Y3                      \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  vecF32_b95e8083<>+0(SB), Y1, Y3 \
+		VMOVAPS      Y3, Y3                          \
+		VFNMADD231PS vecF32_3f000000<>+0(SB), Y4, Y3 \
+		VADDPS       Y3, Y2, Y2                      \
+		VMOVAPS      Y2, Y2                          \
+		VFMADD231PS  vecF32_3f318000<>+0(SB), Y1, Y2 \
+		VMOVUPS      vecF32_7f800000<>+0(SB), Y1     \
+		VCMPPS       $0x00, Y1, Y0, Y3               \
+		VBLENDVPS    Y3, Y1, Y2, Y1                  \
+		VXORPS       Y2, Y2, Y2                      \
+		VCMPPS       $0x00, Y2, Y0, Y2               \
+		VMOVUPS      vecF32_ff800000<>+0(SB), Y3     \
+		VBLENDVPS    Y2, Y3, Y1, Y1                  \
+		VXORPS       Y2, Y2, Y2                      \
+		VCMPPS       $0x19, Y2, Y0, Y0               \
+		VORPS        Y0, Y1, Y0                      \
+		VMOVUPS      Y0, (AX)(BX*1)                  \
+		ADDQ         $0x00000020, BX                 \
+		SUBQ         $0x00000008, DX                 \
+		CMPQ         DX, $0x00000008                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		LEAQ         vecTail<>+0(SB), SI             \
+		NEGQ         DX                              \
+		VMOVUPS      32(SI)(DX*4), Y0                \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
+		VMOVUPS      vecF32_800000<>+0(SB), Y2       \
+		VCMPPS       $0x11, Y2, Y1, Y2               \
+		VMULPS       vecF32_4b000000<>+0(SB), Y1, Y3 \
+		VBLENDVPS    Y2, Y3, Y1, Y3                  \
+		VPSUBD       vecF32_3f3504f3<>+0(SB), Y3, Y3 \
+		VPSRAD       $0x17, Y3, Y4                   \
+		VCVTDQ2PS    Y4, Y4                          \
+		VANDPS       vecF32_7fffff<>+0(SB), Y3, Y3   \
+		VPADDD       vecF32_3f3504f3<>+0(SB), Y3, Y3 \
+		VSUBPS       vecF32_41b80000<>+0(SB), Y4, Y5 \
+		VBLENDVPS    Y2, Y5, Y4, Y2                  \
+		VSUBPS       vecF32_3f800000<>+0(SB), Y3, Y3 \
+		VMOVUPS      vecF32_3d9021bb<>+0(SB), Y4     \
+		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_3def251a<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_be2aae50<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y3, Y4 \
+		VMULPS       Y3, Y3, Y5                      \
+		VMULPS       Y5, Y3, Y6                      \
+		VMULPS       Y4, Y6, Y4                      \
+		VMOVAPS      Y4, Y4                          \
+		VFMADD231PS  vecF32_b95e8083<>+0(SB), Y2, Y4 \
+		VMOVAPS      Y4, Y4                          \
+		VFNMADD231PS vecF32_3f000000<>+0(SB), Y5, Y4 \
+		VADDPS       Y4, Y3, Y3                      \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  vecF32_3f318000<>+0(SB), Y2, Y3 \
+		VMOVUPS      vecF32_7f800000<>+0(SB), Y2     \
+		VCMPPS       $0x00, Y2, Y1, Y4               \
+		VBLENDVPS    Y4, Y2, Y3, Y2                  \
+		VXORPS       Y3, Y3, Y3                      \
+		VCMPPS       $0x00, Y3, Y1, Y3               \
+		VMOVUPS      vecF32_ff800000<>+0(SB), Y4     \
+		VBLENDVPS    Y3, Y4, Y2, Y2                  \
+		VXORPS       Y3, Y3, Y3                      \
+		VCMPPS       $0x19, Y3, Y1, Y1               \
+		VORPS        Y1, Y2, Y1                      \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecLogF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS      (CX)(BX*1), Y0; VMOVUPS      vecF32_800000<>+0(SB), Y1; VCMPPS       $0x11, Y1, Y0, Y1; VMULPS       vecF32_4b000000<>+0(SB), Y0, Y2; VBLENDVPS    Y1, Y2, Y0, Y2; VPSUBD       vecF32_3f3504f3<>+0(SB), Y2, Y2; VPSRAD       $0x17, Y2, Y3; VCVTDQ2PS    Y3, Y3; VANDPS       vecF32_7fffff<>+0(SB), Y2, Y2; VPADDD       vecF32_3f3504f3<>+0(SB), Y2, Y2; VSUBPS       vecF32_41b80000<>+0(SB), Y3, Y4; VBLENDVPS    Y1, Y4, Y3, Y1; VSUBPS       vecF32_3f800000<>+0(SB), Y2, Y2; VMOVUPS      vecF32_3d9021bb<>+0(SB), Y3; VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3def251a<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_be2aae50<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y2, Y3; VMULPS       Y2, Y2, Y4; VMULPS       Y4, Y2, Y5; VMULPS       Y3, Y5, Y3; VMOVAPS      Y3, Y3; VFMADD231PS  vecF32_b95e8083<>+0(SB), Y1, Y3; VMOVAPS      Y3, Y3; VFNMADD231PS vecF32_3f000000<>+0(SB), Y4, Y3; VADDPS       Y3, Y2, Y2; VMOVAPS      Y2, Y2; VFMADD231PS  vecF32_3f318000<>+0(SB), Y1, Y2; VMOVUPS      vecF32_7f800000<>+0(SB), Y1; VCMPPS       $0x00, Y1, Y0, Y3; VBLENDVPS    Y3, Y1, Y2, Y1; VXORPS       Y2, Y2, Y2; VCMPPS       $0x00, Y2, Y0, Y2; VMOVUPS      vecF32_ff800000<>+0(SB), Y3; VBLENDVPS    Y2, Y3, Y1, Y1; VXORPS       Y2, Y2, Y2; VCMPPS       $0x19, Y2, Y0, Y0; VORPS        Y0, Y1, Y0; VMOVUPS      Y0, (AX)(BX*1); ADDQ         $0x00000020, BX; SUBQ         $0x00000008, DX; CMPQ         DX, $0x00000008; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; LEAQ         vecTail<>+0(SB), SI; NEGQ         DX; VMOVUPS      32(SI)(DX*4), Y0; VMASKMOVPS   (CX)(BX*1), Y0, Y1; VMOVUPS      vecF32_800000<>+0(SB), Y2; VCMPPS       $0x11, Y2, Y1, Y2; VMULPS       vecF32_4b000000<>+0(SB), Y1, Y3; VBLENDVPS    Y2, Y3, Y1, Y3; VPSUBD       vecF32_3f3504f3<>+0(SB), Y3, Y3; VPSRAD       $0x17, Y3, Y4; VCVTDQ2PS    Y4, Y4; VANDPS       vecF32_7fffff<>+0(SB), Y3, Y3; VPADDD       vecF32_3f3504f3<>+0(SB), Y3, Y3; VSUBPS       vecF32_41b80000<>+0(SB), Y4, Y5; VBLENDVPS    Y2, Y5, Y4, Y2; VSUBPS       vecF32_3f800000<>+0(SB), Y3, Y3; VMOVUPS      vecF32_3d9021bb<>+0(SB), Y4; VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_3def251a<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_be2aae50<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y3, Y4; VMULPS       Y3, Y3, Y5; VMULPS       Y5, Y3, Y6; VMULPS       Y4, Y6, Y4; VMOVAPS      Y4, Y4; VFMADD231PS  vecF32_b95e8083<>+0(SB), Y2, Y4; VMOVAPS      Y4, Y4; VFNMADD231PS vecF32_3f000000<>+0(SB), Y5, Y4; VADDPS       Y4, Y3, Y3; VMOVAPS      Y3, Y3; VFMADD231PS  vecF32_3f318000<>+0(SB), Y2, Y3; VMOVUPS      vecF32_7f800000<>+0(SB), Y2; VCMPPS       $0x00, Y2, Y1, Y4; VBLENDVPS    Y4, Y2, Y3, Y2; VXORPS       Y3, Y3, Y3; VCMPPS       $0x00, Y3, Y1, Y3; VMOVUPS      vecF32_ff800000<>+0(SB), Y4; VBLENDVPS    Y3, Y4, Y2, Y2; VXORPS       Y3, Y3, Y3; VCMPPS       $0x19, Y3, Y1, Y1; VORPS        Y1, Y2, Y1; VMASKMOVPS   Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecLogF32AVX2Code
 
 DATA vecF32_800000<>+0(SB)/4, $0x00800000
 DATA vecF32_800000<>+4(SB)/4, $0x00800000
@@ -946,33 +1689,235 @@ DATA vecF32_ff800000<>+56(SB)/4, $0xff800000
 DATA vecF32_ff800000<>+60(SB)/4, $0xff800000
 GLOBL vecF32_ff800000<>(SB), RODATA|NOPTR, $64
 
+// vecLog1pF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = log1p(a[i])
+//	}
+//
 // func vecLog1pF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
+#define vecLog1pF32AVX2Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Y0                  \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Y1     \
+		VADDPS       Y0, Y1, Y2                      \
+		VPSUBD       vecF32_3f3504f3<>+0(SB), Y2, Y3 \
+		VPSRAD       $0x17, Y3, Y4                   \
+		VCVTDQ2PS    Y4, Y4                          \
+		VANDPS       vecF32_7fffff<>+0(SB), Y3, Y3   \
+		VPADDD       vecF32_3f3504f3<>+0(SB), Y3, Y3 \
+		VCMPPS       $0x1d, Y1, Y0, Y5               \
+		VSUBPS       Y0, Y2, Y6                      \
+		VSUBPS       Y6, Y1, Y6                      \
+		VSUBPS       Y1, Y2, Y7                      \
+		VSUBPS       Y7, Y0, Y7                      \
+		VBLENDVPS    Y5, Y6, Y7, Y5                  \
+		VSUBPS       Y1, Y3, Y3                      \
+		VDIVPS       Y2, Y5, Y5                      \
+		VMOVUPS      vecF32_3d9021bb<>+0(SB), Y6     \
+		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_3def251a<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_be2aae50<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y3, Y6 \
+		VMULPS       Y3, Y3, Y7                      \
+		VMULPS       Y7, Y3, Y8                      \
+		VMULPS       Y6, Y8, Y6                      \
+		VMOVAPS      Y6, Y6                          \
+		VFMADD231PS  vecF32_b95e8083<>+0(SB), Y4, Y6 \
+		VADDPS       Y5, Y6, Y5                      \
+		VMOVAPS      Y5, Y5                          \
+		VFNMADD231PS vecF32_3f000000<>+0(SB), Y7, Y5 \
+		VADDPS       Y5, Y3, Y3                      \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  vecF32_3f318000<>+0(SB), Y4, Y3 \
+		VCMPPS       $0x00, Y1, Y2, Y1               \
+		VBLENDVPS    Y1, Y0, Y3, Y0                  \
+		VMOVUPS      vecF32_7f800000<>+0(SB), Y1     \
+		VCMPPS       $0x00, Y1, Y2, Y3               \
+		VBLENDVPS    Y3, Y1, Y0, Y0                  \
+		VXORPS       Y1, Y1, Y1                      \
+		VCMPPS       $0x00, Y1, Y2, Y1               \
+		VMOVUPS      vecF32_ff800000<>+0(SB), Y3     \
+		VBLENDVPS    Y1, Y3, Y0, Y0                  \
+		VXORPS       Y1, Y1, Y1                      \
+		VCMPPS       $0x19, Y1, Y2, Y1               \
+		VORPS        Y1, Y0, Y0                      \
+		VMOVUPS      Y0, (AX)(BX*1)                  \
+		ADDQ         $0x00000020, BX                 \
+		SUBQ         $0x00000008, DX                 \
+		CMPQ         DX, $0x00000008                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		LEAQ         vecTail<>+0(SB), SI             \
+		NEGQ         DX                              \
+		VMOVUPS      32(SI)(DX*4), Y0                \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Y2     \
+		VADDPS       Y1, Y2, Y3                      \
+		VPSUBD       vecF32_3f3504f3<>+0(SB), Y3, Y4 \
+		VPSRAD       $0x17, Y4, Y5                   \
+		VCVTDQ2PS    Y5, Y5                          \
+		VANDPS       vecF32_7fffff<>+0(SB), Y4, Y4   \
+		VPADDD       vecF32_3f3504f3<>+0(SB), Y4, Y4 \
+		VCMPPS       $0x1d, Y2, Y1, Y6               \
+		VSUBPS       Y1, Y3, Y7                      \
+		VSUBPS       Y7, Y2, Y7                      \
+		VSUBPS       Y2, Y3, Y8                      \
+		VSUBPS       Y8, Y1, Y8                      \
+		VBLENDVPS    Y6, Y7, Y8, Y6                  \
+		VSUBPS       Y2, Y4, Y4                      \
+		VDIVPS       Y3, Y6, Y6                      \
+		VMOVUPS      vecF32_3d9021bb<>+0(SB), Y7     \
+		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_3def251a<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_be2aae50<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y4, Y7 \
+		VMULPS       Y4, Y4, Y8                      \
+		VMULPS       Y8, Y4, Y9                      \
+		VMULPS       Y7, Y9, Y7                      \
+		VMOVAPS      Y7, Y7                          \
+		VFMADD231PS  vecF32_b95e8083<>+0(SB), Y5, Y7 \
+		VADDPS       Y6, Y7, Y6                      \
+		VMOVAPS      Y6, Y6                          \
+		VFNMADD231PS vecF32_3f000000<>+0(SB), Y8, Y6 \
+		VADDPS       Y6, Y4, Y4                      \
+		VMOVAPS      Y4, Y4                          \
+		VFMADD231PS  vecF32_3f318000<>+0(SB), Y5, Y4 \
+		VCMPPS       $0x00, Y2, Y3, Y2               \
+		VBLENDVPS    Y2, Y1, Y4, Y1                  \
+		VMOVUPS      vecF32_7f800000<>+0(SB), Y2     \
+		VCMPPS       $0x00, Y2, Y3, Y4               \
+		VBLENDVPS    Y4, Y2, Y1, Y1                  \
+		VXORPS       Y2, Y2, Y2                      \
+		VCMPPS       $0x00, Y2, Y3, Y2               \
+		VMOVUPS      vecF32_ff800000<>+0(SB), Y4     \
+		VBLENDVPS    Y2, Y4, Y1, Y1                  \
+		VXORPS       Y2, Y2, Y2                      \
+		VCMPPS       $0x19, Y2, Y3, Y2               \
+		VORPS        Y2, Y1, Y1                      \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecLog1pF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
+	vecLog1pF32AVX2Code
 
-loop1:
-	VMOVUPS      (CX)(BX*1), Y0; VMOVUPS      vecF32_3f800000<>+0(SB), Y1; VADDPS       Y0, Y1, Y2; VPSUBD       vecF32_3f3504f3<>+0(SB), Y2, Y3; VPSRAD       $0x17, Y3, Y4; VCVTDQ2PS    Y4, Y4; VANDPS       vecF32_7fffff<>+0(SB), Y3, Y3; VPADDD       vecF32_3f3504f3<>+0(SB), Y3, Y3; VCMPPS       $0x1d, Y1, Y0, Y5; VSUBPS       Y0, Y2, Y6; VSUBPS       Y6, Y1, Y6; VSUBPS       Y1, Y2, Y7; VSUBPS       Y7, Y0, Y7; VBLENDVPS    Y5, Y6, Y7, Y5; VSUBPS       Y1, Y3, Y3; VDIVPS       Y2, Y5, Y5; VMOVUPS      vecF32_3d9021bb<>+0(SB), Y6; VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_3def251a<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_be2aae50<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y3, Y6; VMULPS       Y3, Y3, Y7; VMULPS       Y7, Y3, Y8; VMULPS       Y6, Y8, Y6; VMOVAPS      Y6, Y6; VFMADD231PS  vecF32_b95e8083<>+0(SB), Y4, Y6; VADDPS       Y5, Y6, Y5; VMOVAPS      Y5, Y5; VFNMADD231PS vecF32_3f000000<>+0(SB), Y7, Y5; VADDPS       Y5, Y3, Y3; VMOVAPS      Y3, Y3; VFMADD231PS  vecF32_3f318000<>+0(SB), Y4, Y3; VCMPPS       $0x00, Y1, Y2, Y1; VBLENDVPS    Y1, Y0, Y3, Y0; VMOVUPS      vecF32_7f800000<>+0(SB), Y1; VCMPPS       $0x00, Y1, Y2, Y3; VBLENDVPS    Y3, Y1, Y0, Y0; VXORPS       Y1, Y1, Y1; VCMPPS       $0x00, Y1, Y2, Y1; VMOVUPS      vecF32_ff800000<>+0(SB), Y3; VBLENDVPS    Y1, Y3, Y0, Y0; VXORPS       Y1, Y1, Y1; VCMPPS       $0x19, Y1, Y2, Y1; VORPS        Y1, Y0, Y0; VMOVUPS      Y0, (AX)(BX*1); ADDQ         $0x00000020, BX; SUBQ         $0x00000008, DX; CMPQ         DX, $0x00000008; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; LEAQ         vecTail<>+0(SB), SI; NEGQ         DX; VMOVUPS      32(SI)(DX*4), Y0; VMASKMOVPS   (CX)(BX*1), Y0, Y1; VMOVUPS      vecF32_3f800000<>+0(SB), Y2; VADDPS       Y1, Y2, Y3; VPSUBD       vecF32_3f3504f3<>+0(SB), Y3, Y4; VPSRAD       $0x17, Y4, Y5; VCVTDQ2PS    Y5, Y5; VANDPS       vecF32_7fffff<>+0(SB), Y4, Y4; VPADDD       vecF32_3f3504f3<>+0(SB), Y4, Y4; VCMPPS       $0x1d, Y2, Y1, Y6; VSUBPS       Y1, Y3, Y7; VSUBPS       Y7, Y2, Y7; VSUBPS       Y2, Y3, Y8; VSUBPS       Y8, Y1, Y8; VBLENDVPS    Y6, Y7, Y8, Y6; VSUBPS       Y2, Y4, Y4; VDIVPS       Y3, Y6, Y6; VMOVUPS      vecF32_3d9021bb<>+0(SB), Y7; VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_3def251a<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_be2aae50<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y4, Y7; VMULPS       Y4, Y4, Y8; VMULPS       Y8, Y4, Y9; VMULPS       Y7, Y9, Y7; VMOVAPS      Y7, Y7; VFMADD231PS  vecF32_b95e8083<>+0(SB), Y5, Y7; VADDPS       Y6, Y7, Y6; VMOVAPS      Y6, Y6; VFNMADD231PS vecF32_3f000000<>+0(SB), Y8, Y6; VADDPS       Y6, Y4, Y4; VMOVAPS      Y4, Y4; VFMADD231PS  vecF32_3f318000<>+0(SB), Y5, Y4; VCMPPS       $0x00, Y2, Y3, Y2; VBLENDVPS    Y2, Y1, Y4, Y1; VMOVUPS      vecF32_7f800000<>+0(SB), Y2; VCMPPS       $0x00, Y2, Y3, Y4; VBLENDVPS    Y4, Y2, Y1, Y1; VXORPS       Y2, Y2, Y2; VCMPPS       $0x00, Y2, Y3, Y2; VMOVUPS      vecF32_ff800000<>+0(SB), Y4; VBLENDVPS    Y2, Y4, Y1, Y1; VXORPS       Y2, Y2, Y2; VCMPPS       $0x19, Y2, Y3, Y2; VORPS        Y2, Y1, Y1; VMASKMOVPS   Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecTanhF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = tanh(a[i])
+//	}
+//
 // func vecTanhF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
+#define vecTanhF32AVX2Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Y0                  \
+		VMOVUPS      vecF32_41200000<>+0(SB), Y1     \
+		VANDPS       vecF32_7fffffff<>+0(SB), Y0, Y2 \
+		VMINPS       Y2, Y1, Y1                      \
+		VADDPS       Y1, Y1, Y1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y2     \
+		VMOVAPS      Y2, Y2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2 \
+		VMOVAPS      Y1, Y1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1 \
+		VMOVAPS      Y1, Y1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1 \
+		VPADDD       vecF32_7e<>+0(SB), Y3, Y2       \
+		VPSLLD       $0x17, Y2, Y2                   \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y3     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y3 \
+		VMULPS       Y1, Y1, Y4                      \
+		VMOVAPS      Y1, Y1                          \
+		VFMADD231PS  Y3, Y4, Y1                      \
+		VSUBPS       vecF32_3f000000<>+0(SB), Y2, Y3 \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  Y2, Y1, Y3                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Y3, Y1 \
+		VDIVPS       Y1, Y3, Y1                      \
+		VANDPS       vecF32_80000000<>+0(SB), Y0, Y0 \
+		VORPS        Y0, Y1, Y0                      \
+		VMOVUPS      Y0, (AX)(BX*1)                  \
+		ADDQ         $0x00000020, BX                 \
+		SUBQ         $0x00000008, DX                 \
+		CMPQ         DX, $0x00000008                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		LEAQ         vecTail<>+0(SB), SI             \
+		NEGQ         DX                              \
+		VMOVUPS      32(SI)(DX*4), Y0                \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
+		VMOVUPS      vecF32_41200000<>+0(SB), Y2     \
+		VANDPS       vecF32_7fffffff<>+0(SB), Y1, Y3 \
+		VMINPS       Y3, Y2, Y2                      \
+		VADDPS       Y2, Y2, Y2                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y3     \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3 \
+		VMOVAPS      Y2, Y2                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2 \
+		VMOVAPS      Y2, Y2                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2 \
+		VPADDD       vecF32_7e<>+0(SB), Y4, Y3       \
+		VPSLLD       $0x17, Y3, Y3                   \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y4     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y4 \
+		VMULPS       Y2, Y2, Y5                      \
+		VMOVAPS      Y2, Y2                          \
+		VFMADD231PS  Y4, Y5, Y2                      \
+		VSUBPS       vecF32_3f000000<>+0(SB), Y3, Y4 \
+		VMOVAPS      Y4, Y4                          \
+		VFMADD231PS  Y3, Y2, Y4                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Y4, Y2 \
+		VDIVPS       Y2, Y4, Y2                      \
+		VANDPS       vecF32_80000000<>+0(SB), Y1, Y1 \
+		VORPS        Y1, Y2, Y1                      \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecTanhF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS      (CX)(BX*1), Y0; VMOVUPS      vecF32_41200000<>+0(SB), Y1; VANDPS       vecF32_7fffffff<>+0(SB), Y0, Y2; VMINPS       Y2, Y1, Y1; VADDPS       Y1, Y1, Y1; VMOVUPS      vecF32_4b400000<>+0(SB), Y2; VMOVAPS      Y2, Y2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2; VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3; VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2; VMOVAPS      Y1, Y1; VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1; VMOVAPS      Y1, Y1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1; VPADDD       vecF32_7e<>+0(SB), Y3, Y2; VPSLLD       $0x17, Y2, Y2; VMOVUPS      vecF32_39506967<>+0(SB), Y3; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y3; VMULPS       Y1, Y1, Y4; VMOVAPS      Y1, Y1; VFMADD231PS  Y3, Y4, Y1; VSUBPS       vecF32_3f000000<>+0(SB), Y2, Y3; VMOVAPS      Y3, Y3; VFMADD231PS  Y2, Y1, Y3; VADDPS       vecF32_3f800000<>+0(SB), Y3, Y1; VDIVPS       Y1, Y3, Y1; VANDPS       vecF32_80000000<>+0(SB), Y0, Y0; VORPS        Y0, Y1, Y0; VMOVUPS      Y0, (AX)(BX*1); ADDQ         $0x00000020, BX; SUBQ         $0x00000008, DX; CMPQ         DX, $0x00000008; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; LEAQ         vecTail<>+0(SB), SI; NEGQ         DX; VMOVUPS      32(SI)(DX*4), Y0; VMASKMOVPS   (CX)(BX*1), Y0, Y1; VMOVUPS      vecF32_41200000<>+0(SB), Y2; VANDPS       vecF32_7fffffff<>+0(SB), Y1, Y3; VMINPS       Y3, Y2, Y2; VADDPS       Y2, Y2, Y2; VMOVUPS      vecF32_4b400000<>+0(SB), Y3; VMOVAPS      Y3, Y3; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3; VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4; VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3; VMOVAPS      Y2, Y2; VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2; VMOVAPS      Y2, Y2; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2; VPADDD       vecF32_7e<>+0(SB), Y4, Y3; VPSLLD       $0x17, Y3, Y3; VMOVUPS      vecF32_39506967<>+0(SB), Y4; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y4; VMULPS       Y2, Y2, Y5; VMOVAPS      Y2, Y2; VFMADD231PS  Y4, Y5, Y2; VSUBPS       vecF32_3f000000<>+0(SB), Y3, Y4; VMOVAPS      Y4, Y4; VFMADD231PS  Y3, Y2, Y4; VADDPS       vecF32_3f800000<>+0(SB), Y4, Y2; VDIVPS       Y2, Y4, Y2; VANDPS       vecF32_80000000<>+0(SB), Y1, Y1; VORPS        Y1, Y2, Y1; VMASKMOVPS   Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecTanhF32AVX2Code
 
 DATA vecF32_41200000<>+0(SB)/4, $0x41200000
 DATA vecF32_41200000<>+4(SB)/4, $0x41200000
@@ -992,33 +1937,257 @@ DATA vecF32_41200000<>+56(SB)/4, $0x41200000
 DATA vecF32_41200000<>+60(SB)/4, $0x41200000
 GLOBL vecF32_41200000<>(SB), RODATA|NOPTR, $64
 
+// vecSigmoidF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sigmoid(a[i])
+//	}
+//
 // func vecSigmoidF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
+#define vecSigmoidF32AVX2Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Y0                  \
+		VORPS        vecF32_80000000<>+0(SB), Y0, Y1 \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Y2     \
+		VMINPS       Y1, Y2, Y1                      \
+		VMOVUPS      vecF32_c2d20000<>+0(SB), Y2     \
+		VMAXPS       Y1, Y2, Y1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y2     \
+		VMOVAPS      Y2, Y2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2 \
+		VMOVAPS      Y1, Y1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1 \
+		VMOVAPS      Y1, Y1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1 \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y2     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y2 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y2 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y2 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y2 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y2 \
+		VMULPS       Y1, Y1, Y4                      \
+		VMOVAPS      Y1, Y1                          \
+		VFMADD231PS  Y2, Y4, Y1                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Y1, Y1 \
+		VPSRAD       $0x01, Y3, Y2                   \
+		VPSUBD       Y2, Y3, Y3                      \
+		VPADDD       vecF32_7f<>+0(SB), Y2, Y2       \
+		VPSLLD       $0x17, Y2, Y2                   \
+		VMULPS       Y2, Y1, Y1                      \
+		VPADDD       vecF32_7f<>+0(SB), Y3, Y2       \
+		VPSLLD       $0x17, Y2, Y2                   \
+		VMULPS       Y2, Y1, Y1                      \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Y2     \
+		VXORPS       Y3, Y3, Y3                      \
+		VCMPPS       $0x11, Y3, Y0, Y0               \
+		VBLENDVPS    Y0, Y1, Y2, Y0                  \
+		VADDPS       Y2, Y1, Y1                      \
+		VDIVPS       Y1, Y0, Y0                      \
+		VMOVUPS      Y0, (AX)(BX*1)                  \
+		ADDQ         $0x00000020, BX                 \
+		SUBQ         $0x00000008, DX                 \
+		CMPQ         DX, $0x00000008                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		LEAQ         vecTail<>+0(SB), SI             \
+		NEGQ         DX                              \
+		VMOVUPS      32(SI)(DX*4), Y0                \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
+		VORPS        vecF32_80000000<>+0(SB), Y1, Y2 \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Y3     \
+		VMINPS       Y2, Y3, Y2                      \
+		VMOVUPS      vecF32_c2d20000<>+0(SB), Y3     \
+		VMAXPS       Y2, Y3, Y2                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y3     \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3 \
+		VMOVAPS      Y2, Y2                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2 \
+		VMOVAPS      Y2, Y2                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2 \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y3     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y3 \
+		VMULPS       Y2, Y2, Y5                      \
+		VMOVAPS      Y2, Y2                          \
+		VFMADD231PS  Y3, Y5, Y2                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Y2, Y2 \
+		VPSRAD       $0x01, Y4, Y3                   \
+		VPSUBD       Y3, Y4, Y4                      \
+		VPADDD       vecF32_7f<>+0(SB), Y3, Y3       \
+		VPSLLD       $0x17, Y3, Y3                   \
+		VMULPS       Y3, Y2, Y2                      \
+		VPADDD       vecF32_7f<>+0(SB), Y4, Y3       \
+		VPSLLD       $0x17, Y3, Y3                   \
+		VMULPS       Y3, Y2, Y2                      \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Y3     \
+		VXORPS       Y4, Y4, Y4                      \
+		VCMPPS       $0x11, Y4, Y1, Y1               \
+		VBLENDVPS    Y1, Y2, Y3, Y1                  \
+		VADDPS       Y3, Y2, Y2                      \
+		VDIVPS       Y2, Y1, Y1                      \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecSigmoidF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
+	vecSigmoidF32AVX2Code
 
-loop1:
-	VMOVUPS      (CX)(BX*1), Y0; VORPS        vecF32_80000000<>+0(SB), Y0, Y1; VMOVUPS      vecF32_42b20000<>+0(SB), Y2; VMINPS       Y1, Y2, Y1; VMOVUPS      vecF32_c2d20000<>+0(SB), Y2; VMAXPS       Y1, Y2, Y1; VMOVUPS      vecF32_4b400000<>+0(SB), Y2; VMOVAPS      Y2, Y2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2; VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3; VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2; VMOVAPS      Y1, Y1; VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1; VMOVAPS      Y1, Y1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1; VMOVUPS      vecF32_39506967<>+0(SB), Y2; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y2; VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y2; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y2; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y2; VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y2; VMULPS       Y1, Y1, Y4; VMOVAPS      Y1, Y1; VFMADD231PS  Y2, Y4, Y1; VADDPS       vecF32_3f800000<>+0(SB), Y1, Y1; VPSRAD       $0x01, Y3, Y2; VPSUBD       Y2, Y3, Y3; VPADDD       vecF32_7f<>+0(SB), Y2, Y2; VPSLLD       $0x17, Y2, Y2; VMULPS       Y2, Y1, Y1; VPADDD       vecF32_7f<>+0(SB), Y3, Y2; VPSLLD       $0x17, Y2, Y2; VMULPS       Y2, Y1, Y1; VMOVUPS      vecF32_3f800000<>+0(SB), Y2; VXORPS       Y3, Y3, Y3; VCMPPS       $0x11, Y3, Y0, Y0; VBLENDVPS    Y0, Y1, Y2, Y0; VADDPS       Y2, Y1, Y1; VDIVPS       Y1, Y0, Y0; VMOVUPS      Y0, (AX)(BX*1); ADDQ         $0x00000020, BX; SUBQ         $0x00000008, DX; CMPQ         DX, $0x00000008; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; LEAQ         vecTail<>+0(SB), SI; NEGQ         DX; VMOVUPS      32(SI)(DX*4), Y0; VMASKMOVPS   (CX)(BX*1), Y0, Y1; VORPS        vecF32_80000000<>+0(SB), Y1, Y2; VMOVUPS      vecF32_42b20000<>+0(SB), Y3; VMINPS       Y2, Y3, Y2; VMOVUPS      vecF32_c2d20000<>+0(SB), Y3; VMAXPS       Y2, Y3, Y2; VMOVUPS      vecF32_4b400000<>+0(SB), Y3; VMOVAPS      Y3, Y3; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3; VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4; VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3; VMOVAPS      Y2, Y2; VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2; VMOVAPS      Y2, Y2; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2; VMOVUPS      vecF32_39506967<>+0(SB), Y3; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y3; VMULPS       Y2, Y2, Y5; VMOVAPS      Y2, Y2; VFMADD231PS  Y3, Y5, Y2; VADDPS       vecF32_3f800000<>+0(SB), Y2, Y2; VPSRAD       $0x01, Y4, Y3; VPSUBD       Y3, Y4, Y4; VPADDD       vecF32_7f<>+0(SB), Y3, Y3; VPSLLD       $0x17, Y3, Y3; VMULPS       Y3, Y2, Y2; VPADDD       vecF32_7f<>+0(SB), Y4, Y3; VPSLLD       $0x17, Y3, Y3; VMULPS       Y3, Y2, Y2; VMOVUPS      vecF32_3f800000<>+0(SB), Y3; VXORPS       Y4, Y4, Y4; VCMPPS       $0x11, Y4, Y1, Y1; VBLENDVPS    Y1, Y2, Y3, Y1; VADDPS       Y3, Y2, Y2; VDIVPS       Y2, Y1, Y1; VMASKMOVPS   Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecErfF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = erf(a[i])
+//	}
+//
 // func vecErfF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
+#define vecErfF32AVX2Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Y0                  \
+		VMOVUPS      vecF32_40800000<>+0(SB), Y1     \
+		VANDPS       vecF32_7fffffff<>+0(SB), Y0, Y2 \
+		VMINPS       Y2, Y1, Y1                      \
+		VMULPS       Y1, Y1, Y2                      \
+		VMOVUPS      vecF32_b7910000<>+0(SB), Y3     \
+		VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Y1, Y3 \
+		VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Y4     \
+		VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Y1, Y4 \
+		VFMADD213PS  Y4, Y2, Y3                      \
+		VFMADD213PS  vecF32_bddaae5c<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_bf228550<>+0(SB), Y1, Y3 \
+		VFMADD213PS  vecF32_be03ce86<>+0(SB), Y1, Y3 \
+		VMULPS       Y1, Y3, Y3                      \
+		VSUBPS       Y1, Y3, Y3                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y4     \
+		VMOVAPS      Y4, Y4                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y3, Y4 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y4, Y5 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y4, Y4 \
+		VMOVAPS      Y3, Y3                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y4, Y3 \
+		VMOVAPS      Y3, Y3                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y4, Y3 \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Y4     \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y6     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y3, Y6 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y3, Y6 \
+		VMULPS       Y3, Y3, Y7                      \
+		VMOVAPS      Y3, Y3                          \
+		VFMADD231PS  Y6, Y7, Y3                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Y3, Y3 \
+		VPADDD       vecF32_7f<>+0(SB), Y5, Y5       \
+		VPSLLD       $0x17, Y5, Y5                   \
+		VMOVAPS      Y4, Y4                          \
+		VFNMADD231PS Y5, Y3, Y4                      \
+		VMOVUPS      vecF32_ba1c7000<>+0(SB), Y3     \
+		VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3de70e22<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_bec09380<>+0(SB), Y2, Y3 \
+		VFMADD213PS  vecF32_3e0375d4<>+0(SB), Y2, Y3 \
+		VMOVAPS      Y1, Y2                          \
+		VFMADD231PS  Y1, Y3, Y2                      \
+		VMOVUPS      vecF32_3f6d8000<>+0(SB), Y3     \
+		VCMPPS       $0x1e, Y3, Y1, Y1               \
+		VBLENDVPS    Y1, Y4, Y2, Y1                  \
+		VANDPS       vecF32_80000000<>+0(SB), Y0, Y0 \
+		VORPS        Y0, Y1, Y0                      \
+		VMOVUPS      Y0, (AX)(BX*1)                  \
+		ADDQ         $0x00000020, BX                 \
+		SUBQ         $0x00000008, DX                 \
+		CMPQ         DX, $0x00000008                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		LEAQ         vecTail<>+0(SB), SI             \
+		NEGQ         DX                              \
+		VMOVUPS      32(SI)(DX*4), Y0                \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
+		VMOVUPS      vecF32_40800000<>+0(SB), Y2     \
+		VANDPS       vecF32_7fffffff<>+0(SB), Y1, Y3 \
+		VMINPS       Y3, Y2, Y2                      \
+		VMULPS       Y2, Y2, Y3                      \
+		VMOVUPS      vecF32_b7910000<>+0(SB), Y4     \
+		VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Y2, Y4 \
+		VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Y5     \
+		VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Y2, Y5 \
+		VFMADD213PS  Y5, Y3, Y4                      \
+		VFMADD213PS  vecF32_bddaae5c<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_bf228550<>+0(SB), Y2, Y4 \
+		VFMADD213PS  vecF32_be03ce86<>+0(SB), Y2, Y4 \
+		VMULPS       Y2, Y4, Y4                      \
+		VSUBPS       Y2, Y4, Y4                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Y5     \
+		VMOVAPS      Y5, Y5                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y4, Y5 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Y5, Y6 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Y5, Y5 \
+		VMOVAPS      Y4, Y4                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Y5, Y4 \
+		VMOVAPS      Y4, Y4                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y5, Y4 \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Y5     \
+		VMOVUPS      vecF32_39506967<>+0(SB), Y7     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y4, Y7 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Y4, Y7 \
+		VMULPS       Y4, Y4, Y8                      \
+		VMOVAPS      Y4, Y4                          \
+		VFMADD231PS  Y7, Y8, Y4                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Y4, Y4 \
+		VPADDD       vecF32_7f<>+0(SB), Y6, Y6       \
+		VPSLLD       $0x17, Y6, Y6                   \
+		VMOVAPS      Y5, Y5                          \
+		VFNMADD231PS Y6, Y4, Y5                      \
+		VMOVUPS      vecF32_ba1c7000<>+0(SB), Y4     \
+		VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_3de70e22<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_bec09380<>+0(SB), Y3, Y4 \
+		VFMADD213PS  vecF32_3e0375d4<>+0(SB), Y3, Y4 \
+		VMOVAPS      Y2, Y3                          \
+		VFMADD231PS  Y2, Y4, Y3                      \
+		VMOVUPS      vecF32_3f6d8000<>+0(SB), Y4     \
+		VCMPPS       $0x1e, Y4, Y2, Y2               \
+		VBLENDVPS    Y2, Y5, Y3, Y2                  \
+		VANDPS       vecF32_80000000<>+0(SB), Y1, Y1 \
+		VORPS        Y1, Y2, Y1                      \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecErfF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS      (CX)(BX*1), Y0; VMOVUPS      vecF32_40800000<>+0(SB), Y1; VANDPS       vecF32_7fffffff<>+0(SB), Y0, Y2; VMINPS       Y2, Y1, Y1; VMULPS       Y1, Y1, Y2; VMOVUPS      vecF32_b7910000<>+0(SB), Y3; VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Y1, Y3; VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Y4; VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Y1, Y4; VFMADD213PS  Y4, Y2, Y3; VFMADD213PS  vecF32_bddaae5c<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_bf228550<>+0(SB), Y1, Y3; VFMADD213PS  vecF32_be03ce86<>+0(SB), Y1, Y3; VMULPS       Y1, Y3, Y3; VSUBPS       Y1, Y3, Y3; VMOVUPS      vecF32_4b400000<>+0(SB), Y4; VMOVAPS      Y4, Y4; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y3, Y4; VPSUBD       vecF32_4b400000<>+0(SB), Y4, Y5; VSUBPS       vecF32_4b400000<>+0(SB), Y4, Y4; VMOVAPS      Y3, Y3; VFNMADD231PS vecF32_3f318000<>+0(SB), Y4, Y3; VMOVAPS      Y3, Y3; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y4, Y3; VMOVUPS      vecF32_3f800000<>+0(SB), Y4; VMOVUPS      vecF32_39506967<>+0(SB), Y6; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_3c088908<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y3, Y6; VFMADD213PS  vecF32_3f000000<>+0(SB), Y3, Y6; VMULPS       Y3, Y3, Y7; VMOVAPS      Y3, Y3; VFMADD231PS  Y6, Y7, Y3; VADDPS       vecF32_3f800000<>+0(SB), Y3, Y3; VPADDD       vecF32_7f<>+0(SB), Y5, Y5; VPSLLD       $0x17, Y5, Y5; VMOVAPS      Y4, Y4; VFNMADD231PS Y5, Y3, Y4; VMOVUPS      vecF32_ba1c7000<>+0(SB), Y3; VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3de70e22<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_bec09380<>+0(SB), Y2, Y3; VFMADD213PS  vecF32_3e0375d4<>+0(SB), Y2, Y3; VMOVAPS      Y1, Y2; VFMADD231PS  Y1, Y3, Y2; VMOVUPS      vecF32_3f6d8000<>+0(SB), Y3; VCMPPS       $0x1e, Y3, Y1, Y1; VBLENDVPS    Y1, Y4, Y2, Y1; VANDPS       vecF32_80000000<>+0(SB), Y0, Y0; VORPS        Y0, Y1, Y0; VMOVUPS      Y0, (AX)(BX*1); ADDQ         $0x00000020, BX; SUBQ         $0x00000008, DX; CMPQ         DX, $0x00000008; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; LEAQ         vecTail<>+0(SB), SI; NEGQ         DX; VMOVUPS      32(SI)(DX*4), Y0; VMASKMOVPS   (CX)(BX*1), Y0, Y1; VMOVUPS      vecF32_40800000<>+0(SB), Y2; VANDPS       vecF32_7fffffff<>+0(SB), Y1, Y3; VMINPS       Y3, Y2, Y2; VMULPS       Y2, Y2, Y3; VMOVUPS      vecF32_b7910000<>+0(SB), Y4; VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Y2, Y4; VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Y5; VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Y2, Y5; VFMADD213PS  Y5, Y3, Y4; VFMADD213PS  vecF32_bddaae5c<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_bf228550<>+0(SB), Y2, Y4; VFMADD213PS  vecF32_be03ce86<>+0(SB), Y2, Y4; VMULPS       Y2, Y4, Y4; VSUBPS       Y2, Y4, Y4; VMOVUPS      vecF32_4b400000<>+0(SB), Y5; VMOVAPS      Y5, Y5; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y4, Y5; VPSUBD       vecF32_4b400000<>+0(SB), Y5, Y6; VSUBPS       vecF32_4b400000<>+0(SB), Y5, Y5; VMOVAPS      Y4, Y4; VFNMADD231PS vecF32_3f318000<>+0(SB), Y5, Y4; VMOVAPS      Y4, Y4; VFNMADD231PS vecF32_b95e8083<>+0(SB), Y5, Y4; VMOVUPS      vecF32_3f800000<>+0(SB), Y5; VMOVUPS      vecF32_39506967<>+0(SB), Y7; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_3c088908<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y4, Y7; VFMADD213PS  vecF32_3f000000<>+0(SB), Y4, Y7; VMULPS       Y4, Y4, Y8; VMOVAPS      Y4, Y4; VFMADD231PS  Y7, Y8, Y4; VADDPS       vecF32_3f800000<>+0(SB), Y4, Y4; VPADDD       vecF32_7f<>+0(SB), Y6, Y6; VPSLLD       $0x17, Y6, Y6; VMOVAPS      Y5, Y5; VFNMADD231PS Y6, Y4, Y5; VMOVUPS      vecF32_ba1c7000<>+0(SB), Y4; VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_3de70e22<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_bec09380<>+0(SB), Y3, Y4; VFMADD213PS  vecF32_3e0375d4<>+0(SB), Y3, Y4; VMOVAPS      Y2, Y3; VFMADD231PS  Y2, Y4, Y3; VMOVUPS      vecF32_3f6d8000<>+0(SB), Y4; VCMPPS       $0x1e, Y4, Y2, Y2; VBLENDVPS    Y2, Y5, Y3, Y2; VANDPS       vecF32_80000000<>+0(SB), Y1, Y1; VORPS        Y1, Y2, Y1; VMASKMOVPS   Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecErfF32AVX2Code
 
 DATA vecF32_40800000<>+0(SB)/4, $0x40800000
 DATA vecF32_40800000<>+4(SB)/4, $0x40800000
@@ -1290,622 +2459,2069 @@ DATA vecF32_3f6d8000<>+56(SB)/4, $0x3f6d8000
 DATA vecF32_3f6d8000<>+60(SB)/4, $0x3f6d8000
 GLOBL vecF32_3f6d8000<>(SB), RODATA|NOPTR, $64
 
+// vecAddVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] + b[i]
+//	}
+//
 // func vecAddVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecAddVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VMOVUPS 32(CX)(SI*1), Y1       \
+		VMOVUPS 64(CX)(SI*1), Y2       \
+		VMOVUPS 96(CX)(SI*1), Y3       \
+		VADDPS  (DX)(SI*1), Y0, Y0     \
+		VADDPS  32(DX)(SI*1), Y1, Y1   \
+		VADDPS  64(DX)(SI*1), Y2, Y2   \
+		VADDPS  96(DX)(SI*1), Y3, Y3   \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		VMOVUPS Y1, 32(AX)(SI*1)       \
+		VMOVUPS Y2, 64(AX)(SI*1)       \
+		VMOVUPS Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000020, BX        \
+		CMPQ    BX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VADDPS  (DX)(SI*1), Y0, Y0     \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y0    \
+		VMASKMOVPS (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(SI*1), Y0, Y2  \
+		VADDPS     Y2, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecAddVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecAddVVF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(SI*1), Y0; VMOVUPS 32(CX)(SI*1), Y1; VMOVUPS 64(CX)(SI*1), Y2; VMOVUPS 96(CX)(SI*1), Y3; VADDPS  (DX)(SI*1), Y0, Y0; VADDPS  32(DX)(SI*1), Y1, Y1; VADDPS  64(DX)(SI*1), Y2, Y2; VADDPS  96(DX)(SI*1), Y3, Y3; VMOVUPS Y0, (AX)(SI*1); VMOVUPS Y1, 32(AX)(SI*1); VMOVUPS Y2, 64(AX)(SI*1); VMOVUPS Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y0; VADDPS  (DX)(SI*1), Y0, Y0; VMOVUPS Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y0; VMASKMOVPS (CX)(SI*1), Y0, Y1; VMASKMOVPS (DX)(SI*1), Y0, Y2; VADDPS     Y2, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAddVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] + b[0]
+//	}
+//
 // func vecAddVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecAddVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000020   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VMOVUPS 32(CX)(BX*1), Y2       \
+		VMOVUPS 64(CX)(BX*1), Y3       \
+		VMOVUPS 96(CX)(BX*1), Y4       \
+		VADDPS  Y0, Y1, Y1             \
+		VADDPS  Y0, Y2, Y2             \
+		VADDPS  Y0, Y3, Y3             \
+		VADDPS  Y0, Y4, Y4             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		VMOVUPS Y2, 32(AX)(BX*1)       \
+		VMOVUPS Y3, 64(AX)(BX*1)       \
+		VMOVUPS Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000020, DX        \
+		CMPQ    DX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VADDPS  Y0, Y1, Y1             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y1    \
+		VMASKMOVPS (CX)(BX*1), Y1, Y2  \
+		VADDPS     Y0, Y2, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecAddVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecAddVSF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Y1; VMOVUPS 32(CX)(BX*1), Y2; VMOVUPS 64(CX)(BX*1), Y3; VMOVUPS 96(CX)(BX*1), Y4; VADDPS  Y0, Y1, Y1; VADDPS  Y0, Y2, Y2; VADDPS  Y0, Y3, Y3; VADDPS  Y0, Y4, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y1; VADDPS  Y0, Y1, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VADDPS     Y0, Y2, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] - b[i]
+//	}
+//
 // func vecSubVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VMOVUPS 32(CX)(SI*1), Y1       \
+		VMOVUPS 64(CX)(SI*1), Y2       \
+		VMOVUPS 96(CX)(SI*1), Y3       \
+		VSUBPS  (DX)(SI*1), Y0, Y0     \
+		VSUBPS  32(DX)(SI*1), Y1, Y1   \
+		VSUBPS  64(DX)(SI*1), Y2, Y2   \
+		VSUBPS  96(DX)(SI*1), Y3, Y3   \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		VMOVUPS Y1, 32(AX)(SI*1)       \
+		VMOVUPS Y2, 64(AX)(SI*1)       \
+		VMOVUPS Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000020, BX        \
+		CMPQ    BX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VSUBPS  (DX)(SI*1), Y0, Y0     \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y0    \
+		VMASKMOVPS (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(SI*1), Y0, Y2  \
+		VSUBPS     Y2, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecSubVVF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(SI*1), Y0; VMOVUPS 32(CX)(SI*1), Y1; VMOVUPS 64(CX)(SI*1), Y2; VMOVUPS 96(CX)(SI*1), Y3; VSUBPS  (DX)(SI*1), Y0, Y0; VSUBPS  32(DX)(SI*1), Y1, Y1; VSUBPS  64(DX)(SI*1), Y2, Y2; VSUBPS  96(DX)(SI*1), Y3, Y3; VMOVUPS Y0, (AX)(SI*1); VMOVUPS Y1, 32(AX)(SI*1); VMOVUPS Y2, 64(AX)(SI*1); VMOVUPS Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y0; VSUBPS  (DX)(SI*1), Y0, Y0; VMOVUPS Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y0; VMASKMOVPS (CX)(SI*1), Y0, Y1; VMASKMOVPS (DX)(SI*1), Y0, Y2; VSUBPS     Y2, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] - b[0]
+//	}
+//
 // func vecSubVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000020   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VMOVUPS 32(CX)(BX*1), Y2       \
+		VMOVUPS 64(CX)(BX*1), Y3       \
+		VMOVUPS 96(CX)(BX*1), Y4       \
+		VSUBPS  Y0, Y1, Y1             \
+		VSUBPS  Y0, Y2, Y2             \
+		VSUBPS  Y0, Y3, Y3             \
+		VSUBPS  Y0, Y4, Y4             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		VMOVUPS Y2, 32(AX)(BX*1)       \
+		VMOVUPS Y3, 64(AX)(BX*1)       \
+		VMOVUPS Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000020, DX        \
+		CMPQ    DX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VSUBPS  Y0, Y1, Y1             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y1    \
+		VMASKMOVPS (CX)(BX*1), Y1, Y2  \
+		VSUBPS     Y0, Y2, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecSubVSF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Y1; VMOVUPS 32(CX)(BX*1), Y2; VMOVUPS 64(CX)(BX*1), Y3; VMOVUPS 96(CX)(BX*1), Y4; VSUBPS  Y0, Y1, Y1; VSUBPS  Y0, Y2, Y2; VSUBPS  Y0, Y3, Y3; VSUBPS  Y0, Y4, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y1; VSUBPS  Y0, Y1, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VSUBPS     Y0, Y2, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubSVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[0] - b[i]
+//	}
+//
 // func vecSubSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubSVF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		VBROADCASTSS (CX), Y0          \
+		MOVQ         b+24(FP), CX      \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000020   \
+		JLT          end4              \
+	loop4:                                 \
+		VSUBPS  (CX)(BX*1), Y0, Y1     \
+		VSUBPS  32(CX)(BX*1), Y0, Y2   \
+		VSUBPS  64(CX)(BX*1), Y0, Y3   \
+		VSUBPS  96(CX)(BX*1), Y0, Y4   \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		VMOVUPS Y2, 32(AX)(BX*1)       \
+		VMOVUPS Y3, 64(AX)(BX*1)       \
+		VMOVUPS Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000020, DX        \
+		CMPQ    DX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VSUBPS  (CX)(BX*1), Y0, Y1     \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y1    \
+		VMASKMOVPS (CX)(BX*1), Y1, Y2  \
+		VSUBPS     Y2, Y0, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecSubSVF32AVX2Code
 
-loop4:
-	VSUBPS  (CX)(BX*1), Y0, Y1; VSUBPS  32(CX)(BX*1), Y0, Y2; VSUBPS  64(CX)(BX*1), Y0, Y3; VSUBPS  96(CX)(BX*1), Y0, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VSUBPS  (CX)(BX*1), Y0, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VSUBPS     Y2, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * b[i]
+//	}
+//
 // func vecMulVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VMOVUPS 32(CX)(SI*1), Y1       \
+		VMOVUPS 64(CX)(SI*1), Y2       \
+		VMOVUPS 96(CX)(SI*1), Y3       \
+		VMULPS  (DX)(SI*1), Y0, Y0     \
+		VMULPS  32(DX)(SI*1), Y1, Y1   \
+		VMULPS  64(DX)(SI*1), Y2, Y2   \
+		VMULPS  96(DX)(SI*1), Y3, Y3   \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		VMOVUPS Y1, 32(AX)(SI*1)       \
+		VMOVUPS Y2, 64(AX)(SI*1)       \
+		VMOVUPS Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000020, BX        \
+		CMPQ    BX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VMULPS  (DX)(SI*1), Y0, Y0     \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y0    \
+		VMASKMOVPS (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(SI*1), Y0, Y2  \
+		VMULPS     Y2, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecMulVVF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(SI*1), Y0; VMOVUPS 32(CX)(SI*1), Y1; VMOVUPS 64(CX)(SI*1), Y2; VMOVUPS 96(CX)(SI*1), Y3; VMULPS  (DX)(SI*1), Y0, Y0; VMULPS  32(DX)(SI*1), Y1, Y1; VMULPS  64(DX)(SI*1), Y2, Y2; VMULPS  96(DX)(SI*1), Y3, Y3; VMOVUPS Y0, (AX)(SI*1); VMOVUPS Y1, 32(AX)(SI*1); VMOVUPS Y2, 64(AX)(SI*1); VMOVUPS Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y0; VMULPS  (DX)(SI*1), Y0, Y0; VMOVUPS Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y0; VMASKMOVPS (CX)(SI*1), Y0, Y1; VMASKMOVPS (DX)(SI*1), Y0, Y2; VMULPS     Y2, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * b[0]
+//	}
+//
 // func vecMulVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000020   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VMOVUPS 32(CX)(BX*1), Y2       \
+		VMOVUPS 64(CX)(BX*1), Y3       \
+		VMOVUPS 96(CX)(BX*1), Y4       \
+		VMULPS  Y0, Y1, Y1             \
+		VMULPS  Y0, Y2, Y2             \
+		VMULPS  Y0, Y3, Y3             \
+		VMULPS  Y0, Y4, Y4             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		VMOVUPS Y2, 32(AX)(BX*1)       \
+		VMOVUPS Y3, 64(AX)(BX*1)       \
+		VMOVUPS Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000020, DX        \
+		CMPQ    DX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VMULPS  Y0, Y1, Y1             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y1    \
+		VMASKMOVPS (CX)(BX*1), Y1, Y2  \
+		VMULPS     Y0, Y2, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecMulVSF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Y1; VMOVUPS 32(CX)(BX*1), Y2; VMOVUPS 64(CX)(BX*1), Y3; VMOVUPS 96(CX)(BX*1), Y4; VMULPS  Y0, Y1, Y1; VMULPS  Y0, Y2, Y2; VMULPS  Y0, Y3, Y3; VMULPS  Y0, Y4, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y1; VMULPS  Y0, Y1, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VMULPS     Y0, Y2, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] / b[i]
+//	}
+//
 // func vecDivVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecDivVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VDIVPS  (DX)(SI*1), Y0, Y0     \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y0    \
+		VMASKMOVPS (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(SI*1), Y0, Y2  \
+		VDIVPS     Y2, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecDivVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000008; JLT  end1
+	vecDivVVF32AVX2Code
 
-loop1:
-	VMOVUPS (CX)(SI*1), Y0; VDIVPS  (DX)(SI*1), Y0, Y0; VMOVUPS Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y0; VMASKMOVPS (CX)(SI*1), Y0, Y1; VMASKMOVPS (DX)(SI*1), Y0, Y2; VDIVPS     Y2, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] / b[0]
+//	}
+//
 // func vecDivVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecDivVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000008   \
+		JLT          end1              \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VDIVPS  Y0, Y1, Y1             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y1    \
+		VMASKMOVPS (CX)(BX*1), Y1, Y2  \
+		VDIVPS     Y0, Y2, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecDivVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000008; JLT          end1
+	vecDivVSF32AVX2Code
 
-loop1:
-	VMOVUPS (CX)(BX*1), Y1; VDIVPS  Y0, Y1, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VDIVPS     Y0, Y2, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivSVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[0] / b[i]
+//	}
+//
 // func vecDivSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecDivSVF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		VBROADCASTSS (CX), Y0          \
+		MOVQ         b+24(FP), CX      \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000008   \
+		JLT          end1              \
+	loop1:                                 \
+		VDIVPS  (CX)(BX*1), Y0, Y1     \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y1    \
+		VMASKMOVPS (CX)(BX*1), Y1, Y2  \
+		VDIVPS     Y2, Y0, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecDivSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000008; JLT          end1
+	vecDivSVF32AVX2Code
 
-loop1:
-	VDIVPS  (CX)(BX*1), Y0, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VDIVPS     Y2, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMaxVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], b[i])
+//	}
+//
 // func vecMaxVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMaxVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VMOVUPS (DX)(SI*1), Y1         \
+		VMOVUPS 32(CX)(SI*1), Y2       \
+		VMOVUPS 32(DX)(SI*1), Y3       \
+		VMOVUPS 64(CX)(SI*1), Y4       \
+		VMOVUPS 64(DX)(SI*1), Y5       \
+		VMOVUPS 96(CX)(SI*1), Y6       \
+		VMOVUPS 96(DX)(SI*1), Y7       \
+		VCMPPS  $0x03, Y1, Y0, Y8      \
+		VMAXPS  Y1, Y0, Y9             \
+		VMAXPS  Y0, Y1, Y0             \
+		VANDPS  Y9, Y0, Y0             \
+		VORPS   Y8, Y0, Y0             \
+		VCMPPS  $0x03, Y3, Y2, Y1      \
+		VMAXPS  Y3, Y2, Y8             \
+		VMAXPS  Y2, Y3, Y2             \
+		VANDPS  Y8, Y2, Y2             \
+		VORPS   Y1, Y2, Y1             \
+		VCMPPS  $0x03, Y5, Y4, Y2      \
+		VMAXPS  Y5, Y4, Y3             \
+		VMAXPS  Y4, Y5, Y4             \
+		VANDPS  Y3, Y4, Y3             \
+		VORPS   Y2, Y3, Y2             \
+		VCMPPS  $0x03, Y7, Y6, Y3      \
+		VMAXPS  Y7, Y6, Y4             \
+		VMAXPS  Y6, Y7, Y5             \
+		VANDPS  Y4, Y5, Y4             \
+		VORPS   Y3, Y4, Y3             \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		VMOVUPS Y1, 32(AX)(SI*1)       \
+		VMOVUPS Y2, 64(AX)(SI*1)       \
+		VMOVUPS Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000020, BX        \
+		CMPQ    BX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VMOVUPS (DX)(SI*1), Y1         \
+		VCMPPS  $0x03, Y1, Y0, Y2      \
+		VMAXPS  Y1, Y0, Y3             \
+		VMAXPS  Y0, Y1, Y0             \
+		VANDPS  Y3, Y0, Y0             \
+		VORPS   Y2, Y0, Y0             \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y0    \
+		VMASKMOVPS (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(SI*1), Y0, Y2  \
+		VCMPPS     $0x03, Y2, Y1, Y3   \
+		VMAXPS     Y2, Y1, Y4          \
+		VMAXPS     Y1, Y2, Y1          \
+		VANDPS     Y4, Y1, Y1          \
+		VORPS      Y3, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMaxVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecMaxVVF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(SI*1), Y0; VMOVUPS (DX)(SI*1), Y1; VMOVUPS 32(CX)(SI*1), Y2; VMOVUPS 32(DX)(SI*1), Y3; VMOVUPS 64(CX)(SI*1), Y4; VMOVUPS 64(DX)(SI*1), Y5; VMOVUPS 96(CX)(SI*1), Y6; VMOVUPS 96(DX)(SI*1), Y7; VCMPPS  $0x03, Y1, Y0, Y8; VMAXPS  Y1, Y0, Y9; VMAXPS  Y0, Y1, Y0; VANDPS  Y9, Y0, Y0; VORPS   Y8, Y0, Y0; VCMPPS  $0x03, Y3, Y2, Y1; VMAXPS  Y3, Y2, Y8; VMAXPS  Y2, Y3, Y2; VANDPS  Y8, Y2, Y2; VORPS   Y1, Y2, Y1; VCMPPS  $0x03, Y5, Y4, Y2; VMAXPS  Y5, Y4, Y3; VMAXPS  Y4, Y5, Y4; VANDPS  Y3, Y4, Y3; VORPS   Y2, Y3, Y2; VCMPPS  $0x03, Y7, Y6, Y3; VMAXPS  Y7, Y6, Y4; VMAXPS  Y6, Y7, Y5; VANDPS  Y4, Y5, Y4; VORPS   Y3, Y4, Y3; VMOVUPS Y0, (AX)(SI*1); VMOVUPS Y1, 32(AX)(SI*1); VMOVUPS Y2, 64(AX)(SI*1); VMOVUPS Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y0; VMOVUPS (DX)(SI*1), Y1; VCMPPS  $0x03, Y1, Y0, Y2; VMAXPS  Y1, Y0, Y3; VMAXPS  Y0, Y1, Y0; VANDPS  Y3, Y0, Y0; VORPS   Y2, Y0, Y0; VMOVUPS Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y0; VMASKMOVPS (CX)(SI*1), Y0, Y1; VMASKMOVPS (DX)(SI*1), Y0, Y2; VCMPPS     $0x03, Y2, Y1, Y3; VMAXPS     Y2, Y1, Y4; VMAXPS     Y1, Y2, Y1; VANDPS     Y4, Y1, Y1; VORPS      Y3, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMaxVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], b[0])
+//	}
+//
 // func vecMaxVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMaxVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000020   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VMOVUPS 32(CX)(BX*1), Y2       \
+		VMOVUPS 64(CX)(BX*1), Y3       \
+		VMOVUPS 96(CX)(BX*1), Y4       \
+		VCMPPS  $0x03, Y0, Y1, Y5      \
+		VMAXPS  Y0, Y1, Y6             \
+		VMAXPS  Y1, Y0, Y1             \
+		VANDPS  Y6, Y1, Y1             \
+		VORPS   Y5, Y1, Y1             \
+		VCMPPS  $0x03, Y0, Y2, Y5      \
+		VMAXPS  Y0, Y2, Y6             \
+		VMAXPS  Y2, Y0, Y2             \
+		VANDPS  Y6, Y2, Y2             \
+		VORPS   Y5, Y2, Y2             \
+		VCMPPS  $0x03, Y0, Y3, Y5      \
+		VMAXPS  Y0, Y3, Y6             \
+		VMAXPS  Y3, Y0, Y3             \
+		VANDPS  Y6, Y3, Y3             \
+		VORPS   Y5, Y3, Y3             \
+		VCMPPS  $0x03, Y0, Y4, Y5      \
+		VMAXPS  Y0, Y4, Y6             \
+		VMAXPS  Y4, Y0, Y4             \
+		VANDPS  Y6, Y4, Y4             \
+		VORPS   Y5, Y4, Y4             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		VMOVUPS Y2, 32(AX)(BX*1)       \
+		VMOVUPS Y3, 64(AX)(BX*1)       \
+		VMOVUPS Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000020, DX        \
+		CMPQ    DX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VCMPPS  $0x03, Y0, Y1, Y2      \
+		VMAXPS  Y0, Y1, Y3             \
+		VMAXPS  Y1, Y0, Y1             \
+		VANDPS  Y3, Y1, Y1             \
+		VORPS   Y2, Y1, Y1             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y1    \
+		VMASKMOVPS (CX)(BX*1), Y1, Y2  \
+		VCMPPS     $0x03, Y0, Y2, Y3   \
+		VMAXPS     Y0, Y2, Y4          \
+		VMAXPS     Y2, Y0, Y0          \
+		VANDPS     Y4, Y0, Y0          \
+		VORPS      Y3, Y0, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMaxVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecMaxVSF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Y1; VMOVUPS 32(CX)(BX*1), Y2; VMOVUPS 64(CX)(BX*1), Y3; VMOVUPS 96(CX)(BX*1), Y4; VCMPPS  $0x03, Y0, Y1, Y5; VMAXPS  Y0, Y1, Y6; VMAXPS  Y1, Y0, Y1; VANDPS  Y6, Y1, Y1; VORPS   Y5, Y1, Y1; VCMPPS  $0x03, Y0, Y2, Y5; VMAXPS  Y0, Y2, Y6; VMAXPS  Y2, Y0, Y2; VANDPS  Y6, Y2, Y2; VORPS   Y5, Y2, Y2; VCMPPS  $0x03, Y0, Y3, Y5; VMAXPS  Y0, Y3, Y6; VMAXPS  Y3, Y0, Y3; VANDPS  Y6, Y3, Y3; VORPS   Y5, Y3, Y3; VCMPPS  $0x03, Y0, Y4, Y5; VMAXPS  Y0, Y4, Y6; VMAXPS  Y4, Y0, Y4; VANDPS  Y6, Y4, Y4; VORPS   Y5, Y4, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y1; VCMPPS  $0x03, Y0, Y1, Y2; VMAXPS  Y0, Y1, Y3; VMAXPS  Y1, Y0, Y1; VANDPS  Y3, Y1, Y1; VORPS   Y2, Y1, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VCMPPS     $0x03, Y0, Y2, Y3; VMAXPS     Y0, Y2, Y4; VMAXPS     Y2, Y0, Y0; VANDPS     Y4, Y0, Y0; VORPS      Y3, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMinVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = min(a[i], b[i])
+//	}
+//
 // func vecMinVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMinVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VMOVUPS (DX)(SI*1), Y1         \
+		VMOVUPS 32(CX)(SI*1), Y2       \
+		VMOVUPS 32(DX)(SI*1), Y3       \
+		VMOVUPS 64(CX)(SI*1), Y4       \
+		VMOVUPS 64(DX)(SI*1), Y5       \
+		VMOVUPS 96(CX)(SI*1), Y6       \
+		VMOVUPS 96(DX)(SI*1), Y7       \
+		VCMPPS  $0x03, Y1, Y0, Y8      \
+		VMINPS  Y1, Y0, Y9             \
+		VMINPS  Y0, Y1, Y0             \
+		VORPS   Y9, Y0, Y0             \
+		VORPS   Y8, Y0, Y0             \
+		VCMPPS  $0x03, Y3, Y2, Y1      \
+		VMINPS  Y3, Y2, Y8             \
+		VMINPS  Y2, Y3, Y2             \
+		VORPS   Y8, Y2, Y2             \
+		VORPS   Y1, Y2, Y1             \
+		VCMPPS  $0x03, Y5, Y4, Y2      \
+		VMINPS  Y5, Y4, Y3             \
+		VMINPS  Y4, Y5, Y4             \
+		VORPS   Y3, Y4, Y3             \
+		VORPS   Y2, Y3, Y2             \
+		VCMPPS  $0x03, Y7, Y6, Y3      \
+		VMINPS  Y7, Y6, Y4             \
+		VMINPS  Y6, Y7, Y5             \
+		VORPS   Y4, Y5, Y4             \
+		VORPS   Y3, Y4, Y3             \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		VMOVUPS Y1, 32(AX)(SI*1)       \
+		VMOVUPS Y2, 64(AX)(SI*1)       \
+		VMOVUPS Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000020, BX        \
+		CMPQ    BX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y0         \
+		VMOVUPS (DX)(SI*1), Y1         \
+		VCMPPS  $0x03, Y1, Y0, Y2      \
+		VMINPS  Y1, Y0, Y3             \
+		VMINPS  Y0, Y1, Y0             \
+		VORPS   Y3, Y0, Y0             \
+		VORPS   Y2, Y0, Y0             \
+		VMOVUPS Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y0    \
+		VMASKMOVPS (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(SI*1), Y0, Y2  \
+		VCMPPS     $0x03, Y2, Y1, Y3   \
+		VMINPS     Y2, Y1, Y4          \
+		VMINPS     Y1, Y2, Y1          \
+		VORPS      Y4, Y1, Y1          \
+		VORPS      Y3, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMinVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecMinVVF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(SI*1), Y0; VMOVUPS (DX)(SI*1), Y1; VMOVUPS 32(CX)(SI*1), Y2; VMOVUPS 32(DX)(SI*1), Y3; VMOVUPS 64(CX)(SI*1), Y4; VMOVUPS 64(DX)(SI*1), Y5; VMOVUPS 96(CX)(SI*1), Y6; VMOVUPS 96(DX)(SI*1), Y7; VCMPPS  $0x03, Y1, Y0, Y8; VMINPS  Y1, Y0, Y9; VMINPS  Y0, Y1, Y0; VORPS   Y9, Y0, Y0; VORPS   Y8, Y0, Y0; VCMPPS  $0x03, Y3, Y2, Y1; VMINPS  Y3, Y2, Y8; VMINPS  Y2, Y3, Y2; VORPS   Y8, Y2, Y2; VORPS   Y1, Y2, Y1; VCMPPS  $0x03, Y5, Y4, Y2; VMINPS  Y5, Y4, Y3; VMINPS  Y4, Y5, Y4; VORPS   Y3, Y4, Y3; VORPS   Y2, Y3, Y2; VCMPPS  $0x03, Y7, Y6, Y3; VMINPS  Y7, Y6, Y4; VMINPS  Y6, Y7, Y5; VORPS   Y4, Y5, Y4; VORPS   Y3, Y4, Y3; VMOVUPS Y0, (AX)(SI*1); VMOVUPS Y1, 32(AX)(SI*1); VMOVUPS Y2, 64(AX)(SI*1); VMOVUPS Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y0; VMOVUPS (DX)(SI*1), Y1; VCMPPS  $0x03, Y1, Y0, Y2; VMINPS  Y1, Y0, Y3; VMINPS  Y0, Y1, Y0; VORPS   Y3, Y0, Y0; VORPS   Y2, Y0, Y0; VMOVUPS Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y0; VMASKMOVPS (CX)(SI*1), Y0, Y1; VMASKMOVPS (DX)(SI*1), Y0, Y2; VCMPPS     $0x03, Y2, Y1, Y3; VMINPS     Y2, Y1, Y4; VMINPS     Y1, Y2, Y1; VORPS      Y4, Y1, Y1; VORPS      Y3, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMinVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = min(a[i], b[0])
+//	}
+//
 // func vecMinVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMinVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000020   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VMOVUPS 32(CX)(BX*1), Y2       \
+		VMOVUPS 64(CX)(BX*1), Y3       \
+		VMOVUPS 96(CX)(BX*1), Y4       \
+		VCMPPS  $0x03, Y0, Y1, Y5      \
+		VMINPS  Y0, Y1, Y6             \
+		VMINPS  Y1, Y0, Y1             \
+		VORPS   Y6, Y1, Y1             \
+		VORPS   Y5, Y1, Y1             \
+		VCMPPS  $0x03, Y0, Y2, Y5      \
+		VMINPS  Y0, Y2, Y6             \
+		VMINPS  Y2, Y0, Y2             \
+		VORPS   Y6, Y2, Y2             \
+		VORPS   Y5, Y2, Y2             \
+		VCMPPS  $0x03, Y0, Y3, Y5      \
+		VMINPS  Y0, Y3, Y6             \
+		VMINPS  Y3, Y0, Y3             \
+		VORPS   Y6, Y3, Y3             \
+		VORPS   Y5, Y3, Y3             \
+		VCMPPS  $0x03, Y0, Y4, Y5      \
+		VMINPS  Y0, Y4, Y6             \
+		VMINPS  Y4, Y0, Y4             \
+		VORPS   Y6, Y4, Y4             \
+		VORPS   Y5, Y4, Y4             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		VMOVUPS Y2, 32(AX)(BX*1)       \
+		VMOVUPS Y3, 64(AX)(BX*1)       \
+		VMOVUPS Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000020, DX        \
+		CMPQ    DX, $0x00000020        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y1         \
+		VCMPPS  $0x03, Y0, Y1, Y2      \
+		VMINPS  Y0, Y1, Y3             \
+		VMINPS  Y1, Y0, Y1             \
+		VORPS   Y3, Y1, Y1             \
+		VORPS   Y2, Y1, Y1             \
+		VMOVUPS Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y1    \
+		VMASKMOVPS (CX)(BX*1), Y1, Y2  \
+		VCMPPS     $0x03, Y0, Y2, Y3   \
+		VMINPS     Y0, Y2, Y4          \
+		VMINPS     Y2, Y0, Y0          \
+		VORPS      Y4, Y0, Y0          \
+		VORPS      Y3, Y0, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMinVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecMinVSF32AVX2Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Y1; VMOVUPS 32(CX)(BX*1), Y2; VMOVUPS 64(CX)(BX*1), Y3; VMOVUPS 96(CX)(BX*1), Y4; VCMPPS  $0x03, Y0, Y1, Y5; VMINPS  Y0, Y1, Y6; VMINPS  Y1, Y0, Y1; VORPS   Y6, Y1, Y1; VORPS   Y5, Y1, Y1; VCMPPS  $0x03, Y0, Y2, Y5; VMINPS  Y0, Y2, Y6; VMINPS  Y2, Y0, Y2; VORPS   Y6, Y2, Y2; VORPS   Y5, Y2, Y2; VCMPPS  $0x03, Y0, Y3, Y5; VMINPS  Y0, Y3, Y6; VMINPS  Y3, Y0, Y3; VORPS   Y6, Y3, Y3; VORPS   Y5, Y3, Y3; VCMPPS  $0x03, Y0, Y4, Y5; VMINPS  Y0, Y4, Y6; VMINPS  Y4, Y0, Y4; VORPS   Y6, Y4, Y4; VORPS   Y5, Y4, Y4; VMOVUPS Y1, (AX)(BX*1); VMOVUPS Y2, 32(AX)(BX*1); VMOVUPS Y3, 64(AX)(BX*1); VMOVUPS Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y1; VCMPPS  $0x03, Y0, Y1, Y2; VMINPS  Y0, Y1, Y3; VMINPS  Y1, Y0, Y1; VORPS   Y3, Y1, Y1; VORPS   Y2, Y1, Y1; VMOVUPS Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y1; VMASKMOVPS (CX)(BX*1), Y1, Y2; VCMPPS     $0x03, Y0, Y2, Y3; VMINPS     Y0, Y2, Y4; VMINPS     Y2, Y0, Y0; VORPS      Y4, Y0, Y0; VORPS      Y3, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) + c[i]
+//	}
+//
 // func vecMulAddVVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulAddVVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ c+32(FP), BX              \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000010           \
+		JLT  end2                      \
+	loop2:                                 \
+		VMOVUPS (CX)(DI*1), Y0         \
+		VMOVUPS (BX)(DI*1), Y1         \
+		VMOVUPS 32(CX)(DI*1), Y2       \
+		VMOVUPS 32(BX)(DI*1), Y3       \
+		VMULPS  (DX)(DI*1), Y0, Y0     \
+		VADDPS  Y1, Y0, Y0             \
+		VMULPS  32(DX)(DI*1), Y2, Y1   \
+		VADDPS  Y3, Y1, Y1             \
+		VMOVUPS Y0, (AX)(DI*1)         \
+		VMOVUPS Y1, 32(AX)(DI*1)       \
+		ADDQ    $0x00000040, DI        \
+		SUBQ    $0x00000010, SI        \
+		CMPQ    SI, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ SI, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(DI*1), Y0         \
+		VMOVUPS (BX)(DI*1), Y1         \
+		VMULPS  (DX)(DI*1), Y0, Y0     \
+		VADDPS  Y1, Y0, Y0             \
+		VMOVUPS Y0, (AX)(DI*1)         \
+		ADDQ    $0x00000020, DI        \
+		SUBQ    $0x00000008, SI        \
+		CMPQ    SI, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		NEGQ       SI                  \
+		VMOVUPS    32(R8)(SI*4), Y0    \
+		VMASKMOVPS (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(DI*1), Y0, Y2  \
+		VMASKMOVPS (BX)(DI*1), Y0, Y3  \
+		VMULPS     Y2, Y1, Y1          \
+		VADDPS     Y3, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(DI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulAddVVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end2
+	vecMulAddVVVF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(DI*1), Y0; VMOVUPS (BX)(DI*1), Y1; VMOVUPS 32(CX)(DI*1), Y2; VMOVUPS 32(BX)(DI*1), Y3; VMULPS  (DX)(DI*1), Y0, Y0; VADDPS  Y1, Y0, Y0; VMULPS  32(DX)(DI*1), Y2, Y1; VADDPS  Y3, Y1, Y1; VMOVUPS Y0, (AX)(DI*1); VMOVUPS Y1, 32(AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(DI*1), Y0; VMOVUPS (BX)(DI*1), Y1; VMULPS  (DX)(DI*1), Y0, Y0; VADDPS  Y1, Y0, Y0; VMOVUPS Y0, (AX)(DI*1); ADDQ    $0x00000020, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; NEGQ       SI; VMOVUPS    32(R8)(SI*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y2; VMASKMOVPS (BX)(DI*1), Y0, Y3; VMULPS     Y2, Y1, Y1; VADDPS     Y3, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) + c[0]
+//	}
+//
 // func vecMulAddVVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulAddVVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		MOVQ         c+32(FP), BX      \
+		VBROADCASTSS (BX), Y0          \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS 32(CX)(SI*1), Y2       \
+		VMULPS  (DX)(SI*1), Y1, Y1     \
+		VADDPS  Y0, Y1, Y1             \
+		VMULPS  32(DX)(SI*1), Y2, Y2   \
+		VADDPS  Y0, Y2, Y2             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		VMOVUPS Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMULPS  (DX)(SI*1), Y1, Y1     \
+		VADDPS  Y0, Y1, Y1             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y1    \
+		VMASKMOVPS (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPS (DX)(SI*1), Y1, Y3  \
+		VMULPS     Y3, Y2, Y2          \
+		VADDPS     Y0, Y2, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulAddVVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSS (BX), Y0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecMulAddVVSF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS 32(CX)(SI*1), Y2; VMULPS  (DX)(SI*1), Y1, Y1; VADDPS  Y0, Y1, Y1; VMULPS  32(DX)(SI*1), Y2, Y2; VADDPS  Y0, Y2, Y2; VMOVUPS Y1, (AX)(SI*1); VMOVUPS Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y1; VMULPS  (DX)(SI*1), Y1, Y1; VADDPS  Y0, Y1, Y1; VMOVUPS Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y2; VMASKMOVPS (DX)(SI*1), Y1, Y3; VMULPS     Y3, Y2, Y2; VADDPS     Y0, Y2, Y0; VMASKMOVPS Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVSVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) + c[i]
+//	}
+//
 // func vecMulAddVSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulAddVSVF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS (DX)(SI*1), Y2         \
+		VMOVUPS 32(CX)(SI*1), Y3       \
+		VMOVUPS 32(DX)(SI*1), Y4       \
+		VMULPS  Y0, Y1, Y1             \
+		VADDPS  Y2, Y1, Y1             \
+		VMULPS  Y0, Y3, Y2             \
+		VADDPS  Y4, Y2, Y2             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		VMOVUPS Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS (DX)(SI*1), Y2         \
+		VMULPS  Y0, Y1, Y1             \
+		VADDPS  Y2, Y1, Y1             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y1    \
+		VMASKMOVPS (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPS (DX)(SI*1), Y1, Y3  \
+		VMULPS     Y0, Y2, Y0          \
+		VADDPS     Y3, Y0, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulAddVSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecMulAddVSVF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS (DX)(SI*1), Y2; VMOVUPS 32(CX)(SI*1), Y3; VMOVUPS 32(DX)(SI*1), Y4; VMULPS  Y0, Y1, Y1; VADDPS  Y2, Y1, Y1; VMULPS  Y0, Y3, Y2; VADDPS  Y4, Y2, Y2; VMOVUPS Y1, (AX)(SI*1); VMOVUPS Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS (DX)(SI*1), Y2; VMULPS  Y0, Y1, Y1; VADDPS  Y2, Y1, Y1; VMOVUPS Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y2; VMASKMOVPS (DX)(SI*1), Y1, Y3; VMULPS     Y0, Y2, Y0; VADDPS     Y3, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVSSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) + c[0]
+//	}
+//
 // func vecMulAddVSSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulAddVSSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		VBROADCASTSS (DX), Y1          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(BX*1), Y2         \
+		VMOVUPS 32(CX)(BX*1), Y3       \
+		VMULPS  Y0, Y2, Y2             \
+		VADDPS  Y1, Y2, Y2             \
+		VMULPS  Y0, Y3, Y3             \
+		VADDPS  Y1, Y3, Y3             \
+		VMOVUPS Y2, (AX)(BX*1)         \
+		VMOVUPS Y3, 32(AX)(BX*1)       \
+		ADDQ    $0x00000040, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y2         \
+		VMULPS  Y0, Y2, Y2             \
+		VADDPS  Y1, Y2, Y2             \
+		VMOVUPS Y2, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y2    \
+		VMASKMOVPS (CX)(BX*1), Y2, Y3  \
+		VMULPS     Y0, Y3, Y0          \
+		VADDPS     Y1, Y0, Y0          \
+		VMASKMOVPS Y0, Y2, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulAddVSSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         c+32(FP), DX; VBROADCASTSS (DX), Y1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end2
+	vecMulAddVSSF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(BX*1), Y2; VMOVUPS 32(CX)(BX*1), Y3; VMULPS  Y0, Y2, Y2; VADDPS  Y1, Y2, Y2; VMULPS  Y0, Y3, Y3; VADDPS  Y1, Y3, Y3; VMOVUPS Y2, (AX)(BX*1); VMOVUPS Y3, 32(AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y2; VMULPS  Y0, Y2, Y2; VADDPS  Y1, Y2, Y2; VMOVUPS Y2, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y2; VMASKMOVPS (CX)(BX*1), Y2, Y3; VMULPS     Y0, Y3, Y0; VADDPS     Y1, Y0, Y0; VMASKMOVPS Y0, Y2, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) - c[i]
+//	}
+//
 // func vecMulSubVVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulSubVVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ c+32(FP), BX              \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000010           \
+		JLT  end2                      \
+	loop2:                                 \
+		VMOVUPS (CX)(DI*1), Y0         \
+		VMOVUPS (BX)(DI*1), Y1         \
+		VMOVUPS 32(CX)(DI*1), Y2       \
+		VMOVUPS 32(BX)(DI*1), Y3       \
+		VMULPS  (DX)(DI*1), Y0, Y0     \
+		VSUBPS  Y1, Y0, Y0             \
+		VMULPS  32(DX)(DI*1), Y2, Y1   \
+		VSUBPS  Y3, Y1, Y1             \
+		VMOVUPS Y0, (AX)(DI*1)         \
+		VMOVUPS Y1, 32(AX)(DI*1)       \
+		ADDQ    $0x00000040, DI        \
+		SUBQ    $0x00000010, SI        \
+		CMPQ    SI, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ SI, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(DI*1), Y0         \
+		VMOVUPS (BX)(DI*1), Y1         \
+		VMULPS  (DX)(DI*1), Y0, Y0     \
+		VSUBPS  Y1, Y0, Y0             \
+		VMOVUPS Y0, (AX)(DI*1)         \
+		ADDQ    $0x00000020, DI        \
+		SUBQ    $0x00000008, SI        \
+		CMPQ    SI, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		NEGQ       SI                  \
+		VMOVUPS    32(R8)(SI*4), Y0    \
+		VMASKMOVPS (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(DI*1), Y0, Y2  \
+		VMASKMOVPS (BX)(DI*1), Y0, Y3  \
+		VMULPS     Y2, Y1, Y1          \
+		VSUBPS     Y3, Y1, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(DI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulSubVVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end2
+	vecMulSubVVVF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(DI*1), Y0; VMOVUPS (BX)(DI*1), Y1; VMOVUPS 32(CX)(DI*1), Y2; VMOVUPS 32(BX)(DI*1), Y3; VMULPS  (DX)(DI*1), Y0, Y0; VSUBPS  Y1, Y0, Y0; VMULPS  32(DX)(DI*1), Y2, Y1; VSUBPS  Y3, Y1, Y1; VMOVUPS Y0, (AX)(DI*1); VMOVUPS Y1, 32(AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(DI*1), Y0; VMOVUPS (BX)(DI*1), Y1; VMULPS  (DX)(DI*1), Y0, Y0; VSUBPS  Y1, Y0, Y0; VMOVUPS Y0, (AX)(DI*1); ADDQ    $0x00000020, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; NEGQ       SI; VMOVUPS    32(R8)(SI*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y2; VMASKMOVPS (BX)(DI*1), Y0, Y3; VMULPS     Y2, Y1, Y1; VSUBPS     Y3, Y1, Y1; VMASKMOVPS Y1, Y0, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) - c[0]
+//	}
+//
 // func vecMulSubVVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulSubVVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		MOVQ         c+32(FP), BX      \
+		VBROADCASTSS (BX), Y0          \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS 32(CX)(SI*1), Y2       \
+		VMULPS  (DX)(SI*1), Y1, Y1     \
+		VSUBPS  Y0, Y1, Y1             \
+		VMULPS  32(DX)(SI*1), Y2, Y2   \
+		VSUBPS  Y0, Y2, Y2             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		VMOVUPS Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMULPS  (DX)(SI*1), Y1, Y1     \
+		VSUBPS  Y0, Y1, Y1             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y1    \
+		VMASKMOVPS (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPS (DX)(SI*1), Y1, Y3  \
+		VMULPS     Y3, Y2, Y2          \
+		VSUBPS     Y0, Y2, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulSubVVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSS (BX), Y0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecMulSubVVSF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS 32(CX)(SI*1), Y2; VMULPS  (DX)(SI*1), Y1, Y1; VSUBPS  Y0, Y1, Y1; VMULPS  32(DX)(SI*1), Y2, Y2; VSUBPS  Y0, Y2, Y2; VMOVUPS Y1, (AX)(SI*1); VMOVUPS Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y1; VMULPS  (DX)(SI*1), Y1, Y1; VSUBPS  Y0, Y1, Y1; VMOVUPS Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y2; VMASKMOVPS (DX)(SI*1), Y1, Y3; VMULPS     Y3, Y2, Y2; VSUBPS     Y0, Y2, Y0; VMASKMOVPS Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVSVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) - c[i]
+//	}
+//
 // func vecMulSubVSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulSubVSVF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS (DX)(SI*1), Y2         \
+		VMOVUPS 32(CX)(SI*1), Y3       \
+		VMOVUPS 32(DX)(SI*1), Y4       \
+		VMULPS  Y0, Y1, Y1             \
+		VSUBPS  Y2, Y1, Y1             \
+		VMULPS  Y0, Y3, Y2             \
+		VSUBPS  Y4, Y2, Y2             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		VMOVUPS Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS (DX)(SI*1), Y2         \
+		VMULPS  Y0, Y1, Y1             \
+		VSUBPS  Y2, Y1, Y1             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y1    \
+		VMASKMOVPS (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPS (DX)(SI*1), Y1, Y3  \
+		VMULPS     Y0, Y2, Y0          \
+		VSUBPS     Y3, Y0, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulSubVSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecMulSubVSVF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS (DX)(SI*1), Y2; VMOVUPS 32(CX)(SI*1), Y3; VMOVUPS 32(DX)(SI*1), Y4; VMULPS  Y0, Y1, Y1; VSUBPS  Y2, Y1, Y1; VMULPS  Y0, Y3, Y2; VSUBPS  Y4, Y2, Y2; VMOVUPS Y1, (AX)(SI*1); VMOVUPS Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS (DX)(SI*1), Y2; VMULPS  Y0, Y1, Y1; VSUBPS  Y2, Y1, Y1; VMOVUPS Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y2; VMASKMOVPS (DX)(SI*1), Y1, Y3; VMULPS     Y0, Y2, Y0; VSUBPS     Y3, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVSSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) - c[0]
+//	}
+//
 // func vecMulSubVSSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulSubVSSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		VBROADCASTSS (DX), Y1          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(BX*1), Y2         \
+		VMOVUPS 32(CX)(BX*1), Y3       \
+		VMULPS  Y0, Y2, Y2             \
+		VSUBPS  Y1, Y2, Y2             \
+		VMULPS  Y0, Y3, Y3             \
+		VSUBPS  Y1, Y3, Y3             \
+		VMOVUPS Y2, (AX)(BX*1)         \
+		VMOVUPS Y3, 32(AX)(BX*1)       \
+		ADDQ    $0x00000040, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y2         \
+		VMULPS  Y0, Y2, Y2             \
+		VSUBPS  Y1, Y2, Y2             \
+		VMOVUPS Y2, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y2    \
+		VMASKMOVPS (CX)(BX*1), Y2, Y3  \
+		VMULPS     Y0, Y3, Y0          \
+		VSUBPS     Y1, Y0, Y0          \
+		VMASKMOVPS Y0, Y2, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulSubVSSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         c+32(FP), DX; VBROADCASTSS (DX), Y1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end2
+	vecMulSubVSSF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(BX*1), Y2; VMOVUPS 32(CX)(BX*1), Y3; VMULPS  Y0, Y2, Y2; VSUBPS  Y1, Y2, Y2; VMULPS  Y0, Y3, Y3; VSUBPS  Y1, Y3, Y3; VMOVUPS Y2, (AX)(BX*1); VMOVUPS Y3, 32(AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y2; VMULPS  Y0, Y2, Y2; VSUBPS  Y1, Y2, Y2; VMOVUPS Y2, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y2; VMASKMOVPS (CX)(BX*1), Y2, Y3; VMULPS     Y0, Y3, Y0; VSUBPS     Y1, Y0, Y0; VMASKMOVPS Y0, Y2, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[i] - round(a[i]*b[i])
+//	}
+//
 // func vecSubMulVVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubMulVVVF32AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ c+32(FP), BX              \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000010           \
+		JLT  end2                      \
+	loop2:                                 \
+		VMOVUPS (CX)(DI*1), Y0         \
+		VMOVUPS (BX)(DI*1), Y1         \
+		VMOVUPS 32(CX)(DI*1), Y2       \
+		VMOVUPS 32(BX)(DI*1), Y3       \
+		VMULPS  (DX)(DI*1), Y0, Y0     \
+		VSUBPS  Y0, Y1, Y0             \
+		VMULPS  32(DX)(DI*1), Y2, Y1   \
+		VSUBPS  Y1, Y3, Y1             \
+		VMOVUPS Y0, (AX)(DI*1)         \
+		VMOVUPS Y1, 32(AX)(DI*1)       \
+		ADDQ    $0x00000040, DI        \
+		SUBQ    $0x00000010, SI        \
+		CMPQ    SI, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ SI, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(DI*1), Y0         \
+		VMOVUPS (BX)(DI*1), Y1         \
+		VMULPS  (DX)(DI*1), Y0, Y0     \
+		VSUBPS  Y0, Y1, Y0             \
+		VMOVUPS Y0, (AX)(DI*1)         \
+		ADDQ    $0x00000020, DI        \
+		SUBQ    $0x00000008, SI        \
+		CMPQ    SI, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		NEGQ       SI                  \
+		VMOVUPS    32(R8)(SI*4), Y0    \
+		VMASKMOVPS (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(DI*1), Y0, Y2  \
+		VMASKMOVPS (BX)(DI*1), Y0, Y3  \
+		VMULPS     Y2, Y1, Y1          \
+		VSUBPS     Y1, Y3, Y1          \
+		VMASKMOVPS Y1, Y0, (AX)(DI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubMulVVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end2
+	vecSubMulVVVF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(DI*1), Y0; VMOVUPS (BX)(DI*1), Y1; VMOVUPS 32(CX)(DI*1), Y2; VMOVUPS 32(BX)(DI*1), Y3; VMULPS  (DX)(DI*1), Y0, Y0; VSUBPS  Y0, Y1, Y0; VMULPS  32(DX)(DI*1), Y2, Y1; VSUBPS  Y1, Y3, Y1; VMOVUPS Y0, (AX)(DI*1); VMOVUPS Y1, 32(AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(DI*1), Y0; VMOVUPS (BX)(DI*1), Y1; VMULPS  (DX)(DI*1), Y0, Y0; VSUBPS  Y0, Y1, Y0; VMOVUPS Y0, (AX)(DI*1); ADDQ    $0x00000020, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; NEGQ       SI; VMOVUPS    32(R8)(SI*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y2; VMASKMOVPS (BX)(DI*1), Y0, Y3; VMULPS     Y2, Y1, Y1; VSUBPS     Y1, Y3, Y1; VMASKMOVPS Y1, Y0, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[0] - round(a[i]*b[i])
+//	}
+//
 // func vecSubMulVVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubMulVVSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		MOVQ         c+32(FP), BX      \
+		VBROADCASTSS (BX), Y0          \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS 32(CX)(SI*1), Y2       \
+		VMULPS  (DX)(SI*1), Y1, Y1     \
+		VSUBPS  Y1, Y0, Y1             \
+		VMULPS  32(DX)(SI*1), Y2, Y2   \
+		VSUBPS  Y2, Y0, Y2             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		VMOVUPS Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMULPS  (DX)(SI*1), Y1, Y1     \
+		VSUBPS  Y1, Y0, Y1             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y1    \
+		VMASKMOVPS (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPS (DX)(SI*1), Y1, Y3  \
+		VMULPS     Y3, Y2, Y2          \
+		VSUBPS     Y2, Y0, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubMulVVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSS (BX), Y0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecSubMulVVSF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS 32(CX)(SI*1), Y2; VMULPS  (DX)(SI*1), Y1, Y1; VSUBPS  Y1, Y0, Y1; VMULPS  32(DX)(SI*1), Y2, Y2; VSUBPS  Y2, Y0, Y2; VMOVUPS Y1, (AX)(SI*1); VMOVUPS Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y1; VMULPS  (DX)(SI*1), Y1, Y1; VSUBPS  Y1, Y0, Y1; VMOVUPS Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y2; VMASKMOVPS (DX)(SI*1), Y1, Y3; VMULPS     Y3, Y2, Y2; VSUBPS     Y2, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVSVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[i] - round(a[i]*b[0])
+//	}
+//
 // func vecSubMulVSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubMulVSVF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS (DX)(SI*1), Y2         \
+		VMOVUPS 32(CX)(SI*1), Y3       \
+		VMOVUPS 32(DX)(SI*1), Y4       \
+		VMULPS  Y0, Y1, Y1             \
+		VSUBPS  Y1, Y2, Y1             \
+		VMULPS  Y0, Y3, Y2             \
+		VSUBPS  Y2, Y4, Y2             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		VMOVUPS Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(SI*1), Y1         \
+		VMOVUPS (DX)(SI*1), Y2         \
+		VMULPS  Y0, Y1, Y1             \
+		VSUBPS  Y1, Y2, Y1             \
+		VMOVUPS Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPS    32(DI)(BX*4), Y1    \
+		VMASKMOVPS (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPS (DX)(SI*1), Y1, Y3  \
+		VMULPS     Y0, Y2, Y0          \
+		VSUBPS     Y0, Y3, Y0          \
+		VMASKMOVPS Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubMulVSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecSubMulVSVF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS (DX)(SI*1), Y2; VMOVUPS 32(CX)(SI*1), Y3; VMOVUPS 32(DX)(SI*1), Y4; VMULPS  Y0, Y1, Y1; VSUBPS  Y1, Y2, Y1; VMULPS  Y0, Y3, Y2; VSUBPS  Y2, Y4, Y2; VMOVUPS Y1, (AX)(SI*1); VMOVUPS Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Y1; VMOVUPS (DX)(SI*1), Y2; VMULPS  Y0, Y1, Y1; VSUBPS  Y1, Y2, Y1; VMOVUPS Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPS    32(DI)(BX*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y2; VMASKMOVPS (DX)(SI*1), Y1, Y3; VMULPS     Y0, Y2, Y0; VSUBPS     Y0, Y3, Y0; VMASKMOVPS Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVSSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[0] - round(a[i]*b[0])
+//	}
+//
 // func vecSubMulVSSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubMulVSSF32AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSS (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		VBROADCASTSS (DX), Y1          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPS (CX)(BX*1), Y2         \
+		VMOVUPS 32(CX)(BX*1), Y3       \
+		VMULPS  Y0, Y2, Y2             \
+		VSUBPS  Y2, Y1, Y2             \
+		VMULPS  Y0, Y3, Y3             \
+		VSUBPS  Y3, Y1, Y3             \
+		VMOVUPS Y2, (AX)(BX*1)         \
+		VMOVUPS Y3, 32(AX)(BX*1)       \
+		ADDQ    $0x00000040, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS (CX)(BX*1), Y2         \
+		VMULPS  Y0, Y2, Y2             \
+		VSUBPS  Y2, Y1, Y2             \
+		VMOVUPS Y2, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPS    32(SI)(DX*4), Y2    \
+		VMASKMOVPS (CX)(BX*1), Y2, Y3  \
+		VMULPS     Y0, Y3, Y0          \
+		VSUBPS     Y0, Y1, Y0          \
+		VMASKMOVPS Y0, Y2, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubMulVSSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         c+32(FP), DX; VBROADCASTSS (DX), Y1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end2
+	vecSubMulVSSF32AVX2Code
 
-loop2:
-	VMOVUPS (CX)(BX*1), Y2; VMOVUPS 32(CX)(BX*1), Y3; VMULPS  Y0, Y2, Y2; VSUBPS  Y2, Y1, Y2; VMULPS  Y0, Y3, Y3; VSUBPS  Y3, Y1, Y3; VMOVUPS Y2, (AX)(BX*1); VMOVUPS Y3, 32(AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Y2; VMULPS  Y0, Y2, Y2; VSUBPS  Y2, Y1, Y2; VMOVUPS Y2, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPS    32(SI)(DX*4), Y2; VMASKMOVPS (CX)(BX*1), Y2, Y3; VMULPS     Y0, Y3, Y0; VSUBPS     Y0, Y1, Y0; VMASKMOVPS Y0, Y2, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[i]
+//		} else {
+//			y[i] = c[i]
+//		}
+//	}
+//
 // func vecSelectVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2
+#define vecSelectVVF32AVX2Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ c+32(FP), BX             \
+		MOVQ n+0(FP), SI              \
+		XORQ DI, DI                   \
+		CMPQ SI, $0x00000010          \
+		JLT  end2                     \
+	loop2:                                \
+		VMOVQ     (CX), X0            \
+		VPMOVZXBD X0, Y0              \
+		VPSLLD    $0x1f, Y0, Y0       \
+		VMOVUPS   (DX)(DI*1), Y1      \
+		VMOVUPS   (BX)(DI*1), Y2      \
+		VBLENDVPS Y0, Y1, Y2, Y0      \
+		VMOVQ     8(CX), X1           \
+		VPMOVZXBD X1, Y1              \
+		VPSLLD    $0x1f, Y1, Y1       \
+		VMOVUPS   32(DX)(DI*1), Y2    \
+		VMOVUPS   32(BX)(DI*1), Y3    \
+		VBLENDVPS Y1, Y2, Y3, Y1      \
+		VMOVUPS   Y0, (AX)(DI*1)      \
+		VMOVUPS   Y1, 32(AX)(DI*1)    \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000040, DI     \
+		SUBQ      $0x00000010, SI     \
+		CMPQ      SI, $0x00000010     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ SI, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVQ     (CX), X0            \
+		VPMOVZXBD X0, Y0              \
+		VPSLLD    $0x1f, Y0, Y0       \
+		VMOVUPS   (DX)(DI*1), Y1      \
+		VMOVUPS   (BX)(DI*1), Y2      \
+		VBLENDVPS Y0, Y1, Y2, Y0      \
+		VMOVUPS   Y0, (AX)(DI*1)      \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000020, DI     \
+		SUBQ      $0x00000008, SI     \
+		CMPQ      SI, $0x00000008     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ   SI, SI                \
+		JZ      done                  \
+		LEAQ    vecTail<>+0(SB), R8   \
+		MOVQ    SI, R9                \
+		NEGQ    R9                    \
+		VMOVUPS 32(R8)(R9*4), Y0      \
+		XORQ    R8, R8                \
+		MOVQ    SI, R9                \
+	byte:                                 \
+		SHLQ       $0x08, R8          \
+		MOVBQZX    -1(CX)(R9*1), SI   \
+		ORQ        SI, R8             \
+		DECQ       R9                 \
+		JNZ        byte               \
+		VMOVQ      R8, X1             \
+		VPMOVZXBD  X1, Y1             \
+		VPSLLD     $0x1f, Y1, Y1      \
+		VMASKMOVPS (DX)(DI*1), Y0, Y2 \
+		VMASKMOVPS (BX)(DI*1), Y0, Y3 \
+		VBLENDVPS  Y1, Y2, Y3, Y1     \
+		VMASKMOVPS Y1, Y0, (AX)(DI*1) \
+		ADDQ       $0x00000008, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end2
+	vecSelectVVF32AVX2Code
 
-loop2:
-	VMOVQ     (CX), X0; VPMOVZXBD X0, Y0; VPSLLD    $0x1f, Y0, Y0; VMOVUPS   (DX)(DI*1), Y1; VMOVUPS   (BX)(DI*1), Y2; VBLENDVPS Y0, Y1, Y2, Y0; VMOVQ     8(CX), X1; VPMOVZXBD X1, Y1; VPSLLD    $0x1f, Y1, Y1; VMOVUPS   32(DX)(DI*1), Y2; VMOVUPS   32(BX)(DI*1), Y3; VBLENDVPS Y1, Y2, Y3, Y1; VMOVUPS   Y0, (AX)(DI*1); VMOVUPS   Y1, 32(AX)(DI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000040, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop2
-
-end2:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVQ     (CX), X0; VPMOVZXBD X0, Y0; VPSLLD    $0x1f, Y0, Y0; VMOVUPS   (DX)(DI*1), Y1; VMOVUPS   (BX)(DI*1), Y2; VBLENDVPS Y0, Y1, Y2, Y0; VMOVUPS   Y0, (AX)(DI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000020, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ   SI, SI; JZ      done; LEAQ    vecTail<>+0(SB), R8; MOVQ    SI, R9; NEGQ    R9; VMOVUPS 32(R8)(R9*4), Y0; XORQ    R8, R8; MOVQ    SI, R9
-
-byte:
-	SHLQ       $0x08, R8; MOVBQZX    -1(CX)(R9*1), SI; ORQ        SI, R8; DECQ       R9; JNZ        byte; VMOVQ      R8, X1; VPMOVZXBD  X1, Y1; VPSLLD     $0x1f, Y1, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y2; VMASKMOVPS (BX)(DI*1), Y0, Y3; VBLENDVPS  Y1, Y2, Y3, Y1; VMASKMOVPS Y1, Y0, (AX)(DI*1); ADDQ       $0x00000008, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[i]
+//		} else {
+//			y[i] = c[0]
+//		}
+//	}
+//
 // func vecSelectVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2
+#define vecSelectVSF32AVX2Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		MOVQ         c+32(FP), BX     \
+		VBROADCASTSS (BX), Y0         \
+		MOVQ         n+0(FP), BX      \
+		XORQ         SI, SI           \
+		CMPQ         BX, $0x00000010  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVQ     (CX), X1            \
+		VPMOVZXBD X1, Y1              \
+		VPSLLD    $0x1f, Y1, Y1       \
+		VMOVUPS   (DX)(SI*1), Y2      \
+		VBLENDVPS Y1, Y2, Y0, Y1      \
+		VMOVQ     8(CX), X2           \
+		VPMOVZXBD X2, Y2              \
+		VPSLLD    $0x1f, Y2, Y2       \
+		VMOVUPS   32(DX)(SI*1), Y3    \
+		VBLENDVPS Y2, Y3, Y0, Y2      \
+		VMOVUPS   Y1, (AX)(SI*1)      \
+		VMOVUPS   Y2, 32(AX)(SI*1)    \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000040, SI     \
+		SUBQ      $0x00000010, BX     \
+		CMPQ      BX, $0x00000010     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVQ     (CX), X1            \
+		VPMOVZXBD X1, Y1              \
+		VPSLLD    $0x1f, Y1, Y1       \
+		VMOVUPS   (DX)(SI*1), Y2      \
+		VBLENDVPS Y1, Y2, Y0, Y1      \
+		VMOVUPS   Y1, (AX)(SI*1)      \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000020, SI     \
+		SUBQ      $0x00000008, BX     \
+		CMPQ      BX, $0x00000008     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ   BX, BX                \
+		JZ      done                  \
+		LEAQ    vecTail<>+0(SB), DI   \
+		MOVQ    BX, R8                \
+		NEGQ    R8                    \
+		VMOVUPS 32(DI)(R8*4), Y1      \
+		XORQ    DI, DI                \
+		MOVQ    BX, R8                \
+	byte:                                 \
+		SHLQ       $0x08, DI          \
+		MOVBQZX    -1(CX)(R8*1), BX   \
+		ORQ        BX, DI             \
+		DECQ       R8                 \
+		JNZ        byte               \
+		VMOVQ      DI, X2             \
+		VPMOVZXBD  X2, Y2             \
+		VPSLLD     $0x1f, Y2, Y2      \
+		VMASKMOVPS (DX)(SI*1), Y1, Y3 \
+		VBLENDVPS  Y2, Y3, Y0, Y0     \
+		VMASKMOVPS Y0, Y1, (AX)(SI*1) \
+		ADDQ       $0x00000008, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSS (BX), Y0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecSelectVSF32AVX2Code
 
-loop2:
-	VMOVQ     (CX), X1; VPMOVZXBD X1, Y1; VPSLLD    $0x1f, Y1, Y1; VMOVUPS   (DX)(SI*1), Y2; VBLENDVPS Y1, Y2, Y0, Y1; VMOVQ     8(CX), X2; VPMOVZXBD X2, Y2; VPSLLD    $0x1f, Y2, Y2; VMOVUPS   32(DX)(SI*1), Y3; VBLENDVPS Y2, Y3, Y0, Y2; VMOVUPS   Y1, (AX)(SI*1); VMOVUPS   Y2, 32(AX)(SI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000040, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVQ     (CX), X1; VPMOVZXBD X1, Y1; VPSLLD    $0x1f, Y1, Y1; VMOVUPS   (DX)(SI*1), Y2; VBLENDVPS Y1, Y2, Y0, Y1; VMOVUPS   Y1, (AX)(SI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000020, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ   BX, BX; JZ      done; LEAQ    vecTail<>+0(SB), DI; MOVQ    BX, R8; NEGQ    R8; VMOVUPS 32(DI)(R8*4), Y1; XORQ    DI, DI; MOVQ    BX, R8
-
-byte:
-	SHLQ       $0x08, DI; MOVBQZX    -1(CX)(R8*1), BX; ORQ        BX, DI; DECQ       R8; JNZ        byte; VMOVQ      DI, X2; VPMOVZXBD  X2, Y2; VPSLLD     $0x1f, Y2, Y2; VMASKMOVPS (DX)(SI*1), Y1, Y3; VBLENDVPS  Y2, Y3, Y0, Y0; VMASKMOVPS Y0, Y1, (AX)(SI*1); ADDQ       $0x00000008, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectSVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[0]
+//		} else {
+//			y[i] = c[i]
+//		}
+//	}
+//
 // func vecSelectSVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2
+#define vecSelectSVF32AVX2Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		VBROADCASTSS (DX), Y0         \
+		MOVQ         c+32(FP), DX     \
+		MOVQ         n+0(FP), BX      \
+		XORQ         SI, SI           \
+		CMPQ         BX, $0x00000010  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVQ     (CX), X1            \
+		VPMOVZXBD X1, Y1              \
+		VPSLLD    $0x1f, Y1, Y1       \
+		VMOVUPS   (DX)(SI*1), Y2      \
+		VBLENDVPS Y1, Y0, Y2, Y1      \
+		VMOVQ     8(CX), X2           \
+		VPMOVZXBD X2, Y2              \
+		VPSLLD    $0x1f, Y2, Y2       \
+		VMOVUPS   32(DX)(SI*1), Y3    \
+		VBLENDVPS Y2, Y0, Y3, Y2      \
+		VMOVUPS   Y1, (AX)(SI*1)      \
+		VMOVUPS   Y2, 32(AX)(SI*1)    \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000040, SI     \
+		SUBQ      $0x00000010, BX     \
+		CMPQ      BX, $0x00000010     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVQ     (CX), X1            \
+		VPMOVZXBD X1, Y1              \
+		VPSLLD    $0x1f, Y1, Y1       \
+		VMOVUPS   (DX)(SI*1), Y2      \
+		VBLENDVPS Y1, Y0, Y2, Y1      \
+		VMOVUPS   Y1, (AX)(SI*1)      \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000020, SI     \
+		SUBQ      $0x00000008, BX     \
+		CMPQ      BX, $0x00000008     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ   BX, BX                \
+		JZ      done                  \
+		LEAQ    vecTail<>+0(SB), DI   \
+		MOVQ    BX, R8                \
+		NEGQ    R8                    \
+		VMOVUPS 32(DI)(R8*4), Y1      \
+		XORQ    DI, DI                \
+		MOVQ    BX, R8                \
+	byte:                                 \
+		SHLQ       $0x08, DI          \
+		MOVBQZX    -1(CX)(R8*1), BX   \
+		ORQ        BX, DI             \
+		DECQ       R8                 \
+		JNZ        byte               \
+		VMOVQ      DI, X2             \
+		VPMOVZXBD  X2, Y2             \
+		VPSLLD     $0x1f, Y2, Y2      \
+		VMASKMOVPS (DX)(SI*1), Y1, Y3 \
+		VBLENDVPS  Y2, Y0, Y3, Y0     \
+		VMASKMOVPS Y0, Y1, (AX)(SI*1) \
+		ADDQ       $0x00000008, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectSVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecSelectSVF32AVX2Code
 
-loop2:
-	VMOVQ     (CX), X1; VPMOVZXBD X1, Y1; VPSLLD    $0x1f, Y1, Y1; VMOVUPS   (DX)(SI*1), Y2; VBLENDVPS Y1, Y0, Y2, Y1; VMOVQ     8(CX), X2; VPMOVZXBD X2, Y2; VPSLLD    $0x1f, Y2, Y2; VMOVUPS   32(DX)(SI*1), Y3; VBLENDVPS Y2, Y0, Y3, Y2; VMOVUPS   Y1, (AX)(SI*1); VMOVUPS   Y2, 32(AX)(SI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000040, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVQ     (CX), X1; VPMOVZXBD X1, Y1; VPSLLD    $0x1f, Y1, Y1; VMOVUPS   (DX)(SI*1), Y2; VBLENDVPS Y1, Y0, Y2, Y1; VMOVUPS   Y1, (AX)(SI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000020, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ   BX, BX; JZ      done; LEAQ    vecTail<>+0(SB), DI; MOVQ    BX, R8; NEGQ    R8; VMOVUPS 32(DI)(R8*4), Y1; XORQ    DI, DI; MOVQ    BX, R8
-
-byte:
-	SHLQ       $0x08, DI; MOVBQZX    -1(CX)(R8*1), BX; ORQ        BX, DI; DECQ       R8; JNZ        byte; VMOVQ      DI, X2; VPMOVZXBD  X2, Y2; VPSLLD     $0x1f, Y2, Y2; VMASKMOVPS (DX)(SI*1), Y1, Y3; VBLENDVPS  Y2, Y0, Y3, Y0; VMASKMOVPS Y0, Y1, (AX)(SI*1); ADDQ       $0x00000008, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectSSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[0]
+//		} else {
+//			y[i] = c[0]
+//		}
+//	}
+//
 // func vecSelectSSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2
+#define vecSelectSSF32AVX2Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		VBROADCASTSS (DX), Y0         \
+		MOVQ         c+32(FP), DX     \
+		VBROADCASTSS (DX), Y1         \
+		MOVQ         n+0(FP), DX      \
+		XORQ         BX, BX           \
+		CMPQ         DX, $0x00000010  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVQ     (CX), X2            \
+		VPMOVZXBD X2, Y2              \
+		VPSLLD    $0x1f, Y2, Y2       \
+		VBLENDVPS Y2, Y0, Y1, Y2      \
+		VMOVQ     8(CX), X3           \
+		VPMOVZXBD X3, Y3              \
+		VPSLLD    $0x1f, Y3, Y3       \
+		VBLENDVPS Y3, Y0, Y1, Y3      \
+		VMOVUPS   Y2, (AX)(BX*1)      \
+		VMOVUPS   Y3, 32(AX)(BX*1)    \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000040, BX     \
+		SUBQ      $0x00000010, DX     \
+		CMPQ      DX, $0x00000010     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ DX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVQ     (CX), X2            \
+		VPMOVZXBD X2, Y2              \
+		VPSLLD    $0x1f, Y2, Y2       \
+		VBLENDVPS Y2, Y0, Y1, Y2      \
+		VMOVUPS   Y2, (AX)(BX*1)      \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000020, BX     \
+		SUBQ      $0x00000008, DX     \
+		CMPQ      DX, $0x00000008     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ   DX, DX                \
+		JZ      done                  \
+		LEAQ    vecTail<>+0(SB), SI   \
+		MOVQ    DX, DI                \
+		NEGQ    DI                    \
+		VMOVUPS 32(SI)(DI*4), Y2      \
+		XORQ    SI, SI                \
+		MOVQ    DX, DI                \
+	byte:                                 \
+		SHLQ       $0x08, SI          \
+		MOVBQZX    -1(CX)(DI*1), DX   \
+		ORQ        DX, SI             \
+		DECQ       DI                 \
+		JNZ        byte               \
+		VMOVQ      SI, X3             \
+		VPMOVZXBD  X3, Y3             \
+		VPSLLD     $0x1f, Y3, Y3      \
+		VBLENDVPS  Y3, Y0, Y1, Y0     \
+		VMASKMOVPS Y0, Y2, (AX)(BX*1) \
+		ADDQ       $0x00000008, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectSSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         c+32(FP), DX; VBROADCASTSS (DX), Y1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end2
+	vecSelectSSF32AVX2Code
 
-loop2:
-	VMOVQ     (CX), X2; VPMOVZXBD X2, Y2; VPSLLD    $0x1f, Y2, Y2; VBLENDVPS Y2, Y0, Y1, Y2; VMOVQ     8(CX), X3; VPMOVZXBD X3, Y3; VPSLLD    $0x1f, Y3, Y3; VBLENDVPS Y3, Y0, Y1, Y3; VMOVUPS   Y2, (AX)(BX*1); VMOVUPS   Y3, 32(AX)(BX*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000040, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop2
-
-end2:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVQ     (CX), X2; VPMOVZXBD X2, Y2; VPSLLD    $0x1f, Y2, Y2; VBLENDVPS Y2, Y0, Y1, Y2; VMOVUPS   Y2, (AX)(BX*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000020, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ   DX, DX; JZ      done; LEAQ    vecTail<>+0(SB), SI; MOVQ    DX, DI; NEGQ    DI; VMOVUPS 32(SI)(DI*4), Y2; XORQ    SI, SI; MOVQ    DX, DI
-
-byte:
-	SHLQ       $0x08, SI; MOVBQZX    -1(CX)(DI*1), DX; ORQ        DX, SI; DECQ       DI; JNZ        byte; VMOVQ      SI, X3; VPMOVZXBD  X3, Y3; VPSLLD     $0x1f, Y3, Y3; VBLENDVPS  Y3, Y0, Y1, Y0; VMASKMOVPS Y0, Y2, (AX)(BX*1); ADDQ       $0x00000008, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecEqualVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] == b[i]
+//	}
+//
 // func vecEqualVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecEqualVVF32AVX2Code \
+		MOVQ    y+8(FP), AX            \
+		MOVQ    a+16(FP), CX           \
+		MOVQ    b+24(FP), DX           \
+		MOVQ    vecOnes<>+0(SB), BX    \
+		VMOVDQU vecOnes<>+0(SB), Y0    \
+		VMOVDQU vecOrder<>+0(SB), Y1   \
+		MOVQ    n+0(FP), SI            \
+		XORQ    DI, DI                 \
+		CMPQ    SI, $0x00000020        \
+		JLT     end4                   \
+	loop4:                                 \
+		VMOVUPS   (CX)(DI*1), Y2       \
+		VMOVUPS   (DX)(DI*1), Y3       \
+		VCMPPS    $0x00, Y3, Y2, Y2    \
+		VMOVUPS   32(CX)(DI*1), Y3     \
+		VMOVUPS   32(DX)(DI*1), Y4     \
+		VCMPPS    $0x00, Y4, Y3, Y3    \
+		VMOVUPS   64(CX)(DI*1), Y4     \
+		VMOVUPS   64(DX)(DI*1), Y5     \
+		VCMPPS    $0x00, Y5, Y4, Y4    \
+		VMOVUPS   96(CX)(DI*1), Y5     \
+		VMOVUPS   96(DX)(DI*1), Y6     \
+		VCMPPS    $0x00, Y6, Y5, Y5    \
+		VPACKSSDW Y3, Y2, Y2           \
+		VPACKSSDW Y5, Y4, Y3           \
+		VPACKSSWB Y3, Y2, Y2           \
+		VPAND     Y0, Y2, Y2           \
+		VPERMD    Y2, Y1, Y2           \
+		VMOVDQU   Y2, (AX)             \
+		ADDQ      $0x00000020, AX      \
+		ADDQ      $0x00000080, DI      \
+		SUBQ      $0x00000020, SI      \
+		CMPQ      SI, $0x00000020      \
+		JGE       loop4                \
+	end4:                                  \
+		CMPQ SI, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS   (CX)(DI*1), Y0       \
+		VMOVUPS   (DX)(DI*1), Y1       \
+		VCMPPS    $0x00, Y1, Y0, Y0    \
+		VMOVMSKPS Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVQ      R8, (AX)             \
+		ADDQ      $0x00000008, AX      \
+		ADDQ      $0x00000020, DI      \
+		SUBQ      $0x00000008, SI      \
+		CMPQ      SI, $0x00000008      \
+		JGE       loop1                \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		MOVQ       SI, R9              \
+		NEGQ       R9                  \
+		VMOVUPS    32(R8)(R9*4), Y0    \
+		VMASKMOVPS (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(DI*1), Y0, Y0  \
+		VCMPPS     $0x00, Y0, Y1, Y0   \
+		VMOVMSKPS  Y0, CX              \
+		PDEPQ      BX, CX, CX          \
+		XORQ       DX, DX              \
+	byte:                                  \
+		MOVB CL, (AX)(DX*1)            \
+		SHRQ $0x08, CX                 \
+		INCQ DX                        \
+		CMPQ DX, SI                    \
+		JLT  byte                      \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecEqualVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; MOVQ    vecOnes<>+0(SB), BX; VMOVDQU vecOnes<>+0(SB), Y0; VMOVDQU vecOrder<>+0(SB), Y1; MOVQ    n+0(FP), SI; XORQ    DI, DI; CMPQ    SI, $0x00000020; JLT     end4
-
-loop4:
-	VMOVUPS   (CX)(DI*1), Y2; VMOVUPS   (DX)(DI*1), Y3; VCMPPS    $0x00, Y3, Y2, Y2; VMOVUPS   32(CX)(DI*1), Y3; VMOVUPS   32(DX)(DI*1), Y4; VCMPPS    $0x00, Y4, Y3, Y3; VMOVUPS   64(CX)(DI*1), Y4; VMOVUPS   64(DX)(DI*1), Y5; VCMPPS    $0x00, Y5, Y4, Y4; VMOVUPS   96(CX)(DI*1), Y5; VMOVUPS   96(DX)(DI*1), Y6; VCMPPS    $0x00, Y6, Y5, Y5; VPACKSSDW Y3, Y2, Y2; VPACKSSDW Y5, Y4, Y3; VPACKSSWB Y3, Y2, Y2; VPAND     Y0, Y2, Y2; VPERMD    Y2, Y1, Y2; VMOVDQU   Y2, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000020, SI; CMPQ      SI, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(DI*1), Y0; VMOVUPS   (DX)(DI*1), Y1; VCMPPS    $0x00, Y1, Y0, Y0; VMOVMSKPS Y0, R8; PDEPQ     BX, R8, R8; MOVQ      R8, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPS    32(R8)(R9*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y0; VCMPPS     $0x00, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
+	vecEqualVVF32AVX2Code
 
 DATA vecOnes<>+0(SB)/1, $0x01
 DATA vecOnes<>+1(SB)/1, $0x01
@@ -1975,310 +4591,1351 @@ DATA vecOrder<>+30(SB)/1, $0x00
 DATA vecOrder<>+31(SB)/1, $0x00
 GLOBL vecOrder<>(SB), RODATA|NOPTR, $32
 
+// vecEqualVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] == b[0]
+//	}
+//
 // func vecEqualVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecEqualVSF32AVX2Code \
+		MOVQ         y+8(FP), AX          \
+		MOVQ         a+16(FP), CX         \
+		MOVQ         b+24(FP), DX         \
+		VBROADCASTSS (DX), Y0             \
+		MOVQ         vecOnes<>+0(SB), DX  \
+		VMOVDQU      vecOnes<>+0(SB), Y1  \
+		VMOVDQU      vecOrder<>+0(SB), Y2 \
+		MOVQ         n+0(FP), BX          \
+		XORQ         SI, SI               \
+		CMPQ         BX, $0x00000020      \
+		JLT          end4                 \
+	loop4:                                    \
+		VMOVUPS   (CX)(SI*1), Y3          \
+		VCMPPS    $0x00, Y0, Y3, Y3       \
+		VMOVUPS   32(CX)(SI*1), Y4        \
+		VCMPPS    $0x00, Y0, Y4, Y4       \
+		VMOVUPS   64(CX)(SI*1), Y5        \
+		VCMPPS    $0x00, Y0, Y5, Y5       \
+		VMOVUPS   96(CX)(SI*1), Y6        \
+		VCMPPS    $0x00, Y0, Y6, Y6       \
+		VPACKSSDW Y4, Y3, Y3              \
+		VPACKSSDW Y6, Y5, Y4              \
+		VPACKSSWB Y4, Y3, Y3              \
+		VPAND     Y1, Y3, Y3              \
+		VPERMD    Y3, Y2, Y3              \
+		VMOVDQU   Y3, (AX)                \
+		ADDQ      $0x00000020, AX         \
+		ADDQ      $0x00000080, SI         \
+		SUBQ      $0x00000020, BX         \
+		CMPQ      BX, $0x00000020         \
+		JGE       loop4                   \
+	end4:                                     \
+		CMPQ BX, $0x00000008              \
+		JLT  end1                         \
+	loop1:                                    \
+		VMOVUPS   (CX)(SI*1), Y1          \
+		VCMPPS    $0x00, Y0, Y1, Y1       \
+		VMOVMSKPS Y1, DI                  \
+		PDEPQ     DX, DI, DI              \
+		MOVQ      DI, (AX)                \
+		ADDQ      $0x00000008, AX         \
+		ADDQ      $0x00000020, SI         \
+		SUBQ      $0x00000008, BX         \
+		CMPQ      BX, $0x00000008         \
+		JGE       loop1                   \
+	end1:                                     \
+		TESTQ      BX, BX                 \
+		JZ         done                   \
+		LEAQ       vecTail<>+0(SB), DI    \
+		MOVQ       BX, R8                 \
+		NEGQ       R8                     \
+		VMOVUPS    32(DI)(R8*4), Y1       \
+		VMASKMOVPS (CX)(SI*1), Y1, Y1     \
+		VCMPPS     $0x00, Y0, Y1, Y0      \
+		VMOVMSKPS  Y0, CX                 \
+		PDEPQ      DX, CX, CX             \
+		XORQ       DX, DX                 \
+	byte:                                     \
+		MOVB CL, (AX)(DX*1)               \
+		SHRQ $0x08, CX                    \
+		INCQ DX                           \
+		CMPQ DX, BX                       \
+		JLT  byte                         \
+	done:                                     \
+		VZEROUPPER                        \
+		RET
+
 TEXT vecEqualVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; VMOVDQU      vecOnes<>+0(SB), Y1; VMOVDQU      vecOrder<>+0(SB), Y2; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end4
+	vecEqualVSF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(SI*1), Y3; VCMPPS    $0x00, Y0, Y3, Y3; VMOVUPS   32(CX)(SI*1), Y4; VCMPPS    $0x00, Y0, Y4, Y4; VMOVUPS   64(CX)(SI*1), Y5; VCMPPS    $0x00, Y0, Y5, Y5; VMOVUPS   96(CX)(SI*1), Y6; VCMPPS    $0x00, Y0, Y6, Y6; VPACKSSDW Y4, Y3, Y3; VPACKSSDW Y6, Y5, Y4; VPACKSSWB Y4, Y3, Y3; VPAND     Y1, Y3, Y3; VPERMD    Y3, Y2, Y3; VMOVDQU   Y3, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(SI*1), Y1; VCMPPS    $0x00, Y0, Y1, Y1; VMOVMSKPS Y1, DI; PDEPQ     DX, DI, DI; MOVQ      DI, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPS    32(DI)(R8*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y1; VCMPPS     $0x00, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecNotEqualVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] != b[i]
+//	}
+//
 // func vecNotEqualVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecNotEqualVVF32AVX2Code \
+		MOVQ    y+8(FP), AX            \
+		MOVQ    a+16(FP), CX           \
+		MOVQ    b+24(FP), DX           \
+		MOVQ    vecOnes<>+0(SB), BX    \
+		VMOVDQU vecOnes<>+0(SB), Y0    \
+		VMOVDQU vecOrder<>+0(SB), Y1   \
+		MOVQ    n+0(FP), SI            \
+		XORQ    DI, DI                 \
+		CMPQ    SI, $0x00000020        \
+		JLT     end4                   \
+	loop4:                                 \
+		VMOVUPS   (CX)(DI*1), Y2       \
+		VMOVUPS   (DX)(DI*1), Y3       \
+		VCMPPS    $0x04, Y3, Y2, Y2    \
+		VMOVUPS   32(CX)(DI*1), Y3     \
+		VMOVUPS   32(DX)(DI*1), Y4     \
+		VCMPPS    $0x04, Y4, Y3, Y3    \
+		VMOVUPS   64(CX)(DI*1), Y4     \
+		VMOVUPS   64(DX)(DI*1), Y5     \
+		VCMPPS    $0x04, Y5, Y4, Y4    \
+		VMOVUPS   96(CX)(DI*1), Y5     \
+		VMOVUPS   96(DX)(DI*1), Y6     \
+		VCMPPS    $0x04, Y6, Y5, Y5    \
+		VPACKSSDW Y3, Y2, Y2           \
+		VPACKSSDW Y5, Y4, Y3           \
+		VPACKSSWB Y3, Y2, Y2           \
+		VPAND     Y0, Y2, Y2           \
+		VPERMD    Y2, Y1, Y2           \
+		VMOVDQU   Y2, (AX)             \
+		ADDQ      $0x00000020, AX      \
+		ADDQ      $0x00000080, DI      \
+		SUBQ      $0x00000020, SI      \
+		CMPQ      SI, $0x00000020      \
+		JGE       loop4                \
+	end4:                                  \
+		CMPQ SI, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS   (CX)(DI*1), Y0       \
+		VMOVUPS   (DX)(DI*1), Y1       \
+		VCMPPS    $0x04, Y1, Y0, Y0    \
+		VMOVMSKPS Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVQ      R8, (AX)             \
+		ADDQ      $0x00000008, AX      \
+		ADDQ      $0x00000020, DI      \
+		SUBQ      $0x00000008, SI      \
+		CMPQ      SI, $0x00000008      \
+		JGE       loop1                \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		MOVQ       SI, R9              \
+		NEGQ       R9                  \
+		VMOVUPS    32(R8)(R9*4), Y0    \
+		VMASKMOVPS (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(DI*1), Y0, Y0  \
+		VCMPPS     $0x04, Y0, Y1, Y0   \
+		VMOVMSKPS  Y0, CX              \
+		PDEPQ      BX, CX, CX          \
+		XORQ       DX, DX              \
+	byte:                                  \
+		MOVB CL, (AX)(DX*1)            \
+		SHRQ $0x08, CX                 \
+		INCQ DX                        \
+		CMPQ DX, SI                    \
+		JLT  byte                      \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecNotEqualVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; MOVQ    vecOnes<>+0(SB), BX; VMOVDQU vecOnes<>+0(SB), Y0; VMOVDQU vecOrder<>+0(SB), Y1; MOVQ    n+0(FP), SI; XORQ    DI, DI; CMPQ    SI, $0x00000020; JLT     end4
+	vecNotEqualVVF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(DI*1), Y2; VMOVUPS   (DX)(DI*1), Y3; VCMPPS    $0x04, Y3, Y2, Y2; VMOVUPS   32(CX)(DI*1), Y3; VMOVUPS   32(DX)(DI*1), Y4; VCMPPS    $0x04, Y4, Y3, Y3; VMOVUPS   64(CX)(DI*1), Y4; VMOVUPS   64(DX)(DI*1), Y5; VCMPPS    $0x04, Y5, Y4, Y4; VMOVUPS   96(CX)(DI*1), Y5; VMOVUPS   96(DX)(DI*1), Y6; VCMPPS    $0x04, Y6, Y5, Y5; VPACKSSDW Y3, Y2, Y2; VPACKSSDW Y5, Y4, Y3; VPACKSSWB Y3, Y2, Y2; VPAND     Y0, Y2, Y2; VPERMD    Y2, Y1, Y2; VMOVDQU   Y2, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000020, SI; CMPQ      SI, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(DI*1), Y0; VMOVUPS   (DX)(DI*1), Y1; VCMPPS    $0x04, Y1, Y0, Y0; VMOVMSKPS Y0, R8; PDEPQ     BX, R8, R8; MOVQ      R8, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPS    32(R8)(R9*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y0; VCMPPS     $0x04, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecNotEqualVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] != b[0]
+//	}
+//
 // func vecNotEqualVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecNotEqualVSF32AVX2Code \
+		MOVQ         y+8(FP), AX          \
+		MOVQ         a+16(FP), CX         \
+		MOVQ         b+24(FP), DX         \
+		VBROADCASTSS (DX), Y0             \
+		MOVQ         vecOnes<>+0(SB), DX  \
+		VMOVDQU      vecOnes<>+0(SB), Y1  \
+		VMOVDQU      vecOrder<>+0(SB), Y2 \
+		MOVQ         n+0(FP), BX          \
+		XORQ         SI, SI               \
+		CMPQ         BX, $0x00000020      \
+		JLT          end4                 \
+	loop4:                                    \
+		VMOVUPS   (CX)(SI*1), Y3          \
+		VCMPPS    $0x04, Y0, Y3, Y3       \
+		VMOVUPS   32(CX)(SI*1), Y4        \
+		VCMPPS    $0x04, Y0, Y4, Y4       \
+		VMOVUPS   64(CX)(SI*1), Y5        \
+		VCMPPS    $0x04, Y0, Y5, Y5       \
+		VMOVUPS   96(CX)(SI*1), Y6        \
+		VCMPPS    $0x04, Y0, Y6, Y6       \
+		VPACKSSDW Y4, Y3, Y3              \
+		VPACKSSDW Y6, Y5, Y4              \
+		VPACKSSWB Y4, Y3, Y3              \
+		VPAND     Y1, Y3, Y3              \
+		VPERMD    Y3, Y2, Y3              \
+		VMOVDQU   Y3, (AX)                \
+		ADDQ      $0x00000020, AX         \
+		ADDQ      $0x00000080, SI         \
+		SUBQ      $0x00000020, BX         \
+		CMPQ      BX, $0x00000020         \
+		JGE       loop4                   \
+	end4:                                     \
+		CMPQ BX, $0x00000008              \
+		JLT  end1                         \
+	loop1:                                    \
+		VMOVUPS   (CX)(SI*1), Y1          \
+		VCMPPS    $0x04, Y0, Y1, Y1       \
+		VMOVMSKPS Y1, DI                  \
+		PDEPQ     DX, DI, DI              \
+		MOVQ      DI, (AX)                \
+		ADDQ      $0x00000008, AX         \
+		ADDQ      $0x00000020, SI         \
+		SUBQ      $0x00000008, BX         \
+		CMPQ      BX, $0x00000008         \
+		JGE       loop1                   \
+	end1:                                     \
+		TESTQ      BX, BX                 \
+		JZ         done                   \
+		LEAQ       vecTail<>+0(SB), DI    \
+		MOVQ       BX, R8                 \
+		NEGQ       R8                     \
+		VMOVUPS    32(DI)(R8*4), Y1       \
+		VMASKMOVPS (CX)(SI*1), Y1, Y1     \
+		VCMPPS     $0x04, Y0, Y1, Y0      \
+		VMOVMSKPS  Y0, CX                 \
+		PDEPQ      DX, CX, CX             \
+		XORQ       DX, DX                 \
+	byte:                                     \
+		MOVB CL, (AX)(DX*1)               \
+		SHRQ $0x08, CX                    \
+		INCQ DX                           \
+		CMPQ DX, BX                       \
+		JLT  byte                         \
+	done:                                     \
+		VZEROUPPER                        \
+		RET
+
 TEXT vecNotEqualVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; VMOVDQU      vecOnes<>+0(SB), Y1; VMOVDQU      vecOrder<>+0(SB), Y2; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end4
+	vecNotEqualVSF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(SI*1), Y3; VCMPPS    $0x04, Y0, Y3, Y3; VMOVUPS   32(CX)(SI*1), Y4; VCMPPS    $0x04, Y0, Y4, Y4; VMOVUPS   64(CX)(SI*1), Y5; VCMPPS    $0x04, Y0, Y5, Y5; VMOVUPS   96(CX)(SI*1), Y6; VCMPPS    $0x04, Y0, Y6, Y6; VPACKSSDW Y4, Y3, Y3; VPACKSSDW Y6, Y5, Y4; VPACKSSWB Y4, Y3, Y3; VPAND     Y1, Y3, Y3; VPERMD    Y3, Y2, Y3; VMOVDQU   Y3, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(SI*1), Y1; VCMPPS    $0x04, Y0, Y1, Y1; VMOVMSKPS Y1, DI; PDEPQ     DX, DI, DI; MOVQ      DI, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPS    32(DI)(R8*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y1; VCMPPS     $0x04, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecLessVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] < b[i]
+//	}
+//
 // func vecLessVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecLessVVF32AVX2Code \
+		MOVQ    y+8(FP), AX            \
+		MOVQ    a+16(FP), CX           \
+		MOVQ    b+24(FP), DX           \
+		MOVQ    vecOnes<>+0(SB), BX    \
+		VMOVDQU vecOnes<>+0(SB), Y0    \
+		VMOVDQU vecOrder<>+0(SB), Y1   \
+		MOVQ    n+0(FP), SI            \
+		XORQ    DI, DI                 \
+		CMPQ    SI, $0x00000020        \
+		JLT     end4                   \
+	loop4:                                 \
+		VMOVUPS   (CX)(DI*1), Y2       \
+		VMOVUPS   (DX)(DI*1), Y3       \
+		VCMPPS    $0x11, Y3, Y2, Y2    \
+		VMOVUPS   32(CX)(DI*1), Y3     \
+		VMOVUPS   32(DX)(DI*1), Y4     \
+		VCMPPS    $0x11, Y4, Y3, Y3    \
+		VMOVUPS   64(CX)(DI*1), Y4     \
+		VMOVUPS   64(DX)(DI*1), Y5     \
+		VCMPPS    $0x11, Y5, Y4, Y4    \
+		VMOVUPS   96(CX)(DI*1), Y5     \
+		VMOVUPS   96(DX)(DI*1), Y6     \
+		VCMPPS    $0x11, Y6, Y5, Y5    \
+		VPACKSSDW Y3, Y2, Y2           \
+		VPACKSSDW Y5, Y4, Y3           \
+		VPACKSSWB Y3, Y2, Y2           \
+		VPAND     Y0, Y2, Y2           \
+		VPERMD    Y2, Y1, Y2           \
+		VMOVDQU   Y2, (AX)             \
+		ADDQ      $0x00000020, AX      \
+		ADDQ      $0x00000080, DI      \
+		SUBQ      $0x00000020, SI      \
+		CMPQ      SI, $0x00000020      \
+		JGE       loop4                \
+	end4:                                  \
+		CMPQ SI, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS   (CX)(DI*1), Y0       \
+		VMOVUPS   (DX)(DI*1), Y1       \
+		VCMPPS    $0x11, Y1, Y0, Y0    \
+		VMOVMSKPS Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVQ      R8, (AX)             \
+		ADDQ      $0x00000008, AX      \
+		ADDQ      $0x00000020, DI      \
+		SUBQ      $0x00000008, SI      \
+		CMPQ      SI, $0x00000008      \
+		JGE       loop1                \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		MOVQ       SI, R9              \
+		NEGQ       R9                  \
+		VMOVUPS    32(R8)(R9*4), Y0    \
+		VMASKMOVPS (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(DI*1), Y0, Y0  \
+		VCMPPS     $0x11, Y0, Y1, Y0   \
+		VMOVMSKPS  Y0, CX              \
+		PDEPQ      BX, CX, CX          \
+		XORQ       DX, DX              \
+	byte:                                  \
+		MOVB CL, (AX)(DX*1)            \
+		SHRQ $0x08, CX                 \
+		INCQ DX                        \
+		CMPQ DX, SI                    \
+		JLT  byte                      \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecLessVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; MOVQ    vecOnes<>+0(SB), BX; VMOVDQU vecOnes<>+0(SB), Y0; VMOVDQU vecOrder<>+0(SB), Y1; MOVQ    n+0(FP), SI; XORQ    DI, DI; CMPQ    SI, $0x00000020; JLT     end4
+	vecLessVVF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(DI*1), Y2; VMOVUPS   (DX)(DI*1), Y3; VCMPPS    $0x11, Y3, Y2, Y2; VMOVUPS   32(CX)(DI*1), Y3; VMOVUPS   32(DX)(DI*1), Y4; VCMPPS    $0x11, Y4, Y3, Y3; VMOVUPS   64(CX)(DI*1), Y4; VMOVUPS   64(DX)(DI*1), Y5; VCMPPS    $0x11, Y5, Y4, Y4; VMOVUPS   96(CX)(DI*1), Y5; VMOVUPS   96(DX)(DI*1), Y6; VCMPPS    $0x11, Y6, Y5, Y5; VPACKSSDW Y3, Y2, Y2; VPACKSSDW Y5, Y4, Y3; VPACKSSWB Y3, Y2, Y2; VPAND     Y0, Y2, Y2; VPERMD    Y2, Y1, Y2; VMOVDQU   Y2, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000020, SI; CMPQ      SI, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(DI*1), Y0; VMOVUPS   (DX)(DI*1), Y1; VCMPPS    $0x11, Y1, Y0, Y0; VMOVMSKPS Y0, R8; PDEPQ     BX, R8, R8; MOVQ      R8, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPS    32(R8)(R9*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y0; VCMPPS     $0x11, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecLessVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] < b[0]
+//	}
+//
 // func vecLessVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecLessVSF32AVX2Code \
+		MOVQ         y+8(FP), AX          \
+		MOVQ         a+16(FP), CX         \
+		MOVQ         b+24(FP), DX         \
+		VBROADCASTSS (DX), Y0             \
+		MOVQ         vecOnes<>+0(SB), DX  \
+		VMOVDQU      vecOnes<>+0(SB), Y1  \
+		VMOVDQU      vecOrder<>+0(SB), Y2 \
+		MOVQ         n+0(FP), BX          \
+		XORQ         SI, SI               \
+		CMPQ         BX, $0x00000020      \
+		JLT          end4                 \
+	loop4:                                    \
+		VMOVUPS   (CX)(SI*1), Y3          \
+		VCMPPS    $0x11, Y0, Y3, Y3       \
+		VMOVUPS   32(CX)(SI*1), Y4        \
+		VCMPPS    $0x11, Y0, Y4, Y4       \
+		VMOVUPS   64(CX)(SI*1), Y5        \
+		VCMPPS    $0x11, Y0, Y5, Y5       \
+		VMOVUPS   96(CX)(SI*1), Y6        \
+		VCMPPS    $0x11, Y0, Y6, Y6       \
+		VPACKSSDW Y4, Y3, Y3              \
+		VPACKSSDW Y6, Y5, Y4              \
+		VPACKSSWB Y4, Y3, Y3              \
+		VPAND     Y1, Y3, Y3              \
+		VPERMD    Y3, Y2, Y3              \
+		VMOVDQU   Y3, (AX)                \
+		ADDQ      $0x00000020, AX         \
+		ADDQ      $0x00000080, SI         \
+		SUBQ      $0x00000020, BX         \
+		CMPQ      BX, $0x00000020         \
+		JGE       loop4                   \
+	end4:                                     \
+		CMPQ BX, $0x00000008              \
+		JLT  end1                         \
+	loop1:                                    \
+		VMOVUPS   (CX)(SI*1), Y1          \
+		VCMPPS    $0x11, Y0, Y1, Y1       \
+		VMOVMSKPS Y1, DI                  \
+		PDEPQ     DX, DI, DI              \
+		MOVQ      DI, (AX)                \
+		ADDQ      $0x00000008, AX         \
+		ADDQ      $0x00000020, SI         \
+		SUBQ      $0x00000008, BX         \
+		CMPQ      BX, $0x00000008         \
+		JGE       loop1                   \
+	end1:                                     \
+		TESTQ      BX, BX                 \
+		JZ         done                   \
+		LEAQ       vecTail<>+0(SB), DI    \
+		MOVQ       BX, R8                 \
+		NEGQ       R8                     \
+		VMOVUPS    32(DI)(R8*4), Y1       \
+		VMASKMOVPS (CX)(SI*1), Y1, Y1     \
+		VCMPPS     $0x11, Y0, Y1, Y0      \
+		VMOVMSKPS  Y0, CX                 \
+		PDEPQ      DX, CX, CX             \
+		XORQ       DX, DX                 \
+	byte:                                     \
+		MOVB CL, (AX)(DX*1)               \
+		SHRQ $0x08, CX                    \
+		INCQ DX                           \
+		CMPQ DX, BX                       \
+		JLT  byte                         \
+	done:                                     \
+		VZEROUPPER                        \
+		RET
+
 TEXT vecLessVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; VMOVDQU      vecOnes<>+0(SB), Y1; VMOVDQU      vecOrder<>+0(SB), Y2; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end4
+	vecLessVSF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(SI*1), Y3; VCMPPS    $0x11, Y0, Y3, Y3; VMOVUPS   32(CX)(SI*1), Y4; VCMPPS    $0x11, Y0, Y4, Y4; VMOVUPS   64(CX)(SI*1), Y5; VCMPPS    $0x11, Y0, Y5, Y5; VMOVUPS   96(CX)(SI*1), Y6; VCMPPS    $0x11, Y0, Y6, Y6; VPACKSSDW Y4, Y3, Y3; VPACKSSDW Y6, Y5, Y4; VPACKSSWB Y4, Y3, Y3; VPAND     Y1, Y3, Y3; VPERMD    Y3, Y2, Y3; VMOVDQU   Y3, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(SI*1), Y1; VCMPPS    $0x11, Y0, Y1, Y1; VMOVMSKPS Y1, DI; PDEPQ     DX, DI, DI; MOVQ      DI, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPS    32(DI)(R8*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y1; VCMPPS     $0x11, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecLessEqualVVF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] <= b[i]
+//	}
+//
 // func vecLessEqualVVF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecLessEqualVVF32AVX2Code \
+		MOVQ    y+8(FP), AX            \
+		MOVQ    a+16(FP), CX           \
+		MOVQ    b+24(FP), DX           \
+		MOVQ    vecOnes<>+0(SB), BX    \
+		VMOVDQU vecOnes<>+0(SB), Y0    \
+		VMOVDQU vecOrder<>+0(SB), Y1   \
+		MOVQ    n+0(FP), SI            \
+		XORQ    DI, DI                 \
+		CMPQ    SI, $0x00000020        \
+		JLT     end4                   \
+	loop4:                                 \
+		VMOVUPS   (CX)(DI*1), Y2       \
+		VMOVUPS   (DX)(DI*1), Y3       \
+		VCMPPS    $0x12, Y3, Y2, Y2    \
+		VMOVUPS   32(CX)(DI*1), Y3     \
+		VMOVUPS   32(DX)(DI*1), Y4     \
+		VCMPPS    $0x12, Y4, Y3, Y3    \
+		VMOVUPS   64(CX)(DI*1), Y4     \
+		VMOVUPS   64(DX)(DI*1), Y5     \
+		VCMPPS    $0x12, Y5, Y4, Y4    \
+		VMOVUPS   96(CX)(DI*1), Y5     \
+		VMOVUPS   96(DX)(DI*1), Y6     \
+		VCMPPS    $0x12, Y6, Y5, Y5    \
+		VPACKSSDW Y3, Y2, Y2           \
+		VPACKSSDW Y5, Y4, Y3           \
+		VPACKSSWB Y3, Y2, Y2           \
+		VPAND     Y0, Y2, Y2           \
+		VPERMD    Y2, Y1, Y2           \
+		VMOVDQU   Y2, (AX)             \
+		ADDQ      $0x00000020, AX      \
+		ADDQ      $0x00000080, DI      \
+		SUBQ      $0x00000020, SI      \
+		CMPQ      SI, $0x00000020      \
+		JGE       loop4                \
+	end4:                                  \
+		CMPQ SI, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS   (CX)(DI*1), Y0       \
+		VMOVUPS   (DX)(DI*1), Y1       \
+		VCMPPS    $0x12, Y1, Y0, Y0    \
+		VMOVMSKPS Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVQ      R8, (AX)             \
+		ADDQ      $0x00000008, AX      \
+		ADDQ      $0x00000020, DI      \
+		SUBQ      $0x00000008, SI      \
+		CMPQ      SI, $0x00000008      \
+		JGE       loop1                \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		MOVQ       SI, R9              \
+		NEGQ       R9                  \
+		VMOVUPS    32(R8)(R9*4), Y0    \
+		VMASKMOVPS (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPS (DX)(DI*1), Y0, Y0  \
+		VCMPPS     $0x12, Y0, Y1, Y0   \
+		VMOVMSKPS  Y0, CX              \
+		PDEPQ      BX, CX, CX          \
+		XORQ       DX, DX              \
+	byte:                                  \
+		MOVB CL, (AX)(DX*1)            \
+		SHRQ $0x08, CX                 \
+		INCQ DX                        \
+		CMPQ DX, SI                    \
+		JLT  byte                      \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecLessEqualVVF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; MOVQ    vecOnes<>+0(SB), BX; VMOVDQU vecOnes<>+0(SB), Y0; VMOVDQU vecOrder<>+0(SB), Y1; MOVQ    n+0(FP), SI; XORQ    DI, DI; CMPQ    SI, $0x00000020; JLT     end4
+	vecLessEqualVVF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(DI*1), Y2; VMOVUPS   (DX)(DI*1), Y3; VCMPPS    $0x12, Y3, Y2, Y2; VMOVUPS   32(CX)(DI*1), Y3; VMOVUPS   32(DX)(DI*1), Y4; VCMPPS    $0x12, Y4, Y3, Y3; VMOVUPS   64(CX)(DI*1), Y4; VMOVUPS   64(DX)(DI*1), Y5; VCMPPS    $0x12, Y5, Y4, Y4; VMOVUPS   96(CX)(DI*1), Y5; VMOVUPS   96(DX)(DI*1), Y6; VCMPPS    $0x12, Y6, Y5, Y5; VPACKSSDW Y3, Y2, Y2; VPACKSSDW Y5, Y4, Y3; VPACKSSWB Y3, Y2, Y2; VPAND     Y0, Y2, Y2; VPERMD    Y2, Y1, Y2; VMOVDQU   Y2, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000020, SI; CMPQ      SI, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(DI*1), Y0; VMOVUPS   (DX)(DI*1), Y1; VCMPPS    $0x12, Y1, Y0, Y0; VMOVMSKPS Y0, R8; PDEPQ     BX, R8, R8; MOVQ      R8, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPS    32(R8)(R9*4), Y0; VMASKMOVPS (CX)(DI*1), Y0, Y1; VMASKMOVPS (DX)(DI*1), Y0, Y0; VCMPPS     $0x12, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecLessEqualVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] <= b[0]
+//	}
+//
 // func vecLessEqualVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecLessEqualVSF32AVX2Code \
+		MOVQ         y+8(FP), AX          \
+		MOVQ         a+16(FP), CX         \
+		MOVQ         b+24(FP), DX         \
+		VBROADCASTSS (DX), Y0             \
+		MOVQ         vecOnes<>+0(SB), DX  \
+		VMOVDQU      vecOnes<>+0(SB), Y1  \
+		VMOVDQU      vecOrder<>+0(SB), Y2 \
+		MOVQ         n+0(FP), BX          \
+		XORQ         SI, SI               \
+		CMPQ         BX, $0x00000020      \
+		JLT          end4                 \
+	loop4:                                    \
+		VMOVUPS   (CX)(SI*1), Y3          \
+		VCMPPS    $0x12, Y0, Y3, Y3       \
+		VMOVUPS   32(CX)(SI*1), Y4        \
+		VCMPPS    $0x12, Y0, Y4, Y4       \
+		VMOVUPS   64(CX)(SI*1), Y5        \
+		VCMPPS    $0x12, Y0, Y5, Y5       \
+		VMOVUPS   96(CX)(SI*1), Y6        \
+		VCMPPS    $0x12, Y0, Y6, Y6       \
+		VPACKSSDW Y4, Y3, Y3              \
+		VPACKSSDW Y6, Y5, Y4              \
+		VPACKSSWB Y4, Y3, Y3              \
+		VPAND     Y1, Y3, Y3              \
+		VPERMD    Y3, Y2, Y3              \
+		VMOVDQU   Y3, (AX)                \
+		ADDQ      $0x00000020, AX         \
+		ADDQ      $0x00000080, SI         \
+		SUBQ      $0x00000020, BX         \
+		CMPQ      BX, $0x00000020         \
+		JGE       loop4                   \
+	end4:                                     \
+		CMPQ BX, $0x00000008              \
+		JLT  end1                         \
+	loop1:                                    \
+		VMOVUPS   (CX)(SI*1), Y1          \
+		VCMPPS    $0x12, Y0, Y1, Y1       \
+		VMOVMSKPS Y1, DI                  \
+		PDEPQ     DX, DI, DI              \
+		MOVQ      DI, (AX)                \
+		ADDQ      $0x00000008, AX         \
+		ADDQ      $0x00000020, SI         \
+		SUBQ      $0x00000008, BX         \
+		CMPQ      BX, $0x00000008         \
+		JGE       loop1                   \
+	end1:                                     \
+		TESTQ      BX, BX                 \
+		JZ         done                   \
+		LEAQ       vecTail<>+0(SB), DI    \
+		MOVQ       BX, R8                 \
+		NEGQ       R8                     \
+		VMOVUPS    32(DI)(R8*4), Y1       \
+		VMASKMOVPS (CX)(SI*1), Y1, Y1     \
+		VCMPPS     $0x12, Y0, Y1, Y0      \
+		VMOVMSKPS  Y0, CX                 \
+		PDEPQ      DX, CX, CX             \
+		XORQ       DX, DX                 \
+	byte:                                     \
+		MOVB CL, (AX)(DX*1)               \
+		SHRQ $0x08, CX                    \
+		INCQ DX                           \
+		CMPQ DX, BX                       \
+		JLT  byte                         \
+	done:                                     \
+		VZEROUPPER                        \
+		RET
+
 TEXT vecLessEqualVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; VMOVDQU      vecOnes<>+0(SB), Y1; VMOVDQU      vecOrder<>+0(SB), Y2; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end4
+	vecLessEqualVSF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(SI*1), Y3; VCMPPS    $0x12, Y0, Y3, Y3; VMOVUPS   32(CX)(SI*1), Y4; VCMPPS    $0x12, Y0, Y4, Y4; VMOVUPS   64(CX)(SI*1), Y5; VCMPPS    $0x12, Y0, Y5, Y5; VMOVUPS   96(CX)(SI*1), Y6; VCMPPS    $0x12, Y0, Y6, Y6; VPACKSSDW Y4, Y3, Y3; VPACKSSDW Y6, Y5, Y4; VPACKSSWB Y4, Y3, Y3; VPAND     Y1, Y3, Y3; VPERMD    Y3, Y2, Y3; VMOVDQU   Y3, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(SI*1), Y1; VCMPPS    $0x12, Y0, Y1, Y1; VMOVMSKPS Y1, DI; PDEPQ     DX, DI, DI; MOVQ      DI, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPS    32(DI)(R8*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y1; VCMPPS     $0x12, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecGreaterVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] > b[0]
+//	}
+//
 // func vecGreaterVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecGreaterVSF32AVX2Code \
+		MOVQ         y+8(FP), AX          \
+		MOVQ         a+16(FP), CX         \
+		MOVQ         b+24(FP), DX         \
+		VBROADCASTSS (DX), Y0             \
+		MOVQ         vecOnes<>+0(SB), DX  \
+		VMOVDQU      vecOnes<>+0(SB), Y1  \
+		VMOVDQU      vecOrder<>+0(SB), Y2 \
+		MOVQ         n+0(FP), BX          \
+		XORQ         SI, SI               \
+		CMPQ         BX, $0x00000020      \
+		JLT          end4                 \
+	loop4:                                    \
+		VMOVUPS   (CX)(SI*1), Y3          \
+		VCMPPS    $0x1e, Y0, Y3, Y3       \
+		VMOVUPS   32(CX)(SI*1), Y4        \
+		VCMPPS    $0x1e, Y0, Y4, Y4       \
+		VMOVUPS   64(CX)(SI*1), Y5        \
+		VCMPPS    $0x1e, Y0, Y5, Y5       \
+		VMOVUPS   96(CX)(SI*1), Y6        \
+		VCMPPS    $0x1e, Y0, Y6, Y6       \
+		VPACKSSDW Y4, Y3, Y3              \
+		VPACKSSDW Y6, Y5, Y4              \
+		VPACKSSWB Y4, Y3, Y3              \
+		VPAND     Y1, Y3, Y3              \
+		VPERMD    Y3, Y2, Y3              \
+		VMOVDQU   Y3, (AX)                \
+		ADDQ      $0x00000020, AX         \
+		ADDQ      $0x00000080, SI         \
+		SUBQ      $0x00000020, BX         \
+		CMPQ      BX, $0x00000020         \
+		JGE       loop4                   \
+	end4:                                     \
+		CMPQ BX, $0x00000008              \
+		JLT  end1                         \
+	loop1:                                    \
+		VMOVUPS   (CX)(SI*1), Y1          \
+		VCMPPS    $0x1e, Y0, Y1, Y1       \
+		VMOVMSKPS Y1, DI                  \
+		PDEPQ     DX, DI, DI              \
+		MOVQ      DI, (AX)                \
+		ADDQ      $0x00000008, AX         \
+		ADDQ      $0x00000020, SI         \
+		SUBQ      $0x00000008, BX         \
+		CMPQ      BX, $0x00000008         \
+		JGE       loop1                   \
+	end1:                                     \
+		TESTQ      BX, BX                 \
+		JZ         done                   \
+		LEAQ       vecTail<>+0(SB), DI    \
+		MOVQ       BX, R8                 \
+		NEGQ       R8                     \
+		VMOVUPS    32(DI)(R8*4), Y1       \
+		VMASKMOVPS (CX)(SI*1), Y1, Y1     \
+		VCMPPS     $0x1e, Y0, Y1, Y0      \
+		VMOVMSKPS  Y0, CX                 \
+		PDEPQ      DX, CX, CX             \
+		XORQ       DX, DX                 \
+	byte:                                     \
+		MOVB CL, (AX)(DX*1)               \
+		SHRQ $0x08, CX                    \
+		INCQ DX                           \
+		CMPQ DX, BX                       \
+		JLT  byte                         \
+	done:                                     \
+		VZEROUPPER                        \
+		RET
+
 TEXT vecGreaterVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; VMOVDQU      vecOnes<>+0(SB), Y1; VMOVDQU      vecOrder<>+0(SB), Y2; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end4
+	vecGreaterVSF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(SI*1), Y3; VCMPPS    $0x1e, Y0, Y3, Y3; VMOVUPS   32(CX)(SI*1), Y4; VCMPPS    $0x1e, Y0, Y4, Y4; VMOVUPS   64(CX)(SI*1), Y5; VCMPPS    $0x1e, Y0, Y5, Y5; VMOVUPS   96(CX)(SI*1), Y6; VCMPPS    $0x1e, Y0, Y6, Y6; VPACKSSDW Y4, Y3, Y3; VPACKSSDW Y6, Y5, Y4; VPACKSSWB Y4, Y3, Y3; VPAND     Y1, Y3, Y3; VPERMD    Y3, Y2, Y3; VMOVDQU   Y3, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(SI*1), Y1; VCMPPS    $0x1e, Y0, Y1, Y1; VMOVMSKPS Y1, DI; PDEPQ     DX, DI, DI; MOVQ      DI, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPS    32(DI)(R8*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y1; VCMPPS     $0x1e, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecGreaterEqualVSF32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] >= b[0]
+//	}
+//
 // func vecGreaterEqualVSF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, BMI2
+#define vecGreaterEqualVSF32AVX2Code \
+		MOVQ         y+8(FP), AX          \
+		MOVQ         a+16(FP), CX         \
+		MOVQ         b+24(FP), DX         \
+		VBROADCASTSS (DX), Y0             \
+		MOVQ         vecOnes<>+0(SB), DX  \
+		VMOVDQU      vecOnes<>+0(SB), Y1  \
+		VMOVDQU      vecOrder<>+0(SB), Y2 \
+		MOVQ         n+0(FP), BX          \
+		XORQ         SI, SI               \
+		CMPQ         BX, $0x00000020      \
+		JLT          end4                 \
+	loop4:                                    \
+		VMOVUPS   (CX)(SI*1), Y3          \
+		VCMPPS    $0x1d, Y0, Y3, Y3       \
+		VMOVUPS   32(CX)(SI*1), Y4        \
+		VCMPPS    $0x1d, Y0, Y4, Y4       \
+		VMOVUPS   64(CX)(SI*1), Y5        \
+		VCMPPS    $0x1d, Y0, Y5, Y5       \
+		VMOVUPS   96(CX)(SI*1), Y6        \
+		VCMPPS    $0x1d, Y0, Y6, Y6       \
+		VPACKSSDW Y4, Y3, Y3              \
+		VPACKSSDW Y6, Y5, Y4              \
+		VPACKSSWB Y4, Y3, Y3              \
+		VPAND     Y1, Y3, Y3              \
+		VPERMD    Y3, Y2, Y3              \
+		VMOVDQU   Y3, (AX)                \
+		ADDQ      $0x00000020, AX         \
+		ADDQ      $0x00000080, SI         \
+		SUBQ      $0x00000020, BX         \
+		CMPQ      BX, $0x00000020         \
+		JGE       loop4                   \
+	end4:                                     \
+		CMPQ BX, $0x00000008              \
+		JLT  end1                         \
+	loop1:                                    \
+		VMOVUPS   (CX)(SI*1), Y1          \
+		VCMPPS    $0x1d, Y0, Y1, Y1       \
+		VMOVMSKPS Y1, DI                  \
+		PDEPQ     DX, DI, DI              \
+		MOVQ      DI, (AX)                \
+		ADDQ      $0x00000008, AX         \
+		ADDQ      $0x00000020, SI         \
+		SUBQ      $0x00000008, BX         \
+		CMPQ      BX, $0x00000008         \
+		JGE       loop1                   \
+	end1:                                     \
+		TESTQ      BX, BX                 \
+		JZ         done                   \
+		LEAQ       vecTail<>+0(SB), DI    \
+		MOVQ       BX, R8                 \
+		NEGQ       R8                     \
+		VMOVUPS    32(DI)(R8*4), Y1       \
+		VMASKMOVPS (CX)(SI*1), Y1, Y1     \
+		VCMPPS     $0x1d, Y0, Y1, Y0      \
+		VMOVMSKPS  Y0, CX                 \
+		PDEPQ      DX, CX, CX             \
+		XORQ       DX, DX                 \
+	byte:                                     \
+		MOVB CL, (AX)(DX*1)               \
+		SHRQ $0x08, CX                    \
+		INCQ DX                           \
+		CMPQ DX, BX                       \
+		JLT  byte                         \
+	done:                                     \
+		VZEROUPPER                        \
+		RET
+
 TEXT vecGreaterEqualVSF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; VMOVDQU      vecOnes<>+0(SB), Y1; VMOVDQU      vecOrder<>+0(SB), Y2; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end4
+	vecGreaterEqualVSF32AVX2Code
 
-loop4:
-	VMOVUPS   (CX)(SI*1), Y3; VCMPPS    $0x1d, Y0, Y3, Y3; VMOVUPS   32(CX)(SI*1), Y4; VCMPPS    $0x1d, Y0, Y4, Y4; VMOVUPS   64(CX)(SI*1), Y5; VCMPPS    $0x1d, Y0, Y5, Y5; VMOVUPS   96(CX)(SI*1), Y6; VCMPPS    $0x1d, Y0, Y6, Y6; VPACKSSDW Y4, Y3, Y3; VPACKSSDW Y6, Y5, Y4; VPACKSSWB Y4, Y3, Y3; VPAND     Y1, Y3, Y3; VPERMD    Y3, Y2, Y3; VMOVDQU   Y3, (AX); ADDQ      $0x00000020, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(SI*1), Y1; VCMPPS    $0x1d, Y0, Y1, Y1; VMOVMSKPS Y1, DI; PDEPQ     DX, DI, DI; MOVQ      DI, (AX); ADDQ      $0x00000008, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPS    32(DI)(R8*4), Y1; VMASKMOVPS (CX)(SI*1), Y1, Y1; VCMPPS     $0x1d, Y0, Y1, Y0; VMOVMSKPS  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecSumF32AVX2 is a Vec:
+//
+//	var sums [32]float32
+//	for j := range sums {
+//		sums[j] = 0
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = sums[j] + x
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = sums[j] + x
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecSumF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSumF32AVX2Code \
+		MOVQ    a+16(FP), AX           \
+		VXORPS  Y0, Y0, Y0             \
+		VMOVAPS Y0, Y0                 \
+		VXORPS  Y1, Y1, Y1             \
+		VMOVAPS Y1, Y1                 \
+		VXORPS  Y2, Y2, Y2             \
+		VMOVAPS Y2, Y2                 \
+		VXORPS  Y3, Y3, Y3             \
+		VMOVAPS Y3, Y3                 \
+		MOVQ    n+0(FP), CX            \
+		CMPQ    CX, $0x00000020        \
+		JLT     rest                   \
+	loop:                                  \
+		VMOVUPS (AX), Y4               \
+		VADDPS  Y4, Y0, Y0             \
+		VMOVAPS Y0, Y0                 \
+		VMOVUPS 32(AX), Y4             \
+		VADDPS  Y4, Y1, Y1             \
+		VMOVAPS Y1, Y1                 \
+		VMOVUPS 64(AX), Y4             \
+		VADDPS  Y4, Y2, Y2             \
+		VMOVAPS Y2, Y2                 \
+		VMOVUPS 96(AX), Y4             \
+		VADDPS  Y4, Y3, Y3             \
+		VMOVAPS Y3, Y3                 \
+		ADDQ    $0x00000080, AX        \
+		SUBQ    $0x00000020, CX        \
+		CMPQ    CX, $0x00000020        \
+		JGE     loop                   \
+	rest:                                  \
+		TESTQ      CX, CX              \
+		JZ         fold                \
+		CMPQ       CX, $0x00000008     \
+		JGE        whole0              \
+		LEAQ       vecTail<>+0(SB), DX \
+		NEGQ       CX                  \
+		VMOVUPS    32(DX)(CX*4), Y4    \
+		VMASKMOVPS (AX), Y4, Y6        \
+		VADDPS     Y6, Y0, Y6          \
+		VBLENDVPS  Y4, Y6, Y0, Y0      \
+		VMOVAPS    Y0, Y0              \
+		JMP        fold                \
+	whole0:                                \
+		VMOVUPS    (AX), Y4            \
+		VADDPS     Y4, Y0, Y0          \
+		VMOVAPS    Y0, Y0              \
+		SUBQ       $0x00000008, CX     \
+		TESTQ      CX, CX              \
+		JZ         fold                \
+		CMPQ       CX, $0x00000008     \
+		JGE        whole1              \
+		LEAQ       vecTail<>+0(SB), DX \
+		NEGQ       CX                  \
+		VMOVUPS    32(DX)(CX*4), Y4    \
+		VMASKMOVPS 32(AX), Y4, Y6      \
+		VADDPS     Y6, Y1, Y6          \
+		VBLENDVPS  Y4, Y6, Y1, Y1      \
+		VMOVAPS    Y1, Y1              \
+		JMP        fold                \
+	whole1:                                \
+		VMOVUPS    32(AX), Y4          \
+		VADDPS     Y4, Y1, Y1          \
+		VMOVAPS    Y1, Y1              \
+		SUBQ       $0x00000008, CX     \
+		TESTQ      CX, CX              \
+		JZ         fold                \
+		CMPQ       CX, $0x00000008     \
+		JGE        whole2              \
+		LEAQ       vecTail<>+0(SB), DX \
+		NEGQ       CX                  \
+		VMOVUPS    32(DX)(CX*4), Y4    \
+		VMASKMOVPS 64(AX), Y4, Y6      \
+		VADDPS     Y6, Y2, Y6          \
+		VBLENDVPS  Y4, Y6, Y2, Y2      \
+		VMOVAPS    Y2, Y2              \
+		JMP        fold                \
+	whole2:                                \
+		VMOVUPS    64(AX), Y4          \
+		VADDPS     Y4, Y2, Y2          \
+		VMOVAPS    Y2, Y2              \
+		SUBQ       $0x00000008, CX     \
+		TESTQ      CX, CX              \
+		JZ         fold                \
+		CMPQ       CX, $0x00000008     \
+		JGE        whole3              \
+		LEAQ       vecTail<>+0(SB), DX \
+		NEGQ       CX                  \
+		VMOVUPS    32(DX)(CX*4), Y4    \
+		VMASKMOVPS 96(AX), Y4, Y6      \
+		VADDPS     Y6, Y3, Y6          \
+		VBLENDVPS  Y4, Y6, Y3, Y3      \
+		VMOVAPS    Y3, Y3              \
+		JMP        fold                \
+	whole3:                                \
+		VMOVUPS 96(AX), Y4             \
+		VADDPS  Y4, Y3, Y3             \
+		VMOVAPS Y3, Y3                 \
+		SUBQ    $0x00000008, CX        \
+	fold:                                  \
+		VADDPS       Y2, Y0, Y0        \
+		VMOVAPS      Y0, Y0            \
+		VADDPS       Y3, Y1, Y1        \
+		VMOVAPS      Y1, Y1            \
+		VADDPS       Y1, Y0, Y0        \
+		VMOVAPS      Y0, Y0            \
+		MOVQ         y+8(FP), AX       \
+		VEXTRACTF128 $0x01, Y0, X5     \
+		VADDPS       Y5, Y0, Y0        \
+		VPERMILPD    $0x01, Y0, Y1     \
+		VADDPS       Y1, Y0, Y0        \
+		VPERMILPS    $0x01, Y0, Y1     \
+		VADDPS       Y1, Y0, Y0        \
+		VMOVSS       X0, (AX)          \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSumF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VXORPS  Y0, Y0, Y0; VMOVAPS Y0, Y0; VXORPS  Y1, Y1, Y1; VMOVAPS Y1, Y1; VXORPS  Y2, Y2, Y2; VMOVAPS Y2, Y2; VXORPS  Y3, Y3, Y3; VMOVAPS Y3, Y3; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000020; JLT     rest
+	vecSumF32AVX2Code
 
-loop:
-	VMOVUPS (AX), Y4; VADDPS  Y4, Y0, Y0; VMOVAPS Y0, Y0; VMOVUPS 32(AX), Y4; VADDPS  Y4, Y1, Y1; VMOVAPS Y1, Y1; VMOVUPS 64(AX), Y4; VADDPS  Y4, Y2, Y2; VMOVAPS Y2, Y2; VMOVUPS 96(AX), Y4; VADDPS  Y4, Y3, Y3; VMOVAPS Y3, Y3; ADDQ    $0x00000080, AX; SUBQ    $0x00000020, CX; CMPQ    CX, $0x00000020; JGE     loop
-
-rest:
-	TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole0; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS (AX), Y4, Y6; VADDPS     Y6, Y0, Y6; VBLENDVPS  Y4, Y6, Y0, Y0; VMOVAPS    Y0, Y0; JMP        fold
-
-whole0:
-	VMOVUPS    (AX), Y4; VADDPS     Y4, Y0, Y0; VMOVAPS    Y0, Y0; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole1; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 32(AX), Y4, Y6; VADDPS     Y6, Y1, Y6; VBLENDVPS  Y4, Y6, Y1, Y1; VMOVAPS    Y1, Y1; JMP        fold
-
-whole1:
-	VMOVUPS    32(AX), Y4; VADDPS     Y4, Y1, Y1; VMOVAPS    Y1, Y1; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole2; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 64(AX), Y4, Y6; VADDPS     Y6, Y2, Y6; VBLENDVPS  Y4, Y6, Y2, Y2; VMOVAPS    Y2, Y2; JMP        fold
-
-whole2:
-	VMOVUPS    64(AX), Y4; VADDPS     Y4, Y2, Y2; VMOVAPS    Y2, Y2; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole3; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 96(AX), Y4, Y6; VADDPS     Y6, Y3, Y6; VBLENDVPS  Y4, Y6, Y3, Y3; VMOVAPS    Y3, Y3; JMP        fold
-
-whole3:
-	VMOVUPS 96(AX), Y4; VADDPS  Y4, Y3, Y3; VMOVAPS Y3, Y3; SUBQ    $0x00000008, CX
-
-fold:
-	VADDPS       Y2, Y0, Y0; VMOVAPS      Y0, Y0; VADDPS       Y3, Y1, Y1; VMOVAPS      Y1, Y1; VADDPS       Y1, Y0, Y0; VMOVAPS      Y0, Y0; MOVQ         y+8(FP), AX; VEXTRACTF128 $0x01, Y0, X5; VADDPS       Y5, Y0, Y0; VPERMILPD    $0x01, Y0, Y1; VADDPS       Y1, Y0, Y0; VPERMILPS    $0x01, Y0, Y1; VADDPS       Y1, Y0, Y0; VMOVSS       X0, (AX); VZEROUPPER; RET
-
+// vecMaxOfF32AVX2 is a Vec:
+//
+//	var sums [32]float32
+//	for j := range sums {
+//		sums[j] = inf(-1)
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = max(sums[j], x)
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = max(sums[j], x)
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecMaxOfF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMaxOfF32AVX2Code \
+		MOVQ    a+16(FP), AX                \
+		VMOVUPS vecF32_ff800000<>+0(SB), Y0 \
+		VMOVAPS Y0, Y0                      \
+		VMOVUPS vecF32_ff800000<>+0(SB), Y1 \
+		VMOVAPS Y1, Y1                      \
+		VMOVUPS vecF32_ff800000<>+0(SB), Y2 \
+		VMOVAPS Y2, Y2                      \
+		VMOVUPS vecF32_ff800000<>+0(SB), Y3 \
+		VMOVAPS Y3, Y3                      \
+		MOVQ    n+0(FP), CX                 \
+		CMPQ    CX, $0x00000020             \
+		JLT     rest                        \
+	loop:                                       \
+		VMOVUPS (AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y0, Y5           \
+		VMAXPS  Y4, Y0, Y6                  \
+		VMAXPS  Y0, Y4, Y0                  \
+		VANDPS  Y6, Y0, Y0                  \
+		VORPS   Y5, Y0, Y0                  \
+		VMOVAPS Y0, Y0                      \
+		VMOVUPS 32(AX), Y4                  \
+		VCMPPS  $0x03, Y4, Y1, Y5           \
+		VMAXPS  Y4, Y1, Y6                  \
+		VMAXPS  Y1, Y4, Y1                  \
+		VANDPS  Y6, Y1, Y1                  \
+		VORPS   Y5, Y1, Y1                  \
+		VMOVAPS Y1, Y1                      \
+		VMOVUPS 64(AX), Y4                  \
+		VCMPPS  $0x03, Y4, Y2, Y5           \
+		VMAXPS  Y4, Y2, Y6                  \
+		VMAXPS  Y2, Y4, Y2                  \
+		VANDPS  Y6, Y2, Y2                  \
+		VORPS   Y5, Y2, Y2                  \
+		VMOVAPS Y2, Y2                      \
+		VMOVUPS 96(AX), Y4                  \
+		VCMPPS  $0x03, Y4, Y3, Y5           \
+		VMAXPS  Y4, Y3, Y6                  \
+		VMAXPS  Y3, Y4, Y3                  \
+		VANDPS  Y6, Y3, Y3                  \
+		VORPS   Y5, Y3, Y3                  \
+		VMOVAPS Y3, Y3                      \
+		ADDQ    $0x00000080, AX             \
+		SUBQ    $0x00000020, CX             \
+		CMPQ    CX, $0x00000020             \
+		JGE     loop                        \
+	rest:                                       \
+		TESTQ      CX, CX                   \
+		JZ         fold                     \
+		CMPQ       CX, $0x00000008          \
+		JGE        whole0                   \
+		LEAQ       vecTail<>+0(SB), DX      \
+		NEGQ       CX                       \
+		VMOVUPS    32(DX)(CX*4), Y4         \
+		VMASKMOVPS (AX), Y4, Y5             \
+		VCMPPS     $0x03, Y5, Y0, Y6        \
+		VMAXPS     Y5, Y0, Y8               \
+		VMAXPS     Y0, Y5, Y5               \
+		VANDPS     Y8, Y5, Y5               \
+		VORPS      Y6, Y5, Y5               \
+		VBLENDVPS  Y4, Y5, Y0, Y0           \
+		VMOVAPS    Y0, Y0                   \
+		JMP        fold                     \
+	whole0:                                     \
+		VMOVUPS    (AX), Y4                 \
+		VCMPPS     $0x03, Y4, Y0, Y5        \
+		VMAXPS     Y4, Y0, Y6               \
+		VMAXPS     Y0, Y4, Y0               \
+		VANDPS     Y6, Y0, Y0               \
+		VORPS      Y5, Y0, Y0               \
+		VMOVAPS    Y0, Y0                   \
+		SUBQ       $0x00000008, CX          \
+		TESTQ      CX, CX                   \
+		JZ         fold                     \
+		CMPQ       CX, $0x00000008          \
+		JGE        whole1                   \
+		LEAQ       vecTail<>+0(SB), DX      \
+		NEGQ       CX                       \
+		VMOVUPS    32(DX)(CX*4), Y4         \
+		VMASKMOVPS 32(AX), Y4, Y5           \
+		VCMPPS     $0x03, Y5, Y1, Y6        \
+		VMAXPS     Y5, Y1, Y8               \
+		VMAXPS     Y1, Y5, Y5               \
+		VANDPS     Y8, Y5, Y5               \
+		VORPS      Y6, Y5, Y5               \
+		VBLENDVPS  Y4, Y5, Y1, Y1           \
+		VMOVAPS    Y1, Y1                   \
+		JMP        fold                     \
+	whole1:                                     \
+		VMOVUPS    32(AX), Y4               \
+		VCMPPS     $0x03, Y4, Y1, Y5        \
+		VMAXPS     Y4, Y1, Y6               \
+		VMAXPS     Y1, Y4, Y1               \
+		VANDPS     Y6, Y1, Y1               \
+		VORPS      Y5, Y1, Y1               \
+		VMOVAPS    Y1, Y1                   \
+		SUBQ       $0x00000008, CX          \
+		TESTQ      CX, CX                   \
+		JZ         fold                     \
+		CMPQ       CX, $0x00000008          \
+		JGE        whole2                   \
+		LEAQ       vecTail<>+0(SB), DX      \
+		NEGQ       CX                       \
+		VMOVUPS    32(DX)(CX*4), Y4         \
+		VMASKMOVPS 64(AX), Y4, Y5           \
+		VCMPPS     $0x03, Y5, Y2, Y6        \
+		VMAXPS     Y5, Y2, Y8               \
+		VMAXPS     Y2, Y5, Y5               \
+		VANDPS     Y8, Y5, Y5               \
+		VORPS      Y6, Y5, Y5               \
+		VBLENDVPS  Y4, Y5, Y2, Y2           \
+		VMOVAPS    Y2, Y2                   \
+		JMP        fold                     \
+	whole2:                                     \
+		VMOVUPS    64(AX), Y4               \
+		VCMPPS     $0x03, Y4, Y2, Y5        \
+		VMAXPS     Y4, Y2, Y6               \
+		VMAXPS     Y2, Y4, Y2               \
+		VANDPS     Y6, Y2, Y2               \
+		VORPS      Y5, Y2, Y2               \
+		VMOVAPS    Y2, Y2                   \
+		SUBQ       $0x00000008, CX          \
+		TESTQ      CX, CX                   \
+		JZ         fold                     \
+		CMPQ       CX, $0x00000008          \
+		JGE        whole3                   \
+		LEAQ       vecTail<>+0(SB), DX      \
+		NEGQ       CX                       \
+		VMOVUPS    32(DX)(CX*4), Y4         \
+		VMASKMOVPS 96(AX), Y4, Y5           \
+		VCMPPS     $0x03, Y5, Y3, Y6        \
+		VMAXPS     Y5, Y3, Y8               \
+		VMAXPS     Y3, Y5, Y5               \
+		VANDPS     Y8, Y5, Y5               \
+		VORPS      Y6, Y5, Y5               \
+		VBLENDVPS  Y4, Y5, Y3, Y3           \
+		VMOVAPS    Y3, Y3                   \
+		JMP        fold                     \
+	whole3:                                     \
+		VMOVUPS 96(AX), Y4                  \
+		VCMPPS  $0x03, Y4, Y3, Y5           \
+		VMAXPS  Y4, Y3, Y6                  \
+		VMAXPS  Y3, Y4, Y3                  \
+		VANDPS  Y6, Y3, Y3                  \
+		VORPS   Y5, Y3, Y3                  \
+		VMOVAPS Y3, Y3                      \
+		SUBQ    $0x00000008, CX             \
+	fold:                                       \
+		VCMPPS       $0x03, Y2, Y0, Y4      \
+		VMAXPS       Y2, Y0, Y5             \
+		VMAXPS       Y0, Y2, Y0             \
+		VANDPS       Y5, Y0, Y0             \
+		VORPS        Y4, Y0, Y0             \
+		VMOVAPS      Y0, Y0                 \
+		VCMPPS       $0x03, Y3, Y1, Y2      \
+		VMAXPS       Y3, Y1, Y4             \
+		VMAXPS       Y1, Y3, Y1             \
+		VANDPS       Y4, Y1, Y1             \
+		VORPS        Y2, Y1, Y1             \
+		VMOVAPS      Y1, Y1                 \
+		VCMPPS       $0x03, Y1, Y0, Y2      \
+		VMAXPS       Y1, Y0, Y3             \
+		VMAXPS       Y0, Y1, Y0             \
+		VANDPS       Y3, Y0, Y0             \
+		VORPS        Y2, Y0, Y0             \
+		VMOVAPS      Y0, Y0                 \
+		MOVQ         y+8(FP), AX            \
+		VEXTRACTF128 $0x01, Y0, X7          \
+		VCMPPS       $0x03, Y7, Y0, Y1      \
+		VMAXPS       Y7, Y0, Y2             \
+		VMAXPS       Y0, Y7, Y0             \
+		VANDPS       Y2, Y0, Y0             \
+		VORPS        Y1, Y0, Y0             \
+		VPERMILPD    $0x01, Y0, Y1          \
+		VCMPPS       $0x03, Y1, Y0, Y2      \
+		VMAXPS       Y1, Y0, Y3             \
+		VMAXPS       Y0, Y1, Y0             \
+		VANDPS       Y3, Y0, Y0             \
+		VORPS        Y2, Y0, Y0             \
+		VPERMILPS    $0x01, Y0, Y1          \
+		VCMPPS       $0x03, Y1, Y0, Y2      \
+		VMAXPS       Y1, Y0, Y3             \
+		VMAXPS       Y0, Y1, Y0             \
+		VANDPS       Y3, Y0, Y0             \
+		VORPS        Y2, Y0, Y0             \
+		VMOVSS       X0, (AX)               \
+		VZEROUPPER                          \
+		RET
+
 TEXT vecMaxOfF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VMOVUPS vecF32_ff800000<>+0(SB), Y0; VMOVAPS Y0, Y0; VMOVUPS vecF32_ff800000<>+0(SB), Y1; VMOVAPS Y1, Y1; VMOVUPS vecF32_ff800000<>+0(SB), Y2; VMOVAPS Y2, Y2; VMOVUPS vecF32_ff800000<>+0(SB), Y3; VMOVAPS Y3, Y3; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000020; JLT     rest
+	vecMaxOfF32AVX2Code
 
-loop:
-	VMOVUPS (AX), Y4; VCMPPS  $0x03, Y4, Y0, Y5; VMAXPS  Y4, Y0, Y6; VMAXPS  Y0, Y4, Y0; VANDPS  Y6, Y0, Y0; VORPS   Y5, Y0, Y0; VMOVAPS Y0, Y0; VMOVUPS 32(AX), Y4; VCMPPS  $0x03, Y4, Y1, Y5; VMAXPS  Y4, Y1, Y6; VMAXPS  Y1, Y4, Y1; VANDPS  Y6, Y1, Y1; VORPS   Y5, Y1, Y1; VMOVAPS Y1, Y1; VMOVUPS 64(AX), Y4; VCMPPS  $0x03, Y4, Y2, Y5; VMAXPS  Y4, Y2, Y6; VMAXPS  Y2, Y4, Y2; VANDPS  Y6, Y2, Y2; VORPS   Y5, Y2, Y2; VMOVAPS Y2, Y2; VMOVUPS 96(AX), Y4; VCMPPS  $0x03, Y4, Y3, Y5; VMAXPS  Y4, Y3, Y6; VMAXPS  Y3, Y4, Y3; VANDPS  Y6, Y3, Y3; VORPS   Y5, Y3, Y3; VMOVAPS Y3, Y3; ADDQ    $0x00000080, AX; SUBQ    $0x00000020, CX; CMPQ    CX, $0x00000020; JGE     loop
-
-rest:
-	TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole0; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS (AX), Y4, Y5; VCMPPS     $0x03, Y5, Y0, Y6; VMAXPS     Y5, Y0, Y8; VMAXPS     Y0, Y5, Y5; VANDPS     Y8, Y5, Y5; VORPS      Y6, Y5, Y5; VBLENDVPS  Y4, Y5, Y0, Y0; VMOVAPS    Y0, Y0; JMP        fold
-
-whole0:
-	VMOVUPS    (AX), Y4; VCMPPS     $0x03, Y4, Y0, Y5; VMAXPS     Y4, Y0, Y6; VMAXPS     Y0, Y4, Y0; VANDPS     Y6, Y0, Y0; VORPS      Y5, Y0, Y0; VMOVAPS    Y0, Y0; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole1; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 32(AX), Y4, Y5; VCMPPS     $0x03, Y5, Y1, Y6; VMAXPS     Y5, Y1, Y8; VMAXPS     Y1, Y5, Y5; VANDPS     Y8, Y5, Y5; VORPS      Y6, Y5, Y5; VBLENDVPS  Y4, Y5, Y1, Y1; VMOVAPS    Y1, Y1; JMP        fold
-
-whole1:
-	VMOVUPS    32(AX), Y4; VCMPPS     $0x03, Y4, Y1, Y5; VMAXPS     Y4, Y1, Y6; VMAXPS     Y1, Y4, Y1; VANDPS     Y6, Y1, Y1; VORPS      Y5, Y1, Y1; VMOVAPS    Y1, Y1; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole2; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 64(AX), Y4, Y5; VCMPPS     $0x03, Y5, Y2, Y6; VMAXPS     Y5, Y2, Y8; VMAXPS     Y2, Y5, Y5; VANDPS     Y8, Y5, Y5; VORPS      Y6, Y5, Y5; VBLENDVPS  Y4, Y5, Y2, Y2; VMOVAPS    Y2, Y2; JMP        fold
-
-whole2:
-	VMOVUPS    64(AX), Y4; VCMPPS     $0x03, Y4, Y2, Y5; VMAXPS     Y4, Y2, Y6; VMAXPS     Y2, Y4, Y2; VANDPS     Y6, Y2, Y2; VORPS      Y5, Y2, Y2; VMOVAPS    Y2, Y2; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole3; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 96(AX), Y4, Y5; VCMPPS     $0x03, Y5, Y3, Y6; VMAXPS     Y5, Y3, Y8; VMAXPS     Y3, Y5, Y5; VANDPS     Y8, Y5, Y5; VORPS      Y6, Y5, Y5; VBLENDVPS  Y4, Y5, Y3, Y3; VMOVAPS    Y3, Y3; JMP        fold
-
-whole3:
-	VMOVUPS 96(AX), Y4; VCMPPS  $0x03, Y4, Y3, Y5; VMAXPS  Y4, Y3, Y6; VMAXPS  Y3, Y4, Y3; VANDPS  Y6, Y3, Y3; VORPS   Y5, Y3, Y3; VMOVAPS Y3, Y3; SUBQ    $0x00000008, CX
-
-fold:
-	VCMPPS       $0x03, Y2, Y0, Y4; VMAXPS       Y2, Y0, Y5; VMAXPS       Y0, Y2, Y0; VANDPS       Y5, Y0, Y0; VORPS        Y4, Y0, Y0; VMOVAPS      Y0, Y0; VCMPPS       $0x03, Y3, Y1, Y2; VMAXPS       Y3, Y1, Y4; VMAXPS       Y1, Y3, Y1; VANDPS       Y4, Y1, Y1; VORPS        Y2, Y1, Y1; VMOVAPS      Y1, Y1; VCMPPS       $0x03, Y1, Y0, Y2; VMAXPS       Y1, Y0, Y3; VMAXPS       Y0, Y1, Y0; VANDPS       Y3, Y0, Y0; VORPS        Y2, Y0, Y0; VMOVAPS      Y0, Y0; MOVQ         y+8(FP), AX; VEXTRACTF128 $0x01, Y0, X7; VCMPPS       $0x03, Y7, Y0, Y1; VMAXPS       Y7, Y0, Y2; VMAXPS       Y0, Y7, Y0; VANDPS       Y2, Y0, Y0; VORPS        Y1, Y0, Y0; VPERMILPD    $0x01, Y0, Y1; VCMPPS       $0x03, Y1, Y0, Y2; VMAXPS       Y1, Y0, Y3; VMAXPS       Y0, Y1, Y0; VANDPS       Y3, Y0, Y0; VORPS        Y2, Y0, Y0; VPERMILPS    $0x01, Y0, Y1; VCMPPS       $0x03, Y1, Y0, Y2; VMAXPS       Y1, Y0, Y3; VMAXPS       Y0, Y1, Y0; VANDPS       Y3, Y0, Y0; VORPS        Y2, Y0, Y0; VMOVSS       X0, (AX); VZEROUPPER; RET
-
+// vecMinOfF32AVX2 is a Vec:
+//
+//	var sums [32]float32
+//	for j := range sums {
+//		sums[j] = inf(1)
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = min(sums[j], x)
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = min(sums[j], x)
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecMinOfF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMinOfF32AVX2Code \
+		MOVQ    a+16(FP), AX                \
+		VMOVUPS vecF32_7f800000<>+0(SB), Y0 \
+		VMOVAPS Y0, Y0                      \
+		VMOVUPS vecF32_7f800000<>+0(SB), Y1 \
+		VMOVAPS Y1, Y1                      \
+		VMOVUPS vecF32_7f800000<>+0(SB), Y2 \
+		VMOVAPS Y2, Y2                      \
+		VMOVUPS vecF32_7f800000<>+0(SB), Y3 \
+		VMOVAPS Y3, Y3                      \
+		MOVQ    n+0(FP), CX                 \
+		CMPQ    CX, $0x00000020             \
+		JLT     rest                        \
+	loop:                                       \
+		VMOVUPS (AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y0, Y5           \
+		VMINPS  Y4, Y0, Y6                  \
+		VMINPS  Y0, Y4, Y0                  \
+		VORPS   Y6, Y0, Y0                  \
+		VORPS   Y5, Y0, Y0                  \
+		VMOVAPS Y0, Y0                      \
+		VMOVUPS 32(AX), Y4                  \
+		VCMPPS  $0x03, Y4, Y1, Y5           \
+		VMINPS  Y4, Y1, Y6                  \
+		VMINPS  Y1, Y4, Y1                  \
+		VORPS   Y6, Y1, Y1                  \
+		VORPS   Y5, Y1, Y1                  \
+		VMOVAPS Y1, Y1                      \
+		VMOVUPS 64(AX), Y4                  \
+		VCMPPS  $0x03, Y4, Y2, Y5           \
+		VMINPS  Y4, Y2, Y6                  \
+		VMINPS  Y2, Y4, Y2                  \
+		VORPS   Y6, Y2, Y2                  \
+		VORPS   Y5, Y2, Y2                  \
+		VMOVAPS Y2, Y2                      \
+		VMOVUPS 96(AX), Y4                  \
+		VCMPPS  $0x03, Y4, Y3, Y5           \
+		VMINPS  Y4, Y3, Y6                  \
+		VMINPS  Y3, Y4, Y3                  \
+		VORPS   Y6, Y3, Y3                  \
+		VORPS   Y5, Y3, Y3                  \
+		VMOVAPS Y3, Y3                      \
+		ADDQ    $0x00000080, AX             \
+		SUBQ    $0x00000020, CX             \
+		CMPQ    CX, $0x00000020             \
+		JGE     loop                        \
+	rest:                                       \
+		TESTQ      CX, CX                   \
+		JZ         fold                     \
+		CMPQ       CX, $0x00000008          \
+		JGE        whole0                   \
+		LEAQ       vecTail<>+0(SB), DX      \
+		NEGQ       CX                       \
+		VMOVUPS    32(DX)(CX*4), Y4         \
+		VMASKMOVPS (AX), Y4, Y5             \
+		VCMPPS     $0x03, Y5, Y0, Y6        \
+		VMINPS     Y5, Y0, Y8               \
+		VMINPS     Y0, Y5, Y5               \
+		VORPS      Y8, Y5, Y5               \
+		VORPS      Y6, Y5, Y5               \
+		VBLENDVPS  Y4, Y5, Y0, Y0           \
+		VMOVAPS    Y0, Y0                   \
+		JMP        fold                     \
+	whole0:                                     \
+		VMOVUPS    (AX), Y4                 \
+		VCMPPS     $0x03, Y4, Y0, Y5        \
+		VMINPS     Y4, Y0, Y6               \
+		VMINPS     Y0, Y4, Y0               \
+		VORPS      Y6, Y0, Y0               \
+		VORPS      Y5, Y0, Y0               \
+		VMOVAPS    Y0, Y0                   \
+		SUBQ       $0x00000008, CX          \
+		TESTQ      CX, CX                   \
+		JZ         fold                     \
+		CMPQ       CX, $0x00000008          \
+		JGE        whole1                   \
+		LEAQ       vecTail<>+0(SB), DX      \
+		NEGQ       CX                       \
+		VMOVUPS    32(DX)(CX*4), Y4         \
+		VMASKMOVPS 32(AX), Y4, Y5           \
+		VCMPPS     $0x03, Y5, Y1, Y6        \
+		VMINPS     Y5, Y1, Y8               \
+		VMINPS     Y1, Y5, Y5               \
+		VORPS      Y8, Y5, Y5               \
+		VORPS      Y6, Y5, Y5               \
+		VBLENDVPS  Y4, Y5, Y1, Y1           \
+		VMOVAPS    Y1, Y1                   \
+		JMP        fold                     \
+	whole1:                                     \
+		VMOVUPS    32(AX), Y4               \
+		VCMPPS     $0x03, Y4, Y1, Y5        \
+		VMINPS     Y4, Y1, Y6               \
+		VMINPS     Y1, Y4, Y1               \
+		VORPS      Y6, Y1, Y1               \
+		VORPS      Y5, Y1, Y1               \
+		VMOVAPS    Y1, Y1                   \
+		SUBQ       $0x00000008, CX          \
+		TESTQ      CX, CX                   \
+		JZ         fold                     \
+		CMPQ       CX, $0x00000008          \
+		JGE        whole2                   \
+		LEAQ       vecTail<>+0(SB), DX      \
+		NEGQ       CX                       \
+		VMOVUPS    32(DX)(CX*4), Y4         \
+		VMASKMOVPS 64(AX), Y4, Y5           \
+		VCMPPS     $0x03, Y5, Y2, Y6        \
+		VMINPS     Y5, Y2, Y8               \
+		VMINPS     Y2, Y5, Y5               \
+		VORPS      Y8, Y5, Y5               \
+		VORPS      Y6, Y5, Y5               \
+		VBLENDVPS  Y4, Y5, Y2, Y2           \
+		VMOVAPS    Y2, Y2                   \
+		JMP        fold                     \
+	whole2:                                     \
+		VMOVUPS    64(AX), Y4               \
+		VCMPPS     $0x03, Y4, Y2, Y5        \
+		VMINPS     Y4, Y2, Y6               \
+		VMINPS     Y2, Y4, Y2               \
+		VORPS      Y6, Y2, Y2               \
+		VORPS      Y5, Y2, Y2               \
+		VMOVAPS    Y2, Y2                   \
+		SUBQ       $0x00000008, CX          \
+		TESTQ      CX, CX                   \
+		JZ         fold                     \
+		CMPQ       CX, $0x00000008          \
+		JGE        whole3                   \
+		LEAQ       vecTail<>+0(SB), DX      \
+		NEGQ       CX                       \
+		VMOVUPS    32(DX)(CX*4), Y4         \
+		VMASKMOVPS 96(AX), Y4, Y5           \
+		VCMPPS     $0x03, Y5, Y3, Y6        \
+		VMINPS     Y5, Y3, Y8               \
+		VMINPS     Y3, Y5, Y5               \
+		VORPS      Y8, Y5, Y5               \
+		VORPS      Y6, Y5, Y5               \
+		VBLENDVPS  Y4, Y5, Y3, Y3           \
+		VMOVAPS    Y3, Y3                   \
+		JMP        fold                     \
+	whole3:                                     \
+		VMOVUPS 96(AX), Y4                  \
+		VCMPPS  $0x03, Y4, Y3, Y5           \
+		VMINPS  Y4, Y3, Y6                  \
+		VMINPS  Y3, Y4, Y3                  \
+		VORPS   Y6, Y3, Y3                  \
+		VORPS   Y5, Y3, Y3                  \
+		VMOVAPS Y3, Y3                      \
+		SUBQ    $0x00000008, CX             \
+	fold:                                       \
+		VCMPPS       $0x03, Y2, Y0, Y4      \
+		VMINPS       Y2, Y0, Y5             \
+		VMINPS       Y0, Y2, Y0             \
+		VORPS        Y5, Y0, Y0             \
+		VORPS        Y4, Y0, Y0             \
+		VMOVAPS      Y0, Y0                 \
+		VCMPPS       $0x03, Y3, Y1, Y2      \
+		VMINPS       Y3, Y1, Y4             \
+		VMINPS       Y1, Y3, Y1             \
+		VORPS        Y4, Y1, Y1             \
+		VORPS        Y2, Y1, Y1             \
+		VMOVAPS      Y1, Y1                 \
+		VCMPPS       $0x03, Y1, Y0, Y2      \
+		VMINPS       Y1, Y0, Y3             \
+		VMINPS       Y0, Y1, Y0             \
+		VORPS        Y3, Y0, Y0             \
+		VORPS        Y2, Y0, Y0             \
+		VMOVAPS      Y0, Y0                 \
+		MOVQ         y+8(FP), AX            \
+		VEXTRACTF128 $0x01, Y0, X7          \
+		VCMPPS       $0x03, Y7, Y0, Y1      \
+		VMINPS       Y7, Y0, Y2             \
+		VMINPS       Y0, Y7, Y0             \
+		VORPS        Y2, Y0, Y0             \
+		VORPS        Y1, Y0, Y0             \
+		VPERMILPD    $0x01, Y0, Y1          \
+		VCMPPS       $0x03, Y1, Y0, Y2      \
+		VMINPS       Y1, Y0, Y3             \
+		VMINPS       Y0, Y1, Y0             \
+		VORPS        Y3, Y0, Y0             \
+		VORPS        Y2, Y0, Y0             \
+		VPERMILPS    $0x01, Y0, Y1          \
+		VCMPPS       $0x03, Y1, Y0, Y2      \
+		VMINPS       Y1, Y0, Y3             \
+		VMINPS       Y0, Y1, Y0             \
+		VORPS        Y3, Y0, Y0             \
+		VORPS        Y2, Y0, Y0             \
+		VMOVSS       X0, (AX)               \
+		VZEROUPPER                          \
+		RET
+
 TEXT vecMinOfF32AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VMOVUPS vecF32_7f800000<>+0(SB), Y0; VMOVAPS Y0, Y0; VMOVUPS vecF32_7f800000<>+0(SB), Y1; VMOVAPS Y1, Y1; VMOVUPS vecF32_7f800000<>+0(SB), Y2; VMOVAPS Y2, Y2; VMOVUPS vecF32_7f800000<>+0(SB), Y3; VMOVAPS Y3, Y3; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000020; JLT     rest
+	vecMinOfF32AVX2Code
 
-loop:
-	VMOVUPS (AX), Y4; VCMPPS  $0x03, Y4, Y0, Y5; VMINPS  Y4, Y0, Y6; VMINPS  Y0, Y4, Y0; VORPS   Y6, Y0, Y0; VORPS   Y5, Y0, Y0; VMOVAPS Y0, Y0; VMOVUPS 32(AX), Y4; VCMPPS  $0x03, Y4, Y1, Y5; VMINPS  Y4, Y1, Y6; VMINPS  Y1, Y4, Y1; VORPS   Y6, Y1, Y1; VORPS   Y5, Y1, Y1; VMOVAPS Y1, Y1; VMOVUPS 64(AX), Y4; VCMPPS  $0x03, Y4, Y2, Y5; VMINPS  Y4, Y2, Y6; VMINPS  Y2, Y4, Y2; VORPS   Y6, Y2, Y2; VORPS   Y5, Y2, Y2; VMOVAPS Y2, Y2; VMOVUPS 96(AX), Y4; VCMPPS  $0x03, Y4, Y3, Y5; VMINPS  Y4, Y3, Y6; VMINPS  Y3, Y4, Y3; VORPS   Y6, Y3, Y3; VORPS   Y5, Y3, Y3; VMOVAPS Y3, Y3; ADDQ    $0x00000080, AX; SUBQ    $0x00000020, CX; CMPQ    CX, $0x00000020; JGE     loop
-
-rest:
-	TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole0; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS (AX), Y4, Y5; VCMPPS     $0x03, Y5, Y0, Y6; VMINPS     Y5, Y0, Y8; VMINPS     Y0, Y5, Y5; VORPS      Y8, Y5, Y5; VORPS      Y6, Y5, Y5; VBLENDVPS  Y4, Y5, Y0, Y0; VMOVAPS    Y0, Y0; JMP        fold
-
-whole0:
-	VMOVUPS    (AX), Y4; VCMPPS     $0x03, Y4, Y0, Y5; VMINPS     Y4, Y0, Y6; VMINPS     Y0, Y4, Y0; VORPS      Y6, Y0, Y0; VORPS      Y5, Y0, Y0; VMOVAPS    Y0, Y0; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole1; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 32(AX), Y4, Y5; VCMPPS     $0x03, Y5, Y1, Y6; VMINPS     Y5, Y1, Y8; VMINPS     Y1, Y5, Y5; VORPS      Y8, Y5, Y5; VORPS      Y6, Y5, Y5; VBLENDVPS  Y4, Y5, Y1, Y1; VMOVAPS    Y1, Y1; JMP        fold
-
-whole1:
-	VMOVUPS    32(AX), Y4; VCMPPS     $0x03, Y4, Y1, Y5; VMINPS     Y4, Y1, Y6; VMINPS     Y1, Y4, Y1; VORPS      Y6, Y1, Y1; VORPS      Y5, Y1, Y1; VMOVAPS    Y1, Y1; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole2; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 64(AX), Y4, Y5; VCMPPS     $0x03, Y5, Y2, Y6; VMINPS     Y5, Y2, Y8; VMINPS     Y2, Y5, Y5; VORPS      Y8, Y5, Y5; VORPS      Y6, Y5, Y5; VBLENDVPS  Y4, Y5, Y2, Y2; VMOVAPS    Y2, Y2; JMP        fold
-
-whole2:
-	VMOVUPS    64(AX), Y4; VCMPPS     $0x03, Y4, Y2, Y5; VMINPS     Y4, Y2, Y6; VMINPS     Y2, Y4, Y2; VORPS      Y6, Y2, Y2; VORPS      Y5, Y2, Y2; VMOVAPS    Y2, Y2; SUBQ       $0x00000008, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000008; JGE        whole3; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPS    32(DX)(CX*4), Y4; VMASKMOVPS 96(AX), Y4, Y5; VCMPPS     $0x03, Y5, Y3, Y6; VMINPS     Y5, Y3, Y8; VMINPS     Y3, Y5, Y5; VORPS      Y8, Y5, Y5; VORPS      Y6, Y5, Y5; VBLENDVPS  Y4, Y5, Y3, Y3; VMOVAPS    Y3, Y3; JMP        fold
-
-whole3:
-	VMOVUPS 96(AX), Y4; VCMPPS  $0x03, Y4, Y3, Y5; VMINPS  Y4, Y3, Y6; VMINPS  Y3, Y4, Y3; VORPS   Y6, Y3, Y3; VORPS   Y5, Y3, Y3; VMOVAPS Y3, Y3; SUBQ    $0x00000008, CX
-
-fold:
-	VCMPPS       $0x03, Y2, Y0, Y4; VMINPS       Y2, Y0, Y5; VMINPS       Y0, Y2, Y0; VORPS        Y5, Y0, Y0; VORPS        Y4, Y0, Y0; VMOVAPS      Y0, Y0; VCMPPS       $0x03, Y3, Y1, Y2; VMINPS       Y3, Y1, Y4; VMINPS       Y1, Y3, Y1; VORPS        Y4, Y1, Y1; VORPS        Y2, Y1, Y1; VMOVAPS      Y1, Y1; VCMPPS       $0x03, Y1, Y0, Y2; VMINPS       Y1, Y0, Y3; VMINPS       Y0, Y1, Y0; VORPS        Y3, Y0, Y0; VORPS        Y2, Y0, Y0; VMOVAPS      Y0, Y0; MOVQ         y+8(FP), AX; VEXTRACTF128 $0x01, Y0, X7; VCMPPS       $0x03, Y7, Y0, Y1; VMINPS       Y7, Y0, Y2; VMINPS       Y0, Y7, Y0; VORPS        Y2, Y0, Y0; VORPS        Y1, Y0, Y0; VPERMILPD    $0x01, Y0, Y1; VCMPPS       $0x03, Y1, Y0, Y2; VMINPS       Y1, Y0, Y3; VMINPS       Y0, Y1, Y0; VORPS        Y3, Y0, Y0; VORPS        Y2, Y0, Y0; VPERMILPS    $0x01, Y0, Y1; VCMPPS       $0x03, Y1, Y0, Y2; VMINPS       Y1, Y0, Y3; VMINPS       Y0, Y1, Y0; VORPS        Y3, Y0, Y0; VORPS        Y2, Y0, Y0; VMOVSS       X0, (AX); VZEROUPPER; RET
-
+// vecNegF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = -a[i]
+//	}
+//
 // func vecNegF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecNegF64AVX2Code \
+		MOVQ y+8(FP), AX                                   \
+		MOVQ a+16(FP), CX                                  \
+		MOVQ n+0(FP), DX                                   \
+		XORQ BX, BX                                        \
+		CMPQ DX, $0x00000010                               \
+		JLT  end4                                          \
+	loop4:                                                     \
+		VMOVUPD (CX)(BX*1), Y0                             \
+		VMOVUPD 32(CX)(BX*1), Y1                           \
+		VMOVUPD 64(CX)(BX*1), Y2                           \
+		VMOVUPD 96(CX)(BX*1), Y3                           \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Y0, Y0    \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Y1, Y1    \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Y2, Y2    \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Y3, Y3    \
+		VMOVUPD Y0, (AX)(BX*1)                             \
+		VMOVUPD Y1, 32(AX)(BX*1)                           \
+		VMOVUPD Y2, 64(AX)(BX*1)                           \
+		VMOVUPD Y3, 96(AX)(BX*1)                           \
+		ADDQ    $0x00000080, BX                            \
+		SUBQ    $0x00000010, DX                            \
+		CMPQ    DX, $0x00000010                            \
+		JGE     loop4                                      \
+	end4:                                                      \
+		CMPQ DX, $0x00000004                               \
+		JLT  end1                                          \
+	loop1:                                                     \
+		VMOVUPD (CX)(BX*1), Y0                             \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Y0, Y0    \
+		VMOVUPD Y0, (AX)(BX*1)                             \
+		ADDQ    $0x00000020, BX                            \
+		SUBQ    $0x00000004, DX                            \
+		CMPQ    DX, $0x00000004                            \
+		JGE     loop1                                      \
+	end1:                                                      \
+		TESTQ      DX, DX                                  \
+		JZ         done                                    \
+		LEAQ       vecTail<>+0(SB), SI                     \
+		NEGQ       DX                                      \
+		VMOVUPD    32(SI)(DX*8), Y0                        \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                      \
+		VXORPD     vecF64_8000000000000000<>+0(SB), Y1, Y1 \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                      \
+	done:                                                      \
+		VZEROUPPER                                         \
+		RET
+
 TEXT vecNegF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
-
-loop4:
-	VMOVUPD (CX)(BX*1), Y0; VMOVUPD 32(CX)(BX*1), Y1; VMOVUPD 64(CX)(BX*1), Y2; VMOVUPD 96(CX)(BX*1), Y3; VXORPD  vecF64_8000000000000000<>+0(SB), Y0, Y0; VXORPD  vecF64_8000000000000000<>+0(SB), Y1, Y1; VXORPD  vecF64_8000000000000000<>+0(SB), Y2, Y2; VXORPD  vecF64_8000000000000000<>+0(SB), Y3, Y3; VMOVUPD Y0, (AX)(BX*1); VMOVUPD Y1, 32(AX)(BX*1); VMOVUPD Y2, 64(AX)(BX*1); VMOVUPD Y3, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y0; VXORPD  vecF64_8000000000000000<>+0(SB), Y0, Y0; VMOVUPD Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VXORPD     vecF64_8000000000000000<>+0(SB), Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecNegF64AVX2Code
 
 DATA vecF64_8000000000000000<>+0(SB)/8, $0x8000000000000000
 DATA vecF64_8000000000000000<>+8(SB)/8, $0x8000000000000000
@@ -2290,25 +5947,64 @@ DATA vecF64_8000000000000000<>+48(SB)/8, $0x8000000000000000
 DATA vecF64_8000000000000000<>+56(SB)/8, $0x8000000000000000
 GLOBL vecF64_8000000000000000<>(SB), RODATA|NOPTR, $64
 
+// vecAbsF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = abs(a[i])
+//	}
+//
 // func vecAbsF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecAbsF64AVX2Code \
+		MOVQ y+8(FP), AX                                   \
+		MOVQ a+16(FP), CX                                  \
+		MOVQ n+0(FP), DX                                   \
+		XORQ BX, BX                                        \
+		CMPQ DX, $0x00000010                               \
+		JLT  end4                                          \
+	loop4:                                                     \
+		VMOVUPD (CX)(BX*1), Y0                             \
+		VMOVUPD 32(CX)(BX*1), Y1                           \
+		VMOVUPD 64(CX)(BX*1), Y2                           \
+		VMOVUPD 96(CX)(BX*1), Y3                           \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y0, Y0    \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y1, Y1    \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y2, Y2    \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y3, Y3    \
+		VMOVUPD Y0, (AX)(BX*1)                             \
+		VMOVUPD Y1, 32(AX)(BX*1)                           \
+		VMOVUPD Y2, 64(AX)(BX*1)                           \
+		VMOVUPD Y3, 96(AX)(BX*1)                           \
+		ADDQ    $0x00000080, BX                            \
+		SUBQ    $0x00000010, DX                            \
+		CMPQ    DX, $0x00000010                            \
+		JGE     loop4                                      \
+	end4:                                                      \
+		CMPQ DX, $0x00000004                               \
+		JLT  end1                                          \
+	loop1:                                                     \
+		VMOVUPD (CX)(BX*1), Y0                             \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y0, Y0    \
+		VMOVUPD Y0, (AX)(BX*1)                             \
+		ADDQ    $0x00000020, BX                            \
+		SUBQ    $0x00000004, DX                            \
+		CMPQ    DX, $0x00000004                            \
+		JGE     loop1                                      \
+	end1:                                                      \
+		TESTQ      DX, DX                                  \
+		JZ         done                                    \
+		LEAQ       vecTail<>+0(SB), SI                     \
+		NEGQ       DX                                      \
+		VMOVUPD    32(SI)(DX*8), Y0                        \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                      \
+		VANDPD     vecF64_7fffffffffffffff<>+0(SB), Y1, Y1 \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                      \
+	done:                                                      \
+		VZEROUPPER                                         \
+		RET
+
 TEXT vecAbsF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
-
-loop4:
-	VMOVUPD (CX)(BX*1), Y0; VMOVUPD 32(CX)(BX*1), Y1; VMOVUPD 64(CX)(BX*1), Y2; VMOVUPD 96(CX)(BX*1), Y3; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y0, Y0; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y1, Y1; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y2, Y2; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y3, Y3; VMOVUPD Y0, (AX)(BX*1); VMOVUPD Y1, 32(AX)(BX*1); VMOVUPD Y2, 64(AX)(BX*1); VMOVUPD Y3, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y0; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y0, Y0; VMOVUPD Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VANDPD     vecF64_7fffffffffffffff<>+0(SB), Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecAbsF64AVX2Code
 
 DATA vecF64_7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
 DATA vecF64_7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
@@ -2320,25 +6016,94 @@ DATA vecF64_7fffffffffffffff<>+48(SB)/8, $0x7fffffffffffffff
 DATA vecF64_7fffffffffffffff<>+56(SB)/8, $0x7fffffffffffffff
 GLOBL vecF64_7fffffffffffffff<>(SB), RODATA|NOPTR, $64
 
+// vecSignF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sign(a[i])
+//	}
+//
 // func vecSignF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSignF64AVX2Code \
+		MOVQ y+8(FP), AX                                   \
+		MOVQ a+16(FP), CX                                  \
+		MOVQ n+0(FP), DX                                   \
+		XORQ BX, BX                                        \
+		CMPQ DX, $0x00000010                               \
+		JLT  end4                                          \
+	loop4:                                                     \
+		VMOVUPD   (CX)(BX*1), Y0                           \
+		VMOVUPD   32(CX)(BX*1), Y1                         \
+		VMOVUPD   64(CX)(BX*1), Y2                         \
+		VMOVUPD   96(CX)(BX*1), Y3                         \
+		VXORPS    Y4, Y4, Y4                               \
+		VCMPPD    $0x0c, Y4, Y0, Y4                        \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5      \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Y0, Y6  \
+		VORPD     Y6, Y5, Y5                               \
+		VBLENDVPD Y4, Y5, Y0, Y0                           \
+		VXORPS    Y4, Y4, Y4                               \
+		VCMPPD    $0x0c, Y4, Y1, Y4                        \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5      \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Y1, Y6  \
+		VORPD     Y6, Y5, Y5                               \
+		VBLENDVPD Y4, Y5, Y1, Y1                           \
+		VXORPS    Y4, Y4, Y4                               \
+		VCMPPD    $0x0c, Y4, Y2, Y4                        \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5      \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Y2, Y6  \
+		VORPD     Y6, Y5, Y5                               \
+		VBLENDVPD Y4, Y5, Y2, Y2                           \
+		VXORPS    Y4, Y4, Y4                               \
+		VCMPPD    $0x0c, Y4, Y3, Y4                        \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5      \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Y3, Y6  \
+		VORPD     Y6, Y5, Y5                               \
+		VBLENDVPD Y4, Y5, Y3, Y3                           \
+		VMOVUPD   Y0, (AX)(BX*1)                           \
+		VMOVUPD   Y1, 32(AX)(BX*1)                         \
+		VMOVUPD   Y2, 64(AX)(BX*1)                         \
+		VMOVUPD   Y3, 96(AX)(BX*1)                         \
+		ADDQ      $0x00000080, BX                          \
+		SUBQ      $0x00000010, DX                          \
+		CMPQ      DX, $0x00000010                          \
+		JGE       loop4                                    \
+	end4:                                                      \
+		CMPQ DX, $0x00000004                               \
+		JLT  end1                                          \
+	loop1:                                                     \
+		VMOVUPD   (CX)(BX*1), Y0                           \
+		VXORPS    Y1, Y1, Y1                               \
+		VCMPPD    $0x0c, Y1, Y0, Y1                        \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y2      \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Y0, Y3  \
+		VORPD     Y3, Y2, Y2                               \
+		VBLENDVPD Y1, Y2, Y0, Y0                           \
+		VMOVUPD   Y0, (AX)(BX*1)                           \
+		ADDQ      $0x00000020, BX                          \
+		SUBQ      $0x00000004, DX                          \
+		CMPQ      DX, $0x00000004                          \
+		JGE       loop1                                    \
+	end1:                                                      \
+		TESTQ      DX, DX                                  \
+		JZ         done                                    \
+		LEAQ       vecTail<>+0(SB), SI                     \
+		NEGQ       DX                                      \
+		VMOVUPD    32(SI)(DX*8), Y0                        \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                      \
+		VXORPS     Y2, Y2, Y2                              \
+		VCMPPD     $0x0c, Y2, Y1, Y2                       \
+		VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y3     \
+		VANDPD     vecF64_8000000000000000<>+0(SB), Y1, Y4 \
+		VORPD      Y4, Y3, Y3                              \
+		VBLENDVPD  Y2, Y3, Y1, Y1                          \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                      \
+	done:                                                      \
+		VZEROUPPER                                         \
+		RET
+
 TEXT vecSignF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
-
-loop4:
-	VMOVUPD   (CX)(BX*1), Y0; VMOVUPD   32(CX)(BX*1), Y1; VMOVUPD   64(CX)(BX*1), Y2; VMOVUPD   96(CX)(BX*1), Y3; VXORPS    Y4, Y4, Y4; VCMPPD    $0x0c, Y4, Y0, Y4; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5; VANDPD    vecF64_8000000000000000<>+0(SB), Y0, Y6; VORPD     Y6, Y5, Y5; VBLENDVPD Y4, Y5, Y0, Y0; VXORPS    Y4, Y4, Y4; VCMPPD    $0x0c, Y4, Y1, Y4; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5; VANDPD    vecF64_8000000000000000<>+0(SB), Y1, Y6; VORPD     Y6, Y5, Y5; VBLENDVPD Y4, Y5, Y1, Y1; VXORPS    Y4, Y4, Y4; VCMPPD    $0x0c, Y4, Y2, Y4; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5; VANDPD    vecF64_8000000000000000<>+0(SB), Y2, Y6; VORPD     Y6, Y5, Y5; VBLENDVPD Y4, Y5, Y2, Y2; VXORPS    Y4, Y4, Y4; VCMPPD    $0x0c, Y4, Y3, Y4; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5; VANDPD    vecF64_8000000000000000<>+0(SB), Y3, Y6; VORPD     Y6, Y5, Y5; VBLENDVPD Y4, Y5, Y3, Y3; VMOVUPD   Y0, (AX)(BX*1); VMOVUPD   Y1, 32(AX)(BX*1); VMOVUPD   Y2, 64(AX)(BX*1); VMOVUPD   Y3, 96(AX)(BX*1); ADDQ      $0x00000080, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(BX*1), Y0; VXORPS    Y1, Y1, Y1; VCMPPD    $0x0c, Y1, Y0, Y1; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y2; VANDPD    vecF64_8000000000000000<>+0(SB), Y0, Y3; VORPD     Y3, Y2, Y2; VBLENDVPD Y1, Y2, Y0, Y0; VMOVUPD   Y0, (AX)(BX*1); ADDQ      $0x00000020, BX; SUBQ      $0x00000004, DX; CMPQ      DX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VXORPS     Y2, Y2, Y2; VCMPPD     $0x0c, Y2, Y1, Y2; VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y3; VANDPD     vecF64_8000000000000000<>+0(SB), Y1, Y4; VORPD      Y4, Y3, Y3; VBLENDVPD  Y2, Y3, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecSignF64AVX2Code
 
 DATA vecF64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
 DATA vecF64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
@@ -2350,1043 +6115,3660 @@ DATA vecF64_3ff0000000000000<>+48(SB)/8, $0x3ff0000000000000
 DATA vecF64_3ff0000000000000<>+56(SB)/8, $0x3ff0000000000000
 GLOBL vecF64_3ff0000000000000<>(SB), RODATA|NOPTR, $64
 
+// vecSquareF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * a[i]
+//	}
+//
 // func vecSquareF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSquareF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD (CX)(BX*1), Y0         \
+		VMOVUPD 32(CX)(BX*1), Y1       \
+		VMOVUPD 64(CX)(BX*1), Y2       \
+		VMOVUPD 96(CX)(BX*1), Y3       \
+		VMULPD  Y0, Y0, Y0             \
+		VMULPD  Y1, Y1, Y1             \
+		VMULPD  Y2, Y2, Y2             \
+		VMULPD  Y3, Y3, Y3             \
+		VMOVUPD Y0, (AX)(BX*1)         \
+		VMOVUPD Y1, 32(AX)(BX*1)       \
+		VMOVUPD Y2, 64(AX)(BX*1)       \
+		VMOVUPD Y3, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y0         \
+		VMULPD  Y0, Y0, Y0             \
+		VMOVUPD Y0, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y0    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1  \
+		VMULPD     Y1, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSquareF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
+	vecSquareF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Y0; VMOVUPD 32(CX)(BX*1), Y1; VMOVUPD 64(CX)(BX*1), Y2; VMOVUPD 96(CX)(BX*1), Y3; VMULPD  Y0, Y0, Y0; VMULPD  Y1, Y1, Y1; VMULPD  Y2, Y2, Y2; VMULPD  Y3, Y3, Y3; VMOVUPD Y0, (AX)(BX*1); VMOVUPD Y1, 32(AX)(BX*1); VMOVUPD Y2, 64(AX)(BX*1); VMOVUPD Y3, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y0; VMULPD  Y0, Y0, Y0; VMOVUPD Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VMULPD     Y1, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSqrtF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sqrt(a[i])
+//	}
+//
 // func vecSqrtF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSqrtF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y0         \
+		VSQRTPD Y0, Y0                 \
+		VMOVUPD Y0, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y0    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1  \
+		VSQRTPD    Y1, Y1              \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSqrtF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000004; JLT  end1
+	vecSqrtF64AVX2Code
 
-loop1:
-	VMOVUPD (CX)(BX*1), Y0; VSQRTPD Y0, Y0; VMOVUPD Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VSQRTPD    Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecRsqrtF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = 1 / sqrt(a[i])
+//	}
+//
 // func vecRsqrtF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecRsqrtF64AVX2Code \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000004                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPD (CX)(BX*1), Y0                         \
+		VMOVUPD vecF64_3ff0000000000000<>+0(SB), Y1    \
+		VSQRTPD Y0, Y0                                 \
+		VDIVPD  Y0, Y1, Y0                             \
+		VMOVUPD Y0, (AX)(BX*1)                         \
+		ADDQ    $0x00000020, BX                        \
+		SUBQ    $0x00000004, DX                        \
+		CMPQ    DX, $0x00000004                        \
+		JGE     loop1                                  \
+	end1:                                                  \
+		TESTQ      DX, DX                              \
+		JZ         done                                \
+		LEAQ       vecTail<>+0(SB), SI                 \
+		NEGQ       DX                                  \
+		VMOVUPD    32(SI)(DX*8), Y0                    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                  \
+		VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y2 \
+		VSQRTPD    Y1, Y1                              \
+		VDIVPD     Y1, Y2, Y1                          \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                  \
+	done:                                                  \
+		VZEROUPPER                                     \
+		RET
+
 TEXT vecRsqrtF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000004; JLT  end1
+	vecRsqrtF64AVX2Code
 
-loop1:
-	VMOVUPD (CX)(BX*1), Y0; VMOVUPD vecF64_3ff0000000000000<>+0(SB), Y1; VSQRTPD Y0, Y0; VDIVPD  Y0, Y1, Y0; VMOVUPD Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y2; VSQRTPD    Y1, Y1; VDIVPD     Y1, Y2, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecReciprocalF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = 1 / a[i]
+//	}
+//
 // func vecReciprocalF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecReciprocalF64AVX2Code \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000004                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPD (CX)(BX*1), Y0                         \
+		VMOVUPD vecF64_3ff0000000000000<>+0(SB), Y1    \
+		VDIVPD  Y0, Y1, Y0                             \
+		VMOVUPD Y0, (AX)(BX*1)                         \
+		ADDQ    $0x00000020, BX                        \
+		SUBQ    $0x00000004, DX                        \
+		CMPQ    DX, $0x00000004                        \
+		JGE     loop1                                  \
+	end1:                                                  \
+		TESTQ      DX, DX                              \
+		JZ         done                                \
+		LEAQ       vecTail<>+0(SB), SI                 \
+		NEGQ       DX                                  \
+		VMOVUPD    32(SI)(DX*8), Y0                    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                  \
+		VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y2 \
+		VDIVPD     Y1, Y2, Y1                          \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                  \
+	done:                                                  \
+		VZEROUPPER                                     \
+		RET
+
 TEXT vecReciprocalF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000004; JLT  end1
+	vecReciprocalF64AVX2Code
 
-loop1:
-	VMOVUPD (CX)(BX*1), Y0; VMOVUPD vecF64_3ff0000000000000<>+0(SB), Y1; VDIVPD  Y0, Y1, Y0; VMOVUPD Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y2; VDIVPD     Y1, Y2, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecReLUF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], 0)
+//	}
+//
 // func vecReLUF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecReLUF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD (CX)(BX*1), Y0         \
+		VMOVUPD 32(CX)(BX*1), Y1       \
+		VMOVUPD 64(CX)(BX*1), Y2       \
+		VMOVUPD 96(CX)(BX*1), Y3       \
+		VXORPS  Y4, Y4, Y4             \
+		VMAXPD  Y0, Y4, Y0             \
+		VXORPS  Y4, Y4, Y4             \
+		VMAXPD  Y1, Y4, Y1             \
+		VXORPS  Y4, Y4, Y4             \
+		VMAXPD  Y2, Y4, Y2             \
+		VXORPS  Y4, Y4, Y4             \
+		VMAXPD  Y3, Y4, Y3             \
+		VMOVUPD Y0, (AX)(BX*1)         \
+		VMOVUPD Y1, 32(AX)(BX*1)       \
+		VMOVUPD Y2, 64(AX)(BX*1)       \
+		VMOVUPD Y3, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y0         \
+		VXORPS  Y1, Y1, Y1             \
+		VMAXPD  Y0, Y1, Y0             \
+		VMOVUPD Y0, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y0    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1  \
+		VXORPS     Y2, Y2, Y2          \
+		VMAXPD     Y1, Y2, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecReLUF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
+	vecReLUF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Y0; VMOVUPD 32(CX)(BX*1), Y1; VMOVUPD 64(CX)(BX*1), Y2; VMOVUPD 96(CX)(BX*1), Y3; VXORPS  Y4, Y4, Y4; VMAXPD  Y0, Y4, Y0; VXORPS  Y4, Y4, Y4; VMAXPD  Y1, Y4, Y1; VXORPS  Y4, Y4, Y4; VMAXPD  Y2, Y4, Y2; VXORPS  Y4, Y4, Y4; VMAXPD  Y3, Y4, Y3; VMOVUPD Y0, (AX)(BX*1); VMOVUPD Y1, 32(AX)(BX*1); VMOVUPD Y2, 64(AX)(BX*1); VMOVUPD Y3, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y0; VXORPS  Y1, Y1, Y1; VMAXPD  Y0, Y1, Y0; VMOVUPD Y0, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VXORPS     Y2, Y2, Y2; VMAXPD     Y1, Y2, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecRoundF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = roundToEven(a[i])
+//	}
+//
 // func vecRoundF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecRoundF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD  (CX)(BX*1), Y0        \
+		VMOVUPD  32(CX)(BX*1), Y1      \
+		VMOVUPD  64(CX)(BX*1), Y2      \
+		VMOVUPD  96(CX)(BX*1), Y3      \
+		VROUNDPD $0x08, Y0, Y0         \
+		VROUNDPD $0x08, Y1, Y1         \
+		VROUNDPD $0x08, Y2, Y2         \
+		VROUNDPD $0x08, Y3, Y3         \
+		VMOVUPD  Y0, (AX)(BX*1)        \
+		VMOVUPD  Y1, 32(AX)(BX*1)      \
+		VMOVUPD  Y2, 64(AX)(BX*1)      \
+		VMOVUPD  Y3, 96(AX)(BX*1)      \
+		ADDQ     $0x00000080, BX       \
+		SUBQ     $0x00000010, DX       \
+		CMPQ     DX, $0x00000010       \
+		JGE      loop4                 \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD  (CX)(BX*1), Y0        \
+		VROUNDPD $0x08, Y0, Y0         \
+		VMOVUPD  Y0, (AX)(BX*1)        \
+		ADDQ     $0x00000020, BX       \
+		SUBQ     $0x00000004, DX       \
+		CMPQ     DX, $0x00000004       \
+		JGE      loop1                 \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y0    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1  \
+		VROUNDPD   $0x08, Y1, Y1       \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecRoundF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
+	vecRoundF64AVX2Code
 
-loop4:
-	VMOVUPD  (CX)(BX*1), Y0; VMOVUPD  32(CX)(BX*1), Y1; VMOVUPD  64(CX)(BX*1), Y2; VMOVUPD  96(CX)(BX*1), Y3; VROUNDPD $0x08, Y0, Y0; VROUNDPD $0x08, Y1, Y1; VROUNDPD $0x08, Y2, Y2; VROUNDPD $0x08, Y3, Y3; VMOVUPD  Y0, (AX)(BX*1); VMOVUPD  Y1, 32(AX)(BX*1); VMOVUPD  Y2, 64(AX)(BX*1); VMOVUPD  Y3, 96(AX)(BX*1); ADDQ     $0x00000080, BX; SUBQ     $0x00000010, DX; CMPQ     DX, $0x00000010; JGE      loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD  (CX)(BX*1), Y0; VROUNDPD $0x08, Y0, Y0; VMOVUPD  Y0, (AX)(BX*1); ADDQ     $0x00000020, BX; SUBQ     $0x00000004, DX; CMPQ     DX, $0x00000004; JGE      loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VROUNDPD   $0x08, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecFloorF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = floor(a[i])
+//	}
+//
 // func vecFloorF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecFloorF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD  (CX)(BX*1), Y0        \
+		VMOVUPD  32(CX)(BX*1), Y1      \
+		VMOVUPD  64(CX)(BX*1), Y2      \
+		VMOVUPD  96(CX)(BX*1), Y3      \
+		VROUNDPD $0x09, Y0, Y0         \
+		VROUNDPD $0x09, Y1, Y1         \
+		VROUNDPD $0x09, Y2, Y2         \
+		VROUNDPD $0x09, Y3, Y3         \
+		VMOVUPD  Y0, (AX)(BX*1)        \
+		VMOVUPD  Y1, 32(AX)(BX*1)      \
+		VMOVUPD  Y2, 64(AX)(BX*1)      \
+		VMOVUPD  Y3, 96(AX)(BX*1)      \
+		ADDQ     $0x00000080, BX       \
+		SUBQ     $0x00000010, DX       \
+		CMPQ     DX, $0x00000010       \
+		JGE      loop4                 \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD  (CX)(BX*1), Y0        \
+		VROUNDPD $0x09, Y0, Y0         \
+		VMOVUPD  Y0, (AX)(BX*1)        \
+		ADDQ     $0x00000020, BX       \
+		SUBQ     $0x00000004, DX       \
+		CMPQ     DX, $0x00000004       \
+		JGE      loop1                 \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y0    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1  \
+		VROUNDPD   $0x09, Y1, Y1       \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecFloorF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
+	vecFloorF64AVX2Code
 
-loop4:
-	VMOVUPD  (CX)(BX*1), Y0; VMOVUPD  32(CX)(BX*1), Y1; VMOVUPD  64(CX)(BX*1), Y2; VMOVUPD  96(CX)(BX*1), Y3; VROUNDPD $0x09, Y0, Y0; VROUNDPD $0x09, Y1, Y1; VROUNDPD $0x09, Y2, Y2; VROUNDPD $0x09, Y3, Y3; VMOVUPD  Y0, (AX)(BX*1); VMOVUPD  Y1, 32(AX)(BX*1); VMOVUPD  Y2, 64(AX)(BX*1); VMOVUPD  Y3, 96(AX)(BX*1); ADDQ     $0x00000080, BX; SUBQ     $0x00000010, DX; CMPQ     DX, $0x00000010; JGE      loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD  (CX)(BX*1), Y0; VROUNDPD $0x09, Y0, Y0; VMOVUPD  Y0, (AX)(BX*1); ADDQ     $0x00000020, BX; SUBQ     $0x00000004, DX; CMPQ     DX, $0x00000004; JGE      loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VROUNDPD   $0x09, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecCeilF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = ceil(a[i])
+//	}
+//
 // func vecCeilF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecCeilF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD  (CX)(BX*1), Y0        \
+		VMOVUPD  32(CX)(BX*1), Y1      \
+		VMOVUPD  64(CX)(BX*1), Y2      \
+		VMOVUPD  96(CX)(BX*1), Y3      \
+		VROUNDPD $0x0a, Y0, Y0         \
+		VROUNDPD $0x0a, Y1, Y1         \
+		VROUNDPD $0x0a, Y2, Y2         \
+		VROUNDPD $0x0a, Y3, Y3         \
+		VMOVUPD  Y0, (AX)(BX*1)        \
+		VMOVUPD  Y1, 32(AX)(BX*1)      \
+		VMOVUPD  Y2, 64(AX)(BX*1)      \
+		VMOVUPD  Y3, 96(AX)(BX*1)      \
+		ADDQ     $0x00000080, BX       \
+		SUBQ     $0x00000010, DX       \
+		CMPQ     DX, $0x00000010       \
+		JGE      loop4                 \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD  (CX)(BX*1), Y0        \
+		VROUNDPD $0x0a, Y0, Y0         \
+		VMOVUPD  Y0, (AX)(BX*1)        \
+		ADDQ     $0x00000020, BX       \
+		SUBQ     $0x00000004, DX       \
+		CMPQ     DX, $0x00000004       \
+		JGE      loop1                 \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y0    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1  \
+		VROUNDPD   $0x0a, Y1, Y1       \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecCeilF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
+	vecCeilF64AVX2Code
 
-loop4:
-	VMOVUPD  (CX)(BX*1), Y0; VMOVUPD  32(CX)(BX*1), Y1; VMOVUPD  64(CX)(BX*1), Y2; VMOVUPD  96(CX)(BX*1), Y3; VROUNDPD $0x0a, Y0, Y0; VROUNDPD $0x0a, Y1, Y1; VROUNDPD $0x0a, Y2, Y2; VROUNDPD $0x0a, Y3, Y3; VMOVUPD  Y0, (AX)(BX*1); VMOVUPD  Y1, 32(AX)(BX*1); VMOVUPD  Y2, 64(AX)(BX*1); VMOVUPD  Y3, 96(AX)(BX*1); ADDQ     $0x00000080, BX; SUBQ     $0x00000010, DX; CMPQ     DX, $0x00000010; JGE      loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD  (CX)(BX*1), Y0; VROUNDPD $0x0a, Y0, Y0; VMOVUPD  Y0, (AX)(BX*1); ADDQ     $0x00000020, BX; SUBQ     $0x00000004, DX; CMPQ     DX, $0x00000004; JGE      loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VROUNDPD   $0x0a, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecTruncF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = trunc(a[i])
+//	}
+//
 // func vecTruncF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecTruncF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD  (CX)(BX*1), Y0        \
+		VMOVUPD  32(CX)(BX*1), Y1      \
+		VMOVUPD  64(CX)(BX*1), Y2      \
+		VMOVUPD  96(CX)(BX*1), Y3      \
+		VROUNDPD $0x0b, Y0, Y0         \
+		VROUNDPD $0x0b, Y1, Y1         \
+		VROUNDPD $0x0b, Y2, Y2         \
+		VROUNDPD $0x0b, Y3, Y3         \
+		VMOVUPD  Y0, (AX)(BX*1)        \
+		VMOVUPD  Y1, 32(AX)(BX*1)      \
+		VMOVUPD  Y2, 64(AX)(BX*1)      \
+		VMOVUPD  Y3, 96(AX)(BX*1)      \
+		ADDQ     $0x00000080, BX       \
+		SUBQ     $0x00000010, DX       \
+		CMPQ     DX, $0x00000010       \
+		JGE      loop4                 \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD  (CX)(BX*1), Y0        \
+		VROUNDPD $0x0b, Y0, Y0         \
+		VMOVUPD  Y0, (AX)(BX*1)        \
+		ADDQ     $0x00000020, BX       \
+		SUBQ     $0x00000004, DX       \
+		CMPQ     DX, $0x00000004       \
+		JGE      loop1                 \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y0    \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1  \
+		VROUNDPD   $0x0b, Y1, Y1       \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecTruncF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end4
+	vecTruncF64AVX2Code
 
-loop4:
-	VMOVUPD  (CX)(BX*1), Y0; VMOVUPD  32(CX)(BX*1), Y1; VMOVUPD  64(CX)(BX*1), Y2; VMOVUPD  96(CX)(BX*1), Y3; VROUNDPD $0x0b, Y0, Y0; VROUNDPD $0x0b, Y1, Y1; VROUNDPD $0x0b, Y2, Y2; VROUNDPD $0x0b, Y3, Y3; VMOVUPD  Y0, (AX)(BX*1); VMOVUPD  Y1, 32(AX)(BX*1); VMOVUPD  Y2, 64(AX)(BX*1); VMOVUPD  Y3, 96(AX)(BX*1); ADDQ     $0x00000080, BX; SUBQ     $0x00000010, DX; CMPQ     DX, $0x00000010; JGE      loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD  (CX)(BX*1), Y0; VROUNDPD $0x0b, Y0, Y0; VMOVUPD  Y0, (AX)(BX*1); ADDQ     $0x00000020, BX; SUBQ     $0x00000004, DX; CMPQ     DX, $0x00000004; JGE      loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y0; VMASKMOVPD (CX)(BX*1), Y0, Y1; VROUNDPD   $0x0b, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAddVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] + b[i]
+//	}
+//
 // func vecAddVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecAddVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VMOVUPD 32(CX)(SI*1), Y1       \
+		VMOVUPD 64(CX)(SI*1), Y2       \
+		VMOVUPD 96(CX)(SI*1), Y3       \
+		VADDPD  (DX)(SI*1), Y0, Y0     \
+		VADDPD  32(DX)(SI*1), Y1, Y1   \
+		VADDPD  64(DX)(SI*1), Y2, Y2   \
+		VADDPD  96(DX)(SI*1), Y3, Y3   \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		VMOVUPD Y1, 32(AX)(SI*1)       \
+		VMOVUPD Y2, 64(AX)(SI*1)       \
+		VMOVUPD Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VADDPD  (DX)(SI*1), Y0, Y0     \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y0    \
+		VMASKMOVPD (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(SI*1), Y0, Y2  \
+		VADDPD     Y2, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecAddVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000010; JLT  end4
+	vecAddVVF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(SI*1), Y0; VMOVUPD 32(CX)(SI*1), Y1; VMOVUPD 64(CX)(SI*1), Y2; VMOVUPD 96(CX)(SI*1), Y3; VADDPD  (DX)(SI*1), Y0, Y0; VADDPD  32(DX)(SI*1), Y1, Y1; VADDPD  64(DX)(SI*1), Y2, Y2; VADDPD  96(DX)(SI*1), Y3, Y3; VMOVUPD Y0, (AX)(SI*1); VMOVUPD Y1, 32(AX)(SI*1); VMOVUPD Y2, 64(AX)(SI*1); VMOVUPD Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y0; VADDPD  (DX)(SI*1), Y0, Y0; VMOVUPD Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y0; VMASKMOVPD (CX)(SI*1), Y0, Y1; VMASKMOVPD (DX)(SI*1), Y0, Y2; VADDPD     Y2, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAddVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] + b[0]
+//	}
+//
 // func vecAddVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecAddVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VMOVUPD 32(CX)(BX*1), Y2       \
+		VMOVUPD 64(CX)(BX*1), Y3       \
+		VMOVUPD 96(CX)(BX*1), Y4       \
+		VADDPD  Y0, Y1, Y1             \
+		VADDPD  Y0, Y2, Y2             \
+		VADDPD  Y0, Y3, Y3             \
+		VADDPD  Y0, Y4, Y4             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		VMOVUPD Y2, 32(AX)(BX*1)       \
+		VMOVUPD Y3, 64(AX)(BX*1)       \
+		VMOVUPD Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VADDPD  Y0, Y1, Y1             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y1    \
+		VMASKMOVPD (CX)(BX*1), Y1, Y2  \
+		VADDPD     Y0, Y2, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecAddVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
+	vecAddVSF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Y1; VMOVUPD 32(CX)(BX*1), Y2; VMOVUPD 64(CX)(BX*1), Y3; VMOVUPD 96(CX)(BX*1), Y4; VADDPD  Y0, Y1, Y1; VADDPD  Y0, Y2, Y2; VADDPD  Y0, Y3, Y3; VADDPD  Y0, Y4, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y1; VADDPD  Y0, Y1, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VADDPD     Y0, Y2, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] - b[i]
+//	}
+//
 // func vecSubVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VMOVUPD 32(CX)(SI*1), Y1       \
+		VMOVUPD 64(CX)(SI*1), Y2       \
+		VMOVUPD 96(CX)(SI*1), Y3       \
+		VSUBPD  (DX)(SI*1), Y0, Y0     \
+		VSUBPD  32(DX)(SI*1), Y1, Y1   \
+		VSUBPD  64(DX)(SI*1), Y2, Y2   \
+		VSUBPD  96(DX)(SI*1), Y3, Y3   \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		VMOVUPD Y1, 32(AX)(SI*1)       \
+		VMOVUPD Y2, 64(AX)(SI*1)       \
+		VMOVUPD Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VSUBPD  (DX)(SI*1), Y0, Y0     \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y0    \
+		VMASKMOVPD (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(SI*1), Y0, Y2  \
+		VSUBPD     Y2, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000010; JLT  end4
+	vecSubVVF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(SI*1), Y0; VMOVUPD 32(CX)(SI*1), Y1; VMOVUPD 64(CX)(SI*1), Y2; VMOVUPD 96(CX)(SI*1), Y3; VSUBPD  (DX)(SI*1), Y0, Y0; VSUBPD  32(DX)(SI*1), Y1, Y1; VSUBPD  64(DX)(SI*1), Y2, Y2; VSUBPD  96(DX)(SI*1), Y3, Y3; VMOVUPD Y0, (AX)(SI*1); VMOVUPD Y1, 32(AX)(SI*1); VMOVUPD Y2, 64(AX)(SI*1); VMOVUPD Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y0; VSUBPD  (DX)(SI*1), Y0, Y0; VMOVUPD Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y0; VMASKMOVPD (CX)(SI*1), Y0, Y1; VMASKMOVPD (DX)(SI*1), Y0, Y2; VSUBPD     Y2, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] - b[0]
+//	}
+//
 // func vecSubVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VMOVUPD 32(CX)(BX*1), Y2       \
+		VMOVUPD 64(CX)(BX*1), Y3       \
+		VMOVUPD 96(CX)(BX*1), Y4       \
+		VSUBPD  Y0, Y1, Y1             \
+		VSUBPD  Y0, Y2, Y2             \
+		VSUBPD  Y0, Y3, Y3             \
+		VSUBPD  Y0, Y4, Y4             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		VMOVUPD Y2, 32(AX)(BX*1)       \
+		VMOVUPD Y3, 64(AX)(BX*1)       \
+		VMOVUPD Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VSUBPD  Y0, Y1, Y1             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y1    \
+		VMASKMOVPD (CX)(BX*1), Y1, Y2  \
+		VSUBPD     Y0, Y2, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
+	vecSubVSF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Y1; VMOVUPD 32(CX)(BX*1), Y2; VMOVUPD 64(CX)(BX*1), Y3; VMOVUPD 96(CX)(BX*1), Y4; VSUBPD  Y0, Y1, Y1; VSUBPD  Y0, Y2, Y2; VSUBPD  Y0, Y3, Y3; VSUBPD  Y0, Y4, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y1; VSUBPD  Y0, Y1, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VSUBPD     Y0, Y2, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubSVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[0] - b[i]
+//	}
+//
 // func vecSubSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubSVF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		VBROADCASTSD (CX), Y0          \
+		MOVQ         b+24(FP), CX      \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end4              \
+	loop4:                                 \
+		VSUBPD  (CX)(BX*1), Y0, Y1     \
+		VSUBPD  32(CX)(BX*1), Y0, Y2   \
+		VSUBPD  64(CX)(BX*1), Y0, Y3   \
+		VSUBPD  96(CX)(BX*1), Y0, Y4   \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		VMOVUPD Y2, 32(AX)(BX*1)       \
+		VMOVUPD Y3, 64(AX)(BX*1)       \
+		VMOVUPD Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VSUBPD  (CX)(BX*1), Y0, Y1     \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y1    \
+		VMASKMOVPD (CX)(BX*1), Y1, Y2  \
+		VSUBPD     Y2, Y0, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
+	vecSubSVF64AVX2Code
 
-loop4:
-	VSUBPD  (CX)(BX*1), Y0, Y1; VSUBPD  32(CX)(BX*1), Y0, Y2; VSUBPD  64(CX)(BX*1), Y0, Y3; VSUBPD  96(CX)(BX*1), Y0, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VSUBPD  (CX)(BX*1), Y0, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VSUBPD     Y2, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * b[i]
+//	}
+//
 // func vecMulVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VMOVUPD 32(CX)(SI*1), Y1       \
+		VMOVUPD 64(CX)(SI*1), Y2       \
+		VMOVUPD 96(CX)(SI*1), Y3       \
+		VMULPD  (DX)(SI*1), Y0, Y0     \
+		VMULPD  32(DX)(SI*1), Y1, Y1   \
+		VMULPD  64(DX)(SI*1), Y2, Y2   \
+		VMULPD  96(DX)(SI*1), Y3, Y3   \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		VMOVUPD Y1, 32(AX)(SI*1)       \
+		VMOVUPD Y2, 64(AX)(SI*1)       \
+		VMOVUPD Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VMULPD  (DX)(SI*1), Y0, Y0     \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y0    \
+		VMASKMOVPD (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(SI*1), Y0, Y2  \
+		VMULPD     Y2, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000010; JLT  end4
+	vecMulVVF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(SI*1), Y0; VMOVUPD 32(CX)(SI*1), Y1; VMOVUPD 64(CX)(SI*1), Y2; VMOVUPD 96(CX)(SI*1), Y3; VMULPD  (DX)(SI*1), Y0, Y0; VMULPD  32(DX)(SI*1), Y1, Y1; VMULPD  64(DX)(SI*1), Y2, Y2; VMULPD  96(DX)(SI*1), Y3, Y3; VMOVUPD Y0, (AX)(SI*1); VMOVUPD Y1, 32(AX)(SI*1); VMOVUPD Y2, 64(AX)(SI*1); VMOVUPD Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y0; VMULPD  (DX)(SI*1), Y0, Y0; VMOVUPD Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y0; VMASKMOVPD (CX)(SI*1), Y0, Y1; VMASKMOVPD (DX)(SI*1), Y0, Y2; VMULPD     Y2, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * b[0]
+//	}
+//
 // func vecMulVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VMOVUPD 32(CX)(BX*1), Y2       \
+		VMOVUPD 64(CX)(BX*1), Y3       \
+		VMOVUPD 96(CX)(BX*1), Y4       \
+		VMULPD  Y0, Y1, Y1             \
+		VMULPD  Y0, Y2, Y2             \
+		VMULPD  Y0, Y3, Y3             \
+		VMULPD  Y0, Y4, Y4             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		VMOVUPD Y2, 32(AX)(BX*1)       \
+		VMOVUPD Y3, 64(AX)(BX*1)       \
+		VMOVUPD Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VMULPD  Y0, Y1, Y1             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y1    \
+		VMASKMOVPD (CX)(BX*1), Y1, Y2  \
+		VMULPD     Y0, Y2, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
+	vecMulVSF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Y1; VMOVUPD 32(CX)(BX*1), Y2; VMOVUPD 64(CX)(BX*1), Y3; VMOVUPD 96(CX)(BX*1), Y4; VMULPD  Y0, Y1, Y1; VMULPD  Y0, Y2, Y2; VMULPD  Y0, Y3, Y3; VMULPD  Y0, Y4, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y1; VMULPD  Y0, Y1, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VMULPD     Y0, Y2, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] / b[i]
+//	}
+//
 // func vecDivVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecDivVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VDIVPD  (DX)(SI*1), Y0, Y0     \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y0    \
+		VMASKMOVPD (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(SI*1), Y0, Y2  \
+		VDIVPD     Y2, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecDivVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000004; JLT  end1
+	vecDivVVF64AVX2Code
 
-loop1:
-	VMOVUPD (CX)(SI*1), Y0; VDIVPD  (DX)(SI*1), Y0, Y0; VMOVUPD Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y0; VMASKMOVPD (CX)(SI*1), Y0, Y1; VMASKMOVPD (DX)(SI*1), Y0, Y2; VDIVPD     Y2, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] / b[0]
+//	}
+//
 // func vecDivVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecDivVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000004   \
+		JLT          end1              \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VDIVPD  Y0, Y1, Y1             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y1    \
+		VMASKMOVPD (CX)(BX*1), Y1, Y2  \
+		VDIVPD     Y0, Y2, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecDivVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000004; JLT          end1
+	vecDivVSF64AVX2Code
 
-loop1:
-	VMOVUPD (CX)(BX*1), Y1; VDIVPD  Y0, Y1, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VDIVPD     Y0, Y2, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivSVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[0] / b[i]
+//	}
+//
 // func vecDivSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecDivSVF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		VBROADCASTSD (CX), Y0          \
+		MOVQ         b+24(FP), CX      \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000004   \
+		JLT          end1              \
+	loop1:                                 \
+		VDIVPD  (CX)(BX*1), Y0, Y1     \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y1    \
+		VMASKMOVPD (CX)(BX*1), Y1, Y2  \
+		VDIVPD     Y2, Y0, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecDivSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Y0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000004; JLT          end1
+	vecDivSVF64AVX2Code
 
-loop1:
-	VDIVPD  (CX)(BX*1), Y0, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VDIVPD     Y2, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMaxVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], b[i])
+//	}
+//
 // func vecMaxVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMaxVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VMOVUPD (DX)(SI*1), Y1         \
+		VMOVUPD 32(CX)(SI*1), Y2       \
+		VMOVUPD 32(DX)(SI*1), Y3       \
+		VMOVUPD 64(CX)(SI*1), Y4       \
+		VMOVUPD 64(DX)(SI*1), Y5       \
+		VMOVUPD 96(CX)(SI*1), Y6       \
+		VMOVUPD 96(DX)(SI*1), Y7       \
+		VCMPPD  $0x03, Y1, Y0, Y8      \
+		VMAXPD  Y1, Y0, Y9             \
+		VMAXPD  Y0, Y1, Y0             \
+		VANDPD  Y9, Y0, Y0             \
+		VORPD   Y8, Y0, Y0             \
+		VCMPPD  $0x03, Y3, Y2, Y1      \
+		VMAXPD  Y3, Y2, Y8             \
+		VMAXPD  Y2, Y3, Y2             \
+		VANDPD  Y8, Y2, Y2             \
+		VORPD   Y1, Y2, Y1             \
+		VCMPPD  $0x03, Y5, Y4, Y2      \
+		VMAXPD  Y5, Y4, Y3             \
+		VMAXPD  Y4, Y5, Y4             \
+		VANDPD  Y3, Y4, Y3             \
+		VORPD   Y2, Y3, Y2             \
+		VCMPPD  $0x03, Y7, Y6, Y3      \
+		VMAXPD  Y7, Y6, Y4             \
+		VMAXPD  Y6, Y7, Y5             \
+		VANDPD  Y4, Y5, Y4             \
+		VORPD   Y3, Y4, Y3             \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		VMOVUPD Y1, 32(AX)(SI*1)       \
+		VMOVUPD Y2, 64(AX)(SI*1)       \
+		VMOVUPD Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VMOVUPD (DX)(SI*1), Y1         \
+		VCMPPD  $0x03, Y1, Y0, Y2      \
+		VMAXPD  Y1, Y0, Y3             \
+		VMAXPD  Y0, Y1, Y0             \
+		VANDPD  Y3, Y0, Y0             \
+		VORPD   Y2, Y0, Y0             \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y0    \
+		VMASKMOVPD (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(SI*1), Y0, Y2  \
+		VCMPPD     $0x03, Y2, Y1, Y3   \
+		VMAXPD     Y2, Y1, Y4          \
+		VMAXPD     Y1, Y2, Y1          \
+		VANDPD     Y4, Y1, Y1          \
+		VORPD      Y3, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMaxVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000010; JLT  end4
+	vecMaxVVF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(SI*1), Y0; VMOVUPD (DX)(SI*1), Y1; VMOVUPD 32(CX)(SI*1), Y2; VMOVUPD 32(DX)(SI*1), Y3; VMOVUPD 64(CX)(SI*1), Y4; VMOVUPD 64(DX)(SI*1), Y5; VMOVUPD 96(CX)(SI*1), Y6; VMOVUPD 96(DX)(SI*1), Y7; VCMPPD  $0x03, Y1, Y0, Y8; VMAXPD  Y1, Y0, Y9; VMAXPD  Y0, Y1, Y0; VANDPD  Y9, Y0, Y0; VORPD   Y8, Y0, Y0; VCMPPD  $0x03, Y3, Y2, Y1; VMAXPD  Y3, Y2, Y8; VMAXPD  Y2, Y3, Y2; VANDPD  Y8, Y2, Y2; VORPD   Y1, Y2, Y1; VCMPPD  $0x03, Y5, Y4, Y2; VMAXPD  Y5, Y4, Y3; VMAXPD  Y4, Y5, Y4; VANDPD  Y3, Y4, Y3; VORPD   Y2, Y3, Y2; VCMPPD  $0x03, Y7, Y6, Y3; VMAXPD  Y7, Y6, Y4; VMAXPD  Y6, Y7, Y5; VANDPD  Y4, Y5, Y4; VORPD   Y3, Y4, Y3; VMOVUPD Y0, (AX)(SI*1); VMOVUPD Y1, 32(AX)(SI*1); VMOVUPD Y2, 64(AX)(SI*1); VMOVUPD Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y0; VMOVUPD (DX)(SI*1), Y1; VCMPPD  $0x03, Y1, Y0, Y2; VMAXPD  Y1, Y0, Y3; VMAXPD  Y0, Y1, Y0; VANDPD  Y3, Y0, Y0; VORPD   Y2, Y0, Y0; VMOVUPD Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y0; VMASKMOVPD (CX)(SI*1), Y0, Y1; VMASKMOVPD (DX)(SI*1), Y0, Y2; VCMPPD     $0x03, Y2, Y1, Y3; VMAXPD     Y2, Y1, Y4; VMAXPD     Y1, Y2, Y1; VANDPD     Y4, Y1, Y1; VORPD      Y3, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMaxVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], b[0])
+//	}
+//
 // func vecMaxVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMaxVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VMOVUPD 32(CX)(BX*1), Y2       \
+		VMOVUPD 64(CX)(BX*1), Y3       \
+		VMOVUPD 96(CX)(BX*1), Y4       \
+		VCMPPD  $0x03, Y0, Y1, Y5      \
+		VMAXPD  Y0, Y1, Y6             \
+		VMAXPD  Y1, Y0, Y1             \
+		VANDPD  Y6, Y1, Y1             \
+		VORPD   Y5, Y1, Y1             \
+		VCMPPD  $0x03, Y0, Y2, Y5      \
+		VMAXPD  Y0, Y2, Y6             \
+		VMAXPD  Y2, Y0, Y2             \
+		VANDPD  Y6, Y2, Y2             \
+		VORPD   Y5, Y2, Y2             \
+		VCMPPD  $0x03, Y0, Y3, Y5      \
+		VMAXPD  Y0, Y3, Y6             \
+		VMAXPD  Y3, Y0, Y3             \
+		VANDPD  Y6, Y3, Y3             \
+		VORPD   Y5, Y3, Y3             \
+		VCMPPD  $0x03, Y0, Y4, Y5      \
+		VMAXPD  Y0, Y4, Y6             \
+		VMAXPD  Y4, Y0, Y4             \
+		VANDPD  Y6, Y4, Y4             \
+		VORPD   Y5, Y4, Y4             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		VMOVUPD Y2, 32(AX)(BX*1)       \
+		VMOVUPD Y3, 64(AX)(BX*1)       \
+		VMOVUPD Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VCMPPD  $0x03, Y0, Y1, Y2      \
+		VMAXPD  Y0, Y1, Y3             \
+		VMAXPD  Y1, Y0, Y1             \
+		VANDPD  Y3, Y1, Y1             \
+		VORPD   Y2, Y1, Y1             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y1    \
+		VMASKMOVPD (CX)(BX*1), Y1, Y2  \
+		VCMPPD     $0x03, Y0, Y2, Y3   \
+		VMAXPD     Y0, Y2, Y4          \
+		VMAXPD     Y2, Y0, Y0          \
+		VANDPD     Y4, Y0, Y0          \
+		VORPD      Y3, Y0, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMaxVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
+	vecMaxVSF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Y1; VMOVUPD 32(CX)(BX*1), Y2; VMOVUPD 64(CX)(BX*1), Y3; VMOVUPD 96(CX)(BX*1), Y4; VCMPPD  $0x03, Y0, Y1, Y5; VMAXPD  Y0, Y1, Y6; VMAXPD  Y1, Y0, Y1; VANDPD  Y6, Y1, Y1; VORPD   Y5, Y1, Y1; VCMPPD  $0x03, Y0, Y2, Y5; VMAXPD  Y0, Y2, Y6; VMAXPD  Y2, Y0, Y2; VANDPD  Y6, Y2, Y2; VORPD   Y5, Y2, Y2; VCMPPD  $0x03, Y0, Y3, Y5; VMAXPD  Y0, Y3, Y6; VMAXPD  Y3, Y0, Y3; VANDPD  Y6, Y3, Y3; VORPD   Y5, Y3, Y3; VCMPPD  $0x03, Y0, Y4, Y5; VMAXPD  Y0, Y4, Y6; VMAXPD  Y4, Y0, Y4; VANDPD  Y6, Y4, Y4; VORPD   Y5, Y4, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y1; VCMPPD  $0x03, Y0, Y1, Y2; VMAXPD  Y0, Y1, Y3; VMAXPD  Y1, Y0, Y1; VANDPD  Y3, Y1, Y1; VORPD   Y2, Y1, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VCMPPD     $0x03, Y0, Y2, Y3; VMAXPD     Y0, Y2, Y4; VMAXPD     Y2, Y0, Y0; VANDPD     Y4, Y0, Y0; VORPD      Y3, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMinVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = min(a[i], b[i])
+//	}
+//
 // func vecMinVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMinVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ n+0(FP), BX               \
+		XORQ SI, SI                    \
+		CMPQ BX, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VMOVUPD (DX)(SI*1), Y1         \
+		VMOVUPD 32(CX)(SI*1), Y2       \
+		VMOVUPD 32(DX)(SI*1), Y3       \
+		VMOVUPD 64(CX)(SI*1), Y4       \
+		VMOVUPD 64(DX)(SI*1), Y5       \
+		VMOVUPD 96(CX)(SI*1), Y6       \
+		VMOVUPD 96(DX)(SI*1), Y7       \
+		VCMPPD  $0x03, Y1, Y0, Y8      \
+		VMINPD  Y1, Y0, Y9             \
+		VMINPD  Y0, Y1, Y0             \
+		VORPD   Y9, Y0, Y0             \
+		VORPD   Y8, Y0, Y0             \
+		VCMPPD  $0x03, Y3, Y2, Y1      \
+		VMINPD  Y3, Y2, Y8             \
+		VMINPD  Y2, Y3, Y2             \
+		VORPD   Y8, Y2, Y2             \
+		VORPD   Y1, Y2, Y1             \
+		VCMPPD  $0x03, Y5, Y4, Y2      \
+		VMINPD  Y5, Y4, Y3             \
+		VMINPD  Y4, Y5, Y4             \
+		VORPD   Y3, Y4, Y3             \
+		VORPD   Y2, Y3, Y2             \
+		VCMPPD  $0x03, Y7, Y6, Y3      \
+		VMINPD  Y7, Y6, Y4             \
+		VMINPD  Y6, Y7, Y5             \
+		VORPD   Y4, Y5, Y4             \
+		VORPD   Y3, Y4, Y3             \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		VMOVUPD Y1, 32(AX)(SI*1)       \
+		VMOVUPD Y2, 64(AX)(SI*1)       \
+		VMOVUPD Y3, 96(AX)(SI*1)       \
+		ADDQ    $0x00000080, SI        \
+		SUBQ    $0x00000010, BX        \
+		CMPQ    BX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y0         \
+		VMOVUPD (DX)(SI*1), Y1         \
+		VCMPPD  $0x03, Y1, Y0, Y2      \
+		VMINPD  Y1, Y0, Y3             \
+		VMINPD  Y0, Y1, Y0             \
+		VORPD   Y3, Y0, Y0             \
+		VORPD   Y2, Y0, Y0             \
+		VMOVUPD Y0, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y0    \
+		VMASKMOVPD (CX)(SI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(SI*1), Y0, Y2  \
+		VCMPPD     $0x03, Y2, Y1, Y3   \
+		VMINPD     Y2, Y1, Y4          \
+		VMINPD     Y1, Y2, Y1          \
+		VORPD      Y4, Y1, Y1          \
+		VORPD      Y3, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMinVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000010; JLT  end4
+	vecMinVVF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(SI*1), Y0; VMOVUPD (DX)(SI*1), Y1; VMOVUPD 32(CX)(SI*1), Y2; VMOVUPD 32(DX)(SI*1), Y3; VMOVUPD 64(CX)(SI*1), Y4; VMOVUPD 64(DX)(SI*1), Y5; VMOVUPD 96(CX)(SI*1), Y6; VMOVUPD 96(DX)(SI*1), Y7; VCMPPD  $0x03, Y1, Y0, Y8; VMINPD  Y1, Y0, Y9; VMINPD  Y0, Y1, Y0; VORPD   Y9, Y0, Y0; VORPD   Y8, Y0, Y0; VCMPPD  $0x03, Y3, Y2, Y1; VMINPD  Y3, Y2, Y8; VMINPD  Y2, Y3, Y2; VORPD   Y8, Y2, Y2; VORPD   Y1, Y2, Y1; VCMPPD  $0x03, Y5, Y4, Y2; VMINPD  Y5, Y4, Y3; VMINPD  Y4, Y5, Y4; VORPD   Y3, Y4, Y3; VORPD   Y2, Y3, Y2; VCMPPD  $0x03, Y7, Y6, Y3; VMINPD  Y7, Y6, Y4; VMINPD  Y6, Y7, Y5; VORPD   Y4, Y5, Y4; VORPD   Y3, Y4, Y3; VMOVUPD Y0, (AX)(SI*1); VMOVUPD Y1, 32(AX)(SI*1); VMOVUPD Y2, 64(AX)(SI*1); VMOVUPD Y3, 96(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y0; VMOVUPD (DX)(SI*1), Y1; VCMPPD  $0x03, Y1, Y0, Y2; VMINPD  Y1, Y0, Y3; VMINPD  Y0, Y1, Y0; VORPD   Y3, Y0, Y0; VORPD   Y2, Y0, Y0; VMOVUPD Y0, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y0; VMASKMOVPD (CX)(SI*1), Y0, Y1; VMASKMOVPD (DX)(SI*1), Y0, Y2; VCMPPD     $0x03, Y2, Y1, Y3; VMINPD     Y2, Y1, Y4; VMINPD     Y1, Y2, Y1; VORPD      Y4, Y1, Y1; VORPD      Y3, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMinVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = min(a[i], b[0])
+//	}
+//
 // func vecMinVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMinVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000010   \
+		JLT          end4              \
+	loop4:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VMOVUPD 32(CX)(BX*1), Y2       \
+		VMOVUPD 64(CX)(BX*1), Y3       \
+		VMOVUPD 96(CX)(BX*1), Y4       \
+		VCMPPD  $0x03, Y0, Y1, Y5      \
+		VMINPD  Y0, Y1, Y6             \
+		VMINPD  Y1, Y0, Y1             \
+		VORPD   Y6, Y1, Y1             \
+		VORPD   Y5, Y1, Y1             \
+		VCMPPD  $0x03, Y0, Y2, Y5      \
+		VMINPD  Y0, Y2, Y6             \
+		VMINPD  Y2, Y0, Y2             \
+		VORPD   Y6, Y2, Y2             \
+		VORPD   Y5, Y2, Y2             \
+		VCMPPD  $0x03, Y0, Y3, Y5      \
+		VMINPD  Y0, Y3, Y6             \
+		VMINPD  Y3, Y0, Y3             \
+		VORPD   Y6, Y3, Y3             \
+		VORPD   Y5, Y3, Y3             \
+		VCMPPD  $0x03, Y0, Y4, Y5      \
+		VMINPD  Y0, Y4, Y6             \
+		VMINPD  Y4, Y0, Y4             \
+		VORPD   Y6, Y4, Y4             \
+		VORPD   Y5, Y4, Y4             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		VMOVUPD Y2, 32(AX)(BX*1)       \
+		VMOVUPD Y3, 64(AX)(BX*1)       \
+		VMOVUPD Y4, 96(AX)(BX*1)       \
+		ADDQ    $0x00000080, BX        \
+		SUBQ    $0x00000010, DX        \
+		CMPQ    DX, $0x00000010        \
+		JGE     loop4                  \
+	end4:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y1         \
+		VCMPPD  $0x03, Y0, Y1, Y2      \
+		VMINPD  Y0, Y1, Y3             \
+		VMINPD  Y1, Y0, Y1             \
+		VORPD   Y3, Y1, Y1             \
+		VORPD   Y2, Y1, Y1             \
+		VMOVUPD Y1, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y1    \
+		VMASKMOVPD (CX)(BX*1), Y1, Y2  \
+		VCMPPD     $0x03, Y0, Y2, Y3   \
+		VMINPD     Y0, Y2, Y4          \
+		VMINPD     Y2, Y0, Y0          \
+		VORPD      Y4, Y0, Y0          \
+		VORPD      Y3, Y0, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMinVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end4
+	vecMinVSF64AVX2Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Y1; VMOVUPD 32(CX)(BX*1), Y2; VMOVUPD 64(CX)(BX*1), Y3; VMOVUPD 96(CX)(BX*1), Y4; VCMPPD  $0x03, Y0, Y1, Y5; VMINPD  Y0, Y1, Y6; VMINPD  Y1, Y0, Y1; VORPD   Y6, Y1, Y1; VORPD   Y5, Y1, Y1; VCMPPD  $0x03, Y0, Y2, Y5; VMINPD  Y0, Y2, Y6; VMINPD  Y2, Y0, Y2; VORPD   Y6, Y2, Y2; VORPD   Y5, Y2, Y2; VCMPPD  $0x03, Y0, Y3, Y5; VMINPD  Y0, Y3, Y6; VMINPD  Y3, Y0, Y3; VORPD   Y6, Y3, Y3; VORPD   Y5, Y3, Y3; VCMPPD  $0x03, Y0, Y4, Y5; VMINPD  Y0, Y4, Y6; VMINPD  Y4, Y0, Y4; VORPD   Y6, Y4, Y4; VORPD   Y5, Y4, Y4; VMOVUPD Y1, (AX)(BX*1); VMOVUPD Y2, 32(AX)(BX*1); VMOVUPD Y3, 64(AX)(BX*1); VMOVUPD Y4, 96(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y1; VCMPPD  $0x03, Y0, Y1, Y2; VMINPD  Y0, Y1, Y3; VMINPD  Y1, Y0, Y1; VORPD   Y3, Y1, Y1; VORPD   Y2, Y1, Y1; VMOVUPD Y1, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y1; VMASKMOVPD (CX)(BX*1), Y1, Y2; VCMPPD     $0x03, Y0, Y2, Y3; VMINPD     Y0, Y2, Y4; VMINPD     Y2, Y0, Y0; VORPD      Y4, Y0, Y0; VORPD      Y3, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) + c[i]
+//	}
+//
 // func vecMulAddVVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulAddVVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ c+32(FP), BX              \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000008           \
+		JLT  end2                      \
+	loop2:                                 \
+		VMOVUPD (CX)(DI*1), Y0         \
+		VMOVUPD (BX)(DI*1), Y1         \
+		VMOVUPD 32(CX)(DI*1), Y2       \
+		VMOVUPD 32(BX)(DI*1), Y3       \
+		VMULPD  (DX)(DI*1), Y0, Y0     \
+		VADDPD  Y1, Y0, Y0             \
+		VMULPD  32(DX)(DI*1), Y2, Y1   \
+		VADDPD  Y3, Y1, Y1             \
+		VMOVUPD Y0, (AX)(DI*1)         \
+		VMOVUPD Y1, 32(AX)(DI*1)       \
+		ADDQ    $0x00000040, DI        \
+		SUBQ    $0x00000008, SI        \
+		CMPQ    SI, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ SI, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(DI*1), Y0         \
+		VMOVUPD (BX)(DI*1), Y1         \
+		VMULPD  (DX)(DI*1), Y0, Y0     \
+		VADDPD  Y1, Y0, Y0             \
+		VMOVUPD Y0, (AX)(DI*1)         \
+		ADDQ    $0x00000020, DI        \
+		SUBQ    $0x00000004, SI        \
+		CMPQ    SI, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		NEGQ       SI                  \
+		VMOVUPD    32(R8)(SI*8), Y0    \
+		VMASKMOVPD (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(DI*1), Y0, Y2  \
+		VMASKMOVPD (BX)(DI*1), Y0, Y3  \
+		VMULPD     Y2, Y1, Y1          \
+		VADDPD     Y3, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(DI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulAddVVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000008; JLT  end2
+	vecMulAddVVVF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(DI*1), Y0; VMOVUPD (BX)(DI*1), Y1; VMOVUPD 32(CX)(DI*1), Y2; VMOVUPD 32(BX)(DI*1), Y3; VMULPD  (DX)(DI*1), Y0, Y0; VADDPD  Y1, Y0, Y0; VMULPD  32(DX)(DI*1), Y2, Y1; VADDPD  Y3, Y1, Y1; VMOVUPD Y0, (AX)(DI*1); VMOVUPD Y1, 32(AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(DI*1), Y0; VMOVUPD (BX)(DI*1), Y1; VMULPD  (DX)(DI*1), Y0, Y0; VADDPD  Y1, Y0, Y0; VMOVUPD Y0, (AX)(DI*1); ADDQ    $0x00000020, DI; SUBQ    $0x00000004, SI; CMPQ    SI, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; NEGQ       SI; VMOVUPD    32(R8)(SI*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y2; VMASKMOVPD (BX)(DI*1), Y0, Y3; VMULPD     Y2, Y1, Y1; VADDPD     Y3, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) + c[0]
+//	}
+//
 // func vecMulAddVVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulAddVVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		MOVQ         c+32(FP), BX      \
+		VBROADCASTSD (BX), Y0          \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD 32(CX)(SI*1), Y2       \
+		VMULPD  (DX)(SI*1), Y1, Y1     \
+		VADDPD  Y0, Y1, Y1             \
+		VMULPD  32(DX)(SI*1), Y2, Y2   \
+		VADDPD  Y0, Y2, Y2             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		VMOVUPD Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMULPD  (DX)(SI*1), Y1, Y1     \
+		VADDPD  Y0, Y1, Y1             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y1    \
+		VMASKMOVPD (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPD (DX)(SI*1), Y1, Y3  \
+		VMULPD     Y3, Y2, Y2          \
+		VADDPD     Y0, Y2, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulAddVVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSD (BX), Y0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000008; JLT          end2
+	vecMulAddVVSF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD 32(CX)(SI*1), Y2; VMULPD  (DX)(SI*1), Y1, Y1; VADDPD  Y0, Y1, Y1; VMULPD  32(DX)(SI*1), Y2, Y2; VADDPD  Y0, Y2, Y2; VMOVUPD Y1, (AX)(SI*1); VMOVUPD Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y1; VMULPD  (DX)(SI*1), Y1, Y1; VADDPD  Y0, Y1, Y1; VMOVUPD Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y2; VMASKMOVPD (DX)(SI*1), Y1, Y3; VMULPD     Y3, Y2, Y2; VADDPD     Y0, Y2, Y0; VMASKMOVPD Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVSVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) + c[i]
+//	}
+//
 // func vecMulAddVSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulAddVSVF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD (DX)(SI*1), Y2         \
+		VMOVUPD 32(CX)(SI*1), Y3       \
+		VMOVUPD 32(DX)(SI*1), Y4       \
+		VMULPD  Y0, Y1, Y1             \
+		VADDPD  Y2, Y1, Y1             \
+		VMULPD  Y0, Y3, Y2             \
+		VADDPD  Y4, Y2, Y2             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		VMOVUPD Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD (DX)(SI*1), Y2         \
+		VMULPD  Y0, Y1, Y1             \
+		VADDPD  Y2, Y1, Y1             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y1    \
+		VMASKMOVPD (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPD (DX)(SI*1), Y1, Y3  \
+		VMULPD     Y0, Y2, Y0          \
+		VADDPD     Y3, Y0, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulAddVSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000008; JLT          end2
+	vecMulAddVSVF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD (DX)(SI*1), Y2; VMOVUPD 32(CX)(SI*1), Y3; VMOVUPD 32(DX)(SI*1), Y4; VMULPD  Y0, Y1, Y1; VADDPD  Y2, Y1, Y1; VMULPD  Y0, Y3, Y2; VADDPD  Y4, Y2, Y2; VMOVUPD Y1, (AX)(SI*1); VMOVUPD Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD (DX)(SI*1), Y2; VMULPD  Y0, Y1, Y1; VADDPD  Y2, Y1, Y1; VMOVUPD Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y2; VMASKMOVPD (DX)(SI*1), Y1, Y3; VMULPD     Y0, Y2, Y0; VADDPD     Y3, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVSSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) + c[0]
+//	}
+//
 // func vecMulAddVSSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulAddVSSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		VBROADCASTSD (DX), Y1          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(BX*1), Y2         \
+		VMOVUPD 32(CX)(BX*1), Y3       \
+		VMULPD  Y0, Y2, Y2             \
+		VADDPD  Y1, Y2, Y2             \
+		VMULPD  Y0, Y3, Y3             \
+		VADDPD  Y1, Y3, Y3             \
+		VMOVUPD Y2, (AX)(BX*1)         \
+		VMOVUPD Y3, 32(AX)(BX*1)       \
+		ADDQ    $0x00000040, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y2         \
+		VMULPD  Y0, Y2, Y2             \
+		VADDPD  Y1, Y2, Y2             \
+		VMOVUPD Y2, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y2    \
+		VMASKMOVPD (CX)(BX*1), Y2, Y3  \
+		VMULPD     Y0, Y3, Y0          \
+		VADDPD     Y1, Y0, Y0          \
+		VMASKMOVPD Y0, Y2, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulAddVSSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         c+32(FP), DX; VBROADCASTSD (DX), Y1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000008; JLT          end2
+	vecMulAddVSSF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(BX*1), Y2; VMOVUPD 32(CX)(BX*1), Y3; VMULPD  Y0, Y2, Y2; VADDPD  Y1, Y2, Y2; VMULPD  Y0, Y3, Y3; VADDPD  Y1, Y3, Y3; VMOVUPD Y2, (AX)(BX*1); VMOVUPD Y3, 32(AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y2; VMULPD  Y0, Y2, Y2; VADDPD  Y1, Y2, Y2; VMOVUPD Y2, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y2; VMASKMOVPD (CX)(BX*1), Y2, Y3; VMULPD     Y0, Y3, Y0; VADDPD     Y1, Y0, Y0; VMASKMOVPD Y0, Y2, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) - c[i]
+//	}
+//
 // func vecMulSubVVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulSubVVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ c+32(FP), BX              \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000008           \
+		JLT  end2                      \
+	loop2:                                 \
+		VMOVUPD (CX)(DI*1), Y0         \
+		VMOVUPD (BX)(DI*1), Y1         \
+		VMOVUPD 32(CX)(DI*1), Y2       \
+		VMOVUPD 32(BX)(DI*1), Y3       \
+		VMULPD  (DX)(DI*1), Y0, Y0     \
+		VSUBPD  Y1, Y0, Y0             \
+		VMULPD  32(DX)(DI*1), Y2, Y1   \
+		VSUBPD  Y3, Y1, Y1             \
+		VMOVUPD Y0, (AX)(DI*1)         \
+		VMOVUPD Y1, 32(AX)(DI*1)       \
+		ADDQ    $0x00000040, DI        \
+		SUBQ    $0x00000008, SI        \
+		CMPQ    SI, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ SI, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(DI*1), Y0         \
+		VMOVUPD (BX)(DI*1), Y1         \
+		VMULPD  (DX)(DI*1), Y0, Y0     \
+		VSUBPD  Y1, Y0, Y0             \
+		VMOVUPD Y0, (AX)(DI*1)         \
+		ADDQ    $0x00000020, DI        \
+		SUBQ    $0x00000004, SI        \
+		CMPQ    SI, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		NEGQ       SI                  \
+		VMOVUPD    32(R8)(SI*8), Y0    \
+		VMASKMOVPD (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(DI*1), Y0, Y2  \
+		VMASKMOVPD (BX)(DI*1), Y0, Y3  \
+		VMULPD     Y2, Y1, Y1          \
+		VSUBPD     Y3, Y1, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(DI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulSubVVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000008; JLT  end2
+	vecMulSubVVVF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(DI*1), Y0; VMOVUPD (BX)(DI*1), Y1; VMOVUPD 32(CX)(DI*1), Y2; VMOVUPD 32(BX)(DI*1), Y3; VMULPD  (DX)(DI*1), Y0, Y0; VSUBPD  Y1, Y0, Y0; VMULPD  32(DX)(DI*1), Y2, Y1; VSUBPD  Y3, Y1, Y1; VMOVUPD Y0, (AX)(DI*1); VMOVUPD Y1, 32(AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(DI*1), Y0; VMOVUPD (BX)(DI*1), Y1; VMULPD  (DX)(DI*1), Y0, Y0; VSUBPD  Y1, Y0, Y0; VMOVUPD Y0, (AX)(DI*1); ADDQ    $0x00000020, DI; SUBQ    $0x00000004, SI; CMPQ    SI, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; NEGQ       SI; VMOVUPD    32(R8)(SI*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y2; VMASKMOVPD (BX)(DI*1), Y0, Y3; VMULPD     Y2, Y1, Y1; VSUBPD     Y3, Y1, Y1; VMASKMOVPD Y1, Y0, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) - c[0]
+//	}
+//
 // func vecMulSubVVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulSubVVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		MOVQ         c+32(FP), BX      \
+		VBROADCASTSD (BX), Y0          \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD 32(CX)(SI*1), Y2       \
+		VMULPD  (DX)(SI*1), Y1, Y1     \
+		VSUBPD  Y0, Y1, Y1             \
+		VMULPD  32(DX)(SI*1), Y2, Y2   \
+		VSUBPD  Y0, Y2, Y2             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		VMOVUPD Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMULPD  (DX)(SI*1), Y1, Y1     \
+		VSUBPD  Y0, Y1, Y1             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y1    \
+		VMASKMOVPD (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPD (DX)(SI*1), Y1, Y3  \
+		VMULPD     Y3, Y2, Y2          \
+		VSUBPD     Y0, Y2, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulSubVVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSD (BX), Y0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000008; JLT          end2
+	vecMulSubVVSF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD 32(CX)(SI*1), Y2; VMULPD  (DX)(SI*1), Y1, Y1; VSUBPD  Y0, Y1, Y1; VMULPD  32(DX)(SI*1), Y2, Y2; VSUBPD  Y0, Y2, Y2; VMOVUPD Y1, (AX)(SI*1); VMOVUPD Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y1; VMULPD  (DX)(SI*1), Y1, Y1; VSUBPD  Y0, Y1, Y1; VMOVUPD Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y2; VMASKMOVPD (DX)(SI*1), Y1, Y3; VMULPD     Y3, Y2, Y2; VSUBPD     Y0, Y2, Y0; VMASKMOVPD Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVSVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) - c[i]
+//	}
+//
 // func vecMulSubVSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulSubVSVF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD (DX)(SI*1), Y2         \
+		VMOVUPD 32(CX)(SI*1), Y3       \
+		VMOVUPD 32(DX)(SI*1), Y4       \
+		VMULPD  Y0, Y1, Y1             \
+		VSUBPD  Y2, Y1, Y1             \
+		VMULPD  Y0, Y3, Y2             \
+		VSUBPD  Y4, Y2, Y2             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		VMOVUPD Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD (DX)(SI*1), Y2         \
+		VMULPD  Y0, Y1, Y1             \
+		VSUBPD  Y2, Y1, Y1             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y1    \
+		VMASKMOVPD (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPD (DX)(SI*1), Y1, Y3  \
+		VMULPD     Y0, Y2, Y0          \
+		VSUBPD     Y3, Y0, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulSubVSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000008; JLT          end2
+	vecMulSubVSVF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD (DX)(SI*1), Y2; VMOVUPD 32(CX)(SI*1), Y3; VMOVUPD 32(DX)(SI*1), Y4; VMULPD  Y0, Y1, Y1; VSUBPD  Y2, Y1, Y1; VMULPD  Y0, Y3, Y2; VSUBPD  Y4, Y2, Y2; VMOVUPD Y1, (AX)(SI*1); VMOVUPD Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD (DX)(SI*1), Y2; VMULPD  Y0, Y1, Y1; VSUBPD  Y2, Y1, Y1; VMOVUPD Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y2; VMASKMOVPD (DX)(SI*1), Y1, Y3; VMULPD     Y0, Y2, Y0; VSUBPD     Y3, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVSSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) - c[0]
+//	}
+//
 // func vecMulSubVSSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMulSubVSSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		VBROADCASTSD (DX), Y1          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(BX*1), Y2         \
+		VMOVUPD 32(CX)(BX*1), Y3       \
+		VMULPD  Y0, Y2, Y2             \
+		VSUBPD  Y1, Y2, Y2             \
+		VMULPD  Y0, Y3, Y3             \
+		VSUBPD  Y1, Y3, Y3             \
+		VMOVUPD Y2, (AX)(BX*1)         \
+		VMOVUPD Y3, 32(AX)(BX*1)       \
+		ADDQ    $0x00000040, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y2         \
+		VMULPD  Y0, Y2, Y2             \
+		VSUBPD  Y1, Y2, Y2             \
+		VMOVUPD Y2, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y2    \
+		VMASKMOVPD (CX)(BX*1), Y2, Y3  \
+		VMULPD     Y0, Y3, Y0          \
+		VSUBPD     Y1, Y0, Y0          \
+		VMASKMOVPD Y0, Y2, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecMulSubVSSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         c+32(FP), DX; VBROADCASTSD (DX), Y1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000008; JLT          end2
+	vecMulSubVSSF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(BX*1), Y2; VMOVUPD 32(CX)(BX*1), Y3; VMULPD  Y0, Y2, Y2; VSUBPD  Y1, Y2, Y2; VMULPD  Y0, Y3, Y3; VSUBPD  Y1, Y3, Y3; VMOVUPD Y2, (AX)(BX*1); VMOVUPD Y3, 32(AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y2; VMULPD  Y0, Y2, Y2; VSUBPD  Y1, Y2, Y2; VMOVUPD Y2, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y2; VMASKMOVPD (CX)(BX*1), Y2, Y3; VMULPD     Y0, Y3, Y0; VSUBPD     Y1, Y0, Y0; VMASKMOVPD Y0, Y2, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[i] - round(a[i]*b[i])
+//	}
+//
 // func vecSubMulVVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubMulVVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ c+32(FP), BX              \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000008           \
+		JLT  end2                      \
+	loop2:                                 \
+		VMOVUPD (CX)(DI*1), Y0         \
+		VMOVUPD (BX)(DI*1), Y1         \
+		VMOVUPD 32(CX)(DI*1), Y2       \
+		VMOVUPD 32(BX)(DI*1), Y3       \
+		VMULPD  (DX)(DI*1), Y0, Y0     \
+		VSUBPD  Y0, Y1, Y0             \
+		VMULPD  32(DX)(DI*1), Y2, Y1   \
+		VSUBPD  Y1, Y3, Y1             \
+		VMOVUPD Y0, (AX)(DI*1)         \
+		VMOVUPD Y1, 32(AX)(DI*1)       \
+		ADDQ    $0x00000040, DI        \
+		SUBQ    $0x00000008, SI        \
+		CMPQ    SI, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ SI, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(DI*1), Y0         \
+		VMOVUPD (BX)(DI*1), Y1         \
+		VMULPD  (DX)(DI*1), Y0, Y0     \
+		VSUBPD  Y0, Y1, Y0             \
+		VMOVUPD Y0, (AX)(DI*1)         \
+		ADDQ    $0x00000020, DI        \
+		SUBQ    $0x00000004, SI        \
+		CMPQ    SI, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		NEGQ       SI                  \
+		VMOVUPD    32(R8)(SI*8), Y0    \
+		VMASKMOVPD (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(DI*1), Y0, Y2  \
+		VMASKMOVPD (BX)(DI*1), Y0, Y3  \
+		VMULPD     Y2, Y1, Y1          \
+		VSUBPD     Y1, Y3, Y1          \
+		VMASKMOVPD Y1, Y0, (AX)(DI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubMulVVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000008; JLT  end2
+	vecSubMulVVVF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(DI*1), Y0; VMOVUPD (BX)(DI*1), Y1; VMOVUPD 32(CX)(DI*1), Y2; VMOVUPD 32(BX)(DI*1), Y3; VMULPD  (DX)(DI*1), Y0, Y0; VSUBPD  Y0, Y1, Y0; VMULPD  32(DX)(DI*1), Y2, Y1; VSUBPD  Y1, Y3, Y1; VMOVUPD Y0, (AX)(DI*1); VMOVUPD Y1, 32(AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(DI*1), Y0; VMOVUPD (BX)(DI*1), Y1; VMULPD  (DX)(DI*1), Y0, Y0; VSUBPD  Y0, Y1, Y0; VMOVUPD Y0, (AX)(DI*1); ADDQ    $0x00000020, DI; SUBQ    $0x00000004, SI; CMPQ    SI, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; NEGQ       SI; VMOVUPD    32(R8)(SI*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y2; VMASKMOVPD (BX)(DI*1), Y0, Y3; VMULPD     Y2, Y1, Y1; VSUBPD     Y1, Y3, Y1; VMASKMOVPD Y1, Y0, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[0] - round(a[i]*b[i])
+//	}
+//
 // func vecSubMulVVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubMulVVSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		MOVQ         c+32(FP), BX      \
+		VBROADCASTSD (BX), Y0          \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD 32(CX)(SI*1), Y2       \
+		VMULPD  (DX)(SI*1), Y1, Y1     \
+		VSUBPD  Y1, Y0, Y1             \
+		VMULPD  32(DX)(SI*1), Y2, Y2   \
+		VSUBPD  Y2, Y0, Y2             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		VMOVUPD Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMULPD  (DX)(SI*1), Y1, Y1     \
+		VSUBPD  Y1, Y0, Y1             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y1    \
+		VMASKMOVPD (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPD (DX)(SI*1), Y1, Y3  \
+		VMULPD     Y3, Y2, Y2          \
+		VSUBPD     Y2, Y0, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubMulVVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSD (BX), Y0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000008; JLT          end2
+	vecSubMulVVSF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD 32(CX)(SI*1), Y2; VMULPD  (DX)(SI*1), Y1, Y1; VSUBPD  Y1, Y0, Y1; VMULPD  32(DX)(SI*1), Y2, Y2; VSUBPD  Y2, Y0, Y2; VMOVUPD Y1, (AX)(SI*1); VMOVUPD Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y1; VMULPD  (DX)(SI*1), Y1, Y1; VSUBPD  Y1, Y0, Y1; VMOVUPD Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y2; VMASKMOVPD (DX)(SI*1), Y1, Y3; VMULPD     Y3, Y2, Y2; VSUBPD     Y2, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVSVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[i] - round(a[i]*b[0])
+//	}
+//
 // func vecSubMulVSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubMulVSVF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		MOVQ         n+0(FP), BX       \
+		XORQ         SI, SI            \
+		CMPQ         BX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD (DX)(SI*1), Y2         \
+		VMOVUPD 32(CX)(SI*1), Y3       \
+		VMOVUPD 32(DX)(SI*1), Y4       \
+		VMULPD  Y0, Y1, Y1             \
+		VSUBPD  Y1, Y2, Y1             \
+		VMULPD  Y0, Y3, Y2             \
+		VSUBPD  Y2, Y4, Y2             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		VMOVUPD Y2, 32(AX)(SI*1)       \
+		ADDQ    $0x00000040, SI        \
+		SUBQ    $0x00000008, BX        \
+		CMPQ    BX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ BX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(SI*1), Y1         \
+		VMOVUPD (DX)(SI*1), Y2         \
+		VMULPD  Y0, Y1, Y1             \
+		VSUBPD  Y1, Y2, Y1             \
+		VMOVUPD Y1, (AX)(SI*1)         \
+		ADDQ    $0x00000020, SI        \
+		SUBQ    $0x00000004, BX        \
+		CMPQ    BX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      BX, BX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), DI \
+		NEGQ       BX                  \
+		VMOVUPD    32(DI)(BX*8), Y1    \
+		VMASKMOVPD (CX)(SI*1), Y1, Y2  \
+		VMASKMOVPD (DX)(SI*1), Y1, Y3  \
+		VMULPD     Y0, Y2, Y0          \
+		VSUBPD     Y0, Y3, Y0          \
+		VMASKMOVPD Y0, Y1, (AX)(SI*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubMulVSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000008; JLT          end2
+	vecSubMulVSVF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD (DX)(SI*1), Y2; VMOVUPD 32(CX)(SI*1), Y3; VMOVUPD 32(DX)(SI*1), Y4; VMULPD  Y0, Y1, Y1; VSUBPD  Y1, Y2, Y1; VMULPD  Y0, Y3, Y2; VSUBPD  Y2, Y4, Y2; VMOVUPD Y1, (AX)(SI*1); VMOVUPD Y2, 32(AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Y1; VMOVUPD (DX)(SI*1), Y2; VMULPD  Y0, Y1, Y1; VSUBPD  Y1, Y2, Y1; VMOVUPD Y1, (AX)(SI*1); ADDQ    $0x00000020, SI; SUBQ    $0x00000004, BX; CMPQ    BX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; NEGQ       BX; VMOVUPD    32(DI)(BX*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y2; VMASKMOVPD (DX)(SI*1), Y1, Y3; VMULPD     Y0, Y2, Y0; VSUBPD     Y0, Y3, Y0; VMASKMOVPD Y0, Y1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVSSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[0] - round(a[i]*b[0])
+//	}
+//
 // func vecSubMulVSSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSubMulVSSF64AVX2Code \
+		MOVQ         y+8(FP), AX       \
+		MOVQ         a+16(FP), CX      \
+		MOVQ         b+24(FP), DX      \
+		VBROADCASTSD (DX), Y0          \
+		MOVQ         c+32(FP), DX      \
+		VBROADCASTSD (DX), Y1          \
+		MOVQ         n+0(FP), DX       \
+		XORQ         BX, BX            \
+		CMPQ         DX, $0x00000008   \
+		JLT          end2              \
+	loop2:                                 \
+		VMOVUPD (CX)(BX*1), Y2         \
+		VMOVUPD 32(CX)(BX*1), Y3       \
+		VMULPD  Y0, Y2, Y2             \
+		VSUBPD  Y2, Y1, Y2             \
+		VMULPD  Y0, Y3, Y3             \
+		VSUBPD  Y3, Y1, Y3             \
+		VMOVUPD Y2, (AX)(BX*1)         \
+		VMOVUPD Y3, 32(AX)(BX*1)       \
+		ADDQ    $0x00000040, BX        \
+		SUBQ    $0x00000008, DX        \
+		CMPQ    DX, $0x00000008        \
+		JGE     loop2                  \
+	end2:                                  \
+		CMPQ DX, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD (CX)(BX*1), Y2         \
+		VMULPD  Y0, Y2, Y2             \
+		VSUBPD  Y2, Y1, Y2             \
+		VMOVUPD Y2, (AX)(BX*1)         \
+		ADDQ    $0x00000020, BX        \
+		SUBQ    $0x00000004, DX        \
+		CMPQ    DX, $0x00000004        \
+		JGE     loop1                  \
+	end1:                                  \
+		TESTQ      DX, DX              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), SI \
+		NEGQ       DX                  \
+		VMOVUPD    32(SI)(DX*8), Y2    \
+		VMASKMOVPD (CX)(BX*1), Y2, Y3  \
+		VMULPD     Y0, Y3, Y0          \
+		VSUBPD     Y0, Y1, Y0          \
+		VMASKMOVPD Y0, Y2, (AX)(BX*1)  \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSubMulVSSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         c+32(FP), DX; VBROADCASTSD (DX), Y1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000008; JLT          end2
+	vecSubMulVSSF64AVX2Code
 
-loop2:
-	VMOVUPD (CX)(BX*1), Y2; VMOVUPD 32(CX)(BX*1), Y3; VMULPD  Y0, Y2, Y2; VSUBPD  Y2, Y1, Y2; VMULPD  Y0, Y3, Y3; VSUBPD  Y3, Y1, Y3; VMOVUPD Y2, (AX)(BX*1); VMOVUPD Y3, 32(AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Y2; VMULPD  Y0, Y2, Y2; VSUBPD  Y2, Y1, Y2; VMOVUPD Y2, (AX)(BX*1); ADDQ    $0x00000020, BX; SUBQ    $0x00000004, DX; CMPQ    DX, $0x00000004; JGE     loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; LEAQ       vecTail<>+0(SB), SI; NEGQ       DX; VMOVUPD    32(SI)(DX*8), Y2; VMASKMOVPD (CX)(BX*1), Y2, Y3; VMULPD     Y0, Y3, Y0; VSUBPD     Y0, Y1, Y0; VMASKMOVPD Y0, Y2, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[i]
+//		} else {
+//			y[i] = c[i]
+//		}
+//	}
+//
 // func vecSelectVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2
+#define vecSelectVVF64AVX2Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ c+32(FP), BX             \
+		MOVQ n+0(FP), SI              \
+		XORQ DI, DI                   \
+		CMPQ SI, $0x00000008          \
+		JLT  end2                     \
+	loop2:                                \
+		VMOVD     (CX), X0            \
+		VPMOVZXBQ X0, Y0              \
+		VPSLLQ    $0x3f, Y0, Y0       \
+		VMOVUPD   (DX)(DI*1), Y1      \
+		VMOVUPD   (BX)(DI*1), Y2      \
+		VBLENDVPD Y0, Y1, Y2, Y0      \
+		VMOVD     4(CX), X1           \
+		VPMOVZXBQ X1, Y1              \
+		VPSLLQ    $0x3f, Y1, Y1       \
+		VMOVUPD   32(DX)(DI*1), Y2    \
+		VMOVUPD   32(BX)(DI*1), Y3    \
+		VBLENDVPD Y1, Y2, Y3, Y1      \
+		VMOVUPD   Y0, (AX)(DI*1)      \
+		VMOVUPD   Y1, 32(AX)(DI*1)    \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000040, DI     \
+		SUBQ      $0x00000008, SI     \
+		CMPQ      SI, $0x00000008     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ SI, $0x00000004          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVD     (CX), X0            \
+		VPMOVZXBQ X0, Y0              \
+		VPSLLQ    $0x3f, Y0, Y0       \
+		VMOVUPD   (DX)(DI*1), Y1      \
+		VMOVUPD   (BX)(DI*1), Y2      \
+		VBLENDVPD Y0, Y1, Y2, Y0      \
+		VMOVUPD   Y0, (AX)(DI*1)      \
+		ADDQ      $0x00000004, CX     \
+		ADDQ      $0x00000020, DI     \
+		SUBQ      $0x00000004, SI     \
+		CMPQ      SI, $0x00000004     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ   SI, SI                \
+		JZ      done                  \
+		LEAQ    vecTail<>+0(SB), R8   \
+		MOVQ    SI, R9                \
+		NEGQ    R9                    \
+		VMOVUPD 32(R8)(R9*8), Y0      \
+		XORQ    R8, R8                \
+		MOVQ    SI, R9                \
+	byte:                                 \
+		SHLQ       $0x08, R8          \
+		MOVBQZX    -1(CX)(R9*1), SI   \
+		ORQ        SI, R8             \
+		DECQ       R9                 \
+		JNZ        byte               \
+		VMOVQ      R8, X1             \
+		VPMOVZXBQ  X1, Y1             \
+		VPSLLQ     $0x3f, Y1, Y1      \
+		VMASKMOVPD (DX)(DI*1), Y0, Y2 \
+		VMASKMOVPD (BX)(DI*1), Y0, Y3 \
+		VBLENDVPD  Y1, Y2, Y3, Y1     \
+		VMASKMOVPD Y1, Y0, (AX)(DI*1) \
+		ADDQ       $0x00000004, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000008; JLT  end2
+	vecSelectVVF64AVX2Code
 
-loop2:
-	VMOVD     (CX), X0; VPMOVZXBQ X0, Y0; VPSLLQ    $0x3f, Y0, Y0; VMOVUPD   (DX)(DI*1), Y1; VMOVUPD   (BX)(DI*1), Y2; VBLENDVPD Y0, Y1, Y2, Y0; VMOVD     4(CX), X1; VPMOVZXBQ X1, Y1; VPSLLQ    $0x3f, Y1, Y1; VMOVUPD   32(DX)(DI*1), Y2; VMOVUPD   32(BX)(DI*1), Y3; VBLENDVPD Y1, Y2, Y3, Y1; VMOVUPD   Y0, (AX)(DI*1); VMOVUPD   Y1, 32(AX)(DI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000040, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop2
-
-end2:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVD     (CX), X0; VPMOVZXBQ X0, Y0; VPSLLQ    $0x3f, Y0, Y0; VMOVUPD   (DX)(DI*1), Y1; VMOVUPD   (BX)(DI*1), Y2; VBLENDVPD Y0, Y1, Y2, Y0; VMOVUPD   Y0, (AX)(DI*1); ADDQ      $0x00000004, CX; ADDQ      $0x00000020, DI; SUBQ      $0x00000004, SI; CMPQ      SI, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ   SI, SI; JZ      done; LEAQ    vecTail<>+0(SB), R8; MOVQ    SI, R9; NEGQ    R9; VMOVUPD 32(R8)(R9*8), Y0; XORQ    R8, R8; MOVQ    SI, R9
-
-byte:
-	SHLQ       $0x08, R8; MOVBQZX    -1(CX)(R9*1), SI; ORQ        SI, R8; DECQ       R9; JNZ        byte; VMOVQ      R8, X1; VPMOVZXBQ  X1, Y1; VPSLLQ     $0x3f, Y1, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y2; VMASKMOVPD (BX)(DI*1), Y0, Y3; VBLENDVPD  Y1, Y2, Y3, Y1; VMASKMOVPD Y1, Y0, (AX)(DI*1); ADDQ       $0x00000004, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[i]
+//		} else {
+//			y[i] = c[0]
+//		}
+//	}
+//
 // func vecSelectVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2
+#define vecSelectVSF64AVX2Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		MOVQ         c+32(FP), BX     \
+		VBROADCASTSD (BX), Y0         \
+		MOVQ         n+0(FP), BX      \
+		XORQ         SI, SI           \
+		CMPQ         BX, $0x00000008  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVD     (CX), X1            \
+		VPMOVZXBQ X1, Y1              \
+		VPSLLQ    $0x3f, Y1, Y1       \
+		VMOVUPD   (DX)(SI*1), Y2      \
+		VBLENDVPD Y1, Y2, Y0, Y1      \
+		VMOVD     4(CX), X2           \
+		VPMOVZXBQ X2, Y2              \
+		VPSLLQ    $0x3f, Y2, Y2       \
+		VMOVUPD   32(DX)(SI*1), Y3    \
+		VBLENDVPD Y2, Y3, Y0, Y2      \
+		VMOVUPD   Y1, (AX)(SI*1)      \
+		VMOVUPD   Y2, 32(AX)(SI*1)    \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000040, SI     \
+		SUBQ      $0x00000008, BX     \
+		CMPQ      BX, $0x00000008     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ BX, $0x00000004          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVD     (CX), X1            \
+		VPMOVZXBQ X1, Y1              \
+		VPSLLQ    $0x3f, Y1, Y1       \
+		VMOVUPD   (DX)(SI*1), Y2      \
+		VBLENDVPD Y1, Y2, Y0, Y1      \
+		VMOVUPD   Y1, (AX)(SI*1)      \
+		ADDQ      $0x00000004, CX     \
+		ADDQ      $0x00000020, SI     \
+		SUBQ      $0x00000004, BX     \
+		CMPQ      BX, $0x00000004     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ   BX, BX                \
+		JZ      done                  \
+		LEAQ    vecTail<>+0(SB), DI   \
+		MOVQ    BX, R8                \
+		NEGQ    R8                    \
+		VMOVUPD 32(DI)(R8*8), Y1      \
+		XORQ    DI, DI                \
+		MOVQ    BX, R8                \
+	byte:                                 \
+		SHLQ       $0x08, DI          \
+		MOVBQZX    -1(CX)(R8*1), BX   \
+		ORQ        BX, DI             \
+		DECQ       R8                 \
+		JNZ        byte               \
+		VMOVQ      DI, X2             \
+		VPMOVZXBQ  X2, Y2             \
+		VPSLLQ     $0x3f, Y2, Y2      \
+		VMASKMOVPD (DX)(SI*1), Y1, Y3 \
+		VBLENDVPD  Y2, Y3, Y0, Y0     \
+		VMASKMOVPD Y0, Y1, (AX)(SI*1) \
+		ADDQ       $0x00000004, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSD (BX), Y0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000008; JLT          end2
+	vecSelectVSF64AVX2Code
 
-loop2:
-	VMOVD     (CX), X1; VPMOVZXBQ X1, Y1; VPSLLQ    $0x3f, Y1, Y1; VMOVUPD   (DX)(SI*1), Y2; VBLENDVPD Y1, Y2, Y0, Y1; VMOVD     4(CX), X2; VPMOVZXBQ X2, Y2; VPSLLQ    $0x3f, Y2, Y2; VMOVUPD   32(DX)(SI*1), Y3; VBLENDVPD Y2, Y3, Y0, Y2; VMOVUPD   Y1, (AX)(SI*1); VMOVUPD   Y2, 32(AX)(SI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000040, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop2
-
-end2:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVD     (CX), X1; VPMOVZXBQ X1, Y1; VPSLLQ    $0x3f, Y1, Y1; VMOVUPD   (DX)(SI*1), Y2; VBLENDVPD Y1, Y2, Y0, Y1; VMOVUPD   Y1, (AX)(SI*1); ADDQ      $0x00000004, CX; ADDQ      $0x00000020, SI; SUBQ      $0x00000004, BX; CMPQ      BX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ   BX, BX; JZ      done; LEAQ    vecTail<>+0(SB), DI; MOVQ    BX, R8; NEGQ    R8; VMOVUPD 32(DI)(R8*8), Y1; XORQ    DI, DI; MOVQ    BX, R8
-
-byte:
-	SHLQ       $0x08, DI; MOVBQZX    -1(CX)(R8*1), BX; ORQ        BX, DI; DECQ       R8; JNZ        byte; VMOVQ      DI, X2; VPMOVZXBQ  X2, Y2; VPSLLQ     $0x3f, Y2, Y2; VMASKMOVPD (DX)(SI*1), Y1, Y3; VBLENDVPD  Y2, Y3, Y0, Y0; VMASKMOVPD Y0, Y1, (AX)(SI*1); ADDQ       $0x00000004, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectSVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[0]
+//		} else {
+//			y[i] = c[i]
+//		}
+//	}
+//
 // func vecSelectSVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2
+#define vecSelectSVF64AVX2Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		VBROADCASTSD (DX), Y0         \
+		MOVQ         c+32(FP), DX     \
+		MOVQ         n+0(FP), BX      \
+		XORQ         SI, SI           \
+		CMPQ         BX, $0x00000008  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVD     (CX), X1            \
+		VPMOVZXBQ X1, Y1              \
+		VPSLLQ    $0x3f, Y1, Y1       \
+		VMOVUPD   (DX)(SI*1), Y2      \
+		VBLENDVPD Y1, Y0, Y2, Y1      \
+		VMOVD     4(CX), X2           \
+		VPMOVZXBQ X2, Y2              \
+		VPSLLQ    $0x3f, Y2, Y2       \
+		VMOVUPD   32(DX)(SI*1), Y3    \
+		VBLENDVPD Y2, Y0, Y3, Y2      \
+		VMOVUPD   Y1, (AX)(SI*1)      \
+		VMOVUPD   Y2, 32(AX)(SI*1)    \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000040, SI     \
+		SUBQ      $0x00000008, BX     \
+		CMPQ      BX, $0x00000008     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ BX, $0x00000004          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVD     (CX), X1            \
+		VPMOVZXBQ X1, Y1              \
+		VPSLLQ    $0x3f, Y1, Y1       \
+		VMOVUPD   (DX)(SI*1), Y2      \
+		VBLENDVPD Y1, Y0, Y2, Y1      \
+		VMOVUPD   Y1, (AX)(SI*1)      \
+		ADDQ      $0x00000004, CX     \
+		ADDQ      $0x00000020, SI     \
+		SUBQ      $0x00000004, BX     \
+		CMPQ      BX, $0x00000004     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ   BX, BX                \
+		JZ      done                  \
+		LEAQ    vecTail<>+0(SB), DI   \
+		MOVQ    BX, R8                \
+		NEGQ    R8                    \
+		VMOVUPD 32(DI)(R8*8), Y1      \
+		XORQ    DI, DI                \
+		MOVQ    BX, R8                \
+	byte:                                 \
+		SHLQ       $0x08, DI          \
+		MOVBQZX    -1(CX)(R8*1), BX   \
+		ORQ        BX, DI             \
+		DECQ       R8                 \
+		JNZ        byte               \
+		VMOVQ      DI, X2             \
+		VPMOVZXBQ  X2, Y2             \
+		VPSLLQ     $0x3f, Y2, Y2      \
+		VMASKMOVPD (DX)(SI*1), Y1, Y3 \
+		VBLENDVPD  Y2, Y0, Y3, Y0     \
+		VMASKMOVPD Y0, Y1, (AX)(SI*1) \
+		ADDQ       $0x00000004, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectSVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000008; JLT          end2
+	vecSelectSVF64AVX2Code
 
-loop2:
-	VMOVD     (CX), X1; VPMOVZXBQ X1, Y1; VPSLLQ    $0x3f, Y1, Y1; VMOVUPD   (DX)(SI*1), Y2; VBLENDVPD Y1, Y0, Y2, Y1; VMOVD     4(CX), X2; VPMOVZXBQ X2, Y2; VPSLLQ    $0x3f, Y2, Y2; VMOVUPD   32(DX)(SI*1), Y3; VBLENDVPD Y2, Y0, Y3, Y2; VMOVUPD   Y1, (AX)(SI*1); VMOVUPD   Y2, 32(AX)(SI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000040, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop2
-
-end2:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVD     (CX), X1; VPMOVZXBQ X1, Y1; VPSLLQ    $0x3f, Y1, Y1; VMOVUPD   (DX)(SI*1), Y2; VBLENDVPD Y1, Y0, Y2, Y1; VMOVUPD   Y1, (AX)(SI*1); ADDQ      $0x00000004, CX; ADDQ      $0x00000020, SI; SUBQ      $0x00000004, BX; CMPQ      BX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ   BX, BX; JZ      done; LEAQ    vecTail<>+0(SB), DI; MOVQ    BX, R8; NEGQ    R8; VMOVUPD 32(DI)(R8*8), Y1; XORQ    DI, DI; MOVQ    BX, R8
-
-byte:
-	SHLQ       $0x08, DI; MOVBQZX    -1(CX)(R8*1), BX; ORQ        BX, DI; DECQ       R8; JNZ        byte; VMOVQ      DI, X2; VPMOVZXBQ  X2, Y2; VPSLLQ     $0x3f, Y2, Y2; VMASKMOVPD (DX)(SI*1), Y1, Y3; VBLENDVPD  Y2, Y0, Y3, Y0; VMASKMOVPD Y0, Y1, (AX)(SI*1); ADDQ       $0x00000004, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectSSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[0]
+//		} else {
+//			y[i] = c[0]
+//		}
+//	}
+//
 // func vecSelectSSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2
+#define vecSelectSSF64AVX2Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		VBROADCASTSD (DX), Y0         \
+		MOVQ         c+32(FP), DX     \
+		VBROADCASTSD (DX), Y1         \
+		MOVQ         n+0(FP), DX      \
+		XORQ         BX, BX           \
+		CMPQ         DX, $0x00000008  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVD     (CX), X2            \
+		VPMOVZXBQ X2, Y2              \
+		VPSLLQ    $0x3f, Y2, Y2       \
+		VBLENDVPD Y2, Y0, Y1, Y2      \
+		VMOVD     4(CX), X3           \
+		VPMOVZXBQ X3, Y3              \
+		VPSLLQ    $0x3f, Y3, Y3       \
+		VBLENDVPD Y3, Y0, Y1, Y3      \
+		VMOVUPD   Y2, (AX)(BX*1)      \
+		VMOVUPD   Y3, 32(AX)(BX*1)    \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000040, BX     \
+		SUBQ      $0x00000008, DX     \
+		CMPQ      DX, $0x00000008     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ DX, $0x00000004          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVD     (CX), X2            \
+		VPMOVZXBQ X2, Y2              \
+		VPSLLQ    $0x3f, Y2, Y2       \
+		VBLENDVPD Y2, Y0, Y1, Y2      \
+		VMOVUPD   Y2, (AX)(BX*1)      \
+		ADDQ      $0x00000004, CX     \
+		ADDQ      $0x00000020, BX     \
+		SUBQ      $0x00000004, DX     \
+		CMPQ      DX, $0x00000004     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ   DX, DX                \
+		JZ      done                  \
+		LEAQ    vecTail<>+0(SB), SI   \
+		MOVQ    DX, DI                \
+		NEGQ    DI                    \
+		VMOVUPD 32(SI)(DI*8), Y2      \
+		XORQ    SI, SI                \
+		MOVQ    DX, DI                \
+	byte:                                 \
+		SHLQ       $0x08, SI          \
+		MOVBQZX    -1(CX)(DI*1), DX   \
+		ORQ        DX, SI             \
+		DECQ       DI                 \
+		JNZ        byte               \
+		VMOVQ      SI, X3             \
+		VPMOVZXBQ  X3, Y3             \
+		VPSLLQ     $0x3f, Y3, Y3      \
+		VBLENDVPD  Y3, Y0, Y1, Y0     \
+		VMASKMOVPD Y0, Y2, (AX)(BX*1) \
+		ADDQ       $0x00000004, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectSSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         c+32(FP), DX; VBROADCASTSD (DX), Y1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000008; JLT          end2
+	vecSelectSSF64AVX2Code
 
-loop2:
-	VMOVD     (CX), X2; VPMOVZXBQ X2, Y2; VPSLLQ    $0x3f, Y2, Y2; VBLENDVPD Y2, Y0, Y1, Y2; VMOVD     4(CX), X3; VPMOVZXBQ X3, Y3; VPSLLQ    $0x3f, Y3, Y3; VBLENDVPD Y3, Y0, Y1, Y3; VMOVUPD   Y2, (AX)(BX*1); VMOVUPD   Y3, 32(AX)(BX*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000040, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop2
-
-end2:
-	CMPQ DX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVD     (CX), X2; VPMOVZXBQ X2, Y2; VPSLLQ    $0x3f, Y2, Y2; VBLENDVPD Y2, Y0, Y1, Y2; VMOVUPD   Y2, (AX)(BX*1); ADDQ      $0x00000004, CX; ADDQ      $0x00000020, BX; SUBQ      $0x00000004, DX; CMPQ      DX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ   DX, DX; JZ      done; LEAQ    vecTail<>+0(SB), SI; MOVQ    DX, DI; NEGQ    DI; VMOVUPD 32(SI)(DI*8), Y2; XORQ    SI, SI; MOVQ    DX, DI
-
-byte:
-	SHLQ       $0x08, SI; MOVBQZX    -1(CX)(DI*1), DX; ORQ        DX, SI; DECQ       DI; JNZ        byte; VMOVQ      SI, X3; VPMOVZXBQ  X3, Y3; VPSLLQ     $0x3f, Y3, Y3; VBLENDVPD  Y3, Y0, Y1, Y0; VMASKMOVPD Y0, Y2, (AX)(BX*1); ADDQ       $0x00000004, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecEqualVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] == b[i]
+//	}
+//
 // func vecEqualVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecEqualVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ vecOnes<>+0(SB), BX       \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD   (CX)(DI*1), Y0       \
+		VMOVUPD   (DX)(DI*1), Y1       \
+		VCMPPD    $0x00, Y1, Y0, Y0    \
+		VMOVUPD   32(CX)(DI*1), Y1     \
+		VMOVUPD   32(DX)(DI*1), Y2     \
+		VCMPPD    $0x00, Y2, Y1, Y1    \
+		VMOVUPD   64(CX)(DI*1), Y2     \
+		VMOVUPD   64(DX)(DI*1), Y3     \
+		VCMPPD    $0x00, Y3, Y2, Y2    \
+		VMOVUPD   96(CX)(DI*1), Y3     \
+		VMOVUPD   96(DX)(DI*1), Y4     \
+		VCMPPD    $0x00, Y4, Y3, Y3    \
+		VMOVMSKPD Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, (AX)             \
+		VMOVMSKPD Y1, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 4(AX)            \
+		VMOVMSKPD Y2, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 8(AX)            \
+		VMOVMSKPD Y3, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 12(AX)           \
+		ADDQ      $0x00000010, AX      \
+		ADDQ      $0x00000080, DI      \
+		SUBQ      $0x00000010, SI      \
+		CMPQ      SI, $0x00000010      \
+		JGE       loop4                \
+	end4:                                  \
+		CMPQ SI, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD   (CX)(DI*1), Y0       \
+		VMOVUPD   (DX)(DI*1), Y1       \
+		VCMPPD    $0x00, Y1, Y0, Y0    \
+		VMOVMSKPD Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, (AX)             \
+		ADDQ      $0x00000004, AX      \
+		ADDQ      $0x00000020, DI      \
+		SUBQ      $0x00000004, SI      \
+		CMPQ      SI, $0x00000004      \
+		JGE       loop1                \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		MOVQ       SI, R9              \
+		NEGQ       R9                  \
+		VMOVUPD    32(R8)(R9*8), Y0    \
+		VMASKMOVPD (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(DI*1), Y0, Y0  \
+		VCMPPD     $0x00, Y0, Y1, Y0   \
+		VMOVMSKPD  Y0, CX              \
+		PDEPQ      BX, CX, CX          \
+		XORQ       DX, DX              \
+	byte:                                  \
+		MOVB CL, (AX)(DX*1)            \
+		SHRQ $0x08, CX                 \
+		INCQ DX                        \
+		CMPQ DX, SI                    \
+		JLT  byte                      \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecEqualVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ vecOnes<>+0(SB), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end4
+	vecEqualVVF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x00, Y1, Y0, Y0; VMOVUPD   32(CX)(DI*1), Y1; VMOVUPD   32(DX)(DI*1), Y2; VCMPPD    $0x00, Y2, Y1, Y1; VMOVUPD   64(CX)(DI*1), Y2; VMOVUPD   64(DX)(DI*1), Y3; VCMPPD    $0x00, Y3, Y2, Y2; VMOVUPD   96(CX)(DI*1), Y3; VMOVUPD   96(DX)(DI*1), Y4; VCMPPD    $0x00, Y4, Y3, Y3; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); VMOVMSKPD Y1, R8; PDEPQ     BX, R8, R8; MOVL      R8, 4(AX); VMOVMSKPD Y2, R8; PDEPQ     BX, R8, R8; MOVL      R8, 8(AX); VMOVMSKPD Y3, R8; PDEPQ     BX, R8, R8; MOVL      R8, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x00, Y1, Y0, Y0; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000004, SI; CMPQ      SI, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPD    32(R8)(R9*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y0; VCMPPD     $0x00, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecEqualVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] == b[0]
+//	}
+//
 // func vecEqualVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecEqualVSF64AVX2Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Y0            \
+		MOVQ         vecOnes<>+0(SB), DX \
+		MOVQ         n+0(FP), BX         \
+		XORQ         SI, SI              \
+		CMPQ         BX, $0x00000010     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x00, Y0, Y1, Y1      \
+		VMOVUPD   32(CX)(SI*1), Y2       \
+		VCMPPD    $0x00, Y0, Y2, Y2      \
+		VMOVUPD   64(CX)(SI*1), Y3       \
+		VCMPPD    $0x00, Y0, Y3, Y3      \
+		VMOVUPD   96(CX)(SI*1), Y4       \
+		VCMPPD    $0x00, Y0, Y4, Y4      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		VMOVMSKPD Y2, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 4(AX)              \
+		VMOVMSKPD Y3, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 8(AX)              \
+		VMOVMSKPD Y4, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 12(AX)             \
+		ADDQ      $0x00000010, AX        \
+		ADDQ      $0x00000080, SI        \
+		SUBQ      $0x00000010, BX        \
+		CMPQ      BX, $0x00000010        \
+		JGE       loop4                  \
+	end4:                                    \
+		CMPQ BX, $0x00000004             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x00, Y0, Y1, Y1      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		ADDQ      $0x00000004, AX        \
+		ADDQ      $0x00000020, SI        \
+		SUBQ      $0x00000004, BX        \
+		CMPQ      BX, $0x00000004        \
+		JGE       loop1                  \
+	end1:                                    \
+		TESTQ      BX, BX                \
+		JZ         done                  \
+		LEAQ       vecTail<>+0(SB), DI   \
+		MOVQ       BX, R8                \
+		NEGQ       R8                    \
+		VMOVUPD    32(DI)(R8*8), Y1      \
+		VMASKMOVPD (CX)(SI*1), Y1, Y1    \
+		VCMPPD     $0x00, Y0, Y1, Y0     \
+		VMOVMSKPD  Y0, CX                \
+		PDEPQ      DX, CX, CX            \
+		XORQ       DX, DX                \
+	byte:                                    \
+		MOVB CL, (AX)(DX*1)              \
+		SHRQ $0x08, CX                   \
+		INCQ DX                          \
+		CMPQ DX, BX                      \
+		JLT  byte                        \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecEqualVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end4
+	vecEqualVSF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x00, Y0, Y1, Y1; VMOVUPD   32(CX)(SI*1), Y2; VCMPPD    $0x00, Y0, Y2, Y2; VMOVUPD   64(CX)(SI*1), Y3; VCMPPD    $0x00, Y0, Y3, Y3; VMOVUPD   96(CX)(SI*1), Y4; VCMPPD    $0x00, Y0, Y4, Y4; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); VMOVMSKPD Y2, DI; PDEPQ     DX, DI, DI; MOVL      DI, 4(AX); VMOVMSKPD Y3, DI; PDEPQ     DX, DI, DI; MOVL      DI, 8(AX); VMOVMSKPD Y4, DI; PDEPQ     DX, DI, DI; MOVL      DI, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x00, Y0, Y1, Y1; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000004, BX; CMPQ      BX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPD    32(DI)(R8*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y1; VCMPPD     $0x00, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecNotEqualVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] != b[i]
+//	}
+//
 // func vecNotEqualVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecNotEqualVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ vecOnes<>+0(SB), BX       \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD   (CX)(DI*1), Y0       \
+		VMOVUPD   (DX)(DI*1), Y1       \
+		VCMPPD    $0x04, Y1, Y0, Y0    \
+		VMOVUPD   32(CX)(DI*1), Y1     \
+		VMOVUPD   32(DX)(DI*1), Y2     \
+		VCMPPD    $0x04, Y2, Y1, Y1    \
+		VMOVUPD   64(CX)(DI*1), Y2     \
+		VMOVUPD   64(DX)(DI*1), Y3     \
+		VCMPPD    $0x04, Y3, Y2, Y2    \
+		VMOVUPD   96(CX)(DI*1), Y3     \
+		VMOVUPD   96(DX)(DI*1), Y4     \
+		VCMPPD    $0x04, Y4, Y3, Y3    \
+		VMOVMSKPD Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, (AX)             \
+		VMOVMSKPD Y1, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 4(AX)            \
+		VMOVMSKPD Y2, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 8(AX)            \
+		VMOVMSKPD Y3, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 12(AX)           \
+		ADDQ      $0x00000010, AX      \
+		ADDQ      $0x00000080, DI      \
+		SUBQ      $0x00000010, SI      \
+		CMPQ      SI, $0x00000010      \
+		JGE       loop4                \
+	end4:                                  \
+		CMPQ SI, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD   (CX)(DI*1), Y0       \
+		VMOVUPD   (DX)(DI*1), Y1       \
+		VCMPPD    $0x04, Y1, Y0, Y0    \
+		VMOVMSKPD Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, (AX)             \
+		ADDQ      $0x00000004, AX      \
+		ADDQ      $0x00000020, DI      \
+		SUBQ      $0x00000004, SI      \
+		CMPQ      SI, $0x00000004      \
+		JGE       loop1                \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		MOVQ       SI, R9              \
+		NEGQ       R9                  \
+		VMOVUPD    32(R8)(R9*8), Y0    \
+		VMASKMOVPD (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(DI*1), Y0, Y0  \
+		VCMPPD     $0x04, Y0, Y1, Y0   \
+		VMOVMSKPD  Y0, CX              \
+		PDEPQ      BX, CX, CX          \
+		XORQ       DX, DX              \
+	byte:                                  \
+		MOVB CL, (AX)(DX*1)            \
+		SHRQ $0x08, CX                 \
+		INCQ DX                        \
+		CMPQ DX, SI                    \
+		JLT  byte                      \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecNotEqualVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ vecOnes<>+0(SB), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end4
+	vecNotEqualVVF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x04, Y1, Y0, Y0; VMOVUPD   32(CX)(DI*1), Y1; VMOVUPD   32(DX)(DI*1), Y2; VCMPPD    $0x04, Y2, Y1, Y1; VMOVUPD   64(CX)(DI*1), Y2; VMOVUPD   64(DX)(DI*1), Y3; VCMPPD    $0x04, Y3, Y2, Y2; VMOVUPD   96(CX)(DI*1), Y3; VMOVUPD   96(DX)(DI*1), Y4; VCMPPD    $0x04, Y4, Y3, Y3; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); VMOVMSKPD Y1, R8; PDEPQ     BX, R8, R8; MOVL      R8, 4(AX); VMOVMSKPD Y2, R8; PDEPQ     BX, R8, R8; MOVL      R8, 8(AX); VMOVMSKPD Y3, R8; PDEPQ     BX, R8, R8; MOVL      R8, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x04, Y1, Y0, Y0; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000004, SI; CMPQ      SI, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPD    32(R8)(R9*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y0; VCMPPD     $0x04, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecNotEqualVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] != b[0]
+//	}
+//
 // func vecNotEqualVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecNotEqualVSF64AVX2Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Y0            \
+		MOVQ         vecOnes<>+0(SB), DX \
+		MOVQ         n+0(FP), BX         \
+		XORQ         SI, SI              \
+		CMPQ         BX, $0x00000010     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x04, Y0, Y1, Y1      \
+		VMOVUPD   32(CX)(SI*1), Y2       \
+		VCMPPD    $0x04, Y0, Y2, Y2      \
+		VMOVUPD   64(CX)(SI*1), Y3       \
+		VCMPPD    $0x04, Y0, Y3, Y3      \
+		VMOVUPD   96(CX)(SI*1), Y4       \
+		VCMPPD    $0x04, Y0, Y4, Y4      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		VMOVMSKPD Y2, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 4(AX)              \
+		VMOVMSKPD Y3, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 8(AX)              \
+		VMOVMSKPD Y4, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 12(AX)             \
+		ADDQ      $0x00000010, AX        \
+		ADDQ      $0x00000080, SI        \
+		SUBQ      $0x00000010, BX        \
+		CMPQ      BX, $0x00000010        \
+		JGE       loop4                  \
+	end4:                                    \
+		CMPQ BX, $0x00000004             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x04, Y0, Y1, Y1      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		ADDQ      $0x00000004, AX        \
+		ADDQ      $0x00000020, SI        \
+		SUBQ      $0x00000004, BX        \
+		CMPQ      BX, $0x00000004        \
+		JGE       loop1                  \
+	end1:                                    \
+		TESTQ      BX, BX                \
+		JZ         done                  \
+		LEAQ       vecTail<>+0(SB), DI   \
+		MOVQ       BX, R8                \
+		NEGQ       R8                    \
+		VMOVUPD    32(DI)(R8*8), Y1      \
+		VMASKMOVPD (CX)(SI*1), Y1, Y1    \
+		VCMPPD     $0x04, Y0, Y1, Y0     \
+		VMOVMSKPD  Y0, CX                \
+		PDEPQ      DX, CX, CX            \
+		XORQ       DX, DX                \
+	byte:                                    \
+		MOVB CL, (AX)(DX*1)              \
+		SHRQ $0x08, CX                   \
+		INCQ DX                          \
+		CMPQ DX, BX                      \
+		JLT  byte                        \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecNotEqualVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end4
+	vecNotEqualVSF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x04, Y0, Y1, Y1; VMOVUPD   32(CX)(SI*1), Y2; VCMPPD    $0x04, Y0, Y2, Y2; VMOVUPD   64(CX)(SI*1), Y3; VCMPPD    $0x04, Y0, Y3, Y3; VMOVUPD   96(CX)(SI*1), Y4; VCMPPD    $0x04, Y0, Y4, Y4; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); VMOVMSKPD Y2, DI; PDEPQ     DX, DI, DI; MOVL      DI, 4(AX); VMOVMSKPD Y3, DI; PDEPQ     DX, DI, DI; MOVL      DI, 8(AX); VMOVMSKPD Y4, DI; PDEPQ     DX, DI, DI; MOVL      DI, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x04, Y0, Y1, Y1; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000004, BX; CMPQ      BX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPD    32(DI)(R8*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y1; VCMPPD     $0x04, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecLessVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] < b[i]
+//	}
+//
 // func vecLessVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecLessVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ vecOnes<>+0(SB), BX       \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD   (CX)(DI*1), Y0       \
+		VMOVUPD   (DX)(DI*1), Y1       \
+		VCMPPD    $0x11, Y1, Y0, Y0    \
+		VMOVUPD   32(CX)(DI*1), Y1     \
+		VMOVUPD   32(DX)(DI*1), Y2     \
+		VCMPPD    $0x11, Y2, Y1, Y1    \
+		VMOVUPD   64(CX)(DI*1), Y2     \
+		VMOVUPD   64(DX)(DI*1), Y3     \
+		VCMPPD    $0x11, Y3, Y2, Y2    \
+		VMOVUPD   96(CX)(DI*1), Y3     \
+		VMOVUPD   96(DX)(DI*1), Y4     \
+		VCMPPD    $0x11, Y4, Y3, Y3    \
+		VMOVMSKPD Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, (AX)             \
+		VMOVMSKPD Y1, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 4(AX)            \
+		VMOVMSKPD Y2, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 8(AX)            \
+		VMOVMSKPD Y3, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 12(AX)           \
+		ADDQ      $0x00000010, AX      \
+		ADDQ      $0x00000080, DI      \
+		SUBQ      $0x00000010, SI      \
+		CMPQ      SI, $0x00000010      \
+		JGE       loop4                \
+	end4:                                  \
+		CMPQ SI, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD   (CX)(DI*1), Y0       \
+		VMOVUPD   (DX)(DI*1), Y1       \
+		VCMPPD    $0x11, Y1, Y0, Y0    \
+		VMOVMSKPD Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, (AX)             \
+		ADDQ      $0x00000004, AX      \
+		ADDQ      $0x00000020, DI      \
+		SUBQ      $0x00000004, SI      \
+		CMPQ      SI, $0x00000004      \
+		JGE       loop1                \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		MOVQ       SI, R9              \
+		NEGQ       R9                  \
+		VMOVUPD    32(R8)(R9*8), Y0    \
+		VMASKMOVPD (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(DI*1), Y0, Y0  \
+		VCMPPD     $0x11, Y0, Y1, Y0   \
+		VMOVMSKPD  Y0, CX              \
+		PDEPQ      BX, CX, CX          \
+		XORQ       DX, DX              \
+	byte:                                  \
+		MOVB CL, (AX)(DX*1)            \
+		SHRQ $0x08, CX                 \
+		INCQ DX                        \
+		CMPQ DX, SI                    \
+		JLT  byte                      \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecLessVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ vecOnes<>+0(SB), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end4
+	vecLessVVF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x11, Y1, Y0, Y0; VMOVUPD   32(CX)(DI*1), Y1; VMOVUPD   32(DX)(DI*1), Y2; VCMPPD    $0x11, Y2, Y1, Y1; VMOVUPD   64(CX)(DI*1), Y2; VMOVUPD   64(DX)(DI*1), Y3; VCMPPD    $0x11, Y3, Y2, Y2; VMOVUPD   96(CX)(DI*1), Y3; VMOVUPD   96(DX)(DI*1), Y4; VCMPPD    $0x11, Y4, Y3, Y3; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); VMOVMSKPD Y1, R8; PDEPQ     BX, R8, R8; MOVL      R8, 4(AX); VMOVMSKPD Y2, R8; PDEPQ     BX, R8, R8; MOVL      R8, 8(AX); VMOVMSKPD Y3, R8; PDEPQ     BX, R8, R8; MOVL      R8, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x11, Y1, Y0, Y0; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000004, SI; CMPQ      SI, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPD    32(R8)(R9*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y0; VCMPPD     $0x11, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecLessVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] < b[0]
+//	}
+//
 // func vecLessVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecLessVSF64AVX2Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Y0            \
+		MOVQ         vecOnes<>+0(SB), DX \
+		MOVQ         n+0(FP), BX         \
+		XORQ         SI, SI              \
+		CMPQ         BX, $0x00000010     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x11, Y0, Y1, Y1      \
+		VMOVUPD   32(CX)(SI*1), Y2       \
+		VCMPPD    $0x11, Y0, Y2, Y2      \
+		VMOVUPD   64(CX)(SI*1), Y3       \
+		VCMPPD    $0x11, Y0, Y3, Y3      \
+		VMOVUPD   96(CX)(SI*1), Y4       \
+		VCMPPD    $0x11, Y0, Y4, Y4      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		VMOVMSKPD Y2, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 4(AX)              \
+		VMOVMSKPD Y3, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 8(AX)              \
+		VMOVMSKPD Y4, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 12(AX)             \
+		ADDQ      $0x00000010, AX        \
+		ADDQ      $0x00000080, SI        \
+		SUBQ      $0x00000010, BX        \
+		CMPQ      BX, $0x00000010        \
+		JGE       loop4                  \
+	end4:                                    \
+		CMPQ BX, $0x00000004             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x11, Y0, Y1, Y1      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		ADDQ      $0x00000004, AX        \
+		ADDQ      $0x00000020, SI        \
+		SUBQ      $0x00000004, BX        \
+		CMPQ      BX, $0x00000004        \
+		JGE       loop1                  \
+	end1:                                    \
+		TESTQ      BX, BX                \
+		JZ         done                  \
+		LEAQ       vecTail<>+0(SB), DI   \
+		MOVQ       BX, R8                \
+		NEGQ       R8                    \
+		VMOVUPD    32(DI)(R8*8), Y1      \
+		VMASKMOVPD (CX)(SI*1), Y1, Y1    \
+		VCMPPD     $0x11, Y0, Y1, Y0     \
+		VMOVMSKPD  Y0, CX                \
+		PDEPQ      DX, CX, CX            \
+		XORQ       DX, DX                \
+	byte:                                    \
+		MOVB CL, (AX)(DX*1)              \
+		SHRQ $0x08, CX                   \
+		INCQ DX                          \
+		CMPQ DX, BX                      \
+		JLT  byte                        \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecLessVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end4
+	vecLessVSF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x11, Y0, Y1, Y1; VMOVUPD   32(CX)(SI*1), Y2; VCMPPD    $0x11, Y0, Y2, Y2; VMOVUPD   64(CX)(SI*1), Y3; VCMPPD    $0x11, Y0, Y3, Y3; VMOVUPD   96(CX)(SI*1), Y4; VCMPPD    $0x11, Y0, Y4, Y4; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); VMOVMSKPD Y2, DI; PDEPQ     DX, DI, DI; MOVL      DI, 4(AX); VMOVMSKPD Y3, DI; PDEPQ     DX, DI, DI; MOVL      DI, 8(AX); VMOVMSKPD Y4, DI; PDEPQ     DX, DI, DI; MOVL      DI, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x11, Y0, Y1, Y1; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000004, BX; CMPQ      BX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPD    32(DI)(R8*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y1; VCMPPD     $0x11, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecLessEqualVVF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] <= b[i]
+//	}
+//
 // func vecLessEqualVVF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecLessEqualVVF64AVX2Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ b+24(FP), DX              \
+		MOVQ vecOnes<>+0(SB), BX       \
+		MOVQ n+0(FP), SI               \
+		XORQ DI, DI                    \
+		CMPQ SI, $0x00000010           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD   (CX)(DI*1), Y0       \
+		VMOVUPD   (DX)(DI*1), Y1       \
+		VCMPPD    $0x12, Y1, Y0, Y0    \
+		VMOVUPD   32(CX)(DI*1), Y1     \
+		VMOVUPD   32(DX)(DI*1), Y2     \
+		VCMPPD    $0x12, Y2, Y1, Y1    \
+		VMOVUPD   64(CX)(DI*1), Y2     \
+		VMOVUPD   64(DX)(DI*1), Y3     \
+		VCMPPD    $0x12, Y3, Y2, Y2    \
+		VMOVUPD   96(CX)(DI*1), Y3     \
+		VMOVUPD   96(DX)(DI*1), Y4     \
+		VCMPPD    $0x12, Y4, Y3, Y3    \
+		VMOVMSKPD Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, (AX)             \
+		VMOVMSKPD Y1, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 4(AX)            \
+		VMOVMSKPD Y2, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 8(AX)            \
+		VMOVMSKPD Y3, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, 12(AX)           \
+		ADDQ      $0x00000010, AX      \
+		ADDQ      $0x00000080, DI      \
+		SUBQ      $0x00000010, SI      \
+		CMPQ      SI, $0x00000010      \
+		JGE       loop4                \
+	end4:                                  \
+		CMPQ SI, $0x00000004           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD   (CX)(DI*1), Y0       \
+		VMOVUPD   (DX)(DI*1), Y1       \
+		VCMPPD    $0x12, Y1, Y0, Y0    \
+		VMOVMSKPD Y0, R8               \
+		PDEPQ     BX, R8, R8           \
+		MOVL      R8, (AX)             \
+		ADDQ      $0x00000004, AX      \
+		ADDQ      $0x00000020, DI      \
+		SUBQ      $0x00000004, SI      \
+		CMPQ      SI, $0x00000004      \
+		JGE       loop1                \
+	end1:                                  \
+		TESTQ      SI, SI              \
+		JZ         done                \
+		LEAQ       vecTail<>+0(SB), R8 \
+		MOVQ       SI, R9              \
+		NEGQ       R9                  \
+		VMOVUPD    32(R8)(R9*8), Y0    \
+		VMASKMOVPD (CX)(DI*1), Y0, Y1  \
+		VMASKMOVPD (DX)(DI*1), Y0, Y0  \
+		VCMPPD     $0x12, Y0, Y1, Y0   \
+		VMOVMSKPD  Y0, CX              \
+		PDEPQ      BX, CX, CX          \
+		XORQ       DX, DX              \
+	byte:                                  \
+		MOVB CL, (AX)(DX*1)            \
+		SHRQ $0x08, CX                 \
+		INCQ DX                        \
+		CMPQ DX, SI                    \
+		JLT  byte                      \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecLessEqualVVF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ vecOnes<>+0(SB), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end4
+	vecLessEqualVVF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x12, Y1, Y0, Y0; VMOVUPD   32(CX)(DI*1), Y1; VMOVUPD   32(DX)(DI*1), Y2; VCMPPD    $0x12, Y2, Y1, Y1; VMOVUPD   64(CX)(DI*1), Y2; VMOVUPD   64(DX)(DI*1), Y3; VCMPPD    $0x12, Y3, Y2, Y2; VMOVUPD   96(CX)(DI*1), Y3; VMOVUPD   96(DX)(DI*1), Y4; VCMPPD    $0x12, Y4, Y3, Y3; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); VMOVMSKPD Y1, R8; PDEPQ     BX, R8, R8; MOVL      R8, 4(AX); VMOVMSKPD Y2, R8; PDEPQ     BX, R8, R8; MOVL      R8, 8(AX); VMOVMSKPD Y3, R8; PDEPQ     BX, R8, R8; MOVL      R8, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ SI, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(DI*1), Y0; VMOVUPD   (DX)(DI*1), Y1; VCMPPD    $0x12, Y1, Y0, Y0; VMOVMSKPD Y0, R8; PDEPQ     BX, R8, R8; MOVL      R8, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, DI; SUBQ      $0x00000004, SI; CMPQ      SI, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; LEAQ       vecTail<>+0(SB), R8; MOVQ       SI, R9; NEGQ       R9; VMOVUPD    32(R8)(R9*8), Y0; VMASKMOVPD (CX)(DI*1), Y0, Y1; VMASKMOVPD (DX)(DI*1), Y0, Y0; VCMPPD     $0x12, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      BX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, SI; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecLessEqualVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] <= b[0]
+//	}
+//
 // func vecLessEqualVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecLessEqualVSF64AVX2Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Y0            \
+		MOVQ         vecOnes<>+0(SB), DX \
+		MOVQ         n+0(FP), BX         \
+		XORQ         SI, SI              \
+		CMPQ         BX, $0x00000010     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x12, Y0, Y1, Y1      \
+		VMOVUPD   32(CX)(SI*1), Y2       \
+		VCMPPD    $0x12, Y0, Y2, Y2      \
+		VMOVUPD   64(CX)(SI*1), Y3       \
+		VCMPPD    $0x12, Y0, Y3, Y3      \
+		VMOVUPD   96(CX)(SI*1), Y4       \
+		VCMPPD    $0x12, Y0, Y4, Y4      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		VMOVMSKPD Y2, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 4(AX)              \
+		VMOVMSKPD Y3, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 8(AX)              \
+		VMOVMSKPD Y4, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 12(AX)             \
+		ADDQ      $0x00000010, AX        \
+		ADDQ      $0x00000080, SI        \
+		SUBQ      $0x00000010, BX        \
+		CMPQ      BX, $0x00000010        \
+		JGE       loop4                  \
+	end4:                                    \
+		CMPQ BX, $0x00000004             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x12, Y0, Y1, Y1      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		ADDQ      $0x00000004, AX        \
+		ADDQ      $0x00000020, SI        \
+		SUBQ      $0x00000004, BX        \
+		CMPQ      BX, $0x00000004        \
+		JGE       loop1                  \
+	end1:                                    \
+		TESTQ      BX, BX                \
+		JZ         done                  \
+		LEAQ       vecTail<>+0(SB), DI   \
+		MOVQ       BX, R8                \
+		NEGQ       R8                    \
+		VMOVUPD    32(DI)(R8*8), Y1      \
+		VMASKMOVPD (CX)(SI*1), Y1, Y1    \
+		VCMPPD     $0x12, Y0, Y1, Y0     \
+		VMOVMSKPD  Y0, CX                \
+		PDEPQ      DX, CX, CX            \
+		XORQ       DX, DX                \
+	byte:                                    \
+		MOVB CL, (AX)(DX*1)              \
+		SHRQ $0x08, CX                   \
+		INCQ DX                          \
+		CMPQ DX, BX                      \
+		JLT  byte                        \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecLessEqualVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end4
+	vecLessEqualVSF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x12, Y0, Y1, Y1; VMOVUPD   32(CX)(SI*1), Y2; VCMPPD    $0x12, Y0, Y2, Y2; VMOVUPD   64(CX)(SI*1), Y3; VCMPPD    $0x12, Y0, Y3, Y3; VMOVUPD   96(CX)(SI*1), Y4; VCMPPD    $0x12, Y0, Y4, Y4; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); VMOVMSKPD Y2, DI; PDEPQ     DX, DI, DI; MOVL      DI, 4(AX); VMOVMSKPD Y3, DI; PDEPQ     DX, DI, DI; MOVL      DI, 8(AX); VMOVMSKPD Y4, DI; PDEPQ     DX, DI, DI; MOVL      DI, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x12, Y0, Y1, Y1; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000004, BX; CMPQ      BX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPD    32(DI)(R8*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y1; VCMPPD     $0x12, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecGreaterVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] > b[0]
+//	}
+//
 // func vecGreaterVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecGreaterVSF64AVX2Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Y0            \
+		MOVQ         vecOnes<>+0(SB), DX \
+		MOVQ         n+0(FP), BX         \
+		XORQ         SI, SI              \
+		CMPQ         BX, $0x00000010     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x1e, Y0, Y1, Y1      \
+		VMOVUPD   32(CX)(SI*1), Y2       \
+		VCMPPD    $0x1e, Y0, Y2, Y2      \
+		VMOVUPD   64(CX)(SI*1), Y3       \
+		VCMPPD    $0x1e, Y0, Y3, Y3      \
+		VMOVUPD   96(CX)(SI*1), Y4       \
+		VCMPPD    $0x1e, Y0, Y4, Y4      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		VMOVMSKPD Y2, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 4(AX)              \
+		VMOVMSKPD Y3, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 8(AX)              \
+		VMOVMSKPD Y4, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 12(AX)             \
+		ADDQ      $0x00000010, AX        \
+		ADDQ      $0x00000080, SI        \
+		SUBQ      $0x00000010, BX        \
+		CMPQ      BX, $0x00000010        \
+		JGE       loop4                  \
+	end4:                                    \
+		CMPQ BX, $0x00000004             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x1e, Y0, Y1, Y1      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		ADDQ      $0x00000004, AX        \
+		ADDQ      $0x00000020, SI        \
+		SUBQ      $0x00000004, BX        \
+		CMPQ      BX, $0x00000004        \
+		JGE       loop1                  \
+	end1:                                    \
+		TESTQ      BX, BX                \
+		JZ         done                  \
+		LEAQ       vecTail<>+0(SB), DI   \
+		MOVQ       BX, R8                \
+		NEGQ       R8                    \
+		VMOVUPD    32(DI)(R8*8), Y1      \
+		VMASKMOVPD (CX)(SI*1), Y1, Y1    \
+		VCMPPD     $0x1e, Y0, Y1, Y0     \
+		VMOVMSKPD  Y0, CX                \
+		PDEPQ      DX, CX, CX            \
+		XORQ       DX, DX                \
+	byte:                                    \
+		MOVB CL, (AX)(DX*1)              \
+		SHRQ $0x08, CX                   \
+		INCQ DX                          \
+		CMPQ DX, BX                      \
+		JLT  byte                        \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecGreaterVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end4
+	vecGreaterVSF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x1e, Y0, Y1, Y1; VMOVUPD   32(CX)(SI*1), Y2; VCMPPD    $0x1e, Y0, Y2, Y2; VMOVUPD   64(CX)(SI*1), Y3; VCMPPD    $0x1e, Y0, Y3, Y3; VMOVUPD   96(CX)(SI*1), Y4; VCMPPD    $0x1e, Y0, Y4, Y4; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); VMOVMSKPD Y2, DI; PDEPQ     DX, DI, DI; MOVL      DI, 4(AX); VMOVMSKPD Y3, DI; PDEPQ     DX, DI, DI; MOVL      DI, 8(AX); VMOVMSKPD Y4, DI; PDEPQ     DX, DI, DI; MOVL      DI, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x1e, Y0, Y1, Y1; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000004, BX; CMPQ      BX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPD    32(DI)(R8*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y1; VCMPPD     $0x1e, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecGreaterEqualVSF64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] >= b[0]
+//	}
+//
 // func vecGreaterEqualVSF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, BMI2
+#define vecGreaterEqualVSF64AVX2Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Y0            \
+		MOVQ         vecOnes<>+0(SB), DX \
+		MOVQ         n+0(FP), BX         \
+		XORQ         SI, SI              \
+		CMPQ         BX, $0x00000010     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x1d, Y0, Y1, Y1      \
+		VMOVUPD   32(CX)(SI*1), Y2       \
+		VCMPPD    $0x1d, Y0, Y2, Y2      \
+		VMOVUPD   64(CX)(SI*1), Y3       \
+		VCMPPD    $0x1d, Y0, Y3, Y3      \
+		VMOVUPD   96(CX)(SI*1), Y4       \
+		VCMPPD    $0x1d, Y0, Y4, Y4      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		VMOVMSKPD Y2, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 4(AX)              \
+		VMOVMSKPD Y3, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 8(AX)              \
+		VMOVMSKPD Y4, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, 12(AX)             \
+		ADDQ      $0x00000010, AX        \
+		ADDQ      $0x00000080, SI        \
+		SUBQ      $0x00000010, BX        \
+		CMPQ      BX, $0x00000010        \
+		JGE       loop4                  \
+	end4:                                    \
+		CMPQ BX, $0x00000004             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD   (CX)(SI*1), Y1         \
+		VCMPPD    $0x1d, Y0, Y1, Y1      \
+		VMOVMSKPD Y1, DI                 \
+		PDEPQ     DX, DI, DI             \
+		MOVL      DI, (AX)               \
+		ADDQ      $0x00000004, AX        \
+		ADDQ      $0x00000020, SI        \
+		SUBQ      $0x00000004, BX        \
+		CMPQ      BX, $0x00000004        \
+		JGE       loop1                  \
+	end1:                                    \
+		TESTQ      BX, BX                \
+		JZ         done                  \
+		LEAQ       vecTail<>+0(SB), DI   \
+		MOVQ       BX, R8                \
+		NEGQ       R8                    \
+		VMOVUPD    32(DI)(R8*8), Y1      \
+		VMASKMOVPD (CX)(SI*1), Y1, Y1    \
+		VCMPPD     $0x1d, Y0, Y1, Y0     \
+		VMOVMSKPD  Y0, CX                \
+		PDEPQ      DX, CX, CX            \
+		XORQ       DX, DX                \
+	byte:                                    \
+		MOVB CL, (AX)(DX*1)              \
+		SHRQ $0x08, CX                   \
+		INCQ DX                          \
+		CMPQ DX, BX                      \
+		JLT  byte                        \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecGreaterEqualVSF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Y0; MOVQ         vecOnes<>+0(SB), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end4
+	vecGreaterEqualVSF64AVX2Code
 
-loop4:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x1d, Y0, Y1, Y1; VMOVUPD   32(CX)(SI*1), Y2; VCMPPD    $0x1d, Y0, Y2, Y2; VMOVUPD   64(CX)(SI*1), Y3; VCMPPD    $0x1d, Y0, Y3, Y3; VMOVUPD   96(CX)(SI*1), Y4; VCMPPD    $0x1d, Y0, Y4, Y4; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); VMOVMSKPD Y2, DI; PDEPQ     DX, DI, DI; MOVL      DI, 4(AX); VMOVMSKPD Y3, DI; PDEPQ     DX, DI, DI; MOVL      DI, 8(AX); VMOVMSKPD Y4, DI; PDEPQ     DX, DI, DI; MOVL      DI, 12(AX); ADDQ      $0x00000010, AX; ADDQ      $0x00000080, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000004; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(SI*1), Y1; VCMPPD    $0x1d, Y0, Y1, Y1; VMOVMSKPD Y1, DI; PDEPQ     DX, DI, DI; MOVL      DI, (AX); ADDQ      $0x00000004, AX; ADDQ      $0x00000020, SI; SUBQ      $0x00000004, BX; CMPQ      BX, $0x00000004; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; LEAQ       vecTail<>+0(SB), DI; MOVQ       BX, R8; NEGQ       R8; VMOVUPD    32(DI)(R8*8), Y1; VMASKMOVPD (CX)(SI*1), Y1, Y1; VCMPPD     $0x1d, Y0, Y1, Y0; VMOVMSKPD  Y0, CX; PDEPQ      DX, CX, CX; XORQ       DX, DX
-
-byte:
-	MOVB CL, (AX)(DX*1); SHRQ $0x08, CX; INCQ DX; CMPQ DX, BX; JLT  byte
-
-done:
-	VZEROUPPER; RET
-
+// vecSumF64AVX2 is a Vec:
+//
+//	var sums [16]float64
+//	for j := range sums {
+//		sums[j] = 0
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = sums[j] + x
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = sums[j] + x
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecSumF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecSumF64AVX2Code \
+		MOVQ    a+16(FP), AX           \
+		VXORPS  Y0, Y0, Y0             \
+		VMOVAPD Y0, Y0                 \
+		VXORPS  Y1, Y1, Y1             \
+		VMOVAPD Y1, Y1                 \
+		VXORPS  Y2, Y2, Y2             \
+		VMOVAPD Y2, Y2                 \
+		VXORPS  Y3, Y3, Y3             \
+		VMOVAPD Y3, Y3                 \
+		MOVQ    n+0(FP), CX            \
+		CMPQ    CX, $0x00000010        \
+		JLT     rest                   \
+	loop:                                  \
+		VMOVUPD (AX), Y4               \
+		VADDPD  Y4, Y0, Y0             \
+		VMOVAPD Y0, Y0                 \
+		VMOVUPD 32(AX), Y4             \
+		VADDPD  Y4, Y1, Y1             \
+		VMOVAPD Y1, Y1                 \
+		VMOVUPD 64(AX), Y4             \
+		VADDPD  Y4, Y2, Y2             \
+		VMOVAPD Y2, Y2                 \
+		VMOVUPD 96(AX), Y4             \
+		VADDPD  Y4, Y3, Y3             \
+		VMOVAPD Y3, Y3                 \
+		ADDQ    $0x00000080, AX        \
+		SUBQ    $0x00000010, CX        \
+		CMPQ    CX, $0x00000010        \
+		JGE     loop                   \
+	rest:                                  \
+		TESTQ      CX, CX              \
+		JZ         fold                \
+		CMPQ       CX, $0x00000004     \
+		JGE        whole0              \
+		LEAQ       vecTail<>+0(SB), DX \
+		NEGQ       CX                  \
+		VMOVUPD    32(DX)(CX*8), Y4    \
+		VMASKMOVPD (AX), Y4, Y6        \
+		VADDPD     Y6, Y0, Y6          \
+		VBLENDVPD  Y4, Y6, Y0, Y0      \
+		VMOVAPD    Y0, Y0              \
+		JMP        fold                \
+	whole0:                                \
+		VMOVUPD    (AX), Y4            \
+		VADDPD     Y4, Y0, Y0          \
+		VMOVAPD    Y0, Y0              \
+		SUBQ       $0x00000004, CX     \
+		TESTQ      CX, CX              \
+		JZ         fold                \
+		CMPQ       CX, $0x00000004     \
+		JGE        whole1              \
+		LEAQ       vecTail<>+0(SB), DX \
+		NEGQ       CX                  \
+		VMOVUPD    32(DX)(CX*8), Y4    \
+		VMASKMOVPD 32(AX), Y4, Y6      \
+		VADDPD     Y6, Y1, Y6          \
+		VBLENDVPD  Y4, Y6, Y1, Y1      \
+		VMOVAPD    Y1, Y1              \
+		JMP        fold                \
+	whole1:                                \
+		VMOVUPD    32(AX), Y4          \
+		VADDPD     Y4, Y1, Y1          \
+		VMOVAPD    Y1, Y1              \
+		SUBQ       $0x00000004, CX     \
+		TESTQ      CX, CX              \
+		JZ         fold                \
+		CMPQ       CX, $0x00000004     \
+		JGE        whole2              \
+		LEAQ       vecTail<>+0(SB), DX \
+		NEGQ       CX                  \
+		VMOVUPD    32(DX)(CX*8), Y4    \
+		VMASKMOVPD 64(AX), Y4, Y6      \
+		VADDPD     Y6, Y2, Y6          \
+		VBLENDVPD  Y4, Y6, Y2, Y2      \
+		VMOVAPD    Y2, Y2              \
+		JMP        fold                \
+	whole2:                                \
+		VMOVUPD    64(AX), Y4          \
+		VADDPD     Y4, Y2, Y2          \
+		VMOVAPD    Y2, Y2              \
+		SUBQ       $0x00000004, CX     \
+		TESTQ      CX, CX              \
+		JZ         fold                \
+		CMPQ       CX, $0x00000004     \
+		JGE        whole3              \
+		LEAQ       vecTail<>+0(SB), DX \
+		NEGQ       CX                  \
+		VMOVUPD    32(DX)(CX*8), Y4    \
+		VMASKMOVPD 96(AX), Y4, Y6      \
+		VADDPD     Y6, Y3, Y6          \
+		VBLENDVPD  Y4, Y6, Y3, Y3      \
+		VMOVAPD    Y3, Y3              \
+		JMP        fold                \
+	whole3:                                \
+		VMOVUPD 96(AX), Y4             \
+		VADDPD  Y4, Y3, Y3             \
+		VMOVAPD Y3, Y3                 \
+		SUBQ    $0x00000004, CX        \
+	fold:                                  \
+		VADDPD       Y2, Y0, Y0        \
+		VMOVAPD      Y0, Y0            \
+		VADDPD       Y3, Y1, Y1        \
+		VMOVAPD      Y1, Y1            \
+		VADDPD       Y1, Y0, Y0        \
+		VMOVAPD      Y0, Y0            \
+		MOVQ         y+8(FP), AX       \
+		VEXTRACTF128 $0x01, Y0, X5     \
+		VADDPD       Y5, Y0, Y0        \
+		VPERMILPD    $0x01, Y0, Y1     \
+		VADDPD       Y1, Y0, Y0        \
+		VMOVSD       X0, (AX)          \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecSumF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VXORPS  Y0, Y0, Y0; VMOVAPD Y0, Y0; VXORPS  Y1, Y1, Y1; VMOVAPD Y1, Y1; VXORPS  Y2, Y2, Y2; VMOVAPD Y2, Y2; VXORPS  Y3, Y3, Y3; VMOVAPD Y3, Y3; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000010; JLT     rest
+	vecSumF64AVX2Code
 
-loop:
-	VMOVUPD (AX), Y4; VADDPD  Y4, Y0, Y0; VMOVAPD Y0, Y0; VMOVUPD 32(AX), Y4; VADDPD  Y4, Y1, Y1; VMOVAPD Y1, Y1; VMOVUPD 64(AX), Y4; VADDPD  Y4, Y2, Y2; VMOVAPD Y2, Y2; VMOVUPD 96(AX), Y4; VADDPD  Y4, Y3, Y3; VMOVAPD Y3, Y3; ADDQ    $0x00000080, AX; SUBQ    $0x00000010, CX; CMPQ    CX, $0x00000010; JGE     loop
-
-rest:
-	TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole0; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD (AX), Y4, Y6; VADDPD     Y6, Y0, Y6; VBLENDVPD  Y4, Y6, Y0, Y0; VMOVAPD    Y0, Y0; JMP        fold
-
-whole0:
-	VMOVUPD    (AX), Y4; VADDPD     Y4, Y0, Y0; VMOVAPD    Y0, Y0; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole1; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 32(AX), Y4, Y6; VADDPD     Y6, Y1, Y6; VBLENDVPD  Y4, Y6, Y1, Y1; VMOVAPD    Y1, Y1; JMP        fold
-
-whole1:
-	VMOVUPD    32(AX), Y4; VADDPD     Y4, Y1, Y1; VMOVAPD    Y1, Y1; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole2; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 64(AX), Y4, Y6; VADDPD     Y6, Y2, Y6; VBLENDVPD  Y4, Y6, Y2, Y2; VMOVAPD    Y2, Y2; JMP        fold
-
-whole2:
-	VMOVUPD    64(AX), Y4; VADDPD     Y4, Y2, Y2; VMOVAPD    Y2, Y2; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole3; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 96(AX), Y4, Y6; VADDPD     Y6, Y3, Y6; VBLENDVPD  Y4, Y6, Y3, Y3; VMOVAPD    Y3, Y3; JMP        fold
-
-whole3:
-	VMOVUPD 96(AX), Y4; VADDPD  Y4, Y3, Y3; VMOVAPD Y3, Y3; SUBQ    $0x00000004, CX
-
-fold:
-	VADDPD       Y2, Y0, Y0; VMOVAPD      Y0, Y0; VADDPD       Y3, Y1, Y1; VMOVAPD      Y1, Y1; VADDPD       Y1, Y0, Y0; VMOVAPD      Y0, Y0; MOVQ         y+8(FP), AX; VEXTRACTF128 $0x01, Y0, X5; VADDPD       Y5, Y0, Y0; VPERMILPD    $0x01, Y0, Y1; VADDPD       Y1, Y0, Y0; VMOVSD       X0, (AX); VZEROUPPER; RET
-
+// vecMaxOfF64AVX2 is a Vec:
+//
+//	var sums [16]float64
+//	for j := range sums {
+//		sums[j] = inf(-1)
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = max(sums[j], x)
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = max(sums[j], x)
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecMaxOfF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMaxOfF64AVX2Code \
+		MOVQ    a+16(FP), AX                        \
+		VMOVUPD vecF64_fff0000000000000<>+0(SB), Y0 \
+		VMOVAPD Y0, Y0                              \
+		VMOVUPD vecF64_fff0000000000000<>+0(SB), Y1 \
+		VMOVAPD Y1, Y1                              \
+		VMOVUPD vecF64_fff0000000000000<>+0(SB), Y2 \
+		VMOVAPD Y2, Y2                              \
+		VMOVUPD vecF64_fff0000000000000<>+0(SB), Y3 \
+		VMOVAPD Y3, Y3                              \
+		MOVQ    n+0(FP), CX                         \
+		CMPQ    CX, $0x00000010                     \
+		JLT     rest                                \
+	loop:                                               \
+		VMOVUPD (AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y0, Y5                   \
+		VMAXPD  Y4, Y0, Y6                          \
+		VMAXPD  Y0, Y4, Y0                          \
+		VANDPD  Y6, Y0, Y0                          \
+		VORPD   Y5, Y0, Y0                          \
+		VMOVAPD Y0, Y0                              \
+		VMOVUPD 32(AX), Y4                          \
+		VCMPPD  $0x03, Y4, Y1, Y5                   \
+		VMAXPD  Y4, Y1, Y6                          \
+		VMAXPD  Y1, Y4, Y1                          \
+		VANDPD  Y6, Y1, Y1                          \
+		VORPD   Y5, Y1, Y1                          \
+		VMOVAPD Y1, Y1                              \
+		VMOVUPD 64(AX), Y4                          \
+		VCMPPD  $0x03, Y4, Y2, Y5                   \
+		VMAXPD  Y4, Y2, Y6                          \
+		VMAXPD  Y2, Y4, Y2                          \
+		VANDPD  Y6, Y2, Y2                          \
+		VORPD   Y5, Y2, Y2                          \
+		VMOVAPD Y2, Y2                              \
+		VMOVUPD 96(AX), Y4                          \
+		VCMPPD  $0x03, Y4, Y3, Y5                   \
+		VMAXPD  Y4, Y3, Y6                          \
+		VMAXPD  Y3, Y4, Y3                          \
+		VANDPD  Y6, Y3, Y3                          \
+		VORPD   Y5, Y3, Y3                          \
+		VMOVAPD Y3, Y3                              \
+		ADDQ    $0x00000080, AX                     \
+		SUBQ    $0x00000010, CX                     \
+		CMPQ    CX, $0x00000010                     \
+		JGE     loop                                \
+	rest:                                               \
+		TESTQ      CX, CX                           \
+		JZ         fold                             \
+		CMPQ       CX, $0x00000004                  \
+		JGE        whole0                           \
+		LEAQ       vecTail<>+0(SB), DX              \
+		NEGQ       CX                               \
+		VMOVUPD    32(DX)(CX*8), Y4                 \
+		VMASKMOVPD (AX), Y4, Y5                     \
+		VCMPPD     $0x03, Y5, Y0, Y6                \
+		VMAXPD     Y5, Y0, Y8                       \
+		VMAXPD     Y0, Y5, Y5                       \
+		VANDPD     Y8, Y5, Y5                       \
+		VORPD      Y6, Y5, Y5                       \
+		VBLENDVPD  Y4, Y5, Y0, Y0                   \
+		VMOVAPD    Y0, Y0                           \
+		JMP        fold                             \
+	whole0:                                             \
+		VMOVUPD    (AX), Y4                         \
+		VCMPPD     $0x03, Y4, Y0, Y5                \
+		VMAXPD     Y4, Y0, Y6                       \
+		VMAXPD     Y0, Y4, Y0                       \
+		VANDPD     Y6, Y0, Y0                       \
+		VORPD      Y5, Y0, Y0                       \
+		VMOVAPD    Y0, Y0                           \
+		SUBQ       $0x00000004, CX                  \
+		TESTQ      CX, CX                           \
+		JZ         fold                             \
+		CMPQ       CX, $0x00000004                  \
+		JGE        whole1                           \
+		LEAQ       vecTail<>+0(SB), DX              \
+		NEGQ       CX                               \
+		VMOVUPD    32(DX)(CX*8), Y4                 \
+		VMASKMOVPD 32(AX), Y4, Y5                   \
+		VCMPPD     $0x03, Y5, Y1, Y6                \
+		VMAXPD     Y5, Y1, Y8                       \
+		VMAXPD     Y1, Y5, Y5                       \
+		VANDPD     Y8, Y5, Y5                       \
+		VORPD      Y6, Y5, Y5                       \
+		VBLENDVPD  Y4, Y5, Y1, Y1                   \
+		VMOVAPD    Y1, Y1                           \
+		JMP        fold                             \
+	whole1:                                             \
+		VMOVUPD    32(AX), Y4                       \
+		VCMPPD     $0x03, Y4, Y1, Y5                \
+		VMAXPD     Y4, Y1, Y6                       \
+		VMAXPD     Y1, Y4, Y1                       \
+		VANDPD     Y6, Y1, Y1                       \
+		VORPD      Y5, Y1, Y1                       \
+		VMOVAPD    Y1, Y1                           \
+		SUBQ       $0x00000004, CX                  \
+		TESTQ      CX, CX                           \
+		JZ         fold                             \
+		CMPQ       CX, $0x00000004                  \
+		JGE        whole2                           \
+		LEAQ       vecTail<>+0(SB), DX              \
+		NEGQ       CX                               \
+		VMOVUPD    32(DX)(CX*8), Y4                 \
+		VMASKMOVPD 64(AX), Y4, Y5                   \
+		VCMPPD     $0x03, Y5, Y2, Y6                \
+		VMAXPD     Y5, Y2, Y8                       \
+		VMAXPD     Y2, Y5, Y5                       \
+		VANDPD     Y8, Y5, Y5                       \
+		VORPD      Y6, Y5, Y5                       \
+		VBLENDVPD  Y4, Y5, Y2, Y2                   \
+		VMOVAPD    Y2, Y2                           \
+		JMP        fold                             \
+	whole2:                                             \
+		VMOVUPD    64(AX), Y4                       \
+		VCMPPD     $0x03, Y4, Y2, Y5                \
+		VMAXPD     Y4, Y2, Y6                       \
+		VMAXPD     Y2, Y4, Y2                       \
+		VANDPD     Y6, Y2, Y2                       \
+		VORPD      Y5, Y2, Y2                       \
+		VMOVAPD    Y2, Y2                           \
+		SUBQ       $0x00000004, CX                  \
+		TESTQ      CX, CX                           \
+		JZ         fold                             \
+		CMPQ       CX, $0x00000004                  \
+		JGE        whole3                           \
+		LEAQ       vecTail<>+0(SB), DX              \
+		NEGQ       CX                               \
+		VMOVUPD    32(DX)(CX*8), Y4                 \
+		VMASKMOVPD 96(AX), Y4, Y5                   \
+		VCMPPD     $0x03, Y5, Y3, Y6                \
+		VMAXPD     Y5, Y3, Y8                       \
+		VMAXPD     Y3, Y5, Y5                       \
+		VANDPD     Y8, Y5, Y5                       \
+		VORPD      Y6, Y5, Y5                       \
+		VBLENDVPD  Y4, Y5, Y3, Y3                   \
+		VMOVAPD    Y3, Y3                           \
+		JMP        fold                             \
+	whole3:                                             \
+		VMOVUPD 96(AX), Y4                          \
+		VCMPPD  $0x03, Y4, Y3, Y5                   \
+		VMAXPD  Y4, Y3, Y6                          \
+		VMAXPD  Y3, Y4, Y3                          \
+		VANDPD  Y6, Y3, Y3                          \
+		VORPD   Y5, Y3, Y3                          \
+		VMOVAPD Y3, Y3                              \
+		SUBQ    $0x00000004, CX                     \
+	fold:                                               \
+		VCMPPD       $0x03, Y2, Y0, Y4              \
+		VMAXPD       Y2, Y0, Y5                     \
+		VMAXPD       Y0, Y2, Y0                     \
+		VANDPD       Y5, Y0, Y0                     \
+		VORPD        Y4, Y0, Y0                     \
+		VMOVAPD      Y0, Y0                         \
+		VCMPPD       $0x03, Y3, Y1, Y2              \
+		VMAXPD       Y3, Y1, Y4                     \
+		VMAXPD       Y1, Y3, Y1                     \
+		VANDPD       Y4, Y1, Y1                     \
+		VORPD        Y2, Y1, Y1                     \
+		VMOVAPD      Y1, Y1                         \
+		VCMPPD       $0x03, Y1, Y0, Y2              \
+		VMAXPD       Y1, Y0, Y3                     \
+		VMAXPD       Y0, Y1, Y0                     \
+		VANDPD       Y3, Y0, Y0                     \
+		VORPD        Y2, Y0, Y0                     \
+		VMOVAPD      Y0, Y0                         \
+		MOVQ         y+8(FP), AX                    \
+		VEXTRACTF128 $0x01, Y0, X7                  \
+		VCMPPD       $0x03, Y7, Y0, Y1              \
+		VMAXPD       Y7, Y0, Y2                     \
+		VMAXPD       Y0, Y7, Y0                     \
+		VANDPD       Y2, Y0, Y0                     \
+		VORPD        Y1, Y0, Y0                     \
+		VPERMILPD    $0x01, Y0, Y1                  \
+		VCMPPD       $0x03, Y1, Y0, Y2              \
+		VMAXPD       Y1, Y0, Y3                     \
+		VMAXPD       Y0, Y1, Y0                     \
+		VANDPD       Y3, Y0, Y0                     \
+		VORPD        Y2, Y0, Y0                     \
+		VMOVSD       X0, (AX)                       \
+		VZEROUPPER                                  \
+		RET
+
 TEXT vecMaxOfF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VMOVUPD vecF64_fff0000000000000<>+0(SB), Y0; VMOVAPD Y0, Y0; VMOVUPD vecF64_fff0000000000000<>+0(SB), Y1; VMOVAPD Y1, Y1; VMOVUPD vecF64_fff0000000000000<>+0(SB), Y2; VMOVAPD Y2, Y2; VMOVUPD vecF64_fff0000000000000<>+0(SB), Y3; VMOVAPD Y3, Y3; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000010; JLT     rest
-
-loop:
-	VMOVUPD (AX), Y4; VCMPPD  $0x03, Y4, Y0, Y5; VMAXPD  Y4, Y0, Y6; VMAXPD  Y0, Y4, Y0; VANDPD  Y6, Y0, Y0; VORPD   Y5, Y0, Y0; VMOVAPD Y0, Y0; VMOVUPD 32(AX), Y4; VCMPPD  $0x03, Y4, Y1, Y5; VMAXPD  Y4, Y1, Y6; VMAXPD  Y1, Y4, Y1; VANDPD  Y6, Y1, Y1; VORPD   Y5, Y1, Y1; VMOVAPD Y1, Y1; VMOVUPD 64(AX), Y4; VCMPPD  $0x03, Y4, Y2, Y5; VMAXPD  Y4, Y2, Y6; VMAXPD  Y2, Y4, Y2; VANDPD  Y6, Y2, Y2; VORPD   Y5, Y2, Y2; VMOVAPD Y2, Y2; VMOVUPD 96(AX), Y4; VCMPPD  $0x03, Y4, Y3, Y5; VMAXPD  Y4, Y3, Y6; VMAXPD  Y3, Y4, Y3; VANDPD  Y6, Y3, Y3; VORPD   Y5, Y3, Y3; VMOVAPD Y3, Y3; ADDQ    $0x00000080, AX; SUBQ    $0x00000010, CX; CMPQ    CX, $0x00000010; JGE     loop
-
-rest:
-	TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole0; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD (AX), Y4, Y5; VCMPPD     $0x03, Y5, Y0, Y6; VMAXPD     Y5, Y0, Y8; VMAXPD     Y0, Y5, Y5; VANDPD     Y8, Y5, Y5; VORPD      Y6, Y5, Y5; VBLENDVPD  Y4, Y5, Y0, Y0; VMOVAPD    Y0, Y0; JMP        fold
-
-whole0:
-	VMOVUPD    (AX), Y4; VCMPPD     $0x03, Y4, Y0, Y5; VMAXPD     Y4, Y0, Y6; VMAXPD     Y0, Y4, Y0; VANDPD     Y6, Y0, Y0; VORPD      Y5, Y0, Y0; VMOVAPD    Y0, Y0; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole1; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 32(AX), Y4, Y5; VCMPPD     $0x03, Y5, Y1, Y6; VMAXPD     Y5, Y1, Y8; VMAXPD     Y1, Y5, Y5; VANDPD     Y8, Y5, Y5; VORPD      Y6, Y5, Y5; VBLENDVPD  Y4, Y5, Y1, Y1; VMOVAPD    Y1, Y1; JMP        fold
-
-whole1:
-	VMOVUPD    32(AX), Y4; VCMPPD     $0x03, Y4, Y1, Y5; VMAXPD     Y4, Y1, Y6; VMAXPD     Y1, Y4, Y1; VANDPD     Y6, Y1, Y1; VORPD      Y5, Y1, Y1; VMOVAPD    Y1, Y1; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole2; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 64(AX), Y4, Y5; VCMPPD     $0x03, Y5, Y2, Y6; VMAXPD     Y5, Y2, Y8; VMAXPD     Y2, Y5, Y5; VANDPD     Y8, Y5, Y5; VORPD      Y6, Y5, Y5; VBLENDVPD  Y4, Y5, Y2, Y2; VMOVAPD    Y2, Y2; JMP        fold
-
-whole2:
-	VMOVUPD    64(AX), Y4; VCMPPD     $0x03, Y4, Y2, Y5; VMAXPD     Y4, Y2, Y6; VMAXPD     Y2, Y4, Y2; VANDPD     Y6, Y2, Y2; VORPD      Y5, Y2, Y2; VMOVAPD    Y2, Y2; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole3; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 96(AX), Y4, Y5; VCMPPD     $0x03, Y5, Y3, Y6; VMAXPD     Y5, Y3, Y8; VMAXPD     Y3, Y5, Y5; VANDPD     Y8, Y5, Y5; VORPD      Y6, Y5, Y5; VBLENDVPD  Y4, Y5, Y3, Y3; VMOVAPD    Y3, Y3; JMP        fold
-
-whole3:
-	VMOVUPD 96(AX), Y4; VCMPPD  $0x03, Y4, Y3, Y5; VMAXPD  Y4, Y3, Y6; VMAXPD  Y3, Y4, Y3; VANDPD  Y6, Y3, Y3; VORPD   Y5, Y3, Y3; VMOVAPD Y3, Y3; SUBQ    $0x00000004, CX
-
-fold:
-	VCMPPD       $0x03, Y2, Y0, Y4; VMAXPD       Y2, Y0, Y5; VMAXPD       Y0, Y2, Y0; VANDPD       Y5, Y0, Y0; VORPD        Y4, Y0, Y0; VMOVAPD      Y0, Y0; VCMPPD       $0x03, Y3, Y1, Y2; VMAXPD       Y3, Y1, Y4; VMAXPD       Y1, Y3, Y1; VANDPD       Y4, Y1, Y1; VORPD        Y2, Y1, Y1; VMOVAPD      Y1, Y1; VCMPPD       $0x03, Y1, Y0, Y2; VMAXPD       Y1, Y0, Y3; VMAXPD       Y0, Y1, Y0; VANDPD       Y3, Y0, Y0; VORPD        Y2, Y0, Y0; VMOVAPD      Y0, Y0; MOVQ         y+8(FP), AX; VEXTRACTF128 $0x01, Y0, X7; VCMPPD       $0x03, Y7, Y0, Y1; VMAXPD       Y7, Y0, Y2; VMAXPD       Y0, Y7, Y0; VANDPD       Y2, Y0, Y0; VORPD        Y1, Y0, Y0; VPERMILPD    $0x01, Y0, Y1; VCMPPD       $0x03, Y1, Y0, Y2; VMAXPD       Y1, Y0, Y3; VMAXPD       Y0, Y1, Y0; VANDPD       Y3, Y0, Y0; VORPD        Y2, Y0, Y0; VMOVSD       X0, (AX); VZEROUPPER; RET
+	vecMaxOfF64AVX2Code
 
 DATA vecF64_fff0000000000000<>+0(SB)/8, $0xfff0000000000000
 DATA vecF64_fff0000000000000<>+8(SB)/8, $0xfff0000000000000
@@ -3398,31 +9780,210 @@ DATA vecF64_fff0000000000000<>+48(SB)/8, $0xfff0000000000000
 DATA vecF64_fff0000000000000<>+56(SB)/8, $0xfff0000000000000
 GLOBL vecF64_fff0000000000000<>(SB), RODATA|NOPTR, $64
 
+// vecMinOfF64AVX2 is a Vec:
+//
+//	var sums [16]float64
+//	for j := range sums {
+//		sums[j] = inf(1)
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = min(sums[j], x)
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = min(sums[j], x)
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecMinOfF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
+#define vecMinOfF64AVX2Code \
+		MOVQ    a+16(FP), AX                        \
+		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y0 \
+		VMOVAPD Y0, Y0                              \
+		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y1 \
+		VMOVAPD Y1, Y1                              \
+		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y2 \
+		VMOVAPD Y2, Y2                              \
+		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y3 \
+		VMOVAPD Y3, Y3                              \
+		MOVQ    n+0(FP), CX                         \
+		CMPQ    CX, $0x00000010                     \
+		JLT     rest                                \
+	loop:                                               \
+		VMOVUPD (AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y0, Y5                   \
+		VMINPD  Y4, Y0, Y6                          \
+		VMINPD  Y0, Y4, Y0                          \
+		VORPD   Y6, Y0, Y0                          \
+		VORPD   Y5, Y0, Y0                          \
+		VMOVAPD Y0, Y0                              \
+		VMOVUPD 32(AX), Y4                          \
+		VCMPPD  $0x03, Y4, Y1, Y5                   \
+		VMINPD  Y4, Y1, Y6                          \
+		VMINPD  Y1, Y4, Y1                          \
+		VORPD   Y6, Y1, Y1                          \
+		VORPD   Y5, Y1, Y1                          \
+		VMOVAPD Y1, Y1                              \
+		VMOVUPD 64(AX), Y4                          \
+		VCMPPD  $0x03, Y4, Y2, Y5                   \
+		VMINPD  Y4, Y2, Y6                          \
+		VMINPD  Y2, Y4, Y2                          \
+		VORPD   Y6, Y2, Y2                          \
+		VORPD   Y5, Y2, Y2                          \
+		VMOVAPD Y2, Y2                              \
+		VMOVUPD 96(AX), Y4                          \
+		VCMPPD  $0x03, Y4, Y3, Y5                   \
+		VMINPD  Y4, Y3, Y6                          \
+		VMINPD  Y3, Y4, Y3                          \
+		VORPD   Y6, Y3, Y3                          \
+		VORPD   Y5, Y3, Y3                          \
+		VMOVAPD Y3, Y3                              \
+		ADDQ    $0x00000080, AX                     \
+		SUBQ    $0x00000010, CX                     \
+		CMPQ    CX, $0x00000010                     \
+		JGE     loop                                \
+	rest:                                               \
+		TESTQ      CX, CX                           \
+		JZ         fold                             \
+		CMPQ       CX, $0x00000004                  \
+		JGE        whole0                           \
+		LEAQ       vecTail<>+0(SB), DX              \
+		NEGQ       CX                               \
+		VMOVUPD    32(DX)(CX*8), Y4                 \
+		VMASKMOVPD (AX), Y4, Y5                     \
+		VCMPPD     $0x03, Y5, Y0, Y6                \
+		VMINPD     Y5, Y0, Y8                       \
+		VMINPD     Y0, Y5, Y5                       \
+		VORPD      Y8, Y5, Y5                       \
+		VORPD      Y6, Y5, Y5                       \
+		VBLENDVPD  Y4, Y5, Y0, Y0                   \
+		VMOVAPD    Y0, Y0                           \
+		JMP        fold                             \
+	whole0:                                             \
+		VMOVUPD    (AX), Y4                         \
+		VCMPPD     $0x03, Y4, Y0, Y5                \
+		VMINPD     Y4, Y0, Y6                       \
+		VMINPD     Y0, Y4, Y0                       \
+		VORPD      Y6, Y0, Y0                       \
+		VORPD      Y5, Y0, Y0                       \
+		VMOVAPD    Y0, Y0                           \
+		SUBQ       $0x00000004, CX                  \
+		TESTQ      CX, CX                           \
+		JZ         fold                             \
+		CMPQ       CX, $0x00000004                  \
+		JGE        whole1                           \
+		LEAQ       vecTail<>+0(SB), DX              \
+		NEGQ       CX                               \
+		VMOVUPD    32(DX)(CX*8), Y4                 \
+		VMASKMOVPD 32(AX), Y4, Y5                   \
+		VCMPPD     $0x03, Y5, Y1, Y6                \
+		VMINPD     Y5, Y1, Y8                       \
+		VMINPD     Y1, Y5, Y5                       \
+		VORPD      Y8, Y5, Y5                       \
+		VORPD      Y6, Y5, Y5                       \
+		VBLENDVPD  Y4, Y5, Y1, Y1                   \
+		VMOVAPD    Y1, Y1                           \
+		JMP        fold                             \
+	whole1:                                             \
+		VMOVUPD    32(AX), Y4                       \
+		VCMPPD     $0x03, Y4, Y1, Y5                \
+		VMINPD     Y4, Y1, Y6                       \
+		VMINPD     Y1, Y4, Y1                       \
+		VORPD      Y6, Y1, Y1                       \
+		VORPD      Y5, Y1, Y1                       \
+		VMOVAPD    Y1, Y1                           \
+		SUBQ       $0x00000004, CX                  \
+		TESTQ      CX, CX                           \
+		JZ         fold                             \
+		CMPQ       CX, $0x00000004                  \
+		JGE        whole2                           \
+		LEAQ       vecTail<>+0(SB), DX              \
+		NEGQ       CX                               \
+		VMOVUPD    32(DX)(CX*8), Y4                 \
+		VMASKMOVPD 64(AX), Y4, Y5                   \
+		VCMPPD     $0x03, Y5, Y2, Y6                \
+		VMINPD     Y5, Y2, Y8                       \
+		VMINPD     Y2, Y5, Y5                       \
+		VORPD      Y8, Y5, Y5                       \
+		VORPD      Y6, Y5, Y5                       \
+		VBLENDVPD  Y4, Y5, Y2, Y2                   \
+		VMOVAPD    Y2, Y2                           \
+		JMP        fold                             \
+	whole2:                                             \
+		VMOVUPD    64(AX), Y4                       \
+		VCMPPD     $0x03, Y4, Y2, Y5                \
+		VMINPD     Y4, Y2, Y6                       \
+		VMINPD     Y2, Y4, Y2                       \
+		VORPD      Y6, Y2, Y2                       \
+		VORPD      Y5, Y2, Y2                       \
+		VMOVAPD    Y2, Y2                           \
+		SUBQ       $0x00000004, CX                  \
+		TESTQ      CX, CX                           \
+		JZ         fold                             \
+		CMPQ       CX, $0x00000004                  \
+		JGE        whole3                           \
+		LEAQ       vecTail<>+0(SB), DX              \
+		NEGQ       CX                               \
+		VMOVUPD    32(DX)(CX*8), Y4                 \
+		VMASKMOVPD 96(AX), Y4, Y5                   \
+		VCMPPD     $0x03, Y5, Y3, Y6                \
+		VMINPD     Y5, Y3, Y8                       \
+		VMINPD     Y3, Y5, Y5                       \
+		VORPD      Y8, Y5, Y5                       \
+		VORPD      Y6, Y5, Y5                       \
+		VBLENDVPD  Y4, Y5, Y3, Y3                   \
+		VMOVAPD    Y3, Y3                           \
+		JMP        fold                             \
+	whole3:                                             \
+		VMOVUPD 96(AX), Y4                          \
+		VCMPPD  $0x03, Y4, Y3, Y5                   \
+		VMINPD  Y4, Y3, Y6                          \
+		VMINPD  Y3, Y4, Y3                          \
+		VORPD   Y6, Y3, Y3                          \
+		VORPD   Y5, Y3, Y3                          \
+		VMOVAPD Y3, Y3                              \
+		SUBQ    $0x00000004, CX                     \
+	fold:                                               \
+		VCMPPD       $0x03, Y2, Y0, Y4              \
+		VMINPD       Y2, Y0, Y5                     \
+		VMINPD       Y0, Y2, Y0                     \
+		VORPD        Y5, Y0, Y0                     \
+		VORPD        Y4, Y0, Y0                     \
+		VMOVAPD      Y0, Y0                         \
+		VCMPPD       $0x03, Y3, Y1, Y2              \
+		VMINPD       Y3, Y1, Y4                     \
+		VMINPD       Y1, Y3, Y1                     \
+		VORPD        Y4, Y1, Y1                     \
+		VORPD        Y2, Y1, Y1                     \
+		VMOVAPD      Y1, Y1                         \
+		VCMPPD       $0x03, Y1, Y0, Y2              \
+		VMINPD       Y1, Y0, Y3                     \
+		VMINPD       Y0, Y1, Y0                     \
+		VORPD        Y3, Y0, Y0                     \
+		VORPD        Y2, Y0, Y0                     \
+		VMOVAPD      Y0, Y0                         \
+		MOVQ         y+8(FP), AX                    \
+		VEXTRACTF128 $0x01, Y0, X7                  \
+		VCMPPD       $0x03, Y7, Y0, Y1              \
+		VMINPD       Y7, Y0, Y2                     \
+		VMINPD       Y0, Y7, Y0                     \
+		VORPD        Y2, Y0, Y0                     \
+		VORPD        Y1, Y0, Y0                     \
+		VPERMILPD    $0x01, Y0, Y1                  \
+		VCMPPD       $0x03, Y1, Y0, Y2              \
+		VMINPD       Y1, Y0, Y3                     \
+		VMINPD       Y0, Y1, Y0                     \
+		VORPD        Y3, Y0, Y0                     \
+		VORPD        Y2, Y0, Y0                     \
+		VMOVSD       X0, (AX)                       \
+		VZEROUPPER                                  \
+		RET
+
 TEXT vecMinOfF64AVX2<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y0; VMOVAPD Y0, Y0; VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y1; VMOVAPD Y1, Y1; VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y2; VMOVAPD Y2, Y2; VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y3; VMOVAPD Y3, Y3; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000010; JLT     rest
-
-loop:
-	VMOVUPD (AX), Y4; VCMPPD  $0x03, Y4, Y0, Y5; VMINPD  Y4, Y0, Y6; VMINPD  Y0, Y4, Y0; VORPD   Y6, Y0, Y0; VORPD   Y5, Y0, Y0; VMOVAPD Y0, Y0; VMOVUPD 32(AX), Y4; VCMPPD  $0x03, Y4, Y1, Y5; VMINPD  Y4, Y1, Y6; VMINPD  Y1, Y4, Y1; VORPD   Y6, Y1, Y1; VORPD   Y5, Y1, Y1; VMOVAPD Y1, Y1; VMOVUPD 64(AX), Y4; VCMPPD  $0x03, Y4, Y2, Y5; VMINPD  Y4, Y2, Y6; VMINPD  Y2, Y4, Y2; VORPD   Y6, Y2, Y2; VORPD   Y5, Y2, Y2; VMOVAPD Y2, Y2; VMOVUPD 96(AX), Y4; VCMPPD  $0x03, Y4, Y3, Y5; VMINPD  Y4, Y3, Y6; VMINPD  Y3, Y4, Y3; VORPD   Y6, Y3, Y3; VORPD   Y5, Y3, Y3; VMOVAPD Y3, Y3; ADDQ    $0x00000080, AX; SUBQ    $0x00000010, CX; CMPQ    CX, $0x00000010; JGE     loop
-
-rest:
-	TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole0; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD (AX), Y4, Y5; VCMPPD     $0x03, Y5, Y0, Y6; VMINPD     Y5, Y0, Y8; VMINPD     Y0, Y5, Y5; VORPD      Y8, Y5, Y5; VORPD      Y6, Y5, Y5; VBLENDVPD  Y4, Y5, Y0, Y0; VMOVAPD    Y0, Y0; JMP        fold
-
-whole0:
-	VMOVUPD    (AX), Y4; VCMPPD     $0x03, Y4, Y0, Y5; VMINPD     Y4, Y0, Y6; VMINPD     Y0, Y4, Y0; VORPD      Y6, Y0, Y0; VORPD      Y5, Y0, Y0; VMOVAPD    Y0, Y0; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole1; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 32(AX), Y4, Y5; VCMPPD     $0x03, Y5, Y1, Y6; VMINPD     Y5, Y1, Y8; VMINPD     Y1, Y5, Y5; VORPD      Y8, Y5, Y5; VORPD      Y6, Y5, Y5; VBLENDVPD  Y4, Y5, Y1, Y1; VMOVAPD    Y1, Y1; JMP        fold
-
-whole1:
-	VMOVUPD    32(AX), Y4; VCMPPD     $0x03, Y4, Y1, Y5; VMINPD     Y4, Y1, Y6; VMINPD     Y1, Y4, Y1; VORPD      Y6, Y1, Y1; VORPD      Y5, Y1, Y1; VMOVAPD    Y1, Y1; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole2; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 64(AX), Y4, Y5; VCMPPD     $0x03, Y5, Y2, Y6; VMINPD     Y5, Y2, Y8; VMINPD     Y2, Y5, Y5; VORPD      Y8, Y5, Y5; VORPD      Y6, Y5, Y5; VBLENDVPD  Y4, Y5, Y2, Y2; VMOVAPD    Y2, Y2; JMP        fold
-
-whole2:
-	VMOVUPD    64(AX), Y4; VCMPPD     $0x03, Y4, Y2, Y5; VMINPD     Y4, Y2, Y6; VMINPD     Y2, Y4, Y2; VORPD      Y6, Y2, Y2; VORPD      Y5, Y2, Y2; VMOVAPD    Y2, Y2; SUBQ       $0x00000004, CX; TESTQ      CX, CX; JZ         fold; CMPQ       CX, $0x00000004; JGE        whole3; LEAQ       vecTail<>+0(SB), DX; NEGQ       CX; VMOVUPD    32(DX)(CX*8), Y4; VMASKMOVPD 96(AX), Y4, Y5; VCMPPD     $0x03, Y5, Y3, Y6; VMINPD     Y5, Y3, Y8; VMINPD     Y3, Y5, Y5; VORPD      Y8, Y5, Y5; VORPD      Y6, Y5, Y5; VBLENDVPD  Y4, Y5, Y3, Y3; VMOVAPD    Y3, Y3; JMP        fold
-
-whole3:
-	VMOVUPD 96(AX), Y4; VCMPPD  $0x03, Y4, Y3, Y5; VMINPD  Y4, Y3, Y6; VMINPD  Y3, Y4, Y3; VORPD   Y6, Y3, Y3; VORPD   Y5, Y3, Y3; VMOVAPD Y3, Y3; SUBQ    $0x00000004, CX
-
-fold:
-	VCMPPD       $0x03, Y2, Y0, Y4; VMINPD       Y2, Y0, Y5; VMINPD       Y0, Y2, Y0; VORPD        Y5, Y0, Y0; VORPD        Y4, Y0, Y0; VMOVAPD      Y0, Y0; VCMPPD       $0x03, Y3, Y1, Y2; VMINPD       Y3, Y1, Y4; VMINPD       Y1, Y3, Y1; VORPD        Y4, Y1, Y1; VORPD        Y2, Y1, Y1; VMOVAPD      Y1, Y1; VCMPPD       $0x03, Y1, Y0, Y2; VMINPD       Y1, Y0, Y3; VMINPD       Y0, Y1, Y0; VORPD        Y3, Y0, Y0; VORPD        Y2, Y0, Y0; VMOVAPD      Y0, Y0; MOVQ         y+8(FP), AX; VEXTRACTF128 $0x01, Y0, X7; VCMPPD       $0x03, Y7, Y0, Y1; VMINPD       Y7, Y0, Y2; VMINPD       Y0, Y7, Y0; VORPD        Y2, Y0, Y0; VORPD        Y1, Y0, Y0; VPERMILPD    $0x01, Y0, Y1; VCMPPD       $0x03, Y1, Y0, Y2; VMINPD       Y1, Y0, Y3; VMINPD       Y0, Y1, Y0; VORPD        Y3, Y0, Y0; VORPD        Y2, Y0, Y0; VMOVSD       X0, (AX); VZEROUPPER; RET
+	vecMinOfF64AVX2Code
 
 DATA vecF64_7ff0000000000000<>+0(SB)/8, $0x7ff0000000000000
 DATA vecF64_7ff0000000000000<>+8(SB)/8, $0x7ff0000000000000
@@ -3434,269 +9995,1012 @@ DATA vecF64_7ff0000000000000<>+48(SB)/8, $0x7ff0000000000000
 DATA vecF64_7ff0000000000000<>+56(SB)/8, $0x7ff0000000000000
 GLOBL vecF64_7ff0000000000000<>(SB), RODATA|NOPTR, $64
 
+// vecNegF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = -a[i]
+//	}
+//
 // func vecNegF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecNegF32AVX512Code \
+		MOVQ y+8(FP), AX                          \
+		MOVQ a+16(FP), CX                         \
+		MOVQ n+0(FP), DX                          \
+		XORQ BX, BX                               \
+		CMPQ DX, $0x00000040                      \
+		JLT  end4                                 \
+	loop4:                                            \
+		VMOVUPS (CX)(BX*1), Z0                    \
+		VMOVUPS 64(CX)(BX*1), Z1                  \
+		VMOVUPS 128(CX)(BX*1), Z2                 \
+		VMOVUPS 192(CX)(BX*1), Z3                 \
+		VXORPS  vecF32_80000000<>+0(SB), Z0, Z0   \
+		VXORPS  vecF32_80000000<>+0(SB), Z1, Z1   \
+		VXORPS  vecF32_80000000<>+0(SB), Z2, Z2   \
+		VXORPS  vecF32_80000000<>+0(SB), Z3, Z3   \
+		VMOVUPS Z0, (AX)(BX*1)                    \
+		VMOVUPS Z1, 64(AX)(BX*1)                  \
+		VMOVUPS Z2, 128(AX)(BX*1)                 \
+		VMOVUPS Z3, 192(AX)(BX*1)                 \
+		ADDQ    $0x00000100, BX                   \
+		SUBQ    $0x00000040, DX                   \
+		CMPQ    DX, $0x00000040                   \
+		JGE     loop4                             \
+	end4:                                             \
+		CMPQ DX, $0x00000010                      \
+		JLT  end1                                 \
+	loop1:                                            \
+		VMOVUPS (CX)(BX*1), Z0                    \
+		VXORPS  vecF32_80000000<>+0(SB), Z0, Z0   \
+		VMOVUPS Z0, (AX)(BX*1)                    \
+		ADDQ    $0x00000040, BX                   \
+		SUBQ    $0x00000010, DX                   \
+		CMPQ    DX, $0x00000010                   \
+		JGE     loop1                             \
+	end1:                                             \
+		TESTQ     DX, DX                          \
+		JZ        done                            \
+		MOVQ      $-1, SI                         \
+		BZHIQ     DX, SI, SI                      \
+		KMOVQ     SI, K1                          \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0              \
+		VXORPS    vecF32_80000000<>+0(SB), Z0, Z0 \
+		VMOVUPS   Z0, K1, (AX)(BX*1)              \
+	done:                                             \
+		VZEROUPPER                                \
+		RET
+
 TEXT vecNegF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecNegF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Z0; VMOVUPS 64(CX)(BX*1), Z1; VMOVUPS 128(CX)(BX*1), Z2; VMOVUPS 192(CX)(BX*1), Z3; VXORPS  vecF32_80000000<>+0(SB), Z0, Z0; VXORPS  vecF32_80000000<>+0(SB), Z1, Z1; VXORPS  vecF32_80000000<>+0(SB), Z2, Z2; VXORPS  vecF32_80000000<>+0(SB), Z3, Z3; VMOVUPS Z0, (AX)(BX*1); VMOVUPS Z1, 64(AX)(BX*1); VMOVUPS Z2, 128(AX)(BX*1); VMOVUPS Z3, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z0; VXORPS  vecF32_80000000<>+0(SB), Z0, Z0; VMOVUPS Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z0; VXORPS    vecF32_80000000<>+0(SB), Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAbsF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = abs(a[i])
+//	}
+//
 // func vecAbsF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecAbsF32AVX512Code \
+		MOVQ y+8(FP), AX                          \
+		MOVQ a+16(FP), CX                         \
+		MOVQ n+0(FP), DX                          \
+		XORQ BX, BX                               \
+		CMPQ DX, $0x00000040                      \
+		JLT  end4                                 \
+	loop4:                                            \
+		VMOVUPS (CX)(BX*1), Z0                    \
+		VMOVUPS 64(CX)(BX*1), Z1                  \
+		VMOVUPS 128(CX)(BX*1), Z2                 \
+		VMOVUPS 192(CX)(BX*1), Z3                 \
+		VANDPS  vecF32_7fffffff<>+0(SB), Z0, Z0   \
+		VANDPS  vecF32_7fffffff<>+0(SB), Z1, Z1   \
+		VANDPS  vecF32_7fffffff<>+0(SB), Z2, Z2   \
+		VANDPS  vecF32_7fffffff<>+0(SB), Z3, Z3   \
+		VMOVUPS Z0, (AX)(BX*1)                    \
+		VMOVUPS Z1, 64(AX)(BX*1)                  \
+		VMOVUPS Z2, 128(AX)(BX*1)                 \
+		VMOVUPS Z3, 192(AX)(BX*1)                 \
+		ADDQ    $0x00000100, BX                   \
+		SUBQ    $0x00000040, DX                   \
+		CMPQ    DX, $0x00000040                   \
+		JGE     loop4                             \
+	end4:                                             \
+		CMPQ DX, $0x00000010                      \
+		JLT  end1                                 \
+	loop1:                                            \
+		VMOVUPS (CX)(BX*1), Z0                    \
+		VANDPS  vecF32_7fffffff<>+0(SB), Z0, Z0   \
+		VMOVUPS Z0, (AX)(BX*1)                    \
+		ADDQ    $0x00000040, BX                   \
+		SUBQ    $0x00000010, DX                   \
+		CMPQ    DX, $0x00000010                   \
+		JGE     loop1                             \
+	end1:                                             \
+		TESTQ     DX, DX                          \
+		JZ        done                            \
+		MOVQ      $-1, SI                         \
+		BZHIQ     DX, SI, SI                      \
+		KMOVQ     SI, K1                          \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0              \
+		VANDPS    vecF32_7fffffff<>+0(SB), Z0, Z0 \
+		VMOVUPS   Z0, K1, (AX)(BX*1)              \
+	done:                                             \
+		VZEROUPPER                                \
+		RET
+
 TEXT vecAbsF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecAbsF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Z0; VMOVUPS 64(CX)(BX*1), Z1; VMOVUPS 128(CX)(BX*1), Z2; VMOVUPS 192(CX)(BX*1), Z3; VANDPS  vecF32_7fffffff<>+0(SB), Z0, Z0; VANDPS  vecF32_7fffffff<>+0(SB), Z1, Z1; VANDPS  vecF32_7fffffff<>+0(SB), Z2, Z2; VANDPS  vecF32_7fffffff<>+0(SB), Z3, Z3; VMOVUPS Z0, (AX)(BX*1); VMOVUPS Z1, 64(AX)(BX*1); VMOVUPS Z2, 128(AX)(BX*1); VMOVUPS Z3, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z0; VANDPS  vecF32_7fffffff<>+0(SB), Z0, Z0; VMOVUPS Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z0; VANDPS    vecF32_7fffffff<>+0(SB), Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSignF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sign(a[i])
+//	}
+//
 // func vecSignF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecSignF32AVX512Code \
+		MOVQ y+8(FP), AX                          \
+		MOVQ a+16(FP), CX                         \
+		MOVQ n+0(FP), DX                          \
+		XORQ BX, BX                               \
+		CMPQ DX, $0x00000040                      \
+		JLT  end4                                 \
+	loop4:                                            \
+		VMOVUPS   (CX)(BX*1), Z0                  \
+		VMOVUPS   64(CX)(BX*1), Z1                \
+		VMOVUPS   128(CX)(BX*1), Z2               \
+		VMOVUPS   192(CX)(BX*1), Z3               \
+		VPXORD    Z4, Z4, Z4                      \
+		VCMPPS    $0x0c, Z4, Z0, K1               \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Z5     \
+		VANDPS    vecF32_80000000<>+0(SB), Z0, Z6 \
+		VORPS     Z6, Z5, Z5                      \
+		VBLENDMPS Z5, Z0, K1, Z7                  \
+		VPXORD    Z8, Z8, Z8                      \
+		VCMPPS    $0x0c, Z8, Z1, K1               \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Z0     \
+		VANDPS    vecF32_80000000<>+0(SB), Z1, Z5 \
+		VORPS     Z5, Z0, Z0                      \
+		VBLENDMPS Z0, Z1, K1, Z9                  \
+		VPXORD    Z10, Z10, Z10                   \
+		VCMPPS    $0x0c, Z10, Z2, K1              \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Z0     \
+		VANDPS    vecF32_80000000<>+0(SB), Z2, Z1 \
+		VORPS     Z1, Z0, Z0                      \
+		VBLENDMPS Z0, Z2, K1, Z11                 \
+		VPXORD    Z12, Z12, Z12                   \
+		VCMPPS    $0x0c, Z12, Z3, K1              \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Z0     \
+		VANDPS    vecF32_80000000<>+0(SB), Z3, Z1 \
+		VORPS     Z1, Z0, Z0                      \
+		VBLENDMPS Z0, Z3, K1, Z13                 \
+		VMOVUPS   Z7, (AX)(BX*1)                  \
+		VMOVUPS   Z9, 64(AX)(BX*1)                \
+		VMOVUPS   Z11, 128(AX)(BX*1)              \
+		VMOVUPS   Z13, 192(AX)(BX*1)              \
+		ADDQ      $0x00000100, BX                 \
+		SUBQ      $0x00000040, DX                 \
+		CMPQ      DX, $0x00000040                 \
+		JGE       loop4                           \
+	end4:                                             \
+		CMPQ DX, $0x00000010                      \
+		JLT  end1                                 \
+	loop1:                                            \
+		VMOVUPS   (CX)(BX*1), Z0                  \
+		VPXORD    Z14, Z14, Z14                   \
+		VCMPPS    $0x0c, Z14, Z0, K1              \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Z1     \
+		VANDPS    vecF32_80000000<>+0(SB), Z0, Z2 \
+		VORPS     Z2, Z1, Z1                      \
+		VBLENDMPS Z1, Z0, K1, Z15                 \
+		VMOVUPS   Z15, (AX)(BX*1)                 \
+		ADDQ      $0x00000040, BX                 \
+		SUBQ      $0x00000010, DX                 \
+		CMPQ      DX, $0x00000010                 \
+		JGE       loop1                           \
+	end1:                                             \
+		TESTQ     DX, DX                          \
+		JZ        done                            \
+		MOVQ      $-1, SI                         \
+		BZHIQ     DX, SI, SI                      \
+		KMOVQ     SI, K1                          \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0              \
+		VPXORD    Z16, Z16, Z16                   \
+		VCMPPS    $0x0c, Z16, Z0, K2              \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Z1     \
+		VANDPS    vecF32_80000000<>+0(SB), Z0, Z2 \
+		VORPS     Z2, Z1, Z1                      \
+		VBLENDMPS Z1, Z0, K2, Z17                 \
+		VMOVUPS   Z17, K1, (AX)(BX*1)             \
+	done:                                             \
+		VZEROUPPER                                \
+		RET
+
 TEXT vecSignF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecSignF32AVX512Code
 
-loop4:
-	VMOVUPS   (CX)(BX*1), Z0; VMOVUPS   64(CX)(BX*1), Z1; VMOVUPS   128(CX)(BX*1), Z2; VMOVUPS   192(CX)(BX*1), Z3; VPXORD    Z4, Z4, Z4; VCMPPS    $0x0c, Z4, Z0, K1; VMOVUPS   vecF32_3f800000<>+0(SB), Z5; VANDPS    vecF32_80000000<>+0(SB), Z0, Z6; VORPS     Z6, Z5, Z5; VBLENDMPS Z5, Z0, K1, Z7; VPXORD    Z8, Z8, Z8; VCMPPS    $0x0c, Z8, Z1, K1; VMOVUPS   vecF32_3f800000<>+0(SB), Z0; VANDPS    vecF32_80000000<>+0(SB), Z1, Z5; VORPS     Z5, Z0, Z0; VBLENDMPS Z0, Z1, K1, Z9; VPXORD    Z10, Z10, Z10; VCMPPS    $0x0c, Z10, Z2, K1; VMOVUPS   vecF32_3f800000<>+0(SB), Z0; VANDPS    vecF32_80000000<>+0(SB), Z2, Z1; VORPS     Z1, Z0, Z0; VBLENDMPS Z0, Z2, K1, Z11; VPXORD    Z12, Z12, Z12; VCMPPS    $0x0c, Z12, Z3, K1; VMOVUPS   vecF32_3f800000<>+0(SB), Z0; VANDPS    vecF32_80000000<>+0(SB), Z3, Z1; VORPS     Z1, Z0, Z0; VBLENDMPS Z0, Z3, K1, Z13; VMOVUPS   Z7, (AX)(BX*1); VMOVUPS   Z9, 64(AX)(BX*1); VMOVUPS   Z11, 128(AX)(BX*1); VMOVUPS   Z13, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000040, DX; CMPQ      DX, $0x00000040; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(BX*1), Z0; VPXORD    Z14, Z14, Z14; VCMPPS    $0x0c, Z14, Z0, K1; VMOVUPS   vecF32_3f800000<>+0(SB), Z1; VANDPS    vecF32_80000000<>+0(SB), Z0, Z2; VORPS     Z2, Z1, Z1; VBLENDMPS Z1, Z0, K1, Z15; VMOVUPS   Z15, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z0; VPXORD    Z16, Z16, Z16; VCMPPS    $0x0c, Z16, Z0, K2; VMOVUPS   vecF32_3f800000<>+0(SB), Z1; VANDPS    vecF32_80000000<>+0(SB), Z0, Z2; VORPS     Z2, Z1, Z1; VBLENDMPS Z1, Z0, K2, Z17; VMOVUPS   Z17, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSquareF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * a[i]
+//	}
+//
 // func vecSquareF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSquareF32AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ n+0(FP), DX             \
+		XORQ BX, BX                  \
+		CMPQ DX, $0x00000040         \
+		JLT  end4                    \
+	loop4:                               \
+		VMOVUPS (CX)(BX*1), Z0       \
+		VMOVUPS 64(CX)(BX*1), Z1     \
+		VMOVUPS 128(CX)(BX*1), Z2    \
+		VMOVUPS 192(CX)(BX*1), Z3    \
+		VMULPS  Z0, Z0, Z0           \
+		VMULPS  Z1, Z1, Z1           \
+		VMULPS  Z2, Z2, Z2           \
+		VMULPS  Z3, Z3, Z3           \
+		VMOVUPS Z0, (AX)(BX*1)       \
+		VMOVUPS Z1, 64(AX)(BX*1)     \
+		VMOVUPS Z2, 128(AX)(BX*1)    \
+		VMOVUPS Z3, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000040, DX      \
+		CMPQ    DX, $0x00000040      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z0       \
+		VMULPS  Z0, Z0, Z0           \
+		VMOVUPS Z0, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0 \
+		VMULPS    Z0, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSquareF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecSquareF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Z0; VMOVUPS 64(CX)(BX*1), Z1; VMOVUPS 128(CX)(BX*1), Z2; VMOVUPS 192(CX)(BX*1), Z3; VMULPS  Z0, Z0, Z0; VMULPS  Z1, Z1, Z1; VMULPS  Z2, Z2, Z2; VMULPS  Z3, Z3, Z3; VMOVUPS Z0, (AX)(BX*1); VMOVUPS Z1, 64(AX)(BX*1); VMOVUPS Z2, 128(AX)(BX*1); VMOVUPS Z3, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z0; VMULPS  Z0, Z0, Z0; VMOVUPS Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z0; VMULPS    Z0, Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSqrtF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sqrt(a[i])
+//	}
+//
 // func vecSqrtF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSqrtF32AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ n+0(FP), DX             \
+		XORQ BX, BX                  \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z0       \
+		VSQRTPS Z0, Z0               \
+		VMOVUPS Z0, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0 \
+		VSQRTPS   Z0, Z0             \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSqrtF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecSqrtF32AVX512Code
 
-loop1:
-	VMOVUPS (CX)(BX*1), Z0; VSQRTPS Z0, Z0; VMOVUPS Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z0; VSQRTPS   Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecRsqrtF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = 1 / sqrt(a[i])
+//	}
+//
 // func vecRsqrtF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecRsqrtF32AVX512Code \
+		MOVQ y+8(FP), AX                      \
+		MOVQ a+16(FP), CX                     \
+		MOVQ n+0(FP), DX                      \
+		XORQ BX, BX                           \
+		CMPQ DX, $0x00000010                  \
+		JLT  end1                             \
+	loop1:                                        \
+		VMOVUPS (CX)(BX*1), Z0                \
+		VMOVUPS vecF32_3f800000<>+0(SB), Z1   \
+		VSQRTPS Z0, Z0                        \
+		VDIVPS  Z0, Z1, Z0                    \
+		VMOVUPS Z0, (AX)(BX*1)                \
+		ADDQ    $0x00000040, BX               \
+		SUBQ    $0x00000010, DX               \
+		CMPQ    DX, $0x00000010               \
+		JGE     loop1                         \
+	end1:                                         \
+		TESTQ     DX, DX                      \
+		JZ        done                        \
+		MOVQ      $-1, SI                     \
+		BZHIQ     DX, SI, SI                  \
+		KMOVQ     SI, K1                      \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0          \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Z1 \
+		VSQRTPS   Z0, Z0                      \
+		VDIVPS    Z0, Z1, Z0                  \
+		VMOVUPS   Z0, K1, (AX)(BX*1)          \
+	done:                                         \
+		VZEROUPPER                            \
+		RET
+
 TEXT vecRsqrtF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecRsqrtF32AVX512Code
 
-loop1:
-	VMOVUPS (CX)(BX*1), Z0; VMOVUPS vecF32_3f800000<>+0(SB), Z1; VSQRTPS Z0, Z0; VDIVPS  Z0, Z1, Z0; VMOVUPS Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z0; VMOVUPS   vecF32_3f800000<>+0(SB), Z1; VSQRTPS   Z0, Z0; VDIVPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecReciprocalF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = 1 / a[i]
+//	}
+//
 // func vecReciprocalF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecReciprocalF32AVX512Code \
+		MOVQ y+8(FP), AX                      \
+		MOVQ a+16(FP), CX                     \
+		MOVQ n+0(FP), DX                      \
+		XORQ BX, BX                           \
+		CMPQ DX, $0x00000010                  \
+		JLT  end1                             \
+	loop1:                                        \
+		VMOVUPS (CX)(BX*1), Z0                \
+		VMOVUPS vecF32_3f800000<>+0(SB), Z1   \
+		VDIVPS  Z0, Z1, Z0                    \
+		VMOVUPS Z0, (AX)(BX*1)                \
+		ADDQ    $0x00000040, BX               \
+		SUBQ    $0x00000010, DX               \
+		CMPQ    DX, $0x00000010               \
+		JGE     loop1                         \
+	end1:                                         \
+		TESTQ     DX, DX                      \
+		JZ        done                        \
+		MOVQ      $-1, SI                     \
+		BZHIQ     DX, SI, SI                  \
+		KMOVQ     SI, K1                      \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0          \
+		VMOVUPS   vecF32_3f800000<>+0(SB), Z1 \
+		VDIVPS    Z0, Z1, Z0                  \
+		VMOVUPS   Z0, K1, (AX)(BX*1)          \
+	done:                                         \
+		VZEROUPPER                            \
+		RET
+
 TEXT vecReciprocalF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecReciprocalF32AVX512Code
 
-loop1:
-	VMOVUPS (CX)(BX*1), Z0; VMOVUPS vecF32_3f800000<>+0(SB), Z1; VDIVPS  Z0, Z1, Z0; VMOVUPS Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z0; VMOVUPS   vecF32_3f800000<>+0(SB), Z1; VDIVPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecReLUF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], 0)
+//	}
+//
 // func vecReLUF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecReLUF32AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ n+0(FP), DX             \
+		XORQ BX, BX                  \
+		CMPQ DX, $0x00000040         \
+		JLT  end4                    \
+	loop4:                               \
+		VMOVUPS (CX)(BX*1), Z0       \
+		VMOVUPS 64(CX)(BX*1), Z1     \
+		VMOVUPS 128(CX)(BX*1), Z2    \
+		VMOVUPS 192(CX)(BX*1), Z3    \
+		VPXORD  Z4, Z4, Z4           \
+		VMAXPS  Z0, Z4, Z0           \
+		VPXORD  Z5, Z5, Z5           \
+		VMAXPS  Z1, Z5, Z1           \
+		VPXORD  Z6, Z6, Z6           \
+		VMAXPS  Z2, Z6, Z2           \
+		VPXORD  Z7, Z7, Z7           \
+		VMAXPS  Z3, Z7, Z3           \
+		VMOVUPS Z0, (AX)(BX*1)       \
+		VMOVUPS Z1, 64(AX)(BX*1)     \
+		VMOVUPS Z2, 128(AX)(BX*1)    \
+		VMOVUPS Z3, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000040, DX      \
+		CMPQ    DX, $0x00000040      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z0       \
+		VPXORD  Z8, Z8, Z8           \
+		VMAXPS  Z0, Z8, Z0           \
+		VMOVUPS Z0, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0 \
+		VPXORD    Z9, Z9, Z9         \
+		VMAXPS    Z0, Z9, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecReLUF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecReLUF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Z0; VMOVUPS 64(CX)(BX*1), Z1; VMOVUPS 128(CX)(BX*1), Z2; VMOVUPS 192(CX)(BX*1), Z3; VPXORD  Z4, Z4, Z4; VMAXPS  Z0, Z4, Z0; VPXORD  Z5, Z5, Z5; VMAXPS  Z1, Z5, Z1; VPXORD  Z6, Z6, Z6; VMAXPS  Z2, Z6, Z2; VPXORD  Z7, Z7, Z7; VMAXPS  Z3, Z7, Z3; VMOVUPS Z0, (AX)(BX*1); VMOVUPS Z1, 64(AX)(BX*1); VMOVUPS Z2, 128(AX)(BX*1); VMOVUPS Z3, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z0; VPXORD  Z8, Z8, Z8; VMAXPS  Z0, Z8, Z0; VMOVUPS Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z0; VPXORD    Z9, Z9, Z9; VMAXPS    Z0, Z9, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecRoundF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = roundToEven(a[i])
+//	}
+//
 // func vecRoundF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecRoundF32AVX512Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000040           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS     (CX)(BX*1), Z0     \
+		VMOVUPS     64(CX)(BX*1), Z1   \
+		VMOVUPS     128(CX)(BX*1), Z2  \
+		VMOVUPS     192(CX)(BX*1), Z3  \
+		VRNDSCALEPS $0x08, Z0, Z0      \
+		VRNDSCALEPS $0x08, Z1, Z1      \
+		VRNDSCALEPS $0x08, Z2, Z2      \
+		VRNDSCALEPS $0x08, Z3, Z3      \
+		VMOVUPS     Z0, (AX)(BX*1)     \
+		VMOVUPS     Z1, 64(AX)(BX*1)   \
+		VMOVUPS     Z2, 128(AX)(BX*1)  \
+		VMOVUPS     Z3, 192(AX)(BX*1)  \
+		ADDQ        $0x00000100, BX    \
+		SUBQ        $0x00000040, DX    \
+		CMPQ        DX, $0x00000040    \
+		JGE         loop4              \
+	end4:                                  \
+		CMPQ DX, $0x00000010           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS     (CX)(BX*1), Z0     \
+		VRNDSCALEPS $0x08, Z0, Z0      \
+		VMOVUPS     Z0, (AX)(BX*1)     \
+		ADDQ        $0x00000040, BX    \
+		SUBQ        $0x00000010, DX    \
+		CMPQ        DX, $0x00000010    \
+		JGE         loop1              \
+	end1:                                  \
+		TESTQ       DX, DX             \
+		JZ          done               \
+		MOVQ        $-1, SI            \
+		BZHIQ       DX, SI, SI         \
+		KMOVQ       SI, K1             \
+		VMOVUPS.Z   (CX)(BX*1), K1, Z0 \
+		VRNDSCALEPS $0x08, Z0, Z0      \
+		VMOVUPS     Z0, K1, (AX)(BX*1) \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecRoundF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecRoundF32AVX512Code
 
-loop4:
-	VMOVUPS     (CX)(BX*1), Z0; VMOVUPS     64(CX)(BX*1), Z1; VMOVUPS     128(CX)(BX*1), Z2; VMOVUPS     192(CX)(BX*1), Z3; VRNDSCALEPS $0x08, Z0, Z0; VRNDSCALEPS $0x08, Z1, Z1; VRNDSCALEPS $0x08, Z2, Z2; VRNDSCALEPS $0x08, Z3, Z3; VMOVUPS     Z0, (AX)(BX*1); VMOVUPS     Z1, 64(AX)(BX*1); VMOVUPS     Z2, 128(AX)(BX*1); VMOVUPS     Z3, 192(AX)(BX*1); ADDQ        $0x00000100, BX; SUBQ        $0x00000040, DX; CMPQ        DX, $0x00000040; JGE         loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS     (CX)(BX*1), Z0; VRNDSCALEPS $0x08, Z0, Z0; VMOVUPS     Z0, (AX)(BX*1); ADDQ        $0x00000040, BX; SUBQ        $0x00000010, DX; CMPQ        DX, $0x00000010; JGE         loop1
-
-end1:
-	TESTQ       DX, DX; JZ          done; MOVQ        $-1, SI; BZHIQ       DX, SI, SI; KMOVQ       SI, K1; VMOVUPS.Z   (CX)(BX*1), K1, Z0; VRNDSCALEPS $0x08, Z0, Z0; VMOVUPS     Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecFloorF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = floor(a[i])
+//	}
+//
 // func vecFloorF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecFloorF32AVX512Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000040           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS     (CX)(BX*1), Z0     \
+		VMOVUPS     64(CX)(BX*1), Z1   \
+		VMOVUPS     128(CX)(BX*1), Z2  \
+		VMOVUPS     192(CX)(BX*1), Z3  \
+		VRNDSCALEPS $0x09, Z0, Z0      \
+		VRNDSCALEPS $0x09, Z1, Z1      \
+		VRNDSCALEPS $0x09, Z2, Z2      \
+		VRNDSCALEPS $0x09, Z3, Z3      \
+		VMOVUPS     Z0, (AX)(BX*1)     \
+		VMOVUPS     Z1, 64(AX)(BX*1)   \
+		VMOVUPS     Z2, 128(AX)(BX*1)  \
+		VMOVUPS     Z3, 192(AX)(BX*1)  \
+		ADDQ        $0x00000100, BX    \
+		SUBQ        $0x00000040, DX    \
+		CMPQ        DX, $0x00000040    \
+		JGE         loop4              \
+	end4:                                  \
+		CMPQ DX, $0x00000010           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS     (CX)(BX*1), Z0     \
+		VRNDSCALEPS $0x09, Z0, Z0      \
+		VMOVUPS     Z0, (AX)(BX*1)     \
+		ADDQ        $0x00000040, BX    \
+		SUBQ        $0x00000010, DX    \
+		CMPQ        DX, $0x00000010    \
+		JGE         loop1              \
+	end1:                                  \
+		TESTQ       DX, DX             \
+		JZ          done               \
+		MOVQ        $-1, SI            \
+		BZHIQ       DX, SI, SI         \
+		KMOVQ       SI, K1             \
+		VMOVUPS.Z   (CX)(BX*1), K1, Z0 \
+		VRNDSCALEPS $0x09, Z0, Z0      \
+		VMOVUPS     Z0, K1, (AX)(BX*1) \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecFloorF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecFloorF32AVX512Code
 
-loop4:
-	VMOVUPS     (CX)(BX*1), Z0; VMOVUPS     64(CX)(BX*1), Z1; VMOVUPS     128(CX)(BX*1), Z2; VMOVUPS     192(CX)(BX*1), Z3; VRNDSCALEPS $0x09, Z0, Z0; VRNDSCALEPS $0x09, Z1, Z1; VRNDSCALEPS $0x09, Z2, Z2; VRNDSCALEPS $0x09, Z3, Z3; VMOVUPS     Z0, (AX)(BX*1); VMOVUPS     Z1, 64(AX)(BX*1); VMOVUPS     Z2, 128(AX)(BX*1); VMOVUPS     Z3, 192(AX)(BX*1); ADDQ        $0x00000100, BX; SUBQ        $0x00000040, DX; CMPQ        DX, $0x00000040; JGE         loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS     (CX)(BX*1), Z0; VRNDSCALEPS $0x09, Z0, Z0; VMOVUPS     Z0, (AX)(BX*1); ADDQ        $0x00000040, BX; SUBQ        $0x00000010, DX; CMPQ        DX, $0x00000010; JGE         loop1
-
-end1:
-	TESTQ       DX, DX; JZ          done; MOVQ        $-1, SI; BZHIQ       DX, SI, SI; KMOVQ       SI, K1; VMOVUPS.Z   (CX)(BX*1), K1, Z0; VRNDSCALEPS $0x09, Z0, Z0; VMOVUPS     Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecCeilF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = ceil(a[i])
+//	}
+//
 // func vecCeilF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecCeilF32AVX512Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000040           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS     (CX)(BX*1), Z0     \
+		VMOVUPS     64(CX)(BX*1), Z1   \
+		VMOVUPS     128(CX)(BX*1), Z2  \
+		VMOVUPS     192(CX)(BX*1), Z3  \
+		VRNDSCALEPS $0x0a, Z0, Z0      \
+		VRNDSCALEPS $0x0a, Z1, Z1      \
+		VRNDSCALEPS $0x0a, Z2, Z2      \
+		VRNDSCALEPS $0x0a, Z3, Z3      \
+		VMOVUPS     Z0, (AX)(BX*1)     \
+		VMOVUPS     Z1, 64(AX)(BX*1)   \
+		VMOVUPS     Z2, 128(AX)(BX*1)  \
+		VMOVUPS     Z3, 192(AX)(BX*1)  \
+		ADDQ        $0x00000100, BX    \
+		SUBQ        $0x00000040, DX    \
+		CMPQ        DX, $0x00000040    \
+		JGE         loop4              \
+	end4:                                  \
+		CMPQ DX, $0x00000010           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS     (CX)(BX*1), Z0     \
+		VRNDSCALEPS $0x0a, Z0, Z0      \
+		VMOVUPS     Z0, (AX)(BX*1)     \
+		ADDQ        $0x00000040, BX    \
+		SUBQ        $0x00000010, DX    \
+		CMPQ        DX, $0x00000010    \
+		JGE         loop1              \
+	end1:                                  \
+		TESTQ       DX, DX             \
+		JZ          done               \
+		MOVQ        $-1, SI            \
+		BZHIQ       DX, SI, SI         \
+		KMOVQ       SI, K1             \
+		VMOVUPS.Z   (CX)(BX*1), K1, Z0 \
+		VRNDSCALEPS $0x0a, Z0, Z0      \
+		VMOVUPS     Z0, K1, (AX)(BX*1) \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecCeilF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecCeilF32AVX512Code
 
-loop4:
-	VMOVUPS     (CX)(BX*1), Z0; VMOVUPS     64(CX)(BX*1), Z1; VMOVUPS     128(CX)(BX*1), Z2; VMOVUPS     192(CX)(BX*1), Z3; VRNDSCALEPS $0x0a, Z0, Z0; VRNDSCALEPS $0x0a, Z1, Z1; VRNDSCALEPS $0x0a, Z2, Z2; VRNDSCALEPS $0x0a, Z3, Z3; VMOVUPS     Z0, (AX)(BX*1); VMOVUPS     Z1, 64(AX)(BX*1); VMOVUPS     Z2, 128(AX)(BX*1); VMOVUPS     Z3, 192(AX)(BX*1); ADDQ        $0x00000100, BX; SUBQ        $0x00000040, DX; CMPQ        DX, $0x00000040; JGE         loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS     (CX)(BX*1), Z0; VRNDSCALEPS $0x0a, Z0, Z0; VMOVUPS     Z0, (AX)(BX*1); ADDQ        $0x00000040, BX; SUBQ        $0x00000010, DX; CMPQ        DX, $0x00000010; JGE         loop1
-
-end1:
-	TESTQ       DX, DX; JZ          done; MOVQ        $-1, SI; BZHIQ       DX, SI, SI; KMOVQ       SI, K1; VMOVUPS.Z   (CX)(BX*1), K1, Z0; VRNDSCALEPS $0x0a, Z0, Z0; VMOVUPS     Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecTruncF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = trunc(a[i])
+//	}
+//
 // func vecTruncF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecTruncF32AVX512Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000040           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPS     (CX)(BX*1), Z0     \
+		VMOVUPS     64(CX)(BX*1), Z1   \
+		VMOVUPS     128(CX)(BX*1), Z2  \
+		VMOVUPS     192(CX)(BX*1), Z3  \
+		VRNDSCALEPS $0x0b, Z0, Z0      \
+		VRNDSCALEPS $0x0b, Z1, Z1      \
+		VRNDSCALEPS $0x0b, Z2, Z2      \
+		VRNDSCALEPS $0x0b, Z3, Z3      \
+		VMOVUPS     Z0, (AX)(BX*1)     \
+		VMOVUPS     Z1, 64(AX)(BX*1)   \
+		VMOVUPS     Z2, 128(AX)(BX*1)  \
+		VMOVUPS     Z3, 192(AX)(BX*1)  \
+		ADDQ        $0x00000100, BX    \
+		SUBQ        $0x00000040, DX    \
+		CMPQ        DX, $0x00000040    \
+		JGE         loop4              \
+	end4:                                  \
+		CMPQ DX, $0x00000010           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPS     (CX)(BX*1), Z0     \
+		VRNDSCALEPS $0x0b, Z0, Z0      \
+		VMOVUPS     Z0, (AX)(BX*1)     \
+		ADDQ        $0x00000040, BX    \
+		SUBQ        $0x00000010, DX    \
+		CMPQ        DX, $0x00000010    \
+		JGE         loop1              \
+	end1:                                  \
+		TESTQ       DX, DX             \
+		JZ          done               \
+		MOVQ        $-1, SI            \
+		BZHIQ       DX, SI, SI         \
+		KMOVQ       SI, K1             \
+		VMOVUPS.Z   (CX)(BX*1), K1, Z0 \
+		VRNDSCALEPS $0x0b, Z0, Z0      \
+		VMOVUPS     Z0, K1, (AX)(BX*1) \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecTruncF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000040; JLT  end4
+	vecTruncF32AVX512Code
 
-loop4:
-	VMOVUPS     (CX)(BX*1), Z0; VMOVUPS     64(CX)(BX*1), Z1; VMOVUPS     128(CX)(BX*1), Z2; VMOVUPS     192(CX)(BX*1), Z3; VRNDSCALEPS $0x0b, Z0, Z0; VRNDSCALEPS $0x0b, Z1, Z1; VRNDSCALEPS $0x0b, Z2, Z2; VRNDSCALEPS $0x0b, Z3, Z3; VMOVUPS     Z0, (AX)(BX*1); VMOVUPS     Z1, 64(AX)(BX*1); VMOVUPS     Z2, 128(AX)(BX*1); VMOVUPS     Z3, 192(AX)(BX*1); ADDQ        $0x00000100, BX; SUBQ        $0x00000040, DX; CMPQ        DX, $0x00000040; JGE         loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS     (CX)(BX*1), Z0; VRNDSCALEPS $0x0b, Z0, Z0; VMOVUPS     Z0, (AX)(BX*1); ADDQ        $0x00000040, BX; SUBQ        $0x00000010, DX; CMPQ        DX, $0x00000010; JGE         loop1
-
-end1:
-	TESTQ       DX, DX; JZ          done; MOVQ        $-1, SI; BZHIQ       DX, SI, SI; KMOVQ       SI, K1; VMOVUPS.Z   (CX)(BX*1), K1, Z0; VRNDSCALEPS $0x0b, Z0, Z0; VMOVUPS     Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecExpF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = exp(a[i])
+//	}
+//
 // func vecExpF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecExpF32AVX512Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000010                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Z0                  \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Z1     \
+		VMINPS       Z0, Z1, Z0                      \
+		VMOVUPS      vecF32_c2d20000<>+0(SB), Z1     \
+		VMAXPS       Z0, Z1, Z0                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z1     \
+		VMOVAPS      Z1, Z1                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z0, Z1 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z1, Z2 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z1, Z1 \
+		VMOVAPS      Z0, Z0                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z1, Z0 \
+		VMOVAPS      Z0, Z0                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z1, Z0 \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z1     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z0, Z1 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z0, Z1 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z0, Z1 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z0, Z1 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z0, Z1 \
+		VMULPS       Z0, Z0, Z3                      \
+		VMOVAPS      Z0, Z0                          \
+		VFMADD231PS  Z1, Z3, Z0                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Z0, Z0 \
+		VPSRAD       $0x01, Z2, Z1                   \
+		VPSUBD       Z1, Z2, Z2                      \
+		VPADDD       vecF32_7f<>+0(SB), Z1, Z1       \
+		VPSLLD       $0x17, Z1, Z1                   \
+		VMULPS       Z1, Z0, Z0                      \
+		VPADDD       vecF32_7f<>+0(SB), Z2, Z1       \
+		VPSLLD       $0x17, Z1, Z1                   \
+		VMULPS       Z1, Z0, Z0                      \
+		VMOVUPS      Z0, (AX)(BX*1)                  \
+		ADDQ         $0x00000040, BX                 \
+		SUBQ         $0x00000010, DX                 \
+		CMPQ         DX, $0x00000010                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		MOVQ         $-1, SI                         \
+		BZHIQ        DX, SI, SI                      \
+		KMOVQ        SI, K1                          \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Z1     \
+		VMINPS       Z0, Z1, Z0                      \
+		VMOVUPS      vecF32_c2d20000<>+0(SB), Z1     \
+		VMAXPS       Z0, Z1, Z0                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z1     \
+		VMOVAPS      Z1, Z1                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z0, Z1 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z1, Z2 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z1, Z1 \
+		VMOVAPS      Z0, Z0                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z1, Z0 \
+		VMOVAPS      Z0, Z0                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z1, Z0 \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z1     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z0, Z1 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z0, Z1 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z0, Z1 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z0, Z1 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z0, Z1 \
+		VMULPS       Z0, Z0, Z3                      \
+		VMOVAPS      Z0, Z0                          \
+		VFMADD231PS  Z1, Z3, Z0                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Z0, Z0 \
+		VPSRAD       $0x01, Z2, Z1                   \
+		VPSUBD       Z1, Z2, Z2                      \
+		VPADDD       vecF32_7f<>+0(SB), Z1, Z1       \
+		VPSLLD       $0x17, Z1, Z1                   \
+		VMULPS       Z1, Z0, Z0                      \
+		VPADDD       vecF32_7f<>+0(SB), Z2, Z1       \
+		VPSLLD       $0x17, Z1, Z1                   \
+		VMULPS       Z1, Z0, Z0                      \
+		VMOVUPS      Z0, K1, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecExpF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecExpF32AVX512Code
 
-loop1:
-	VMOVUPS      (CX)(BX*1), Z0; VMOVUPS      vecF32_42b20000<>+0(SB), Z1; VMINPS       Z0, Z1, Z0; VMOVUPS      vecF32_c2d20000<>+0(SB), Z1; VMAXPS       Z0, Z1, Z0; VMOVUPS      vecF32_4b400000<>+0(SB), Z1; VMOVAPS      Z1, Z1; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z0, Z1; VPSUBD       vecF32_4b400000<>+0(SB), Z1, Z2; VSUBPS       vecF32_4b400000<>+0(SB), Z1, Z1; VMOVAPS      Z0, Z0; VFNMADD231PS vecF32_3f318000<>+0(SB), Z1, Z0; VMOVAPS      Z0, Z0; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z1, Z0; VMOVUPS      vecF32_39506967<>+0(SB), Z1; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z0, Z1; VFMADD213PS  vecF32_3c088908<>+0(SB), Z0, Z1; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z0, Z1; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z0, Z1; VFMADD213PS  vecF32_3f000000<>+0(SB), Z0, Z1; VMULPS       Z0, Z0, Z3; VMOVAPS      Z0, Z0; VFMADD231PS  Z1, Z3, Z0; VADDPS       vecF32_3f800000<>+0(SB), Z0, Z0; VPSRAD       $0x01, Z2, Z1; VPSUBD       Z1, Z2, Z2; VPADDD       vecF32_7f<>+0(SB), Z1, Z1; VPSLLD       $0x17, Z1, Z1; VMULPS       Z1, Z0, Z0; VPADDD       vecF32_7f<>+0(SB), Z2, Z1; VPSLLD       $0x17, Z1, Z1; VMULPS       Z1, Z0, Z0; VMOVUPS      Z0, (AX)(BX*1); ADDQ         $0x00000040, BX; SUBQ         $0x00000010, DX; CMPQ         DX, $0x00000010; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; MOVQ         $-1, SI; BZHIQ        DX, SI, SI; KMOVQ        SI, K1; VMOVUPS.Z    (CX)(BX*1), K1, Z0; VMOVUPS      vecF32_42b20000<>+0(SB), Z1; VMINPS       Z0, Z1, Z0; VMOVUPS      vecF32_c2d20000<>+0(SB), Z1; VMAXPS       Z0, Z1, Z0; VMOVUPS      vecF32_4b400000<>+0(SB), Z1; VMOVAPS      Z1, Z1; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z0, Z1; VPSUBD       vecF32_4b400000<>+0(SB), Z1, Z2; VSUBPS       vecF32_4b400000<>+0(SB), Z1, Z1; VMOVAPS      Z0, Z0; VFNMADD231PS vecF32_3f318000<>+0(SB), Z1, Z0; VMOVAPS      Z0, Z0; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z1, Z0; VMOVUPS      vecF32_39506967<>+0(SB), Z1; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z0, Z1; VFMADD213PS  vecF32_3c088908<>+0(SB), Z0, Z1; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z0, Z1; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z0, Z1; VFMADD213PS  vecF32_3f000000<>+0(SB), Z0, Z1; VMULPS       Z0, Z0, Z3; VMOVAPS      Z0, Z0; VFMADD231PS  Z1, Z3, Z0; VADDPS       vecF32_3f800000<>+0(SB), Z0, Z0; VPSRAD       $0x01, Z2, Z1; VPSUBD       Z1, Z2, Z2; VPADDD       vecF32_7f<>+0(SB), Z1, Z1; VPSLLD       $0x17, Z1, Z1; VMULPS       Z1, Z0, Z0; VPADDD       vecF32_7f<>+0(SB), Z2, Z1; VPSLLD       $0x17, Z1, Z1; VMULPS       Z1, Z0, Z0; VMOVUPS      Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecExpm1F32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = expm1(a[i])
+//	}
+//
 // func vecExpm1F32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecExpm1F32AVX512Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000010                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Z0                  \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Z1     \
+		VMINPS       Z0, Z1, Z1                      \
+		VMOVUPS      vecF32_c1a00000<>+0(SB), Z2     \
+		VMAXPS       Z1, Z2, Z1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
+		VPADDD       vecF32_7e<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                   \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z3     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z1, Z4                      \
+		VMOVAPS      Z1, Z1                          \
+		VFMADD231PS  Z3, Z4, Z1                      \
+		VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z3, Z3                          \
+		VFMADD231PS  Z2, Z1, Z3                      \
+		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
+		VADDPS       Z3, Z3, Z1                      \
+		VORPS        Z0, Z1, Z0                      \
+		VMOVUPS      Z0, (AX)(BX*1)                  \
+		ADDQ         $0x00000040, BX                 \
+		SUBQ         $0x00000010, DX                 \
+		CMPQ         DX, $0x00000010                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		MOVQ         $-1, SI                         \
+		BZHIQ        DX, SI, SI                      \
+		KMOVQ        SI, K1                          \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Z1     \
+		VMINPS       Z0, Z1, Z1                      \
+		VMOVUPS      vecF32_c1a00000<>+0(SB), Z2     \
+		VMAXPS       Z1, Z2, Z1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
+		VPADDD       vecF32_7e<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                   \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z3     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z1, Z4                      \
+		VMOVAPS      Z1, Z1                          \
+		VFMADD231PS  Z3, Z4, Z1                      \
+		VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z3, Z3                          \
+		VFMADD231PS  Z2, Z1, Z3                      \
+		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
+		VADDPS       Z3, Z3, Z1                      \
+		VORPS        Z0, Z1, Z0                      \
+		VMOVUPS      Z0, K1, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecExpm1F32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecExpm1F32AVX512Code
 
-loop1:
-	VMOVUPS      (CX)(BX*1), Z0; VMOVUPS      vecF32_42b20000<>+0(SB), Z1; VMINPS       Z0, Z1, Z1; VMOVUPS      vecF32_c1a00000<>+0(SB), Z2; VMAXPS       Z1, Z2, Z1; VMOVUPS      vecF32_4b400000<>+0(SB), Z2; VMOVAPS      Z2, Z2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2; VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3; VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1; VPADDD       vecF32_7e<>+0(SB), Z3, Z2; VPSLLD       $0x17, Z2, Z2; VMOVUPS      vecF32_39506967<>+0(SB), Z3; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3; VMULPS       Z1, Z1, Z4; VMOVAPS      Z1, Z1; VFMADD231PS  Z3, Z4, Z1; VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3; VMOVAPS      Z3, Z3; VFMADD231PS  Z2, Z1, Z3; VANDPS       vecF32_80000000<>+0(SB), Z0, Z0; VADDPS       Z3, Z3, Z1; VORPS        Z0, Z1, Z0; VMOVUPS      Z0, (AX)(BX*1); ADDQ         $0x00000040, BX; SUBQ         $0x00000010, DX; CMPQ         DX, $0x00000010; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; MOVQ         $-1, SI; BZHIQ        DX, SI, SI; KMOVQ        SI, K1; VMOVUPS.Z    (CX)(BX*1), K1, Z0; VMOVUPS      vecF32_42b20000<>+0(SB), Z1; VMINPS       Z0, Z1, Z1; VMOVUPS      vecF32_c1a00000<>+0(SB), Z2; VMAXPS       Z1, Z2, Z1; VMOVUPS      vecF32_4b400000<>+0(SB), Z2; VMOVAPS      Z2, Z2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2; VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3; VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1; VPADDD       vecF32_7e<>+0(SB), Z3, Z2; VPSLLD       $0x17, Z2, Z2; VMOVUPS      vecF32_39506967<>+0(SB), Z3; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3; VMULPS       Z1, Z1, Z4; VMOVAPS      Z1, Z1; VFMADD231PS  Z3, Z4, Z1; VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3; VMOVAPS      Z3, Z3; VFMADD231PS  Z2, Z1, Z3; VANDPS       vecF32_80000000<>+0(SB), Z0, Z0; VADDPS       Z3, Z3, Z1; VORPS        Z0, Z1, Z0; VMOVUPS      Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecLogF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = log(a[i])
+//	}
+//
 // func vecLogF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecLogF32AVX512Code \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000010                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Z0                    \
+		VMOVUPS      vecF32_800000<>+0(SB), Z1         \
+		VCMPPS       $0x11, Z1, Z0, K1                 \
+		VMULPS       vecF32_4b000000<>+0(SB), Z0, Z1   \
+		VBLENDMPS    Z1, Z0, K1, Z2                    \
+		VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z1   \
+		VPSRAD       $0x17, Z1, Z16                    \
+		VCVTDQ2PS    Z16, Z16                          \
+		VANDPS       vecF32_7fffff<>+0(SB), Z1, Z1     \
+		VPADDD       vecF32_3f3504f3<>+0(SB), Z1, Z1   \
+		VSUBPS       vecF32_41b80000<>+0(SB), Z16, Z17 \
+		VBLENDMPS    Z17, Z16, K1, Z3                  \
+		VSUBPS       vecF32_3f800000<>+0(SB), Z1, Z1   \
+		VMOVUPS      vecF32_3d9021bb<>+0(SB), Z16      \
+		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z1, Z16  \
+		VFMADD213PS  vecF32_3def251a<>+0(SB), Z1, Z16  \
+		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z1, Z16  \
+		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z1, Z16  \
+		VFMADD213PS  vecF32_be2aae50<>+0(SB), Z1, Z16  \
+		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z1, Z16  \
+		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z1, Z16  \
+		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z1, Z16  \
+		VMULPS       Z1, Z1, Z17                       \
+		VMULPS       Z17, Z1, Z18                      \
+		VMULPS       Z16, Z18, Z16                     \
+		VMOVAPS      Z16, Z16                          \
+		VFMADD231PS  vecF32_b95e8083<>+0(SB), Z3, Z16  \
+		VMOVAPS      Z16, Z16                          \
+		VFNMADD231PS vecF32_3f000000<>+0(SB), Z17, Z16 \
+		VADDPS       Z16, Z1, Z1                       \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  vecF32_3f318000<>+0(SB), Z3, Z1   \
+		VMOVUPS      vecF32_7f800000<>+0(SB), Z16      \
+		VCMPPS       $0x00, Z16, Z0, K1                \
+		VBLENDMPS    Z16, Z1, K1, Z4                   \
+		VPXORD       Z5, Z5, Z5                        \
+		VCMPPS       $0x00, Z5, Z0, K1                 \
+		VMOVUPS      vecF32_ff800000<>+0(SB), Z1       \
+		VBLENDMPS    Z1, Z4, K1, Z6                    \
+		VPXORD       Z7, Z7, Z7                        \
+		VCMPPS       $0x19, Z7, Z0, K1                 \
+		VMOVUPS      vecF32_ffffffff<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z6, K1, Z8                    \
+		VMOVUPS      Z8, (AX)(BX*1)                    \
+		ADDQ         $0x00000040, BX                   \
+		SUBQ         $0x00000010, DX                   \
+		CMPQ         DX, $0x00000010                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		MOVQ         $-1, SI                           \
+		BZHIQ        DX, SI, SI                        \
+		KMOVQ        SI, K1                            \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
+		VMOVUPS      vecF32_800000<>+0(SB), Z1         \
+		VCMPPS       $0x11, Z1, Z0, K2                 \
+		VMULPS       vecF32_4b000000<>+0(SB), Z0, Z1   \
+		VBLENDMPS    Z1, Z0, K2, Z9                    \
+		VPSUBD       vecF32_3f3504f3<>+0(SB), Z9, Z1   \
+		VPSRAD       $0x17, Z1, Z2                     \
+		VCVTDQ2PS    Z2, Z2                            \
+		VANDPS       vecF32_7fffff<>+0(SB), Z1, Z1     \
+		VPADDD       vecF32_3f3504f3<>+0(SB), Z1, Z1   \
+		VSUBPS       vecF32_41b80000<>+0(SB), Z2, Z3   \
+		VBLENDMPS    Z3, Z2, K2, Z10                   \
+		VSUBPS       vecF32_3f800000<>+0(SB), Z1, Z1   \
+		VMOVUPS      vecF32_3d9021bb<>+0(SB), Z2       \
+		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z1, Z2   \
+		VFMADD213PS  vecF32_3def251a<>+0(SB), Z1, Z2   \
+		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z1, Z2   \
+		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z1, Z2   \
+		VFMADD213PS  vecF32_be2aae50<>+0(SB), Z1, Z2   \
+		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z1, Z2   \
+		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z1, Z2   \
+		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z1, Z2   \
+		VMULPS       Z1, Z1, Z3                        \
+		VMULPS       Z3, Z1, Z4                        \
+		VMULPS       Z2, Z4, Z2                        \
+		VMOVAPS      Z2, Z2                            \
+		VFMADD231PS  vecF32_b95e8083<>+0(SB), Z10, Z2  \
+		VMOVAPS      Z2, Z2                            \
+		VFNMADD231PS vecF32_3f000000<>+0(SB), Z3, Z2   \
+		VADDPS       Z2, Z1, Z1                        \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  vecF32_3f318000<>+0(SB), Z10, Z1  \
+		VMOVUPS      vecF32_7f800000<>+0(SB), Z2       \
+		VCMPPS       $0x00, Z2, Z0, K2                 \
+		VBLENDMPS    Z2, Z1, K2, Z11                   \
+		VPXORD       Z12, Z12, Z12                     \
+		VCMPPS       $0x00, Z12, Z0, K2                \
+		VMOVUPS      vecF32_ff800000<>+0(SB), Z1       \
+		VBLENDMPS    Z1, Z11, K2, Z13                  \
+		VPXORD       Z14, Z14, Z14                     \
+		VCMPPS       $0x19, Z14, Z0, K2                \
+		VMOVUPS      vecF32_ffffffff<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z13, K2, Z15                  \
+		VMOVUPS      Z15, K1, (AX)(BX*1)               \
+	done:                                                  \
+		VZEROUPPER                                     \
+		RET
+
 TEXT vecLogF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS      (CX)(BX*1), Z0; VMOVUPS      vecF32_800000<>+0(SB), Z1; VCMPPS       $0x11, Z1, Z0, K1; VMULPS       vecF32_4b000000<>+0(SB), Z0, Z1; VBLENDMPS    Z1, Z0, K1, Z2; VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z1; VPSRAD       $0x17, Z1, Z16; VCVTDQ2PS    Z16, Z16; VANDPS       vecF32_7fffff<>+0(SB), Z1, Z1; VPADDD       vecF32_3f3504f3<>+0(SB), Z1, Z1; VSUBPS       vecF32_41b80000<>+0(SB), Z16, Z17; VBLENDMPS    Z17, Z16, K1, Z3; VSUBPS       vecF32_3f800000<>+0(SB), Z1, Z1; VMOVUPS      vecF32_3d9021bb<>+0(SB), Z16; VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z1, Z16; VFMADD213PS  vecF32_3def251a<>+0(SB), Z1, Z16; VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z1, Z16; VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z1, Z16; VFMADD213PS  vecF32_be2aae50<>+0(SB), Z1, Z16; VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z1, Z16; VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z1, Z16; VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z1, Z16; VMULPS       Z1, Z1, Z17; VMULPS       Z17, Z1, Z18; VMULPS       Z16, Z18, Z16; VMOVAPS      Z16, Z16; VFMADD231PS  vecF32_b95e8083<>+0(SB), Z3, Z16; VMOVAPS      Z16, Z16; VFNMADD231PS vecF32_3f000000<>+0(SB), Z17, Z16; VADDPS       Z16, Z1, Z1; VMOVAPS      Z1, Z1; VFMADD231PS  vecF32_3f318000<>+0(SB), Z3, Z1; VMOVUPS      vecF32_7f800000<>+0(SB), Z16; VCMPPS       $0x00, Z16, Z0, K1; VBLENDMPS    Z16, Z1, K1, Z4; VPXORD       Z5, Z5, Z5; VCMPPS       $0x00, Z5, Z0, K1; VMOVUPS      vecF32_ff800000<>+0(SB), Z1; VBLENDMPS    Z1, Z4, K1, Z6; VPXORD       Z7, Z7, Z7; VCMPPS       $0x19, Z7, Z0, K1; VMOVUPS      vecF32_ffffffff<>+0(SB), Z0; VBLENDMPS    Z0, Z6, K1, Z8; VMOVUPS      Z8, (AX)(BX*1); ADDQ         $0x00000040, BX; SUBQ         $0x00000010, DX; CMPQ         DX, $0x00000010; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; MOVQ         $-1, SI; BZHIQ        DX, SI, SI; KMOVQ        SI, K1; VMOVUPS.Z    (CX)(BX*1), K1, Z0; VMOVUPS      vecF32_800000<>+0(SB), Z1; VCMPPS       $0x11, Z1, Z0, K2; VMULPS       vecF32_4b000000<>+0(SB), Z0, Z1; VBLENDMPS    Z1, Z0, K2, Z9; VPSUBD       vecF32_3f3504f3<>+0(SB), Z9, Z1; VPSRAD       $0x17, Z1, Z2; VCVTDQ2PS    Z2, Z2; VANDPS       vecF32_7fffff<>+0(SB), Z1, Z1; VPADDD       vecF32_3f3504f3<>+0(SB), Z1, Z1; VSUBPS       vecF32_41b80000<>+0(SB), Z2, Z3; VBLENDMPS    Z3, Z2, K2, Z10; VSUBPS       vecF32_3f800000<>+0(SB), Z1, Z1; VMOVUPS      vecF32_3d9021bb<>+0(SB), Z2; VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3def251a<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_be2aae50<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z1, Z2; VMULPS       Z1, Z1, Z3; VMULPS       Z3, Z1, Z4; VMULPS       Z2, Z4, Z2; VMOVAPS      Z2, Z2; VFMADD231PS  vecF32_b95e8083<>+0(SB), Z10, Z2; VMOVAPS      Z2, Z2; VFNMADD231PS vecF32_3f000000<>+0(SB), Z3, Z2; VADDPS       Z2, Z1, Z1; VMOVAPS      Z1, Z1; VFMADD231PS  vecF32_3f318000<>+0(SB), Z10, Z1; VMOVUPS      vecF32_7f800000<>+0(SB), Z2; VCMPPS       $0x00, Z2, Z0, K2; VBLENDMPS    Z2, Z1, K2, Z11; VPXORD       Z12, Z12, Z12; VCMPPS       $0x00, Z12, Z0, K2; VMOVUPS      vecF32_ff800000<>+0(SB), Z1; VBLENDMPS    Z1, Z11, K2, Z13; VPXORD       Z14, Z14, Z14; VCMPPS       $0x19, Z14, Z0, K2; VMOVUPS      vecF32_ffffffff<>+0(SB), Z0; VBLENDMPS    Z0, Z13, K2, Z15; VMOVUPS      Z15, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
+	vecLogF32AVX512Code
 
 DATA vecF32_ffffffff<>+0(SB)/4, $0xffffffff
 DATA vecF32_ffffffff<>+4(SB)/4, $0xffffffff
@@ -3716,1327 +11020,4875 @@ DATA vecF32_ffffffff<>+56(SB)/4, $0xffffffff
 DATA vecF32_ffffffff<>+60(SB)/4, $0xffffffff
 GLOBL vecF32_ffffffff<>(SB), RODATA|NOPTR, $64
 
+// vecLog1pF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = log1p(a[i])
+//	}
+//
 // func vecLog1pF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecLog1pF32AVX512Code \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000010                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Z0                    \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Z1       \
+		VADDPS       Z0, Z1, Z2                        \
+		VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z3   \
+		VPSRAD       $0x17, Z3, Z4                     \
+		VCVTDQ2PS    Z4, Z4                            \
+		VANDPS       vecF32_7fffff<>+0(SB), Z3, Z3     \
+		VPADDD       vecF32_3f3504f3<>+0(SB), Z3, Z3   \
+		VCMPPS       $0x1d, Z1, Z0, K1                 \
+		VSUBPS       Z0, Z2, Z19                       \
+		VSUBPS       Z19, Z1, Z19                      \
+		VSUBPS       Z1, Z2, Z20                       \
+		VSUBPS       Z20, Z0, Z20                      \
+		VBLENDMPS    Z19, Z20, K1, Z5                  \
+		VSUBPS       Z1, Z3, Z3                        \
+		VDIVPS       Z2, Z5, Z19                       \
+		VMOVUPS      vecF32_3d9021bb<>+0(SB), Z20      \
+		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z3, Z20  \
+		VFMADD213PS  vecF32_3def251a<>+0(SB), Z3, Z20  \
+		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z3, Z20  \
+		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z3, Z20  \
+		VFMADD213PS  vecF32_be2aae50<>+0(SB), Z3, Z20  \
+		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z3, Z20  \
+		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z3, Z20  \
+		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z3, Z20  \
+		VMULPS       Z3, Z3, Z21                       \
+		VMULPS       Z21, Z3, Z22                      \
+		VMULPS       Z20, Z22, Z20                     \
+		VMOVAPS      Z20, Z20                          \
+		VFMADD231PS  vecF32_b95e8083<>+0(SB), Z4, Z20  \
+		VADDPS       Z19, Z20, Z19                     \
+		VMOVAPS      Z19, Z19                          \
+		VFNMADD231PS vecF32_3f000000<>+0(SB), Z21, Z19 \
+		VADDPS       Z19, Z3, Z3                       \
+		VMOVAPS      Z3, Z3                            \
+		VFMADD231PS  vecF32_3f318000<>+0(SB), Z4, Z3   \
+		VCMPPS       $0x00, Z1, Z2, K1                 \
+		VBLENDMPS    Z0, Z3, K1, Z6                    \
+		VMOVUPS      vecF32_7f800000<>+0(SB), Z0       \
+		VCMPPS       $0x00, Z0, Z2, K1                 \
+		VBLENDMPS    Z0, Z6, K1, Z7                    \
+		VPXORD       Z8, Z8, Z8                        \
+		VCMPPS       $0x00, Z8, Z2, K1                 \
+		VMOVUPS      vecF32_ff800000<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z7, K1, Z9                    \
+		VPXORD       Z10, Z10, Z10                     \
+		VCMPPS       $0x19, Z10, Z2, K1                \
+		VMOVUPS      vecF32_ffffffff<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z9, K1, Z11                   \
+		VMOVUPS      Z11, (AX)(BX*1)                   \
+		ADDQ         $0x00000040, BX                   \
+		SUBQ         $0x00000010, DX                   \
+		CMPQ         DX, $0x00000010                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		MOVQ         $-1, SI                           \
+		BZHIQ        DX, SI, SI                        \
+		KMOVQ        SI, K1                            \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Z1       \
+		VADDPS       Z0, Z1, Z2                        \
+		VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z3   \
+		VPSRAD       $0x17, Z3, Z4                     \
+		VCVTDQ2PS    Z4, Z4                            \
+		VANDPS       vecF32_7fffff<>+0(SB), Z3, Z3     \
+		VPADDD       vecF32_3f3504f3<>+0(SB), Z3, Z3   \
+		VCMPPS       $0x1d, Z1, Z0, K2                 \
+		VSUBPS       Z0, Z2, Z5                        \
+		VSUBPS       Z5, Z1, Z5                        \
+		VSUBPS       Z1, Z2, Z6                        \
+		VSUBPS       Z6, Z0, Z6                        \
+		VBLENDMPS    Z5, Z6, K2, Z12                   \
+		VSUBPS       Z1, Z3, Z3                        \
+		VDIVPS       Z2, Z12, Z5                       \
+		VMOVUPS      vecF32_3d9021bb<>+0(SB), Z6       \
+		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z3, Z6   \
+		VFMADD213PS  vecF32_3def251a<>+0(SB), Z3, Z6   \
+		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z3, Z6   \
+		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z3, Z6   \
+		VFMADD213PS  vecF32_be2aae50<>+0(SB), Z3, Z6   \
+		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z3, Z6   \
+		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z3, Z6   \
+		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z3, Z6   \
+		VMULPS       Z3, Z3, Z7                        \
+		VMULPS       Z7, Z3, Z8                        \
+		VMULPS       Z6, Z8, Z6                        \
+		VMOVAPS      Z6, Z6                            \
+		VFMADD231PS  vecF32_b95e8083<>+0(SB), Z4, Z6   \
+		VADDPS       Z5, Z6, Z5                        \
+		VMOVAPS      Z5, Z5                            \
+		VFNMADD231PS vecF32_3f000000<>+0(SB), Z7, Z5   \
+		VADDPS       Z5, Z3, Z3                        \
+		VMOVAPS      Z3, Z3                            \
+		VFMADD231PS  vecF32_3f318000<>+0(SB), Z4, Z3   \
+		VCMPPS       $0x00, Z1, Z2, K2                 \
+		VBLENDMPS    Z0, Z3, K2, Z13                   \
+		VMOVUPS      vecF32_7f800000<>+0(SB), Z0       \
+		VCMPPS       $0x00, Z0, Z2, K2                 \
+		VBLENDMPS    Z0, Z13, K2, Z14                  \
+		VPXORD       Z15, Z15, Z15                     \
+		VCMPPS       $0x00, Z15, Z2, K2                \
+		VMOVUPS      vecF32_ff800000<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z14, K2, Z16                  \
+		VPXORD       Z17, Z17, Z17                     \
+		VCMPPS       $0x19, Z17, Z2, K2                \
+		VMOVUPS      vecF32_ffffffff<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z16, K2, Z18                  \
+		VMOVUPS      Z18, K1, (AX)(BX*1)               \
+	done:                                                  \
+		VZEROUPPER                                     \
+		RET
+
 TEXT vecLog1pF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecLog1pF32AVX512Code
 
-loop1:
-	VMOVUPS      (CX)(BX*1), Z0; VMOVUPS      vecF32_3f800000<>+0(SB), Z1; VADDPS       Z0, Z1, Z2; VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z3; VPSRAD       $0x17, Z3, Z4; VCVTDQ2PS    Z4, Z4; VANDPS       vecF32_7fffff<>+0(SB), Z3, Z3; VPADDD       vecF32_3f3504f3<>+0(SB), Z3, Z3; VCMPPS       $0x1d, Z1, Z0, K1; VSUBPS       Z0, Z2, Z19; VSUBPS       Z19, Z1, Z19; VSUBPS       Z1, Z2, Z20; VSUBPS       Z20, Z0, Z20; VBLENDMPS    Z19, Z20, K1, Z5; VSUBPS       Z1, Z3, Z3; VDIVPS       Z2, Z5, Z19; VMOVUPS      vecF32_3d9021bb<>+0(SB), Z20; VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z3, Z20; VFMADD213PS  vecF32_3def251a<>+0(SB), Z3, Z20; VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z3, Z20; VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z3, Z20; VFMADD213PS  vecF32_be2aae50<>+0(SB), Z3, Z20; VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z3, Z20; VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z3, Z20; VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z3, Z20; VMULPS       Z3, Z3, Z21; VMULPS       Z21, Z3, Z22; VMULPS       Z20, Z22, Z20; VMOVAPS      Z20, Z20; VFMADD231PS  vecF32_b95e8083<>+0(SB), Z4, Z20; VADDPS       Z19, Z20, Z19; VMOVAPS      Z19, Z19; VFNMADD231PS vecF32_3f000000<>+0(SB), Z21, Z19; VADDPS       Z19, Z3, Z3; VMOVAPS      Z3, Z3; VFMADD231PS  vecF32_3f318000<>+0(SB), Z4, Z3; VCMPPS       $0x00, Z1, Z2, K1; VBLENDMPS    Z0, Z3, K1, Z6; VMOVUPS      vecF32_7f800000<>+0(SB), Z0; VCMPPS       $0x00, Z0, Z2, K1; VBLENDMPS    Z0, Z6, K1, Z7; VPXORD       Z8, Z8, Z8; VCMPPS       $0x00, Z8, Z2, K1; VMOVUPS      vecF32_ff800000<>+0(SB), Z0; VBLENDMPS    Z0, Z7, K1, Z9; VPXORD       Z10, Z10, Z10; VCMPPS       $0x19, Z10, Z2, K1; VMOVUPS      vecF32_ffffffff<>+0(SB), Z0; VBLENDMPS    Z0, Z9, K1, Z11; VMOVUPS      Z11, (AX)(BX*1); ADDQ         $0x00000040, BX; SUBQ         $0x00000010, DX; CMPQ         DX, $0x00000010; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; MOVQ         $-1, SI; BZHIQ        DX, SI, SI; KMOVQ        SI, K1; VMOVUPS.Z    (CX)(BX*1), K1, Z0; VMOVUPS      vecF32_3f800000<>+0(SB), Z1; VADDPS       Z0, Z1, Z2; VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z3; VPSRAD       $0x17, Z3, Z4; VCVTDQ2PS    Z4, Z4; VANDPS       vecF32_7fffff<>+0(SB), Z3, Z3; VPADDD       vecF32_3f3504f3<>+0(SB), Z3, Z3; VCMPPS       $0x1d, Z1, Z0, K2; VSUBPS       Z0, Z2, Z5; VSUBPS       Z5, Z1, Z5; VSUBPS       Z1, Z2, Z6; VSUBPS       Z6, Z0, Z6; VBLENDMPS    Z5, Z6, K2, Z12; VSUBPS       Z1, Z3, Z3; VDIVPS       Z2, Z12, Z5; VMOVUPS      vecF32_3d9021bb<>+0(SB), Z6; VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z3, Z6; VFMADD213PS  vecF32_3def251a<>+0(SB), Z3, Z6; VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z3, Z6; VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z3, Z6; VFMADD213PS  vecF32_be2aae50<>+0(SB), Z3, Z6; VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z3, Z6; VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z3, Z6; VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z3, Z6; VMULPS       Z3, Z3, Z7; VMULPS       Z7, Z3, Z8; VMULPS       Z6, Z8, Z6; VMOVAPS      Z6, Z6; VFMADD231PS  vecF32_b95e8083<>+0(SB), Z4, Z6; VADDPS       Z5, Z6, Z5; VMOVAPS      Z5, Z5; VFNMADD231PS vecF32_3f000000<>+0(SB), Z7, Z5; VADDPS       Z5, Z3, Z3; VMOVAPS      Z3, Z3; VFMADD231PS  vecF32_3f318000<>+0(SB), Z4, Z3; VCMPPS       $0x00, Z1, Z2, K2; VBLENDMPS    Z0, Z3, K2, Z13; VMOVUPS      vecF32_7f800000<>+0(SB), Z0; VCMPPS       $0x00, Z0, Z2, K2; VBLENDMPS    Z0, Z13, K2, Z14; VPXORD       Z15, Z15, Z15; VCMPPS       $0x00, Z15, Z2, K2; VMOVUPS      vecF32_ff800000<>+0(SB), Z0; VBLENDMPS    Z0, Z14, K2, Z16; VPXORD       Z17, Z17, Z17; VCMPPS       $0x19, Z17, Z2, K2; VMOVUPS      vecF32_ffffffff<>+0(SB), Z0; VBLENDMPS    Z0, Z16, K2, Z18; VMOVUPS      Z18, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecTanhF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = tanh(a[i])
+//	}
+//
 // func vecTanhF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecTanhF32AVX512Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000010                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Z0                  \
+		VMOVUPS      vecF32_41200000<>+0(SB), Z1     \
+		VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2 \
+		VMINPS       Z2, Z1, Z1                      \
+		VADDPS       Z1, Z1, Z1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
+		VPADDD       vecF32_7e<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                   \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z3     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z1, Z4                      \
+		VMOVAPS      Z1, Z1                          \
+		VFMADD231PS  Z3, Z4, Z1                      \
+		VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z3, Z3                          \
+		VFMADD231PS  Z2, Z1, Z3                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Z3, Z1 \
+		VDIVPS       Z1, Z3, Z1                      \
+		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
+		VORPS        Z0, Z1, Z0                      \
+		VMOVUPS      Z0, (AX)(BX*1)                  \
+		ADDQ         $0x00000040, BX                 \
+		SUBQ         $0x00000010, DX                 \
+		CMPQ         DX, $0x00000010                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		MOVQ         $-1, SI                         \
+		BZHIQ        DX, SI, SI                      \
+		KMOVQ        SI, K1                          \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
+		VMOVUPS      vecF32_41200000<>+0(SB), Z1     \
+		VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2 \
+		VMINPS       Z2, Z1, Z1                      \
+		VADDPS       Z1, Z1, Z1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
+		VPADDD       vecF32_7e<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                   \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z3     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z1, Z4                      \
+		VMOVAPS      Z1, Z1                          \
+		VFMADD231PS  Z3, Z4, Z1                      \
+		VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z3, Z3                          \
+		VFMADD231PS  Z2, Z1, Z3                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Z3, Z1 \
+		VDIVPS       Z1, Z3, Z1                      \
+		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
+		VORPS        Z0, Z1, Z0                      \
+		VMOVUPS      Z0, K1, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecTanhF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecTanhF32AVX512Code
 
-loop1:
-	VMOVUPS      (CX)(BX*1), Z0; VMOVUPS      vecF32_41200000<>+0(SB), Z1; VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2; VMINPS       Z2, Z1, Z1; VADDPS       Z1, Z1, Z1; VMOVUPS      vecF32_4b400000<>+0(SB), Z2; VMOVAPS      Z2, Z2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2; VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3; VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1; VPADDD       vecF32_7e<>+0(SB), Z3, Z2; VPSLLD       $0x17, Z2, Z2; VMOVUPS      vecF32_39506967<>+0(SB), Z3; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3; VMULPS       Z1, Z1, Z4; VMOVAPS      Z1, Z1; VFMADD231PS  Z3, Z4, Z1; VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3; VMOVAPS      Z3, Z3; VFMADD231PS  Z2, Z1, Z3; VADDPS       vecF32_3f800000<>+0(SB), Z3, Z1; VDIVPS       Z1, Z3, Z1; VANDPS       vecF32_80000000<>+0(SB), Z0, Z0; VORPS        Z0, Z1, Z0; VMOVUPS      Z0, (AX)(BX*1); ADDQ         $0x00000040, BX; SUBQ         $0x00000010, DX; CMPQ         DX, $0x00000010; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; MOVQ         $-1, SI; BZHIQ        DX, SI, SI; KMOVQ        SI, K1; VMOVUPS.Z    (CX)(BX*1), K1, Z0; VMOVUPS      vecF32_41200000<>+0(SB), Z1; VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2; VMINPS       Z2, Z1, Z1; VADDPS       Z1, Z1, Z1; VMOVUPS      vecF32_4b400000<>+0(SB), Z2; VMOVAPS      Z2, Z2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2; VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3; VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1; VPADDD       vecF32_7e<>+0(SB), Z3, Z2; VPSLLD       $0x17, Z2, Z2; VMOVUPS      vecF32_39506967<>+0(SB), Z3; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3; VMULPS       Z1, Z1, Z4; VMOVAPS      Z1, Z1; VFMADD231PS  Z3, Z4, Z1; VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3; VMOVAPS      Z3, Z3; VFMADD231PS  Z2, Z1, Z3; VADDPS       vecF32_3f800000<>+0(SB), Z3, Z1; VDIVPS       Z1, Z3, Z1; VANDPS       vecF32_80000000<>+0(SB), Z0, Z0; VORPS        Z0, Z1, Z0; VMOVUPS      Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSigmoidF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sigmoid(a[i])
+//	}
+//
 // func vecSigmoidF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecSigmoidF32AVX512Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000010                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Z0                  \
+		VORPS        vecF32_80000000<>+0(SB), Z0, Z1 \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Z2     \
+		VMINPS       Z1, Z2, Z1                      \
+		VMOVUPS      vecF32_c2d20000<>+0(SB), Z2     \
+		VMAXPS       Z1, Z2, Z1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z7 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z2     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z2 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z2 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z2 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z2 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z2 \
+		VMULPS       Z1, Z1, Z8                      \
+		VMOVAPS      Z1, Z1                          \
+		VFMADD231PS  Z2, Z8, Z1                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Z1, Z1 \
+		VPSRAD       $0x01, Z7, Z2                   \
+		VPSUBD       Z2, Z7, Z7                      \
+		VPADDD       vecF32_7f<>+0(SB), Z2, Z2       \
+		VPSLLD       $0x17, Z2, Z2                   \
+		VMULPS       Z2, Z1, Z1                      \
+		VPADDD       vecF32_7f<>+0(SB), Z7, Z2       \
+		VPSLLD       $0x17, Z2, Z2                   \
+		VMULPS       Z2, Z1, Z1                      \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Z2     \
+		VPXORD       Z3, Z3, Z3                      \
+		VCMPPS       $0x11, Z3, Z0, K1               \
+		VBLENDMPS    Z1, Z2, K1, Z4                  \
+		VADDPS       Z2, Z1, Z0                      \
+		VDIVPS       Z0, Z4, Z0                      \
+		VMOVUPS      Z0, (AX)(BX*1)                  \
+		ADDQ         $0x00000040, BX                 \
+		SUBQ         $0x00000010, DX                 \
+		CMPQ         DX, $0x00000010                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		MOVQ         $-1, SI                         \
+		BZHIQ        DX, SI, SI                      \
+		KMOVQ        SI, K1                          \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
+		VORPS        vecF32_80000000<>+0(SB), Z0, Z1 \
+		VMOVUPS      vecF32_42b20000<>+0(SB), Z2     \
+		VMINPS       Z1, Z2, Z1                      \
+		VMOVUPS      vecF32_c2d20000<>+0(SB), Z2     \
+		VMAXPS       Z1, Z2, Z1                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z2     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z2 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z2 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z2 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z2 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z2 \
+		VMULPS       Z1, Z1, Z4                      \
+		VMOVAPS      Z1, Z1                          \
+		VFMADD231PS  Z2, Z4, Z1                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Z1, Z1 \
+		VPSRAD       $0x01, Z3, Z2                   \
+		VPSUBD       Z2, Z3, Z3                      \
+		VPADDD       vecF32_7f<>+0(SB), Z2, Z2       \
+		VPSLLD       $0x17, Z2, Z2                   \
+		VMULPS       Z2, Z1, Z1                      \
+		VPADDD       vecF32_7f<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                   \
+		VMULPS       Z2, Z1, Z1                      \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Z2     \
+		VPXORD       Z5, Z5, Z5                      \
+		VCMPPS       $0x11, Z5, Z0, K2               \
+		VBLENDMPS    Z1, Z2, K2, Z6                  \
+		VADDPS       Z2, Z1, Z0                      \
+		VDIVPS       Z0, Z6, Z0                      \
+		VMOVUPS      Z0, K1, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecSigmoidF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecSigmoidF32AVX512Code
 
-loop1:
-	VMOVUPS      (CX)(BX*1), Z0; VORPS        vecF32_80000000<>+0(SB), Z0, Z1; VMOVUPS      vecF32_42b20000<>+0(SB), Z2; VMINPS       Z1, Z2, Z1; VMOVUPS      vecF32_c2d20000<>+0(SB), Z2; VMAXPS       Z1, Z2, Z1; VMOVUPS      vecF32_4b400000<>+0(SB), Z2; VMOVAPS      Z2, Z2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2; VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z7; VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1; VMOVUPS      vecF32_39506967<>+0(SB), Z2; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z2; VMULPS       Z1, Z1, Z8; VMOVAPS      Z1, Z1; VFMADD231PS  Z2, Z8, Z1; VADDPS       vecF32_3f800000<>+0(SB), Z1, Z1; VPSRAD       $0x01, Z7, Z2; VPSUBD       Z2, Z7, Z7; VPADDD       vecF32_7f<>+0(SB), Z2, Z2; VPSLLD       $0x17, Z2, Z2; VMULPS       Z2, Z1, Z1; VPADDD       vecF32_7f<>+0(SB), Z7, Z2; VPSLLD       $0x17, Z2, Z2; VMULPS       Z2, Z1, Z1; VMOVUPS      vecF32_3f800000<>+0(SB), Z2; VPXORD       Z3, Z3, Z3; VCMPPS       $0x11, Z3, Z0, K1; VBLENDMPS    Z1, Z2, K1, Z4; VADDPS       Z2, Z1, Z0; VDIVPS       Z0, Z4, Z0; VMOVUPS      Z0, (AX)(BX*1); ADDQ         $0x00000040, BX; SUBQ         $0x00000010, DX; CMPQ         DX, $0x00000010; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; MOVQ         $-1, SI; BZHIQ        DX, SI, SI; KMOVQ        SI, K1; VMOVUPS.Z    (CX)(BX*1), K1, Z0; VORPS        vecF32_80000000<>+0(SB), Z0, Z1; VMOVUPS      vecF32_42b20000<>+0(SB), Z2; VMINPS       Z1, Z2, Z1; VMOVUPS      vecF32_c2d20000<>+0(SB), Z2; VMAXPS       Z1, Z2, Z1; VMOVUPS      vecF32_4b400000<>+0(SB), Z2; VMOVAPS      Z2, Z2; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2; VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3; VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1; VMOVAPS      Z1, Z1; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1; VMOVUPS      vecF32_39506967<>+0(SB), Z2; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z2; VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z2; VMULPS       Z1, Z1, Z4; VMOVAPS      Z1, Z1; VFMADD231PS  Z2, Z4, Z1; VADDPS       vecF32_3f800000<>+0(SB), Z1, Z1; VPSRAD       $0x01, Z3, Z2; VPSUBD       Z2, Z3, Z3; VPADDD       vecF32_7f<>+0(SB), Z2, Z2; VPSLLD       $0x17, Z2, Z2; VMULPS       Z2, Z1, Z1; VPADDD       vecF32_7f<>+0(SB), Z3, Z2; VPSLLD       $0x17, Z2, Z2; VMULPS       Z2, Z1, Z1; VMOVUPS      vecF32_3f800000<>+0(SB), Z2; VPXORD       Z5, Z5, Z5; VCMPPS       $0x11, Z5, Z0, K2; VBLENDMPS    Z1, Z2, K2, Z6; VADDPS       Z2, Z1, Z0; VDIVPS       Z0, Z6, Z0; VMOVUPS      Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecErfF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = erf(a[i])
+//	}
+//
 // func vecErfF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecErfF32AVX512Code \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000010                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS      (CX)(BX*1), Z0                  \
+		VMOVUPS      vecF32_40800000<>+0(SB), Z1     \
+		VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2 \
+		VMINPS       Z2, Z1, Z1                      \
+		VMULPS       Z1, Z1, Z2                      \
+		VMOVUPS      vecF32_b7910000<>+0(SB), Z5     \
+		VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Z1, Z5 \
+		VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Z6     \
+		VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Z1, Z6 \
+		VFMADD213PS  Z6, Z2, Z5                      \
+		VFMADD213PS  vecF32_bddaae5c<>+0(SB), Z1, Z5 \
+		VFMADD213PS  vecF32_bf228550<>+0(SB), Z1, Z5 \
+		VFMADD213PS  vecF32_be03ce86<>+0(SB), Z1, Z5 \
+		VMULPS       Z1, Z5, Z5                      \
+		VSUBPS       Z1, Z5, Z5                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z6     \
+		VMOVAPS      Z6, Z6                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z5, Z6 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z6, Z7 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z6, Z6 \
+		VMOVAPS      Z5, Z5                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z6, Z5 \
+		VMOVAPS      Z5, Z5                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z6, Z5 \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Z6     \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z8     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z5, Z8 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z5, Z8 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z5, Z8 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z5, Z8 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z5, Z8 \
+		VMULPS       Z5, Z5, Z9                      \
+		VMOVAPS      Z5, Z5                          \
+		VFMADD231PS  Z8, Z9, Z5                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Z5, Z5 \
+		VPADDD       vecF32_7f<>+0(SB), Z7, Z7       \
+		VPSLLD       $0x17, Z7, Z7                   \
+		VMOVAPS      Z6, Z6                          \
+		VFNMADD231PS Z7, Z5, Z6                      \
+		VMOVUPS      vecF32_ba1c7000<>+0(SB), Z5     \
+		VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Z2, Z5 \
+		VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Z2, Z5 \
+		VFMADD213PS  vecF32_3de70e22<>+0(SB), Z2, Z5 \
+		VFMADD213PS  vecF32_bec09380<>+0(SB), Z2, Z5 \
+		VFMADD213PS  vecF32_3e0375d4<>+0(SB), Z2, Z5 \
+		VMOVAPS      Z1, Z2                          \
+		VFMADD231PS  Z1, Z5, Z2                      \
+		VMOVUPS      vecF32_3f6d8000<>+0(SB), Z5     \
+		VCMPPS       $0x1e, Z5, Z1, K1               \
+		VBLENDMPS    Z6, Z2, K1, Z3                  \
+		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
+		VORPS        Z0, Z3, Z0                      \
+		VMOVUPS      Z0, (AX)(BX*1)                  \
+		ADDQ         $0x00000040, BX                 \
+		SUBQ         $0x00000010, DX                 \
+		CMPQ         DX, $0x00000010                 \
+		JGE          loop1                           \
+	end1:                                                \
+		TESTQ        DX, DX                          \
+		JZ           done                            \
+		MOVQ         $-1, SI                         \
+		BZHIQ        DX, SI, SI                      \
+		KMOVQ        SI, K1                          \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
+		VMOVUPS      vecF32_40800000<>+0(SB), Z1     \
+		VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2 \
+		VMINPS       Z2, Z1, Z1                      \
+		VMULPS       Z1, Z1, Z2                      \
+		VMOVUPS      vecF32_b7910000<>+0(SB), Z3     \
+		VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Z1, Z3 \
+		VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Z5     \
+		VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Z1, Z5 \
+		VFMADD213PS  Z5, Z2, Z3                      \
+		VFMADD213PS  vecF32_bddaae5c<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_bf228550<>+0(SB), Z1, Z3 \
+		VFMADD213PS  vecF32_be03ce86<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z3, Z3                      \
+		VSUBPS       Z1, Z3, Z3                      \
+		VMOVUPS      vecF32_4b400000<>+0(SB), Z5     \
+		VMOVAPS      Z5, Z5                          \
+		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z3, Z5 \
+		VPSUBD       vecF32_4b400000<>+0(SB), Z5, Z6 \
+		VSUBPS       vecF32_4b400000<>+0(SB), Z5, Z5 \
+		VMOVAPS      Z3, Z3                          \
+		VFNMADD231PS vecF32_3f318000<>+0(SB), Z5, Z3 \
+		VMOVAPS      Z3, Z3                          \
+		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z5, Z3 \
+		VMOVUPS      vecF32_3f800000<>+0(SB), Z5     \
+		VMOVUPS      vecF32_39506967<>+0(SB), Z7     \
+		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z3, Z7 \
+		VFMADD213PS  vecF32_3c088908<>+0(SB), Z3, Z7 \
+		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z3, Z7 \
+		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z3, Z7 \
+		VFMADD213PS  vecF32_3f000000<>+0(SB), Z3, Z7 \
+		VMULPS       Z3, Z3, Z8                      \
+		VMOVAPS      Z3, Z3                          \
+		VFMADD231PS  Z7, Z8, Z3                      \
+		VADDPS       vecF32_3f800000<>+0(SB), Z3, Z3 \
+		VPADDD       vecF32_7f<>+0(SB), Z6, Z6       \
+		VPSLLD       $0x17, Z6, Z6                   \
+		VMOVAPS      Z5, Z5                          \
+		VFNMADD231PS Z6, Z3, Z5                      \
+		VMOVUPS      vecF32_ba1c7000<>+0(SB), Z3     \
+		VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Z2, Z3 \
+		VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Z2, Z3 \
+		VFMADD213PS  vecF32_3de70e22<>+0(SB), Z2, Z3 \
+		VFMADD213PS  vecF32_bec09380<>+0(SB), Z2, Z3 \
+		VFMADD213PS  vecF32_3e0375d4<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z1, Z2                          \
+		VFMADD231PS  Z1, Z3, Z2                      \
+		VMOVUPS      vecF32_3f6d8000<>+0(SB), Z3     \
+		VCMPPS       $0x1e, Z3, Z1, K2               \
+		VBLENDMPS    Z5, Z2, K2, Z4                  \
+		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
+		VORPS        Z0, Z4, Z0                      \
+		VMOVUPS      Z0, K1, (AX)(BX*1)              \
+	done:                                                \
+		VZEROUPPER                                   \
+		RET
+
 TEXT vecErfF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000010; JLT  end1
+	vecErfF32AVX512Code
 
-loop1:
-	VMOVUPS      (CX)(BX*1), Z0; VMOVUPS      vecF32_40800000<>+0(SB), Z1; VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2; VMINPS       Z2, Z1, Z1; VMULPS       Z1, Z1, Z2; VMOVUPS      vecF32_b7910000<>+0(SB), Z5; VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Z1, Z5; VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Z6; VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Z1, Z6; VFMADD213PS  Z6, Z2, Z5; VFMADD213PS  vecF32_bddaae5c<>+0(SB), Z1, Z5; VFMADD213PS  vecF32_bf228550<>+0(SB), Z1, Z5; VFMADD213PS  vecF32_be03ce86<>+0(SB), Z1, Z5; VMULPS       Z1, Z5, Z5; VSUBPS       Z1, Z5, Z5; VMOVUPS      vecF32_4b400000<>+0(SB), Z6; VMOVAPS      Z6, Z6; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z5, Z6; VPSUBD       vecF32_4b400000<>+0(SB), Z6, Z7; VSUBPS       vecF32_4b400000<>+0(SB), Z6, Z6; VMOVAPS      Z5, Z5; VFNMADD231PS vecF32_3f318000<>+0(SB), Z6, Z5; VMOVAPS      Z5, Z5; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z6, Z5; VMOVUPS      vecF32_3f800000<>+0(SB), Z6; VMOVUPS      vecF32_39506967<>+0(SB), Z8; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z5, Z8; VFMADD213PS  vecF32_3c088908<>+0(SB), Z5, Z8; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z5, Z8; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z5, Z8; VFMADD213PS  vecF32_3f000000<>+0(SB), Z5, Z8; VMULPS       Z5, Z5, Z9; VMOVAPS      Z5, Z5; VFMADD231PS  Z8, Z9, Z5; VADDPS       vecF32_3f800000<>+0(SB), Z5, Z5; VPADDD       vecF32_7f<>+0(SB), Z7, Z7; VPSLLD       $0x17, Z7, Z7; VMOVAPS      Z6, Z6; VFNMADD231PS Z7, Z5, Z6; VMOVUPS      vecF32_ba1c7000<>+0(SB), Z5; VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Z2, Z5; VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Z2, Z5; VFMADD213PS  vecF32_3de70e22<>+0(SB), Z2, Z5; VFMADD213PS  vecF32_bec09380<>+0(SB), Z2, Z5; VFMADD213PS  vecF32_3e0375d4<>+0(SB), Z2, Z5; VMOVAPS      Z1, Z2; VFMADD231PS  Z1, Z5, Z2; VMOVUPS      vecF32_3f6d8000<>+0(SB), Z5; VCMPPS       $0x1e, Z5, Z1, K1; VBLENDMPS    Z6, Z2, K1, Z3; VANDPS       vecF32_80000000<>+0(SB), Z0, Z0; VORPS        Z0, Z3, Z0; VMOVUPS      Z0, (AX)(BX*1); ADDQ         $0x00000040, BX; SUBQ         $0x00000010, DX; CMPQ         DX, $0x00000010; JGE          loop1
-
-end1:
-	TESTQ        DX, DX; JZ           done; MOVQ         $-1, SI; BZHIQ        DX, SI, SI; KMOVQ        SI, K1; VMOVUPS.Z    (CX)(BX*1), K1, Z0; VMOVUPS      vecF32_40800000<>+0(SB), Z1; VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2; VMINPS       Z2, Z1, Z1; VMULPS       Z1, Z1, Z2; VMOVUPS      vecF32_b7910000<>+0(SB), Z3; VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Z1, Z3; VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Z5; VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Z1, Z5; VFMADD213PS  Z5, Z2, Z3; VFMADD213PS  vecF32_bddaae5c<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_bf228550<>+0(SB), Z1, Z3; VFMADD213PS  vecF32_be03ce86<>+0(SB), Z1, Z3; VMULPS       Z1, Z3, Z3; VSUBPS       Z1, Z3, Z3; VMOVUPS      vecF32_4b400000<>+0(SB), Z5; VMOVAPS      Z5, Z5; VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z3, Z5; VPSUBD       vecF32_4b400000<>+0(SB), Z5, Z6; VSUBPS       vecF32_4b400000<>+0(SB), Z5, Z5; VMOVAPS      Z3, Z3; VFNMADD231PS vecF32_3f318000<>+0(SB), Z5, Z3; VMOVAPS      Z3, Z3; VFNMADD231PS vecF32_b95e8083<>+0(SB), Z5, Z3; VMOVUPS      vecF32_3f800000<>+0(SB), Z5; VMOVUPS      vecF32_39506967<>+0(SB), Z7; VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z3, Z7; VFMADD213PS  vecF32_3c088908<>+0(SB), Z3, Z7; VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z3, Z7; VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z3, Z7; VFMADD213PS  vecF32_3f000000<>+0(SB), Z3, Z7; VMULPS       Z3, Z3, Z8; VMOVAPS      Z3, Z3; VFMADD231PS  Z7, Z8, Z3; VADDPS       vecF32_3f800000<>+0(SB), Z3, Z3; VPADDD       vecF32_7f<>+0(SB), Z6, Z6; VPSLLD       $0x17, Z6, Z6; VMOVAPS      Z5, Z5; VFNMADD231PS Z6, Z3, Z5; VMOVUPS      vecF32_ba1c7000<>+0(SB), Z3; VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Z2, Z3; VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Z2, Z3; VFMADD213PS  vecF32_3de70e22<>+0(SB), Z2, Z3; VFMADD213PS  vecF32_bec09380<>+0(SB), Z2, Z3; VFMADD213PS  vecF32_3e0375d4<>+0(SB), Z2, Z3; VMOVAPS      Z1, Z2; VFMADD231PS  Z1, Z3, Z2; VMOVUPS      vecF32_3f6d8000<>+0(SB), Z3; VCMPPS       $0x1e, Z3, Z1, K2; VBLENDMPS    Z5, Z2, K2, Z4; VANDPS       vecF32_80000000<>+0(SB), Z0, Z0; VORPS        Z0, Z4, Z0; VMOVUPS      Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAddVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] + b[i]
+//	}
+//
 // func vecAddVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecAddVVF32AVX512Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ n+0(FP), BX              \
+		XORQ SI, SI                   \
+		CMPQ BX, $0x00000040          \
+		JLT  end4                     \
+	loop4:                                \
+		VMOVUPS (CX)(SI*1), Z0        \
+		VMOVUPS 64(CX)(SI*1), Z1      \
+		VMOVUPS 128(CX)(SI*1), Z2     \
+		VMOVUPS 192(CX)(SI*1), Z3     \
+		VADDPS  (DX)(SI*1), Z0, Z0    \
+		VADDPS  64(DX)(SI*1), Z1, Z1  \
+		VADDPS  128(DX)(SI*1), Z2, Z2 \
+		VADDPS  192(DX)(SI*1), Z3, Z3 \
+		VMOVUPS Z0, (AX)(SI*1)        \
+		VMOVUPS Z1, 64(AX)(SI*1)      \
+		VMOVUPS Z2, 128(AX)(SI*1)     \
+		VMOVUPS Z3, 192(AX)(SI*1)     \
+		ADDQ    $0x00000100, SI       \
+		SUBQ    $0x00000040, BX       \
+		CMPQ    BX, $0x00000040       \
+		JGE     loop4                 \
+	end4:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPS (CX)(SI*1), Z0        \
+		VADDPS  (DX)(SI*1), Z0, Z0    \
+		VMOVUPS Z0, (AX)(SI*1)        \
+		ADDQ    $0x00000040, SI       \
+		SUBQ    $0x00000010, BX       \
+		CMPQ    BX, $0x00000010       \
+		JGE     loop1                 \
+	end1:                                 \
+		TESTQ     BX, BX              \
+		JZ        done                \
+		MOVQ      $-1, DI             \
+		BZHIQ     BX, DI, DI          \
+		KMOVQ     DI, K1              \
+		VMOVUPS.Z (CX)(SI*1), K1, Z0  \
+		VMOVUPS.Z (DX)(SI*1), K1, Z1  \
+		VADDPS    Z1, Z0, Z0          \
+		VMOVUPS   Z0, K1, (AX)(SI*1)  \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecAddVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000040; JLT  end4
+	vecAddVVF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(SI*1), Z0; VMOVUPS 64(CX)(SI*1), Z1; VMOVUPS 128(CX)(SI*1), Z2; VMOVUPS 192(CX)(SI*1), Z3; VADDPS  (DX)(SI*1), Z0, Z0; VADDPS  64(DX)(SI*1), Z1, Z1; VADDPS  128(DX)(SI*1), Z2, Z2; VADDPS  192(DX)(SI*1), Z3, Z3; VMOVUPS Z0, (AX)(SI*1); VMOVUPS Z1, 64(AX)(SI*1); VMOVUPS Z2, 128(AX)(SI*1); VMOVUPS Z3, 192(AX)(SI*1); ADDQ    $0x00000100, SI; SUBQ    $0x00000040, BX; CMPQ    BX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z0; VADDPS  (DX)(SI*1), Z0, Z0; VMOVUPS Z0, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z0; VMOVUPS.Z (DX)(SI*1), K1, Z1; VADDPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAddVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] + b[0]
+//	}
+//
 // func vecAddVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecAddVSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000040 \
+		JLT          end4            \
+	loop4:                               \
+		VMOVUPS (CX)(BX*1), Z1       \
+		VMOVUPS 64(CX)(BX*1), Z2     \
+		VMOVUPS 128(CX)(BX*1), Z3    \
+		VMOVUPS 192(CX)(BX*1), Z4    \
+		VADDPS  Z0, Z1, Z1           \
+		VADDPS  Z0, Z2, Z2           \
+		VADDPS  Z0, Z3, Z3           \
+		VADDPS  Z0, Z4, Z4           \
+		VMOVUPS Z1, (AX)(BX*1)       \
+		VMOVUPS Z2, 64(AX)(BX*1)     \
+		VMOVUPS Z3, 128(AX)(BX*1)    \
+		VMOVUPS Z4, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000040, DX      \
+		CMPQ    DX, $0x00000040      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z1       \
+		VADDPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1 \
+		VADDPS    Z0, Z1, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecAddVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecAddVSF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Z1; VMOVUPS 64(CX)(BX*1), Z2; VMOVUPS 128(CX)(BX*1), Z3; VMOVUPS 192(CX)(BX*1), Z4; VADDPS  Z0, Z1, Z1; VADDPS  Z0, Z2, Z2; VADDPS  Z0, Z3, Z3; VADDPS  Z0, Z4, Z4; VMOVUPS Z1, (AX)(BX*1); VMOVUPS Z2, 64(AX)(BX*1); VMOVUPS Z3, 128(AX)(BX*1); VMOVUPS Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z1; VADDPS  Z0, Z1, Z1; VMOVUPS Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VADDPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] - b[i]
+//	}
+//
 // func vecSubVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubVVF32AVX512Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ n+0(FP), BX              \
+		XORQ SI, SI                   \
+		CMPQ BX, $0x00000040          \
+		JLT  end4                     \
+	loop4:                                \
+		VMOVUPS (CX)(SI*1), Z0        \
+		VMOVUPS 64(CX)(SI*1), Z1      \
+		VMOVUPS 128(CX)(SI*1), Z2     \
+		VMOVUPS 192(CX)(SI*1), Z3     \
+		VSUBPS  (DX)(SI*1), Z0, Z0    \
+		VSUBPS  64(DX)(SI*1), Z1, Z1  \
+		VSUBPS  128(DX)(SI*1), Z2, Z2 \
+		VSUBPS  192(DX)(SI*1), Z3, Z3 \
+		VMOVUPS Z0, (AX)(SI*1)        \
+		VMOVUPS Z1, 64(AX)(SI*1)      \
+		VMOVUPS Z2, 128(AX)(SI*1)     \
+		VMOVUPS Z3, 192(AX)(SI*1)     \
+		ADDQ    $0x00000100, SI       \
+		SUBQ    $0x00000040, BX       \
+		CMPQ    BX, $0x00000040       \
+		JGE     loop4                 \
+	end4:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPS (CX)(SI*1), Z0        \
+		VSUBPS  (DX)(SI*1), Z0, Z0    \
+		VMOVUPS Z0, (AX)(SI*1)        \
+		ADDQ    $0x00000040, SI       \
+		SUBQ    $0x00000010, BX       \
+		CMPQ    BX, $0x00000010       \
+		JGE     loop1                 \
+	end1:                                 \
+		TESTQ     BX, BX              \
+		JZ        done                \
+		MOVQ      $-1, DI             \
+		BZHIQ     BX, DI, DI          \
+		KMOVQ     DI, K1              \
+		VMOVUPS.Z (CX)(SI*1), K1, Z0  \
+		VMOVUPS.Z (DX)(SI*1), K1, Z1  \
+		VSUBPS    Z1, Z0, Z0          \
+		VMOVUPS   Z0, K1, (AX)(SI*1)  \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSubVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000040; JLT  end4
+	vecSubVVF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(SI*1), Z0; VMOVUPS 64(CX)(SI*1), Z1; VMOVUPS 128(CX)(SI*1), Z2; VMOVUPS 192(CX)(SI*1), Z3; VSUBPS  (DX)(SI*1), Z0, Z0; VSUBPS  64(DX)(SI*1), Z1, Z1; VSUBPS  128(DX)(SI*1), Z2, Z2; VSUBPS  192(DX)(SI*1), Z3, Z3; VMOVUPS Z0, (AX)(SI*1); VMOVUPS Z1, 64(AX)(SI*1); VMOVUPS Z2, 128(AX)(SI*1); VMOVUPS Z3, 192(AX)(SI*1); ADDQ    $0x00000100, SI; SUBQ    $0x00000040, BX; CMPQ    BX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z0; VSUBPS  (DX)(SI*1), Z0, Z0; VMOVUPS Z0, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z0; VMOVUPS.Z (DX)(SI*1), K1, Z1; VSUBPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] - b[0]
+//	}
+//
 // func vecSubVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubVSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000040 \
+		JLT          end4            \
+	loop4:                               \
+		VMOVUPS (CX)(BX*1), Z1       \
+		VMOVUPS 64(CX)(BX*1), Z2     \
+		VMOVUPS 128(CX)(BX*1), Z3    \
+		VMOVUPS 192(CX)(BX*1), Z4    \
+		VSUBPS  Z0, Z1, Z1           \
+		VSUBPS  Z0, Z2, Z2           \
+		VSUBPS  Z0, Z3, Z3           \
+		VSUBPS  Z0, Z4, Z4           \
+		VMOVUPS Z1, (AX)(BX*1)       \
+		VMOVUPS Z2, 64(AX)(BX*1)     \
+		VMOVUPS Z3, 128(AX)(BX*1)    \
+		VMOVUPS Z4, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000040, DX      \
+		CMPQ    DX, $0x00000040      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z1       \
+		VSUBPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1 \
+		VSUBPS    Z0, Z1, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecSubVSF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Z1; VMOVUPS 64(CX)(BX*1), Z2; VMOVUPS 128(CX)(BX*1), Z3; VMOVUPS 192(CX)(BX*1), Z4; VSUBPS  Z0, Z1, Z1; VSUBPS  Z0, Z2, Z2; VSUBPS  Z0, Z3, Z3; VSUBPS  Z0, Z4, Z4; VMOVUPS Z1, (AX)(BX*1); VMOVUPS Z2, 64(AX)(BX*1); VMOVUPS Z3, 128(AX)(BX*1); VMOVUPS Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z1; VSUBPS  Z0, Z1, Z1; VMOVUPS Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VSUBPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubSVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[0] - b[i]
+//	}
+//
 // func vecSubSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubSVF32AVX512Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		VBROADCASTSS (CX), Z0         \
+		MOVQ         b+24(FP), CX     \
+		MOVQ         n+0(FP), DX      \
+		XORQ         BX, BX           \
+		CMPQ         DX, $0x00000040  \
+		JLT          end4             \
+	loop4:                                \
+		VSUBPS  (CX)(BX*1), Z0, Z1    \
+		VSUBPS  64(CX)(BX*1), Z0, Z2  \
+		VSUBPS  128(CX)(BX*1), Z0, Z3 \
+		VSUBPS  192(CX)(BX*1), Z0, Z4 \
+		VMOVUPS Z1, (AX)(BX*1)        \
+		VMOVUPS Z2, 64(AX)(BX*1)      \
+		VMOVUPS Z3, 128(AX)(BX*1)     \
+		VMOVUPS Z4, 192(AX)(BX*1)     \
+		ADDQ    $0x00000100, BX       \
+		SUBQ    $0x00000040, DX       \
+		CMPQ    DX, $0x00000040       \
+		JGE     loop4                 \
+	end4:                                 \
+		CMPQ DX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VSUBPS  (CX)(BX*1), Z0, Z1    \
+		VMOVUPS Z1, (AX)(BX*1)        \
+		ADDQ    $0x00000040, BX       \
+		SUBQ    $0x00000010, DX       \
+		CMPQ    DX, $0x00000010       \
+		JGE     loop1                 \
+	end1:                                 \
+		TESTQ     DX, DX              \
+		JZ        done                \
+		MOVQ      $-1, SI             \
+		BZHIQ     DX, SI, SI          \
+		KMOVQ     SI, K1              \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1  \
+		VSUBPS    Z1, Z0, Z0          \
+		VMOVUPS   Z0, K1, (AX)(BX*1)  \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSubSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecSubSVF32AVX512Code
 
-loop4:
-	VSUBPS  (CX)(BX*1), Z0, Z1; VSUBPS  64(CX)(BX*1), Z0, Z2; VSUBPS  128(CX)(BX*1), Z0, Z3; VSUBPS  192(CX)(BX*1), Z0, Z4; VMOVUPS Z1, (AX)(BX*1); VMOVUPS Z2, 64(AX)(BX*1); VMOVUPS Z3, 128(AX)(BX*1); VMOVUPS Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VSUBPS  (CX)(BX*1), Z0, Z1; VMOVUPS Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VSUBPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * b[i]
+//	}
+//
 // func vecMulVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulVVF32AVX512Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ n+0(FP), BX              \
+		XORQ SI, SI                   \
+		CMPQ BX, $0x00000040          \
+		JLT  end4                     \
+	loop4:                                \
+		VMOVUPS (CX)(SI*1), Z0        \
+		VMOVUPS 64(CX)(SI*1), Z1      \
+		VMOVUPS 128(CX)(SI*1), Z2     \
+		VMOVUPS 192(CX)(SI*1), Z3     \
+		VMULPS  (DX)(SI*1), Z0, Z0    \
+		VMULPS  64(DX)(SI*1), Z1, Z1  \
+		VMULPS  128(DX)(SI*1), Z2, Z2 \
+		VMULPS  192(DX)(SI*1), Z3, Z3 \
+		VMOVUPS Z0, (AX)(SI*1)        \
+		VMOVUPS Z1, 64(AX)(SI*1)      \
+		VMOVUPS Z2, 128(AX)(SI*1)     \
+		VMOVUPS Z3, 192(AX)(SI*1)     \
+		ADDQ    $0x00000100, SI       \
+		SUBQ    $0x00000040, BX       \
+		CMPQ    BX, $0x00000040       \
+		JGE     loop4                 \
+	end4:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPS (CX)(SI*1), Z0        \
+		VMULPS  (DX)(SI*1), Z0, Z0    \
+		VMOVUPS Z0, (AX)(SI*1)        \
+		ADDQ    $0x00000040, SI       \
+		SUBQ    $0x00000010, BX       \
+		CMPQ    BX, $0x00000010       \
+		JGE     loop1                 \
+	end1:                                 \
+		TESTQ     BX, BX              \
+		JZ        done                \
+		MOVQ      $-1, DI             \
+		BZHIQ     BX, DI, DI          \
+		KMOVQ     DI, K1              \
+		VMOVUPS.Z (CX)(SI*1), K1, Z0  \
+		VMOVUPS.Z (DX)(SI*1), K1, Z1  \
+		VMULPS    Z1, Z0, Z0          \
+		VMOVUPS   Z0, K1, (AX)(SI*1)  \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecMulVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000040; JLT  end4
+	vecMulVVF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(SI*1), Z0; VMOVUPS 64(CX)(SI*1), Z1; VMOVUPS 128(CX)(SI*1), Z2; VMOVUPS 192(CX)(SI*1), Z3; VMULPS  (DX)(SI*1), Z0, Z0; VMULPS  64(DX)(SI*1), Z1, Z1; VMULPS  128(DX)(SI*1), Z2, Z2; VMULPS  192(DX)(SI*1), Z3, Z3; VMOVUPS Z0, (AX)(SI*1); VMOVUPS Z1, 64(AX)(SI*1); VMOVUPS Z2, 128(AX)(SI*1); VMOVUPS Z3, 192(AX)(SI*1); ADDQ    $0x00000100, SI; SUBQ    $0x00000040, BX; CMPQ    BX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z0; VMULPS  (DX)(SI*1), Z0, Z0; VMOVUPS Z0, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z0; VMOVUPS.Z (DX)(SI*1), K1, Z1; VMULPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * b[0]
+//	}
+//
 // func vecMulVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulVSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000040 \
+		JLT          end4            \
+	loop4:                               \
+		VMOVUPS (CX)(BX*1), Z1       \
+		VMOVUPS 64(CX)(BX*1), Z2     \
+		VMOVUPS 128(CX)(BX*1), Z3    \
+		VMOVUPS 192(CX)(BX*1), Z4    \
+		VMULPS  Z0, Z1, Z1           \
+		VMULPS  Z0, Z2, Z2           \
+		VMULPS  Z0, Z3, Z3           \
+		VMULPS  Z0, Z4, Z4           \
+		VMOVUPS Z1, (AX)(BX*1)       \
+		VMOVUPS Z2, 64(AX)(BX*1)     \
+		VMOVUPS Z3, 128(AX)(BX*1)    \
+		VMOVUPS Z4, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000040, DX      \
+		CMPQ    DX, $0x00000040      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z1       \
+		VMULPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1 \
+		VMULPS    Z0, Z1, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecMulVSF32AVX512Code
 
-loop4:
-	VMOVUPS (CX)(BX*1), Z1; VMOVUPS 64(CX)(BX*1), Z2; VMOVUPS 128(CX)(BX*1), Z3; VMOVUPS 192(CX)(BX*1), Z4; VMULPS  Z0, Z1, Z1; VMULPS  Z0, Z2, Z2; VMULPS  Z0, Z3, Z3; VMULPS  Z0, Z4, Z4; VMOVUPS Z1, (AX)(BX*1); VMOVUPS Z2, 64(AX)(BX*1); VMOVUPS Z3, 128(AX)(BX*1); VMOVUPS Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000040, DX; CMPQ    DX, $0x00000040; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z1; VMULPS  Z0, Z1, Z1; VMOVUPS Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VMULPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] / b[i]
+//	}
+//
 // func vecDivVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecDivVVF32AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ b+24(FP), DX            \
+		MOVQ n+0(FP), BX             \
+		XORQ SI, SI                  \
+		CMPQ BX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(SI*1), Z0       \
+		VDIVPS  (DX)(SI*1), Z0, Z0   \
+		VMOVUPS Z0, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPS.Z (CX)(SI*1), K1, Z0 \
+		VMOVUPS.Z (DX)(SI*1), K1, Z1 \
+		VDIVPS    Z1, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecDivVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000010; JLT  end1
+	vecDivVVF32AVX512Code
 
-loop1:
-	VMOVUPS (CX)(SI*1), Z0; VDIVPS  (DX)(SI*1), Z0, Z0; VMOVUPS Z0, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z0; VMOVUPS.Z (DX)(SI*1), K1, Z1; VDIVPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] / b[0]
+//	}
+//
 // func vecDivVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecDivVSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000010 \
+		JLT          end1            \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z1       \
+		VDIVPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1 \
+		VDIVPS    Z0, Z1, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecDivVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end1
+	vecDivVSF32AVX512Code
 
-loop1:
-	VMOVUPS (CX)(BX*1), Z1; VDIVPS  Z0, Z1, Z1; VMOVUPS Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VDIVPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivSVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[0] / b[i]
+//	}
+//
 // func vecDivSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecDivSVF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		VBROADCASTSS (CX), Z0        \
+		MOVQ         b+24(FP), CX    \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000010 \
+		JLT          end1            \
+	loop1:                               \
+		VDIVPS  (CX)(BX*1), Z0, Z1   \
+		VMOVUPS Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1 \
+		VDIVPS    Z1, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecDivSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSS (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end1
+	vecDivSVF32AVX512Code
 
-loop1:
-	VDIVPS  (CX)(BX*1), Z0, Z1; VMOVUPS Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VDIVPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMaxVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], b[i])
+//	}
+//
 // func vecMaxVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMaxVVF32AVX512Code \
+		MOVQ y+8(FP), AX                      \
+		MOVQ a+16(FP), CX                     \
+		MOVQ b+24(FP), DX                     \
+		MOVQ n+0(FP), BX                      \
+		XORQ SI, SI                           \
+		CMPQ BX, $0x00000040                  \
+		JLT  end4                             \
+	loop4:                                        \
+		VMOVUPS   (CX)(SI*1), Z0              \
+		VMOVUPS   (DX)(SI*1), Z1              \
+		VMOVUPS   64(CX)(SI*1), Z2            \
+		VMOVUPS   64(DX)(SI*1), Z3            \
+		VMOVUPS   128(CX)(SI*1), Z4           \
+		VMOVUPS   128(DX)(SI*1), Z5           \
+		VMOVUPS   192(CX)(SI*1), Z6           \
+		VMOVUPS   192(DX)(SI*1), Z7           \
+		VCMPPS    $0x03, Z1, Z0, K1           \
+		VMAXPS    Z1, Z0, Z8                  \
+		VMAXPS    Z0, Z1, Z0                  \
+		VANDPS    Z8, Z0, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z9              \
+		VCMPPS    $0x03, Z3, Z2, K1           \
+		VMAXPS    Z3, Z2, Z0                  \
+		VMAXPS    Z2, Z3, Z1                  \
+		VANDPS    Z0, Z1, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z10             \
+		VCMPPS    $0x03, Z5, Z4, K1           \
+		VMAXPS    Z5, Z4, Z0                  \
+		VMAXPS    Z4, Z5, Z1                  \
+		VANDPS    Z0, Z1, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z11             \
+		VCMPPS    $0x03, Z7, Z6, K1           \
+		VMAXPS    Z7, Z6, Z0                  \
+		VMAXPS    Z6, Z7, Z1                  \
+		VANDPS    Z0, Z1, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z12             \
+		VMOVUPS   Z9, (AX)(SI*1)              \
+		VMOVUPS   Z10, 64(AX)(SI*1)           \
+		VMOVUPS   Z11, 128(AX)(SI*1)          \
+		VMOVUPS   Z12, 192(AX)(SI*1)          \
+		ADDQ      $0x00000100, SI             \
+		SUBQ      $0x00000040, BX             \
+		CMPQ      BX, $0x00000040             \
+		JGE       loop4                       \
+	end4:                                         \
+		CMPQ BX, $0x00000010                  \
+		JLT  end1                             \
+	loop1:                                        \
+		VMOVUPS   (CX)(SI*1), Z0              \
+		VMOVUPS   (DX)(SI*1), Z1              \
+		VCMPPS    $0x03, Z1, Z0, K1           \
+		VMAXPS    Z1, Z0, Z2                  \
+		VMAXPS    Z0, Z1, Z0                  \
+		VANDPS    Z2, Z0, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z13             \
+		VMOVUPS   Z13, (AX)(SI*1)             \
+		ADDQ      $0x00000040, SI             \
+		SUBQ      $0x00000010, BX             \
+		CMPQ      BX, $0x00000010             \
+		JGE       loop1                       \
+	end1:                                         \
+		TESTQ     BX, BX                      \
+		JZ        done                        \
+		MOVQ      $-1, DI                     \
+		BZHIQ     BX, DI, DI                  \
+		KMOVQ     DI, K1                      \
+		VMOVUPS.Z (CX)(SI*1), K1, Z0          \
+		VMOVUPS.Z (DX)(SI*1), K1, Z1          \
+		VCMPPS    $0x03, Z1, Z0, K2           \
+		VMAXPS    Z1, Z0, Z2                  \
+		VMAXPS    Z0, Z1, Z0                  \
+		VANDPS    Z2, Z0, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K2, Z14             \
+		VMOVUPS   Z14, K1, (AX)(SI*1)         \
+	done:                                         \
+		VZEROUPPER                            \
+		RET
+
 TEXT vecMaxVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000040; JLT  end4
+	vecMaxVVF32AVX512Code
 
-loop4:
-	VMOVUPS   (CX)(SI*1), Z0; VMOVUPS   (DX)(SI*1), Z1; VMOVUPS   64(CX)(SI*1), Z2; VMOVUPS   64(DX)(SI*1), Z3; VMOVUPS   128(CX)(SI*1), Z4; VMOVUPS   128(DX)(SI*1), Z5; VMOVUPS   192(CX)(SI*1), Z6; VMOVUPS   192(DX)(SI*1), Z7; VCMPPS    $0x03, Z1, Z0, K1; VMAXPS    Z1, Z0, Z8; VMAXPS    Z0, Z1, Z0; VANDPS    Z8, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z9; VCMPPS    $0x03, Z3, Z2, K1; VMAXPS    Z3, Z2, Z0; VMAXPS    Z2, Z3, Z1; VANDPS    Z0, Z1, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z10; VCMPPS    $0x03, Z5, Z4, K1; VMAXPS    Z5, Z4, Z0; VMAXPS    Z4, Z5, Z1; VANDPS    Z0, Z1, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z11; VCMPPS    $0x03, Z7, Z6, K1; VMAXPS    Z7, Z6, Z0; VMAXPS    Z6, Z7, Z1; VANDPS    Z0, Z1, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z12; VMOVUPS   Z9, (AX)(SI*1); VMOVUPS   Z10, 64(AX)(SI*1); VMOVUPS   Z11, 128(AX)(SI*1); VMOVUPS   Z12, 192(AX)(SI*1); ADDQ      $0x00000100, SI; SUBQ      $0x00000040, BX; CMPQ      BX, $0x00000040; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(SI*1), Z0; VMOVUPS   (DX)(SI*1), Z1; VCMPPS    $0x03, Z1, Z0, K1; VMAXPS    Z1, Z0, Z2; VMAXPS    Z0, Z1, Z0; VANDPS    Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z13; VMOVUPS   Z13, (AX)(SI*1); ADDQ      $0x00000040, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z0; VMOVUPS.Z (DX)(SI*1), K1, Z1; VCMPPS    $0x03, Z1, Z0, K2; VMAXPS    Z1, Z0, Z2; VMAXPS    Z0, Z1, Z0; VANDPS    Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K2, Z14; VMOVUPS   Z14, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMaxVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], b[0])
+//	}
+//
 // func vecMaxVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMaxVSF32AVX512Code \
+		MOVQ         y+8(FP), AX              \
+		MOVQ         a+16(FP), CX             \
+		MOVQ         b+24(FP), DX             \
+		VBROADCASTSS (DX), Z0                 \
+		MOVQ         n+0(FP), DX              \
+		XORQ         BX, BX                   \
+		CMPQ         DX, $0x00000040          \
+		JLT          end4                     \
+	loop4:                                        \
+		VMOVUPS   (CX)(BX*1), Z1              \
+		VMOVUPS   64(CX)(BX*1), Z2            \
+		VMOVUPS   128(CX)(BX*1), Z3           \
+		VMOVUPS   192(CX)(BX*1), Z4           \
+		VCMPPS    $0x03, Z0, Z1, K1           \
+		VMAXPS    Z0, Z1, Z5                  \
+		VMAXPS    Z1, Z0, Z1                  \
+		VANDPS    Z5, Z1, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z5 \
+		VBLENDMPS Z5, Z1, K1, Z6              \
+		VCMPPS    $0x03, Z0, Z2, K1           \
+		VMAXPS    Z0, Z2, Z1                  \
+		VMAXPS    Z2, Z0, Z2                  \
+		VANDPS    Z1, Z2, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z7              \
+		VCMPPS    $0x03, Z0, Z3, K1           \
+		VMAXPS    Z0, Z3, Z1                  \
+		VMAXPS    Z3, Z0, Z2                  \
+		VANDPS    Z1, Z2, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z8              \
+		VCMPPS    $0x03, Z0, Z4, K1           \
+		VMAXPS    Z0, Z4, Z1                  \
+		VMAXPS    Z4, Z0, Z2                  \
+		VANDPS    Z1, Z2, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z9              \
+		VMOVUPS   Z6, (AX)(BX*1)              \
+		VMOVUPS   Z7, 64(AX)(BX*1)            \
+		VMOVUPS   Z8, 128(AX)(BX*1)           \
+		VMOVUPS   Z9, 192(AX)(BX*1)           \
+		ADDQ      $0x00000100, BX             \
+		SUBQ      $0x00000040, DX             \
+		CMPQ      DX, $0x00000040             \
+		JGE       loop4                       \
+	end4:                                         \
+		CMPQ DX, $0x00000010                  \
+		JLT  end1                             \
+	loop1:                                        \
+		VMOVUPS   (CX)(BX*1), Z1              \
+		VCMPPS    $0x03, Z0, Z1, K1           \
+		VMAXPS    Z0, Z1, Z2                  \
+		VMAXPS    Z1, Z0, Z1                  \
+		VANDPS    Z2, Z1, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z10             \
+		VMOVUPS   Z10, (AX)(BX*1)             \
+		ADDQ      $0x00000040, BX             \
+		SUBQ      $0x00000010, DX             \
+		CMPQ      DX, $0x00000010             \
+		JGE       loop1                       \
+	end1:                                         \
+		TESTQ     DX, DX                      \
+		JZ        done                        \
+		MOVQ      $-1, SI                     \
+		BZHIQ     DX, SI, SI                  \
+		KMOVQ     SI, K1                      \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1          \
+		VCMPPS    $0x03, Z0, Z1, K2           \
+		VMAXPS    Z0, Z1, Z2                  \
+		VMAXPS    Z1, Z0, Z0                  \
+		VANDPS    Z2, Z0, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K2, Z11             \
+		VMOVUPS   Z11, K1, (AX)(BX*1)         \
+	done:                                         \
+		VZEROUPPER                            \
+		RET
+
 TEXT vecMaxVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecMaxVSF32AVX512Code
 
-loop4:
-	VMOVUPS   (CX)(BX*1), Z1; VMOVUPS   64(CX)(BX*1), Z2; VMOVUPS   128(CX)(BX*1), Z3; VMOVUPS   192(CX)(BX*1), Z4; VCMPPS    $0x03, Z0, Z1, K1; VMAXPS    Z0, Z1, Z5; VMAXPS    Z1, Z0, Z1; VANDPS    Z5, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z5; VBLENDMPS Z5, Z1, K1, Z6; VCMPPS    $0x03, Z0, Z2, K1; VMAXPS    Z0, Z2, Z1; VMAXPS    Z2, Z0, Z2; VANDPS    Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z7; VCMPPS    $0x03, Z0, Z3, K1; VMAXPS    Z0, Z3, Z1; VMAXPS    Z3, Z0, Z2; VANDPS    Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z8; VCMPPS    $0x03, Z0, Z4, K1; VMAXPS    Z0, Z4, Z1; VMAXPS    Z4, Z0, Z2; VANDPS    Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z9; VMOVUPS   Z6, (AX)(BX*1); VMOVUPS   Z7, 64(AX)(BX*1); VMOVUPS   Z8, 128(AX)(BX*1); VMOVUPS   Z9, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000040, DX; CMPQ      DX, $0x00000040; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(BX*1), Z1; VCMPPS    $0x03, Z0, Z1, K1; VMAXPS    Z0, Z1, Z2; VMAXPS    Z1, Z0, Z1; VANDPS    Z2, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z10; VMOVUPS   Z10, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VCMPPS    $0x03, Z0, Z1, K2; VMAXPS    Z0, Z1, Z2; VMAXPS    Z1, Z0, Z0; VANDPS    Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K2, Z11; VMOVUPS   Z11, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMinVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = min(a[i], b[i])
+//	}
+//
 // func vecMinVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMinVVF32AVX512Code \
+		MOVQ y+8(FP), AX                      \
+		MOVQ a+16(FP), CX                     \
+		MOVQ b+24(FP), DX                     \
+		MOVQ n+0(FP), BX                      \
+		XORQ SI, SI                           \
+		CMPQ BX, $0x00000040                  \
+		JLT  end4                             \
+	loop4:                                        \
+		VMOVUPS   (CX)(SI*1), Z0              \
+		VMOVUPS   (DX)(SI*1), Z1              \
+		VMOVUPS   64(CX)(SI*1), Z2            \
+		VMOVUPS   64(DX)(SI*1), Z3            \
+		VMOVUPS   128(CX)(SI*1), Z4           \
+		VMOVUPS   128(DX)(SI*1), Z5           \
+		VMOVUPS   192(CX)(SI*1), Z6           \
+		VMOVUPS   192(DX)(SI*1), Z7           \
+		VCMPPS    $0x03, Z1, Z0, K1           \
+		VMINPS    Z1, Z0, Z8                  \
+		VMINPS    Z0, Z1, Z0                  \
+		VORPS     Z8, Z0, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z9              \
+		VCMPPS    $0x03, Z3, Z2, K1           \
+		VMINPS    Z3, Z2, Z0                  \
+		VMINPS    Z2, Z3, Z1                  \
+		VORPS     Z0, Z1, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z10             \
+		VCMPPS    $0x03, Z5, Z4, K1           \
+		VMINPS    Z5, Z4, Z0                  \
+		VMINPS    Z4, Z5, Z1                  \
+		VORPS     Z0, Z1, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z11             \
+		VCMPPS    $0x03, Z7, Z6, K1           \
+		VMINPS    Z7, Z6, Z0                  \
+		VMINPS    Z6, Z7, Z1                  \
+		VORPS     Z0, Z1, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z12             \
+		VMOVUPS   Z9, (AX)(SI*1)              \
+		VMOVUPS   Z10, 64(AX)(SI*1)           \
+		VMOVUPS   Z11, 128(AX)(SI*1)          \
+		VMOVUPS   Z12, 192(AX)(SI*1)          \
+		ADDQ      $0x00000100, SI             \
+		SUBQ      $0x00000040, BX             \
+		CMPQ      BX, $0x00000040             \
+		JGE       loop4                       \
+	end4:                                         \
+		CMPQ BX, $0x00000010                  \
+		JLT  end1                             \
+	loop1:                                        \
+		VMOVUPS   (CX)(SI*1), Z0              \
+		VMOVUPS   (DX)(SI*1), Z1              \
+		VCMPPS    $0x03, Z1, Z0, K1           \
+		VMINPS    Z1, Z0, Z2                  \
+		VMINPS    Z0, Z1, Z0                  \
+		VORPS     Z2, Z0, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z13             \
+		VMOVUPS   Z13, (AX)(SI*1)             \
+		ADDQ      $0x00000040, SI             \
+		SUBQ      $0x00000010, BX             \
+		CMPQ      BX, $0x00000010             \
+		JGE       loop1                       \
+	end1:                                         \
+		TESTQ     BX, BX                      \
+		JZ        done                        \
+		MOVQ      $-1, DI                     \
+		BZHIQ     BX, DI, DI                  \
+		KMOVQ     DI, K1                      \
+		VMOVUPS.Z (CX)(SI*1), K1, Z0          \
+		VMOVUPS.Z (DX)(SI*1), K1, Z1          \
+		VCMPPS    $0x03, Z1, Z0, K2           \
+		VMINPS    Z1, Z0, Z2                  \
+		VMINPS    Z0, Z1, Z0                  \
+		VORPS     Z2, Z0, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K2, Z14             \
+		VMOVUPS   Z14, K1, (AX)(SI*1)         \
+	done:                                         \
+		VZEROUPPER                            \
+		RET
+
 TEXT vecMinVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000040; JLT  end4
+	vecMinVVF32AVX512Code
 
-loop4:
-	VMOVUPS   (CX)(SI*1), Z0; VMOVUPS   (DX)(SI*1), Z1; VMOVUPS   64(CX)(SI*1), Z2; VMOVUPS   64(DX)(SI*1), Z3; VMOVUPS   128(CX)(SI*1), Z4; VMOVUPS   128(DX)(SI*1), Z5; VMOVUPS   192(CX)(SI*1), Z6; VMOVUPS   192(DX)(SI*1), Z7; VCMPPS    $0x03, Z1, Z0, K1; VMINPS    Z1, Z0, Z8; VMINPS    Z0, Z1, Z0; VORPS     Z8, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z9; VCMPPS    $0x03, Z3, Z2, K1; VMINPS    Z3, Z2, Z0; VMINPS    Z2, Z3, Z1; VORPS     Z0, Z1, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z10; VCMPPS    $0x03, Z5, Z4, K1; VMINPS    Z5, Z4, Z0; VMINPS    Z4, Z5, Z1; VORPS     Z0, Z1, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z11; VCMPPS    $0x03, Z7, Z6, K1; VMINPS    Z7, Z6, Z0; VMINPS    Z6, Z7, Z1; VORPS     Z0, Z1, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z12; VMOVUPS   Z9, (AX)(SI*1); VMOVUPS   Z10, 64(AX)(SI*1); VMOVUPS   Z11, 128(AX)(SI*1); VMOVUPS   Z12, 192(AX)(SI*1); ADDQ      $0x00000100, SI; SUBQ      $0x00000040, BX; CMPQ      BX, $0x00000040; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(SI*1), Z0; VMOVUPS   (DX)(SI*1), Z1; VCMPPS    $0x03, Z1, Z0, K1; VMINPS    Z1, Z0, Z2; VMINPS    Z0, Z1, Z0; VORPS     Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K1, Z13; VMOVUPS   Z13, (AX)(SI*1); ADDQ      $0x00000040, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z0; VMOVUPS.Z (DX)(SI*1), K1, Z1; VCMPPS    $0x03, Z1, Z0, K2; VMINPS    Z1, Z0, Z2; VMINPS    Z0, Z1, Z0; VORPS     Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K2, Z14; VMOVUPS   Z14, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMinVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = min(a[i], b[0])
+//	}
+//
 // func vecMinVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMinVSF32AVX512Code \
+		MOVQ         y+8(FP), AX              \
+		MOVQ         a+16(FP), CX             \
+		MOVQ         b+24(FP), DX             \
+		VBROADCASTSS (DX), Z0                 \
+		MOVQ         n+0(FP), DX              \
+		XORQ         BX, BX                   \
+		CMPQ         DX, $0x00000040          \
+		JLT          end4                     \
+	loop4:                                        \
+		VMOVUPS   (CX)(BX*1), Z1              \
+		VMOVUPS   64(CX)(BX*1), Z2            \
+		VMOVUPS   128(CX)(BX*1), Z3           \
+		VMOVUPS   192(CX)(BX*1), Z4           \
+		VCMPPS    $0x03, Z0, Z1, K1           \
+		VMINPS    Z0, Z1, Z5                  \
+		VMINPS    Z1, Z0, Z1                  \
+		VORPS     Z5, Z1, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z5 \
+		VBLENDMPS Z5, Z1, K1, Z6              \
+		VCMPPS    $0x03, Z0, Z2, K1           \
+		VMINPS    Z0, Z2, Z1                  \
+		VMINPS    Z2, Z0, Z2                  \
+		VORPS     Z1, Z2, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z7              \
+		VCMPPS    $0x03, Z0, Z3, K1           \
+		VMINPS    Z0, Z3, Z1                  \
+		VMINPS    Z3, Z0, Z2                  \
+		VORPS     Z1, Z2, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z8              \
+		VCMPPS    $0x03, Z0, Z4, K1           \
+		VMINPS    Z0, Z4, Z1                  \
+		VMINPS    Z4, Z0, Z2                  \
+		VORPS     Z1, Z2, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z9              \
+		VMOVUPS   Z6, (AX)(BX*1)              \
+		VMOVUPS   Z7, 64(AX)(BX*1)            \
+		VMOVUPS   Z8, 128(AX)(BX*1)           \
+		VMOVUPS   Z9, 192(AX)(BX*1)           \
+		ADDQ      $0x00000100, BX             \
+		SUBQ      $0x00000040, DX             \
+		CMPQ      DX, $0x00000040             \
+		JGE       loop4                       \
+	end4:                                         \
+		CMPQ DX, $0x00000010                  \
+		JLT  end1                             \
+	loop1:                                        \
+		VMOVUPS   (CX)(BX*1), Z1              \
+		VCMPPS    $0x03, Z0, Z1, K1           \
+		VMINPS    Z0, Z1, Z2                  \
+		VMINPS    Z1, Z0, Z1                  \
+		VORPS     Z2, Z1, Z1                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z10             \
+		VMOVUPS   Z10, (AX)(BX*1)             \
+		ADDQ      $0x00000040, BX             \
+		SUBQ      $0x00000010, DX             \
+		CMPQ      DX, $0x00000010             \
+		JGE       loop1                       \
+	end1:                                         \
+		TESTQ     DX, DX                      \
+		JZ        done                        \
+		MOVQ      $-1, SI                     \
+		BZHIQ     DX, SI, SI                  \
+		KMOVQ     SI, K1                      \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1          \
+		VCMPPS    $0x03, Z0, Z1, K2           \
+		VMINPS    Z0, Z1, Z2                  \
+		VMINPS    Z1, Z0, Z0                  \
+		VORPS     Z2, Z0, Z0                  \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K2, Z11             \
+		VMOVUPS   Z11, K1, (AX)(BX*1)         \
+	done:                                         \
+		VZEROUPPER                            \
+		RET
+
 TEXT vecMinVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecMinVSF32AVX512Code
 
-loop4:
-	VMOVUPS   (CX)(BX*1), Z1; VMOVUPS   64(CX)(BX*1), Z2; VMOVUPS   128(CX)(BX*1), Z3; VMOVUPS   192(CX)(BX*1), Z4; VCMPPS    $0x03, Z0, Z1, K1; VMINPS    Z0, Z1, Z5; VMINPS    Z1, Z0, Z1; VORPS     Z5, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z5; VBLENDMPS Z5, Z1, K1, Z6; VCMPPS    $0x03, Z0, Z2, K1; VMINPS    Z0, Z2, Z1; VMINPS    Z2, Z0, Z2; VORPS     Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z7; VCMPPS    $0x03, Z0, Z3, K1; VMINPS    Z0, Z3, Z1; VMINPS    Z3, Z0, Z2; VORPS     Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z8; VCMPPS    $0x03, Z0, Z4, K1; VMINPS    Z0, Z4, Z1; VMINPS    Z4, Z0, Z2; VORPS     Z1, Z2, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z9; VMOVUPS   Z6, (AX)(BX*1); VMOVUPS   Z7, 64(AX)(BX*1); VMOVUPS   Z8, 128(AX)(BX*1); VMOVUPS   Z9, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000040, DX; CMPQ      DX, $0x00000040; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS   (CX)(BX*1), Z1; VCMPPS    $0x03, Z0, Z1, K1; VMINPS    Z0, Z1, Z2; VMINPS    Z1, Z0, Z1; VORPS     Z2, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z10; VMOVUPS   Z10, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z1; VCMPPS    $0x03, Z0, Z1, K2; VMINPS    Z0, Z1, Z2; VMINPS    Z1, Z0, Z0; VORPS     Z2, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS Z1, Z0, K2, Z11; VMOVUPS   Z11, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) + c[i]
+//	}
+//
 // func vecMulAddVVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulAddVVVF32AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ b+24(FP), DX            \
+		MOVQ c+32(FP), BX            \
+		MOVQ n+0(FP), SI             \
+		XORQ DI, DI                  \
+		CMPQ SI, $0x00000020         \
+		JLT  end2                    \
+	loop2:                               \
+		VMOVUPS (CX)(DI*1), Z0       \
+		VMOVUPS (BX)(DI*1), Z1       \
+		VMOVUPS 64(CX)(DI*1), Z2     \
+		VMOVUPS 64(BX)(DI*1), Z3     \
+		VMULPS  (DX)(DI*1), Z0, Z0   \
+		VADDPS  Z1, Z0, Z0           \
+		VMULPS  64(DX)(DI*1), Z2, Z1 \
+		VADDPS  Z3, Z1, Z1           \
+		VMOVUPS Z0, (AX)(DI*1)       \
+		VMOVUPS Z1, 64(AX)(DI*1)     \
+		ADDQ    $0x00000080, DI      \
+		SUBQ    $0x00000020, SI      \
+		CMPQ    SI, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ SI, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(DI*1), Z0       \
+		VMOVUPS (BX)(DI*1), Z1       \
+		VMULPS  (DX)(DI*1), Z0, Z0   \
+		VADDPS  Z1, Z0, Z0           \
+		VMOVUPS Z0, (AX)(DI*1)       \
+		ADDQ    $0x00000040, DI      \
+		SUBQ    $0x00000010, SI      \
+		CMPQ    SI, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     SI, SI             \
+		JZ        done               \
+		MOVQ      $-1, R8            \
+		BZHIQ     SI, R8, R8         \
+		KMOVQ     R8, K1             \
+		VMOVUPS.Z (CX)(DI*1), K1, Z0 \
+		VMOVUPS.Z (DX)(DI*1), K1, Z1 \
+		VMOVUPS.Z (BX)(DI*1), K1, Z2 \
+		VMULPS    Z1, Z0, Z0         \
+		VADDPS    Z2, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(DI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulAddVVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000020; JLT  end2
+	vecMulAddVVVF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(DI*1), Z0; VMOVUPS (BX)(DI*1), Z1; VMOVUPS 64(CX)(DI*1), Z2; VMOVUPS 64(BX)(DI*1), Z3; VMULPS  (DX)(DI*1), Z0, Z0; VADDPS  Z1, Z0, Z0; VMULPS  64(DX)(DI*1), Z2, Z1; VADDPS  Z3, Z1, Z1; VMOVUPS Z0, (AX)(DI*1); VMOVUPS Z1, 64(AX)(DI*1); ADDQ    $0x00000080, DI; SUBQ    $0x00000020, SI; CMPQ    SI, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(DI*1), Z0; VMOVUPS (BX)(DI*1), Z1; VMULPS  (DX)(DI*1), Z0, Z0; VADDPS  Z1, Z0, Z0; VMOVUPS Z0, (AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     SI, SI; JZ        done; MOVQ      $-1, R8; BZHIQ     SI, R8, R8; KMOVQ     R8, K1; VMOVUPS.Z (CX)(DI*1), K1, Z0; VMOVUPS.Z (DX)(DI*1), K1, Z1; VMOVUPS.Z (BX)(DI*1), K1, Z2; VMULPS    Z1, Z0, Z0; VADDPS    Z2, Z0, Z0; VMOVUPS   Z0, K1, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) + c[0]
+//	}
+//
 // func vecMulAddVVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulAddVVSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		MOVQ         c+32(FP), BX    \
+		VBROADCASTSS (BX), Z0        \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS 64(CX)(SI*1), Z2     \
+		VMULPS  (DX)(SI*1), Z1, Z1   \
+		VADDPS  Z0, Z1, Z1           \
+		VMULPS  64(DX)(SI*1), Z2, Z2 \
+		VADDPS  Z0, Z2, Z2           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		VMOVUPS Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000020, BX      \
+		CMPQ    BX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMULPS  (DX)(SI*1), Z1, Z1   \
+		VADDPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPS.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z (DX)(SI*1), K1, Z2 \
+		VMULPS    Z2, Z1, Z1         \
+		VADDPS    Z0, Z1, Z0         \
+		VMOVUPS   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulAddVVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSS (BX), Z0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end2
+	vecMulAddVVSF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS 64(CX)(SI*1), Z2; VMULPS  (DX)(SI*1), Z1, Z1; VADDPS  Z0, Z1, Z1; VMULPS  64(DX)(SI*1), Z2, Z2; VADDPS  Z0, Z2, Z2; VMOVUPS Z1, (AX)(SI*1); VMOVUPS Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z1; VMULPS  (DX)(SI*1), Z1, Z1; VADDPS  Z0, Z1, Z1; VMOVUPS Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z1; VMOVUPS.Z (DX)(SI*1), K1, Z2; VMULPS    Z2, Z1, Z1; VADDPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVSVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) + c[i]
+//	}
+//
 // func vecMulAddVSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulAddVSVF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS (DX)(SI*1), Z2       \
+		VMOVUPS 64(CX)(SI*1), Z3     \
+		VMOVUPS 64(DX)(SI*1), Z4     \
+		VMULPS  Z0, Z1, Z1           \
+		VADDPS  Z2, Z1, Z1           \
+		VMULPS  Z0, Z3, Z2           \
+		VADDPS  Z4, Z2, Z2           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		VMOVUPS Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000020, BX      \
+		CMPQ    BX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS (DX)(SI*1), Z2       \
+		VMULPS  Z0, Z1, Z1           \
+		VADDPS  Z2, Z1, Z1           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPS.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z (DX)(SI*1), K1, Z2 \
+		VMULPS    Z0, Z1, Z0         \
+		VADDPS    Z2, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulAddVSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end2
+	vecMulAddVSVF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS (DX)(SI*1), Z2; VMOVUPS 64(CX)(SI*1), Z3; VMOVUPS 64(DX)(SI*1), Z4; VMULPS  Z0, Z1, Z1; VADDPS  Z2, Z1, Z1; VMULPS  Z0, Z3, Z2; VADDPS  Z4, Z2, Z2; VMOVUPS Z1, (AX)(SI*1); VMOVUPS Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS (DX)(SI*1), Z2; VMULPS  Z0, Z1, Z1; VADDPS  Z2, Z1, Z1; VMOVUPS Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z1; VMOVUPS.Z (DX)(SI*1), K1, Z2; VMULPS    Z0, Z1, Z0; VADDPS    Z2, Z0, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVSSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) + c[0]
+//	}
+//
 // func vecMulAddVSSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulAddVSSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		VBROADCASTSS (DX), Z1        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(BX*1), Z2       \
+		VMOVUPS 64(CX)(BX*1), Z3     \
+		VMULPS  Z0, Z2, Z2           \
+		VADDPS  Z1, Z2, Z2           \
+		VMULPS  Z0, Z3, Z3           \
+		VADDPS  Z1, Z3, Z3           \
+		VMOVUPS Z2, (AX)(BX*1)       \
+		VMOVUPS Z3, 64(AX)(BX*1)     \
+		ADDQ    $0x00000080, BX      \
+		SUBQ    $0x00000020, DX      \
+		CMPQ    DX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z2       \
+		VMULPS  Z0, Z2, Z2           \
+		VADDPS  Z1, Z2, Z2           \
+		VMOVUPS Z2, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z2 \
+		VMULPS    Z0, Z2, Z0         \
+		VADDPS    Z1, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulAddVSSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         c+32(FP), DX; VBROADCASTSS (DX), Z1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end2
+	vecMulAddVSSF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(BX*1), Z2; VMOVUPS 64(CX)(BX*1), Z3; VMULPS  Z0, Z2, Z2; VADDPS  Z1, Z2, Z2; VMULPS  Z0, Z3, Z3; VADDPS  Z1, Z3, Z3; VMOVUPS Z2, (AX)(BX*1); VMOVUPS Z3, 64(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z2; VMULPS  Z0, Z2, Z2; VADDPS  Z1, Z2, Z2; VMOVUPS Z2, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z2; VMULPS    Z0, Z2, Z0; VADDPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) - c[i]
+//	}
+//
 // func vecMulSubVVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulSubVVVF32AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ b+24(FP), DX            \
+		MOVQ c+32(FP), BX            \
+		MOVQ n+0(FP), SI             \
+		XORQ DI, DI                  \
+		CMPQ SI, $0x00000020         \
+		JLT  end2                    \
+	loop2:                               \
+		VMOVUPS (CX)(DI*1), Z0       \
+		VMOVUPS (BX)(DI*1), Z1       \
+		VMOVUPS 64(CX)(DI*1), Z2     \
+		VMOVUPS 64(BX)(DI*1), Z3     \
+		VMULPS  (DX)(DI*1), Z0, Z0   \
+		VSUBPS  Z1, Z0, Z0           \
+		VMULPS  64(DX)(DI*1), Z2, Z1 \
+		VSUBPS  Z3, Z1, Z1           \
+		VMOVUPS Z0, (AX)(DI*1)       \
+		VMOVUPS Z1, 64(AX)(DI*1)     \
+		ADDQ    $0x00000080, DI      \
+		SUBQ    $0x00000020, SI      \
+		CMPQ    SI, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ SI, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(DI*1), Z0       \
+		VMOVUPS (BX)(DI*1), Z1       \
+		VMULPS  (DX)(DI*1), Z0, Z0   \
+		VSUBPS  Z1, Z0, Z0           \
+		VMOVUPS Z0, (AX)(DI*1)       \
+		ADDQ    $0x00000040, DI      \
+		SUBQ    $0x00000010, SI      \
+		CMPQ    SI, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     SI, SI             \
+		JZ        done               \
+		MOVQ      $-1, R8            \
+		BZHIQ     SI, R8, R8         \
+		KMOVQ     R8, K1             \
+		VMOVUPS.Z (CX)(DI*1), K1, Z0 \
+		VMOVUPS.Z (DX)(DI*1), K1, Z1 \
+		VMOVUPS.Z (BX)(DI*1), K1, Z2 \
+		VMULPS    Z1, Z0, Z0         \
+		VSUBPS    Z2, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(DI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulSubVVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000020; JLT  end2
+	vecMulSubVVVF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(DI*1), Z0; VMOVUPS (BX)(DI*1), Z1; VMOVUPS 64(CX)(DI*1), Z2; VMOVUPS 64(BX)(DI*1), Z3; VMULPS  (DX)(DI*1), Z0, Z0; VSUBPS  Z1, Z0, Z0; VMULPS  64(DX)(DI*1), Z2, Z1; VSUBPS  Z3, Z1, Z1; VMOVUPS Z0, (AX)(DI*1); VMOVUPS Z1, 64(AX)(DI*1); ADDQ    $0x00000080, DI; SUBQ    $0x00000020, SI; CMPQ    SI, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(DI*1), Z0; VMOVUPS (BX)(DI*1), Z1; VMULPS  (DX)(DI*1), Z0, Z0; VSUBPS  Z1, Z0, Z0; VMOVUPS Z0, (AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     SI, SI; JZ        done; MOVQ      $-1, R8; BZHIQ     SI, R8, R8; KMOVQ     R8, K1; VMOVUPS.Z (CX)(DI*1), K1, Z0; VMOVUPS.Z (DX)(DI*1), K1, Z1; VMOVUPS.Z (BX)(DI*1), K1, Z2; VMULPS    Z1, Z0, Z0; VSUBPS    Z2, Z0, Z0; VMOVUPS   Z0, K1, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) - c[0]
+//	}
+//
 // func vecMulSubVVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulSubVVSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		MOVQ         c+32(FP), BX    \
+		VBROADCASTSS (BX), Z0        \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS 64(CX)(SI*1), Z2     \
+		VMULPS  (DX)(SI*1), Z1, Z1   \
+		VSUBPS  Z0, Z1, Z1           \
+		VMULPS  64(DX)(SI*1), Z2, Z2 \
+		VSUBPS  Z0, Z2, Z2           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		VMOVUPS Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000020, BX      \
+		CMPQ    BX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMULPS  (DX)(SI*1), Z1, Z1   \
+		VSUBPS  Z0, Z1, Z1           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPS.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z (DX)(SI*1), K1, Z2 \
+		VMULPS    Z2, Z1, Z1         \
+		VSUBPS    Z0, Z1, Z0         \
+		VMOVUPS   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulSubVVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSS (BX), Z0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end2
+	vecMulSubVVSF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS 64(CX)(SI*1), Z2; VMULPS  (DX)(SI*1), Z1, Z1; VSUBPS  Z0, Z1, Z1; VMULPS  64(DX)(SI*1), Z2, Z2; VSUBPS  Z0, Z2, Z2; VMOVUPS Z1, (AX)(SI*1); VMOVUPS Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z1; VMULPS  (DX)(SI*1), Z1, Z1; VSUBPS  Z0, Z1, Z1; VMOVUPS Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z1; VMOVUPS.Z (DX)(SI*1), K1, Z2; VMULPS    Z2, Z1, Z1; VSUBPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVSVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) - c[i]
+//	}
+//
 // func vecMulSubVSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulSubVSVF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS (DX)(SI*1), Z2       \
+		VMOVUPS 64(CX)(SI*1), Z3     \
+		VMOVUPS 64(DX)(SI*1), Z4     \
+		VMULPS  Z0, Z1, Z1           \
+		VSUBPS  Z2, Z1, Z1           \
+		VMULPS  Z0, Z3, Z2           \
+		VSUBPS  Z4, Z2, Z2           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		VMOVUPS Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000020, BX      \
+		CMPQ    BX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS (DX)(SI*1), Z2       \
+		VMULPS  Z0, Z1, Z1           \
+		VSUBPS  Z2, Z1, Z1           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPS.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z (DX)(SI*1), K1, Z2 \
+		VMULPS    Z0, Z1, Z0         \
+		VSUBPS    Z2, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulSubVSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end2
+	vecMulSubVSVF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS (DX)(SI*1), Z2; VMOVUPS 64(CX)(SI*1), Z3; VMOVUPS 64(DX)(SI*1), Z4; VMULPS  Z0, Z1, Z1; VSUBPS  Z2, Z1, Z1; VMULPS  Z0, Z3, Z2; VSUBPS  Z4, Z2, Z2; VMOVUPS Z1, (AX)(SI*1); VMOVUPS Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS (DX)(SI*1), Z2; VMULPS  Z0, Z1, Z1; VSUBPS  Z2, Z1, Z1; VMOVUPS Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z1; VMOVUPS.Z (DX)(SI*1), K1, Z2; VMULPS    Z0, Z1, Z0; VSUBPS    Z2, Z0, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVSSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) - c[0]
+//	}
+//
 // func vecMulSubVSSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulSubVSSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		VBROADCASTSS (DX), Z1        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(BX*1), Z2       \
+		VMOVUPS 64(CX)(BX*1), Z3     \
+		VMULPS  Z0, Z2, Z2           \
+		VSUBPS  Z1, Z2, Z2           \
+		VMULPS  Z0, Z3, Z3           \
+		VSUBPS  Z1, Z3, Z3           \
+		VMOVUPS Z2, (AX)(BX*1)       \
+		VMOVUPS Z3, 64(AX)(BX*1)     \
+		ADDQ    $0x00000080, BX      \
+		SUBQ    $0x00000020, DX      \
+		CMPQ    DX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z2       \
+		VMULPS  Z0, Z2, Z2           \
+		VSUBPS  Z1, Z2, Z2           \
+		VMOVUPS Z2, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z2 \
+		VMULPS    Z0, Z2, Z0         \
+		VSUBPS    Z1, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulSubVSSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         c+32(FP), DX; VBROADCASTSS (DX), Z1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end2
+	vecMulSubVSSF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(BX*1), Z2; VMOVUPS 64(CX)(BX*1), Z3; VMULPS  Z0, Z2, Z2; VSUBPS  Z1, Z2, Z2; VMULPS  Z0, Z3, Z3; VSUBPS  Z1, Z3, Z3; VMOVUPS Z2, (AX)(BX*1); VMOVUPS Z3, 64(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z2; VMULPS  Z0, Z2, Z2; VSUBPS  Z1, Z2, Z2; VMOVUPS Z2, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z2; VMULPS    Z0, Z2, Z0; VSUBPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[i] - round(a[i]*b[i])
+//	}
+//
 // func vecSubMulVVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubMulVVVF32AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ b+24(FP), DX            \
+		MOVQ c+32(FP), BX            \
+		MOVQ n+0(FP), SI             \
+		XORQ DI, DI                  \
+		CMPQ SI, $0x00000020         \
+		JLT  end2                    \
+	loop2:                               \
+		VMOVUPS (CX)(DI*1), Z0       \
+		VMOVUPS (BX)(DI*1), Z1       \
+		VMOVUPS 64(CX)(DI*1), Z2     \
+		VMOVUPS 64(BX)(DI*1), Z3     \
+		VMULPS  (DX)(DI*1), Z0, Z0   \
+		VSUBPS  Z0, Z1, Z0           \
+		VMULPS  64(DX)(DI*1), Z2, Z1 \
+		VSUBPS  Z1, Z3, Z1           \
+		VMOVUPS Z0, (AX)(DI*1)       \
+		VMOVUPS Z1, 64(AX)(DI*1)     \
+		ADDQ    $0x00000080, DI      \
+		SUBQ    $0x00000020, SI      \
+		CMPQ    SI, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ SI, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(DI*1), Z0       \
+		VMOVUPS (BX)(DI*1), Z1       \
+		VMULPS  (DX)(DI*1), Z0, Z0   \
+		VSUBPS  Z0, Z1, Z0           \
+		VMOVUPS Z0, (AX)(DI*1)       \
+		ADDQ    $0x00000040, DI      \
+		SUBQ    $0x00000010, SI      \
+		CMPQ    SI, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     SI, SI             \
+		JZ        done               \
+		MOVQ      $-1, R8            \
+		BZHIQ     SI, R8, R8         \
+		KMOVQ     R8, K1             \
+		VMOVUPS.Z (CX)(DI*1), K1, Z0 \
+		VMOVUPS.Z (DX)(DI*1), K1, Z1 \
+		VMOVUPS.Z (BX)(DI*1), K1, Z2 \
+		VMULPS    Z1, Z0, Z0         \
+		VSUBPS    Z0, Z2, Z0         \
+		VMOVUPS   Z0, K1, (AX)(DI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubMulVVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000020; JLT  end2
+	vecSubMulVVVF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(DI*1), Z0; VMOVUPS (BX)(DI*1), Z1; VMOVUPS 64(CX)(DI*1), Z2; VMOVUPS 64(BX)(DI*1), Z3; VMULPS  (DX)(DI*1), Z0, Z0; VSUBPS  Z0, Z1, Z0; VMULPS  64(DX)(DI*1), Z2, Z1; VSUBPS  Z1, Z3, Z1; VMOVUPS Z0, (AX)(DI*1); VMOVUPS Z1, 64(AX)(DI*1); ADDQ    $0x00000080, DI; SUBQ    $0x00000020, SI; CMPQ    SI, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(DI*1), Z0; VMOVUPS (BX)(DI*1), Z1; VMULPS  (DX)(DI*1), Z0, Z0; VSUBPS  Z0, Z1, Z0; VMOVUPS Z0, (AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     SI, SI; JZ        done; MOVQ      $-1, R8; BZHIQ     SI, R8, R8; KMOVQ     R8, K1; VMOVUPS.Z (CX)(DI*1), K1, Z0; VMOVUPS.Z (DX)(DI*1), K1, Z1; VMOVUPS.Z (BX)(DI*1), K1, Z2; VMULPS    Z1, Z0, Z0; VSUBPS    Z0, Z2, Z0; VMOVUPS   Z0, K1, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[0] - round(a[i]*b[i])
+//	}
+//
 // func vecSubMulVVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubMulVVSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		MOVQ         c+32(FP), BX    \
+		VBROADCASTSS (BX), Z0        \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS 64(CX)(SI*1), Z2     \
+		VMULPS  (DX)(SI*1), Z1, Z1   \
+		VSUBPS  Z1, Z0, Z1           \
+		VMULPS  64(DX)(SI*1), Z2, Z2 \
+		VSUBPS  Z2, Z0, Z2           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		VMOVUPS Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000020, BX      \
+		CMPQ    BX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMULPS  (DX)(SI*1), Z1, Z1   \
+		VSUBPS  Z1, Z0, Z1           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPS.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z (DX)(SI*1), K1, Z2 \
+		VMULPS    Z2, Z1, Z1         \
+		VSUBPS    Z1, Z0, Z0         \
+		VMOVUPS   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubMulVVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSS (BX), Z0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end2
+	vecSubMulVVSF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS 64(CX)(SI*1), Z2; VMULPS  (DX)(SI*1), Z1, Z1; VSUBPS  Z1, Z0, Z1; VMULPS  64(DX)(SI*1), Z2, Z2; VSUBPS  Z2, Z0, Z2; VMOVUPS Z1, (AX)(SI*1); VMOVUPS Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z1; VMULPS  (DX)(SI*1), Z1, Z1; VSUBPS  Z1, Z0, Z1; VMOVUPS Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z1; VMOVUPS.Z (DX)(SI*1), K1, Z2; VMULPS    Z2, Z1, Z1; VSUBPS    Z1, Z0, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVSVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[i] - round(a[i]*b[0])
+//	}
+//
 // func vecSubMulVSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubMulVSVF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS (DX)(SI*1), Z2       \
+		VMOVUPS 64(CX)(SI*1), Z3     \
+		VMOVUPS 64(DX)(SI*1), Z4     \
+		VMULPS  Z0, Z1, Z1           \
+		VSUBPS  Z1, Z2, Z1           \
+		VMULPS  Z0, Z3, Z2           \
+		VSUBPS  Z2, Z4, Z2           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		VMOVUPS Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000020, BX      \
+		CMPQ    BX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(SI*1), Z1       \
+		VMOVUPS (DX)(SI*1), Z2       \
+		VMULPS  Z0, Z1, Z1           \
+		VSUBPS  Z1, Z2, Z1           \
+		VMOVUPS Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPS.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z (DX)(SI*1), K1, Z2 \
+		VMULPS    Z0, Z1, Z0         \
+		VSUBPS    Z0, Z2, Z0         \
+		VMOVUPS   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubMulVSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end2
+	vecSubMulVSVF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS (DX)(SI*1), Z2; VMOVUPS 64(CX)(SI*1), Z3; VMOVUPS 64(DX)(SI*1), Z4; VMULPS  Z0, Z1, Z1; VSUBPS  Z1, Z2, Z1; VMULPS  Z0, Z3, Z2; VSUBPS  Z2, Z4, Z2; VMOVUPS Z1, (AX)(SI*1); VMOVUPS Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(SI*1), Z1; VMOVUPS (DX)(SI*1), Z2; VMULPS  Z0, Z1, Z1; VSUBPS  Z1, Z2, Z1; VMOVUPS Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPS.Z (CX)(SI*1), K1, Z1; VMOVUPS.Z (DX)(SI*1), K1, Z2; VMULPS    Z0, Z1, Z0; VSUBPS    Z0, Z2, Z0; VMOVUPS   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVSSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[0] - round(a[i]*b[0])
+//	}
+//
 // func vecSubMulVSSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubMulVSSF32AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSS (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		VBROADCASTSS (DX), Z1        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000020 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPS (CX)(BX*1), Z2       \
+		VMOVUPS 64(CX)(BX*1), Z3     \
+		VMULPS  Z0, Z2, Z2           \
+		VSUBPS  Z2, Z1, Z2           \
+		VMULPS  Z0, Z3, Z3           \
+		VSUBPS  Z3, Z1, Z3           \
+		VMOVUPS Z2, (AX)(BX*1)       \
+		VMOVUPS Z3, 64(AX)(BX*1)     \
+		ADDQ    $0x00000080, BX      \
+		SUBQ    $0x00000020, DX      \
+		CMPQ    DX, $0x00000020      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ DX, $0x00000010         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPS (CX)(BX*1), Z2       \
+		VMULPS  Z0, Z2, Z2           \
+		VSUBPS  Z2, Z1, Z2           \
+		VMOVUPS Z2, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPS.Z (CX)(BX*1), K1, Z2 \
+		VMULPS    Z0, Z2, Z0         \
+		VSUBPS    Z0, Z1, Z0         \
+		VMOVUPS   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubMulVSSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         c+32(FP), DX; VBROADCASTSS (DX), Z1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end2
+	vecSubMulVSSF32AVX512Code
 
-loop2:
-	VMOVUPS (CX)(BX*1), Z2; VMOVUPS 64(CX)(BX*1), Z3; VMULPS  Z0, Z2, Z2; VSUBPS  Z2, Z1, Z2; VMULPS  Z0, Z3, Z3; VSUBPS  Z3, Z1, Z3; VMOVUPS Z2, (AX)(BX*1); VMOVUPS Z3, 64(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS (CX)(BX*1), Z2; VMULPS  Z0, Z2, Z2; VSUBPS  Z2, Z1, Z2; VMOVUPS Z2, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPS.Z (CX)(BX*1), K1, Z2; VMULPS    Z0, Z2, Z0; VSUBPS    Z0, Z1, Z0; VMOVUPS   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[i]
+//		} else {
+//			y[i] = c[i]
+//		}
+//	}
+//
 // func vecSelectVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecSelectVVF32AVX512Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ c+32(FP), BX             \
+		MOVQ n+0(FP), SI              \
+		XORQ DI, DI                   \
+		CMPQ SI, $0x00000020          \
+		JLT  end2                     \
+	loop2:                                \
+		VMOVDQU   (CX), X0            \
+		VPTESTMB  X0, X0, K1          \
+		VMOVUPS   (DX)(DI*1), Z0      \
+		VMOVUPS   (BX)(DI*1), Z5      \
+		VBLENDMPS Z0, Z5, K1, Z1      \
+		VMOVDQU   16(CX), X0          \
+		VPTESTMB  X0, X0, K1          \
+		VMOVUPS   64(DX)(DI*1), Z0    \
+		VMOVUPS   64(BX)(DI*1), Z5    \
+		VBLENDMPS Z0, Z5, K1, Z2      \
+		VMOVUPS   Z1, (AX)(DI*1)      \
+		VMOVUPS   Z2, 64(AX)(DI*1)    \
+		ADDQ      $0x00000020, CX     \
+		ADDQ      $0x00000080, DI     \
+		SUBQ      $0x00000020, SI     \
+		CMPQ      SI, $0x00000020     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ SI, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVDQU   (CX), X0            \
+		VPTESTMB  X0, X0, K1          \
+		VMOVUPS   (DX)(DI*1), Z0      \
+		VMOVUPS   (BX)(DI*1), Z1      \
+		VBLENDMPS Z0, Z1, K1, Z3      \
+		VMOVUPS   Z3, (AX)(DI*1)      \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000040, DI     \
+		SUBQ      $0x00000010, SI     \
+		CMPQ      SI, $0x00000010     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ      SI, SI             \
+		JZ         done               \
+		MOVQ       $-1, R8            \
+		BZHIQ      SI, R8, R8         \
+		KMOVQ      R8, K1             \
+		VMOVDQU8.Z (CX), K1, X0       \
+		VPTESTMB   X0, X0, K2         \
+		VMOVUPS.Z  (DX)(DI*1), K1, Z0 \
+		VMOVUPS.Z  (BX)(DI*1), K1, Z1 \
+		VBLENDMPS  Z0, Z1, K2, Z4     \
+		VMOVUPS    Z4, K1, (AX)(DI*1) \
+		ADDQ       $0x00000010, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000020; JLT  end2
+	vecSelectVVF32AVX512Code
 
-loop2:
-	VMOVDQU   (CX), X0; VPTESTMB  X0, X0, K1; VMOVUPS   (DX)(DI*1), Z0; VMOVUPS   (BX)(DI*1), Z5; VBLENDMPS Z0, Z5, K1, Z1; VMOVDQU   16(CX), X0; VPTESTMB  X0, X0, K1; VMOVUPS   64(DX)(DI*1), Z0; VMOVUPS   64(BX)(DI*1), Z5; VBLENDMPS Z0, Z5, K1, Z2; VMOVUPS   Z1, (AX)(DI*1); VMOVUPS   Z2, 64(AX)(DI*1); ADDQ      $0x00000020, CX; ADDQ      $0x00000080, DI; SUBQ      $0x00000020, SI; CMPQ      SI, $0x00000020; JGE       loop2
-
-end2:
-	CMPQ SI, $0x00000010; JLT  end1
-
-loop1:
-	VMOVDQU   (CX), X0; VPTESTMB  X0, X0, K1; VMOVUPS   (DX)(DI*1), Z0; VMOVUPS   (BX)(DI*1), Z1; VBLENDMPS Z0, Z1, K1, Z3; VMOVUPS   Z3, (AX)(DI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000040, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; MOVQ       $-1, R8; BZHIQ      SI, R8, R8; KMOVQ      R8, K1; VMOVDQU8.Z (CX), K1, X0; VPTESTMB   X0, X0, K2; VMOVUPS.Z  (DX)(DI*1), K1, Z0; VMOVUPS.Z  (BX)(DI*1), K1, Z1; VBLENDMPS  Z0, Z1, K2, Z4; VMOVUPS    Z4, K1, (AX)(DI*1); ADDQ       $0x00000010, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[i]
+//		} else {
+//			y[i] = c[0]
+//		}
+//	}
+//
 // func vecSelectVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecSelectVSF32AVX512Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		MOVQ         c+32(FP), BX     \
+		VBROADCASTSS (BX), Z0         \
+		MOVQ         n+0(FP), BX      \
+		XORQ         SI, SI           \
+		CMPQ         BX, $0x00000020  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVDQU   (CX), X1            \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPS   (DX)(SI*1), Z1      \
+		VBLENDMPS Z1, Z0, K1, Z2      \
+		VMOVDQU   16(CX), X1          \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPS   64(DX)(SI*1), Z1    \
+		VBLENDMPS Z1, Z0, K1, Z3      \
+		VMOVUPS   Z2, (AX)(SI*1)      \
+		VMOVUPS   Z3, 64(AX)(SI*1)    \
+		ADDQ      $0x00000020, CX     \
+		ADDQ      $0x00000080, SI     \
+		SUBQ      $0x00000020, BX     \
+		CMPQ      BX, $0x00000020     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVDQU   (CX), X1            \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPS   (DX)(SI*1), Z1      \
+		VBLENDMPS Z1, Z0, K1, Z4      \
+		VMOVUPS   Z4, (AX)(SI*1)      \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000040, SI     \
+		SUBQ      $0x00000010, BX     \
+		CMPQ      BX, $0x00000010     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVDQU8.Z (CX), K1, X1       \
+		VPTESTMB   X1, X1, K2         \
+		VMOVUPS.Z  (DX)(SI*1), K1, Z1 \
+		VBLENDMPS  Z1, Z0, K2, Z5     \
+		VMOVUPS    Z5, K1, (AX)(SI*1) \
+		ADDQ       $0x00000010, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSS (BX), Z0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end2
+	vecSelectVSF32AVX512Code
 
-loop2:
-	VMOVDQU   (CX), X1; VPTESTMB  X1, X1, K1; VMOVUPS   (DX)(SI*1), Z1; VBLENDMPS Z1, Z0, K1, Z2; VMOVDQU   16(CX), X1; VPTESTMB  X1, X1, K1; VMOVUPS   64(DX)(SI*1), Z1; VBLENDMPS Z1, Z0, K1, Z3; VMOVUPS   Z2, (AX)(SI*1); VMOVUPS   Z3, 64(AX)(SI*1); ADDQ      $0x00000020, CX; ADDQ      $0x00000080, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop2
-
-end2:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVDQU   (CX), X1; VPTESTMB  X1, X1, K1; VMOVUPS   (DX)(SI*1), Z1; VBLENDMPS Z1, Z0, K1, Z4; VMOVUPS   Z4, (AX)(SI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000040, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVDQU8.Z (CX), K1, X1; VPTESTMB   X1, X1, K2; VMOVUPS.Z  (DX)(SI*1), K1, Z1; VBLENDMPS  Z1, Z0, K2, Z5; VMOVUPS    Z5, K1, (AX)(SI*1); ADDQ       $0x00000010, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectSVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[0]
+//		} else {
+//			y[i] = c[i]
+//		}
+//	}
+//
 // func vecSelectSVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecSelectSVF32AVX512Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		VBROADCASTSS (DX), Z0         \
+		MOVQ         c+32(FP), DX     \
+		MOVQ         n+0(FP), BX      \
+		XORQ         SI, SI           \
+		CMPQ         BX, $0x00000020  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVDQU   (CX), X1            \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPS   (DX)(SI*1), Z1      \
+		VBLENDMPS Z0, Z1, K1, Z2      \
+		VMOVDQU   16(CX), X1          \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPS   64(DX)(SI*1), Z1    \
+		VBLENDMPS Z0, Z1, K1, Z3      \
+		VMOVUPS   Z2, (AX)(SI*1)      \
+		VMOVUPS   Z3, 64(AX)(SI*1)    \
+		ADDQ      $0x00000020, CX     \
+		ADDQ      $0x00000080, SI     \
+		SUBQ      $0x00000020, BX     \
+		CMPQ      BX, $0x00000020     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVDQU   (CX), X1            \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPS   (DX)(SI*1), Z1      \
+		VBLENDMPS Z0, Z1, K1, Z4      \
+		VMOVUPS   Z4, (AX)(SI*1)      \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000040, SI     \
+		SUBQ      $0x00000010, BX     \
+		CMPQ      BX, $0x00000010     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVDQU8.Z (CX), K1, X1       \
+		VPTESTMB   X1, X1, K2         \
+		VMOVUPS.Z  (DX)(SI*1), K1, Z1 \
+		VBLENDMPS  Z0, Z1, K2, Z5     \
+		VMOVUPS    Z5, K1, (AX)(SI*1) \
+		ADDQ       $0x00000010, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectSVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000020; JLT          end2
+	vecSelectSVF32AVX512Code
 
-loop2:
-	VMOVDQU   (CX), X1; VPTESTMB  X1, X1, K1; VMOVUPS   (DX)(SI*1), Z1; VBLENDMPS Z0, Z1, K1, Z2; VMOVDQU   16(CX), X1; VPTESTMB  X1, X1, K1; VMOVUPS   64(DX)(SI*1), Z1; VBLENDMPS Z0, Z1, K1, Z3; VMOVUPS   Z2, (AX)(SI*1); VMOVUPS   Z3, 64(AX)(SI*1); ADDQ      $0x00000020, CX; ADDQ      $0x00000080, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop2
-
-end2:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVDQU   (CX), X1; VPTESTMB  X1, X1, K1; VMOVUPS   (DX)(SI*1), Z1; VBLENDMPS Z0, Z1, K1, Z4; VMOVUPS   Z4, (AX)(SI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000040, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVDQU8.Z (CX), K1, X1; VPTESTMB   X1, X1, K2; VMOVUPS.Z  (DX)(SI*1), K1, Z1; VBLENDMPS  Z0, Z1, K2, Z5; VMOVUPS    Z5, K1, (AX)(SI*1); ADDQ       $0x00000010, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectSSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[0]
+//		} else {
+//			y[i] = c[0]
+//		}
+//	}
+//
 // func vecSelectSSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecSelectSSF32AVX512Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		VBROADCASTSS (DX), Z0         \
+		MOVQ         c+32(FP), DX     \
+		VBROADCASTSS (DX), Z1         \
+		MOVQ         n+0(FP), DX      \
+		XORQ         BX, BX           \
+		CMPQ         DX, $0x00000020  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVDQU   (CX), X2            \
+		VPTESTMB  X2, X2, K1          \
+		VBLENDMPS Z0, Z1, K1, Z3      \
+		VMOVDQU   16(CX), X2          \
+		VPTESTMB  X2, X2, K1          \
+		VBLENDMPS Z0, Z1, K1, Z4      \
+		VMOVUPS   Z3, (AX)(BX*1)      \
+		VMOVUPS   Z4, 64(AX)(BX*1)    \
+		ADDQ      $0x00000020, CX     \
+		ADDQ      $0x00000080, BX     \
+		SUBQ      $0x00000020, DX     \
+		CMPQ      DX, $0x00000020     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ DX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVDQU   (CX), X2            \
+		VPTESTMB  X2, X2, K1          \
+		VBLENDMPS Z0, Z1, K1, Z5      \
+		VMOVUPS   Z5, (AX)(BX*1)      \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000040, BX     \
+		SUBQ      $0x00000010, DX     \
+		CMPQ      DX, $0x00000010     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ      DX, DX             \
+		JZ         done               \
+		MOVQ       $-1, SI            \
+		BZHIQ      DX, SI, SI         \
+		KMOVQ      SI, K1             \
+		VMOVDQU8.Z (CX), K1, X2       \
+		VPTESTMB   X2, X2, K2         \
+		VBLENDMPS  Z0, Z1, K2, Z6     \
+		VMOVUPS    Z6, K1, (AX)(BX*1) \
+		ADDQ       $0x00000010, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectSSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; MOVQ         c+32(FP), DX; VBROADCASTSS (DX), Z1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end2
+	vecSelectSSF32AVX512Code
 
-loop2:
-	VMOVDQU   (CX), X2; VPTESTMB  X2, X2, K1; VBLENDMPS Z0, Z1, K1, Z3; VMOVDQU   16(CX), X2; VPTESTMB  X2, X2, K1; VBLENDMPS Z0, Z1, K1, Z4; VMOVUPS   Z3, (AX)(BX*1); VMOVUPS   Z4, 64(AX)(BX*1); ADDQ      $0x00000020, CX; ADDQ      $0x00000080, BX; SUBQ      $0x00000020, DX; CMPQ      DX, $0x00000020; JGE       loop2
-
-end2:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVDQU   (CX), X2; VPTESTMB  X2, X2, K1; VBLENDMPS Z0, Z1, K1, Z5; VMOVUPS   Z5, (AX)(BX*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000040, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVDQU8.Z (CX), K1, X2; VPTESTMB   X2, X2, K2; VBLENDMPS  Z0, Z1, K2, Z6; VMOVUPS    Z6, K1, (AX)(BX*1); ADDQ       $0x00000010, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecEqualVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] == b[i]
+//	}
+//
 // func vecEqualVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecEqualVVF32AVX512Code \
+		MOVQ    y+8(FP), AX           \
+		MOVQ    a+16(FP), CX          \
+		MOVQ    b+24(FP), DX          \
+		VMOVDQU vecOnes<>+0(SB), X0   \
+		MOVQ    n+0(FP), BX           \
+		XORQ    SI, SI                \
+		CMPQ    BX, $0x00000040       \
+		JLT     end4                  \
+	loop4:                                \
+		VMOVUPS    (CX)(SI*1), Z1     \
+		VMOVUPS    (DX)(SI*1), Z2     \
+		VCMPPS     $0x00, Z2, Z1, K1  \
+		VMOVUPS    64(CX)(SI*1), Z1   \
+		VMOVUPS    64(DX)(SI*1), Z2   \
+		VCMPPS     $0x00, Z2, Z1, K2  \
+		VMOVUPS    128(CX)(SI*1), Z1  \
+		VMOVUPS    128(DX)(SI*1), Z2  \
+		VCMPPS     $0x00, Z2, Z1, K3  \
+		VMOVUPS    192(CX)(SI*1), Z1  \
+		VMOVUPS    192(DX)(SI*1), Z2  \
+		VCMPPS     $0x00, Z2, Z1, K4  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVDQU    X1, (AX)           \
+		VMOVDQU8.Z X0, K2, X1         \
+		VMOVDQU    X1, 16(AX)         \
+		VMOVDQU8.Z X0, K3, X1         \
+		VMOVDQU    X1, 32(AX)         \
+		VMOVDQU8.Z X0, K4, X1         \
+		VMOVDQU    X1, 48(AX)         \
+		ADDQ       $0x00000040, AX    \
+		ADDQ       $0x00000100, SI    \
+		SUBQ       $0x00000040, BX    \
+		CMPQ       BX, $0x00000040    \
+		JGE        loop4              \
+	end4:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPS    (CX)(SI*1), Z1     \
+		VMOVUPS    (DX)(SI*1), Z2     \
+		VCMPPS     $0x00, Z2, Z1, K1  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVDQU    X1, (AX)           \
+		ADDQ       $0x00000010, AX    \
+		ADDQ       $0x00000040, SI    \
+		SUBQ       $0x00000010, BX    \
+		CMPQ       BX, $0x00000010    \
+		JGE        loop1              \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVUPS.Z  (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z  (DX)(SI*1), K1, Z2 \
+		VCMPPS     $0x00, Z2, Z1, K2  \
+		VMOVDQU8.Z X0, K2, X0         \
+		VMOVDQU8   X0, K1, (AX)       \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecEqualVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000040; JLT     end4
+	vecEqualVVF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x00, Z2, Z1, K1; VMOVUPS    64(CX)(SI*1), Z1; VMOVUPS    64(DX)(SI*1), Z2; VCMPPS     $0x00, Z2, Z1, K2; VMOVUPS    128(CX)(SI*1), Z1; VMOVUPS    128(DX)(SI*1), Z2; VCMPPS     $0x00, Z2, Z1, K3; VMOVUPS    192(CX)(SI*1), Z1; VMOVUPS    192(DX)(SI*1), Z2; VCMPPS     $0x00, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVDQU    X1, 16(AX); VMOVDQU8.Z X0, K3, X1; VMOVDQU    X1, 32(AX); VMOVDQU8.Z X0, K4, X1; VMOVDQU    X1, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000040, BX; CMPQ       BX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x00, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000010, BX; CMPQ       BX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPS.Z  (CX)(SI*1), K1, Z1; VMOVUPS.Z  (DX)(SI*1), K1, Z2; VCMPPS     $0x00, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecEqualVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] == b[0]
+//	}
+//
 // func vecEqualVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecEqualVSF32AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSS (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000040     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x00, Z0, Z2, K1     \
+		VMOVUPS    64(CX)(BX*1), Z2      \
+		VCMPPS     $0x00, Z0, Z2, K2     \
+		VMOVUPS    128(CX)(BX*1), Z2     \
+		VCMPPS     $0x00, Z0, Z2, K3     \
+		VMOVUPS    192(CX)(BX*1), Z2     \
+		VCMPPS     $0x00, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVDQU    X2, 16(AX)            \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVDQU    X2, 32(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVDQU    X2, 48(AX)            \
+		ADDQ       $0x00000040, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000040, DX       \
+		CMPQ       DX, $0x00000040       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000010             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x00, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		ADDQ       $0x00000010, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000010, DX       \
+		CMPQ       DX, $0x00000010       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPS.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPS     $0x00, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecEqualVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecEqualVSF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x00, Z0, Z2, K1; VMOVUPS    64(CX)(BX*1), Z2; VCMPPS     $0x00, Z0, Z2, K2; VMOVUPS    128(CX)(BX*1), Z2; VCMPPS     $0x00, Z0, Z2, K3; VMOVUPS    192(CX)(BX*1), Z2; VCMPPS     $0x00, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVDQU    X2, 16(AX); VMOVDQU8.Z X1, K3, X2; VMOVDQU    X2, 32(AX); VMOVDQU8.Z X1, K4, X2; VMOVDQU    X2, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000040, DX; CMPQ       DX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x00, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000010, DX; CMPQ       DX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPS.Z  (CX)(BX*1), K1, Z2; VCMPPS     $0x00, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecNotEqualVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] != b[i]
+//	}
+//
 // func vecNotEqualVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecNotEqualVVF32AVX512Code \
+		MOVQ    y+8(FP), AX           \
+		MOVQ    a+16(FP), CX          \
+		MOVQ    b+24(FP), DX          \
+		VMOVDQU vecOnes<>+0(SB), X0   \
+		MOVQ    n+0(FP), BX           \
+		XORQ    SI, SI                \
+		CMPQ    BX, $0x00000040       \
+		JLT     end4                  \
+	loop4:                                \
+		VMOVUPS    (CX)(SI*1), Z1     \
+		VMOVUPS    (DX)(SI*1), Z2     \
+		VCMPPS     $0x04, Z2, Z1, K1  \
+		VMOVUPS    64(CX)(SI*1), Z1   \
+		VMOVUPS    64(DX)(SI*1), Z2   \
+		VCMPPS     $0x04, Z2, Z1, K2  \
+		VMOVUPS    128(CX)(SI*1), Z1  \
+		VMOVUPS    128(DX)(SI*1), Z2  \
+		VCMPPS     $0x04, Z2, Z1, K3  \
+		VMOVUPS    192(CX)(SI*1), Z1  \
+		VMOVUPS    192(DX)(SI*1), Z2  \
+		VCMPPS     $0x04, Z2, Z1, K4  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVDQU    X1, (AX)           \
+		VMOVDQU8.Z X0, K2, X1         \
+		VMOVDQU    X1, 16(AX)         \
+		VMOVDQU8.Z X0, K3, X1         \
+		VMOVDQU    X1, 32(AX)         \
+		VMOVDQU8.Z X0, K4, X1         \
+		VMOVDQU    X1, 48(AX)         \
+		ADDQ       $0x00000040, AX    \
+		ADDQ       $0x00000100, SI    \
+		SUBQ       $0x00000040, BX    \
+		CMPQ       BX, $0x00000040    \
+		JGE        loop4              \
+	end4:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPS    (CX)(SI*1), Z1     \
+		VMOVUPS    (DX)(SI*1), Z2     \
+		VCMPPS     $0x04, Z2, Z1, K1  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVDQU    X1, (AX)           \
+		ADDQ       $0x00000010, AX    \
+		ADDQ       $0x00000040, SI    \
+		SUBQ       $0x00000010, BX    \
+		CMPQ       BX, $0x00000010    \
+		JGE        loop1              \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVUPS.Z  (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z  (DX)(SI*1), K1, Z2 \
+		VCMPPS     $0x04, Z2, Z1, K2  \
+		VMOVDQU8.Z X0, K2, X0         \
+		VMOVDQU8   X0, K1, (AX)       \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecNotEqualVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000040; JLT     end4
+	vecNotEqualVVF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x04, Z2, Z1, K1; VMOVUPS    64(CX)(SI*1), Z1; VMOVUPS    64(DX)(SI*1), Z2; VCMPPS     $0x04, Z2, Z1, K2; VMOVUPS    128(CX)(SI*1), Z1; VMOVUPS    128(DX)(SI*1), Z2; VCMPPS     $0x04, Z2, Z1, K3; VMOVUPS    192(CX)(SI*1), Z1; VMOVUPS    192(DX)(SI*1), Z2; VCMPPS     $0x04, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVDQU    X1, 16(AX); VMOVDQU8.Z X0, K3, X1; VMOVDQU    X1, 32(AX); VMOVDQU8.Z X0, K4, X1; VMOVDQU    X1, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000040, BX; CMPQ       BX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x04, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000010, BX; CMPQ       BX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPS.Z  (CX)(SI*1), K1, Z1; VMOVUPS.Z  (DX)(SI*1), K1, Z2; VCMPPS     $0x04, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecNotEqualVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] != b[0]
+//	}
+//
 // func vecNotEqualVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecNotEqualVSF32AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSS (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000040     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x04, Z0, Z2, K1     \
+		VMOVUPS    64(CX)(BX*1), Z2      \
+		VCMPPS     $0x04, Z0, Z2, K2     \
+		VMOVUPS    128(CX)(BX*1), Z2     \
+		VCMPPS     $0x04, Z0, Z2, K3     \
+		VMOVUPS    192(CX)(BX*1), Z2     \
+		VCMPPS     $0x04, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVDQU    X2, 16(AX)            \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVDQU    X2, 32(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVDQU    X2, 48(AX)            \
+		ADDQ       $0x00000040, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000040, DX       \
+		CMPQ       DX, $0x00000040       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000010             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x04, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		ADDQ       $0x00000010, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000010, DX       \
+		CMPQ       DX, $0x00000010       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPS.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPS     $0x04, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecNotEqualVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecNotEqualVSF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x04, Z0, Z2, K1; VMOVUPS    64(CX)(BX*1), Z2; VCMPPS     $0x04, Z0, Z2, K2; VMOVUPS    128(CX)(BX*1), Z2; VCMPPS     $0x04, Z0, Z2, K3; VMOVUPS    192(CX)(BX*1), Z2; VCMPPS     $0x04, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVDQU    X2, 16(AX); VMOVDQU8.Z X1, K3, X2; VMOVDQU    X2, 32(AX); VMOVDQU8.Z X1, K4, X2; VMOVDQU    X2, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000040, DX; CMPQ       DX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x04, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000010, DX; CMPQ       DX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPS.Z  (CX)(BX*1), K1, Z2; VCMPPS     $0x04, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecLessVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] < b[i]
+//	}
+//
 // func vecLessVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecLessVVF32AVX512Code \
+		MOVQ    y+8(FP), AX           \
+		MOVQ    a+16(FP), CX          \
+		MOVQ    b+24(FP), DX          \
+		VMOVDQU vecOnes<>+0(SB), X0   \
+		MOVQ    n+0(FP), BX           \
+		XORQ    SI, SI                \
+		CMPQ    BX, $0x00000040       \
+		JLT     end4                  \
+	loop4:                                \
+		VMOVUPS    (CX)(SI*1), Z1     \
+		VMOVUPS    (DX)(SI*1), Z2     \
+		VCMPPS     $0x11, Z2, Z1, K1  \
+		VMOVUPS    64(CX)(SI*1), Z1   \
+		VMOVUPS    64(DX)(SI*1), Z2   \
+		VCMPPS     $0x11, Z2, Z1, K2  \
+		VMOVUPS    128(CX)(SI*1), Z1  \
+		VMOVUPS    128(DX)(SI*1), Z2  \
+		VCMPPS     $0x11, Z2, Z1, K3  \
+		VMOVUPS    192(CX)(SI*1), Z1  \
+		VMOVUPS    192(DX)(SI*1), Z2  \
+		VCMPPS     $0x11, Z2, Z1, K4  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVDQU    X1, (AX)           \
+		VMOVDQU8.Z X0, K2, X1         \
+		VMOVDQU    X1, 16(AX)         \
+		VMOVDQU8.Z X0, K3, X1         \
+		VMOVDQU    X1, 32(AX)         \
+		VMOVDQU8.Z X0, K4, X1         \
+		VMOVDQU    X1, 48(AX)         \
+		ADDQ       $0x00000040, AX    \
+		ADDQ       $0x00000100, SI    \
+		SUBQ       $0x00000040, BX    \
+		CMPQ       BX, $0x00000040    \
+		JGE        loop4              \
+	end4:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPS    (CX)(SI*1), Z1     \
+		VMOVUPS    (DX)(SI*1), Z2     \
+		VCMPPS     $0x11, Z2, Z1, K1  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVDQU    X1, (AX)           \
+		ADDQ       $0x00000010, AX    \
+		ADDQ       $0x00000040, SI    \
+		SUBQ       $0x00000010, BX    \
+		CMPQ       BX, $0x00000010    \
+		JGE        loop1              \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVUPS.Z  (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z  (DX)(SI*1), K1, Z2 \
+		VCMPPS     $0x11, Z2, Z1, K2  \
+		VMOVDQU8.Z X0, K2, X0         \
+		VMOVDQU8   X0, K1, (AX)       \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecLessVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000040; JLT     end4
+	vecLessVVF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x11, Z2, Z1, K1; VMOVUPS    64(CX)(SI*1), Z1; VMOVUPS    64(DX)(SI*1), Z2; VCMPPS     $0x11, Z2, Z1, K2; VMOVUPS    128(CX)(SI*1), Z1; VMOVUPS    128(DX)(SI*1), Z2; VCMPPS     $0x11, Z2, Z1, K3; VMOVUPS    192(CX)(SI*1), Z1; VMOVUPS    192(DX)(SI*1), Z2; VCMPPS     $0x11, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVDQU    X1, 16(AX); VMOVDQU8.Z X0, K3, X1; VMOVDQU    X1, 32(AX); VMOVDQU8.Z X0, K4, X1; VMOVDQU    X1, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000040, BX; CMPQ       BX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x11, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000010, BX; CMPQ       BX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPS.Z  (CX)(SI*1), K1, Z1; VMOVUPS.Z  (DX)(SI*1), K1, Z2; VCMPPS     $0x11, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecLessVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] < b[0]
+//	}
+//
 // func vecLessVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecLessVSF32AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSS (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000040     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x11, Z0, Z2, K1     \
+		VMOVUPS    64(CX)(BX*1), Z2      \
+		VCMPPS     $0x11, Z0, Z2, K2     \
+		VMOVUPS    128(CX)(BX*1), Z2     \
+		VCMPPS     $0x11, Z0, Z2, K3     \
+		VMOVUPS    192(CX)(BX*1), Z2     \
+		VCMPPS     $0x11, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVDQU    X2, 16(AX)            \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVDQU    X2, 32(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVDQU    X2, 48(AX)            \
+		ADDQ       $0x00000040, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000040, DX       \
+		CMPQ       DX, $0x00000040       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000010             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x11, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		ADDQ       $0x00000010, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000010, DX       \
+		CMPQ       DX, $0x00000010       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPS.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPS     $0x11, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecLessVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecLessVSF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x11, Z0, Z2, K1; VMOVUPS    64(CX)(BX*1), Z2; VCMPPS     $0x11, Z0, Z2, K2; VMOVUPS    128(CX)(BX*1), Z2; VCMPPS     $0x11, Z0, Z2, K3; VMOVUPS    192(CX)(BX*1), Z2; VCMPPS     $0x11, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVDQU    X2, 16(AX); VMOVDQU8.Z X1, K3, X2; VMOVDQU    X2, 32(AX); VMOVDQU8.Z X1, K4, X2; VMOVDQU    X2, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000040, DX; CMPQ       DX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x11, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000010, DX; CMPQ       DX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPS.Z  (CX)(BX*1), K1, Z2; VCMPPS     $0x11, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecLessEqualVVF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] <= b[i]
+//	}
+//
 // func vecLessEqualVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecLessEqualVVF32AVX512Code \
+		MOVQ    y+8(FP), AX           \
+		MOVQ    a+16(FP), CX          \
+		MOVQ    b+24(FP), DX          \
+		VMOVDQU vecOnes<>+0(SB), X0   \
+		MOVQ    n+0(FP), BX           \
+		XORQ    SI, SI                \
+		CMPQ    BX, $0x00000040       \
+		JLT     end4                  \
+	loop4:                                \
+		VMOVUPS    (CX)(SI*1), Z1     \
+		VMOVUPS    (DX)(SI*1), Z2     \
+		VCMPPS     $0x12, Z2, Z1, K1  \
+		VMOVUPS    64(CX)(SI*1), Z1   \
+		VMOVUPS    64(DX)(SI*1), Z2   \
+		VCMPPS     $0x12, Z2, Z1, K2  \
+		VMOVUPS    128(CX)(SI*1), Z1  \
+		VMOVUPS    128(DX)(SI*1), Z2  \
+		VCMPPS     $0x12, Z2, Z1, K3  \
+		VMOVUPS    192(CX)(SI*1), Z1  \
+		VMOVUPS    192(DX)(SI*1), Z2  \
+		VCMPPS     $0x12, Z2, Z1, K4  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVDQU    X1, (AX)           \
+		VMOVDQU8.Z X0, K2, X1         \
+		VMOVDQU    X1, 16(AX)         \
+		VMOVDQU8.Z X0, K3, X1         \
+		VMOVDQU    X1, 32(AX)         \
+		VMOVDQU8.Z X0, K4, X1         \
+		VMOVDQU    X1, 48(AX)         \
+		ADDQ       $0x00000040, AX    \
+		ADDQ       $0x00000100, SI    \
+		SUBQ       $0x00000040, BX    \
+		CMPQ       BX, $0x00000040    \
+		JGE        loop4              \
+	end4:                                 \
+		CMPQ BX, $0x00000010          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPS    (CX)(SI*1), Z1     \
+		VMOVUPS    (DX)(SI*1), Z2     \
+		VCMPPS     $0x12, Z2, Z1, K1  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVDQU    X1, (AX)           \
+		ADDQ       $0x00000010, AX    \
+		ADDQ       $0x00000040, SI    \
+		SUBQ       $0x00000010, BX    \
+		CMPQ       BX, $0x00000010    \
+		JGE        loop1              \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVUPS.Z  (CX)(SI*1), K1, Z1 \
+		VMOVUPS.Z  (DX)(SI*1), K1, Z2 \
+		VCMPPS     $0x12, Z2, Z1, K2  \
+		VMOVDQU8.Z X0, K2, X0         \
+		VMOVDQU8   X0, K1, (AX)       \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecLessEqualVVF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000040; JLT     end4
+	vecLessEqualVVF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x12, Z2, Z1, K1; VMOVUPS    64(CX)(SI*1), Z1; VMOVUPS    64(DX)(SI*1), Z2; VCMPPS     $0x12, Z2, Z1, K2; VMOVUPS    128(CX)(SI*1), Z1; VMOVUPS    128(DX)(SI*1), Z2; VCMPPS     $0x12, Z2, Z1, K3; VMOVUPS    192(CX)(SI*1), Z1; VMOVUPS    192(DX)(SI*1), Z2; VCMPPS     $0x12, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVDQU    X1, 16(AX); VMOVDQU8.Z X0, K3, X1; VMOVDQU    X1, 32(AX); VMOVDQU8.Z X0, K4, X1; VMOVDQU    X1, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000040, BX; CMPQ       BX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(SI*1), Z1; VMOVUPS    (DX)(SI*1), Z2; VCMPPS     $0x12, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVDQU    X1, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000010, BX; CMPQ       BX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPS.Z  (CX)(SI*1), K1, Z1; VMOVUPS.Z  (DX)(SI*1), K1, Z2; VCMPPS     $0x12, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecLessEqualVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] <= b[0]
+//	}
+//
 // func vecLessEqualVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecLessEqualVSF32AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSS (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000040     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x12, Z0, Z2, K1     \
+		VMOVUPS    64(CX)(BX*1), Z2      \
+		VCMPPS     $0x12, Z0, Z2, K2     \
+		VMOVUPS    128(CX)(BX*1), Z2     \
+		VCMPPS     $0x12, Z0, Z2, K3     \
+		VMOVUPS    192(CX)(BX*1), Z2     \
+		VCMPPS     $0x12, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVDQU    X2, 16(AX)            \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVDQU    X2, 32(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVDQU    X2, 48(AX)            \
+		ADDQ       $0x00000040, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000040, DX       \
+		CMPQ       DX, $0x00000040       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000010             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x12, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		ADDQ       $0x00000010, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000010, DX       \
+		CMPQ       DX, $0x00000010       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPS.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPS     $0x12, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecLessEqualVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecLessEqualVSF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x12, Z0, Z2, K1; VMOVUPS    64(CX)(BX*1), Z2; VCMPPS     $0x12, Z0, Z2, K2; VMOVUPS    128(CX)(BX*1), Z2; VCMPPS     $0x12, Z0, Z2, K3; VMOVUPS    192(CX)(BX*1), Z2; VCMPPS     $0x12, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVDQU    X2, 16(AX); VMOVDQU8.Z X1, K3, X2; VMOVDQU    X2, 32(AX); VMOVDQU8.Z X1, K4, X2; VMOVDQU    X2, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000040, DX; CMPQ       DX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x12, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000010, DX; CMPQ       DX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPS.Z  (CX)(BX*1), K1, Z2; VCMPPS     $0x12, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecGreaterVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] > b[0]
+//	}
+//
 // func vecGreaterVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecGreaterVSF32AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSS (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000040     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x1e, Z0, Z2, K1     \
+		VMOVUPS    64(CX)(BX*1), Z2      \
+		VCMPPS     $0x1e, Z0, Z2, K2     \
+		VMOVUPS    128(CX)(BX*1), Z2     \
+		VCMPPS     $0x1e, Z0, Z2, K3     \
+		VMOVUPS    192(CX)(BX*1), Z2     \
+		VCMPPS     $0x1e, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVDQU    X2, 16(AX)            \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVDQU    X2, 32(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVDQU    X2, 48(AX)            \
+		ADDQ       $0x00000040, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000040, DX       \
+		CMPQ       DX, $0x00000040       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000010             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x1e, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		ADDQ       $0x00000010, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000010, DX       \
+		CMPQ       DX, $0x00000010       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPS.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPS     $0x1e, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecGreaterVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecGreaterVSF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x1e, Z0, Z2, K1; VMOVUPS    64(CX)(BX*1), Z2; VCMPPS     $0x1e, Z0, Z2, K2; VMOVUPS    128(CX)(BX*1), Z2; VCMPPS     $0x1e, Z0, Z2, K3; VMOVUPS    192(CX)(BX*1), Z2; VCMPPS     $0x1e, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVDQU    X2, 16(AX); VMOVDQU8.Z X1, K3, X2; VMOVDQU    X2, 32(AX); VMOVDQU8.Z X1, K4, X2; VMOVDQU    X2, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000040, DX; CMPQ       DX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x1e, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000010, DX; CMPQ       DX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPS.Z  (CX)(BX*1), K1, Z2; VCMPPS     $0x1e, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecGreaterEqualVSF32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] >= b[0]
+//	}
+//
 // func vecGreaterEqualVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecGreaterEqualVSF32AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSS (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000040     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x1d, Z0, Z2, K1     \
+		VMOVUPS    64(CX)(BX*1), Z2      \
+		VCMPPS     $0x1d, Z0, Z2, K2     \
+		VMOVUPS    128(CX)(BX*1), Z2     \
+		VCMPPS     $0x1d, Z0, Z2, K3     \
+		VMOVUPS    192(CX)(BX*1), Z2     \
+		VCMPPS     $0x1d, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVDQU    X2, 16(AX)            \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVDQU    X2, 32(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVDQU    X2, 48(AX)            \
+		ADDQ       $0x00000040, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000040, DX       \
+		CMPQ       DX, $0x00000040       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000010             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPS    (CX)(BX*1), Z2        \
+		VCMPPS     $0x1d, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVDQU    X2, (AX)              \
+		ADDQ       $0x00000010, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000010, DX       \
+		CMPQ       DX, $0x00000010       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPS.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPS     $0x1d, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecGreaterEqualVSF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSS (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000040; JLT          end4
+	vecGreaterEqualVSF32AVX512Code
 
-loop4:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x1d, Z0, Z2, K1; VMOVUPS    64(CX)(BX*1), Z2; VCMPPS     $0x1d, Z0, Z2, K2; VMOVUPS    128(CX)(BX*1), Z2; VCMPPS     $0x1d, Z0, Z2, K3; VMOVUPS    192(CX)(BX*1), Z2; VCMPPS     $0x1d, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVDQU    X2, 16(AX); VMOVDQU8.Z X1, K3, X2; VMOVDQU    X2, 32(AX); VMOVDQU8.Z X1, K4, X2; VMOVDQU    X2, 48(AX); ADDQ       $0x00000040, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000040, DX; CMPQ       DX, $0x00000040; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000010; JLT  end1
-
-loop1:
-	VMOVUPS    (CX)(BX*1), Z2; VCMPPS     $0x1d, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVDQU    X2, (AX); ADDQ       $0x00000010, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000010, DX; CMPQ       DX, $0x00000010; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPS.Z  (CX)(BX*1), K1, Z2; VCMPPS     $0x1d, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecSumF32AVX512 is a Vec:
+//
+//	var sums [32]float32
+//	for j := range sums {
+//		sums[j] = 0
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = sums[j] + x
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = sums[j] + x
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecSumF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSumF32AVX512Code \
+		MOVQ    a+16(FP), AX        \
+		VPXORD  Z0, Z0, Z0          \
+		VMOVAPS Z0, Z0              \
+		VPXORD  Z1, Z1, Z1          \
+		VMOVAPS Z1, Z1              \
+		MOVQ    n+0(FP), CX         \
+		CMPQ    CX, $0x00000020     \
+		JLT     rest                \
+	loop:                               \
+		VMOVUPS (AX), Z2            \
+		VADDPS  Z2, Z0, Z0          \
+		VMOVAPS Z0, Z0              \
+		VMOVUPS 64(AX), Z2          \
+		VADDPS  Z2, Z1, Z1          \
+		VMOVAPS Z1, Z1              \
+		ADDQ    $0x00000080, AX     \
+		SUBQ    $0x00000020, CX     \
+		CMPQ    CX, $0x00000020     \
+		JGE     loop                \
+	rest:                               \
+		TESTQ     CX, CX            \
+		JZ        fold              \
+		CMPQ      CX, $0x00000010   \
+		JGE       whole0            \
+		MOVQ      $-1, DX           \
+		BZHIQ     CX, DX, DX        \
+		KMOVQ     DX, K1            \
+		VMOVUPS.Z (AX), K1, Z2      \
+		VADDPS    Z2, Z0, Z2        \
+		VBLENDMPS Z2, Z0, K1, Z3    \
+		VMOVAPS   Z3, Z0            \
+		JMP       fold              \
+	whole0:                             \
+		VMOVUPS   (AX), Z2          \
+		VADDPS    Z2, Z0, Z0        \
+		VMOVAPS   Z0, Z0            \
+		SUBQ      $0x00000010, CX   \
+		TESTQ     CX, CX            \
+		JZ        fold              \
+		CMPQ      CX, $0x00000010   \
+		JGE       whole1            \
+		MOVQ      $-1, DX           \
+		BZHIQ     CX, DX, DX        \
+		KMOVQ     DX, K1            \
+		VMOVUPS.Z 64(AX), K1, Z2    \
+		VADDPS    Z2, Z1, Z2        \
+		VBLENDMPS Z2, Z1, K1, Z3    \
+		VMOVAPS   Z3, Z1            \
+		JMP       fold              \
+	whole1:                             \
+		VMOVUPS 64(AX), Z2          \
+		VADDPS  Z2, Z1, Z1          \
+		VMOVAPS Z1, Z1              \
+		SUBQ    $0x00000010, CX     \
+	fold:                               \
+		VADDPS        Z1, Z0, Z0    \
+		VMOVAPS       Z0, Z0        \
+		MOVQ          y+8(FP), AX   \
+		VEXTRACTF64X4 $0x01, Z0, Y1 \
+		VMOVAPS       Y0, Y0        \
+		VADDPS        Y1, Y0, Y0    \
+		VEXTRACTF128  $0x01, Y0, X4 \
+		VADDPS        Y4, Y0, Y0    \
+		VPERMILPD     $0x01, Y0, Y1 \
+		VADDPS        Y1, Y0, Y0    \
+		VPERMILPS     $0x01, Y0, Y1 \
+		VADDPS        Y1, Y0, Y0    \
+		VMOVSS        X0, (AX)      \
+		VZEROUPPER                  \
+		RET
+
 TEXT vecSumF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VPXORD  Z0, Z0, Z0; VMOVAPS Z0, Z0; VPXORD  Z1, Z1, Z1; VMOVAPS Z1, Z1; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000020; JLT     rest
+	vecSumF32AVX512Code
 
-loop:
-	VMOVUPS (AX), Z2; VADDPS  Z2, Z0, Z0; VMOVAPS Z0, Z0; VMOVUPS 64(AX), Z2; VADDPS  Z2, Z1, Z1; VMOVAPS Z1, Z1; ADDQ    $0x00000080, AX; SUBQ    $0x00000020, CX; CMPQ    CX, $0x00000020; JGE     loop
-
-rest:
-	TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000010; JGE       whole0; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPS.Z (AX), K1, Z2; VADDPS    Z2, Z0, Z2; VBLENDMPS Z2, Z0, K1, Z3; VMOVAPS   Z3, Z0; JMP       fold
-
-whole0:
-	VMOVUPS   (AX), Z2; VADDPS    Z2, Z0, Z0; VMOVAPS   Z0, Z0; SUBQ      $0x00000010, CX; TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000010; JGE       whole1; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPS.Z 64(AX), K1, Z2; VADDPS    Z2, Z1, Z2; VBLENDMPS Z2, Z1, K1, Z3; VMOVAPS   Z3, Z1; JMP       fold
-
-whole1:
-	VMOVUPS 64(AX), Z2; VADDPS  Z2, Z1, Z1; VMOVAPS Z1, Z1; SUBQ    $0x00000010, CX
-
-fold:
-	VADDPS        Z1, Z0, Z0; VMOVAPS       Z0, Z0; MOVQ          y+8(FP), AX; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VADDPS        Y1, Y0, Y0; VEXTRACTF128  $0x01, Y0, X4; VADDPS        Y4, Y0, Y0; VPERMILPD     $0x01, Y0, Y1; VADDPS        Y1, Y0, Y0; VPERMILPS     $0x01, Y0, Y1; VADDPS        Y1, Y0, Y0; VMOVSS        X0, (AX); VZEROUPPER; RET
-
+// vecMaxOfF32AVX512 is a Vec:
+//
+//	var sums [32]float32
+//	for j := range sums {
+//		sums[j] = inf(-1)
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = max(sums[j], x)
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = max(sums[j], x)
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecMaxOfF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMaxOfF32AVX512Code \
+		MOVQ    a+16(FP), AX                      \
+		VMOVUPS vecF32_ff800000<>+0(SB), Z0       \
+		VMOVAPS Z0, Z0                            \
+		VMOVUPS vecF32_ff800000<>+0(SB), Z1       \
+		VMOVAPS Z1, Z1                            \
+		MOVQ    n+0(FP), CX                       \
+		CMPQ    CX, $0x00000020                   \
+		JLT     rest                              \
+	loop:                                             \
+		VMOVUPS   (AX), Z2                        \
+		VCMPPS    $0x03, Z2, Z0, K1               \
+		VMAXPS    Z2, Z0, Z3                      \
+		VMAXPS    Z0, Z2, Z0                      \
+		VANDPS    Z3, Z0, Z0                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z0, K1, Z4                  \
+		VMOVAPS   Z4, Z0                          \
+		VMOVUPS   64(AX), Z2                      \
+		VCMPPS    $0x03, Z2, Z1, K1               \
+		VMAXPS    Z2, Z1, Z3                      \
+		VMAXPS    Z1, Z2, Z1                      \
+		VANDPS    Z3, Z1, Z1                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z1, K1, Z5                  \
+		VMOVAPS   Z5, Z1                          \
+		ADDQ      $0x00000080, AX                 \
+		SUBQ      $0x00000020, CX                 \
+		CMPQ      CX, $0x00000020                 \
+		JGE       loop                            \
+	rest:                                             \
+		TESTQ     CX, CX                          \
+		JZ        fold                            \
+		CMPQ      CX, $0x00000010                 \
+		JGE       whole0                          \
+		MOVQ      $-1, DX                         \
+		BZHIQ     CX, DX, DX                      \
+		KMOVQ     DX, K1                          \
+		VMOVUPS.Z (AX), K1, Z2                    \
+		VCMPPS    $0x03, Z2, Z0, K2               \
+		VMAXPS    Z2, Z0, Z3                      \
+		VMAXPS    Z0, Z2, Z2                      \
+		VANDPS    Z3, Z2, Z2                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z3     \
+		VBLENDMPS Z3, Z2, K2, Z6                  \
+		VBLENDMPS Z6, Z0, K1, Z7                  \
+		VMOVAPS   Z7, Z0                          \
+		JMP       fold                            \
+	whole0:                                           \
+		VMOVUPS   (AX), Z2                        \
+		VCMPPS    $0x03, Z2, Z0, K1               \
+		VMAXPS    Z2, Z0, Z3                      \
+		VMAXPS    Z0, Z2, Z0                      \
+		VANDPS    Z3, Z0, Z0                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z0, K1, Z6                  \
+		VMOVAPS   Z6, Z0                          \
+		SUBQ      $0x00000010, CX                 \
+		TESTQ     CX, CX                          \
+		JZ        fold                            \
+		CMPQ      CX, $0x00000010                 \
+		JGE       whole1                          \
+		MOVQ      $-1, DX                         \
+		BZHIQ     CX, DX, DX                      \
+		KMOVQ     DX, K1                          \
+		VMOVUPS.Z 64(AX), K1, Z2                  \
+		VCMPPS    $0x03, Z2, Z1, K2               \
+		VMAXPS    Z2, Z1, Z3                      \
+		VMAXPS    Z1, Z2, Z2                      \
+		VANDPS    Z3, Z2, Z2                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z3     \
+		VBLENDMPS Z3, Z2, K2, Z7                  \
+		VBLENDMPS Z7, Z1, K1, Z10                 \
+		VMOVAPS   Z10, Z1                         \
+		JMP       fold                            \
+	whole1:                                           \
+		VMOVUPS   64(AX), Z2                      \
+		VCMPPS    $0x03, Z2, Z1, K1               \
+		VMAXPS    Z2, Z1, Z3                      \
+		VMAXPS    Z1, Z2, Z1                      \
+		VANDPS    Z3, Z1, Z1                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z1, K1, Z7                  \
+		VMOVAPS   Z7, Z1                          \
+		SUBQ      $0x00000010, CX                 \
+	fold:                                             \
+		VCMPPS        $0x03, Z1, Z0, K1           \
+		VMAXPS        Z1, Z0, Z2                  \
+		VMAXPS        Z0, Z1, Z0                  \
+		VANDPS        Z2, Z0, Z0                  \
+		VMOVUPS       vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS     Z1, Z0, K1, Z8              \
+		VMOVAPS       Z8, Z0                      \
+		MOVQ          y+8(FP), AX                 \
+		VEXTRACTF64X4 $0x01, Z0, Y1               \
+		VMOVAPS       Y0, Y0                      \
+		VCMPPS        $0x03, Y1, Y0, Y2           \
+		VMAXPS        Y1, Y0, Y3                  \
+		VMAXPS        Y0, Y1, Y0                  \
+		VANDPS        Y3, Y0, Y0                  \
+		VORPS         Y2, Y0, Y0                  \
+		VEXTRACTF128  $0x01, Y0, X9               \
+		VCMPPS        $0x03, Y9, Y0, Y1           \
+		VMAXPS        Y9, Y0, Y2                  \
+		VMAXPS        Y0, Y9, Y0                  \
+		VANDPS        Y2, Y0, Y0                  \
+		VORPS         Y1, Y0, Y0                  \
+		VPERMILPD     $0x01, Y0, Y1               \
+		VCMPPS        $0x03, Y1, Y0, Y2           \
+		VMAXPS        Y1, Y0, Y3                  \
+		VMAXPS        Y0, Y1, Y0                  \
+		VANDPS        Y3, Y0, Y0                  \
+		VORPS         Y2, Y0, Y0                  \
+		VPERMILPS     $0x01, Y0, Y1               \
+		VCMPPS        $0x03, Y1, Y0, Y2           \
+		VMAXPS        Y1, Y0, Y3                  \
+		VMAXPS        Y0, Y1, Y0                  \
+		VANDPS        Y3, Y0, Y0                  \
+		VORPS         Y2, Y0, Y0                  \
+		VMOVSS        X0, (AX)                    \
+		VZEROUPPER                                \
+		RET
+
 TEXT vecMaxOfF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VMOVUPS vecF32_ff800000<>+0(SB), Z0; VMOVAPS Z0, Z0; VMOVUPS vecF32_ff800000<>+0(SB), Z1; VMOVAPS Z1, Z1; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000020; JLT     rest
+	vecMaxOfF32AVX512Code
 
-loop:
-	VMOVUPS   (AX), Z2; VCMPPS    $0x03, Z2, Z0, K1; VMAXPS    Z2, Z0, Z3; VMAXPS    Z0, Z2, Z0; VANDPS    Z3, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z0, K1, Z4; VMOVAPS   Z4, Z0; VMOVUPS   64(AX), Z2; VCMPPS    $0x03, Z2, Z1, K1; VMAXPS    Z2, Z1, Z3; VMAXPS    Z1, Z2, Z1; VANDPS    Z3, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z5; VMOVAPS   Z5, Z1; ADDQ      $0x00000080, AX; SUBQ      $0x00000020, CX; CMPQ      CX, $0x00000020; JGE       loop
-
-rest:
-	TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000010; JGE       whole0; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPS.Z (AX), K1, Z2; VCMPPS    $0x03, Z2, Z0, K2; VMAXPS    Z2, Z0, Z3; VMAXPS    Z0, Z2, Z2; VANDPS    Z3, Z2, Z2; VMOVUPS   vecF32_ffffffff<>+0(SB), Z3; VBLENDMPS Z3, Z2, K2, Z6; VBLENDMPS Z6, Z0, K1, Z7; VMOVAPS   Z7, Z0; JMP       fold
-
-whole0:
-	VMOVUPS   (AX), Z2; VCMPPS    $0x03, Z2, Z0, K1; VMAXPS    Z2, Z0, Z3; VMAXPS    Z0, Z2, Z0; VANDPS    Z3, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z0, K1, Z6; VMOVAPS   Z6, Z0; SUBQ      $0x00000010, CX; TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000010; JGE       whole1; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPS.Z 64(AX), K1, Z2; VCMPPS    $0x03, Z2, Z1, K2; VMAXPS    Z2, Z1, Z3; VMAXPS    Z1, Z2, Z2; VANDPS    Z3, Z2, Z2; VMOVUPS   vecF32_ffffffff<>+0(SB), Z3; VBLENDMPS Z3, Z2, K2, Z7; VBLENDMPS Z7, Z1, K1, Z10; VMOVAPS   Z10, Z1; JMP       fold
-
-whole1:
-	VMOVUPS   64(AX), Z2; VCMPPS    $0x03, Z2, Z1, K1; VMAXPS    Z2, Z1, Z3; VMAXPS    Z1, Z2, Z1; VANDPS    Z3, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z7; VMOVAPS   Z7, Z1; SUBQ      $0x00000010, CX
-
-fold:
-	VCMPPS        $0x03, Z1, Z0, K1; VMAXPS        Z1, Z0, Z2; VMAXPS        Z0, Z1, Z0; VANDPS        Z2, Z0, Z0; VMOVUPS       vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS     Z1, Z0, K1, Z8; VMOVAPS       Z8, Z0; MOVQ          y+8(FP), AX; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VCMPPS        $0x03, Y1, Y0, Y2; VMAXPS        Y1, Y0, Y3; VMAXPS        Y0, Y1, Y0; VANDPS        Y3, Y0, Y0; VORPS         Y2, Y0, Y0; VEXTRACTF128  $0x01, Y0, X9; VCMPPS        $0x03, Y9, Y0, Y1; VMAXPS        Y9, Y0, Y2; VMAXPS        Y0, Y9, Y0; VANDPS        Y2, Y0, Y0; VORPS         Y1, Y0, Y0; VPERMILPD     $0x01, Y0, Y1; VCMPPS        $0x03, Y1, Y0, Y2; VMAXPS        Y1, Y0, Y3; VMAXPS        Y0, Y1, Y0; VANDPS        Y3, Y0, Y0; VORPS         Y2, Y0, Y0; VPERMILPS     $0x01, Y0, Y1; VCMPPS        $0x03, Y1, Y0, Y2; VMAXPS        Y1, Y0, Y3; VMAXPS        Y0, Y1, Y0; VANDPS        Y3, Y0, Y0; VORPS         Y2, Y0, Y0; VMOVSS        X0, (AX); VZEROUPPER; RET
-
+// vecMinOfF32AVX512 is a Vec:
+//
+//	var sums [32]float32
+//	for j := range sums {
+//		sums[j] = inf(1)
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = min(sums[j], x)
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = min(sums[j], x)
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecMinOfF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMinOfF32AVX512Code \
+		MOVQ    a+16(FP), AX                      \
+		VMOVUPS vecF32_7f800000<>+0(SB), Z0       \
+		VMOVAPS Z0, Z0                            \
+		VMOVUPS vecF32_7f800000<>+0(SB), Z1       \
+		VMOVAPS Z1, Z1                            \
+		MOVQ    n+0(FP), CX                       \
+		CMPQ    CX, $0x00000020                   \
+		JLT     rest                              \
+	loop:                                             \
+		VMOVUPS   (AX), Z2                        \
+		VCMPPS    $0x03, Z2, Z0, K1               \
+		VMINPS    Z2, Z0, Z3                      \
+		VMINPS    Z0, Z2, Z0                      \
+		VORPS     Z3, Z0, Z0                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z0, K1, Z4                  \
+		VMOVAPS   Z4, Z0                          \
+		VMOVUPS   64(AX), Z2                      \
+		VCMPPS    $0x03, Z2, Z1, K1               \
+		VMINPS    Z2, Z1, Z3                      \
+		VMINPS    Z1, Z2, Z1                      \
+		VORPS     Z3, Z1, Z1                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z1, K1, Z5                  \
+		VMOVAPS   Z5, Z1                          \
+		ADDQ      $0x00000080, AX                 \
+		SUBQ      $0x00000020, CX                 \
+		CMPQ      CX, $0x00000020                 \
+		JGE       loop                            \
+	rest:                                             \
+		TESTQ     CX, CX                          \
+		JZ        fold                            \
+		CMPQ      CX, $0x00000010                 \
+		JGE       whole0                          \
+		MOVQ      $-1, DX                         \
+		BZHIQ     CX, DX, DX                      \
+		KMOVQ     DX, K1                          \
+		VMOVUPS.Z (AX), K1, Z2                    \
+		VCMPPS    $0x03, Z2, Z0, K2               \
+		VMINPS    Z2, Z0, Z3                      \
+		VMINPS    Z0, Z2, Z2                      \
+		VORPS     Z3, Z2, Z2                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z3     \
+		VBLENDMPS Z3, Z2, K2, Z6                  \
+		VBLENDMPS Z6, Z0, K1, Z7                  \
+		VMOVAPS   Z7, Z0                          \
+		JMP       fold                            \
+	whole0:                                           \
+		VMOVUPS   (AX), Z2                        \
+		VCMPPS    $0x03, Z2, Z0, K1               \
+		VMINPS    Z2, Z0, Z3                      \
+		VMINPS    Z0, Z2, Z0                      \
+		VORPS     Z3, Z0, Z0                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z0, K1, Z6                  \
+		VMOVAPS   Z6, Z0                          \
+		SUBQ      $0x00000010, CX                 \
+		TESTQ     CX, CX                          \
+		JZ        fold                            \
+		CMPQ      CX, $0x00000010                 \
+		JGE       whole1                          \
+		MOVQ      $-1, DX                         \
+		BZHIQ     CX, DX, DX                      \
+		KMOVQ     DX, K1                          \
+		VMOVUPS.Z 64(AX), K1, Z2                  \
+		VCMPPS    $0x03, Z2, Z1, K2               \
+		VMINPS    Z2, Z1, Z3                      \
+		VMINPS    Z1, Z2, Z2                      \
+		VORPS     Z3, Z2, Z2                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z3     \
+		VBLENDMPS Z3, Z2, K2, Z7                  \
+		VBLENDMPS Z7, Z1, K1, Z10                 \
+		VMOVAPS   Z10, Z1                         \
+		JMP       fold                            \
+	whole1:                                           \
+		VMOVUPS   64(AX), Z2                      \
+		VCMPPS    $0x03, Z2, Z1, K1               \
+		VMINPS    Z2, Z1, Z3                      \
+		VMINPS    Z1, Z2, Z1                      \
+		VORPS     Z3, Z1, Z1                      \
+		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z1, K1, Z7                  \
+		VMOVAPS   Z7, Z1                          \
+		SUBQ      $0x00000010, CX                 \
+	fold:                                             \
+		VCMPPS        $0x03, Z1, Z0, K1           \
+		VMINPS        Z1, Z0, Z2                  \
+		VMINPS        Z0, Z1, Z0                  \
+		VORPS         Z2, Z0, Z0                  \
+		VMOVUPS       vecF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS     Z1, Z0, K1, Z8              \
+		VMOVAPS       Z8, Z0                      \
+		MOVQ          y+8(FP), AX                 \
+		VEXTRACTF64X4 $0x01, Z0, Y1               \
+		VMOVAPS       Y0, Y0                      \
+		VCMPPS        $0x03, Y1, Y0, Y2           \
+		VMINPS        Y1, Y0, Y3                  \
+		VMINPS        Y0, Y1, Y0                  \
+		VORPS         Y3, Y0, Y0                  \
+		VORPS         Y2, Y0, Y0                  \
+		VEXTRACTF128  $0x01, Y0, X9               \
+		VCMPPS        $0x03, Y9, Y0, Y1           \
+		VMINPS        Y9, Y0, Y2                  \
+		VMINPS        Y0, Y9, Y0                  \
+		VORPS         Y2, Y0, Y0                  \
+		VORPS         Y1, Y0, Y0                  \
+		VPERMILPD     $0x01, Y0, Y1               \
+		VCMPPS        $0x03, Y1, Y0, Y2           \
+		VMINPS        Y1, Y0, Y3                  \
+		VMINPS        Y0, Y1, Y0                  \
+		VORPS         Y3, Y0, Y0                  \
+		VORPS         Y2, Y0, Y0                  \
+		VPERMILPS     $0x01, Y0, Y1               \
+		VCMPPS        $0x03, Y1, Y0, Y2           \
+		VMINPS        Y1, Y0, Y3                  \
+		VMINPS        Y0, Y1, Y0                  \
+		VORPS         Y3, Y0, Y0                  \
+		VORPS         Y2, Y0, Y0                  \
+		VMOVSS        X0, (AX)                    \
+		VZEROUPPER                                \
+		RET
+
 TEXT vecMinOfF32AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VMOVUPS vecF32_7f800000<>+0(SB), Z0; VMOVAPS Z0, Z0; VMOVUPS vecF32_7f800000<>+0(SB), Z1; VMOVAPS Z1, Z1; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000020; JLT     rest
+	vecMinOfF32AVX512Code
 
-loop:
-	VMOVUPS   (AX), Z2; VCMPPS    $0x03, Z2, Z0, K1; VMINPS    Z2, Z0, Z3; VMINPS    Z0, Z2, Z0; VORPS     Z3, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z0, K1, Z4; VMOVAPS   Z4, Z0; VMOVUPS   64(AX), Z2; VCMPPS    $0x03, Z2, Z1, K1; VMINPS    Z2, Z1, Z3; VMINPS    Z1, Z2, Z1; VORPS     Z3, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z5; VMOVAPS   Z5, Z1; ADDQ      $0x00000080, AX; SUBQ      $0x00000020, CX; CMPQ      CX, $0x00000020; JGE       loop
-
-rest:
-	TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000010; JGE       whole0; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPS.Z (AX), K1, Z2; VCMPPS    $0x03, Z2, Z0, K2; VMINPS    Z2, Z0, Z3; VMINPS    Z0, Z2, Z2; VORPS     Z3, Z2, Z2; VMOVUPS   vecF32_ffffffff<>+0(SB), Z3; VBLENDMPS Z3, Z2, K2, Z6; VBLENDMPS Z6, Z0, K1, Z7; VMOVAPS   Z7, Z0; JMP       fold
-
-whole0:
-	VMOVUPS   (AX), Z2; VCMPPS    $0x03, Z2, Z0, K1; VMINPS    Z2, Z0, Z3; VMINPS    Z0, Z2, Z0; VORPS     Z3, Z0, Z0; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z0, K1, Z6; VMOVAPS   Z6, Z0; SUBQ      $0x00000010, CX; TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000010; JGE       whole1; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPS.Z 64(AX), K1, Z2; VCMPPS    $0x03, Z2, Z1, K2; VMINPS    Z2, Z1, Z3; VMINPS    Z1, Z2, Z2; VORPS     Z3, Z2, Z2; VMOVUPS   vecF32_ffffffff<>+0(SB), Z3; VBLENDMPS Z3, Z2, K2, Z7; VBLENDMPS Z7, Z1, K1, Z10; VMOVAPS   Z10, Z1; JMP       fold
-
-whole1:
-	VMOVUPS   64(AX), Z2; VCMPPS    $0x03, Z2, Z1, K1; VMINPS    Z2, Z1, Z3; VMINPS    Z1, Z2, Z1; VORPS     Z3, Z1, Z1; VMOVUPS   vecF32_ffffffff<>+0(SB), Z2; VBLENDMPS Z2, Z1, K1, Z7; VMOVAPS   Z7, Z1; SUBQ      $0x00000010, CX
-
-fold:
-	VCMPPS        $0x03, Z1, Z0, K1; VMINPS        Z1, Z0, Z2; VMINPS        Z0, Z1, Z0; VORPS         Z2, Z0, Z0; VMOVUPS       vecF32_ffffffff<>+0(SB), Z1; VBLENDMPS     Z1, Z0, K1, Z8; VMOVAPS       Z8, Z0; MOVQ          y+8(FP), AX; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VCMPPS        $0x03, Y1, Y0, Y2; VMINPS        Y1, Y0, Y3; VMINPS        Y0, Y1, Y0; VORPS         Y3, Y0, Y0; VORPS         Y2, Y0, Y0; VEXTRACTF128  $0x01, Y0, X9; VCMPPS        $0x03, Y9, Y0, Y1; VMINPS        Y9, Y0, Y2; VMINPS        Y0, Y9, Y0; VORPS         Y2, Y0, Y0; VORPS         Y1, Y0, Y0; VPERMILPD     $0x01, Y0, Y1; VCMPPS        $0x03, Y1, Y0, Y2; VMINPS        Y1, Y0, Y3; VMINPS        Y0, Y1, Y0; VORPS         Y3, Y0, Y0; VORPS         Y2, Y0, Y0; VPERMILPS     $0x01, Y0, Y1; VCMPPS        $0x03, Y1, Y0, Y2; VMINPS        Y1, Y0, Y3; VMINPS        Y0, Y1, Y0; VORPS         Y3, Y0, Y0; VORPS         Y2, Y0, Y0; VMOVSS        X0, (AX); VZEROUPPER; RET
-
+// vecNegF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = -a[i]
+//	}
+//
 // func vecNegF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecNegF64AVX512Code \
+		MOVQ y+8(FP), AX                                  \
+		MOVQ a+16(FP), CX                                 \
+		MOVQ n+0(FP), DX                                  \
+		XORQ BX, BX                                       \
+		CMPQ DX, $0x00000020                              \
+		JLT  end4                                         \
+	loop4:                                                    \
+		VMOVUPD (CX)(BX*1), Z0                            \
+		VMOVUPD 64(CX)(BX*1), Z1                          \
+		VMOVUPD 128(CX)(BX*1), Z2                         \
+		VMOVUPD 192(CX)(BX*1), Z3                         \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Z0, Z0   \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Z1, Z1   \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Z2, Z2   \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Z3, Z3   \
+		VMOVUPD Z0, (AX)(BX*1)                            \
+		VMOVUPD Z1, 64(AX)(BX*1)                          \
+		VMOVUPD Z2, 128(AX)(BX*1)                         \
+		VMOVUPD Z3, 192(AX)(BX*1)                         \
+		ADDQ    $0x00000100, BX                           \
+		SUBQ    $0x00000020, DX                           \
+		CMPQ    DX, $0x00000020                           \
+		JGE     loop4                                     \
+	end4:                                                     \
+		CMPQ DX, $0x00000008                              \
+		JLT  end1                                         \
+	loop1:                                                    \
+		VMOVUPD (CX)(BX*1), Z0                            \
+		VXORPD  vecF64_8000000000000000<>+0(SB), Z0, Z0   \
+		VMOVUPD Z0, (AX)(BX*1)                            \
+		ADDQ    $0x00000040, BX                           \
+		SUBQ    $0x00000008, DX                           \
+		CMPQ    DX, $0x00000008                           \
+		JGE     loop1                                     \
+	end1:                                                     \
+		TESTQ     DX, DX                                  \
+		JZ        done                                    \
+		MOVQ      $-1, SI                                 \
+		BZHIQ     DX, SI, SI                              \
+		KMOVQ     SI, K1                                  \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                      \
+		VXORPD    vecF64_8000000000000000<>+0(SB), Z0, Z0 \
+		VMOVUPD   Z0, K1, (AX)(BX*1)                      \
+	done:                                                     \
+		VZEROUPPER                                        \
+		RET
+
 TEXT vecNegF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecNegF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Z0; VMOVUPD 64(CX)(BX*1), Z1; VMOVUPD 128(CX)(BX*1), Z2; VMOVUPD 192(CX)(BX*1), Z3; VXORPD  vecF64_8000000000000000<>+0(SB), Z0, Z0; VXORPD  vecF64_8000000000000000<>+0(SB), Z1, Z1; VXORPD  vecF64_8000000000000000<>+0(SB), Z2, Z2; VXORPD  vecF64_8000000000000000<>+0(SB), Z3, Z3; VMOVUPD Z0, (AX)(BX*1); VMOVUPD Z1, 64(AX)(BX*1); VMOVUPD Z2, 128(AX)(BX*1); VMOVUPD Z3, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z0; VXORPD  vecF64_8000000000000000<>+0(SB), Z0, Z0; VMOVUPD Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z0; VXORPD    vecF64_8000000000000000<>+0(SB), Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAbsF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = abs(a[i])
+//	}
+//
 // func vecAbsF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecAbsF64AVX512Code \
+		MOVQ y+8(FP), AX                                  \
+		MOVQ a+16(FP), CX                                 \
+		MOVQ n+0(FP), DX                                  \
+		XORQ BX, BX                                       \
+		CMPQ DX, $0x00000020                              \
+		JLT  end4                                         \
+	loop4:                                                    \
+		VMOVUPD (CX)(BX*1), Z0                            \
+		VMOVUPD 64(CX)(BX*1), Z1                          \
+		VMOVUPD 128(CX)(BX*1), Z2                         \
+		VMOVUPD 192(CX)(BX*1), Z3                         \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z0, Z0   \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z1, Z1   \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z2, Z2   \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z3, Z3   \
+		VMOVUPD Z0, (AX)(BX*1)                            \
+		VMOVUPD Z1, 64(AX)(BX*1)                          \
+		VMOVUPD Z2, 128(AX)(BX*1)                         \
+		VMOVUPD Z3, 192(AX)(BX*1)                         \
+		ADDQ    $0x00000100, BX                           \
+		SUBQ    $0x00000020, DX                           \
+		CMPQ    DX, $0x00000020                           \
+		JGE     loop4                                     \
+	end4:                                                     \
+		CMPQ DX, $0x00000008                              \
+		JLT  end1                                         \
+	loop1:                                                    \
+		VMOVUPD (CX)(BX*1), Z0                            \
+		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z0, Z0   \
+		VMOVUPD Z0, (AX)(BX*1)                            \
+		ADDQ    $0x00000040, BX                           \
+		SUBQ    $0x00000008, DX                           \
+		CMPQ    DX, $0x00000008                           \
+		JGE     loop1                                     \
+	end1:                                                     \
+		TESTQ     DX, DX                                  \
+		JZ        done                                    \
+		MOVQ      $-1, SI                                 \
+		BZHIQ     DX, SI, SI                              \
+		KMOVQ     SI, K1                                  \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                      \
+		VANDPD    vecF64_7fffffffffffffff<>+0(SB), Z0, Z0 \
+		VMOVUPD   Z0, K1, (AX)(BX*1)                      \
+	done:                                                     \
+		VZEROUPPER                                        \
+		RET
+
 TEXT vecAbsF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecAbsF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Z0; VMOVUPD 64(CX)(BX*1), Z1; VMOVUPD 128(CX)(BX*1), Z2; VMOVUPD 192(CX)(BX*1), Z3; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z0, Z0; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z1, Z1; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z2, Z2; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z3, Z3; VMOVUPD Z0, (AX)(BX*1); VMOVUPD Z1, 64(AX)(BX*1); VMOVUPD Z2, 128(AX)(BX*1); VMOVUPD Z3, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z0; VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z0, Z0; VMOVUPD Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z0; VANDPD    vecF64_7fffffffffffffff<>+0(SB), Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSignF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sign(a[i])
+//	}
+//
 // func vecSignF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecSignF64AVX512Code \
+		MOVQ y+8(FP), AX                                  \
+		MOVQ a+16(FP), CX                                 \
+		MOVQ n+0(FP), DX                                  \
+		XORQ BX, BX                                       \
+		CMPQ DX, $0x00000020                              \
+		JLT  end4                                         \
+	loop4:                                                    \
+		VMOVUPD   (CX)(BX*1), Z0                          \
+		VMOVUPD   64(CX)(BX*1), Z1                        \
+		VMOVUPD   128(CX)(BX*1), Z2                       \
+		VMOVUPD   192(CX)(BX*1), Z3                       \
+		VPXORD    Z4, Z4, Z4                              \
+		VCMPPD    $0x0c, Z4, Z0, K1                       \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z5     \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z6 \
+		VORPD     Z6, Z5, Z5                              \
+		VBLENDMPD Z5, Z0, K1, Z7                          \
+		VPXORD    Z8, Z8, Z8                              \
+		VCMPPD    $0x0c, Z8, Z1, K1                       \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0     \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Z1, Z5 \
+		VORPD     Z5, Z0, Z0                              \
+		VBLENDMPD Z0, Z1, K1, Z9                          \
+		VPXORD    Z10, Z10, Z10                           \
+		VCMPPD    $0x0c, Z10, Z2, K1                      \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0     \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Z2, Z1 \
+		VORPD     Z1, Z0, Z0                              \
+		VBLENDMPD Z0, Z2, K1, Z11                         \
+		VPXORD    Z12, Z12, Z12                           \
+		VCMPPD    $0x0c, Z12, Z3, K1                      \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0     \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Z3, Z1 \
+		VORPD     Z1, Z0, Z0                              \
+		VBLENDMPD Z0, Z3, K1, Z13                         \
+		VMOVUPD   Z7, (AX)(BX*1)                          \
+		VMOVUPD   Z9, 64(AX)(BX*1)                        \
+		VMOVUPD   Z11, 128(AX)(BX*1)                      \
+		VMOVUPD   Z13, 192(AX)(BX*1)                      \
+		ADDQ      $0x00000100, BX                         \
+		SUBQ      $0x00000020, DX                         \
+		CMPQ      DX, $0x00000020                         \
+		JGE       loop4                                   \
+	end4:                                                     \
+		CMPQ DX, $0x00000008                              \
+		JLT  end1                                         \
+	loop1:                                                    \
+		VMOVUPD   (CX)(BX*1), Z0                          \
+		VPXORD    Z14, Z14, Z14                           \
+		VCMPPD    $0x0c, Z14, Z0, K1                      \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1     \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z2 \
+		VORPD     Z2, Z1, Z1                              \
+		VBLENDMPD Z1, Z0, K1, Z15                         \
+		VMOVUPD   Z15, (AX)(BX*1)                         \
+		ADDQ      $0x00000040, BX                         \
+		SUBQ      $0x00000008, DX                         \
+		CMPQ      DX, $0x00000008                         \
+		JGE       loop1                                   \
+	end1:                                                     \
+		TESTQ     DX, DX                                  \
+		JZ        done                                    \
+		MOVQ      $-1, SI                                 \
+		BZHIQ     DX, SI, SI                              \
+		KMOVQ     SI, K1                                  \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                      \
+		VPXORD    Z16, Z16, Z16                           \
+		VCMPPD    $0x0c, Z16, Z0, K2                      \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1     \
+		VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z2 \
+		VORPD     Z2, Z1, Z1                              \
+		VBLENDMPD Z1, Z0, K2, Z17                         \
+		VMOVUPD   Z17, K1, (AX)(BX*1)                     \
+	done:                                                     \
+		VZEROUPPER                                        \
+		RET
+
 TEXT vecSignF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecSignF64AVX512Code
 
-loop4:
-	VMOVUPD   (CX)(BX*1), Z0; VMOVUPD   64(CX)(BX*1), Z1; VMOVUPD   128(CX)(BX*1), Z2; VMOVUPD   192(CX)(BX*1), Z3; VPXORD    Z4, Z4, Z4; VCMPPD    $0x0c, Z4, Z0, K1; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z5; VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z6; VORPD     Z6, Z5, Z5; VBLENDMPD Z5, Z0, K1, Z7; VPXORD    Z8, Z8, Z8; VCMPPD    $0x0c, Z8, Z1, K1; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0; VANDPD    vecF64_8000000000000000<>+0(SB), Z1, Z5; VORPD     Z5, Z0, Z0; VBLENDMPD Z0, Z1, K1, Z9; VPXORD    Z10, Z10, Z10; VCMPPD    $0x0c, Z10, Z2, K1; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0; VANDPD    vecF64_8000000000000000<>+0(SB), Z2, Z1; VORPD     Z1, Z0, Z0; VBLENDMPD Z0, Z2, K1, Z11; VPXORD    Z12, Z12, Z12; VCMPPD    $0x0c, Z12, Z3, K1; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0; VANDPD    vecF64_8000000000000000<>+0(SB), Z3, Z1; VORPD     Z1, Z0, Z0; VBLENDMPD Z0, Z3, K1, Z13; VMOVUPD   Z7, (AX)(BX*1); VMOVUPD   Z9, 64(AX)(BX*1); VMOVUPD   Z11, 128(AX)(BX*1); VMOVUPD   Z13, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000020, DX; CMPQ      DX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(BX*1), Z0; VPXORD    Z14, Z14, Z14; VCMPPD    $0x0c, Z14, Z0, K1; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1; VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z2; VORPD     Z2, Z1, Z1; VBLENDMPD Z1, Z0, K1, Z15; VMOVUPD   Z15, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z0; VPXORD    Z16, Z16, Z16; VCMPPD    $0x0c, Z16, Z0, K2; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1; VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z2; VORPD     Z2, Z1, Z1; VBLENDMPD Z1, Z0, K2, Z17; VMOVUPD   Z17, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSquareF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * a[i]
+//	}
+//
 // func vecSquareF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSquareF64AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ n+0(FP), DX             \
+		XORQ BX, BX                  \
+		CMPQ DX, $0x00000020         \
+		JLT  end4                    \
+	loop4:                               \
+		VMOVUPD (CX)(BX*1), Z0       \
+		VMOVUPD 64(CX)(BX*1), Z1     \
+		VMOVUPD 128(CX)(BX*1), Z2    \
+		VMOVUPD 192(CX)(BX*1), Z3    \
+		VMULPD  Z0, Z0, Z0           \
+		VMULPD  Z1, Z1, Z1           \
+		VMULPD  Z2, Z2, Z2           \
+		VMULPD  Z3, Z3, Z3           \
+		VMOVUPD Z0, (AX)(BX*1)       \
+		VMOVUPD Z1, 64(AX)(BX*1)     \
+		VMOVUPD Z2, 128(AX)(BX*1)    \
+		VMOVUPD Z3, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000020, DX      \
+		CMPQ    DX, $0x00000020      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z0       \
+		VMULPD  Z0, Z0, Z0           \
+		VMOVUPD Z0, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0 \
+		VMULPD    Z0, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSquareF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecSquareF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Z0; VMOVUPD 64(CX)(BX*1), Z1; VMOVUPD 128(CX)(BX*1), Z2; VMOVUPD 192(CX)(BX*1), Z3; VMULPD  Z0, Z0, Z0; VMULPD  Z1, Z1, Z1; VMULPD  Z2, Z2, Z2; VMULPD  Z3, Z3, Z3; VMOVUPD Z0, (AX)(BX*1); VMOVUPD Z1, 64(AX)(BX*1); VMOVUPD Z2, 128(AX)(BX*1); VMOVUPD Z3, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z0; VMULPD  Z0, Z0, Z0; VMOVUPD Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z0; VMULPD    Z0, Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSqrtF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = sqrt(a[i])
+//	}
+//
 // func vecSqrtF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSqrtF64AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ n+0(FP), DX             \
+		XORQ BX, BX                  \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z0       \
+		VSQRTPD Z0, Z0               \
+		VMOVUPD Z0, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0 \
+		VSQRTPD   Z0, Z0             \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSqrtF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
+	vecSqrtF64AVX512Code
 
-loop1:
-	VMOVUPD (CX)(BX*1), Z0; VSQRTPD Z0, Z0; VMOVUPD Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z0; VSQRTPD   Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecRsqrtF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = 1 / sqrt(a[i])
+//	}
+//
 // func vecRsqrtF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecRsqrtF64AVX512Code \
+		MOVQ y+8(FP), AX                              \
+		MOVQ a+16(FP), CX                             \
+		MOVQ n+0(FP), DX                              \
+		XORQ BX, BX                                   \
+		CMPQ DX, $0x00000008                          \
+		JLT  end1                                     \
+	loop1:                                                \
+		VMOVUPD (CX)(BX*1), Z0                        \
+		VMOVUPD vecF64_3ff0000000000000<>+0(SB), Z1   \
+		VSQRTPD Z0, Z0                                \
+		VDIVPD  Z0, Z1, Z0                            \
+		VMOVUPD Z0, (AX)(BX*1)                        \
+		ADDQ    $0x00000040, BX                       \
+		SUBQ    $0x00000008, DX                       \
+		CMPQ    DX, $0x00000008                       \
+		JGE     loop1                                 \
+	end1:                                                 \
+		TESTQ     DX, DX                              \
+		JZ        done                                \
+		MOVQ      $-1, SI                             \
+		BZHIQ     DX, SI, SI                          \
+		KMOVQ     SI, K1                              \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                  \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1 \
+		VSQRTPD   Z0, Z0                              \
+		VDIVPD    Z0, Z1, Z0                          \
+		VMOVUPD   Z0, K1, (AX)(BX*1)                  \
+	done:                                                 \
+		VZEROUPPER                                    \
+		RET
+
 TEXT vecRsqrtF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
+	vecRsqrtF64AVX512Code
 
-loop1:
-	VMOVUPD (CX)(BX*1), Z0; VMOVUPD vecF64_3ff0000000000000<>+0(SB), Z1; VSQRTPD Z0, Z0; VDIVPD  Z0, Z1, Z0; VMOVUPD Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z0; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1; VSQRTPD   Z0, Z0; VDIVPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecReciprocalF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = 1 / a[i]
+//	}
+//
 // func vecReciprocalF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecReciprocalF64AVX512Code \
+		MOVQ y+8(FP), AX                              \
+		MOVQ a+16(FP), CX                             \
+		MOVQ n+0(FP), DX                              \
+		XORQ BX, BX                                   \
+		CMPQ DX, $0x00000008                          \
+		JLT  end1                                     \
+	loop1:                                                \
+		VMOVUPD (CX)(BX*1), Z0                        \
+		VMOVUPD vecF64_3ff0000000000000<>+0(SB), Z1   \
+		VDIVPD  Z0, Z1, Z0                            \
+		VMOVUPD Z0, (AX)(BX*1)                        \
+		ADDQ    $0x00000040, BX                       \
+		SUBQ    $0x00000008, DX                       \
+		CMPQ    DX, $0x00000008                       \
+		JGE     loop1                                 \
+	end1:                                                 \
+		TESTQ     DX, DX                              \
+		JZ        done                                \
+		MOVQ      $-1, SI                             \
+		BZHIQ     DX, SI, SI                          \
+		KMOVQ     SI, K1                              \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                  \
+		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1 \
+		VDIVPD    Z0, Z1, Z0                          \
+		VMOVUPD   Z0, K1, (AX)(BX*1)                  \
+	done:                                                 \
+		VZEROUPPER                                    \
+		RET
+
 TEXT vecReciprocalF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000008; JLT  end1
+	vecReciprocalF64AVX512Code
 
-loop1:
-	VMOVUPD (CX)(BX*1), Z0; VMOVUPD vecF64_3ff0000000000000<>+0(SB), Z1; VDIVPD  Z0, Z1, Z0; VMOVUPD Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z0; VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1; VDIVPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecReLUF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], 0)
+//	}
+//
 // func vecReLUF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecReLUF64AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ n+0(FP), DX             \
+		XORQ BX, BX                  \
+		CMPQ DX, $0x00000020         \
+		JLT  end4                    \
+	loop4:                               \
+		VMOVUPD (CX)(BX*1), Z0       \
+		VMOVUPD 64(CX)(BX*1), Z1     \
+		VMOVUPD 128(CX)(BX*1), Z2    \
+		VMOVUPD 192(CX)(BX*1), Z3    \
+		VPXORD  Z4, Z4, Z4           \
+		VMAXPD  Z0, Z4, Z0           \
+		VPXORD  Z5, Z5, Z5           \
+		VMAXPD  Z1, Z5, Z1           \
+		VPXORD  Z6, Z6, Z6           \
+		VMAXPD  Z2, Z6, Z2           \
+		VPXORD  Z7, Z7, Z7           \
+		VMAXPD  Z3, Z7, Z3           \
+		VMOVUPD Z0, (AX)(BX*1)       \
+		VMOVUPD Z1, 64(AX)(BX*1)     \
+		VMOVUPD Z2, 128(AX)(BX*1)    \
+		VMOVUPD Z3, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000020, DX      \
+		CMPQ    DX, $0x00000020      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z0       \
+		VPXORD  Z8, Z8, Z8           \
+		VMAXPD  Z0, Z8, Z0           \
+		VMOVUPD Z0, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0 \
+		VPXORD    Z9, Z9, Z9         \
+		VMAXPD    Z0, Z9, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecReLUF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecReLUF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Z0; VMOVUPD 64(CX)(BX*1), Z1; VMOVUPD 128(CX)(BX*1), Z2; VMOVUPD 192(CX)(BX*1), Z3; VPXORD  Z4, Z4, Z4; VMAXPD  Z0, Z4, Z0; VPXORD  Z5, Z5, Z5; VMAXPD  Z1, Z5, Z1; VPXORD  Z6, Z6, Z6; VMAXPD  Z2, Z6, Z2; VPXORD  Z7, Z7, Z7; VMAXPD  Z3, Z7, Z3; VMOVUPD Z0, (AX)(BX*1); VMOVUPD Z1, 64(AX)(BX*1); VMOVUPD Z2, 128(AX)(BX*1); VMOVUPD Z3, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z0; VPXORD  Z8, Z8, Z8; VMAXPD  Z0, Z8, Z0; VMOVUPD Z0, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z0; VPXORD    Z9, Z9, Z9; VMAXPD    Z0, Z9, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecRoundF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = roundToEven(a[i])
+//	}
+//
 // func vecRoundF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecRoundF64AVX512Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD     (CX)(BX*1), Z0     \
+		VMOVUPD     64(CX)(BX*1), Z1   \
+		VMOVUPD     128(CX)(BX*1), Z2  \
+		VMOVUPD     192(CX)(BX*1), Z3  \
+		VRNDSCALEPD $0x08, Z0, Z0      \
+		VRNDSCALEPD $0x08, Z1, Z1      \
+		VRNDSCALEPD $0x08, Z2, Z2      \
+		VRNDSCALEPD $0x08, Z3, Z3      \
+		VMOVUPD     Z0, (AX)(BX*1)     \
+		VMOVUPD     Z1, 64(AX)(BX*1)   \
+		VMOVUPD     Z2, 128(AX)(BX*1)  \
+		VMOVUPD     Z3, 192(AX)(BX*1)  \
+		ADDQ        $0x00000100, BX    \
+		SUBQ        $0x00000020, DX    \
+		CMPQ        DX, $0x00000020    \
+		JGE         loop4              \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD     (CX)(BX*1), Z0     \
+		VRNDSCALEPD $0x08, Z0, Z0      \
+		VMOVUPD     Z0, (AX)(BX*1)     \
+		ADDQ        $0x00000040, BX    \
+		SUBQ        $0x00000008, DX    \
+		CMPQ        DX, $0x00000008    \
+		JGE         loop1              \
+	end1:                                  \
+		TESTQ       DX, DX             \
+		JZ          done               \
+		MOVQ        $-1, SI            \
+		BZHIQ       DX, SI, SI         \
+		KMOVQ       SI, K1             \
+		VMOVUPD.Z   (CX)(BX*1), K1, Z0 \
+		VRNDSCALEPD $0x08, Z0, Z0      \
+		VMOVUPD     Z0, K1, (AX)(BX*1) \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecRoundF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecRoundF64AVX512Code
 
-loop4:
-	VMOVUPD     (CX)(BX*1), Z0; VMOVUPD     64(CX)(BX*1), Z1; VMOVUPD     128(CX)(BX*1), Z2; VMOVUPD     192(CX)(BX*1), Z3; VRNDSCALEPD $0x08, Z0, Z0; VRNDSCALEPD $0x08, Z1, Z1; VRNDSCALEPD $0x08, Z2, Z2; VRNDSCALEPD $0x08, Z3, Z3; VMOVUPD     Z0, (AX)(BX*1); VMOVUPD     Z1, 64(AX)(BX*1); VMOVUPD     Z2, 128(AX)(BX*1); VMOVUPD     Z3, 192(AX)(BX*1); ADDQ        $0x00000100, BX; SUBQ        $0x00000020, DX; CMPQ        DX, $0x00000020; JGE         loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD     (CX)(BX*1), Z0; VRNDSCALEPD $0x08, Z0, Z0; VMOVUPD     Z0, (AX)(BX*1); ADDQ        $0x00000040, BX; SUBQ        $0x00000008, DX; CMPQ        DX, $0x00000008; JGE         loop1
-
-end1:
-	TESTQ       DX, DX; JZ          done; MOVQ        $-1, SI; BZHIQ       DX, SI, SI; KMOVQ       SI, K1; VMOVUPD.Z   (CX)(BX*1), K1, Z0; VRNDSCALEPD $0x08, Z0, Z0; VMOVUPD     Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecFloorF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = floor(a[i])
+//	}
+//
 // func vecFloorF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecFloorF64AVX512Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD     (CX)(BX*1), Z0     \
+		VMOVUPD     64(CX)(BX*1), Z1   \
+		VMOVUPD     128(CX)(BX*1), Z2  \
+		VMOVUPD     192(CX)(BX*1), Z3  \
+		VRNDSCALEPD $0x09, Z0, Z0      \
+		VRNDSCALEPD $0x09, Z1, Z1      \
+		VRNDSCALEPD $0x09, Z2, Z2      \
+		VRNDSCALEPD $0x09, Z3, Z3      \
+		VMOVUPD     Z0, (AX)(BX*1)     \
+		VMOVUPD     Z1, 64(AX)(BX*1)   \
+		VMOVUPD     Z2, 128(AX)(BX*1)  \
+		VMOVUPD     Z3, 192(AX)(BX*1)  \
+		ADDQ        $0x00000100, BX    \
+		SUBQ        $0x00000020, DX    \
+		CMPQ        DX, $0x00000020    \
+		JGE         loop4              \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD     (CX)(BX*1), Z0     \
+		VRNDSCALEPD $0x09, Z0, Z0      \
+		VMOVUPD     Z0, (AX)(BX*1)     \
+		ADDQ        $0x00000040, BX    \
+		SUBQ        $0x00000008, DX    \
+		CMPQ        DX, $0x00000008    \
+		JGE         loop1              \
+	end1:                                  \
+		TESTQ       DX, DX             \
+		JZ          done               \
+		MOVQ        $-1, SI            \
+		BZHIQ       DX, SI, SI         \
+		KMOVQ       SI, K1             \
+		VMOVUPD.Z   (CX)(BX*1), K1, Z0 \
+		VRNDSCALEPD $0x09, Z0, Z0      \
+		VMOVUPD     Z0, K1, (AX)(BX*1) \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecFloorF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecFloorF64AVX512Code
 
-loop4:
-	VMOVUPD     (CX)(BX*1), Z0; VMOVUPD     64(CX)(BX*1), Z1; VMOVUPD     128(CX)(BX*1), Z2; VMOVUPD     192(CX)(BX*1), Z3; VRNDSCALEPD $0x09, Z0, Z0; VRNDSCALEPD $0x09, Z1, Z1; VRNDSCALEPD $0x09, Z2, Z2; VRNDSCALEPD $0x09, Z3, Z3; VMOVUPD     Z0, (AX)(BX*1); VMOVUPD     Z1, 64(AX)(BX*1); VMOVUPD     Z2, 128(AX)(BX*1); VMOVUPD     Z3, 192(AX)(BX*1); ADDQ        $0x00000100, BX; SUBQ        $0x00000020, DX; CMPQ        DX, $0x00000020; JGE         loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD     (CX)(BX*1), Z0; VRNDSCALEPD $0x09, Z0, Z0; VMOVUPD     Z0, (AX)(BX*1); ADDQ        $0x00000040, BX; SUBQ        $0x00000008, DX; CMPQ        DX, $0x00000008; JGE         loop1
-
-end1:
-	TESTQ       DX, DX; JZ          done; MOVQ        $-1, SI; BZHIQ       DX, SI, SI; KMOVQ       SI, K1; VMOVUPD.Z   (CX)(BX*1), K1, Z0; VRNDSCALEPD $0x09, Z0, Z0; VMOVUPD     Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecCeilF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = ceil(a[i])
+//	}
+//
 // func vecCeilF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecCeilF64AVX512Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD     (CX)(BX*1), Z0     \
+		VMOVUPD     64(CX)(BX*1), Z1   \
+		VMOVUPD     128(CX)(BX*1), Z2  \
+		VMOVUPD     192(CX)(BX*1), Z3  \
+		VRNDSCALEPD $0x0a, Z0, Z0      \
+		VRNDSCALEPD $0x0a, Z1, Z1      \
+		VRNDSCALEPD $0x0a, Z2, Z2      \
+		VRNDSCALEPD $0x0a, Z3, Z3      \
+		VMOVUPD     Z0, (AX)(BX*1)     \
+		VMOVUPD     Z1, 64(AX)(BX*1)   \
+		VMOVUPD     Z2, 128(AX)(BX*1)  \
+		VMOVUPD     Z3, 192(AX)(BX*1)  \
+		ADDQ        $0x00000100, BX    \
+		SUBQ        $0x00000020, DX    \
+		CMPQ        DX, $0x00000020    \
+		JGE         loop4              \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD     (CX)(BX*1), Z0     \
+		VRNDSCALEPD $0x0a, Z0, Z0      \
+		VMOVUPD     Z0, (AX)(BX*1)     \
+		ADDQ        $0x00000040, BX    \
+		SUBQ        $0x00000008, DX    \
+		CMPQ        DX, $0x00000008    \
+		JGE         loop1              \
+	end1:                                  \
+		TESTQ       DX, DX             \
+		JZ          done               \
+		MOVQ        $-1, SI            \
+		BZHIQ       DX, SI, SI         \
+		KMOVQ       SI, K1             \
+		VMOVUPD.Z   (CX)(BX*1), K1, Z0 \
+		VRNDSCALEPD $0x0a, Z0, Z0      \
+		VMOVUPD     Z0, K1, (AX)(BX*1) \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecCeilF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecCeilF64AVX512Code
 
-loop4:
-	VMOVUPD     (CX)(BX*1), Z0; VMOVUPD     64(CX)(BX*1), Z1; VMOVUPD     128(CX)(BX*1), Z2; VMOVUPD     192(CX)(BX*1), Z3; VRNDSCALEPD $0x0a, Z0, Z0; VRNDSCALEPD $0x0a, Z1, Z1; VRNDSCALEPD $0x0a, Z2, Z2; VRNDSCALEPD $0x0a, Z3, Z3; VMOVUPD     Z0, (AX)(BX*1); VMOVUPD     Z1, 64(AX)(BX*1); VMOVUPD     Z2, 128(AX)(BX*1); VMOVUPD     Z3, 192(AX)(BX*1); ADDQ        $0x00000100, BX; SUBQ        $0x00000020, DX; CMPQ        DX, $0x00000020; JGE         loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD     (CX)(BX*1), Z0; VRNDSCALEPD $0x0a, Z0, Z0; VMOVUPD     Z0, (AX)(BX*1); ADDQ        $0x00000040, BX; SUBQ        $0x00000008, DX; CMPQ        DX, $0x00000008; JGE         loop1
-
-end1:
-	TESTQ       DX, DX; JZ          done; MOVQ        $-1, SI; BZHIQ       DX, SI, SI; KMOVQ       SI, K1; VMOVUPD.Z   (CX)(BX*1), K1, Z0; VRNDSCALEPD $0x0a, Z0, Z0; VMOVUPD     Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecTruncF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = trunc(a[i])
+//	}
+//
 // func vecTruncF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecTruncF64AVX512Code \
+		MOVQ y+8(FP), AX               \
+		MOVQ a+16(FP), CX              \
+		MOVQ n+0(FP), DX               \
+		XORQ BX, BX                    \
+		CMPQ DX, $0x00000020           \
+		JLT  end4                      \
+	loop4:                                 \
+		VMOVUPD     (CX)(BX*1), Z0     \
+		VMOVUPD     64(CX)(BX*1), Z1   \
+		VMOVUPD     128(CX)(BX*1), Z2  \
+		VMOVUPD     192(CX)(BX*1), Z3  \
+		VRNDSCALEPD $0x0b, Z0, Z0      \
+		VRNDSCALEPD $0x0b, Z1, Z1      \
+		VRNDSCALEPD $0x0b, Z2, Z2      \
+		VRNDSCALEPD $0x0b, Z3, Z3      \
+		VMOVUPD     Z0, (AX)(BX*1)     \
+		VMOVUPD     Z1, 64(AX)(BX*1)   \
+		VMOVUPD     Z2, 128(AX)(BX*1)  \
+		VMOVUPD     Z3, 192(AX)(BX*1)  \
+		ADDQ        $0x00000100, BX    \
+		SUBQ        $0x00000020, DX    \
+		CMPQ        DX, $0x00000020    \
+		JGE         loop4              \
+	end4:                                  \
+		CMPQ DX, $0x00000008           \
+		JLT  end1                      \
+	loop1:                                 \
+		VMOVUPD     (CX)(BX*1), Z0     \
+		VRNDSCALEPD $0x0b, Z0, Z0      \
+		VMOVUPD     Z0, (AX)(BX*1)     \
+		ADDQ        $0x00000040, BX    \
+		SUBQ        $0x00000008, DX    \
+		CMPQ        DX, $0x00000008    \
+		JGE         loop1              \
+	end1:                                  \
+		TESTQ       DX, DX             \
+		JZ          done               \
+		MOVQ        $-1, SI            \
+		BZHIQ       DX, SI, SI         \
+		KMOVQ       SI, K1             \
+		VMOVUPD.Z   (CX)(BX*1), K1, Z0 \
+		VRNDSCALEPD $0x0b, Z0, Z0      \
+		VMOVUPD     Z0, K1, (AX)(BX*1) \
+	done:                                  \
+		VZEROUPPER                     \
+		RET
+
 TEXT vecTruncF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ n+0(FP), DX; XORQ BX, BX; CMPQ DX, $0x00000020; JLT  end4
+	vecTruncF64AVX512Code
 
-loop4:
-	VMOVUPD     (CX)(BX*1), Z0; VMOVUPD     64(CX)(BX*1), Z1; VMOVUPD     128(CX)(BX*1), Z2; VMOVUPD     192(CX)(BX*1), Z3; VRNDSCALEPD $0x0b, Z0, Z0; VRNDSCALEPD $0x0b, Z1, Z1; VRNDSCALEPD $0x0b, Z2, Z2; VRNDSCALEPD $0x0b, Z3, Z3; VMOVUPD     Z0, (AX)(BX*1); VMOVUPD     Z1, 64(AX)(BX*1); VMOVUPD     Z2, 128(AX)(BX*1); VMOVUPD     Z3, 192(AX)(BX*1); ADDQ        $0x00000100, BX; SUBQ        $0x00000020, DX; CMPQ        DX, $0x00000020; JGE         loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD     (CX)(BX*1), Z0; VRNDSCALEPD $0x0b, Z0, Z0; VMOVUPD     Z0, (AX)(BX*1); ADDQ        $0x00000040, BX; SUBQ        $0x00000008, DX; CMPQ        DX, $0x00000008; JGE         loop1
-
-end1:
-	TESTQ       DX, DX; JZ          done; MOVQ        $-1, SI; BZHIQ       DX, SI, SI; KMOVQ       SI, K1; VMOVUPD.Z   (CX)(BX*1), K1, Z0; VRNDSCALEPD $0x0b, Z0, Z0; VMOVUPD     Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAddVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] + b[i]
+//	}
+//
 // func vecAddVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecAddVVF64AVX512Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ n+0(FP), BX              \
+		XORQ SI, SI                   \
+		CMPQ BX, $0x00000020          \
+		JLT  end4                     \
+	loop4:                                \
+		VMOVUPD (CX)(SI*1), Z0        \
+		VMOVUPD 64(CX)(SI*1), Z1      \
+		VMOVUPD 128(CX)(SI*1), Z2     \
+		VMOVUPD 192(CX)(SI*1), Z3     \
+		VADDPD  (DX)(SI*1), Z0, Z0    \
+		VADDPD  64(DX)(SI*1), Z1, Z1  \
+		VADDPD  128(DX)(SI*1), Z2, Z2 \
+		VADDPD  192(DX)(SI*1), Z3, Z3 \
+		VMOVUPD Z0, (AX)(SI*1)        \
+		VMOVUPD Z1, 64(AX)(SI*1)      \
+		VMOVUPD Z2, 128(AX)(SI*1)     \
+		VMOVUPD Z3, 192(AX)(SI*1)     \
+		ADDQ    $0x00000100, SI       \
+		SUBQ    $0x00000020, BX       \
+		CMPQ    BX, $0x00000020       \
+		JGE     loop4                 \
+	end4:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPD (CX)(SI*1), Z0        \
+		VADDPD  (DX)(SI*1), Z0, Z0    \
+		VMOVUPD Z0, (AX)(SI*1)        \
+		ADDQ    $0x00000040, SI       \
+		SUBQ    $0x00000008, BX       \
+		CMPQ    BX, $0x00000008       \
+		JGE     loop1                 \
+	end1:                                 \
+		TESTQ     BX, BX              \
+		JZ        done                \
+		MOVQ      $-1, DI             \
+		BZHIQ     BX, DI, DI          \
+		KMOVQ     DI, K1              \
+		VMOVUPD.Z (CX)(SI*1), K1, Z0  \
+		VMOVUPD.Z (DX)(SI*1), K1, Z1  \
+		VADDPD    Z1, Z0, Z0          \
+		VMOVUPD   Z0, K1, (AX)(SI*1)  \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecAddVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecAddVVF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(SI*1), Z0; VMOVUPD 64(CX)(SI*1), Z1; VMOVUPD 128(CX)(SI*1), Z2; VMOVUPD 192(CX)(SI*1), Z3; VADDPD  (DX)(SI*1), Z0, Z0; VADDPD  64(DX)(SI*1), Z1, Z1; VADDPD  128(DX)(SI*1), Z2, Z2; VADDPD  192(DX)(SI*1), Z3, Z3; VMOVUPD Z0, (AX)(SI*1); VMOVUPD Z1, 64(AX)(SI*1); VMOVUPD Z2, 128(AX)(SI*1); VMOVUPD Z3, 192(AX)(SI*1); ADDQ    $0x00000100, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z0; VADDPD  (DX)(SI*1), Z0, Z0; VMOVUPD Z0, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z0; VMOVUPD.Z (DX)(SI*1), K1, Z1; VADDPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecAddVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] + b[0]
+//	}
+//
 // func vecAddVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecAddVSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000020 \
+		JLT          end4            \
+	loop4:                               \
+		VMOVUPD (CX)(BX*1), Z1       \
+		VMOVUPD 64(CX)(BX*1), Z2     \
+		VMOVUPD 128(CX)(BX*1), Z3    \
+		VMOVUPD 192(CX)(BX*1), Z4    \
+		VADDPD  Z0, Z1, Z1           \
+		VADDPD  Z0, Z2, Z2           \
+		VADDPD  Z0, Z3, Z3           \
+		VADDPD  Z0, Z4, Z4           \
+		VMOVUPD Z1, (AX)(BX*1)       \
+		VMOVUPD Z2, 64(AX)(BX*1)     \
+		VMOVUPD Z3, 128(AX)(BX*1)    \
+		VMOVUPD Z4, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000020, DX      \
+		CMPQ    DX, $0x00000020      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z1       \
+		VADDPD  Z0, Z1, Z1           \
+		VMOVUPD Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1 \
+		VADDPD    Z0, Z1, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecAddVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecAddVSF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Z1; VMOVUPD 64(CX)(BX*1), Z2; VMOVUPD 128(CX)(BX*1), Z3; VMOVUPD 192(CX)(BX*1), Z4; VADDPD  Z0, Z1, Z1; VADDPD  Z0, Z2, Z2; VADDPD  Z0, Z3, Z3; VADDPD  Z0, Z4, Z4; VMOVUPD Z1, (AX)(BX*1); VMOVUPD Z2, 64(AX)(BX*1); VMOVUPD Z3, 128(AX)(BX*1); VMOVUPD Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z1; VADDPD  Z0, Z1, Z1; VMOVUPD Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VADDPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] - b[i]
+//	}
+//
 // func vecSubVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubVVF64AVX512Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ n+0(FP), BX              \
+		XORQ SI, SI                   \
+		CMPQ BX, $0x00000020          \
+		JLT  end4                     \
+	loop4:                                \
+		VMOVUPD (CX)(SI*1), Z0        \
+		VMOVUPD 64(CX)(SI*1), Z1      \
+		VMOVUPD 128(CX)(SI*1), Z2     \
+		VMOVUPD 192(CX)(SI*1), Z3     \
+		VSUBPD  (DX)(SI*1), Z0, Z0    \
+		VSUBPD  64(DX)(SI*1), Z1, Z1  \
+		VSUBPD  128(DX)(SI*1), Z2, Z2 \
+		VSUBPD  192(DX)(SI*1), Z3, Z3 \
+		VMOVUPD Z0, (AX)(SI*1)        \
+		VMOVUPD Z1, 64(AX)(SI*1)      \
+		VMOVUPD Z2, 128(AX)(SI*1)     \
+		VMOVUPD Z3, 192(AX)(SI*1)     \
+		ADDQ    $0x00000100, SI       \
+		SUBQ    $0x00000020, BX       \
+		CMPQ    BX, $0x00000020       \
+		JGE     loop4                 \
+	end4:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPD (CX)(SI*1), Z0        \
+		VSUBPD  (DX)(SI*1), Z0, Z0    \
+		VMOVUPD Z0, (AX)(SI*1)        \
+		ADDQ    $0x00000040, SI       \
+		SUBQ    $0x00000008, BX       \
+		CMPQ    BX, $0x00000008       \
+		JGE     loop1                 \
+	end1:                                 \
+		TESTQ     BX, BX              \
+		JZ        done                \
+		MOVQ      $-1, DI             \
+		BZHIQ     BX, DI, DI          \
+		KMOVQ     DI, K1              \
+		VMOVUPD.Z (CX)(SI*1), K1, Z0  \
+		VMOVUPD.Z (DX)(SI*1), K1, Z1  \
+		VSUBPD    Z1, Z0, Z0          \
+		VMOVUPD   Z0, K1, (AX)(SI*1)  \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSubVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecSubVVF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(SI*1), Z0; VMOVUPD 64(CX)(SI*1), Z1; VMOVUPD 128(CX)(SI*1), Z2; VMOVUPD 192(CX)(SI*1), Z3; VSUBPD  (DX)(SI*1), Z0, Z0; VSUBPD  64(DX)(SI*1), Z1, Z1; VSUBPD  128(DX)(SI*1), Z2, Z2; VSUBPD  192(DX)(SI*1), Z3, Z3; VMOVUPD Z0, (AX)(SI*1); VMOVUPD Z1, 64(AX)(SI*1); VMOVUPD Z2, 128(AX)(SI*1); VMOVUPD Z3, 192(AX)(SI*1); ADDQ    $0x00000100, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z0; VSUBPD  (DX)(SI*1), Z0, Z0; VMOVUPD Z0, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z0; VMOVUPD.Z (DX)(SI*1), K1, Z1; VSUBPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] - b[0]
+//	}
+//
 // func vecSubVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubVSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000020 \
+		JLT          end4            \
+	loop4:                               \
+		VMOVUPD (CX)(BX*1), Z1       \
+		VMOVUPD 64(CX)(BX*1), Z2     \
+		VMOVUPD 128(CX)(BX*1), Z3    \
+		VMOVUPD 192(CX)(BX*1), Z4    \
+		VSUBPD  Z0, Z1, Z1           \
+		VSUBPD  Z0, Z2, Z2           \
+		VSUBPD  Z0, Z3, Z3           \
+		VSUBPD  Z0, Z4, Z4           \
+		VMOVUPD Z1, (AX)(BX*1)       \
+		VMOVUPD Z2, 64(AX)(BX*1)     \
+		VMOVUPD Z3, 128(AX)(BX*1)    \
+		VMOVUPD Z4, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000020, DX      \
+		CMPQ    DX, $0x00000020      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z1       \
+		VSUBPD  Z0, Z1, Z1           \
+		VMOVUPD Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1 \
+		VSUBPD    Z0, Z1, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecSubVSF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Z1; VMOVUPD 64(CX)(BX*1), Z2; VMOVUPD 128(CX)(BX*1), Z3; VMOVUPD 192(CX)(BX*1), Z4; VSUBPD  Z0, Z1, Z1; VSUBPD  Z0, Z2, Z2; VSUBPD  Z0, Z3, Z3; VSUBPD  Z0, Z4, Z4; VMOVUPD Z1, (AX)(BX*1); VMOVUPD Z2, 64(AX)(BX*1); VMOVUPD Z3, 128(AX)(BX*1); VMOVUPD Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z1; VSUBPD  Z0, Z1, Z1; VMOVUPD Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VSUBPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubSVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[0] - b[i]
+//	}
+//
 // func vecSubSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubSVF64AVX512Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		VBROADCASTSD (CX), Z0         \
+		MOVQ         b+24(FP), CX     \
+		MOVQ         n+0(FP), DX      \
+		XORQ         BX, BX           \
+		CMPQ         DX, $0x00000020  \
+		JLT          end4             \
+	loop4:                                \
+		VSUBPD  (CX)(BX*1), Z0, Z1    \
+		VSUBPD  64(CX)(BX*1), Z0, Z2  \
+		VSUBPD  128(CX)(BX*1), Z0, Z3 \
+		VSUBPD  192(CX)(BX*1), Z0, Z4 \
+		VMOVUPD Z1, (AX)(BX*1)        \
+		VMOVUPD Z2, 64(AX)(BX*1)      \
+		VMOVUPD Z3, 128(AX)(BX*1)     \
+		VMOVUPD Z4, 192(AX)(BX*1)     \
+		ADDQ    $0x00000100, BX       \
+		SUBQ    $0x00000020, DX       \
+		CMPQ    DX, $0x00000020       \
+		JGE     loop4                 \
+	end4:                                 \
+		CMPQ DX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VSUBPD  (CX)(BX*1), Z0, Z1    \
+		VMOVUPD Z1, (AX)(BX*1)        \
+		ADDQ    $0x00000040, BX       \
+		SUBQ    $0x00000008, DX       \
+		CMPQ    DX, $0x00000008       \
+		JGE     loop1                 \
+	end1:                                 \
+		TESTQ     DX, DX              \
+		JZ        done                \
+		MOVQ      $-1, SI             \
+		BZHIQ     DX, SI, SI          \
+		KMOVQ     SI, K1              \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1  \
+		VSUBPD    Z1, Z0, Z0          \
+		VMOVUPD   Z0, K1, (AX)(BX*1)  \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSubSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecSubSVF64AVX512Code
 
-loop4:
-	VSUBPD  (CX)(BX*1), Z0, Z1; VSUBPD  64(CX)(BX*1), Z0, Z2; VSUBPD  128(CX)(BX*1), Z0, Z3; VSUBPD  192(CX)(BX*1), Z0, Z4; VMOVUPD Z1, (AX)(BX*1); VMOVUPD Z2, 64(AX)(BX*1); VMOVUPD Z3, 128(AX)(BX*1); VMOVUPD Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VSUBPD  (CX)(BX*1), Z0, Z1; VMOVUPD Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VSUBPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * b[i]
+//	}
+//
 // func vecMulVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulVVF64AVX512Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ n+0(FP), BX              \
+		XORQ SI, SI                   \
+		CMPQ BX, $0x00000020          \
+		JLT  end4                     \
+	loop4:                                \
+		VMOVUPD (CX)(SI*1), Z0        \
+		VMOVUPD 64(CX)(SI*1), Z1      \
+		VMOVUPD 128(CX)(SI*1), Z2     \
+		VMOVUPD 192(CX)(SI*1), Z3     \
+		VMULPD  (DX)(SI*1), Z0, Z0    \
+		VMULPD  64(DX)(SI*1), Z1, Z1  \
+		VMULPD  128(DX)(SI*1), Z2, Z2 \
+		VMULPD  192(DX)(SI*1), Z3, Z3 \
+		VMOVUPD Z0, (AX)(SI*1)        \
+		VMOVUPD Z1, 64(AX)(SI*1)      \
+		VMOVUPD Z2, 128(AX)(SI*1)     \
+		VMOVUPD Z3, 192(AX)(SI*1)     \
+		ADDQ    $0x00000100, SI       \
+		SUBQ    $0x00000020, BX       \
+		CMPQ    BX, $0x00000020       \
+		JGE     loop4                 \
+	end4:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPD (CX)(SI*1), Z0        \
+		VMULPD  (DX)(SI*1), Z0, Z0    \
+		VMOVUPD Z0, (AX)(SI*1)        \
+		ADDQ    $0x00000040, SI       \
+		SUBQ    $0x00000008, BX       \
+		CMPQ    BX, $0x00000008       \
+		JGE     loop1                 \
+	end1:                                 \
+		TESTQ     BX, BX              \
+		JZ        done                \
+		MOVQ      $-1, DI             \
+		BZHIQ     BX, DI, DI          \
+		KMOVQ     DI, K1              \
+		VMOVUPD.Z (CX)(SI*1), K1, Z0  \
+		VMOVUPD.Z (DX)(SI*1), K1, Z1  \
+		VMULPD    Z1, Z0, Z0          \
+		VMOVUPD   Z0, K1, (AX)(SI*1)  \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecMulVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecMulVVF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(SI*1), Z0; VMOVUPD 64(CX)(SI*1), Z1; VMOVUPD 128(CX)(SI*1), Z2; VMOVUPD 192(CX)(SI*1), Z3; VMULPD  (DX)(SI*1), Z0, Z0; VMULPD  64(DX)(SI*1), Z1, Z1; VMULPD  128(DX)(SI*1), Z2, Z2; VMULPD  192(DX)(SI*1), Z3, Z3; VMOVUPD Z0, (AX)(SI*1); VMOVUPD Z1, 64(AX)(SI*1); VMOVUPD Z2, 128(AX)(SI*1); VMOVUPD Z3, 192(AX)(SI*1); ADDQ    $0x00000100, SI; SUBQ    $0x00000020, BX; CMPQ    BX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z0; VMULPD  (DX)(SI*1), Z0, Z0; VMOVUPD Z0, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z0; VMOVUPD.Z (DX)(SI*1), K1, Z1; VMULPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] * b[0]
+//	}
+//
 // func vecMulVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulVSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000020 \
+		JLT          end4            \
+	loop4:                               \
+		VMOVUPD (CX)(BX*1), Z1       \
+		VMOVUPD 64(CX)(BX*1), Z2     \
+		VMOVUPD 128(CX)(BX*1), Z3    \
+		VMOVUPD 192(CX)(BX*1), Z4    \
+		VMULPD  Z0, Z1, Z1           \
+		VMULPD  Z0, Z2, Z2           \
+		VMULPD  Z0, Z3, Z3           \
+		VMULPD  Z0, Z4, Z4           \
+		VMOVUPD Z1, (AX)(BX*1)       \
+		VMOVUPD Z2, 64(AX)(BX*1)     \
+		VMOVUPD Z3, 128(AX)(BX*1)    \
+		VMOVUPD Z4, 192(AX)(BX*1)    \
+		ADDQ    $0x00000100, BX      \
+		SUBQ    $0x00000020, DX      \
+		CMPQ    DX, $0x00000020      \
+		JGE     loop4                \
+	end4:                                \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z1       \
+		VMULPD  Z0, Z1, Z1           \
+		VMOVUPD Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1 \
+		VMULPD    Z0, Z1, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecMulVSF64AVX512Code
 
-loop4:
-	VMOVUPD (CX)(BX*1), Z1; VMOVUPD 64(CX)(BX*1), Z2; VMOVUPD 128(CX)(BX*1), Z3; VMOVUPD 192(CX)(BX*1), Z4; VMULPD  Z0, Z1, Z1; VMULPD  Z0, Z2, Z2; VMULPD  Z0, Z3, Z3; VMULPD  Z0, Z4, Z4; VMOVUPD Z1, (AX)(BX*1); VMOVUPD Z2, 64(AX)(BX*1); VMOVUPD Z3, 128(AX)(BX*1); VMOVUPD Z4, 192(AX)(BX*1); ADDQ    $0x00000100, BX; SUBQ    $0x00000020, DX; CMPQ    DX, $0x00000020; JGE     loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z1; VMULPD  Z0, Z1, Z1; VMOVUPD Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VMULPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] / b[i]
+//	}
+//
 // func vecDivVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecDivVVF64AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ b+24(FP), DX            \
+		MOVQ n+0(FP), BX             \
+		XORQ SI, SI                  \
+		CMPQ BX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(SI*1), Z0       \
+		VDIVPD  (DX)(SI*1), Z0, Z0   \
+		VMOVUPD Z0, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000008, BX      \
+		CMPQ    BX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPD.Z (CX)(SI*1), K1, Z0 \
+		VMOVUPD.Z (DX)(SI*1), K1, Z1 \
+		VDIVPD    Z1, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecDivVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000008; JLT  end1
+	vecDivVVF64AVX512Code
 
-loop1:
-	VMOVUPD (CX)(SI*1), Z0; VDIVPD  (DX)(SI*1), Z0, Z0; VMOVUPD Z0, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z0; VMOVUPD.Z (DX)(SI*1), K1, Z1; VDIVPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] / b[0]
+//	}
+//
 // func vecDivVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecDivVSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000008 \
+		JLT          end1            \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z1       \
+		VDIVPD  Z0, Z1, Z1           \
+		VMOVUPD Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1 \
+		VDIVPD    Z0, Z1, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecDivVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000008; JLT          end1
+	vecDivVSF64AVX512Code
 
-loop1:
-	VMOVUPD (CX)(BX*1), Z1; VDIVPD  Z0, Z1, Z1; VMOVUPD Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VDIVPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecDivSVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[0] / b[i]
+//	}
+//
 // func vecDivSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecDivSVF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		VBROADCASTSD (CX), Z0        \
+		MOVQ         b+24(FP), CX    \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000008 \
+		JLT          end1            \
+	loop1:                               \
+		VDIVPD  (CX)(BX*1), Z0, Z1   \
+		VMOVUPD Z1, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1 \
+		VDIVPD    Z1, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecDivSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; VBROADCASTSD (CX), Z0; MOVQ         b+24(FP), CX; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000008; JLT          end1
+	vecDivSVF64AVX512Code
 
-loop1:
-	VDIVPD  (CX)(BX*1), Z0, Z1; VMOVUPD Z1, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VDIVPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMaxVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], b[i])
+//	}
+//
 // func vecMaxVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMaxVVF64AVX512Code \
+		MOVQ y+8(FP), AX                              \
+		MOVQ a+16(FP), CX                             \
+		MOVQ b+24(FP), DX                             \
+		MOVQ n+0(FP), BX                              \
+		XORQ SI, SI                                   \
+		CMPQ BX, $0x00000020                          \
+		JLT  end4                                     \
+	loop4:                                                \
+		VMOVUPD   (CX)(SI*1), Z0                      \
+		VMOVUPD   (DX)(SI*1), Z1                      \
+		VMOVUPD   64(CX)(SI*1), Z2                    \
+		VMOVUPD   64(DX)(SI*1), Z3                    \
+		VMOVUPD   128(CX)(SI*1), Z4                   \
+		VMOVUPD   128(DX)(SI*1), Z5                   \
+		VMOVUPD   192(CX)(SI*1), Z6                   \
+		VMOVUPD   192(DX)(SI*1), Z7                   \
+		VCMPPD    $0x03, Z1, Z0, K1                   \
+		VMAXPD    Z1, Z0, Z8                          \
+		VMAXPD    Z0, Z1, Z0                          \
+		VANDPD    Z8, Z0, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z9                      \
+		VCMPPD    $0x03, Z3, Z2, K1                   \
+		VMAXPD    Z3, Z2, Z0                          \
+		VMAXPD    Z2, Z3, Z1                          \
+		VANDPD    Z0, Z1, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z10                     \
+		VCMPPD    $0x03, Z5, Z4, K1                   \
+		VMAXPD    Z5, Z4, Z0                          \
+		VMAXPD    Z4, Z5, Z1                          \
+		VANDPD    Z0, Z1, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z11                     \
+		VCMPPD    $0x03, Z7, Z6, K1                   \
+		VMAXPD    Z7, Z6, Z0                          \
+		VMAXPD    Z6, Z7, Z1                          \
+		VANDPD    Z0, Z1, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z12                     \
+		VMOVUPD   Z9, (AX)(SI*1)                      \
+		VMOVUPD   Z10, 64(AX)(SI*1)                   \
+		VMOVUPD   Z11, 128(AX)(SI*1)                  \
+		VMOVUPD   Z12, 192(AX)(SI*1)                  \
+		ADDQ      $0x00000100, SI                     \
+		SUBQ      $0x00000020, BX                     \
+		CMPQ      BX, $0x00000020                     \
+		JGE       loop4                               \
+	end4:                                                 \
+		CMPQ BX, $0x00000008                          \
+		JLT  end1                                     \
+	loop1:                                                \
+		VMOVUPD   (CX)(SI*1), Z0                      \
+		VMOVUPD   (DX)(SI*1), Z1                      \
+		VCMPPD    $0x03, Z1, Z0, K1                   \
+		VMAXPD    Z1, Z0, Z2                          \
+		VMAXPD    Z0, Z1, Z0                          \
+		VANDPD    Z2, Z0, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z13                     \
+		VMOVUPD   Z13, (AX)(SI*1)                     \
+		ADDQ      $0x00000040, SI                     \
+		SUBQ      $0x00000008, BX                     \
+		CMPQ      BX, $0x00000008                     \
+		JGE       loop1                               \
+	end1:                                                 \
+		TESTQ     BX, BX                              \
+		JZ        done                                \
+		MOVQ      $-1, DI                             \
+		BZHIQ     BX, DI, DI                          \
+		KMOVQ     DI, K1                              \
+		VMOVUPD.Z (CX)(SI*1), K1, Z0                  \
+		VMOVUPD.Z (DX)(SI*1), K1, Z1                  \
+		VCMPPD    $0x03, Z1, Z0, K2                   \
+		VMAXPD    Z1, Z0, Z2                          \
+		VMAXPD    Z0, Z1, Z0                          \
+		VANDPD    Z2, Z0, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K2, Z14                     \
+		VMOVUPD   Z14, K1, (AX)(SI*1)                 \
+	done:                                                 \
+		VZEROUPPER                                    \
+		RET
+
 TEXT vecMaxVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
-
-loop4:
-	VMOVUPD   (CX)(SI*1), Z0; VMOVUPD   (DX)(SI*1), Z1; VMOVUPD   64(CX)(SI*1), Z2; VMOVUPD   64(DX)(SI*1), Z3; VMOVUPD   128(CX)(SI*1), Z4; VMOVUPD   128(DX)(SI*1), Z5; VMOVUPD   192(CX)(SI*1), Z6; VMOVUPD   192(DX)(SI*1), Z7; VCMPPD    $0x03, Z1, Z0, K1; VMAXPD    Z1, Z0, Z8; VMAXPD    Z0, Z1, Z0; VANDPD    Z8, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z9; VCMPPD    $0x03, Z3, Z2, K1; VMAXPD    Z3, Z2, Z0; VMAXPD    Z2, Z3, Z1; VANDPD    Z0, Z1, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z10; VCMPPD    $0x03, Z5, Z4, K1; VMAXPD    Z5, Z4, Z0; VMAXPD    Z4, Z5, Z1; VANDPD    Z0, Z1, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z11; VCMPPD    $0x03, Z7, Z6, K1; VMAXPD    Z7, Z6, Z0; VMAXPD    Z6, Z7, Z1; VANDPD    Z0, Z1, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z12; VMOVUPD   Z9, (AX)(SI*1); VMOVUPD   Z10, 64(AX)(SI*1); VMOVUPD   Z11, 128(AX)(SI*1); VMOVUPD   Z12, 192(AX)(SI*1); ADDQ      $0x00000100, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(SI*1), Z0; VMOVUPD   (DX)(SI*1), Z1; VCMPPD    $0x03, Z1, Z0, K1; VMAXPD    Z1, Z0, Z2; VMAXPD    Z0, Z1, Z0; VANDPD    Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z13; VMOVUPD   Z13, (AX)(SI*1); ADDQ      $0x00000040, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z0; VMOVUPD.Z (DX)(SI*1), K1, Z1; VCMPPD    $0x03, Z1, Z0, K2; VMAXPD    Z1, Z0, Z2; VMAXPD    Z0, Z1, Z0; VANDPD    Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K2, Z14; VMOVUPD   Z14, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
+	vecMaxVVF64AVX512Code
 
 DATA vecF64_ffffffffffffffff<>+0(SB)/8, $0xffffffffffffffff
 DATA vecF64_ffffffffffffffff<>+8(SB)/8, $0xffffffffffffffff
@@ -5048,645 +15900,2407 @@ DATA vecF64_ffffffffffffffff<>+48(SB)/8, $0xffffffffffffffff
 DATA vecF64_ffffffffffffffff<>+56(SB)/8, $0xffffffffffffffff
 GLOBL vecF64_ffffffffffffffff<>(SB), RODATA|NOPTR, $64
 
+// vecMaxVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = max(a[i], b[0])
+//	}
+//
 // func vecMaxVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMaxVSF64AVX512Code \
+		MOVQ         y+8(FP), AX                      \
+		MOVQ         a+16(FP), CX                     \
+		MOVQ         b+24(FP), DX                     \
+		VBROADCASTSD (DX), Z0                         \
+		MOVQ         n+0(FP), DX                      \
+		XORQ         BX, BX                           \
+		CMPQ         DX, $0x00000020                  \
+		JLT          end4                             \
+	loop4:                                                \
+		VMOVUPD   (CX)(BX*1), Z1                      \
+		VMOVUPD   64(CX)(BX*1), Z2                    \
+		VMOVUPD   128(CX)(BX*1), Z3                   \
+		VMOVUPD   192(CX)(BX*1), Z4                   \
+		VCMPPD    $0x03, Z0, Z1, K1                   \
+		VMAXPD    Z0, Z1, Z5                          \
+		VMAXPD    Z1, Z0, Z1                          \
+		VANDPD    Z5, Z1, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z5 \
+		VBLENDMPD Z5, Z1, K1, Z6                      \
+		VCMPPD    $0x03, Z0, Z2, K1                   \
+		VMAXPD    Z0, Z2, Z1                          \
+		VMAXPD    Z2, Z0, Z2                          \
+		VANDPD    Z1, Z2, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z7                      \
+		VCMPPD    $0x03, Z0, Z3, K1                   \
+		VMAXPD    Z0, Z3, Z1                          \
+		VMAXPD    Z3, Z0, Z2                          \
+		VANDPD    Z1, Z2, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z8                      \
+		VCMPPD    $0x03, Z0, Z4, K1                   \
+		VMAXPD    Z0, Z4, Z1                          \
+		VMAXPD    Z4, Z0, Z2                          \
+		VANDPD    Z1, Z2, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z9                      \
+		VMOVUPD   Z6, (AX)(BX*1)                      \
+		VMOVUPD   Z7, 64(AX)(BX*1)                    \
+		VMOVUPD   Z8, 128(AX)(BX*1)                   \
+		VMOVUPD   Z9, 192(AX)(BX*1)                   \
+		ADDQ      $0x00000100, BX                     \
+		SUBQ      $0x00000020, DX                     \
+		CMPQ      DX, $0x00000020                     \
+		JGE       loop4                               \
+	end4:                                                 \
+		CMPQ DX, $0x00000008                          \
+		JLT  end1                                     \
+	loop1:                                                \
+		VMOVUPD   (CX)(BX*1), Z1                      \
+		VCMPPD    $0x03, Z0, Z1, K1                   \
+		VMAXPD    Z0, Z1, Z2                          \
+		VMAXPD    Z1, Z0, Z1                          \
+		VANDPD    Z2, Z1, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z10                     \
+		VMOVUPD   Z10, (AX)(BX*1)                     \
+		ADDQ      $0x00000040, BX                     \
+		SUBQ      $0x00000008, DX                     \
+		CMPQ      DX, $0x00000008                     \
+		JGE       loop1                               \
+	end1:                                                 \
+		TESTQ     DX, DX                              \
+		JZ        done                                \
+		MOVQ      $-1, SI                             \
+		BZHIQ     DX, SI, SI                          \
+		KMOVQ     SI, K1                              \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1                  \
+		VCMPPD    $0x03, Z0, Z1, K2                   \
+		VMAXPD    Z0, Z1, Z2                          \
+		VMAXPD    Z1, Z0, Z0                          \
+		VANDPD    Z2, Z0, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K2, Z11                     \
+		VMOVUPD   Z11, K1, (AX)(BX*1)                 \
+	done:                                                 \
+		VZEROUPPER                                    \
+		RET
+
 TEXT vecMaxVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecMaxVSF64AVX512Code
 
-loop4:
-	VMOVUPD   (CX)(BX*1), Z1; VMOVUPD   64(CX)(BX*1), Z2; VMOVUPD   128(CX)(BX*1), Z3; VMOVUPD   192(CX)(BX*1), Z4; VCMPPD    $0x03, Z0, Z1, K1; VMAXPD    Z0, Z1, Z5; VMAXPD    Z1, Z0, Z1; VANDPD    Z5, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z5; VBLENDMPD Z5, Z1, K1, Z6; VCMPPD    $0x03, Z0, Z2, K1; VMAXPD    Z0, Z2, Z1; VMAXPD    Z2, Z0, Z2; VANDPD    Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z7; VCMPPD    $0x03, Z0, Z3, K1; VMAXPD    Z0, Z3, Z1; VMAXPD    Z3, Z0, Z2; VANDPD    Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z8; VCMPPD    $0x03, Z0, Z4, K1; VMAXPD    Z0, Z4, Z1; VMAXPD    Z4, Z0, Z2; VANDPD    Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z9; VMOVUPD   Z6, (AX)(BX*1); VMOVUPD   Z7, 64(AX)(BX*1); VMOVUPD   Z8, 128(AX)(BX*1); VMOVUPD   Z9, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000020, DX; CMPQ      DX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(BX*1), Z1; VCMPPD    $0x03, Z0, Z1, K1; VMAXPD    Z0, Z1, Z2; VMAXPD    Z1, Z0, Z1; VANDPD    Z2, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z10; VMOVUPD   Z10, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VCMPPD    $0x03, Z0, Z1, K2; VMAXPD    Z0, Z1, Z2; VMAXPD    Z1, Z0, Z0; VANDPD    Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K2, Z11; VMOVUPD   Z11, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMinVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = min(a[i], b[i])
+//	}
+//
 // func vecMinVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMinVVF64AVX512Code \
+		MOVQ y+8(FP), AX                              \
+		MOVQ a+16(FP), CX                             \
+		MOVQ b+24(FP), DX                             \
+		MOVQ n+0(FP), BX                              \
+		XORQ SI, SI                                   \
+		CMPQ BX, $0x00000020                          \
+		JLT  end4                                     \
+	loop4:                                                \
+		VMOVUPD   (CX)(SI*1), Z0                      \
+		VMOVUPD   (DX)(SI*1), Z1                      \
+		VMOVUPD   64(CX)(SI*1), Z2                    \
+		VMOVUPD   64(DX)(SI*1), Z3                    \
+		VMOVUPD   128(CX)(SI*1), Z4                   \
+		VMOVUPD   128(DX)(SI*1), Z5                   \
+		VMOVUPD   192(CX)(SI*1), Z6                   \
+		VMOVUPD   192(DX)(SI*1), Z7                   \
+		VCMPPD    $0x03, Z1, Z0, K1                   \
+		VMINPD    Z1, Z0, Z8                          \
+		VMINPD    Z0, Z1, Z0                          \
+		VORPD     Z8, Z0, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z9                      \
+		VCMPPD    $0x03, Z3, Z2, K1                   \
+		VMINPD    Z3, Z2, Z0                          \
+		VMINPD    Z2, Z3, Z1                          \
+		VORPD     Z0, Z1, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z10                     \
+		VCMPPD    $0x03, Z5, Z4, K1                   \
+		VMINPD    Z5, Z4, Z0                          \
+		VMINPD    Z4, Z5, Z1                          \
+		VORPD     Z0, Z1, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z11                     \
+		VCMPPD    $0x03, Z7, Z6, K1                   \
+		VMINPD    Z7, Z6, Z0                          \
+		VMINPD    Z6, Z7, Z1                          \
+		VORPD     Z0, Z1, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z12                     \
+		VMOVUPD   Z9, (AX)(SI*1)                      \
+		VMOVUPD   Z10, 64(AX)(SI*1)                   \
+		VMOVUPD   Z11, 128(AX)(SI*1)                  \
+		VMOVUPD   Z12, 192(AX)(SI*1)                  \
+		ADDQ      $0x00000100, SI                     \
+		SUBQ      $0x00000020, BX                     \
+		CMPQ      BX, $0x00000020                     \
+		JGE       loop4                               \
+	end4:                                                 \
+		CMPQ BX, $0x00000008                          \
+		JLT  end1                                     \
+	loop1:                                                \
+		VMOVUPD   (CX)(SI*1), Z0                      \
+		VMOVUPD   (DX)(SI*1), Z1                      \
+		VCMPPD    $0x03, Z1, Z0, K1                   \
+		VMINPD    Z1, Z0, Z2                          \
+		VMINPD    Z0, Z1, Z0                          \
+		VORPD     Z2, Z0, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z13                     \
+		VMOVUPD   Z13, (AX)(SI*1)                     \
+		ADDQ      $0x00000040, SI                     \
+		SUBQ      $0x00000008, BX                     \
+		CMPQ      BX, $0x00000008                     \
+		JGE       loop1                               \
+	end1:                                                 \
+		TESTQ     BX, BX                              \
+		JZ        done                                \
+		MOVQ      $-1, DI                             \
+		BZHIQ     BX, DI, DI                          \
+		KMOVQ     DI, K1                              \
+		VMOVUPD.Z (CX)(SI*1), K1, Z0                  \
+		VMOVUPD.Z (DX)(SI*1), K1, Z1                  \
+		VCMPPD    $0x03, Z1, Z0, K2                   \
+		VMINPD    Z1, Z0, Z2                          \
+		VMINPD    Z0, Z1, Z0                          \
+		VORPD     Z2, Z0, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K2, Z14                     \
+		VMOVUPD   Z14, K1, (AX)(SI*1)                 \
+	done:                                                 \
+		VZEROUPPER                                    \
+		RET
+
 TEXT vecMinVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ n+0(FP), BX; XORQ SI, SI; CMPQ BX, $0x00000020; JLT  end4
+	vecMinVVF64AVX512Code
 
-loop4:
-	VMOVUPD   (CX)(SI*1), Z0; VMOVUPD   (DX)(SI*1), Z1; VMOVUPD   64(CX)(SI*1), Z2; VMOVUPD   64(DX)(SI*1), Z3; VMOVUPD   128(CX)(SI*1), Z4; VMOVUPD   128(DX)(SI*1), Z5; VMOVUPD   192(CX)(SI*1), Z6; VMOVUPD   192(DX)(SI*1), Z7; VCMPPD    $0x03, Z1, Z0, K1; VMINPD    Z1, Z0, Z8; VMINPD    Z0, Z1, Z0; VORPD     Z8, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z9; VCMPPD    $0x03, Z3, Z2, K1; VMINPD    Z3, Z2, Z0; VMINPD    Z2, Z3, Z1; VORPD     Z0, Z1, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z10; VCMPPD    $0x03, Z5, Z4, K1; VMINPD    Z5, Z4, Z0; VMINPD    Z4, Z5, Z1; VORPD     Z0, Z1, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z11; VCMPPD    $0x03, Z7, Z6, K1; VMINPD    Z7, Z6, Z0; VMINPD    Z6, Z7, Z1; VORPD     Z0, Z1, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z12; VMOVUPD   Z9, (AX)(SI*1); VMOVUPD   Z10, 64(AX)(SI*1); VMOVUPD   Z11, 128(AX)(SI*1); VMOVUPD   Z12, 192(AX)(SI*1); ADDQ      $0x00000100, SI; SUBQ      $0x00000020, BX; CMPQ      BX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(SI*1), Z0; VMOVUPD   (DX)(SI*1), Z1; VCMPPD    $0x03, Z1, Z0, K1; VMINPD    Z1, Z0, Z2; VMINPD    Z0, Z1, Z0; VORPD     Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K1, Z13; VMOVUPD   Z13, (AX)(SI*1); ADDQ      $0x00000040, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z0; VMOVUPD.Z (DX)(SI*1), K1, Z1; VCMPPD    $0x03, Z1, Z0, K2; VMINPD    Z1, Z0, Z2; VMINPD    Z0, Z1, Z0; VORPD     Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K2, Z14; VMOVUPD   Z14, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMinVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = min(a[i], b[0])
+//	}
+//
 // func vecMinVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMinVSF64AVX512Code \
+		MOVQ         y+8(FP), AX                      \
+		MOVQ         a+16(FP), CX                     \
+		MOVQ         b+24(FP), DX                     \
+		VBROADCASTSD (DX), Z0                         \
+		MOVQ         n+0(FP), DX                      \
+		XORQ         BX, BX                           \
+		CMPQ         DX, $0x00000020                  \
+		JLT          end4                             \
+	loop4:                                                \
+		VMOVUPD   (CX)(BX*1), Z1                      \
+		VMOVUPD   64(CX)(BX*1), Z2                    \
+		VMOVUPD   128(CX)(BX*1), Z3                   \
+		VMOVUPD   192(CX)(BX*1), Z4                   \
+		VCMPPD    $0x03, Z0, Z1, K1                   \
+		VMINPD    Z0, Z1, Z5                          \
+		VMINPD    Z1, Z0, Z1                          \
+		VORPD     Z5, Z1, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z5 \
+		VBLENDMPD Z5, Z1, K1, Z6                      \
+		VCMPPD    $0x03, Z0, Z2, K1                   \
+		VMINPD    Z0, Z2, Z1                          \
+		VMINPD    Z2, Z0, Z2                          \
+		VORPD     Z1, Z2, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z7                      \
+		VCMPPD    $0x03, Z0, Z3, K1                   \
+		VMINPD    Z0, Z3, Z1                          \
+		VMINPD    Z3, Z0, Z2                          \
+		VORPD     Z1, Z2, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z8                      \
+		VCMPPD    $0x03, Z0, Z4, K1                   \
+		VMINPD    Z0, Z4, Z1                          \
+		VMINPD    Z4, Z0, Z2                          \
+		VORPD     Z1, Z2, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z9                      \
+		VMOVUPD   Z6, (AX)(BX*1)                      \
+		VMOVUPD   Z7, 64(AX)(BX*1)                    \
+		VMOVUPD   Z8, 128(AX)(BX*1)                   \
+		VMOVUPD   Z9, 192(AX)(BX*1)                   \
+		ADDQ      $0x00000100, BX                     \
+		SUBQ      $0x00000020, DX                     \
+		CMPQ      DX, $0x00000020                     \
+		JGE       loop4                               \
+	end4:                                                 \
+		CMPQ DX, $0x00000008                          \
+		JLT  end1                                     \
+	loop1:                                                \
+		VMOVUPD   (CX)(BX*1), Z1                      \
+		VCMPPD    $0x03, Z0, Z1, K1                   \
+		VMINPD    Z0, Z1, Z2                          \
+		VMINPD    Z1, Z0, Z1                          \
+		VORPD     Z2, Z1, Z1                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z10                     \
+		VMOVUPD   Z10, (AX)(BX*1)                     \
+		ADDQ      $0x00000040, BX                     \
+		SUBQ      $0x00000008, DX                     \
+		CMPQ      DX, $0x00000008                     \
+		JGE       loop1                               \
+	end1:                                                 \
+		TESTQ     DX, DX                              \
+		JZ        done                                \
+		MOVQ      $-1, SI                             \
+		BZHIQ     DX, SI, SI                          \
+		KMOVQ     SI, K1                              \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1                  \
+		VCMPPD    $0x03, Z0, Z1, K2                   \
+		VMINPD    Z0, Z1, Z2                          \
+		VMINPD    Z1, Z0, Z0                          \
+		VORPD     Z2, Z0, Z0                          \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K2, Z11                     \
+		VMOVUPD   Z11, K1, (AX)(BX*1)                 \
+	done:                                                 \
+		VZEROUPPER                                    \
+		RET
+
 TEXT vecMinVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecMinVSF64AVX512Code
 
-loop4:
-	VMOVUPD   (CX)(BX*1), Z1; VMOVUPD   64(CX)(BX*1), Z2; VMOVUPD   128(CX)(BX*1), Z3; VMOVUPD   192(CX)(BX*1), Z4; VCMPPD    $0x03, Z0, Z1, K1; VMINPD    Z0, Z1, Z5; VMINPD    Z1, Z0, Z1; VORPD     Z5, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z5; VBLENDMPD Z5, Z1, K1, Z6; VCMPPD    $0x03, Z0, Z2, K1; VMINPD    Z0, Z2, Z1; VMINPD    Z2, Z0, Z2; VORPD     Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z7; VCMPPD    $0x03, Z0, Z3, K1; VMINPD    Z0, Z3, Z1; VMINPD    Z3, Z0, Z2; VORPD     Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z8; VCMPPD    $0x03, Z0, Z4, K1; VMINPD    Z0, Z4, Z1; VMINPD    Z4, Z0, Z2; VORPD     Z1, Z2, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z9; VMOVUPD   Z6, (AX)(BX*1); VMOVUPD   Z7, 64(AX)(BX*1); VMOVUPD   Z8, 128(AX)(BX*1); VMOVUPD   Z9, 192(AX)(BX*1); ADDQ      $0x00000100, BX; SUBQ      $0x00000020, DX; CMPQ      DX, $0x00000020; JGE       loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD   (CX)(BX*1), Z1; VCMPPD    $0x03, Z0, Z1, K1; VMINPD    Z0, Z1, Z2; VMINPD    Z1, Z0, Z1; VORPD     Z2, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z10; VMOVUPD   Z10, (AX)(BX*1); ADDQ      $0x00000040, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z1; VCMPPD    $0x03, Z0, Z1, K2; VMINPD    Z0, Z1, Z2; VMINPD    Z1, Z0, Z0; VORPD     Z2, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD Z1, Z0, K2, Z11; VMOVUPD   Z11, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) + c[i]
+//	}
+//
 // func vecMulAddVVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulAddVVVF64AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ b+24(FP), DX            \
+		MOVQ c+32(FP), BX            \
+		MOVQ n+0(FP), SI             \
+		XORQ DI, DI                  \
+		CMPQ SI, $0x00000010         \
+		JLT  end2                    \
+	loop2:                               \
+		VMOVUPD (CX)(DI*1), Z0       \
+		VMOVUPD (BX)(DI*1), Z1       \
+		VMOVUPD 64(CX)(DI*1), Z2     \
+		VMOVUPD 64(BX)(DI*1), Z3     \
+		VMULPD  (DX)(DI*1), Z0, Z0   \
+		VADDPD  Z1, Z0, Z0           \
+		VMULPD  64(DX)(DI*1), Z2, Z1 \
+		VADDPD  Z3, Z1, Z1           \
+		VMOVUPD Z0, (AX)(DI*1)       \
+		VMOVUPD Z1, 64(AX)(DI*1)     \
+		ADDQ    $0x00000080, DI      \
+		SUBQ    $0x00000010, SI      \
+		CMPQ    SI, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ SI, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(DI*1), Z0       \
+		VMOVUPD (BX)(DI*1), Z1       \
+		VMULPD  (DX)(DI*1), Z0, Z0   \
+		VADDPD  Z1, Z0, Z0           \
+		VMOVUPD Z0, (AX)(DI*1)       \
+		ADDQ    $0x00000040, DI      \
+		SUBQ    $0x00000008, SI      \
+		CMPQ    SI, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     SI, SI             \
+		JZ        done               \
+		MOVQ      $-1, R8            \
+		BZHIQ     SI, R8, R8         \
+		KMOVQ     R8, K1             \
+		VMOVUPD.Z (CX)(DI*1), K1, Z0 \
+		VMOVUPD.Z (DX)(DI*1), K1, Z1 \
+		VMOVUPD.Z (BX)(DI*1), K1, Z2 \
+		VMULPD    Z1, Z0, Z0         \
+		VADDPD    Z2, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(DI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulAddVVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end2
+	vecMulAddVVVF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(DI*1), Z0; VMOVUPD (BX)(DI*1), Z1; VMOVUPD 64(CX)(DI*1), Z2; VMOVUPD 64(BX)(DI*1), Z3; VMULPD  (DX)(DI*1), Z0, Z0; VADDPD  Z1, Z0, Z0; VMULPD  64(DX)(DI*1), Z2, Z1; VADDPD  Z3, Z1, Z1; VMOVUPD Z0, (AX)(DI*1); VMOVUPD Z1, 64(AX)(DI*1); ADDQ    $0x00000080, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(DI*1), Z0; VMOVUPD (BX)(DI*1), Z1; VMULPD  (DX)(DI*1), Z0, Z0; VADDPD  Z1, Z0, Z0; VMOVUPD Z0, (AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     SI, SI; JZ        done; MOVQ      $-1, R8; BZHIQ     SI, R8, R8; KMOVQ     R8, K1; VMOVUPD.Z (CX)(DI*1), K1, Z0; VMOVUPD.Z (DX)(DI*1), K1, Z1; VMOVUPD.Z (BX)(DI*1), K1, Z2; VMULPD    Z1, Z0, Z0; VADDPD    Z2, Z0, Z0; VMOVUPD   Z0, K1, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) + c[0]
+//	}
+//
 // func vecMulAddVVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulAddVVSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		MOVQ         c+32(FP), BX    \
+		VBROADCASTSD (BX), Z0        \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD 64(CX)(SI*1), Z2     \
+		VMULPD  (DX)(SI*1), Z1, Z1   \
+		VADDPD  Z0, Z1, Z1           \
+		VMULPD  64(DX)(SI*1), Z2, Z2 \
+		VADDPD  Z0, Z2, Z2           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		VMOVUPD Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMULPD  (DX)(SI*1), Z1, Z1   \
+		VADDPD  Z0, Z1, Z1           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000008, BX      \
+		CMPQ    BX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPD.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z (DX)(SI*1), K1, Z2 \
+		VMULPD    Z2, Z1, Z1         \
+		VADDPD    Z0, Z1, Z0         \
+		VMOVUPD   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulAddVVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSD (BX), Z0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecMulAddVVSF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD 64(CX)(SI*1), Z2; VMULPD  (DX)(SI*1), Z1, Z1; VADDPD  Z0, Z1, Z1; VMULPD  64(DX)(SI*1), Z2, Z2; VADDPD  Z0, Z2, Z2; VMOVUPD Z1, (AX)(SI*1); VMOVUPD Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z1; VMULPD  (DX)(SI*1), Z1, Z1; VADDPD  Z0, Z1, Z1; VMOVUPD Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z1; VMOVUPD.Z (DX)(SI*1), K1, Z2; VMULPD    Z2, Z1, Z1; VADDPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVSVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) + c[i]
+//	}
+//
 // func vecMulAddVSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulAddVSVF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD (DX)(SI*1), Z2       \
+		VMOVUPD 64(CX)(SI*1), Z3     \
+		VMOVUPD 64(DX)(SI*1), Z4     \
+		VMULPD  Z0, Z1, Z1           \
+		VADDPD  Z2, Z1, Z1           \
+		VMULPD  Z0, Z3, Z2           \
+		VADDPD  Z4, Z2, Z2           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		VMOVUPD Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD (DX)(SI*1), Z2       \
+		VMULPD  Z0, Z1, Z1           \
+		VADDPD  Z2, Z1, Z1           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000008, BX      \
+		CMPQ    BX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPD.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z (DX)(SI*1), K1, Z2 \
+		VMULPD    Z0, Z1, Z0         \
+		VADDPD    Z2, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulAddVSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecMulAddVSVF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD (DX)(SI*1), Z2; VMOVUPD 64(CX)(SI*1), Z3; VMOVUPD 64(DX)(SI*1), Z4; VMULPD  Z0, Z1, Z1; VADDPD  Z2, Z1, Z1; VMULPD  Z0, Z3, Z2; VADDPD  Z4, Z2, Z2; VMOVUPD Z1, (AX)(SI*1); VMOVUPD Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD (DX)(SI*1), Z2; VMULPD  Z0, Z1, Z1; VADDPD  Z2, Z1, Z1; VMOVUPD Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z1; VMOVUPD.Z (DX)(SI*1), K1, Z2; VMULPD    Z0, Z1, Z0; VADDPD    Z2, Z0, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulAddVSSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) + c[0]
+//	}
+//
 // func vecMulAddVSSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulAddVSSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		VBROADCASTSD (DX), Z1        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(BX*1), Z2       \
+		VMOVUPD 64(CX)(BX*1), Z3     \
+		VMULPD  Z0, Z2, Z2           \
+		VADDPD  Z1, Z2, Z2           \
+		VMULPD  Z0, Z3, Z3           \
+		VADDPD  Z1, Z3, Z3           \
+		VMOVUPD Z2, (AX)(BX*1)       \
+		VMOVUPD Z3, 64(AX)(BX*1)     \
+		ADDQ    $0x00000080, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z2       \
+		VMULPD  Z0, Z2, Z2           \
+		VADDPD  Z1, Z2, Z2           \
+		VMOVUPD Z2, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z2 \
+		VMULPD    Z0, Z2, Z0         \
+		VADDPD    Z1, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulAddVSSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         c+32(FP), DX; VBROADCASTSD (DX), Z1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end2
+	vecMulAddVSSF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(BX*1), Z2; VMOVUPD 64(CX)(BX*1), Z3; VMULPD  Z0, Z2, Z2; VADDPD  Z1, Z2, Z2; VMULPD  Z0, Z3, Z3; VADDPD  Z1, Z3, Z3; VMOVUPD Z2, (AX)(BX*1); VMOVUPD Z3, 64(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z2; VMULPD  Z0, Z2, Z2; VADDPD  Z1, Z2, Z2; VMOVUPD Z2, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z2; VMULPD    Z0, Z2, Z0; VADDPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) - c[i]
+//	}
+//
 // func vecMulSubVVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulSubVVVF64AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ b+24(FP), DX            \
+		MOVQ c+32(FP), BX            \
+		MOVQ n+0(FP), SI             \
+		XORQ DI, DI                  \
+		CMPQ SI, $0x00000010         \
+		JLT  end2                    \
+	loop2:                               \
+		VMOVUPD (CX)(DI*1), Z0       \
+		VMOVUPD (BX)(DI*1), Z1       \
+		VMOVUPD 64(CX)(DI*1), Z2     \
+		VMOVUPD 64(BX)(DI*1), Z3     \
+		VMULPD  (DX)(DI*1), Z0, Z0   \
+		VSUBPD  Z1, Z0, Z0           \
+		VMULPD  64(DX)(DI*1), Z2, Z1 \
+		VSUBPD  Z3, Z1, Z1           \
+		VMOVUPD Z0, (AX)(DI*1)       \
+		VMOVUPD Z1, 64(AX)(DI*1)     \
+		ADDQ    $0x00000080, DI      \
+		SUBQ    $0x00000010, SI      \
+		CMPQ    SI, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ SI, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(DI*1), Z0       \
+		VMOVUPD (BX)(DI*1), Z1       \
+		VMULPD  (DX)(DI*1), Z0, Z0   \
+		VSUBPD  Z1, Z0, Z0           \
+		VMOVUPD Z0, (AX)(DI*1)       \
+		ADDQ    $0x00000040, DI      \
+		SUBQ    $0x00000008, SI      \
+		CMPQ    SI, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     SI, SI             \
+		JZ        done               \
+		MOVQ      $-1, R8            \
+		BZHIQ     SI, R8, R8         \
+		KMOVQ     R8, K1             \
+		VMOVUPD.Z (CX)(DI*1), K1, Z0 \
+		VMOVUPD.Z (DX)(DI*1), K1, Z1 \
+		VMOVUPD.Z (BX)(DI*1), K1, Z2 \
+		VMULPD    Z1, Z0, Z0         \
+		VSUBPD    Z2, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(DI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulSubVVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end2
+	vecMulSubVVVF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(DI*1), Z0; VMOVUPD (BX)(DI*1), Z1; VMOVUPD 64(CX)(DI*1), Z2; VMOVUPD 64(BX)(DI*1), Z3; VMULPD  (DX)(DI*1), Z0, Z0; VSUBPD  Z1, Z0, Z0; VMULPD  64(DX)(DI*1), Z2, Z1; VSUBPD  Z3, Z1, Z1; VMOVUPD Z0, (AX)(DI*1); VMOVUPD Z1, 64(AX)(DI*1); ADDQ    $0x00000080, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(DI*1), Z0; VMOVUPD (BX)(DI*1), Z1; VMULPD  (DX)(DI*1), Z0, Z0; VSUBPD  Z1, Z0, Z0; VMOVUPD Z0, (AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     SI, SI; JZ        done; MOVQ      $-1, R8; BZHIQ     SI, R8, R8; KMOVQ     R8, K1; VMOVUPD.Z (CX)(DI*1), K1, Z0; VMOVUPD.Z (DX)(DI*1), K1, Z1; VMOVUPD.Z (BX)(DI*1), K1, Z2; VMULPD    Z1, Z0, Z0; VSUBPD    Z2, Z0, Z0; VMOVUPD   Z0, K1, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[i]) - c[0]
+//	}
+//
 // func vecMulSubVVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulSubVVSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		MOVQ         c+32(FP), BX    \
+		VBROADCASTSD (BX), Z0        \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD 64(CX)(SI*1), Z2     \
+		VMULPD  (DX)(SI*1), Z1, Z1   \
+		VSUBPD  Z0, Z1, Z1           \
+		VMULPD  64(DX)(SI*1), Z2, Z2 \
+		VSUBPD  Z0, Z2, Z2           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		VMOVUPD Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMULPD  (DX)(SI*1), Z1, Z1   \
+		VSUBPD  Z0, Z1, Z1           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000008, BX      \
+		CMPQ    BX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPD.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z (DX)(SI*1), K1, Z2 \
+		VMULPD    Z2, Z1, Z1         \
+		VSUBPD    Z0, Z1, Z0         \
+		VMOVUPD   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulSubVVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSD (BX), Z0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecMulSubVVSF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD 64(CX)(SI*1), Z2; VMULPD  (DX)(SI*1), Z1, Z1; VSUBPD  Z0, Z1, Z1; VMULPD  64(DX)(SI*1), Z2, Z2; VSUBPD  Z0, Z2, Z2; VMOVUPD Z1, (AX)(SI*1); VMOVUPD Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z1; VMULPD  (DX)(SI*1), Z1, Z1; VSUBPD  Z0, Z1, Z1; VMOVUPD Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z1; VMOVUPD.Z (DX)(SI*1), K1, Z2; VMULPD    Z2, Z1, Z1; VSUBPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVSVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) - c[i]
+//	}
+//
 // func vecMulSubVSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulSubVSVF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD (DX)(SI*1), Z2       \
+		VMOVUPD 64(CX)(SI*1), Z3     \
+		VMOVUPD 64(DX)(SI*1), Z4     \
+		VMULPD  Z0, Z1, Z1           \
+		VSUBPD  Z2, Z1, Z1           \
+		VMULPD  Z0, Z3, Z2           \
+		VSUBPD  Z4, Z2, Z2           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		VMOVUPD Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD (DX)(SI*1), Z2       \
+		VMULPD  Z0, Z1, Z1           \
+		VSUBPD  Z2, Z1, Z1           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000008, BX      \
+		CMPQ    BX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPD.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z (DX)(SI*1), K1, Z2 \
+		VMULPD    Z0, Z1, Z0         \
+		VSUBPD    Z2, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulSubVSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecMulSubVSVF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD (DX)(SI*1), Z2; VMOVUPD 64(CX)(SI*1), Z3; VMOVUPD 64(DX)(SI*1), Z4; VMULPD  Z0, Z1, Z1; VSUBPD  Z2, Z1, Z1; VMULPD  Z0, Z3, Z2; VSUBPD  Z4, Z2, Z2; VMOVUPD Z1, (AX)(SI*1); VMOVUPD Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD (DX)(SI*1), Z2; VMULPD  Z0, Z1, Z1; VSUBPD  Z2, Z1, Z1; VMOVUPD Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z1; VMOVUPD.Z (DX)(SI*1), K1, Z2; VMULPD    Z0, Z1, Z0; VSUBPD    Z2, Z0, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecMulSubVSSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = round(a[i]*b[0]) - c[0]
+//	}
+//
 // func vecMulSubVSSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecMulSubVSSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		VBROADCASTSD (DX), Z1        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(BX*1), Z2       \
+		VMOVUPD 64(CX)(BX*1), Z3     \
+		VMULPD  Z0, Z2, Z2           \
+		VSUBPD  Z1, Z2, Z2           \
+		VMULPD  Z0, Z3, Z3           \
+		VSUBPD  Z1, Z3, Z3           \
+		VMOVUPD Z2, (AX)(BX*1)       \
+		VMOVUPD Z3, 64(AX)(BX*1)     \
+		ADDQ    $0x00000080, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z2       \
+		VMULPD  Z0, Z2, Z2           \
+		VSUBPD  Z1, Z2, Z2           \
+		VMOVUPD Z2, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z2 \
+		VMULPD    Z0, Z2, Z0         \
+		VSUBPD    Z1, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecMulSubVSSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         c+32(FP), DX; VBROADCASTSD (DX), Z1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end2
+	vecMulSubVSSF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(BX*1), Z2; VMOVUPD 64(CX)(BX*1), Z3; VMULPD  Z0, Z2, Z2; VSUBPD  Z1, Z2, Z2; VMULPD  Z0, Z3, Z3; VSUBPD  Z1, Z3, Z3; VMOVUPD Z2, (AX)(BX*1); VMOVUPD Z3, 64(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z2; VMULPD  Z0, Z2, Z2; VSUBPD  Z1, Z2, Z2; VMOVUPD Z2, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z2; VMULPD    Z0, Z2, Z0; VSUBPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[i] - round(a[i]*b[i])
+//	}
+//
 // func vecSubMulVVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubMulVVVF64AVX512Code \
+		MOVQ y+8(FP), AX             \
+		MOVQ a+16(FP), CX            \
+		MOVQ b+24(FP), DX            \
+		MOVQ c+32(FP), BX            \
+		MOVQ n+0(FP), SI             \
+		XORQ DI, DI                  \
+		CMPQ SI, $0x00000010         \
+		JLT  end2                    \
+	loop2:                               \
+		VMOVUPD (CX)(DI*1), Z0       \
+		VMOVUPD (BX)(DI*1), Z1       \
+		VMOVUPD 64(CX)(DI*1), Z2     \
+		VMOVUPD 64(BX)(DI*1), Z3     \
+		VMULPD  (DX)(DI*1), Z0, Z0   \
+		VSUBPD  Z0, Z1, Z0           \
+		VMULPD  64(DX)(DI*1), Z2, Z1 \
+		VSUBPD  Z1, Z3, Z1           \
+		VMOVUPD Z0, (AX)(DI*1)       \
+		VMOVUPD Z1, 64(AX)(DI*1)     \
+		ADDQ    $0x00000080, DI      \
+		SUBQ    $0x00000010, SI      \
+		CMPQ    SI, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ SI, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(DI*1), Z0       \
+		VMOVUPD (BX)(DI*1), Z1       \
+		VMULPD  (DX)(DI*1), Z0, Z0   \
+		VSUBPD  Z0, Z1, Z0           \
+		VMOVUPD Z0, (AX)(DI*1)       \
+		ADDQ    $0x00000040, DI      \
+		SUBQ    $0x00000008, SI      \
+		CMPQ    SI, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     SI, SI             \
+		JZ        done               \
+		MOVQ      $-1, R8            \
+		BZHIQ     SI, R8, R8         \
+		KMOVQ     R8, K1             \
+		VMOVUPD.Z (CX)(DI*1), K1, Z0 \
+		VMOVUPD.Z (DX)(DI*1), K1, Z1 \
+		VMOVUPD.Z (BX)(DI*1), K1, Z2 \
+		VMULPD    Z1, Z0, Z0         \
+		VSUBPD    Z0, Z2, Z0         \
+		VMOVUPD   Z0, K1, (AX)(DI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubMulVVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end2
+	vecSubMulVVVF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(DI*1), Z0; VMOVUPD (BX)(DI*1), Z1; VMOVUPD 64(CX)(DI*1), Z2; VMOVUPD 64(BX)(DI*1), Z3; VMULPD  (DX)(DI*1), Z0, Z0; VSUBPD  Z0, Z1, Z0; VMULPD  64(DX)(DI*1), Z2, Z1; VSUBPD  Z1, Z3, Z1; VMOVUPD Z0, (AX)(DI*1); VMOVUPD Z1, 64(AX)(DI*1); ADDQ    $0x00000080, DI; SUBQ    $0x00000010, SI; CMPQ    SI, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(DI*1), Z0; VMOVUPD (BX)(DI*1), Z1; VMULPD  (DX)(DI*1), Z0, Z0; VSUBPD  Z0, Z1, Z0; VMOVUPD Z0, (AX)(DI*1); ADDQ    $0x00000040, DI; SUBQ    $0x00000008, SI; CMPQ    SI, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     SI, SI; JZ        done; MOVQ      $-1, R8; BZHIQ     SI, R8, R8; KMOVQ     R8, K1; VMOVUPD.Z (CX)(DI*1), K1, Z0; VMOVUPD.Z (DX)(DI*1), K1, Z1; VMOVUPD.Z (BX)(DI*1), K1, Z2; VMULPD    Z1, Z0, Z0; VSUBPD    Z0, Z2, Z0; VMOVUPD   Z0, K1, (AX)(DI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[0] - round(a[i]*b[i])
+//	}
+//
 // func vecSubMulVVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubMulVVSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		MOVQ         c+32(FP), BX    \
+		VBROADCASTSD (BX), Z0        \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD 64(CX)(SI*1), Z2     \
+		VMULPD  (DX)(SI*1), Z1, Z1   \
+		VSUBPD  Z1, Z0, Z1           \
+		VMULPD  64(DX)(SI*1), Z2, Z2 \
+		VSUBPD  Z2, Z0, Z2           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		VMOVUPD Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMULPD  (DX)(SI*1), Z1, Z1   \
+		VSUBPD  Z1, Z0, Z1           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000008, BX      \
+		CMPQ    BX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPD.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z (DX)(SI*1), K1, Z2 \
+		VMULPD    Z2, Z1, Z1         \
+		VSUBPD    Z1, Z0, Z0         \
+		VMOVUPD   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubMulVVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSD (BX), Z0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecSubMulVVSF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD 64(CX)(SI*1), Z2; VMULPD  (DX)(SI*1), Z1, Z1; VSUBPD  Z1, Z0, Z1; VMULPD  64(DX)(SI*1), Z2, Z2; VSUBPD  Z2, Z0, Z2; VMOVUPD Z1, (AX)(SI*1); VMOVUPD Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z1; VMULPD  (DX)(SI*1), Z1, Z1; VSUBPD  Z1, Z0, Z1; VMOVUPD Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z1; VMOVUPD.Z (DX)(SI*1), K1, Z2; VMULPD    Z2, Z1, Z1; VSUBPD    Z1, Z0, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVSVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[i] - round(a[i]*b[0])
+//	}
+//
 // func vecSubMulVSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubMulVSVF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		MOVQ         n+0(FP), BX     \
+		XORQ         SI, SI          \
+		CMPQ         BX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD (DX)(SI*1), Z2       \
+		VMOVUPD 64(CX)(SI*1), Z3     \
+		VMOVUPD 64(DX)(SI*1), Z4     \
+		VMULPD  Z0, Z1, Z1           \
+		VSUBPD  Z1, Z2, Z1           \
+		VMULPD  Z0, Z3, Z2           \
+		VSUBPD  Z2, Z4, Z2           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		VMOVUPD Z2, 64(AX)(SI*1)     \
+		ADDQ    $0x00000080, SI      \
+		SUBQ    $0x00000010, BX      \
+		CMPQ    BX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ BX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(SI*1), Z1       \
+		VMOVUPD (DX)(SI*1), Z2       \
+		VMULPD  Z0, Z1, Z1           \
+		VSUBPD  Z1, Z2, Z1           \
+		VMOVUPD Z1, (AX)(SI*1)       \
+		ADDQ    $0x00000040, SI      \
+		SUBQ    $0x00000008, BX      \
+		CMPQ    BX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     BX, BX             \
+		JZ        done               \
+		MOVQ      $-1, DI            \
+		BZHIQ     BX, DI, DI         \
+		KMOVQ     DI, K1             \
+		VMOVUPD.Z (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z (DX)(SI*1), K1, Z2 \
+		VMULPD    Z0, Z1, Z0         \
+		VSUBPD    Z0, Z2, Z0         \
+		VMOVUPD   Z0, K1, (AX)(SI*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubMulVSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecSubMulVSVF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD (DX)(SI*1), Z2; VMOVUPD 64(CX)(SI*1), Z3; VMOVUPD 64(DX)(SI*1), Z4; VMULPD  Z0, Z1, Z1; VSUBPD  Z1, Z2, Z1; VMULPD  Z0, Z3, Z2; VSUBPD  Z2, Z4, Z2; VMOVUPD Z1, (AX)(SI*1); VMOVUPD Z2, 64(AX)(SI*1); ADDQ    $0x00000080, SI; SUBQ    $0x00000010, BX; CMPQ    BX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(SI*1), Z1; VMOVUPD (DX)(SI*1), Z2; VMULPD  Z0, Z1, Z1; VSUBPD  Z1, Z2, Z1; VMOVUPD Z1, (AX)(SI*1); ADDQ    $0x00000040, SI; SUBQ    $0x00000008, BX; CMPQ    BX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     BX, BX; JZ        done; MOVQ      $-1, DI; BZHIQ     BX, DI, DI; KMOVQ     DI, K1; VMOVUPD.Z (CX)(SI*1), K1, Z1; VMOVUPD.Z (DX)(SI*1), K1, Z2; VMULPD    Z0, Z1, Z0; VSUBPD    Z0, Z2, Z0; VMOVUPD   Z0, K1, (AX)(SI*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSubMulVSSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = c[0] - round(a[i]*b[0])
+//	}
+//
 // func vecSubMulVSSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSubMulVSSF64AVX512Code \
+		MOVQ         y+8(FP), AX     \
+		MOVQ         a+16(FP), CX    \
+		MOVQ         b+24(FP), DX    \
+		VBROADCASTSD (DX), Z0        \
+		MOVQ         c+32(FP), DX    \
+		VBROADCASTSD (DX), Z1        \
+		MOVQ         n+0(FP), DX     \
+		XORQ         BX, BX          \
+		CMPQ         DX, $0x00000010 \
+		JLT          end2            \
+	loop2:                               \
+		VMOVUPD (CX)(BX*1), Z2       \
+		VMOVUPD 64(CX)(BX*1), Z3     \
+		VMULPD  Z0, Z2, Z2           \
+		VSUBPD  Z2, Z1, Z2           \
+		VMULPD  Z0, Z3, Z3           \
+		VSUBPD  Z3, Z1, Z3           \
+		VMOVUPD Z2, (AX)(BX*1)       \
+		VMOVUPD Z3, 64(AX)(BX*1)     \
+		ADDQ    $0x00000080, BX      \
+		SUBQ    $0x00000010, DX      \
+		CMPQ    DX, $0x00000010      \
+		JGE     loop2                \
+	end2:                                \
+		CMPQ DX, $0x00000008         \
+		JLT  end1                    \
+	loop1:                               \
+		VMOVUPD (CX)(BX*1), Z2       \
+		VMULPD  Z0, Z2, Z2           \
+		VSUBPD  Z2, Z1, Z2           \
+		VMOVUPD Z2, (AX)(BX*1)       \
+		ADDQ    $0x00000040, BX      \
+		SUBQ    $0x00000008, DX      \
+		CMPQ    DX, $0x00000008      \
+		JGE     loop1                \
+	end1:                                \
+		TESTQ     DX, DX             \
+		JZ        done               \
+		MOVQ      $-1, SI            \
+		BZHIQ     DX, SI, SI         \
+		KMOVQ     SI, K1             \
+		VMOVUPD.Z (CX)(BX*1), K1, Z2 \
+		VMULPD    Z0, Z2, Z0         \
+		VSUBPD    Z0, Z1, Z0         \
+		VMOVUPD   Z0, K1, (AX)(BX*1) \
+	done:                                \
+		VZEROUPPER                   \
+		RET
+
 TEXT vecSubMulVSSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         c+32(FP), DX; VBROADCASTSD (DX), Z1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end2
+	vecSubMulVSSF64AVX512Code
 
-loop2:
-	VMOVUPD (CX)(BX*1), Z2; VMOVUPD 64(CX)(BX*1), Z3; VMULPD  Z0, Z2, Z2; VSUBPD  Z2, Z1, Z2; VMULPD  Z0, Z3, Z3; VSUBPD  Z3, Z1, Z3; VMOVUPD Z2, (AX)(BX*1); VMOVUPD Z3, 64(AX)(BX*1); ADDQ    $0x00000080, BX; SUBQ    $0x00000010, DX; CMPQ    DX, $0x00000010; JGE     loop2
-
-end2:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD (CX)(BX*1), Z2; VMULPD  Z0, Z2, Z2; VSUBPD  Z2, Z1, Z2; VMOVUPD Z2, (AX)(BX*1); ADDQ    $0x00000040, BX; SUBQ    $0x00000008, DX; CMPQ    DX, $0x00000008; JGE     loop1
-
-end1:
-	TESTQ     DX, DX; JZ        done; MOVQ      $-1, SI; BZHIQ     DX, SI, SI; KMOVQ     SI, K1; VMOVUPD.Z (CX)(BX*1), K1, Z2; VMULPD    Z0, Z2, Z0; VSUBPD    Z0, Z1, Z0; VMOVUPD   Z0, K1, (AX)(BX*1)
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[i]
+//		} else {
+//			y[i] = c[i]
+//		}
+//	}
+//
 // func vecSelectVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecSelectVVF64AVX512Code \
+		MOVQ y+8(FP), AX              \
+		MOVQ a+16(FP), CX             \
+		MOVQ b+24(FP), DX             \
+		MOVQ c+32(FP), BX             \
+		MOVQ n+0(FP), SI              \
+		XORQ DI, DI                   \
+		CMPQ SI, $0x00000010          \
+		JLT  end2                     \
+	loop2:                                \
+		VMOVQ     (CX), X0            \
+		VPTESTMB  X0, X0, K1          \
+		VMOVUPD   (DX)(DI*1), Z0      \
+		VMOVUPD   (BX)(DI*1), Z5      \
+		VBLENDMPD Z0, Z5, K1, Z1      \
+		VMOVQ     8(CX), X0           \
+		VPTESTMB  X0, X0, K1          \
+		VMOVUPD   64(DX)(DI*1), Z0    \
+		VMOVUPD   64(BX)(DI*1), Z5    \
+		VBLENDMPD Z0, Z5, K1, Z2      \
+		VMOVUPD   Z1, (AX)(DI*1)      \
+		VMOVUPD   Z2, 64(AX)(DI*1)    \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000080, DI     \
+		SUBQ      $0x00000010, SI     \
+		CMPQ      SI, $0x00000010     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ SI, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVQ     (CX), X0            \
+		VPTESTMB  X0, X0, K1          \
+		VMOVUPD   (DX)(DI*1), Z0      \
+		VMOVUPD   (BX)(DI*1), Z1      \
+		VBLENDMPD Z0, Z1, K1, Z3      \
+		VMOVUPD   Z3, (AX)(DI*1)      \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000040, DI     \
+		SUBQ      $0x00000008, SI     \
+		CMPQ      SI, $0x00000008     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ      SI, SI             \
+		JZ         done               \
+		MOVQ       $-1, R8            \
+		BZHIQ      SI, R8, R8         \
+		KMOVQ      R8, K1             \
+		VMOVDQU8.Z (CX), K1, X0       \
+		VPTESTMB   X0, X0, K2         \
+		VMOVUPD.Z  (DX)(DI*1), K1, Z0 \
+		VMOVUPD.Z  (BX)(DI*1), K1, Z1 \
+		VBLENDMPD  Z0, Z1, K2, Z4     \
+		VMOVUPD    Z4, K1, (AX)(DI*1) \
+		ADDQ       $0x00000008, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ y+8(FP), AX; MOVQ a+16(FP), CX; MOVQ b+24(FP), DX; MOVQ c+32(FP), BX; MOVQ n+0(FP), SI; XORQ DI, DI; CMPQ SI, $0x00000010; JLT  end2
+	vecSelectVVF64AVX512Code
 
-loop2:
-	VMOVQ     (CX), X0; VPTESTMB  X0, X0, K1; VMOVUPD   (DX)(DI*1), Z0; VMOVUPD   (BX)(DI*1), Z5; VBLENDMPD Z0, Z5, K1, Z1; VMOVQ     8(CX), X0; VPTESTMB  X0, X0, K1; VMOVUPD   64(DX)(DI*1), Z0; VMOVUPD   64(BX)(DI*1), Z5; VBLENDMPD Z0, Z5, K1, Z2; VMOVUPD   Z1, (AX)(DI*1); VMOVUPD   Z2, 64(AX)(DI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000080, DI; SUBQ      $0x00000010, SI; CMPQ      SI, $0x00000010; JGE       loop2
-
-end2:
-	CMPQ SI, $0x00000008; JLT  end1
-
-loop1:
-	VMOVQ     (CX), X0; VPTESTMB  X0, X0, K1; VMOVUPD   (DX)(DI*1), Z0; VMOVUPD   (BX)(DI*1), Z1; VBLENDMPD Z0, Z1, K1, Z3; VMOVUPD   Z3, (AX)(DI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000040, DI; SUBQ      $0x00000008, SI; CMPQ      SI, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      SI, SI; JZ         done; MOVQ       $-1, R8; BZHIQ      SI, R8, R8; KMOVQ      R8, K1; VMOVDQU8.Z (CX), K1, X0; VPTESTMB   X0, X0, K2; VMOVUPD.Z  (DX)(DI*1), K1, Z0; VMOVUPD.Z  (BX)(DI*1), K1, Z1; VBLENDMPD  Z0, Z1, K2, Z4; VMOVUPD    Z4, K1, (AX)(DI*1); ADDQ       $0x00000008, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[i]
+//		} else {
+//			y[i] = c[0]
+//		}
+//	}
+//
 // func vecSelectVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecSelectVSF64AVX512Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		MOVQ         c+32(FP), BX     \
+		VBROADCASTSD (BX), Z0         \
+		MOVQ         n+0(FP), BX      \
+		XORQ         SI, SI           \
+		CMPQ         BX, $0x00000010  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVQ     (CX), X1            \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPD   (DX)(SI*1), Z1      \
+		VBLENDMPD Z1, Z0, K1, Z2      \
+		VMOVQ     8(CX), X1           \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPD   64(DX)(SI*1), Z1    \
+		VBLENDMPD Z1, Z0, K1, Z3      \
+		VMOVUPD   Z2, (AX)(SI*1)      \
+		VMOVUPD   Z3, 64(AX)(SI*1)    \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000080, SI     \
+		SUBQ      $0x00000010, BX     \
+		CMPQ      BX, $0x00000010     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVQ     (CX), X1            \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPD   (DX)(SI*1), Z1      \
+		VBLENDMPD Z1, Z0, K1, Z4      \
+		VMOVUPD   Z4, (AX)(SI*1)      \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000040, SI     \
+		SUBQ      $0x00000008, BX     \
+		CMPQ      BX, $0x00000008     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVDQU8.Z (CX), K1, X1       \
+		VPTESTMB   X1, X1, K2         \
+		VMOVUPD.Z  (DX)(SI*1), K1, Z1 \
+		VBLENDMPD  Z1, Z0, K2, Z5     \
+		VMOVUPD    Z5, K1, (AX)(SI*1) \
+		ADDQ       $0x00000008, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; MOVQ         c+32(FP), BX; VBROADCASTSD (BX), Z0; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecSelectVSF64AVX512Code
 
-loop2:
-	VMOVQ     (CX), X1; VPTESTMB  X1, X1, K1; VMOVUPD   (DX)(SI*1), Z1; VBLENDMPD Z1, Z0, K1, Z2; VMOVQ     8(CX), X1; VPTESTMB  X1, X1, K1; VMOVUPD   64(DX)(SI*1), Z1; VBLENDMPD Z1, Z0, K1, Z3; VMOVUPD   Z2, (AX)(SI*1); VMOVUPD   Z3, 64(AX)(SI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000080, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVQ     (CX), X1; VPTESTMB  X1, X1, K1; VMOVUPD   (DX)(SI*1), Z1; VBLENDMPD Z1, Z0, K1, Z4; VMOVUPD   Z4, (AX)(SI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000040, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVDQU8.Z (CX), K1, X1; VPTESTMB   X1, X1, K2; VMOVUPD.Z  (DX)(SI*1), K1, Z1; VBLENDMPD  Z1, Z0, K2, Z5; VMOVUPD    Z5, K1, (AX)(SI*1); ADDQ       $0x00000008, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectSVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[0]
+//		} else {
+//			y[i] = c[i]
+//		}
+//	}
+//
 // func vecSelectSVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecSelectSVF64AVX512Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		VBROADCASTSD (DX), Z0         \
+		MOVQ         c+32(FP), DX     \
+		MOVQ         n+0(FP), BX      \
+		XORQ         SI, SI           \
+		CMPQ         BX, $0x00000010  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVQ     (CX), X1            \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPD   (DX)(SI*1), Z1      \
+		VBLENDMPD Z0, Z1, K1, Z2      \
+		VMOVQ     8(CX), X1           \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPD   64(DX)(SI*1), Z1    \
+		VBLENDMPD Z0, Z1, K1, Z3      \
+		VMOVUPD   Z2, (AX)(SI*1)      \
+		VMOVUPD   Z3, 64(AX)(SI*1)    \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000080, SI     \
+		SUBQ      $0x00000010, BX     \
+		CMPQ      BX, $0x00000010     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVQ     (CX), X1            \
+		VPTESTMB  X1, X1, K1          \
+		VMOVUPD   (DX)(SI*1), Z1      \
+		VBLENDMPD Z0, Z1, K1, Z4      \
+		VMOVUPD   Z4, (AX)(SI*1)      \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000040, SI     \
+		SUBQ      $0x00000008, BX     \
+		CMPQ      BX, $0x00000008     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVDQU8.Z (CX), K1, X1       \
+		VPTESTMB   X1, X1, K2         \
+		VMOVUPD.Z  (DX)(SI*1), K1, Z1 \
+		VBLENDMPD  Z0, Z1, K2, Z5     \
+		VMOVUPD    Z5, K1, (AX)(SI*1) \
+		ADDQ       $0x00000008, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectSVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         c+32(FP), DX; MOVQ         n+0(FP), BX; XORQ         SI, SI; CMPQ         BX, $0x00000010; JLT          end2
+	vecSelectSVF64AVX512Code
 
-loop2:
-	VMOVQ     (CX), X1; VPTESTMB  X1, X1, K1; VMOVUPD   (DX)(SI*1), Z1; VBLENDMPD Z0, Z1, K1, Z2; VMOVQ     8(CX), X1; VPTESTMB  X1, X1, K1; VMOVUPD   64(DX)(SI*1), Z1; VBLENDMPD Z0, Z1, K1, Z3; VMOVUPD   Z2, (AX)(SI*1); VMOVUPD   Z3, 64(AX)(SI*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000080, SI; SUBQ      $0x00000010, BX; CMPQ      BX, $0x00000010; JGE       loop2
-
-end2:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVQ     (CX), X1; VPTESTMB  X1, X1, K1; VMOVUPD   (DX)(SI*1), Z1; VBLENDMPD Z0, Z1, K1, Z4; VMOVUPD   Z4, (AX)(SI*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000040, SI; SUBQ      $0x00000008, BX; CMPQ      BX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVDQU8.Z (CX), K1, X1; VPTESTMB   X1, X1, K2; VMOVUPD.Z  (DX)(SI*1), K1, Z1; VBLENDMPD  Z0, Z1, K2, Z5; VMOVUPD    Z5, K1, (AX)(SI*1); ADDQ       $0x00000008, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecSelectSSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		if a[i] {
+//			y[i] = b[0]
+//		} else {
+//			y[i] = c[0]
+//		}
+//	}
+//
 // func vecSelectSSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecSelectSSF64AVX512Code \
+		MOVQ         y+8(FP), AX      \
+		MOVQ         a+16(FP), CX     \
+		MOVQ         b+24(FP), DX     \
+		VBROADCASTSD (DX), Z0         \
+		MOVQ         c+32(FP), DX     \
+		VBROADCASTSD (DX), Z1         \
+		MOVQ         n+0(FP), DX      \
+		XORQ         BX, BX           \
+		CMPQ         DX, $0x00000010  \
+		JLT          end2             \
+	loop2:                                \
+		VMOVQ     (CX), X2            \
+		VPTESTMB  X2, X2, K1          \
+		VBLENDMPD Z0, Z1, K1, Z3      \
+		VMOVQ     8(CX), X2           \
+		VPTESTMB  X2, X2, K1          \
+		VBLENDMPD Z0, Z1, K1, Z4      \
+		VMOVUPD   Z3, (AX)(BX*1)      \
+		VMOVUPD   Z4, 64(AX)(BX*1)    \
+		ADDQ      $0x00000010, CX     \
+		ADDQ      $0x00000080, BX     \
+		SUBQ      $0x00000010, DX     \
+		CMPQ      DX, $0x00000010     \
+		JGE       loop2               \
+	end2:                                 \
+		CMPQ DX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVQ     (CX), X2            \
+		VPTESTMB  X2, X2, K1          \
+		VBLENDMPD Z0, Z1, K1, Z5      \
+		VMOVUPD   Z5, (AX)(BX*1)      \
+		ADDQ      $0x00000008, CX     \
+		ADDQ      $0x00000040, BX     \
+		SUBQ      $0x00000008, DX     \
+		CMPQ      DX, $0x00000008     \
+		JGE       loop1               \
+	end1:                                 \
+		TESTQ      DX, DX             \
+		JZ         done               \
+		MOVQ       $-1, SI            \
+		BZHIQ      DX, SI, SI         \
+		KMOVQ      SI, K1             \
+		VMOVDQU8.Z (CX), K1, X2       \
+		VPTESTMB   X2, X2, K2         \
+		VBLENDMPD  Z0, Z1, K2, Z6     \
+		VMOVUPD    Z6, K1, (AX)(BX*1) \
+		ADDQ       $0x00000008, CX    \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecSelectSSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; MOVQ         c+32(FP), DX; VBROADCASTSD (DX), Z1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000010; JLT          end2
+	vecSelectSSF64AVX512Code
 
-loop2:
-	VMOVQ     (CX), X2; VPTESTMB  X2, X2, K1; VBLENDMPD Z0, Z1, K1, Z3; VMOVQ     8(CX), X2; VPTESTMB  X2, X2, K1; VBLENDMPD Z0, Z1, K1, Z4; VMOVUPD   Z3, (AX)(BX*1); VMOVUPD   Z4, 64(AX)(BX*1); ADDQ      $0x00000010, CX; ADDQ      $0x00000080, BX; SUBQ      $0x00000010, DX; CMPQ      DX, $0x00000010; JGE       loop2
-
-end2:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVQ     (CX), X2; VPTESTMB  X2, X2, K1; VBLENDMPD Z0, Z1, K1, Z5; VMOVUPD   Z5, (AX)(BX*1); ADDQ      $0x00000008, CX; ADDQ      $0x00000040, BX; SUBQ      $0x00000008, DX; CMPQ      DX, $0x00000008; JGE       loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVDQU8.Z (CX), K1, X2; VPTESTMB   X2, X2, K2; VBLENDMPD  Z0, Z1, K2, Z6; VMOVUPD    Z6, K1, (AX)(BX*1); ADDQ       $0x00000008, CX
-
-done:
-	VZEROUPPER; RET
-
+// vecEqualVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] == b[i]
+//	}
+//
 // func vecEqualVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecEqualVVF64AVX512Code \
+		MOVQ    y+8(FP), AX           \
+		MOVQ    a+16(FP), CX          \
+		MOVQ    b+24(FP), DX          \
+		VMOVDQU vecOnes<>+0(SB), X0   \
+		MOVQ    n+0(FP), BX           \
+		XORQ    SI, SI                \
+		CMPQ    BX, $0x00000020       \
+		JLT     end4                  \
+	loop4:                                \
+		VMOVUPD    (CX)(SI*1), Z1     \
+		VMOVUPD    (DX)(SI*1), Z2     \
+		VCMPPD     $0x00, Z2, Z1, K1  \
+		VMOVUPD    64(CX)(SI*1), Z1   \
+		VMOVUPD    64(DX)(SI*1), Z2   \
+		VCMPPD     $0x00, Z2, Z1, K2  \
+		VMOVUPD    128(CX)(SI*1), Z1  \
+		VMOVUPD    128(DX)(SI*1), Z2  \
+		VCMPPD     $0x00, Z2, Z1, K3  \
+		VMOVUPD    192(CX)(SI*1), Z1  \
+		VMOVUPD    192(DX)(SI*1), Z2  \
+		VCMPPD     $0x00, Z2, Z1, K4  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVQ      X1, (AX)           \
+		VMOVDQU8.Z X0, K2, X1         \
+		VMOVQ      X1, 8(AX)          \
+		VMOVDQU8.Z X0, K3, X1         \
+		VMOVQ      X1, 16(AX)         \
+		VMOVDQU8.Z X0, K4, X1         \
+		VMOVQ      X1, 24(AX)         \
+		ADDQ       $0x00000020, AX    \
+		ADDQ       $0x00000100, SI    \
+		SUBQ       $0x00000020, BX    \
+		CMPQ       BX, $0x00000020    \
+		JGE        loop4              \
+	end4:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPD    (CX)(SI*1), Z1     \
+		VMOVUPD    (DX)(SI*1), Z2     \
+		VCMPPD     $0x00, Z2, Z1, K1  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVQ      X1, (AX)           \
+		ADDQ       $0x00000008, AX    \
+		ADDQ       $0x00000040, SI    \
+		SUBQ       $0x00000008, BX    \
+		CMPQ       BX, $0x00000008    \
+		JGE        loop1              \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVUPD.Z  (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z  (DX)(SI*1), K1, Z2 \
+		VCMPPD     $0x00, Z2, Z1, K2  \
+		VMOVDQU8.Z X0, K2, X0         \
+		VMOVDQU8   X0, K1, (AX)       \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecEqualVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000020; JLT     end4
+	vecEqualVVF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x00, Z2, Z1, K1; VMOVUPD    64(CX)(SI*1), Z1; VMOVUPD    64(DX)(SI*1), Z2; VCMPPD     $0x00, Z2, Z1, K2; VMOVUPD    128(CX)(SI*1), Z1; VMOVUPD    128(DX)(SI*1), Z2; VCMPPD     $0x00, Z2, Z1, K3; VMOVUPD    192(CX)(SI*1), Z1; VMOVUPD    192(DX)(SI*1), Z2; VCMPPD     $0x00, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVQ      X1, 8(AX); VMOVDQU8.Z X0, K3, X1; VMOVQ      X1, 16(AX); VMOVDQU8.Z X0, K4, X1; VMOVQ      X1, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000020, BX; CMPQ       BX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x00, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000008, BX; CMPQ       BX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPD.Z  (CX)(SI*1), K1, Z1; VMOVUPD.Z  (DX)(SI*1), K1, Z2; VCMPPD     $0x00, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecEqualVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] == b[0]
+//	}
+//
 // func vecEqualVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecEqualVSF64AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000020     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x00, Z0, Z2, K1     \
+		VMOVUPD    64(CX)(BX*1), Z2      \
+		VCMPPD     $0x00, Z0, Z2, K2     \
+		VMOVUPD    128(CX)(BX*1), Z2     \
+		VCMPPD     $0x00, Z0, Z2, K3     \
+		VMOVUPD    192(CX)(BX*1), Z2     \
+		VCMPPD     $0x00, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVQ      X2, 8(AX)             \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVQ      X2, 16(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVQ      X2, 24(AX)            \
+		ADDQ       $0x00000020, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000020, DX       \
+		CMPQ       DX, $0x00000020       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000008             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x00, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		ADDQ       $0x00000008, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000008, DX       \
+		CMPQ       DX, $0x00000008       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPD.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPD     $0x00, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecEqualVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecEqualVSF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x00, Z0, Z2, K1; VMOVUPD    64(CX)(BX*1), Z2; VCMPPD     $0x00, Z0, Z2, K2; VMOVUPD    128(CX)(BX*1), Z2; VCMPPD     $0x00, Z0, Z2, K3; VMOVUPD    192(CX)(BX*1), Z2; VCMPPD     $0x00, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVQ      X2, 8(AX); VMOVDQU8.Z X1, K3, X2; VMOVQ      X2, 16(AX); VMOVDQU8.Z X1, K4, X2; VMOVQ      X2, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000020, DX; CMPQ       DX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x00, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000008, DX; CMPQ       DX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPD.Z  (CX)(BX*1), K1, Z2; VCMPPD     $0x00, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecNotEqualVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] != b[i]
+//	}
+//
 // func vecNotEqualVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecNotEqualVVF64AVX512Code \
+		MOVQ    y+8(FP), AX           \
+		MOVQ    a+16(FP), CX          \
+		MOVQ    b+24(FP), DX          \
+		VMOVDQU vecOnes<>+0(SB), X0   \
+		MOVQ    n+0(FP), BX           \
+		XORQ    SI, SI                \
+		CMPQ    BX, $0x00000020       \
+		JLT     end4                  \
+	loop4:                                \
+		VMOVUPD    (CX)(SI*1), Z1     \
+		VMOVUPD    (DX)(SI*1), Z2     \
+		VCMPPD     $0x04, Z2, Z1, K1  \
+		VMOVUPD    64(CX)(SI*1), Z1   \
+		VMOVUPD    64(DX)(SI*1), Z2   \
+		VCMPPD     $0x04, Z2, Z1, K2  \
+		VMOVUPD    128(CX)(SI*1), Z1  \
+		VMOVUPD    128(DX)(SI*1), Z2  \
+		VCMPPD     $0x04, Z2, Z1, K3  \
+		VMOVUPD    192(CX)(SI*1), Z1  \
+		VMOVUPD    192(DX)(SI*1), Z2  \
+		VCMPPD     $0x04, Z2, Z1, K4  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVQ      X1, (AX)           \
+		VMOVDQU8.Z X0, K2, X1         \
+		VMOVQ      X1, 8(AX)          \
+		VMOVDQU8.Z X0, K3, X1         \
+		VMOVQ      X1, 16(AX)         \
+		VMOVDQU8.Z X0, K4, X1         \
+		VMOVQ      X1, 24(AX)         \
+		ADDQ       $0x00000020, AX    \
+		ADDQ       $0x00000100, SI    \
+		SUBQ       $0x00000020, BX    \
+		CMPQ       BX, $0x00000020    \
+		JGE        loop4              \
+	end4:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPD    (CX)(SI*1), Z1     \
+		VMOVUPD    (DX)(SI*1), Z2     \
+		VCMPPD     $0x04, Z2, Z1, K1  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVQ      X1, (AX)           \
+		ADDQ       $0x00000008, AX    \
+		ADDQ       $0x00000040, SI    \
+		SUBQ       $0x00000008, BX    \
+		CMPQ       BX, $0x00000008    \
+		JGE        loop1              \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVUPD.Z  (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z  (DX)(SI*1), K1, Z2 \
+		VCMPPD     $0x04, Z2, Z1, K2  \
+		VMOVDQU8.Z X0, K2, X0         \
+		VMOVDQU8   X0, K1, (AX)       \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecNotEqualVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000020; JLT     end4
+	vecNotEqualVVF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x04, Z2, Z1, K1; VMOVUPD    64(CX)(SI*1), Z1; VMOVUPD    64(DX)(SI*1), Z2; VCMPPD     $0x04, Z2, Z1, K2; VMOVUPD    128(CX)(SI*1), Z1; VMOVUPD    128(DX)(SI*1), Z2; VCMPPD     $0x04, Z2, Z1, K3; VMOVUPD    192(CX)(SI*1), Z1; VMOVUPD    192(DX)(SI*1), Z2; VCMPPD     $0x04, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVQ      X1, 8(AX); VMOVDQU8.Z X0, K3, X1; VMOVQ      X1, 16(AX); VMOVDQU8.Z X0, K4, X1; VMOVQ      X1, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000020, BX; CMPQ       BX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x04, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000008, BX; CMPQ       BX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPD.Z  (CX)(SI*1), K1, Z1; VMOVUPD.Z  (DX)(SI*1), K1, Z2; VCMPPD     $0x04, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecNotEqualVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] != b[0]
+//	}
+//
 // func vecNotEqualVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecNotEqualVSF64AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000020     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x04, Z0, Z2, K1     \
+		VMOVUPD    64(CX)(BX*1), Z2      \
+		VCMPPD     $0x04, Z0, Z2, K2     \
+		VMOVUPD    128(CX)(BX*1), Z2     \
+		VCMPPD     $0x04, Z0, Z2, K3     \
+		VMOVUPD    192(CX)(BX*1), Z2     \
+		VCMPPD     $0x04, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVQ      X2, 8(AX)             \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVQ      X2, 16(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVQ      X2, 24(AX)            \
+		ADDQ       $0x00000020, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000020, DX       \
+		CMPQ       DX, $0x00000020       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000008             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x04, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		ADDQ       $0x00000008, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000008, DX       \
+		CMPQ       DX, $0x00000008       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPD.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPD     $0x04, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecNotEqualVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecNotEqualVSF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x04, Z0, Z2, K1; VMOVUPD    64(CX)(BX*1), Z2; VCMPPD     $0x04, Z0, Z2, K2; VMOVUPD    128(CX)(BX*1), Z2; VCMPPD     $0x04, Z0, Z2, K3; VMOVUPD    192(CX)(BX*1), Z2; VCMPPD     $0x04, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVQ      X2, 8(AX); VMOVDQU8.Z X1, K3, X2; VMOVQ      X2, 16(AX); VMOVDQU8.Z X1, K4, X2; VMOVQ      X2, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000020, DX; CMPQ       DX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x04, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000008, DX; CMPQ       DX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPD.Z  (CX)(BX*1), K1, Z2; VCMPPD     $0x04, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecLessVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] < b[i]
+//	}
+//
 // func vecLessVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecLessVVF64AVX512Code \
+		MOVQ    y+8(FP), AX           \
+		MOVQ    a+16(FP), CX          \
+		MOVQ    b+24(FP), DX          \
+		VMOVDQU vecOnes<>+0(SB), X0   \
+		MOVQ    n+0(FP), BX           \
+		XORQ    SI, SI                \
+		CMPQ    BX, $0x00000020       \
+		JLT     end4                  \
+	loop4:                                \
+		VMOVUPD    (CX)(SI*1), Z1     \
+		VMOVUPD    (DX)(SI*1), Z2     \
+		VCMPPD     $0x11, Z2, Z1, K1  \
+		VMOVUPD    64(CX)(SI*1), Z1   \
+		VMOVUPD    64(DX)(SI*1), Z2   \
+		VCMPPD     $0x11, Z2, Z1, K2  \
+		VMOVUPD    128(CX)(SI*1), Z1  \
+		VMOVUPD    128(DX)(SI*1), Z2  \
+		VCMPPD     $0x11, Z2, Z1, K3  \
+		VMOVUPD    192(CX)(SI*1), Z1  \
+		VMOVUPD    192(DX)(SI*1), Z2  \
+		VCMPPD     $0x11, Z2, Z1, K4  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVQ      X1, (AX)           \
+		VMOVDQU8.Z X0, K2, X1         \
+		VMOVQ      X1, 8(AX)          \
+		VMOVDQU8.Z X0, K3, X1         \
+		VMOVQ      X1, 16(AX)         \
+		VMOVDQU8.Z X0, K4, X1         \
+		VMOVQ      X1, 24(AX)         \
+		ADDQ       $0x00000020, AX    \
+		ADDQ       $0x00000100, SI    \
+		SUBQ       $0x00000020, BX    \
+		CMPQ       BX, $0x00000020    \
+		JGE        loop4              \
+	end4:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPD    (CX)(SI*1), Z1     \
+		VMOVUPD    (DX)(SI*1), Z2     \
+		VCMPPD     $0x11, Z2, Z1, K1  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVQ      X1, (AX)           \
+		ADDQ       $0x00000008, AX    \
+		ADDQ       $0x00000040, SI    \
+		SUBQ       $0x00000008, BX    \
+		CMPQ       BX, $0x00000008    \
+		JGE        loop1              \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVUPD.Z  (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z  (DX)(SI*1), K1, Z2 \
+		VCMPPD     $0x11, Z2, Z1, K2  \
+		VMOVDQU8.Z X0, K2, X0         \
+		VMOVDQU8   X0, K1, (AX)       \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecLessVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000020; JLT     end4
+	vecLessVVF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x11, Z2, Z1, K1; VMOVUPD    64(CX)(SI*1), Z1; VMOVUPD    64(DX)(SI*1), Z2; VCMPPD     $0x11, Z2, Z1, K2; VMOVUPD    128(CX)(SI*1), Z1; VMOVUPD    128(DX)(SI*1), Z2; VCMPPD     $0x11, Z2, Z1, K3; VMOVUPD    192(CX)(SI*1), Z1; VMOVUPD    192(DX)(SI*1), Z2; VCMPPD     $0x11, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVQ      X1, 8(AX); VMOVDQU8.Z X0, K3, X1; VMOVQ      X1, 16(AX); VMOVDQU8.Z X0, K4, X1; VMOVQ      X1, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000020, BX; CMPQ       BX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x11, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000008, BX; CMPQ       BX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPD.Z  (CX)(SI*1), K1, Z1; VMOVUPD.Z  (DX)(SI*1), K1, Z2; VCMPPD     $0x11, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecLessVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] < b[0]
+//	}
+//
 // func vecLessVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecLessVSF64AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000020     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x11, Z0, Z2, K1     \
+		VMOVUPD    64(CX)(BX*1), Z2      \
+		VCMPPD     $0x11, Z0, Z2, K2     \
+		VMOVUPD    128(CX)(BX*1), Z2     \
+		VCMPPD     $0x11, Z0, Z2, K3     \
+		VMOVUPD    192(CX)(BX*1), Z2     \
+		VCMPPD     $0x11, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVQ      X2, 8(AX)             \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVQ      X2, 16(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVQ      X2, 24(AX)            \
+		ADDQ       $0x00000020, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000020, DX       \
+		CMPQ       DX, $0x00000020       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000008             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x11, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		ADDQ       $0x00000008, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000008, DX       \
+		CMPQ       DX, $0x00000008       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPD.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPD     $0x11, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecLessVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecLessVSF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x11, Z0, Z2, K1; VMOVUPD    64(CX)(BX*1), Z2; VCMPPD     $0x11, Z0, Z2, K2; VMOVUPD    128(CX)(BX*1), Z2; VCMPPD     $0x11, Z0, Z2, K3; VMOVUPD    192(CX)(BX*1), Z2; VCMPPD     $0x11, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVQ      X2, 8(AX); VMOVDQU8.Z X1, K3, X2; VMOVQ      X2, 16(AX); VMOVDQU8.Z X1, K4, X2; VMOVQ      X2, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000020, DX; CMPQ       DX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x11, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000008, DX; CMPQ       DX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPD.Z  (CX)(BX*1), K1, Z2; VCMPPD     $0x11, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecLessEqualVVF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] <= b[i]
+//	}
+//
 // func vecLessEqualVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecLessEqualVVF64AVX512Code \
+		MOVQ    y+8(FP), AX           \
+		MOVQ    a+16(FP), CX          \
+		MOVQ    b+24(FP), DX          \
+		VMOVDQU vecOnes<>+0(SB), X0   \
+		MOVQ    n+0(FP), BX           \
+		XORQ    SI, SI                \
+		CMPQ    BX, $0x00000020       \
+		JLT     end4                  \
+	loop4:                                \
+		VMOVUPD    (CX)(SI*1), Z1     \
+		VMOVUPD    (DX)(SI*1), Z2     \
+		VCMPPD     $0x12, Z2, Z1, K1  \
+		VMOVUPD    64(CX)(SI*1), Z1   \
+		VMOVUPD    64(DX)(SI*1), Z2   \
+		VCMPPD     $0x12, Z2, Z1, K2  \
+		VMOVUPD    128(CX)(SI*1), Z1  \
+		VMOVUPD    128(DX)(SI*1), Z2  \
+		VCMPPD     $0x12, Z2, Z1, K3  \
+		VMOVUPD    192(CX)(SI*1), Z1  \
+		VMOVUPD    192(DX)(SI*1), Z2  \
+		VCMPPD     $0x12, Z2, Z1, K4  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVQ      X1, (AX)           \
+		VMOVDQU8.Z X0, K2, X1         \
+		VMOVQ      X1, 8(AX)          \
+		VMOVDQU8.Z X0, K3, X1         \
+		VMOVQ      X1, 16(AX)         \
+		VMOVDQU8.Z X0, K4, X1         \
+		VMOVQ      X1, 24(AX)         \
+		ADDQ       $0x00000020, AX    \
+		ADDQ       $0x00000100, SI    \
+		SUBQ       $0x00000020, BX    \
+		CMPQ       BX, $0x00000020    \
+		JGE        loop4              \
+	end4:                                 \
+		CMPQ BX, $0x00000008          \
+		JLT  end1                     \
+	loop1:                                \
+		VMOVUPD    (CX)(SI*1), Z1     \
+		VMOVUPD    (DX)(SI*1), Z2     \
+		VCMPPD     $0x12, Z2, Z1, K1  \
+		VMOVDQU8.Z X0, K1, X1         \
+		VMOVQ      X1, (AX)           \
+		ADDQ       $0x00000008, AX    \
+		ADDQ       $0x00000040, SI    \
+		SUBQ       $0x00000008, BX    \
+		CMPQ       BX, $0x00000008    \
+		JGE        loop1              \
+	end1:                                 \
+		TESTQ      BX, BX             \
+		JZ         done               \
+		MOVQ       $-1, DI            \
+		BZHIQ      BX, DI, DI         \
+		KMOVQ      DI, K1             \
+		VMOVUPD.Z  (CX)(SI*1), K1, Z1 \
+		VMOVUPD.Z  (DX)(SI*1), K1, Z2 \
+		VCMPPD     $0x12, Z2, Z1, K2  \
+		VMOVDQU8.Z X0, K2, X0         \
+		VMOVDQU8   X0, K1, (AX)       \
+	done:                                 \
+		VZEROUPPER                    \
+		RET
+
 TEXT vecLessEqualVVF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    y+8(FP), AX; MOVQ    a+16(FP), CX; MOVQ    b+24(FP), DX; VMOVDQU vecOnes<>+0(SB), X0; MOVQ    n+0(FP), BX; XORQ    SI, SI; CMPQ    BX, $0x00000020; JLT     end4
+	vecLessEqualVVF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x12, Z2, Z1, K1; VMOVUPD    64(CX)(SI*1), Z1; VMOVUPD    64(DX)(SI*1), Z2; VCMPPD     $0x12, Z2, Z1, K2; VMOVUPD    128(CX)(SI*1), Z1; VMOVUPD    128(DX)(SI*1), Z2; VCMPPD     $0x12, Z2, Z1, K3; VMOVUPD    192(CX)(SI*1), Z1; VMOVUPD    192(DX)(SI*1), Z2; VCMPPD     $0x12, Z2, Z1, K4; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); VMOVDQU8.Z X0, K2, X1; VMOVQ      X1, 8(AX); VMOVDQU8.Z X0, K3, X1; VMOVQ      X1, 16(AX); VMOVDQU8.Z X0, K4, X1; VMOVQ      X1, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, SI; SUBQ       $0x00000020, BX; CMPQ       BX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ BX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(SI*1), Z1; VMOVUPD    (DX)(SI*1), Z2; VCMPPD     $0x12, Z2, Z1, K1; VMOVDQU8.Z X0, K1, X1; VMOVQ      X1, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, SI; SUBQ       $0x00000008, BX; CMPQ       BX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      BX, BX; JZ         done; MOVQ       $-1, DI; BZHIQ      BX, DI, DI; KMOVQ      DI, K1; VMOVUPD.Z  (CX)(SI*1), K1, Z1; VMOVUPD.Z  (DX)(SI*1), K1, Z2; VCMPPD     $0x12, Z2, Z1, K2; VMOVDQU8.Z X0, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecLessEqualVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] <= b[0]
+//	}
+//
 // func vecLessEqualVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecLessEqualVSF64AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000020     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x12, Z0, Z2, K1     \
+		VMOVUPD    64(CX)(BX*1), Z2      \
+		VCMPPD     $0x12, Z0, Z2, K2     \
+		VMOVUPD    128(CX)(BX*1), Z2     \
+		VCMPPD     $0x12, Z0, Z2, K3     \
+		VMOVUPD    192(CX)(BX*1), Z2     \
+		VCMPPD     $0x12, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVQ      X2, 8(AX)             \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVQ      X2, 16(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVQ      X2, 24(AX)            \
+		ADDQ       $0x00000020, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000020, DX       \
+		CMPQ       DX, $0x00000020       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000008             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x12, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		ADDQ       $0x00000008, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000008, DX       \
+		CMPQ       DX, $0x00000008       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPD.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPD     $0x12, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecLessEqualVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecLessEqualVSF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x12, Z0, Z2, K1; VMOVUPD    64(CX)(BX*1), Z2; VCMPPD     $0x12, Z0, Z2, K2; VMOVUPD    128(CX)(BX*1), Z2; VCMPPD     $0x12, Z0, Z2, K3; VMOVUPD    192(CX)(BX*1), Z2; VCMPPD     $0x12, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVQ      X2, 8(AX); VMOVDQU8.Z X1, K3, X2; VMOVQ      X2, 16(AX); VMOVDQU8.Z X1, K4, X2; VMOVQ      X2, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000020, DX; CMPQ       DX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x12, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000008, DX; CMPQ       DX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPD.Z  (CX)(BX*1), K1, Z2; VCMPPD     $0x12, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecGreaterVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] > b[0]
+//	}
+//
 // func vecGreaterVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecGreaterVSF64AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000020     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x1e, Z0, Z2, K1     \
+		VMOVUPD    64(CX)(BX*1), Z2      \
+		VCMPPD     $0x1e, Z0, Z2, K2     \
+		VMOVUPD    128(CX)(BX*1), Z2     \
+		VCMPPD     $0x1e, Z0, Z2, K3     \
+		VMOVUPD    192(CX)(BX*1), Z2     \
+		VCMPPD     $0x1e, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVQ      X2, 8(AX)             \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVQ      X2, 16(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVQ      X2, 24(AX)            \
+		ADDQ       $0x00000020, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000020, DX       \
+		CMPQ       DX, $0x00000020       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000008             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x1e, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		ADDQ       $0x00000008, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000008, DX       \
+		CMPQ       DX, $0x00000008       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPD.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPD     $0x1e, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecGreaterVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecGreaterVSF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x1e, Z0, Z2, K1; VMOVUPD    64(CX)(BX*1), Z2; VCMPPD     $0x1e, Z0, Z2, K2; VMOVUPD    128(CX)(BX*1), Z2; VCMPPD     $0x1e, Z0, Z2, K3; VMOVUPD    192(CX)(BX*1), Z2; VCMPPD     $0x1e, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVQ      X2, 8(AX); VMOVDQU8.Z X1, K3, X2; VMOVQ      X2, 16(AX); VMOVDQU8.Z X1, K4, X2; VMOVQ      X2, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000020, DX; CMPQ       DX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x1e, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000008, DX; CMPQ       DX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPD.Z  (CX)(BX*1), K1, Z2; VCMPPD     $0x1e, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecGreaterEqualVSF64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = a[i] >= b[0]
+//	}
+//
 // func vecGreaterEqualVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+#define vecGreaterEqualVSF64AVX512Code \
+		MOVQ         y+8(FP), AX         \
+		MOVQ         a+16(FP), CX        \
+		MOVQ         b+24(FP), DX        \
+		VBROADCASTSD (DX), Z0            \
+		VMOVDQU      vecOnes<>+0(SB), X1 \
+		MOVQ         n+0(FP), DX         \
+		XORQ         BX, BX              \
+		CMPQ         DX, $0x00000020     \
+		JLT          end4                \
+	loop4:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x1d, Z0, Z2, K1     \
+		VMOVUPD    64(CX)(BX*1), Z2      \
+		VCMPPD     $0x1d, Z0, Z2, K2     \
+		VMOVUPD    128(CX)(BX*1), Z2     \
+		VCMPPD     $0x1d, Z0, Z2, K3     \
+		VMOVUPD    192(CX)(BX*1), Z2     \
+		VCMPPD     $0x1d, Z0, Z2, K4     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		VMOVDQU8.Z X1, K2, X2            \
+		VMOVQ      X2, 8(AX)             \
+		VMOVDQU8.Z X1, K3, X2            \
+		VMOVQ      X2, 16(AX)            \
+		VMOVDQU8.Z X1, K4, X2            \
+		VMOVQ      X2, 24(AX)            \
+		ADDQ       $0x00000020, AX       \
+		ADDQ       $0x00000100, BX       \
+		SUBQ       $0x00000020, DX       \
+		CMPQ       DX, $0x00000020       \
+		JGE        loop4                 \
+	end4:                                    \
+		CMPQ DX, $0x00000008             \
+		JLT  end1                        \
+	loop1:                                   \
+		VMOVUPD    (CX)(BX*1), Z2        \
+		VCMPPD     $0x1d, Z0, Z2, K1     \
+		VMOVDQU8.Z X1, K1, X2            \
+		VMOVQ      X2, (AX)              \
+		ADDQ       $0x00000008, AX       \
+		ADDQ       $0x00000040, BX       \
+		SUBQ       $0x00000008, DX       \
+		CMPQ       DX, $0x00000008       \
+		JGE        loop1                 \
+	end1:                                    \
+		TESTQ      DX, DX                \
+		JZ         done                  \
+		MOVQ       $-1, SI               \
+		BZHIQ      DX, SI, SI            \
+		KMOVQ      SI, K1                \
+		VMOVUPD.Z  (CX)(BX*1), K1, Z2    \
+		VCMPPD     $0x1d, Z0, Z2, K2     \
+		VMOVDQU8.Z X1, K2, X0            \
+		VMOVDQU8   X0, K1, (AX)          \
+	done:                                    \
+		VZEROUPPER                       \
+		RET
+
 TEXT vecGreaterEqualVSF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ         y+8(FP), AX; MOVQ         a+16(FP), CX; MOVQ         b+24(FP), DX; VBROADCASTSD (DX), Z0; VMOVDQU      vecOnes<>+0(SB), X1; MOVQ         n+0(FP), DX; XORQ         BX, BX; CMPQ         DX, $0x00000020; JLT          end4
+	vecGreaterEqualVSF64AVX512Code
 
-loop4:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x1d, Z0, Z2, K1; VMOVUPD    64(CX)(BX*1), Z2; VCMPPD     $0x1d, Z0, Z2, K2; VMOVUPD    128(CX)(BX*1), Z2; VCMPPD     $0x1d, Z0, Z2, K3; VMOVUPD    192(CX)(BX*1), Z2; VCMPPD     $0x1d, Z0, Z2, K4; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); VMOVDQU8.Z X1, K2, X2; VMOVQ      X2, 8(AX); VMOVDQU8.Z X1, K3, X2; VMOVQ      X2, 16(AX); VMOVDQU8.Z X1, K4, X2; VMOVQ      X2, 24(AX); ADDQ       $0x00000020, AX; ADDQ       $0x00000100, BX; SUBQ       $0x00000020, DX; CMPQ       DX, $0x00000020; JGE        loop4
-
-end4:
-	CMPQ DX, $0x00000008; JLT  end1
-
-loop1:
-	VMOVUPD    (CX)(BX*1), Z2; VCMPPD     $0x1d, Z0, Z2, K1; VMOVDQU8.Z X1, K1, X2; VMOVQ      X2, (AX); ADDQ       $0x00000008, AX; ADDQ       $0x00000040, BX; SUBQ       $0x00000008, DX; CMPQ       DX, $0x00000008; JGE        loop1
-
-end1:
-	TESTQ      DX, DX; JZ         done; MOVQ       $-1, SI; BZHIQ      DX, SI, SI; KMOVQ      SI, K1; VMOVUPD.Z  (CX)(BX*1), K1, Z2; VCMPPD     $0x1d, Z0, Z2, K2; VMOVDQU8.Z X1, K2, X0; VMOVDQU8   X0, K1, (AX)
-
-done:
-	VZEROUPPER; RET
-
+// vecSumF64AVX512 is a Vec:
+//
+//	var sums [16]float64
+//	for j := range sums {
+//		sums[j] = 0
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = sums[j] + x
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = sums[j] + x
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecSumF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
+#define vecSumF64AVX512Code \
+		MOVQ    a+16(FP), AX        \
+		VPXORD  Z0, Z0, Z0          \
+		VMOVAPD Z0, Z0              \
+		VPXORD  Z1, Z1, Z1          \
+		VMOVAPD Z1, Z1              \
+		MOVQ    n+0(FP), CX         \
+		CMPQ    CX, $0x00000010     \
+		JLT     rest                \
+	loop:                               \
+		VMOVUPD (AX), Z2            \
+		VADDPD  Z2, Z0, Z0          \
+		VMOVAPD Z0, Z0              \
+		VMOVUPD 64(AX), Z2          \
+		VADDPD  Z2, Z1, Z1          \
+		VMOVAPD Z1, Z1              \
+		ADDQ    $0x00000080, AX     \
+		SUBQ    $0x00000010, CX     \
+		CMPQ    CX, $0x00000010     \
+		JGE     loop                \
+	rest:                               \
+		TESTQ     CX, CX            \
+		JZ        fold              \
+		CMPQ      CX, $0x00000008   \
+		JGE       whole0            \
+		MOVQ      $-1, DX           \
+		BZHIQ     CX, DX, DX        \
+		KMOVQ     DX, K1            \
+		VMOVUPD.Z (AX), K1, Z2      \
+		VADDPD    Z2, Z0, Z2        \
+		VBLENDMPD Z2, Z0, K1, Z3    \
+		VMOVAPD   Z3, Z0            \
+		JMP       fold              \
+	whole0:                             \
+		VMOVUPD   (AX), Z2          \
+		VADDPD    Z2, Z0, Z0        \
+		VMOVAPD   Z0, Z0            \
+		SUBQ      $0x00000008, CX   \
+		TESTQ     CX, CX            \
+		JZ        fold              \
+		CMPQ      CX, $0x00000008   \
+		JGE       whole1            \
+		MOVQ      $-1, DX           \
+		BZHIQ     CX, DX, DX        \
+		KMOVQ     DX, K1            \
+		VMOVUPD.Z 64(AX), K1, Z2    \
+		VADDPD    Z2, Z1, Z2        \
+		VBLENDMPD Z2, Z1, K1, Z3    \
+		VMOVAPD   Z3, Z1            \
+		JMP       fold              \
+	whole1:                             \
+		VMOVUPD 64(AX), Z2          \
+		VADDPD  Z2, Z1, Z1          \
+		VMOVAPD Z1, Z1              \
+		SUBQ    $0x00000008, CX     \
+	fold:                               \
+		VADDPD        Z1, Z0, Z0    \
+		VMOVAPD       Z0, Z0        \
+		MOVQ          y+8(FP), AX   \
+		VEXTRACTF64X4 $0x01, Z0, Y1 \
+		VMOVAPS       Y0, Y0        \
+		VADDPD        Y1, Y0, Y0    \
+		VEXTRACTF128  $0x01, Y0, X4 \
+		VADDPD        Y4, Y0, Y0    \
+		VPERMILPD     $0x01, Y0, Y1 \
+		VADDPD        Y1, Y0, Y0    \
+		VMOVSD        X0, (AX)      \
+		VZEROUPPER                  \
+		RET
+
 TEXT vecSumF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VPXORD  Z0, Z0, Z0; VMOVAPD Z0, Z0; VPXORD  Z1, Z1, Z1; VMOVAPD Z1, Z1; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000010; JLT     rest
+	vecSumF64AVX512Code
 
-loop:
-	VMOVUPD (AX), Z2; VADDPD  Z2, Z0, Z0; VMOVAPD Z0, Z0; VMOVUPD 64(AX), Z2; VADDPD  Z2, Z1, Z1; VMOVAPD Z1, Z1; ADDQ    $0x00000080, AX; SUBQ    $0x00000010, CX; CMPQ    CX, $0x00000010; JGE     loop
-
-rest:
-	TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000008; JGE       whole0; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPD.Z (AX), K1, Z2; VADDPD    Z2, Z0, Z2; VBLENDMPD Z2, Z0, K1, Z3; VMOVAPD   Z3, Z0; JMP       fold
-
-whole0:
-	VMOVUPD   (AX), Z2; VADDPD    Z2, Z0, Z0; VMOVAPD   Z0, Z0; SUBQ      $0x00000008, CX; TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000008; JGE       whole1; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPD.Z 64(AX), K1, Z2; VADDPD    Z2, Z1, Z2; VBLENDMPD Z2, Z1, K1, Z3; VMOVAPD   Z3, Z1; JMP       fold
-
-whole1:
-	VMOVUPD 64(AX), Z2; VADDPD  Z2, Z1, Z1; VMOVAPD Z1, Z1; SUBQ    $0x00000008, CX
-
-fold:
-	VADDPD        Z1, Z0, Z0; VMOVAPD       Z0, Z0; MOVQ          y+8(FP), AX; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VADDPD        Y1, Y0, Y0; VEXTRACTF128  $0x01, Y0, X4; VADDPD        Y4, Y0, Y0; VPERMILPD     $0x01, Y0, Y1; VADDPD        Y1, Y0, Y0; VMOVSD        X0, (AX); VZEROUPPER; RET
-
+// vecMaxOfF64AVX512 is a Vec:
+//
+//	var sums [16]float64
+//	for j := range sums {
+//		sums[j] = inf(-1)
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = max(sums[j], x)
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = max(sums[j], x)
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecMaxOfF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMaxOfF64AVX512Code \
+		MOVQ    a+16(FP), AX                              \
+		VMOVUPD vecF64_fff0000000000000<>+0(SB), Z0       \
+		VMOVAPD Z0, Z0                                    \
+		VMOVUPD vecF64_fff0000000000000<>+0(SB), Z1       \
+		VMOVAPD Z1, Z1                                    \
+		MOVQ    n+0(FP), CX                               \
+		CMPQ    CX, $0x00000010                           \
+		JLT     rest                                      \
+	loop:                                                     \
+		VMOVUPD   (AX), Z2                                \
+		VCMPPD    $0x03, Z2, Z0, K1                       \
+		VMAXPD    Z2, Z0, Z3                              \
+		VMAXPD    Z0, Z2, Z0                              \
+		VANDPD    Z3, Z0, Z0                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z0, K1, Z4                          \
+		VMOVAPD   Z4, Z0                                  \
+		VMOVUPD   64(AX), Z2                              \
+		VCMPPD    $0x03, Z2, Z1, K1                       \
+		VMAXPD    Z2, Z1, Z3                              \
+		VMAXPD    Z1, Z2, Z1                              \
+		VANDPD    Z3, Z1, Z1                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z1, K1, Z5                          \
+		VMOVAPD   Z5, Z1                                  \
+		ADDQ      $0x00000080, AX                         \
+		SUBQ      $0x00000010, CX                         \
+		CMPQ      CX, $0x00000010                         \
+		JGE       loop                                    \
+	rest:                                                     \
+		TESTQ     CX, CX                                  \
+		JZ        fold                                    \
+		CMPQ      CX, $0x00000008                         \
+		JGE       whole0                                  \
+		MOVQ      $-1, DX                                 \
+		BZHIQ     CX, DX, DX                              \
+		KMOVQ     DX, K1                                  \
+		VMOVUPD.Z (AX), K1, Z2                            \
+		VCMPPD    $0x03, Z2, Z0, K2                       \
+		VMAXPD    Z2, Z0, Z3                              \
+		VMAXPD    Z0, Z2, Z2                              \
+		VANDPD    Z3, Z2, Z2                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3     \
+		VBLENDMPD Z3, Z2, K2, Z6                          \
+		VBLENDMPD Z6, Z0, K1, Z7                          \
+		VMOVAPD   Z7, Z0                                  \
+		JMP       fold                                    \
+	whole0:                                                   \
+		VMOVUPD   (AX), Z2                                \
+		VCMPPD    $0x03, Z2, Z0, K1                       \
+		VMAXPD    Z2, Z0, Z3                              \
+		VMAXPD    Z0, Z2, Z0                              \
+		VANDPD    Z3, Z0, Z0                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z0, K1, Z6                          \
+		VMOVAPD   Z6, Z0                                  \
+		SUBQ      $0x00000008, CX                         \
+		TESTQ     CX, CX                                  \
+		JZ        fold                                    \
+		CMPQ      CX, $0x00000008                         \
+		JGE       whole1                                  \
+		MOVQ      $-1, DX                                 \
+		BZHIQ     CX, DX, DX                              \
+		KMOVQ     DX, K1                                  \
+		VMOVUPD.Z 64(AX), K1, Z2                          \
+		VCMPPD    $0x03, Z2, Z1, K2                       \
+		VMAXPD    Z2, Z1, Z3                              \
+		VMAXPD    Z1, Z2, Z2                              \
+		VANDPD    Z3, Z2, Z2                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3     \
+		VBLENDMPD Z3, Z2, K2, Z7                          \
+		VBLENDMPD Z7, Z1, K1, Z10                         \
+		VMOVAPD   Z10, Z1                                 \
+		JMP       fold                                    \
+	whole1:                                                   \
+		VMOVUPD   64(AX), Z2                              \
+		VCMPPD    $0x03, Z2, Z1, K1                       \
+		VMAXPD    Z2, Z1, Z3                              \
+		VMAXPD    Z1, Z2, Z1                              \
+		VANDPD    Z3, Z1, Z1                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z1, K1, Z7                          \
+		VMOVAPD   Z7, Z1                                  \
+		SUBQ      $0x00000008, CX                         \
+	fold:                                                     \
+		VCMPPD        $0x03, Z1, Z0, K1                   \
+		VMAXPD        Z1, Z0, Z2                          \
+		VMAXPD        Z0, Z1, Z0                          \
+		VANDPD        Z2, Z0, Z0                          \
+		VMOVUPD       vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD     Z1, Z0, K1, Z8                      \
+		VMOVAPD       Z8, Z0                              \
+		MOVQ          y+8(FP), AX                         \
+		VEXTRACTF64X4 $0x01, Z0, Y1                       \
+		VMOVAPS       Y0, Y0                              \
+		VCMPPD        $0x03, Y1, Y0, Y2                   \
+		VMAXPD        Y1, Y0, Y3                          \
+		VMAXPD        Y0, Y1, Y0                          \
+		VANDPD        Y3, Y0, Y0                          \
+		VORPD         Y2, Y0, Y0                          \
+		VEXTRACTF128  $0x01, Y0, X9                       \
+		VCMPPD        $0x03, Y9, Y0, Y1                   \
+		VMAXPD        Y9, Y0, Y2                          \
+		VMAXPD        Y0, Y9, Y0                          \
+		VANDPD        Y2, Y0, Y0                          \
+		VORPD         Y1, Y0, Y0                          \
+		VPERMILPD     $0x01, Y0, Y1                       \
+		VCMPPD        $0x03, Y1, Y0, Y2                   \
+		VMAXPD        Y1, Y0, Y3                          \
+		VMAXPD        Y0, Y1, Y0                          \
+		VANDPD        Y3, Y0, Y0                          \
+		VORPD         Y2, Y0, Y0                          \
+		VMOVSD        X0, (AX)                            \
+		VZEROUPPER                                        \
+		RET
+
 TEXT vecMaxOfF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VMOVUPD vecF64_fff0000000000000<>+0(SB), Z0; VMOVAPD Z0, Z0; VMOVUPD vecF64_fff0000000000000<>+0(SB), Z1; VMOVAPD Z1, Z1; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000010; JLT     rest
+	vecMaxOfF64AVX512Code
 
-loop:
-	VMOVUPD   (AX), Z2; VCMPPD    $0x03, Z2, Z0, K1; VMAXPD    Z2, Z0, Z3; VMAXPD    Z0, Z2, Z0; VANDPD    Z3, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z0, K1, Z4; VMOVAPD   Z4, Z0; VMOVUPD   64(AX), Z2; VCMPPD    $0x03, Z2, Z1, K1; VMAXPD    Z2, Z1, Z3; VMAXPD    Z1, Z2, Z1; VANDPD    Z3, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z5; VMOVAPD   Z5, Z1; ADDQ      $0x00000080, AX; SUBQ      $0x00000010, CX; CMPQ      CX, $0x00000010; JGE       loop
-
-rest:
-	TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000008; JGE       whole0; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPD.Z (AX), K1, Z2; VCMPPD    $0x03, Z2, Z0, K2; VMAXPD    Z2, Z0, Z3; VMAXPD    Z0, Z2, Z2; VANDPD    Z3, Z2, Z2; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3; VBLENDMPD Z3, Z2, K2, Z6; VBLENDMPD Z6, Z0, K1, Z7; VMOVAPD   Z7, Z0; JMP       fold
-
-whole0:
-	VMOVUPD   (AX), Z2; VCMPPD    $0x03, Z2, Z0, K1; VMAXPD    Z2, Z0, Z3; VMAXPD    Z0, Z2, Z0; VANDPD    Z3, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z0, K1, Z6; VMOVAPD   Z6, Z0; SUBQ      $0x00000008, CX; TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000008; JGE       whole1; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPD.Z 64(AX), K1, Z2; VCMPPD    $0x03, Z2, Z1, K2; VMAXPD    Z2, Z1, Z3; VMAXPD    Z1, Z2, Z2; VANDPD    Z3, Z2, Z2; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3; VBLENDMPD Z3, Z2, K2, Z7; VBLENDMPD Z7, Z1, K1, Z10; VMOVAPD   Z10, Z1; JMP       fold
-
-whole1:
-	VMOVUPD   64(AX), Z2; VCMPPD    $0x03, Z2, Z1, K1; VMAXPD    Z2, Z1, Z3; VMAXPD    Z1, Z2, Z1; VANDPD    Z3, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z7; VMOVAPD   Z7, Z1; SUBQ      $0x00000008, CX
-
-fold:
-	VCMPPD        $0x03, Z1, Z0, K1; VMAXPD        Z1, Z0, Z2; VMAXPD        Z0, Z1, Z0; VANDPD        Z2, Z0, Z0; VMOVUPD       vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD     Z1, Z0, K1, Z8; VMOVAPD       Z8, Z0; MOVQ          y+8(FP), AX; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VCMPPD        $0x03, Y1, Y0, Y2; VMAXPD        Y1, Y0, Y3; VMAXPD        Y0, Y1, Y0; VANDPD        Y3, Y0, Y0; VORPD         Y2, Y0, Y0; VEXTRACTF128  $0x01, Y0, X9; VCMPPD        $0x03, Y9, Y0, Y1; VMAXPD        Y9, Y0, Y2; VMAXPD        Y0, Y9, Y0; VANDPD        Y2, Y0, Y0; VORPD         Y1, Y0, Y0; VPERMILPD     $0x01, Y0, Y1; VCMPPD        $0x03, Y1, Y0, Y2; VMAXPD        Y1, Y0, Y3; VMAXPD        Y0, Y1, Y0; VANDPD        Y3, Y0, Y0; VORPD         Y2, Y0, Y0; VMOVSD        X0, (AX); VZEROUPPER; RET
-
+// vecMinOfF64AVX512 is a Vec:
+//
+//	var sums [16]float64
+//	for j := range sums {
+//		sums[j] = inf(1)
+//	}
+//	for i, x := range a[:n] {
+//		j := i % len(sums)
+//		sums[j] = min(sums[j], x)
+//	}
+//	for m := len(sums) / 2; m > 0; m /= 2 {
+//		for j, x := range sums[m : 2*m] {
+//			sums[j] = min(sums[j], x)
+//		}
+//	}
+//	y[0] = sums[0]
+//
 // func vecMinOfF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+#define vecMinOfF64AVX512Code \
+		MOVQ    a+16(FP), AX                              \
+		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Z0       \
+		VMOVAPD Z0, Z0                                    \
+		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Z1       \
+		VMOVAPD Z1, Z1                                    \
+		MOVQ    n+0(FP), CX                               \
+		CMPQ    CX, $0x00000010                           \
+		JLT     rest                                      \
+	loop:                                                     \
+		VMOVUPD   (AX), Z2                                \
+		VCMPPD    $0x03, Z2, Z0, K1                       \
+		VMINPD    Z2, Z0, Z3                              \
+		VMINPD    Z0, Z2, Z0                              \
+		VORPD     Z3, Z0, Z0                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z0, K1, Z4                          \
+		VMOVAPD   Z4, Z0                                  \
+		VMOVUPD   64(AX), Z2                              \
+		VCMPPD    $0x03, Z2, Z1, K1                       \
+		VMINPD    Z2, Z1, Z3                              \
+		VMINPD    Z1, Z2, Z1                              \
+		VORPD     Z3, Z1, Z1                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z1, K1, Z5                          \
+		VMOVAPD   Z5, Z1                                  \
+		ADDQ      $0x00000080, AX                         \
+		SUBQ      $0x00000010, CX                         \
+		CMPQ      CX, $0x00000010                         \
+		JGE       loop                                    \
+	rest:                                                     \
+		TESTQ     CX, CX                                  \
+		JZ        fold                                    \
+		CMPQ      CX, $0x00000008                         \
+		JGE       whole0                                  \
+		MOVQ      $-1, DX                                 \
+		BZHIQ     CX, DX, DX                              \
+		KMOVQ     DX, K1                                  \
+		VMOVUPD.Z (AX), K1, Z2                            \
+		VCMPPD    $0x03, Z2, Z0, K2                       \
+		VMINPD    Z2, Z0, Z3                              \
+		VMINPD    Z0, Z2, Z2                              \
+		VORPD     Z3, Z2, Z2                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3     \
+		VBLENDMPD Z3, Z2, K2, Z6                          \
+		VBLENDMPD Z6, Z0, K1, Z7                          \
+		VMOVAPD   Z7, Z0                                  \
+		JMP       fold                                    \
+	whole0:                                                   \
+		VMOVUPD   (AX), Z2                                \
+		VCMPPD    $0x03, Z2, Z0, K1                       \
+		VMINPD    Z2, Z0, Z3                              \
+		VMINPD    Z0, Z2, Z0                              \
+		VORPD     Z3, Z0, Z0                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z0, K1, Z6                          \
+		VMOVAPD   Z6, Z0                                  \
+		SUBQ      $0x00000008, CX                         \
+		TESTQ     CX, CX                                  \
+		JZ        fold                                    \
+		CMPQ      CX, $0x00000008                         \
+		JGE       whole1                                  \
+		MOVQ      $-1, DX                                 \
+		BZHIQ     CX, DX, DX                              \
+		KMOVQ     DX, K1                                  \
+		VMOVUPD.Z 64(AX), K1, Z2                          \
+		VCMPPD    $0x03, Z2, Z1, K2                       \
+		VMINPD    Z2, Z1, Z3                              \
+		VMINPD    Z1, Z2, Z2                              \
+		VORPD     Z3, Z2, Z2                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3     \
+		VBLENDMPD Z3, Z2, K2, Z7                          \
+		VBLENDMPD Z7, Z1, K1, Z10                         \
+		VMOVAPD   Z10, Z1                                 \
+		JMP       fold                                    \
+	whole1:                                                   \
+		VMOVUPD   64(AX), Z2                              \
+		VCMPPD    $0x03, Z2, Z1, K1                       \
+		VMINPD    Z2, Z1, Z3                              \
+		VMINPD    Z1, Z2, Z1                              \
+		VORPD     Z3, Z1, Z1                              \
+		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z1, K1, Z7                          \
+		VMOVAPD   Z7, Z1                                  \
+		SUBQ      $0x00000008, CX                         \
+	fold:                                                     \
+		VCMPPD        $0x03, Z1, Z0, K1                   \
+		VMINPD        Z1, Z0, Z2                          \
+		VMINPD        Z0, Z1, Z0                          \
+		VORPD         Z2, Z0, Z0                          \
+		VMOVUPD       vecF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD     Z1, Z0, K1, Z8                      \
+		VMOVAPD       Z8, Z0                              \
+		MOVQ          y+8(FP), AX                         \
+		VEXTRACTF64X4 $0x01, Z0, Y1                       \
+		VMOVAPS       Y0, Y0                              \
+		VCMPPD        $0x03, Y1, Y0, Y2                   \
+		VMINPD        Y1, Y0, Y3                          \
+		VMINPD        Y0, Y1, Y0                          \
+		VORPD         Y3, Y0, Y0                          \
+		VORPD         Y2, Y0, Y0                          \
+		VEXTRACTF128  $0x01, Y0, X9                       \
+		VCMPPD        $0x03, Y9, Y0, Y1                   \
+		VMINPD        Y9, Y0, Y2                          \
+		VMINPD        Y0, Y9, Y0                          \
+		VORPD         Y2, Y0, Y0                          \
+		VORPD         Y1, Y0, Y0                          \
+		VPERMILPD     $0x01, Y0, Y1                       \
+		VCMPPD        $0x03, Y1, Y0, Y2                   \
+		VMINPD        Y1, Y0, Y3                          \
+		VMINPD        Y0, Y1, Y0                          \
+		VORPD         Y3, Y0, Y0                          \
+		VORPD         Y2, Y0, Y0                          \
+		VMOVSD        X0, (AX)                            \
+		VZEROUPPER                                        \
+		RET
+
 TEXT vecMinOfF64AVX512<>(SB), NOSPLIT, $0-40
-	MOVQ    a+16(FP), AX; VMOVUPD vecF64_7ff0000000000000<>+0(SB), Z0; VMOVAPD Z0, Z0; VMOVUPD vecF64_7ff0000000000000<>+0(SB), Z1; VMOVAPD Z1, Z1; MOVQ    n+0(FP), CX; CMPQ    CX, $0x00000010; JLT     rest
-
-loop:
-	VMOVUPD   (AX), Z2; VCMPPD    $0x03, Z2, Z0, K1; VMINPD    Z2, Z0, Z3; VMINPD    Z0, Z2, Z0; VORPD     Z3, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z0, K1, Z4; VMOVAPD   Z4, Z0; VMOVUPD   64(AX), Z2; VCMPPD    $0x03, Z2, Z1, K1; VMINPD    Z2, Z1, Z3; VMINPD    Z1, Z2, Z1; VORPD     Z3, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z5; VMOVAPD   Z5, Z1; ADDQ      $0x00000080, AX; SUBQ      $0x00000010, CX; CMPQ      CX, $0x00000010; JGE       loop
-
-rest:
-	TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000008; JGE       whole0; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPD.Z (AX), K1, Z2; VCMPPD    $0x03, Z2, Z0, K2; VMINPD    Z2, Z0, Z3; VMINPD    Z0, Z2, Z2; VORPD     Z3, Z2, Z2; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3; VBLENDMPD Z3, Z2, K2, Z6; VBLENDMPD Z6, Z0, K1, Z7; VMOVAPD   Z7, Z0; JMP       fold
-
-whole0:
-	VMOVUPD   (AX), Z2; VCMPPD    $0x03, Z2, Z0, K1; VMINPD    Z2, Z0, Z3; VMINPD    Z0, Z2, Z0; VORPD     Z3, Z0, Z0; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z0, K1, Z6; VMOVAPD   Z6, Z0; SUBQ      $0x00000008, CX; TESTQ     CX, CX; JZ        fold; CMPQ      CX, $0x00000008; JGE       whole1; MOVQ      $-1, DX; BZHIQ     CX, DX, DX; KMOVQ     DX, K1; VMOVUPD.Z 64(AX), K1, Z2; VCMPPD    $0x03, Z2, Z1, K2; VMINPD    Z2, Z1, Z3; VMINPD    Z1, Z2, Z2; VORPD     Z3, Z2, Z2; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3; VBLENDMPD Z3, Z2, K2, Z7; VBLENDMPD Z7, Z1, K1, Z10; VMOVAPD   Z10, Z1; JMP       fold
-
-whole1:
-	VMOVUPD   64(AX), Z2; VCMPPD    $0x03, Z2, Z1, K1; VMINPD    Z2, Z1, Z3; VMINPD    Z1, Z2, Z1; VORPD     Z3, Z1, Z1; VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2; VBLENDMPD Z2, Z1, K1, Z7; VMOVAPD   Z7, Z1; SUBQ      $0x00000008, CX
-
-fold:
-	VCMPPD        $0x03, Z1, Z0, K1; VMINPD        Z1, Z0, Z2; VMINPD        Z0, Z1, Z0; VORPD         Z2, Z0, Z0; VMOVUPD       vecF64_ffffffffffffffff<>+0(SB), Z1; VBLENDMPD     Z1, Z0, K1, Z8; VMOVAPD       Z8, Z0; MOVQ          y+8(FP), AX; VEXTRACTF64X4 $0x01, Z0, Y1; VMOVAPS       Y0, Y0; VCMPPD        $0x03, Y1, Y0, Y2; VMINPD        Y1, Y0, Y3; VMINPD        Y0, Y1, Y0; VORPD         Y3, Y0, Y0; VORPD         Y2, Y0, Y0; VEXTRACTF128  $0x01, Y0, X9; VCMPPD        $0x03, Y9, Y0, Y1; VMINPD        Y9, Y0, Y2; VMINPD        Y0, Y9, Y0; VORPD         Y2, Y0, Y0; VORPD         Y1, Y0, Y0; VPERMILPD     $0x01, Y0, Y1; VCMPPD        $0x03, Y1, Y0, Y2; VMINPD        Y1, Y0, Y3; VMINPD        Y0, Y1, Y0; VORPD         Y3, Y0, Y0; VORPD         Y2, Y0, Y0; VMOVSD        X0, (AX); VZEROUPPER; RET
+	vecMinOfF64AVX512Code
 
 // func vecCall(n int, y, a, b, c *byte, kernel int)
 TEXT ·vecCall(SB), NOSPLIT, $0-48

@@ -165,7 +165,19 @@ func (m mask) store(v reg.VecVirtual, dst Mem) {
 func tile(e vector.Elem, s isa, rows, vectors int, idx Mem) int {
 	name := tileName(e, s, rows, vectors)
 	number := tiles.Text(name, fmt.Sprintf("k int, a *%[1]s, ars, aks int, b *%[1]s, bks int, c *%[1]s, ldc, cols int, add bool", e.Go),
-		fmt.Sprintf("%s is a tile of %d rows and %d vectors.", name, rows, vectors))
+		fmt.Sprintf("%s is a tile of %d rows and %d vectors.", name, rows, vectors), fmt.Sprintf(`
+for i := range %d {
+	for j := range %d + cols {
+		sum := %s(0)
+		for p := range k {
+			sum = fma(a[i*ars+p*aks], b[p*bks+j], sum)
+		}
+		if add {
+			sum = c[i*ldc+j] + sum
+		}
+		c[i*ldc+j] = sum
+	}
+}`, rows, (vectors-1)*s.Bytes/e.Size, e.Go))
 
 	k := Load(Param("k"), GP64())
 	bases := []reg.Register{Load(Param("a"), GP64())}
@@ -364,7 +376,10 @@ func tile(e vector.Elem, s isa, rows, vectors int, idx Mem) int {
 func copyPanel(width int) int {
 	name := fmt.Sprintf("copyPanel%d", width)
 	number := panels.Text(name, "k int, src *byte, stride int, dst *byte",
-		fmt.Sprintf("%s copies k rows of %d bytes, stride bytes apart, to dst, one after the other.", name, width))
+		fmt.Sprintf("%s copies k rows of %d bytes, stride bytes apart, to dst, one after the other.", name, width), fmt.Sprintf(`
+for p := range k {
+	copy(dst[p*%d:][:%[1]d], src[p*stride:])
+}`, width))
 	k := Load(Param("k"), GP64())
 	src := Load(Param("src"), GP64())
 	stride := Load(Param("stride"), GP64())
@@ -429,7 +444,16 @@ func transposeFinish(k reg.Register, rows []reg.Register, side int) {
 func transposeText(e vector.Elem, side int) int {
 	name := "transpose" + e.Name
 	return transposes.Text(name, fmt.Sprintf("k int, src *%[1]s, lds, rows int, dst *%[1]s, ldd int", e.Go),
-		fmt.Sprintf("%s is a transposition by blocks of %d.", name, side))
+		fmt.Sprintf("%s is a transposition by blocks of %d.", name, side), fmt.Sprintf(`
+for p := range k / %d * %[1]d {
+	for r := range %[1]d {
+		from := r
+		if r >= rows {
+			from = 0
+		}
+		dst[p*ldd+r] = src[from*lds+p]
+	}
+}`, side))
 }
 
 func transposeF32() int {
@@ -498,6 +522,14 @@ func dotRows(groups int, idx Mem) {
 	Doc(fmt.Sprintf("%s sets %d elements of c to the dot products of x with rows of b, ldb apart, of k > 0 elements. x is followed by", name, 8*groups),
 		"negative zeros up to a multiple of four, which leave any sum as it is.")
 	Pragma("noescape")
+	family.Code(name, fmt.Sprintf("%s is %d dot products.", name, 8*groups), fmt.Sprintf(`
+for j := range %d {
+	sum := float32(0)
+	for p := range k {
+		sum = fma(x[p], b[j*ldb+p], sum)
+	}
+	c[j] = sum
+}`, 8*groups))
 	k := Load(Param("k"), GP64())
 	x := Load(Param("x"), GP64())
 	bases := []reg.Register{Load(Param("b"), GP64())}
@@ -608,6 +640,13 @@ func peak(s isa) {
 	name := "peak" + s.Name
 	TEXT(name, attr.NOSPLIT, "func(n int)")
 	Doc(fmt.Sprintf("%s runs %d independent float32 FMAs of %d lanes n times, n > 0.", name, chains, s.Bytes/4))
+	family.Code(name, name+" is chains of multiply-adds.", fmt.Sprintf(`
+var sums [%d]float32
+for range n {
+	for i := range sums {
+		sums[i] = fma(0, 0, sums[i])
+	}
+}`, chains*s.Bytes/4))
 	n := Load(Param("n"), GP64())
 	x := s.Register()
 	s.Zero(x)

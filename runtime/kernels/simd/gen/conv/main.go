@@ -117,8 +117,8 @@ func (e elem) at(base, index reg.Register, disp int) Mem {
 }
 
 // text begins a kernel and returns its number.
-func (e elem) text(f signature, name, doc string) int {
-	return f.Text(name, strings.ReplaceAll(f.args, "E", e.Go), name+" is a "+doc)
+func (e elem) text(f signature, name, doc, code string) int {
+	return f.Text(name, strings.ReplaceAll(f.args, "E", e.Go), name+" is a "+doc, code)
 }
 
 func arg(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
@@ -138,7 +138,19 @@ func index(array, k reg.GPVirtual) {
 
 // gather writes the gathered tile of rows x vectors.
 func gather(e elem, s isa, name string, rows, vectors int) int {
-	number := e.text(gathers, name, fmt.Sprintf("gathered tile of %d rows and %d vectors.", rows, vectors))
+	number := e.text(gathers, name, fmt.Sprintf("gathered tile of %d rows and %d vectors.", rows, vectors), fmt.Sprintf(`
+for i := range %d {
+	for j := range %d {
+		sum := %s(0)
+		for p := range k {
+			sum = fma(a[rows[i]+cols[p]], b[p*%[2]d+j], sum)
+		}
+		if add {
+			sum = c[i*ldc+j] + sum
+		}
+		c[i*ldc+j] = sum
+	}
+}`, rows, vectors*s.Bytes/e.Size, e.Go))
 	k, a, offsets, cols, b := arg("k"), arg("a"), arg("rows"), arg("cols"), arg("b")
 	base := make([]reg.Register, rows)
 	for i := range base {
@@ -197,7 +209,22 @@ func gather(e elem, s isa, name string, rows, vectors int) int {
 
 // line writes the tile of rows x vectors of lines.
 func line(e elem, s isa, name string, rows, vectors int) int {
-	number := e.text(rowsOf, name, fmt.Sprintf("tile of %d rows and %d vectors of lines.", rows, vectors))
+	number := e.text(rowsOf, name, fmt.Sprintf("tile of %d rows and %d vectors of lines.", rows, vectors), fmt.Sprintf(`
+for i := range %d {
+	for v := range %d {
+		at := v * %d
+		if v == %d {
+			at = last
+		}
+		for j := at; j < at+%[3]d; j++ {
+			sum := %[5]s(0)
+			for p := range k {
+				sum = fma(b[i*ldb+p], a[cols[p]+j], sum)
+			}
+			c[i*ldc+j] = sum
+		}
+	}
+}`, rows, vectors, s.Bytes/e.Size, vectors-1, e.Go))
 	k, a, last, cols, b, ldb := arg("k"), arg("a"), e.bytes("last"), arg("cols"), arg("b"), e.bytes("ldb")
 	ADDQ(a, last)
 	bases := []reg.Register{b}
@@ -280,7 +307,18 @@ func line(e elem, s isa, name string, rows, vectors int) int {
 // turn writes the transposition of a number of square blocks.
 func turn(e elem) int {
 	side := 32 / e.Size
-	number := e.text(turns, "turn"+e.Name, fmt.Sprintf("transposition of blocks of %d.", side))
+	number := e.text(turns, "turn"+e.Name, fmt.Sprintf("transposition of blocks of %d.", side), fmt.Sprintf(`
+for block := range blocks {
+	for j := range min(cols, %d) {
+		for i := range %[1]d {
+			from := i
+			if i >= rows {
+				from = 0
+			}
+			dst[block*stepd+j*ldd+i] = src[block*steps+from*lds+j]
+		}
+	}
+}`, side))
 	blocks, src, lds, steps := arg("blocks"), arg("src"), e.bytes("lds"), e.bytes("steps")
 	count := arg("rows")
 	rows := []reg.Register{src}
@@ -353,7 +391,27 @@ func quads(e elem, bytes int, most bool) int {
 	if most {
 		f, name = maxima, "maxima"
 	}
-	number := e.text(f, fmt.Sprintf("%s%d%s", name, side, e.Name), fmt.Sprintf("kernel of %s of %d lanes.", name, side))
+	code := `y[i*ld+j] = (x[p] + x[p+1] + x[p+w] + x[p+w+1]) * 0.25`
+	if most {
+		code = `
+		best := p
+		for _, q := range []int{p + 1, p + w, p + w + 1} {
+			if !(x[q] <= x[best]) && x[best] == x[best] { // greater, or the first NaN
+				best = q
+			}
+		}
+		y[i*ld+j] = x[best]
+		if index != nil {
+			index[i*ld+j] = at + best
+		}`
+	}
+	number := e.text(f, fmt.Sprintf("%s%d%s", name, side, e.Name), fmt.Sprintf("kernel of %s of %d lanes.", name, side), fmt.Sprintf(`
+for i := range rows {
+	for j := range n*%d {
+		p := 2*i*w + 2*j
+		%s
+	}
+}`, side, code))
 	vector := func() reg.VecVirtual {
 		if bytes == 16 {
 			return XMM()

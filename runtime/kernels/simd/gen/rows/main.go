@@ -34,6 +34,8 @@ var isas = []vector.ISA{vector.AVX2, vector.AVX512}
 // kernel is one function over the rows of matrices: for each row, what goes through it element by element.
 type kernel struct {
 	name, doc string
+	// code is the Go code for element i of row r. What adds up to the result is in the variable result.
+	code string
 	// matrices are walked row by row, vectors from their start in every row; of scalars there is one per row.
 	matrices, vectors, scalars []string
 	unroll                     int
@@ -52,8 +54,8 @@ type kernel struct {
 }
 
 // text begins a kernel and returns a function that loads an argument.
-func text(name, doc string) func(offset int) reg.GPVirtual {
-	rows.Text(name, "args *byte", name+" "+doc)
+func text(name, doc, code string) func(offset int) reg.GPVirtual {
+	rows.Text(name, "args *byte", name+" "+doc, code)
 	args := Load(Param("args"), GP64())
 	return func(offset int) reg.GPVirtual {
 		r := GP64()
@@ -124,11 +126,13 @@ const (
 var kernels = []*kernel{
 	{
 		name: "rowTop", doc: "stores the maximum of each row; NaN counts as nothing or wins.",
+		code:     "result = max(result, x[r*ld+i])",
 		matrices: []string{"x"}, result: "top", combine: larger, neutral: negInf, unroll: 4,
 		each: func(_ vector.ISA, in, _ []reg.VecVirtual) reg.VecVirtual { return in[0] },
 	},
 	{
 		name: "rowExp", doc: "stores e^(x-top) and the sum of each row.",
+		code:     "y[r*ld+i] = exp(x[r*ld+i] - top[r])\nresult += y[r*ld+i]",
 		matrices: []string{"y", "x"}, scalars: []string{"top"}, result: "sum", combine: add, unroll: 2, both: true,
 		each: func(s vector.ISA, in, c []reg.VecVirtual) reg.VecVirtual {
 			VSUBPS(c[0], in[1], in[1])
@@ -138,6 +142,7 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowSumExp", doc: "stores the sum of e^(x-top) of each row.",
+		code:     "result += float64(exp(x[r*ld+i] - top[r]))",
 		matrices: []string{"x"}, scalars: []string{"top"}, result: "sum", combine: addDouble, unroll: 2, double: true,
 		each: func(s vector.ISA, in, c []reg.VecVirtual) reg.VecVirtual {
 			VSUBPS(c[0], in[0], in[0])
@@ -147,6 +152,7 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowScale", doc: "multiplies each row by its scale.",
+		code:     "y[r*ld+i] *= scale[r]",
 		matrices: []string{"y"}, scalars: []string{"scale"}, unroll: 4, inPlace: true,
 		each: func(_ vector.ISA, in, c []reg.VecVirtual) reg.VecVirtual {
 			VMULPS(c[0], in[0], in[0])
@@ -155,6 +161,7 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowShift", doc: "stores x-top-shift.",
+		code:     "y[r*ld+i] = x[r*ld+i] - top[r] - shift[r]",
 		matrices: []string{"y", "x"}, scalars: []string{"top", "shift"}, unroll: 4,
 		each: func(_ vector.ISA, in, c []reg.VecVirtual) reg.VecVirtual {
 			VSUBPS(c[0], in[1], in[1])
@@ -164,16 +171,19 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowSum", doc: "stores the sum of each row.",
+		code:     "result += x[r*ld+i]",
 		matrices: []string{"x"}, result: "sum", combine: add, unroll: 4,
 		each: func(_ vector.ISA, in, _ []reg.VecVirtual) reg.VecVirtual { return in[0] },
 	},
 	{
 		name: "rowSumWide", doc: "stores the sum of each row in double precision.",
+		code:     "result += float64(x[r*ld+i])",
 		matrices: []string{"x"}, result: "sum", combine: addDouble, unroll: 4, double: true,
 		each: func(_ vector.ISA, in, _ []reg.VecVirtual) reg.VecVirtual { return in[0] },
 	},
 	{
 		name: "rowSquares", doc: "stores the sum of (x-mean)^2 of each row.",
+		code:     "d := x[r*ld+i] - mean[r]\nresult += float32(d * d)",
 		matrices: []string{"x"}, scalars: []string{"mean"}, result: "sum", combine: add, unroll: 4,
 		each: func(_ vector.ISA, in, c []reg.VecVirtual) reg.VecVirtual {
 			VSUBPS(c[0], in[0], in[0])
@@ -183,6 +193,7 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowDot", doc: "stores the sum of x*y of each row.",
+		code:     "result += float32(x[r*ld+i] * y[r*ld+i])",
 		matrices: []string{"x", "y"}, result: "sum", combine: add, unroll: 4,
 		each: func(_ vector.ISA, in, _ []reg.VecVirtual) reg.VecVirtual {
 			VMULPS(in[1], in[0], in[0])
@@ -191,6 +202,7 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowNorm", doc: "stores (x-mean)*scale.",
+		code:     "y[r*ld+i] = (x[r*ld+i] - mean[r]) * scale[r]",
 		matrices: []string{"y", "x"}, scalars: []string{"mean", "scale"}, unroll: 4,
 		each: func(_ vector.ISA, in, c []reg.VecVirtual) reg.VecVirtual {
 			VSUBPS(c[0], in[1], in[1])
@@ -200,6 +212,7 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowAffine", doc: "stores (x-mean)*scale*weight + bias.",
+		code:     "y[r*ld+i] = fma((x[r*ld+i]-mean[r])*scale[r], weight[i], bias[i])",
 		matrices: []string{"y", "x"}, scalars: []string{"mean", "scale"}, vectors: []string{"weight", "bias"}, unroll: 2,
 		each: func(_ vector.ISA, in, c []reg.VecVirtual) reg.VecVirtual {
 			VSUBPS(c[0], in[1], in[1])
@@ -210,6 +223,7 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowNormGrad", doc: "stores (dy - mean - y*along)*scale.",
+		code:     "dx[r*ld+i] = fma(-y[r*ld+i], along[r], dy[r*ld+i]-mean[r]) * scale[r]",
 		matrices: []string{"dx", "dy", "y"}, scalars: []string{"mean", "along", "scale"}, unroll: 2,
 		each: func(_ vector.ISA, in, c []reg.VecVirtual) reg.VecVirtual {
 			VSUBPS(c[0], in[1], in[1])
@@ -220,18 +234,20 @@ var kernels = []*kernel{
 	},
 	{
 		name: "rowMin", doc: "stores the minimum of each row: NaN wins, -0 is below +0.",
+		code:     "result = min(result, x[r*ld+i])",
 		matrices: []string{"x"}, result: "least", combine: least, neutral: posInf, unroll: 4,
 		each: func(_ vector.ISA, in, _ []reg.VecVirtual) reg.VecVirtual { return in[0] },
 	},
 	{
 		name: "rowMax", doc: "stores the maximum of each row: NaN wins, +0 is above -0.",
+		code:     "result = max(result, x[r*ld+i])",
 		matrices: []string{"x"}, result: "greatest", combine: least, neutral: negInf, flip: true, unroll: 4,
 		each: func(_ vector.ISA, in, _ []reg.VecVirtual) reg.VecVirtual { return in[0] },
 	},
 }
 
 func (k *kernel) generate(s vector.ISA) {
-	load := text(k.name+s.Name, k.doc+" Rows of n elements are ld apart; rows > 0.")
+	load := text(k.name+s.Name, k.doc, k.loop())
 	var matrices, vectors, scalars []reg.GPVirtual
 	for i := range k.matrices {
 		matrices = append(matrices, load(matricesAt+8*i))
@@ -390,11 +406,29 @@ func (k *kernel) generate(s vector.ISA) {
 	RET()
 }
 
+// loop is the Go code of the kernel. What adds up is in several sums, which are then added.
+func (k *kernel) loop() string {
+	start, end := "", ""
+	if k.result != "" {
+		zero := "float32(0)"
+		switch {
+		case k.double:
+			zero = "0.0"
+		case k.neutral == posInf:
+			zero = "float32(math.Inf(1))"
+		case k.neutral == negInf:
+			zero = "float32(math.Inf(-1))"
+		}
+		start, end = "result := "+zero, k.result+"[r] = result"
+	}
+	return fmt.Sprintf("for r := range rows {\n%s\nfor i := range n {\n%s\n}\n%s\n}", start, k.code, end)
+}
+
 func (k *kernel) stores() bool { return k.result == "" || k.both }
 
 // column writes a kernel that combines the rows of a matrix, element by element.
-func column(s vector.ISA, name, doc string, combine func(a Op, b, to reg.VecVirtual), flip bool) {
-	load := text(name+s.Name, doc+" Rows are ld apart; rows > 0.")
+func column(s vector.ISA, name, doc, code string, combine func(a Op, b, to reg.VecVirtual), flip bool) {
+	load := text(name+s.Name, doc, fmt.Sprintf("copy(y[:n], x)\nfor r := 1; r < rows; r++ {\nfor i := range n {\n%s\n}\n}", code))
 	x, ld, rows, n, y := load(matricesAt), load(ldAt), load(rowsAt), load(nAt), load(vectorsAt)
 	SHLQ(Imm(2), ld)
 	DECQ(rows)
@@ -484,9 +518,9 @@ func main() {
 		for _, k := range kernels {
 			k.generate(s)
 		}
-		column(s, "colSum", "stores the sum of each column, in the order of the rows.", add(s), false)
-		column(s, "colMin", "stores the minimum of each column: NaN wins, -0 is below +0.", least(s), false)
-		column(s, "colMax", "stores the maximum of each column: NaN wins, +0 is above -0.", least(s), true)
+		column(s, "colSum", "stores the sum of each column, in the order of the rows.", "y[i] += x[r*ld+i]", add(s), false)
+		column(s, "colMin", "stores the minimum of each column: NaN wins, -0 is below +0.", "y[i] = min(y[i], x[r*ld+i])", least(s), false)
+		column(s, "colMax", "stores the maximum of each column: NaN wins, +0 is above -0.", "y[i] = max(y[i], x[r*ld+i])", least(s), true)
 	}
 	src, err := format.Source([]byte(tablesFile()))
 	if err != nil {

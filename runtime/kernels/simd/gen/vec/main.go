@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"go/format"
 	"log"
+	"regexp"
 	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -62,22 +63,22 @@ var (
 var mirrored = map[string]string{"Greater": "Less", "GreaterEqual": "LessEqual"}
 
 func primitives(u unit) {
-	unary := func(op string, unroll int, body func(x reg.VecVirtual) reg.VecVirtual) {
-		u.elementwise("unary", op, "V", unroll, func(in []Op) reg.VecVirtual { return body(in[0].(reg.VecVirtual)) })
+	unary := func(op, code string, unroll int, body func(x reg.VecVirtual) reg.VecVirtual) {
+		u.elementwise("unary", op, "V", code, unroll, func(in []Op) reg.VecVirtual { return body(in[0].(reg.VecVirtual)) })
 	}
-	unary("Neg", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.xor(u.sign(), x) })
-	unary("Abs", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.abs(x) })
-	unary("Sign", 4, u.signum)
-	unary("Square", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.mul(x, x) })
-	unary("Sqrt", 1, func(x reg.VecVirtual) reg.VecVirtual { return u.sqrt(x) })
-	unary("Rsqrt", 1, func(x reg.VecVirtual) reg.VecVirtual { return u.div(u.load(u.c(1)), u.sqrt(x)) })
-	unary("Reciprocal", 1, func(x reg.VecVirtual) reg.VecVirtual { return u.div(u.load(u.c(1)), x) })
-	unary("ReLU", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.maxRaw(u.zero(), x) })
+	unary("Neg", "-a", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.xor(u.sign(), x) })
+	unary("Abs", "abs(a)", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.abs(x) })
+	unary("Sign", "sign(a)", 4, u.signum)
+	unary("Square", "a * a", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.mul(x, x) })
+	unary("Sqrt", "sqrt(a)", 1, func(x reg.VecVirtual) reg.VecVirtual { return u.sqrt(x) })
+	unary("Rsqrt", "1 / sqrt(a)", 1, func(x reg.VecVirtual) reg.VecVirtual { return u.div(u.load(u.c(1)), u.sqrt(x)) })
+	unary("Reciprocal", "1 / a", 1, func(x reg.VecVirtual) reg.VecVirtual { return u.div(u.load(u.c(1)), x) })
+	unary("ReLU", "max(a, 0)", 4, func(x reg.VecVirtual) reg.VecVirtual { return u.maxRaw(u.zero(), x) })
 	for _, r := range []struct {
-		op   string
-		mode uint64
-	}{{"Round", 8}, {"Floor", 9}, {"Ceil", 10}, {"Trunc", 11}} {
-		unary(r.op, 4, func(x reg.VecVirtual) reg.VecVirtual { return u.round(r.mode, x) })
+		op, code string
+		mode     uint64
+	}{{"Round", "roundToEven(a)", 8}, {"Floor", "floor(a)", 9}, {"Ceil", "ceil(a)", 10}, {"Trunc", "trunc(a)", 11}} {
+		unary(r.op, r.code, 4, func(x reg.VecVirtual) reg.VecVirtual { return u.round(r.mode, x) })
 	}
 	if u.e == f32 {
 		for _, f := range []struct {
@@ -92,44 +93,44 @@ func primitives(u unit) {
 			{"Sigmoid", u.sigmoid},
 			{"Erf", u.erf},
 		} {
-			unary(f.op, 1, f.body)
+			unary(f.op, strings.ToLower(f.op)+"(a)", 1, f.body)
 		}
 	}
 
 	type binary func(a reg.VecVirtual, b Op) reg.VecVirtual
 	for _, b := range []struct {
-		op       string
+		op, code string
 		commutes bool
 		unroll   int
 		f        binary
 	}{
-		{"Add", true, 4, u.add},
-		{"Sub", false, 4, u.sub},
-		{"Mul", true, 4, u.mul},
-		{"Div", false, 1, u.div},
-		{"Max", true, 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.max(a, b.(reg.VecVirtual)) }},
-		{"Min", true, 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.min(a, b.(reg.VecVirtual)) }},
+		{"Add", "a + b", true, 4, u.add},
+		{"Sub", "a - b", false, 4, u.sub},
+		{"Mul", "a * b", true, 4, u.mul},
+		{"Div", "a / b", false, 1, u.div},
+		{"Max", "max(a, b)", true, 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.max(a, b.(reg.VecVirtual)) }},
+		{"Min", "min(a, b)", true, 4, func(a reg.VecVirtual, b Op) reg.VecVirtual { return u.min(a, b.(reg.VecVirtual)) }},
 	} {
 		for _, kinds := range binaryForms {
 			if b.commutes && kinds == "SV" {
 				u.swapped("binary", b.op, b.op+"VS")
 				continue
 			}
-			u.elementwise("binary", b.op, kinds, b.unroll, func(in []Op) reg.VecVirtual {
+			u.elementwise("binary", b.op, kinds, b.code, b.unroll, func(in []Op) reg.VecVirtual {
 				return b.f(in[0].(reg.VecVirtual), in[1])
 			})
 		}
 	}
 	for _, m := range []struct {
-		op string
-		f  func(product, c reg.VecVirtual) reg.VecVirtual
+		op, code string
+		f        func(product, c reg.VecVirtual) reg.VecVirtual
 	}{
-		{"MulAdd", func(p, c reg.VecVirtual) reg.VecVirtual { return u.add(p, c) }},
-		{"MulSub", func(p, c reg.VecVirtual) reg.VecVirtual { return u.sub(p, c) }},
-		{"SubMul", func(p, c reg.VecVirtual) reg.VecVirtual { return u.sub(c, p) }},
+		{"MulAdd", "round(a*b) + c", func(p, c reg.VecVirtual) reg.VecVirtual { return u.add(p, c) }},
+		{"MulSub", "round(a*b) - c", func(p, c reg.VecVirtual) reg.VecVirtual { return u.sub(p, c) }},
+		{"SubMul", "c - round(a*b)", func(p, c reg.VecVirtual) reg.VecVirtual { return u.sub(c, p) }},
 	} {
 		for _, kinds := range selectForms {
-			u.elementwise("ternary", m.op, "V"+kinds, 2, func(in []Op) reg.VecVirtual {
+			u.elementwise("ternary", m.op, "V"+kinds, m.code, 2, func(in []Op) reg.VecVirtual {
 				return m.f(u.mul(in[0].(reg.VecVirtual), in[1]), in[2].(reg.VecVirtual))
 			})
 		}
@@ -138,22 +139,27 @@ func primitives(u unit) {
 		u.selects(kinds)
 	}
 	for _, c := range []struct {
-		op        string
+		op, code  string
 		predicate uint64
 	}{
-		{"Equal", cmpEQ}, {"NotEqual", cmpNE}, {"Less", cmpLT}, {"LessEqual", cmpLE}, {"Greater", cmpGT}, {"GreaterEqual", cmpGE},
+		{"Equal", "==", cmpEQ},
+		{"NotEqual", "!=", cmpNE},
+		{"Less", "<", cmpLT},
+		{"LessEqual", "<=", cmpLE},
+		{"Greater", ">", cmpGT},
+		{"GreaterEqual", ">=", cmpGE},
 	} {
 		for _, kinds := range compareForms {
 			if less, ok := mirrored[c.op]; ok && kinds == "VV" {
 				u.swapped("compare", c.op, less+"VV")
 				continue
 			}
-			u.compares(c.op, c.predicate, kinds)
+			u.compares(c.op, c.code, c.predicate, kinds)
 		}
 	}
-	u.reduces("Sum", u.zero, func(u unit, acc, x reg.VecVirtual) reg.VecVirtual { return u.add(acc, x) })
-	u.reduces("MaxOf", func() reg.VecVirtual { return u.load(u.bits(u.e.inf | u.e.signBit)) }, unit.max)
-	u.reduces("MinOf", func() reg.VecVirtual { return u.load(u.bits(u.e.inf)) }, unit.min)
+	u.reduces("Sum", "0", "sums[j] + x", u.zero, func(u unit, acc, x reg.VecVirtual) reg.VecVirtual { return u.add(acc, x) })
+	u.reduces("MaxOf", "inf(-1)", "max(sums[j], x)", func() reg.VecVirtual { return u.load(u.bits(u.e.inf | u.e.signBit)) }, unit.max)
+	u.reduces("MinOf", "inf(1)", "min(sums[j], x)", func() reg.VecVirtual { return u.load(u.bits(u.e.inf)) }, unit.min)
 }
 
 // tablesFile returns the Go file that lists the primitives of AVX2.
@@ -215,8 +221,21 @@ func (u unit) swapped(table, op, of string) {
 	entries = append(entries, entry{table, op, u, -vecs.Number("vec" + of + u.e.Name + u.s.Name)})
 }
 
+var operandName = regexp.MustCompile(`\b[abc]\b`)
+
+// each is the Go code of a function of operands, named from a on, element by element.
+func each(kinds, code string) string {
+	code = operandName.ReplaceAllStringFunc(code, func(name string) string {
+		if kind(kinds[name[0]-'a']) == scalar {
+			return name + "[0]"
+		}
+		return name + "[i]"
+	})
+	return "for i := range n {\n" + code + "\n}"
+}
+
 // begin starts a function of the type simd.Vec.
-func (u unit) begin(table, op, kinds string) {
+func (u unit) begin(table, op, kinds, code string) {
 	forms := kinds
 	if table == "unary" || table == "reduce" {
 		forms = ""
@@ -226,7 +245,7 @@ func (u unit) begin(table, op, kinds string) {
 	if table == "choose" {
 		key = ""
 	}
-	number := vecs.Text(name, "n int, y, a, b, c *byte", name+" is a Vec.")
+	number := vecs.Text(name, "n int, y, a, b, c *byte", name+" is a Vec.", code)
 	entries = append(entries, entry{table, key, u, number})
 }
 
@@ -284,8 +303,8 @@ func (u unit) end() {
 }
 
 // elementwise writes a function of operands to a result of the same type.
-func (u unit) elementwise(table, op, kinds string, unroll int, body func(in []Op) reg.VecVirtual) {
-	u.begin(table, op, kinds)
+func (u unit) elementwise(table, op, kinds, code string, unroll int, body func(in []Op) reg.VecVirtual) {
+	u.begin(table, op, kinds, each(kinds, "y[i] = "+code))
 	y := Load(Param("y"), GP64())
 	in := u.inputs(kinds)
 	// A second operand may be read from memory by the instruction itself, unless the code uses it twice.
@@ -325,7 +344,7 @@ func (u unit) elementwise(table, op, kinds string, unroll int, body func(in []Op
 
 // selects writes y = b where a, else c.
 func (u unit) selects(kinds string) {
-	u.begin("choose", "Select", kinds)
+	u.begin("choose", "Select", kinds, each("M"+kinds, "if a { y[i] = b\n} else { y[i] = c\n}"))
 	y := Load(Param("y"), GP64())
 	in := u.inputs("M" + kinds)
 	cond := in[0].base
@@ -367,8 +386,8 @@ func (u unit) selects(kinds string) {
 }
 
 // compares writes a comparison, whose result is bytes 0 and 1.
-func (u unit) compares(op string, predicate uint64, kinds string) {
-	u.begin("compare", op, kinds)
+func (u unit) compares(op, code string, predicate uint64, kinds string) {
+	u.begin("compare", op, kinds, each(kinds, "y[i] = a "+code+" b"))
 	y := Load(Param("y"), GP64())
 	in := u.inputs(kinds)
 	o := u.newTruths()
@@ -407,8 +426,22 @@ type combine func(u unit, acc, x reg.VecVirtual) reg.VecVirtual
 
 // reduces writes the reduction of a to y[0]: accumulator i takes the elements i, i+m, i+2m ..., where m is the number of
 // elements in reduceBytes, and then takes in accumulator i+m/2, m/2 being halved down to 1.
-func (u unit) reduces(op string, start func() reg.VecVirtual, f combine) {
-	u.begin("reduce", op, "")
+func (u unit) reduces(op, zero, code string, start func() reg.VecVirtual, f combine) {
+	u.begin("reduce", op, "", fmt.Sprintf(`
+var sums [%d]%s
+for j := range sums {
+	sums[j] = %s
+}
+for i, x := range a[:n] {
+	j := i %% len(sums)
+	sums[j] = %s
+}
+for m := len(sums) / 2; m > 0; m /= 2 {
+	for j, x := range sums[m:2*m] {
+		sums[j] = %[4]s
+	}
+}
+y[0] = sums[0]`, reduceBytes/u.e.Size, u.e.Go, zero, code))
 	a := Load(Param("a"), GP64())
 	count := reduceBytes / u.s.Bytes
 	acc := make([]reg.VecVirtual, count)

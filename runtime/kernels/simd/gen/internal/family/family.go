@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"go/format"
 	"log"
 	"os"
 	"regexp"
@@ -26,6 +27,9 @@ type Family struct {
 
 var families []*Family
 
+// docs are the comments of functions, by name.
+var docs = map[string]string{}
+
 // New declares a family: name is that of the function that Go calls, args are its arguments but for the last, of which size is
 // the size in bytes, a multiple of eight. Pointers to elements are unsafe.Pointer.
 func New(name, args string, size int) *Family {
@@ -34,12 +38,22 @@ func New(name, args string, size int) *Family {
 	return f
 }
 
-// Text begins a kernel, whose args are those of the family with the types that avo knows, and returns its number, from 1 on.
-func (f *Family) Text(name, args, doc string) int {
+// Text begins a kernel, whose args are those of the family with the types that avo knows, and returns its number, from 1 on. The code is
+// the Go code that it stands for, which has its arguments as slices: fma rounds once.
+func (f *Family) Text(name, args, doc, code string) int {
 	build.TEXT(name, attr.NOSPLIT, "func("+args+")")
-	build.Doc(doc)
+	Code(name, doc, code)
 	f.kernels = append(f.kernels, name)
 	return len(f.kernels)
+}
+
+// Code puts a comment and the Go code that a function stands for above it.
+func Code(name, doc, code string) {
+	src, err := format.Source([]byte(strings.TrimSpace(code)))
+	if err != nil {
+		log.Fatalf("%s: %v", name, err)
+	}
+	docs[name] = "// " + strings.TrimSuffix(doc, ".") + ":\n//\n//\t" + strings.ReplaceAll(string(src), "\n", "\n//\t") + "\n//\n"
 }
 
 // Number returns the number of a kernel.
@@ -65,8 +79,9 @@ func Generate(tablesFile string, tables []byte) {
 			private[k] = true
 		}
 	}
-	text = hide(text, private)
-	text = joinLines(text)
+	text = print(text, private)
+	const include = "#include \"textflag.h\"\n"
+	text = strings.Replace(text, include, include+"\n// The code of a kernel is a macro of one instruction a line, since the binary holds an entry for every line that has instructions.\n", 1)
 	decls = drop(decls, private)
 	for _, f := range families {
 		text += f.dispatcher()
@@ -80,43 +95,52 @@ func Generate(tablesFile string, tables []byte) {
 	write(tablesFile, tables)
 }
 
-var textLine = regexp.MustCompile(`(?m)^TEXT ·(\w+)\(SB\)`)
+var textLine = regexp.MustCompile(`^TEXT ·(\w+)\(SB\)(.*)$`)
 
-// hide makes kernels symbols of the file.
-func hide(text string, private map[string]bool) string {
-	return textLine.ReplaceAllStringFunc(text, func(line string) string {
-		if name := textLine.FindStringSubmatch(line)[1]; private[name] {
-			return fmt.Sprintf("TEXT %s<>(SB)", name)
-		}
-		return line
-	})
-}
-
-// joinLines puts the instructions between two labels on one line: the binary holds a table entry for every line.
-func joinLines(text string) string {
+// print writes one instruction a line, labels between them, under the comment and the Go code of each function. A kernel is a macro,
+// which the file uses on one line: the binary holds an entry for every line that has instructions.
+func print(text string, private map[string]bool) string {
 	var w strings.Builder
-	open := false
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		instruction, ok := strings.CutPrefix(line, "\t")
-		switch {
-		case ok && open:
-			w.WriteString("; " + instruction)
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		if name, ok := strings.CutPrefix(lines[i], "// func "); ok {
+			name, _, _ = strings.Cut(name, "(")
+			w.WriteString(docs[name])
+		}
+		m := textLine.FindStringSubmatch(lines[i])
+		if m == nil {
+			w.WriteString(lines[i] + "\n")
 			continue
-		case open:
-			w.WriteString("\n")
 		}
-		open = ok
-		w.WriteString(line)
-		if !ok {
-			w.WriteString("\n")
+		var code []string
+		at := i
+		for i++; i < len(lines) && !strings.HasPrefix(lines[i], "//") && !strings.HasPrefix(lines[i], "DATA "); i++ {
+			if lines[i] != "" {
+				code = append(code, "\t"+lines[i])
+			}
 		}
+		i--
+		name := m[1]
+		if !private[name] {
+			w.WriteString(lines[at] + "\n" + strings.Join(code, "\n") + "\n\n")
+			continue
+		}
+		longest := 0
+		for _, line := range code {
+			longest = max(longest, columns(line))
+		}
+		fmt.Fprintf(&w, "#define %sCode \\\n", name)
+		last := len(code) - 1
+		for _, line := range code[:last] {
+			fmt.Fprintf(&w, "%s%*s \\\n", line, longest-columns(line), "")
+		}
+		fmt.Fprintf(&w, "%s\n\nTEXT %s<>(SB)%s\n\t%sCode\n\n", code[last], name, m[2], name)
 	}
-	if open {
-		w.WriteString("\n")
-	}
-	return w.String()
+	return strings.TrimRight(w.String(), "\n") + "\n"
 }
+
+// columns returns how wide a line is.
+func columns(line string) int { return len(line) + 7*strings.Count(line, "\t") }
 
 var funcLine = regexp.MustCompile(`(?m)^func (\w+)\(`)
 
