@@ -2,23 +2,23 @@ package kernels
 
 import (
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
 )
 
 func init() {
-	producers["conv"] = func(s *Spec, epilogue portable.Epilogue) (Func, error) {
+	producers["conv"] = func(s *Spec, epilogue backend.Epilogue) (Func, error) {
 		if s.InTypes[0].DType == graph.F64 {
-			return bindConv(s, epilogue, simd.ConvF64), nil
+			return bindConv[float64](s, epilogue), nil
 		}
-		return bindConv(s, epilogue, simd.ConvF32), nil
+		return bindConv[float32](s, epilogue), nil
 	}
-	bindFloats("conv", planes, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF32) }, func(s *Spec) Func { return bindConv(s, nil, simd.ConvF64) })
-	bindFloats("conv_input_grad", planes, bindInputGrad(simd.ConvF32), bindInputGrad(simd.ConvF64))
-	bindFloats("conv_weight_grad", planes, bindWeightGrad(simd.ConvF32), bindWeightGrad(simd.ConvF64))
-	bindFloats("max_pool", planes, bindMaxPool(simd.PoolF32), bindMaxPool(simd.PoolF64))
+	bindFloats("conv", planes, func(s *Spec) Func { return bindConv[float32](s, nil) }, func(s *Spec) Func { return bindConv[float64](s, nil) })
+	bindFloats("conv_input_grad", planes, bindInputGrad[float32], bindInputGrad[float64])
+	bindFloats("conv_weight_grad", planes, bindWeightGrad[float32], bindWeightGrad[float64])
+	bindFloats("max_pool", planes, bindMaxPool[float32], bindMaxPool[float64])
 	bindFloats("max_pool_grad", planes, bindMaxPoolGrad[float32], bindMaxPoolGrad[float64])
-	bindFloats("avg_pool", averages, bindAvgPool(simd.PoolF32), bindAvgPool(simd.PoolF64))
+	bindFloats("avg_pool", averages, bindAvgPool[float32], bindAvgPool[float64])
 	bindFloats("avg_pool_grad", averages, bindAvgPoolGrad[float32], bindAvgPoolGrad[float64])
 }
 
@@ -69,18 +69,18 @@ func bindFloats(op string, match func(in []graph.TensorType, attrs graph.Attrs) 
 }
 
 // convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW], where H and KH may be missing.
-func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
+func convParams(s *Spec, xt, wt graph.TensorType) driver.Conv2DParams {
 	x, w := nchw(xt), nchw(wt)
-	p := portable.Conv2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OC: w[0], KH: w[2], KW: w[3], Groups: s.Int("groups")}
+	p := driver.Conv2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OC: w[0], KH: w[2], KW: w[3], Groups: s.Int("groups")}
 	p.StrideH, p.StrideW = both(s, "strides", 1)
 	p.DilH, p.DilW = both(s, "dilations", 1)
 	p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = sides(s)
 	return p
 }
 
-func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines portable.ConvEngines[T]) Func {
+func bindConv[T backend.Float](s *Spec, epilogue backend.Epilogue) Func {
 	p := convParams(s, s.InTypes[0], s.InTypes[1])
-	k := portable.NewConv2D(p, engines)
+	k := driver.NewConv2D(p, engines[T]().Conv)
 	if !k.Fits() {
 		return nil
 	}
@@ -90,38 +90,34 @@ func bindConv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines por
 	}
 }
 
-func bindInputGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Spec) Func {
-	return func(s *Spec) Func {
-		p := convParams(s, s.OutTypes[0], s.InTypes[1])
-		k := portable.NewConv2DInputGrad(p, engines)
-		if !k.Fits() {
-			return nil
-		}
-		return func(c *Call) error {
-			k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), nil)
-			return nil
-		}
+func bindInputGrad[T backend.Float](s *Spec) Func {
+	p := convParams(s, s.OutTypes[0], s.InTypes[1])
+	k := driver.NewConv2DInputGrad(p, engines[T]().Conv)
+	if !k.Fits() {
+		return nil
+	}
+	return func(c *Call) error {
+		k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), nil)
+		return nil
 	}
 }
 
-func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) func(s *Spec) Func {
-	return func(s *Spec) Func {
-		p := convParams(s, s.InTypes[0], s.OutTypes[0])
-		k := portable.NewConv2DWeightGrad(p, engines)
-		if !k.Fits() {
-			return nil
-		}
-		return func(c *Call) error {
-			k.Run(elems[T](c.Out[0]), elems[T](c.In[1]), elems[T](c.In[0]))
-			return nil
-		}
+func bindWeightGrad[T backend.Float](s *Spec) Func {
+	p := convParams(s, s.InTypes[0], s.OutTypes[0])
+	k := driver.NewConv2DWeightGrad(p, engines[T]().Conv)
+	if !k.Fits() {
+		return nil
+	}
+	return func(c *Call) error {
+		k.Run(elems[T](c.Out[0]), elems[T](c.In[1]), elems[T](c.In[0]))
+		return nil
 	}
 }
 
 // poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW], where H and OH may be missing.
-func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
+func poolParams(s *Spec, xt, yt graph.TensorType) driver.Pool2DParams {
 	x, y := nchw(xt), nchw(yt)
-	p := portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}
+	p := driver.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}
 	p.KH, p.KW = both(s, "kernel", 1)
 	p.StrideH, p.StrideW = both(s, "strides", 1)
 	p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = sides(s)
@@ -131,42 +127,38 @@ func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
 	return p
 }
 
-func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s *Spec) Func {
-	return func(s *Spec) Func {
-		k := portable.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engine())
-		return func(c *Call) error {
-			var index []int64
-			if c.Out[1] != nil {
-				index = elems[int64](c.Out[1])
-			}
-			k.MaxRun(elems[T](c.Out[0]), index, elems[T](c.In[0]))
-			return nil
+func bindMaxPool[T backend.Float](s *Spec) Func {
+	k := driver.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engines[T]().Pool)
+	return func(c *Call) error {
+		var index []int64
+		if c.Out[1] != nil {
+			index = elems[int64](c.Out[1])
 		}
+		k.MaxRun(elems[T](c.Out[0]), index, elems[T](c.In[0]))
+		return nil
 	}
 }
 
 // bindMaxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool):
 // negative ones count from the end of the plane, and one out of range is an error.
-func bindMaxPoolGrad[T portable.Float](s *Spec) Func {
+func bindMaxPoolGrad[T backend.Float](s *Spec) Func {
 	x, y := nchw(s.OutTypes[0]), nchw(s.InTypes[0])
-	k := portable.NewMaxPool2DGrad[T](portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
+	k := driver.NewMaxPool2DGrad[T](driver.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
 	return func(c *Call) error {
 		return k.MaxGradRun(elems[T](c.Out[0]), elems[T](c.In[0]), elems[int64](c.In[1]))
 	}
 }
 
-func bindAvgPool[T portable.Float](engine func() portable.PoolEngine[T]) func(s *Spec) Func {
-	return func(s *Spec) Func {
-		k := portable.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engine())
-		return func(c *Call) error {
-			k.AvgRun(elems[T](c.Out[0]), elems[T](c.In[0]))
-			return nil
-		}
+func bindAvgPool[T backend.Float](s *Spec) Func {
+	k := driver.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engines[T]().Pool)
+	return func(c *Call) error {
+		k.AvgRun(elems[T](c.Out[0]), elems[T](c.In[0]))
+		return nil
 	}
 }
 
-func bindAvgPoolGrad[T portable.Float](s *Spec) Func {
-	k := portable.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
+func bindAvgPoolGrad[T backend.Float](s *Spec) Func {
+	k := driver.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
 	return func(c *Call) error {
 		k.AvgRun(elems[T](c.In[0]), elems[T](c.Out[0]))
 		return nil

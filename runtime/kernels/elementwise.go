@@ -2,7 +2,7 @@ package kernels
 
 import (
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
@@ -30,11 +30,11 @@ var elementwiseOps = map[string]elementwise{
 	"expand":        {dtypes: stripAny, emit: itself},
 	"stop_gradient": {dtypes: stripAny, emit: itself},
 	"isnan": {dtypes: stripFloats, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
-		return b.Compare(portable.NotEqual, in[0], in[0])
+		return b.Compare(backend.NotEqual, in[0], in[0])
 	}},
 	"isinf": {dtypes: stripFloats, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value { return b.IsInf(in[0]) }},
 	"not": {dtypes: graph.Bools, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
-		return b.Logic(strip.Not, in[0], in[0])
+		return b.Logic(backend.Not, in[0], in[0])
 	}},
 }
 
@@ -46,48 +46,27 @@ func secondHeld(in []graph.TensorType, _ graph.Attrs) bool { return strip.Holds(
 func targetHeld(_ []graph.TensorType, attrs graph.Attrs) bool { return strip.Holds(attrs.DType("to")) }
 
 func init() {
-	for op, f := range map[string]portable.UnaryOp{
-		"neg": portable.Neg, "abs": portable.Abs, "sign": portable.Sign, "square": portable.Square, "relu": portable.ReLU,
-		"sqrt": portable.Sqrt, "rsqrt": portable.Rsqrt, "reciprocal": portable.Reciprocal,
-		"exp": portable.Exp, "expm1": portable.Expm1, "log": portable.Log, "log1p": portable.Log1p,
-		"sin": portable.Sin, "cos": portable.Cos, "tan": portable.Tan,
-		"asin": portable.Asin, "acos": portable.Acos, "atan": portable.Atan,
-		"sinh": portable.Sinh, "cosh": portable.Cosh, "tanh": portable.Tanh,
-		"asinh": portable.Asinh, "acosh": portable.Acosh, "atanh": portable.Atanh,
-		"sigmoid": portable.Sigmoid, "erf": portable.Erf, "erfc": portable.Erfc,
-		"floor": portable.Floor, "ceil": portable.Ceil, "round": portable.Round, "trunc": portable.Trunc,
-	} {
-		dtypes := stripFloats
-		if f < portable.Sqrt || f == portable.ReLU {
-			dtypes = stripNumbers
+	for op := range backend.UnaryOps {
+		elementwiseOps[op.String()] = elementwise{dtypes: stripDTypes(op.Kinds()), emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Unary(op, in[0])
+		}}
+	}
+	for op := range backend.BinaryOps {
+		if op.Kinds() == 0 {
+			continue
 		}
-		elementwiseOps[op] = elementwise{dtypes: dtypes, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Unary(f, in[0])
+		elementwiseOps[op.String()] = elementwise{dtypes: stripDTypes(op.Kinds()), emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Binary(op, in[0], in[1])
 		}}
 	}
-	for op, f := range map[string]portable.BinaryOp{
-		"add": portable.Add, "sub": portable.Sub, "mul": portable.Mul, "div": portable.Div,
-		"maximum": portable.Max, "minimum": portable.Min, "pow": portable.Pow, "fmod": portable.Mod, "atan2": portable.Atan2,
-	} {
-		dtypes := stripFloats // an integer division may fail
-		if f < portable.Pow && f != portable.Div {
-			dtypes = stripNumbers
-		}
-		elementwiseOps[op] = elementwise{dtypes: dtypes, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Binary(f, in[0], in[1])
+	for op := range backend.CompareOps {
+		elementwiseOps[op.String()] = elementwise{dtypes: stripAny, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Compare(op, in[0], in[1])
 		}}
 	}
-	for op, f := range map[string]portable.CompareOp{
-		"equal": portable.Equal, "not_equal": portable.NotEqual, "less": portable.Less,
-		"less_equal": portable.LessEqual, "greater": portable.Greater, "greater_equal": portable.GreaterEqual,
-	} {
-		elementwiseOps[op] = elementwise{dtypes: stripAny, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Compare(f, in[0], in[1])
-		}}
-	}
-	for op, f := range map[string]strip.LogicOp{"and": strip.And, "or": strip.Or, "xor": strip.Xor} {
-		elementwiseOps[op] = elementwise{dtypes: graph.Bools, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Logic(f, in[0], in[1])
+	for op := range backend.Not { // the functions of two truth values
+		elementwiseOps[op.String()] = elementwise{dtypes: graph.Bools, emit: func(b *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Logic(op, in[0], in[1])
 		}}
 	}
 	for op, e := range elementwiseOps {
@@ -96,6 +75,14 @@ func init() {
 		}
 		register(&Kernel{Op: op, DTypes: e.dtypes, Match: e.match, Bind: e.bind})
 	}
+}
+
+// stripDTypes returns the dtypes of some kinds that strips hold.
+func stripDTypes(kinds backend.Kinds) graph.DTypeSet {
+	if kinds&backend.Integers != 0 {
+		return stripNumbers
+	}
+	return stripFloats
 }
 
 // bind makes a kernel of one node.

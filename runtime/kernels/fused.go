@@ -5,7 +5,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
@@ -53,8 +53,8 @@ func tensorTypes(n *graph.Node) []graph.TensorType {
 }
 
 // reductions are the ops that may end an expression of package strip.
-var reductions = map[string]portable.ReduceOp{
-	"reduce_sum": portable.Sum, "reduce_mean": portable.Mean, "reduce_max": portable.MaxOf, "reduce_min": portable.MinOf,
+var reductions = map[string]backend.ReduceOp{
+	"reduce_sum": backend.Sum, "reduce_mean": backend.Mean, "reduce_max": backend.MaxOf, "reduce_min": backend.MinOf,
 }
 
 // region is the region of a fused node with its types at the sizes of a Spec.
@@ -195,7 +195,7 @@ func rowAxes(op string, rank int) int {
 
 // bindEpilogue makes the kernel of a producer and what follows it: the producer's own with the rest as its epilogue, or, if the rest
 // is none, one after the other.
-func bindEpilogue(s *Spec, r region, producer *graph.Node, bind func(*Spec, portable.Epilogue) (Func, error)) (Func, error) {
+func bindEpilogue(s *Spec, r region, producer *graph.Node, bind func(*Spec, backend.Epilogue) (Func, error)) (Func, error) {
 	result := r.Results()[0].Value
 	dt, shape, ok := r.tensor(producer.Result(0))
 	if t, of, known := r.tensor(result); !ok || !known || t != dt || !slices.Equal(of, shape) || len(r.Results()) != 1 || producer.NumResults() != 1 {

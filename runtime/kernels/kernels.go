@@ -6,8 +6,8 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/level"
 )
 
 // Spec is what is known of a node when its function is bound to sizes. It does not change from call to call.
@@ -96,7 +96,7 @@ func producerOf(n *graph.Node) *graph.Node {
 
 // producers are the ops whose kernels take an epilogue, each with the function that binds the op to sizes: what it returns
 // calls Apply once for every element of the first result, and is otherwise as Kernel.Bind says. A nil epilogue is none.
-var producers = map[string]func(s *Spec, epilogue portable.Epilogue) (Func, error){}
+var producers = map[string]func(s *Spec, epilogue backend.Epilogue) (Func, error){}
 
 var table = map[string][]*Kernel{}
 
@@ -164,7 +164,7 @@ func Produces(n *graph.Node) bool { return producers[n.Op().Name] != nil && Clai
 
 // CPU returns the instruction set that the kernels use: avx512, avx2, or generic for plain Go. The environment variable
 // GRAPHRUN_CPU overrides what the processor offers; an error says that its value could not be obeyed.
-func CPU() (string, error) { return simd.Level(), simd.ErrLevel }
+func CPU() (string, error) { return level.Name(), level.Err }
 
 // Rows returns all kernels of an op.
 func Rows(op string) []*Kernel { return table[op] }

@@ -3,8 +3,9 @@ package kernels
 import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
+	"github.com/graphrun/graphrun/runtime/kernels/level"
 )
 
 func init() {
@@ -16,19 +17,19 @@ func init() {
 }
 
 // bindMatmul multiplies matrices in the last two axes; the axes before them broadcast.
-func bindMatmul(s *Spec, epilogue portable.Epilogue) (Func, error) {
+func bindMatmul(s *Spec, epilogue backend.Epilogue) (Func, error) {
 	if s.InTypes[0].DType == graph.F64 {
-		return matmul(s, simd.MultiplierF64(), epilogue), nil
+		return matmul(s, level.Table().Products.F64, epilogue), nil
 	}
-	return matmul(s, simd.MultiplierF32(), epilogue), nil
+	return matmul(s, level.Table().Products.F32, epilogue), nil
 }
 
-func matmul[T interface{ float32 | float64 }](s *Spec, by portable.Multiplier[T], epilogue portable.Epilogue) Func {
+func matmul[T interface{ float32 | float64 }](s *Spec, by backend.Multiplier[T, T, T], epilogue backend.Epilogue) Func {
 	g, batch, strideA, strideB := matrices[T](s)
 	if len(s.Packed) > 1 {
-		g.PackedB, _ = s.Packed[1].(*portable.Packed[T])
+		g.PackedB, _ = s.Packed[1].(*backend.Packed[T])
 	}
-	p := portable.NewProduct(by, g, batch, strideA, strideB)
+	p := driver.NewProduct(by, g, batch, strideA, strideB)
 	return func(c *Call) error {
 		p.Run(elems[T](c.In[0]), elems[T](c.In[1]), elems[T](c.Out[0]), epilogue)
 		return nil
@@ -48,13 +49,13 @@ func packMatmul(attrs graph.Attrs, operand int, t *value.Tensor) any {
 		k, n = ld, rows
 	}
 	if t.DType() == graph.F64 {
-		return simd.MultiplierF64().PackB(trans, k, n, elems[float64](t), ld)
+		return level.Table().Products.F64.PackB(trans, k, n, elems[float64](t), ld)
 	}
-	return simd.MultiplierF32().PackB(trans, k, n, elems[float32](t), ld)
+	return level.Table().Products.F32.PackB(trans, k, n, elems[float32](t), ld)
 }
 
 // matrices returns the products that a matmul of these types consists of.
-func matrices[T portable.Float](s *Spec) (g portable.Matrices[T], batch, strideA, strideB []int) {
+func matrices[T backend.Float](s *Spec) (g backend.Matrices[T, T, T], batch, strideA, strideB []int) {
 	g.TransA, g.TransB = s.Bool("transpose_a"), s.Bool("transpose_b")
 	rank := s.OutTypes[0].Rank()
 	out, a, b := sizes(s.OutTypes[0], rank), sizes(s.InTypes[0], rank), sizes(s.InTypes[1], rank)
