@@ -3,6 +3,7 @@ package driver
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
@@ -269,4 +270,70 @@ func BenchmarkGemm(b *testing.B) {
 		}
 	}
 	b.Run("f64/512x512x512/threads=1", func(b *testing.B) { benchGemm[float64](b, 1, 512, 512, 512, false, false) })
+}
+
+// small multiplies bytes and adds up in 32 bits.
+type small struct{}
+
+func (small) Tile() (rows, cols int) { return 2, 2 }
+func (small) MinWork() int           { return 1 }
+func (small) Scratch() int           { return 1 }
+
+func (small) Multiply(g *backend.Matrices[uint8, int8, int32], scratch []int32, done backend.Done, i0, i1, j0, j1 int) {
+	b, ldb := g.B, g.Ldb
+	if g.PackedB != nil {
+		b, ldb = g.PackedB.Data, g.N
+	}
+	for i := i0; i < i1; i++ {
+		for j := j0; j < j1; j++ {
+			scratch[0] = 0
+			for p := range g.K {
+				scratch[0] += int32(g.A[i*g.Lda+p]) * int32(b[p*ldb+j])
+			}
+			g.C[i*g.Ldc+j] = scratch[0]
+		}
+	}
+	done.Block(i0, i1, j0, j1)
+}
+
+func (s small) PackA(bool, int, int, []uint8, int) *backend.Packed[uint8] { return nil }
+
+func (s small) PackB(_ bool, k, n int, x []int8, ld int) *backend.Packed[int8] {
+	y := make([]int8, k*n)
+	for p := range k {
+		copy(y[p*n:][:n], x[p*ld:])
+	}
+	return &backend.Packed[int8]{Rows: k, Cols: n, Data: y, Operand: "b", By: s}
+}
+
+// TestTypes multiplies matrices whose types and that of their sums all differ.
+func TestTypes(t *testing.T) {
+	defer parallel.SetThreads(0)
+	r := kerneltest.Rand(5)
+	const m, n, k = 37, 21, 300
+	a, b, want := make([]uint8, m*k), make([]int8, k*n), make([]int32, m*n)
+	for i := range a {
+		a[i] = uint8(r.Uint32())
+	}
+	for i := range b {
+		b[i] = int8(r.Uint32())
+	}
+	for i := range want {
+		for p := range k {
+			want[i] += int32(a[i/n*k+p]) * int32(b[p*n+i%n])
+		}
+	}
+	g := backend.Matrices[uint8, int8, int32]{M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n}
+	packed := g
+	packed.PackedB = small{}.PackB(false, k, n, b, n)
+	for _, threads := range []int{1, 3} {
+		parallel.SetThreads(threads)
+		for _, g := range []backend.Matrices[uint8, int8, int32]{g, packed} {
+			c := make([]int32, m*n)
+			NewProduct(small{}, g, nil, nil, nil).Run(a, b, c, nil)
+			if !slices.Equal(c, want) {
+				t.Errorf("packed: %v, on %d threads: the products differ", g.PackedB != nil, threads)
+			}
+		}
+	}
 }

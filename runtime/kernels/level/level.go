@@ -19,13 +19,31 @@ const Env = "GRAPHRUN_CPU"
 // Generic is the name of plain Go.
 const Generic = "generic"
 
-// supported returns the levels of this processor and build, the best first. Another instruction set is one more here.
-func supported() []backend.Level {
-	return append(avx.Levels(), backend.Level{Name: Generic, Fill: func(*backend.Table) {}})
+// sets are the instruction sets, the best first: the names of their levels, and what the processor and the build have of them.
+var sets = []struct {
+	names  []string
+	levels func() []backend.Level
+}{
+	{[]string{avx.AVX512, avx.AVX2}, avx.Levels},
 }
 
-// known are the names of the levels that some processor has.
-var known = []string{avx.AVX512, avx.AVX2, Generic}
+// supported returns the levels of this processor and build, the best first.
+func supported() (levels []backend.Level) {
+	for _, s := range sets {
+		levels = append(levels, s.levels()...)
+	}
+	return append(levels, backend.Level{Name: Generic, Fill: func(*backend.Table) {}})
+}
+
+// known reports whether some processor has a level of that name.
+func known(name string) bool {
+	for _, s := range sets {
+		if slices.Contains(s.names, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // Err says why the value of Env could not be obeyed: it is unknown, or
 // this processor or build has no such instructions. It is nil otherwise. The
@@ -65,7 +83,7 @@ func choose(env string, supported []backend.Level) (backend.Level, error) {
 		names = append(names, l.Name)
 	}
 	want := "want one of " + strings.Join(names, ", ")
-	if slices.Contains(known, env) {
+	if known(env) {
 		want = "this processor or build has no such instructions: " + want
 	}
 	return supported[0], fmt.Errorf("%s=%s: %s", Env, env, want)
