@@ -19,77 +19,77 @@
 // func rowTopAVX2(args *byte)
 // Requires: AVX
 #define rowTopAVX2Code \
-		MOVQ    args+0(FP), AX           \
-		MOVQ    24(AX), CX               \
-		MOVQ    (AX), DX                 \
-		MOVQ    8(AX), BX                \
-		MOVQ    64(AX), SI               \
-		SHLQ    $0x02, DX                \
-		MOVQ    16(AX), AX               \
-		MOVQ    AX, DI                   \
-		ANDQ    $-32, DI                 \
-		SHLQ    $0x02, DI                \
-		MOVQ    AX, R8                   \
-		ANDQ    $-8, R8                  \
-		SHLQ    $0x02, R8                \
-		ANDQ    $0x07, AX                \
-		LEAQ    window<>+0(SB), R9       \
-		MOVQ    $0x00000008, R10         \
-		SUBQ    AX, R10                  \
-		VMOVUPS (R9)(R10*4), Y0          \
-		VMOVUPS wordff800000<>+0(SB), Y5 \
-	row:                                     \
-		VMOVAPS Y5, Y1                   \
-		VMOVAPS Y5, Y2                   \
-		VMOVAPS Y5, Y3                   \
-		VMOVAPS Y5, Y4                   \
-		XORQ    R9, R9                   \
-		CMPQ    R9, DI                   \
-		JGE     single                   \
-	unrolled:                                \
-		VMOVUPS (CX)(R9*1), Y6           \
-		VMAXPS  Y6, Y1, Y1               \
-		VMOVUPS 32(CX)(R9*1), Y6         \
-		VMAXPS  Y6, Y2, Y2               \
-		VMOVUPS 64(CX)(R9*1), Y6         \
-		VMAXPS  Y6, Y3, Y3               \
-		VMOVUPS 96(CX)(R9*1), Y6         \
-		VMAXPS  Y6, Y4, Y4               \
-		ADDQ    $0x00000080, R9          \
-		CMPQ    R9, DI                   \
-		JLT     unrolled                 \
-	single:                                  \
-		CMPQ R9, R8                      \
-		JGE  tail                        \
-	loop:                                    \
-		VMOVUPS (CX)(R9*1), Y6           \
-		VMAXPS  Y6, Y1, Y1               \
-		ADDQ    $0x00000020, R9          \
-		CMPQ    R9, R8                   \
-		JLT     loop                     \
-	tail:                                    \
-		TESTQ      AX, AX                \
-		JZ         end                   \
-		VMASKMOVPS (CX)(R9*1), Y0, Y6    \
-		VBLENDVPS  Y0, Y6, Y5, Y6        \
-		VMAXPS     Y6, Y1, Y1            \
-	end:                                     \
-		VMAXPS       Y3, Y1, Y1          \
-		VMAXPS       Y4, Y2, Y2          \
-		VMAXPS       Y2, Y1, Y1          \
-		VEXTRACTF128 $0x01, Y1, X2       \
-		VMOVAPS      X1, X1              \
-		VMAXPS       X2, X1, X1          \
-		VMOVHLPS     X1, X1, X2          \
-		VMAXPS       X2, X1, X1          \
-		VMOVSHDUP    X1, X2              \
-		VMAXPS       X2, X1, X1          \
-		VMOVSS       X1, (SI)            \
-		ADDQ         $0x04, SI           \
-		ADDQ         DX, CX              \
-		DECQ         BX                  \
-		JNZ          row                 \
-		VZEROUPPER                       \
+		MOVQ    args+0(FP), AX                \
+		MOVQ    24(AX), CX                    \
+		MOVQ    (AX), DX                      \
+		MOVQ    8(AX), BX                     \
+		MOVQ    64(AX), SI                    \
+		SHLQ    $0x02, DX                     \
+		MOVQ    16(AX), AX                    \
+		MOVQ    AX, DI                        \
+		ANDQ    $-32, DI                      \
+		SHLQ    $0x02, DI                     \
+		MOVQ    AX, R8                        \
+		ANDQ    $-8, R8                       \
+		SHLQ    $0x02, R8                     \
+		ANDQ    $0x07, AX                     \
+		LEAQ    window<>+0(SB), R9            \
+		MOVQ    $0x00000008, R10              \
+		SUBQ    AX, R10                       \
+		VMOVUPS (R9)(R10*4), Y0               \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Y5 \
+	row:                                          \
+		VMOVAPS Y5, Y1                        \
+		VMOVAPS Y5, Y2                        \
+		VMOVAPS Y5, Y3                        \
+		VMOVAPS Y5, Y4                        \
+		XORQ    R9, R9                        \
+		CMPQ    R9, DI                        \
+		JGE     single                        \
+	unrolled:                                     \
+		VMOVUPS (CX)(R9*1), Y6                \
+		VMAXPS  Y6, Y1, Y1                    \
+		VMOVUPS 32(CX)(R9*1), Y6              \
+		VMAXPS  Y6, Y2, Y2                    \
+		VMOVUPS 64(CX)(R9*1), Y6              \
+		VMAXPS  Y6, Y3, Y3                    \
+		VMOVUPS 96(CX)(R9*1), Y6              \
+		VMAXPS  Y6, Y4, Y4                    \
+		ADDQ    $0x00000080, R9               \
+		CMPQ    R9, DI                        \
+		JLT     unrolled                      \
+	single:                                       \
+		CMPQ R9, R8                           \
+		JGE  tail                             \
+	loop:                                         \
+		VMOVUPS (CX)(R9*1), Y6                \
+		VMAXPS  Y6, Y1, Y1                    \
+		ADDQ    $0x00000020, R9               \
+		CMPQ    R9, R8                        \
+		JLT     loop                          \
+	tail:                                         \
+		TESTQ      AX, AX                     \
+		JZ         end                        \
+		VMASKMOVPS (CX)(R9*1), Y0, Y6         \
+		VBLENDVPS  Y0, Y6, Y5, Y6             \
+		VMAXPS     Y6, Y1, Y1                 \
+	end:                                          \
+		VMAXPS       Y3, Y1, Y1               \
+		VMAXPS       Y4, Y2, Y2               \
+		VMAXPS       Y2, Y1, Y1               \
+		VEXTRACTF128 $0x01, Y1, X2            \
+		VMOVAPS      X1, X1                   \
+		VMAXPS       X2, X1, X1               \
+		VMOVHLPS     X1, X1, X2               \
+		VMAXPS       X2, X1, X1               \
+		VMOVSHDUP    X1, X2                   \
+		VMAXPS       X2, X1, X1               \
+		VMOVSS       X1, (SI)                 \
+		ADDQ         $0x04, SI                \
+		ADDQ         DX, CX                   \
+		DECQ         BX                       \
+		JNZ          row                      \
+		VZEROUPPER                            \
 		RET
 
 TEXT rowTopAVX2<>(SB), NOSPLIT, $0-8
@@ -113,23 +113,23 @@ DATA window<>+56(SB)/4, $0x00000000
 DATA window<>+60(SB)/4, $0x00000000
 GLOBL window<>(SB), RODATA|NOPTR, $64
 
-DATA wordff800000<>+0(SB)/4, $0xff800000
-DATA wordff800000<>+4(SB)/4, $0xff800000
-DATA wordff800000<>+8(SB)/4, $0xff800000
-DATA wordff800000<>+12(SB)/4, $0xff800000
-DATA wordff800000<>+16(SB)/4, $0xff800000
-DATA wordff800000<>+20(SB)/4, $0xff800000
-DATA wordff800000<>+24(SB)/4, $0xff800000
-DATA wordff800000<>+28(SB)/4, $0xff800000
-DATA wordff800000<>+32(SB)/4, $0xff800000
-DATA wordff800000<>+36(SB)/4, $0xff800000
-DATA wordff800000<>+40(SB)/4, $0xff800000
-DATA wordff800000<>+44(SB)/4, $0xff800000
-DATA wordff800000<>+48(SB)/4, $0xff800000
-DATA wordff800000<>+52(SB)/4, $0xff800000
-DATA wordff800000<>+56(SB)/4, $0xff800000
-DATA wordff800000<>+60(SB)/4, $0xff800000
-GLOBL wordff800000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_ff800000<>+0(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+4(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+8(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+12(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+16(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+20(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+24(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+28(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+32(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+36(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+40(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+44(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+48(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+52(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+56(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+60(SB)/4, $0xff800000
+GLOBL lanesF32_ff800000<>(SB), RODATA|NOPTR, $64
 
 // rowExpAVX2 stores e^(x-top) and the sum of each row:
 //
@@ -145,439 +145,439 @@ GLOBL wordff800000<>(SB), RODATA|NOPTR, $64
 // func rowExpAVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
 #define rowExpAVX2Code \
-		MOVQ    args+0(FP), AX                    \
-		MOVQ    24(AX), CX                        \
-		MOVQ    32(AX), DX                        \
-		MOVQ    64(AX), BX                        \
-		MOVQ    (AX), SI                          \
-		MOVQ    8(AX), DI                         \
-		MOVQ    72(AX), R8                        \
-		SHLQ    $0x02, SI                         \
-		MOVQ    16(AX), AX                        \
-		MOVQ    AX, R9                            \
-		ANDQ    $-16, R9                          \
-		SHLQ    $0x02, R9                         \
-		MOVQ    AX, R10                           \
-		ANDQ    $-8, R10                          \
-		SHLQ    $0x02, R10                        \
-		ANDQ    $0x07, AX                         \
-		LEAQ    window<>+0(SB), R11               \
-		MOVQ    $0x00000008, R12                  \
-		SUBQ    AX, R12                           \
-		VMOVUPS (R11)(R12*4), Y0                  \
-	row:                                              \
-		VBROADCASTSS (BX), Y3                     \
-		ADDQ         $0x04, BX                    \
-		VXORPS       Y1, Y1, Y1                   \
-		VXORPS       Y2, Y2, Y2                   \
-		XORQ         R11, R11                     \
-		CMPQ         R11, R9                      \
-		JGE          single                       \
-	unrolled:                                         \
-		VMOVUPS      (DX)(R11*1), Y4              \
-		VSUBPS       Y3, Y4, Y4                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
-		VMAXPS       Y4, Y5, Y4                   \
-		VMOVUPS      word42b20000<>+0(SB), Y5     \
-		VMINPS       Y4, Y5, Y4                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
-		VCVTPS2DQ    Y6, Y5                       \
-		VCVTDQ2PS    Y5, Y6                       \
-		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
-		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
-		VMOVUPS      word39506967<>+0(SB), Y6     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
-		VMULPS       Y4, Y4, Y7                   \
-		VFMADD213PS  Y4, Y7, Y6                   \
-		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
-		VPSRAD       $0x01, Y5, Y4                \
-		VPSUBD       Y4, Y5, Y5                   \
-		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
-		VPSLLD       $0x17, Y4, Y4                \
-		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
-		VPSLLD       $0x17, Y5, Y5                \
-		VMULPS       Y4, Y6, Y6                   \
-		VMULPS       Y5, Y6, Y4                   \
-		VADDPS       Y4, Y1, Y1                   \
-		VMOVUPS      Y4, (CX)(R11*1)              \
-		VMOVUPS      32(DX)(R11*1), Y4            \
-		VSUBPS       Y3, Y4, Y4                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
-		VMAXPS       Y4, Y5, Y4                   \
-		VMOVUPS      word42b20000<>+0(SB), Y5     \
-		VMINPS       Y4, Y5, Y4                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
-		VCVTPS2DQ    Y6, Y5                       \
-		VCVTDQ2PS    Y5, Y6                       \
-		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
-		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
-		VMOVUPS      word39506967<>+0(SB), Y6     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
-		VMULPS       Y4, Y4, Y7                   \
-		VFMADD213PS  Y4, Y7, Y6                   \
-		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
-		VPSRAD       $0x01, Y5, Y4                \
-		VPSUBD       Y4, Y5, Y5                   \
-		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
-		VPSLLD       $0x17, Y4, Y4                \
-		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
-		VPSLLD       $0x17, Y5, Y5                \
-		VMULPS       Y4, Y6, Y6                   \
-		VMULPS       Y5, Y6, Y4                   \
-		VADDPS       Y4, Y2, Y2                   \
-		VMOVUPS      Y4, 32(CX)(R11*1)            \
-		ADDQ         $0x00000040, R11             \
-		CMPQ         R11, R9                      \
-		JLT          unrolled                     \
-	single:                                           \
-		CMPQ R11, R10                             \
-		JGE  tail                                 \
-	loop:                                             \
-		VMOVUPS      (DX)(R11*1), Y4              \
-		VSUBPS       Y3, Y4, Y4                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
-		VMAXPS       Y4, Y5, Y4                   \
-		VMOVUPS      word42b20000<>+0(SB), Y5     \
-		VMINPS       Y4, Y5, Y4                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
-		VCVTPS2DQ    Y6, Y5                       \
-		VCVTDQ2PS    Y5, Y6                       \
-		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
-		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
-		VMOVUPS      word39506967<>+0(SB), Y6     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
-		VMULPS       Y4, Y4, Y7                   \
-		VFMADD213PS  Y4, Y7, Y6                   \
-		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
-		VPSRAD       $0x01, Y5, Y4                \
-		VPSUBD       Y4, Y5, Y5                   \
-		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
-		VPSLLD       $0x17, Y4, Y4                \
-		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
-		VPSLLD       $0x17, Y5, Y5                \
-		VMULPS       Y4, Y6, Y6                   \
-		VMULPS       Y5, Y6, Y4                   \
-		VADDPS       Y4, Y1, Y1                   \
-		VMOVUPS      Y4, (CX)(R11*1)              \
-		ADDQ         $0x00000020, R11             \
-		CMPQ         R11, R10                     \
-		JLT          loop                         \
-	tail:                                             \
-		TESTQ        AX, AX                       \
-		JZ           end                          \
-		VMASKMOVPS   (DX)(R11*1), Y0, Y4          \
-		VSUBPS       Y3, Y4, Y4                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Y3     \
-		VMAXPS       Y4, Y3, Y4                   \
-		VMOVUPS      word42b20000<>+0(SB), Y3     \
-		VMINPS       Y4, Y3, Y4                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y5 \
-		VCVTPS2DQ    Y5, Y3                       \
-		VCVTDQ2PS    Y3, Y5                       \
-		VFNMADD231PS word3f317218<>+0(SB), Y5, Y4 \
-		VFNMADD231PS wordb102e308<>+0(SB), Y5, Y4 \
-		VMOVUPS      word39506967<>+0(SB), Y5     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y5 \
-		VFMADD213PS  word3c088908<>+0(SB), Y4, Y5 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y5 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y5 \
-		VFMADD213PS  word3f000000<>+0(SB), Y4, Y5 \
-		VMULPS       Y4, Y4, Y6                   \
-		VFMADD213PS  Y4, Y6, Y5                   \
-		VADDPS       word3f800000<>+0(SB), Y5, Y5 \
-		VPSRAD       $0x01, Y3, Y4                \
-		VPSUBD       Y4, Y3, Y3                   \
-		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
-		VPSLLD       $0x17, Y4, Y4                \
-		VPADDD       word0000007f<>+0(SB), Y3, Y3 \
-		VPSLLD       $0x17, Y3, Y3                \
-		VMULPS       Y4, Y5, Y5                   \
-		VMULPS       Y3, Y5, Y4                   \
-		VANDPS       Y0, Y4, Y4                   \
-		VADDPS       Y4, Y1, Y1                   \
-		LEAQ         (CX)(R11*1), R11             \
-		TESTB        $0x04, AL                    \
-		JZ           two1                         \
-		VMOVUPS      X4, (R11)                    \
-		VEXTRACTF128 $0x01, Y4, X4                \
-		ADDQ         $0x10, R11                   \
-	two1:                                             \
-		TESTB    $0x02, AL                        \
-		JZ       one2                             \
-		VMOVLPS  X4, (R11)                        \
-		VMOVHLPS X4, X4, X4                       \
-		ADDQ     $0x08, R11                       \
-	one2:                                             \
-		TESTB  $0x01, AL                          \
-		JZ     stored3                            \
-		VMOVSS X4, (R11)                          \
-	stored3:                                          \
-	end:                                              \
-		VADDPS       Y2, Y1, Y1                   \
-		VEXTRACTF128 $0x01, Y1, X2                \
-		VMOVAPS      X1, X1                       \
-		VADDPS       X2, X1, X1                   \
-		VMOVHLPS     X1, X1, X2                   \
-		VADDPS       X2, X1, X1                   \
-		VMOVSHDUP    X1, X2                       \
-		VADDPS       X2, X1, X1                   \
-		VMOVSS       X1, (R8)                     \
-		ADDQ         $0x04, R8                    \
-		ADDQ         SI, CX                       \
-		ADDQ         SI, DX                       \
-		DECQ         DI                           \
-		JNZ          row                          \
-		VZEROUPPER                                \
+		MOVQ    args+0(FP), AX                         \
+		MOVQ    24(AX), CX                             \
+		MOVQ    32(AX), DX                             \
+		MOVQ    64(AX), BX                             \
+		MOVQ    (AX), SI                               \
+		MOVQ    8(AX), DI                              \
+		MOVQ    72(AX), R8                             \
+		SHLQ    $0x02, SI                              \
+		MOVQ    16(AX), AX                             \
+		MOVQ    AX, R9                                 \
+		ANDQ    $-16, R9                               \
+		SHLQ    $0x02, R9                              \
+		MOVQ    AX, R10                                \
+		ANDQ    $-8, R10                               \
+		SHLQ    $0x02, R10                             \
+		ANDQ    $0x07, AX                              \
+		LEAQ    window<>+0(SB), R11                    \
+		MOVQ    $0x00000008, R12                       \
+		SUBQ    AX, R12                                \
+		VMOVUPS (R11)(R12*4), Y0                       \
+	row:                                                   \
+		VBROADCASTSS (BX), Y3                          \
+		ADDQ         $0x04, BX                         \
+		VXORPS       Y1, Y1, Y1                        \
+		VXORPS       Y2, Y2, Y2                        \
+		XORQ         R11, R11                          \
+		CMPQ         R11, R9                           \
+		JGE          single                            \
+	unrolled:                                              \
+		VMOVUPS      (DX)(R11*1), Y4                   \
+		VSUBPS       Y3, Y4, Y4                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                            \
+		VCVTDQ2PS    Y5, Y6                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y6     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                        \
+		VFMADD213PS  Y4, Y7, Y6                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                     \
+		VPSUBD       Y4, Y5, Y5                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y4       \
+		VPSLLD       $0x17, Y4, Y4                     \
+		VPADDD       lanesF32_7f<>+0(SB), Y5, Y5       \
+		VPSLLD       $0x17, Y5, Y5                     \
+		VMULPS       Y4, Y6, Y6                        \
+		VMULPS       Y5, Y6, Y4                        \
+		VADDPS       Y4, Y1, Y1                        \
+		VMOVUPS      Y4, (CX)(R11*1)                   \
+		VMOVUPS      32(DX)(R11*1), Y4                 \
+		VSUBPS       Y3, Y4, Y4                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                            \
+		VCVTDQ2PS    Y5, Y6                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y6     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                        \
+		VFMADD213PS  Y4, Y7, Y6                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                     \
+		VPSUBD       Y4, Y5, Y5                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y4       \
+		VPSLLD       $0x17, Y4, Y4                     \
+		VPADDD       lanesF32_7f<>+0(SB), Y5, Y5       \
+		VPSLLD       $0x17, Y5, Y5                     \
+		VMULPS       Y4, Y6, Y6                        \
+		VMULPS       Y5, Y6, Y4                        \
+		VADDPS       Y4, Y2, Y2                        \
+		VMOVUPS      Y4, 32(CX)(R11*1)                 \
+		ADDQ         $0x00000040, R11                  \
+		CMPQ         R11, R9                           \
+		JLT          unrolled                          \
+	single:                                                \
+		CMPQ R11, R10                                  \
+		JGE  tail                                      \
+	loop:                                                  \
+		VMOVUPS      (DX)(R11*1), Y4                   \
+		VSUBPS       Y3, Y4, Y4                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                            \
+		VCVTDQ2PS    Y5, Y6                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y6     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                        \
+		VFMADD213PS  Y4, Y7, Y6                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                     \
+		VPSUBD       Y4, Y5, Y5                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y4       \
+		VPSLLD       $0x17, Y4, Y4                     \
+		VPADDD       lanesF32_7f<>+0(SB), Y5, Y5       \
+		VPSLLD       $0x17, Y5, Y5                     \
+		VMULPS       Y4, Y6, Y6                        \
+		VMULPS       Y5, Y6, Y4                        \
+		VADDPS       Y4, Y1, Y1                        \
+		VMOVUPS      Y4, (CX)(R11*1)                   \
+		ADDQ         $0x00000020, R11                  \
+		CMPQ         R11, R10                          \
+		JLT          loop                              \
+	tail:                                                  \
+		TESTQ        AX, AX                            \
+		JZ           end                               \
+		VMASKMOVPS   (DX)(R11*1), Y0, Y4               \
+		VSUBPS       Y3, Y4, Y4                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y3     \
+		VMAXPS       Y4, Y3, Y4                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y3     \
+		VMINPS       Y4, Y3, Y4                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Y4, Y5 \
+		VCVTPS2DQ    Y5, Y3                            \
+		VCVTDQ2PS    Y3, Y5                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Y5, Y4 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Y5, Y4 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y5     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y5 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y5 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y5 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y5 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y5 \
+		VMULPS       Y4, Y4, Y6                        \
+		VFMADD213PS  Y4, Y6, Y5                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y5, Y5 \
+		VPSRAD       $0x01, Y3, Y4                     \
+		VPSUBD       Y4, Y3, Y3                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y4       \
+		VPSLLD       $0x17, Y4, Y4                     \
+		VPADDD       lanesF32_7f<>+0(SB), Y3, Y3       \
+		VPSLLD       $0x17, Y3, Y3                     \
+		VMULPS       Y4, Y5, Y5                        \
+		VMULPS       Y3, Y5, Y4                        \
+		VANDPS       Y0, Y4, Y4                        \
+		VADDPS       Y4, Y1, Y1                        \
+		LEAQ         (CX)(R11*1), R11                  \
+		TESTB        $0x04, AL                         \
+		JZ           two1                              \
+		VMOVUPS      X4, (R11)                         \
+		VEXTRACTF128 $0x01, Y4, X4                     \
+		ADDQ         $0x10, R11                        \
+	two1:                                                  \
+		TESTB    $0x02, AL                             \
+		JZ       one2                                  \
+		VMOVLPS  X4, (R11)                             \
+		VMOVHLPS X4, X4, X4                            \
+		ADDQ     $0x08, R11                            \
+	one2:                                                  \
+		TESTB  $0x01, AL                               \
+		JZ     stored3                                 \
+		VMOVSS X4, (R11)                               \
+	stored3:                                               \
+	end:                                                   \
+		VADDPS       Y2, Y1, Y1                        \
+		VEXTRACTF128 $0x01, Y1, X2                     \
+		VMOVAPS      X1, X1                            \
+		VADDPS       X2, X1, X1                        \
+		VMOVHLPS     X1, X1, X2                        \
+		VADDPS       X2, X1, X1                        \
+		VMOVSHDUP    X1, X2                            \
+		VADDPS       X2, X1, X1                        \
+		VMOVSS       X1, (R8)                          \
+		ADDQ         $0x04, R8                         \
+		ADDQ         SI, CX                            \
+		ADDQ         SI, DX                            \
+		DECQ         DI                                \
+		JNZ          row                               \
+		VZEROUPPER                                     \
 		RET
 
 TEXT rowExpAVX2<>(SB), NOSPLIT, $0-8
 	rowExpAVX2Code
 
-DATA wordc2d20000<>+0(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+4(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+8(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+12(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+16(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+20(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+24(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+28(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+32(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+36(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+40(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+44(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+48(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+52(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+56(SB)/4, $0xc2d20000
-DATA wordc2d20000<>+60(SB)/4, $0xc2d20000
-GLOBL wordc2d20000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_c2d20000<>+0(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+4(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+8(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+12(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+16(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+20(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+24(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+28(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+32(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+36(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+40(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+44(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+48(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+52(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+56(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+60(SB)/4, $0xc2d20000
+GLOBL lanesF32_c2d20000<>(SB), RODATA|NOPTR, $64
 
-DATA word42b20000<>+0(SB)/4, $0x42b20000
-DATA word42b20000<>+4(SB)/4, $0x42b20000
-DATA word42b20000<>+8(SB)/4, $0x42b20000
-DATA word42b20000<>+12(SB)/4, $0x42b20000
-DATA word42b20000<>+16(SB)/4, $0x42b20000
-DATA word42b20000<>+20(SB)/4, $0x42b20000
-DATA word42b20000<>+24(SB)/4, $0x42b20000
-DATA word42b20000<>+28(SB)/4, $0x42b20000
-DATA word42b20000<>+32(SB)/4, $0x42b20000
-DATA word42b20000<>+36(SB)/4, $0x42b20000
-DATA word42b20000<>+40(SB)/4, $0x42b20000
-DATA word42b20000<>+44(SB)/4, $0x42b20000
-DATA word42b20000<>+48(SB)/4, $0x42b20000
-DATA word42b20000<>+52(SB)/4, $0x42b20000
-DATA word42b20000<>+56(SB)/4, $0x42b20000
-DATA word42b20000<>+60(SB)/4, $0x42b20000
-GLOBL word42b20000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_42b20000<>+0(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+4(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+8(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+12(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+16(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+20(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+24(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+28(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+32(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+36(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+40(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+44(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+48(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+52(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+56(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+60(SB)/4, $0x42b20000
+GLOBL lanesF32_42b20000<>(SB), RODATA|NOPTR, $64
 
-DATA word3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+32(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+36(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+40(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+44(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+48(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
-DATA word3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
-GLOBL word3fb8aa3b<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+32(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+36(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+40(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+44(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+48(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
+GLOBL lanesF32_3fb8aa3b<>(SB), RODATA|NOPTR, $64
 
-DATA word3f317218<>+0(SB)/4, $0x3f317218
-DATA word3f317218<>+4(SB)/4, $0x3f317218
-DATA word3f317218<>+8(SB)/4, $0x3f317218
-DATA word3f317218<>+12(SB)/4, $0x3f317218
-DATA word3f317218<>+16(SB)/4, $0x3f317218
-DATA word3f317218<>+20(SB)/4, $0x3f317218
-DATA word3f317218<>+24(SB)/4, $0x3f317218
-DATA word3f317218<>+28(SB)/4, $0x3f317218
-DATA word3f317218<>+32(SB)/4, $0x3f317218
-DATA word3f317218<>+36(SB)/4, $0x3f317218
-DATA word3f317218<>+40(SB)/4, $0x3f317218
-DATA word3f317218<>+44(SB)/4, $0x3f317218
-DATA word3f317218<>+48(SB)/4, $0x3f317218
-DATA word3f317218<>+52(SB)/4, $0x3f317218
-DATA word3f317218<>+56(SB)/4, $0x3f317218
-DATA word3f317218<>+60(SB)/4, $0x3f317218
-GLOBL word3f317218<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3f317218<>+0(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+4(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+8(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+12(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+16(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+20(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+24(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+28(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+32(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+36(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+40(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+44(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+48(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+52(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+56(SB)/4, $0x3f317218
+DATA lanesF32_3f317218<>+60(SB)/4, $0x3f317218
+GLOBL lanesF32_3f317218<>(SB), RODATA|NOPTR, $64
 
-DATA wordb102e308<>+0(SB)/4, $0xb102e308
-DATA wordb102e308<>+4(SB)/4, $0xb102e308
-DATA wordb102e308<>+8(SB)/4, $0xb102e308
-DATA wordb102e308<>+12(SB)/4, $0xb102e308
-DATA wordb102e308<>+16(SB)/4, $0xb102e308
-DATA wordb102e308<>+20(SB)/4, $0xb102e308
-DATA wordb102e308<>+24(SB)/4, $0xb102e308
-DATA wordb102e308<>+28(SB)/4, $0xb102e308
-DATA wordb102e308<>+32(SB)/4, $0xb102e308
-DATA wordb102e308<>+36(SB)/4, $0xb102e308
-DATA wordb102e308<>+40(SB)/4, $0xb102e308
-DATA wordb102e308<>+44(SB)/4, $0xb102e308
-DATA wordb102e308<>+48(SB)/4, $0xb102e308
-DATA wordb102e308<>+52(SB)/4, $0xb102e308
-DATA wordb102e308<>+56(SB)/4, $0xb102e308
-DATA wordb102e308<>+60(SB)/4, $0xb102e308
-GLOBL wordb102e308<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_b102e308<>+0(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+4(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+8(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+12(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+16(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+20(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+24(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+28(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+32(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+36(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+40(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+44(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+48(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+52(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+56(SB)/4, $0xb102e308
+DATA lanesF32_b102e308<>+60(SB)/4, $0xb102e308
+GLOBL lanesF32_b102e308<>(SB), RODATA|NOPTR, $64
 
-DATA word39506967<>+0(SB)/4, $0x39506967
-DATA word39506967<>+4(SB)/4, $0x39506967
-DATA word39506967<>+8(SB)/4, $0x39506967
-DATA word39506967<>+12(SB)/4, $0x39506967
-DATA word39506967<>+16(SB)/4, $0x39506967
-DATA word39506967<>+20(SB)/4, $0x39506967
-DATA word39506967<>+24(SB)/4, $0x39506967
-DATA word39506967<>+28(SB)/4, $0x39506967
-DATA word39506967<>+32(SB)/4, $0x39506967
-DATA word39506967<>+36(SB)/4, $0x39506967
-DATA word39506967<>+40(SB)/4, $0x39506967
-DATA word39506967<>+44(SB)/4, $0x39506967
-DATA word39506967<>+48(SB)/4, $0x39506967
-DATA word39506967<>+52(SB)/4, $0x39506967
-DATA word39506967<>+56(SB)/4, $0x39506967
-DATA word39506967<>+60(SB)/4, $0x39506967
-GLOBL word39506967<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_39506967<>+0(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+4(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+8(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+12(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+16(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+20(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+24(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+28(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+32(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+36(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+40(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+44(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+48(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+52(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+56(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+60(SB)/4, $0x39506967
+GLOBL lanesF32_39506967<>(SB), RODATA|NOPTR, $64
 
-DATA word3ab743ce<>+0(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+4(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+8(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+12(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+16(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+20(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+24(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+28(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+32(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+36(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+40(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+44(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+48(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+52(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+56(SB)/4, $0x3ab743ce
-DATA word3ab743ce<>+60(SB)/4, $0x3ab743ce
-GLOBL word3ab743ce<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3ab743ce<>+0(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+4(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+8(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+12(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+16(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+20(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+24(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+28(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+32(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+36(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+40(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+44(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+48(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+52(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+56(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+60(SB)/4, $0x3ab743ce
+GLOBL lanesF32_3ab743ce<>(SB), RODATA|NOPTR, $64
 
-DATA word3c088908<>+0(SB)/4, $0x3c088908
-DATA word3c088908<>+4(SB)/4, $0x3c088908
-DATA word3c088908<>+8(SB)/4, $0x3c088908
-DATA word3c088908<>+12(SB)/4, $0x3c088908
-DATA word3c088908<>+16(SB)/4, $0x3c088908
-DATA word3c088908<>+20(SB)/4, $0x3c088908
-DATA word3c088908<>+24(SB)/4, $0x3c088908
-DATA word3c088908<>+28(SB)/4, $0x3c088908
-DATA word3c088908<>+32(SB)/4, $0x3c088908
-DATA word3c088908<>+36(SB)/4, $0x3c088908
-DATA word3c088908<>+40(SB)/4, $0x3c088908
-DATA word3c088908<>+44(SB)/4, $0x3c088908
-DATA word3c088908<>+48(SB)/4, $0x3c088908
-DATA word3c088908<>+52(SB)/4, $0x3c088908
-DATA word3c088908<>+56(SB)/4, $0x3c088908
-DATA word3c088908<>+60(SB)/4, $0x3c088908
-GLOBL word3c088908<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3c088908<>+0(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+4(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+8(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+12(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+16(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+20(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+24(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+28(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+32(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+36(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+40(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+44(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+48(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+52(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+56(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+60(SB)/4, $0x3c088908
+GLOBL lanesF32_3c088908<>(SB), RODATA|NOPTR, $64
 
-DATA word3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+32(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+36(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+40(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+44(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+48(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+52(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+56(SB)/4, $0x3d2aa9c1
-DATA word3d2aa9c1<>+60(SB)/4, $0x3d2aa9c1
-GLOBL word3d2aa9c1<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+32(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+36(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+40(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+44(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+48(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+52(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+56(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+60(SB)/4, $0x3d2aa9c1
+GLOBL lanesF32_3d2aa9c1<>(SB), RODATA|NOPTR, $64
 
-DATA word3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+32(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+36(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+40(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+44(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+48(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+52(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+56(SB)/4, $0x3e2aaaaa
-DATA word3e2aaaaa<>+60(SB)/4, $0x3e2aaaaa
-GLOBL word3e2aaaaa<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+32(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+36(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+40(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+44(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+48(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+52(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+56(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+60(SB)/4, $0x3e2aaaaa
+GLOBL lanesF32_3e2aaaaa<>(SB), RODATA|NOPTR, $64
 
-DATA word3f000000<>+0(SB)/4, $0x3f000000
-DATA word3f000000<>+4(SB)/4, $0x3f000000
-DATA word3f000000<>+8(SB)/4, $0x3f000000
-DATA word3f000000<>+12(SB)/4, $0x3f000000
-DATA word3f000000<>+16(SB)/4, $0x3f000000
-DATA word3f000000<>+20(SB)/4, $0x3f000000
-DATA word3f000000<>+24(SB)/4, $0x3f000000
-DATA word3f000000<>+28(SB)/4, $0x3f000000
-DATA word3f000000<>+32(SB)/4, $0x3f000000
-DATA word3f000000<>+36(SB)/4, $0x3f000000
-DATA word3f000000<>+40(SB)/4, $0x3f000000
-DATA word3f000000<>+44(SB)/4, $0x3f000000
-DATA word3f000000<>+48(SB)/4, $0x3f000000
-DATA word3f000000<>+52(SB)/4, $0x3f000000
-DATA word3f000000<>+56(SB)/4, $0x3f000000
-DATA word3f000000<>+60(SB)/4, $0x3f000000
-GLOBL word3f000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3f000000<>+0(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+4(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+8(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+12(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+16(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+20(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+24(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+28(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+32(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+36(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+40(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+44(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+48(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+52(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+56(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+60(SB)/4, $0x3f000000
+GLOBL lanesF32_3f000000<>(SB), RODATA|NOPTR, $64
 
-DATA word3f800000<>+0(SB)/4, $0x3f800000
-DATA word3f800000<>+4(SB)/4, $0x3f800000
-DATA word3f800000<>+8(SB)/4, $0x3f800000
-DATA word3f800000<>+12(SB)/4, $0x3f800000
-DATA word3f800000<>+16(SB)/4, $0x3f800000
-DATA word3f800000<>+20(SB)/4, $0x3f800000
-DATA word3f800000<>+24(SB)/4, $0x3f800000
-DATA word3f800000<>+28(SB)/4, $0x3f800000
-DATA word3f800000<>+32(SB)/4, $0x3f800000
-DATA word3f800000<>+36(SB)/4, $0x3f800000
-DATA word3f800000<>+40(SB)/4, $0x3f800000
-DATA word3f800000<>+44(SB)/4, $0x3f800000
-DATA word3f800000<>+48(SB)/4, $0x3f800000
-DATA word3f800000<>+52(SB)/4, $0x3f800000
-DATA word3f800000<>+56(SB)/4, $0x3f800000
-DATA word3f800000<>+60(SB)/4, $0x3f800000
-GLOBL word3f800000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3f800000<>+0(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+4(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+8(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+12(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+16(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+20(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+24(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+28(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+32(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+36(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+40(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+44(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+48(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+52(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+56(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+60(SB)/4, $0x3f800000
+GLOBL lanesF32_3f800000<>(SB), RODATA|NOPTR, $64
 
-DATA word0000007f<>+0(SB)/4, $0x0000007f
-DATA word0000007f<>+4(SB)/4, $0x0000007f
-DATA word0000007f<>+8(SB)/4, $0x0000007f
-DATA word0000007f<>+12(SB)/4, $0x0000007f
-DATA word0000007f<>+16(SB)/4, $0x0000007f
-DATA word0000007f<>+20(SB)/4, $0x0000007f
-DATA word0000007f<>+24(SB)/4, $0x0000007f
-DATA word0000007f<>+28(SB)/4, $0x0000007f
-DATA word0000007f<>+32(SB)/4, $0x0000007f
-DATA word0000007f<>+36(SB)/4, $0x0000007f
-DATA word0000007f<>+40(SB)/4, $0x0000007f
-DATA word0000007f<>+44(SB)/4, $0x0000007f
-DATA word0000007f<>+48(SB)/4, $0x0000007f
-DATA word0000007f<>+52(SB)/4, $0x0000007f
-DATA word0000007f<>+56(SB)/4, $0x0000007f
-DATA word0000007f<>+60(SB)/4, $0x0000007f
-GLOBL word0000007f<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_7f<>+0(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+4(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+8(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+12(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+16(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+20(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+24(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+28(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+32(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+36(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+40(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+44(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+48(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+52(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+56(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+60(SB)/4, $0x0000007f
+GLOBL lanesF32_7f<>(SB), RODATA|NOPTR, $64
 
 // rowSumExpAVX2 stores the sum of e^(x-top) of each row:
 //
@@ -592,193 +592,193 @@ GLOBL word0000007f<>(SB), RODATA|NOPTR, $64
 // func rowSumExpAVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
 #define rowSumExpAVX2Code \
-		MOVQ    args+0(FP), AX                    \
-		MOVQ    24(AX), CX                        \
-		MOVQ    64(AX), DX                        \
-		MOVQ    (AX), BX                          \
-		MOVQ    8(AX), SI                         \
-		MOVQ    72(AX), DI                        \
-		SHLQ    $0x02, BX                         \
-		MOVQ    16(AX), AX                        \
-		MOVQ    AX, R8                            \
-		ANDQ    $-16, R8                          \
-		SHLQ    $0x02, R8                         \
-		MOVQ    AX, R9                            \
-		ANDQ    $-8, R9                           \
-		SHLQ    $0x02, R9                         \
-		ANDQ    $0x07, AX                         \
-		LEAQ    window<>+0(SB), R10               \
-		MOVQ    $0x00000008, R11                  \
-		SUBQ    AX, R11                           \
-		VMOVUPS (R10)(R11*4), Y0                  \
-	row:                                              \
-		VBROADCASTSS (DX), Y3                     \
-		ADDQ         $0x04, DX                    \
-		VXORPS       Y1, Y1, Y1                   \
-		VXORPS       Y2, Y2, Y2                   \
-		XORQ         R10, R10                     \
-		CMPQ         R10, R8                      \
-		JGE          single                       \
-	unrolled:                                         \
-		VMOVUPS      (CX)(R10*1), Y4              \
-		VSUBPS       Y3, Y4, Y4                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
-		VMAXPS       Y4, Y5, Y4                   \
-		VMOVUPS      word42b20000<>+0(SB), Y5     \
-		VMINPS       Y4, Y5, Y4                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
-		VCVTPS2DQ    Y6, Y5                       \
-		VCVTDQ2PS    Y5, Y6                       \
-		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
-		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
-		VMOVUPS      word39506967<>+0(SB), Y6     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
-		VMULPS       Y4, Y4, Y7                   \
-		VFMADD213PS  Y4, Y7, Y6                   \
-		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
-		VPSRAD       $0x01, Y5, Y4                \
-		VPSUBD       Y4, Y5, Y5                   \
-		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
-		VPSLLD       $0x17, Y4, Y4                \
-		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
-		VPSLLD       $0x17, Y5, Y5                \
-		VMULPS       Y4, Y6, Y6                   \
-		VMULPS       Y5, Y6, Y4                   \
-		VCVTPS2PD    X4, Y5                       \
-		VADDPD       Y5, Y1, Y1                   \
-		VEXTRACTF128 $0x01, Y4, X4                \
-		VCVTPS2PD    X4, Y5                       \
-		VADDPD       Y5, Y1, Y1                   \
-		VMOVUPS      32(CX)(R10*1), Y4            \
-		VSUBPS       Y3, Y4, Y4                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
-		VMAXPS       Y4, Y5, Y4                   \
-		VMOVUPS      word42b20000<>+0(SB), Y5     \
-		VMINPS       Y4, Y5, Y4                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
-		VCVTPS2DQ    Y6, Y5                       \
-		VCVTDQ2PS    Y5, Y6                       \
-		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
-		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
-		VMOVUPS      word39506967<>+0(SB), Y6     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
-		VMULPS       Y4, Y4, Y7                   \
-		VFMADD213PS  Y4, Y7, Y6                   \
-		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
-		VPSRAD       $0x01, Y5, Y4                \
-		VPSUBD       Y4, Y5, Y5                   \
-		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
-		VPSLLD       $0x17, Y4, Y4                \
-		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
-		VPSLLD       $0x17, Y5, Y5                \
-		VMULPS       Y4, Y6, Y6                   \
-		VMULPS       Y5, Y6, Y4                   \
-		VCVTPS2PD    X4, Y5                       \
-		VADDPD       Y5, Y2, Y2                   \
-		VEXTRACTF128 $0x01, Y4, X4                \
-		VCVTPS2PD    X4, Y5                       \
-		VADDPD       Y5, Y2, Y2                   \
-		ADDQ         $0x00000040, R10             \
-		CMPQ         R10, R8                      \
-		JLT          unrolled                     \
-	single:                                           \
-		CMPQ R10, R9                              \
-		JGE  tail                                 \
-	loop:                                             \
-		VMOVUPS      (CX)(R10*1), Y4              \
-		VSUBPS       Y3, Y4, Y4                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Y5     \
-		VMAXPS       Y4, Y5, Y4                   \
-		VMOVUPS      word42b20000<>+0(SB), Y5     \
-		VMINPS       Y4, Y5, Y4                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y6 \
-		VCVTPS2DQ    Y6, Y5                       \
-		VCVTDQ2PS    Y5, Y6                       \
-		VFNMADD231PS word3f317218<>+0(SB), Y6, Y4 \
-		VFNMADD231PS wordb102e308<>+0(SB), Y6, Y4 \
-		VMOVUPS      word39506967<>+0(SB), Y6     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3c088908<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y6 \
-		VFMADD213PS  word3f000000<>+0(SB), Y4, Y6 \
-		VMULPS       Y4, Y4, Y7                   \
-		VFMADD213PS  Y4, Y7, Y6                   \
-		VADDPS       word3f800000<>+0(SB), Y6, Y6 \
-		VPSRAD       $0x01, Y5, Y4                \
-		VPSUBD       Y4, Y5, Y5                   \
-		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
-		VPSLLD       $0x17, Y4, Y4                \
-		VPADDD       word0000007f<>+0(SB), Y5, Y5 \
-		VPSLLD       $0x17, Y5, Y5                \
-		VMULPS       Y4, Y6, Y6                   \
-		VMULPS       Y5, Y6, Y4                   \
-		VCVTPS2PD    X4, Y5                       \
-		VADDPD       Y5, Y1, Y1                   \
-		VEXTRACTF128 $0x01, Y4, X4                \
-		VCVTPS2PD    X4, Y5                       \
-		VADDPD       Y5, Y1, Y1                   \
-		ADDQ         $0x00000020, R10             \
-		CMPQ         R10, R9                      \
-		JLT          loop                         \
-	tail:                                             \
-		TESTQ        AX, AX                       \
-		JZ           end                          \
-		VMASKMOVPS   (CX)(R10*1), Y0, Y4          \
-		VSUBPS       Y3, Y4, Y4                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Y3     \
-		VMAXPS       Y4, Y3, Y4                   \
-		VMOVUPS      word42b20000<>+0(SB), Y3     \
-		VMINPS       Y4, Y3, Y4                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Y4, Y5 \
-		VCVTPS2DQ    Y5, Y3                       \
-		VCVTDQ2PS    Y3, Y5                       \
-		VFNMADD231PS word3f317218<>+0(SB), Y5, Y4 \
-		VFNMADD231PS wordb102e308<>+0(SB), Y5, Y4 \
-		VMOVUPS      word39506967<>+0(SB), Y5     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y5 \
-		VFMADD213PS  word3c088908<>+0(SB), Y4, Y5 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y5 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y5 \
-		VFMADD213PS  word3f000000<>+0(SB), Y4, Y5 \
-		VMULPS       Y4, Y4, Y6                   \
-		VFMADD213PS  Y4, Y6, Y5                   \
-		VADDPS       word3f800000<>+0(SB), Y5, Y5 \
-		VPSRAD       $0x01, Y3, Y4                \
-		VPSUBD       Y4, Y3, Y3                   \
-		VPADDD       word0000007f<>+0(SB), Y4, Y4 \
-		VPSLLD       $0x17, Y4, Y4                \
-		VPADDD       word0000007f<>+0(SB), Y3, Y3 \
-		VPSLLD       $0x17, Y3, Y3                \
-		VMULPS       Y4, Y5, Y5                   \
-		VMULPS       Y3, Y5, Y4                   \
-		VANDPS       Y0, Y4, Y4                   \
-		VCVTPS2PD    X4, Y3                       \
-		VADDPD       Y3, Y1, Y1                   \
-		VEXTRACTF128 $0x01, Y4, X4                \
-		VCVTPS2PD    X4, Y3                       \
-		VADDPD       Y3, Y1, Y1                   \
-	end:                                              \
-		VADDPD       Y2, Y1, Y1                   \
-		VEXTRACTF128 $0x01, Y1, X2                \
-		VMOVAPS      X1, X1                       \
-		VADDPD       X2, X1, X1                   \
-		VMOVHLPS     X1, X1, X2                   \
-		VADDPD       X2, X1, X1                   \
-		VMOVSD       X1, (DI)                     \
-		ADDQ         $0x08, DI                    \
-		ADDQ         BX, CX                       \
-		DECQ         SI                           \
-		JNZ          row                          \
-		VZEROUPPER                                \
+		MOVQ    args+0(FP), AX                         \
+		MOVQ    24(AX), CX                             \
+		MOVQ    64(AX), DX                             \
+		MOVQ    (AX), BX                               \
+		MOVQ    8(AX), SI                              \
+		MOVQ    72(AX), DI                             \
+		SHLQ    $0x02, BX                              \
+		MOVQ    16(AX), AX                             \
+		MOVQ    AX, R8                                 \
+		ANDQ    $-16, R8                               \
+		SHLQ    $0x02, R8                              \
+		MOVQ    AX, R9                                 \
+		ANDQ    $-8, R9                                \
+		SHLQ    $0x02, R9                              \
+		ANDQ    $0x07, AX                              \
+		LEAQ    window<>+0(SB), R10                    \
+		MOVQ    $0x00000008, R11                       \
+		SUBQ    AX, R11                                \
+		VMOVUPS (R10)(R11*4), Y0                       \
+	row:                                                   \
+		VBROADCASTSS (DX), Y3                          \
+		ADDQ         $0x04, DX                         \
+		VXORPS       Y1, Y1, Y1                        \
+		VXORPS       Y2, Y2, Y2                        \
+		XORQ         R10, R10                          \
+		CMPQ         R10, R8                           \
+		JGE          single                            \
+	unrolled:                                              \
+		VMOVUPS      (CX)(R10*1), Y4                   \
+		VSUBPS       Y3, Y4, Y4                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                            \
+		VCVTDQ2PS    Y5, Y6                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y6     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                        \
+		VFMADD213PS  Y4, Y7, Y6                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                     \
+		VPSUBD       Y4, Y5, Y5                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y4       \
+		VPSLLD       $0x17, Y4, Y4                     \
+		VPADDD       lanesF32_7f<>+0(SB), Y5, Y5       \
+		VPSLLD       $0x17, Y5, Y5                     \
+		VMULPS       Y4, Y6, Y6                        \
+		VMULPS       Y5, Y6, Y4                        \
+		VCVTPS2PD    X4, Y5                            \
+		VADDPD       Y5, Y1, Y1                        \
+		VEXTRACTF128 $0x01, Y4, X4                     \
+		VCVTPS2PD    X4, Y5                            \
+		VADDPD       Y5, Y1, Y1                        \
+		VMOVUPS      32(CX)(R10*1), Y4                 \
+		VSUBPS       Y3, Y4, Y4                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                            \
+		VCVTDQ2PS    Y5, Y6                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y6     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                        \
+		VFMADD213PS  Y4, Y7, Y6                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                     \
+		VPSUBD       Y4, Y5, Y5                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y4       \
+		VPSLLD       $0x17, Y4, Y4                     \
+		VPADDD       lanesF32_7f<>+0(SB), Y5, Y5       \
+		VPSLLD       $0x17, Y5, Y5                     \
+		VMULPS       Y4, Y6, Y6                        \
+		VMULPS       Y5, Y6, Y4                        \
+		VCVTPS2PD    X4, Y5                            \
+		VADDPD       Y5, Y2, Y2                        \
+		VEXTRACTF128 $0x01, Y4, X4                     \
+		VCVTPS2PD    X4, Y5                            \
+		VADDPD       Y5, Y2, Y2                        \
+		ADDQ         $0x00000040, R10                  \
+		CMPQ         R10, R8                           \
+		JLT          unrolled                          \
+	single:                                                \
+		CMPQ R10, R9                                   \
+		JGE  tail                                      \
+	loop:                                                  \
+		VMOVUPS      (CX)(R10*1), Y4                   \
+		VSUBPS       Y3, Y4, Y4                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y5     \
+		VMAXPS       Y4, Y5, Y4                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y5     \
+		VMINPS       Y4, Y5, Y4                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Y4, Y6 \
+		VCVTPS2DQ    Y6, Y5                            \
+		VCVTDQ2PS    Y5, Y6                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Y6, Y4 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Y6, Y4 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y6     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y6 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y6 \
+		VMULPS       Y4, Y4, Y7                        \
+		VFMADD213PS  Y4, Y7, Y6                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y6, Y6 \
+		VPSRAD       $0x01, Y5, Y4                     \
+		VPSUBD       Y4, Y5, Y5                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y4       \
+		VPSLLD       $0x17, Y4, Y4                     \
+		VPADDD       lanesF32_7f<>+0(SB), Y5, Y5       \
+		VPSLLD       $0x17, Y5, Y5                     \
+		VMULPS       Y4, Y6, Y6                        \
+		VMULPS       Y5, Y6, Y4                        \
+		VCVTPS2PD    X4, Y5                            \
+		VADDPD       Y5, Y1, Y1                        \
+		VEXTRACTF128 $0x01, Y4, X4                     \
+		VCVTPS2PD    X4, Y5                            \
+		VADDPD       Y5, Y1, Y1                        \
+		ADDQ         $0x00000020, R10                  \
+		CMPQ         R10, R9                           \
+		JLT          loop                              \
+	tail:                                                  \
+		TESTQ        AX, AX                            \
+		JZ           end                               \
+		VMASKMOVPS   (CX)(R10*1), Y0, Y4               \
+		VSUBPS       Y3, Y4, Y4                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y3     \
+		VMAXPS       Y4, Y3, Y4                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y3     \
+		VMINPS       Y4, Y3, Y4                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Y4, Y5 \
+		VCVTPS2DQ    Y5, Y3                            \
+		VCVTDQ2PS    Y3, Y5                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Y5, Y4 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Y5, Y4 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y5     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y5 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y5 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y5 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y5 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y5 \
+		VMULPS       Y4, Y4, Y6                        \
+		VFMADD213PS  Y4, Y6, Y5                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y5, Y5 \
+		VPSRAD       $0x01, Y3, Y4                     \
+		VPSUBD       Y4, Y3, Y3                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y4       \
+		VPSLLD       $0x17, Y4, Y4                     \
+		VPADDD       lanesF32_7f<>+0(SB), Y3, Y3       \
+		VPSLLD       $0x17, Y3, Y3                     \
+		VMULPS       Y4, Y5, Y5                        \
+		VMULPS       Y3, Y5, Y4                        \
+		VANDPS       Y0, Y4, Y4                        \
+		VCVTPS2PD    X4, Y3                            \
+		VADDPD       Y3, Y1, Y1                        \
+		VEXTRACTF128 $0x01, Y4, X4                     \
+		VCVTPS2PD    X4, Y3                            \
+		VADDPD       Y3, Y1, Y1                        \
+	end:                                                   \
+		VADDPD       Y2, Y1, Y1                        \
+		VEXTRACTF128 $0x01, Y1, X2                     \
+		VMOVAPS      X1, X1                            \
+		VADDPD       X2, X1, X1                        \
+		VMOVHLPS     X1, X1, X2                        \
+		VADDPD       X2, X1, X1                        \
+		VMOVSD       X1, (DI)                          \
+		ADDQ         $0x08, DI                         \
+		ADDQ         BX, CX                            \
+		DECQ         SI                                \
+		JNZ          row                               \
+		VZEROUPPER                                     \
 		RET
 
 TEXT rowSumExpAVX2<>(SB), NOSPLIT, $0-8
@@ -1731,123 +1731,123 @@ TEXT rowNormGradAVX2<>(SB), NOSPLIT, $0-8
 // func rowMinAVX2(args *byte)
 // Requires: AVX, AVX2
 #define rowMinAVX2Code \
-		MOVQ    args+0(FP), AX           \
-		MOVQ    24(AX), CX               \
-		MOVQ    (AX), DX                 \
-		MOVQ    8(AX), BX                \
-		MOVQ    64(AX), SI               \
-		SHLQ    $0x02, DX                \
-		MOVQ    16(AX), AX               \
-		MOVQ    AX, DI                   \
-		ANDQ    $-32, DI                 \
-		SHLQ    $0x02, DI                \
-		MOVQ    AX, R8                   \
-		ANDQ    $-8, R8                  \
-		SHLQ    $0x02, R8                \
-		ANDQ    $0x07, AX                \
-		LEAQ    window<>+0(SB), R9       \
-		MOVQ    $0x00000008, R10         \
-		SUBQ    AX, R10                  \
-		VMOVUPS (R9)(R10*4), Y0          \
-		VMOVUPS word7f800000<>+0(SB), Y5 \
-	row:                                     \
-		VMOVAPS Y5, Y1                   \
-		VMOVAPS Y5, Y2                   \
-		VMOVAPS Y5, Y3                   \
-		VMOVAPS Y5, Y4                   \
-		XORQ    R9, R9                   \
-		CMPQ    R9, DI                   \
-		JGE     single                   \
-	unrolled:                                \
-		VMOVUPS (CX)(R9*1), Y6           \
-		VMINPS  Y6, Y1, Y7               \
-		VMINPS  Y1, Y6, Y1               \
-		VPOR    Y7, Y1, Y1               \
-		VMOVUPS 32(CX)(R9*1), Y6         \
-		VMINPS  Y6, Y2, Y7               \
-		VMINPS  Y2, Y6, Y2               \
-		VPOR    Y7, Y2, Y2               \
-		VMOVUPS 64(CX)(R9*1), Y6         \
-		VMINPS  Y6, Y3, Y7               \
-		VMINPS  Y3, Y6, Y3               \
-		VPOR    Y7, Y3, Y3               \
-		VMOVUPS 96(CX)(R9*1), Y6         \
-		VMINPS  Y6, Y4, Y7               \
-		VMINPS  Y4, Y6, Y4               \
-		VPOR    Y7, Y4, Y4               \
-		ADDQ    $0x00000080, R9          \
-		CMPQ    R9, DI                   \
-		JLT     unrolled                 \
-	single:                                  \
-		CMPQ R9, R8                      \
-		JGE  tail                        \
-	loop:                                    \
-		VMOVUPS (CX)(R9*1), Y6           \
-		VMINPS  Y6, Y1, Y7               \
-		VMINPS  Y1, Y6, Y1               \
-		VPOR    Y7, Y1, Y1               \
-		ADDQ    $0x00000020, R9          \
-		CMPQ    R9, R8                   \
-		JLT     loop                     \
-	tail:                                    \
-		TESTQ      AX, AX                \
-		JZ         end                   \
-		VMASKMOVPS (CX)(R9*1), Y0, Y6    \
-		VBLENDVPS  Y0, Y6, Y5, Y6        \
-		VMINPS     Y6, Y1, Y7            \
-		VMINPS     Y1, Y6, Y1            \
-		VPOR       Y7, Y1, Y1            \
-	end:                                     \
-		VMINPS       Y3, Y1, Y6          \
-		VMINPS       Y1, Y3, Y1          \
-		VPOR         Y6, Y1, Y1          \
-		VMINPS       Y4, Y2, Y3          \
-		VMINPS       Y2, Y4, Y2          \
-		VPOR         Y3, Y2, Y2          \
-		VMINPS       Y2, Y1, Y3          \
-		VMINPS       Y1, Y2, Y1          \
-		VPOR         Y3, Y1, Y1          \
-		VEXTRACTF128 $0x01, Y1, X2       \
-		VMOVAPS      X1, X1              \
-		VMINPS       X2, X1, X3          \
-		VMINPS       X1, X2, X1          \
-		VPOR         X3, X1, X1          \
-		VMOVHLPS     X1, X1, X2          \
-		VMINPS       X2, X1, X3          \
-		VMINPS       X1, X2, X1          \
-		VPOR         X3, X1, X1          \
-		VMOVSHDUP    X1, X2              \
-		VMINPS       X2, X1, X3          \
-		VMINPS       X1, X2, X1          \
-		VPOR         X3, X1, X1          \
-		VMOVSS       X1, (SI)            \
-		ADDQ         $0x04, SI           \
-		ADDQ         DX, CX              \
-		DECQ         BX                  \
-		JNZ          row                 \
-		VZEROUPPER                       \
+		MOVQ    args+0(FP), AX                \
+		MOVQ    24(AX), CX                    \
+		MOVQ    (AX), DX                      \
+		MOVQ    8(AX), BX                     \
+		MOVQ    64(AX), SI                    \
+		SHLQ    $0x02, DX                     \
+		MOVQ    16(AX), AX                    \
+		MOVQ    AX, DI                        \
+		ANDQ    $-32, DI                      \
+		SHLQ    $0x02, DI                     \
+		MOVQ    AX, R8                        \
+		ANDQ    $-8, R8                       \
+		SHLQ    $0x02, R8                     \
+		ANDQ    $0x07, AX                     \
+		LEAQ    window<>+0(SB), R9            \
+		MOVQ    $0x00000008, R10              \
+		SUBQ    AX, R10                       \
+		VMOVUPS (R9)(R10*4), Y0               \
+		VMOVUPS lanesF32_7f800000<>+0(SB), Y5 \
+	row:                                          \
+		VMOVAPS Y5, Y1                        \
+		VMOVAPS Y5, Y2                        \
+		VMOVAPS Y5, Y3                        \
+		VMOVAPS Y5, Y4                        \
+		XORQ    R9, R9                        \
+		CMPQ    R9, DI                        \
+		JGE     single                        \
+	unrolled:                                     \
+		VMOVUPS (CX)(R9*1), Y6                \
+		VMINPS  Y6, Y1, Y7                    \
+		VMINPS  Y1, Y6, Y1                    \
+		VPOR    Y7, Y1, Y1                    \
+		VMOVUPS 32(CX)(R9*1), Y6              \
+		VMINPS  Y6, Y2, Y7                    \
+		VMINPS  Y2, Y6, Y2                    \
+		VPOR    Y7, Y2, Y2                    \
+		VMOVUPS 64(CX)(R9*1), Y6              \
+		VMINPS  Y6, Y3, Y7                    \
+		VMINPS  Y3, Y6, Y3                    \
+		VPOR    Y7, Y3, Y3                    \
+		VMOVUPS 96(CX)(R9*1), Y6              \
+		VMINPS  Y6, Y4, Y7                    \
+		VMINPS  Y4, Y6, Y4                    \
+		VPOR    Y7, Y4, Y4                    \
+		ADDQ    $0x00000080, R9               \
+		CMPQ    R9, DI                        \
+		JLT     unrolled                      \
+	single:                                       \
+		CMPQ R9, R8                           \
+		JGE  tail                             \
+	loop:                                         \
+		VMOVUPS (CX)(R9*1), Y6                \
+		VMINPS  Y6, Y1, Y7                    \
+		VMINPS  Y1, Y6, Y1                    \
+		VPOR    Y7, Y1, Y1                    \
+		ADDQ    $0x00000020, R9               \
+		CMPQ    R9, R8                        \
+		JLT     loop                          \
+	tail:                                         \
+		TESTQ      AX, AX                     \
+		JZ         end                        \
+		VMASKMOVPS (CX)(R9*1), Y0, Y6         \
+		VBLENDVPS  Y0, Y6, Y5, Y6             \
+		VMINPS     Y6, Y1, Y7                 \
+		VMINPS     Y1, Y6, Y1                 \
+		VPOR       Y7, Y1, Y1                 \
+	end:                                          \
+		VMINPS       Y3, Y1, Y6               \
+		VMINPS       Y1, Y3, Y1               \
+		VPOR         Y6, Y1, Y1               \
+		VMINPS       Y4, Y2, Y3               \
+		VMINPS       Y2, Y4, Y2               \
+		VPOR         Y3, Y2, Y2               \
+		VMINPS       Y2, Y1, Y3               \
+		VMINPS       Y1, Y2, Y1               \
+		VPOR         Y3, Y1, Y1               \
+		VEXTRACTF128 $0x01, Y1, X2            \
+		VMOVAPS      X1, X1                   \
+		VMINPS       X2, X1, X3               \
+		VMINPS       X1, X2, X1               \
+		VPOR         X3, X1, X1               \
+		VMOVHLPS     X1, X1, X2               \
+		VMINPS       X2, X1, X3               \
+		VMINPS       X1, X2, X1               \
+		VPOR         X3, X1, X1               \
+		VMOVSHDUP    X1, X2                   \
+		VMINPS       X2, X1, X3               \
+		VMINPS       X1, X2, X1               \
+		VPOR         X3, X1, X1               \
+		VMOVSS       X1, (SI)                 \
+		ADDQ         $0x04, SI                \
+		ADDQ         DX, CX                   \
+		DECQ         BX                       \
+		JNZ          row                      \
+		VZEROUPPER                            \
 		RET
 
 TEXT rowMinAVX2<>(SB), NOSPLIT, $0-8
 	rowMinAVX2Code
 
-DATA word7f800000<>+0(SB)/4, $0x7f800000
-DATA word7f800000<>+4(SB)/4, $0x7f800000
-DATA word7f800000<>+8(SB)/4, $0x7f800000
-DATA word7f800000<>+12(SB)/4, $0x7f800000
-DATA word7f800000<>+16(SB)/4, $0x7f800000
-DATA word7f800000<>+20(SB)/4, $0x7f800000
-DATA word7f800000<>+24(SB)/4, $0x7f800000
-DATA word7f800000<>+28(SB)/4, $0x7f800000
-DATA word7f800000<>+32(SB)/4, $0x7f800000
-DATA word7f800000<>+36(SB)/4, $0x7f800000
-DATA word7f800000<>+40(SB)/4, $0x7f800000
-DATA word7f800000<>+44(SB)/4, $0x7f800000
-DATA word7f800000<>+48(SB)/4, $0x7f800000
-DATA word7f800000<>+52(SB)/4, $0x7f800000
-DATA word7f800000<>+56(SB)/4, $0x7f800000
-DATA word7f800000<>+60(SB)/4, $0x7f800000
-GLOBL word7f800000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_7f800000<>+0(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+4(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+8(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+12(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+16(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+20(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+24(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+28(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+32(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+36(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+40(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+44(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+48(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+52(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+56(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+60(SB)/4, $0x7f800000
+GLOBL lanesF32_7f800000<>(SB), RODATA|NOPTR, $64
 
 // rowMaxAVX2 stores the maximum of each row: NaN wins, +0 is above -0:
 //
@@ -1862,131 +1862,131 @@ GLOBL word7f800000<>(SB), RODATA|NOPTR, $64
 // func rowMaxAVX2(args *byte)
 // Requires: AVX, AVX2
 #define rowMaxAVX2Code \
-		MOVQ    args+0(FP), AX           \
-		MOVQ    24(AX), CX               \
-		MOVQ    (AX), DX                 \
-		MOVQ    8(AX), BX                \
-		MOVQ    64(AX), SI               \
-		SHLQ    $0x02, DX                \
-		MOVQ    16(AX), AX               \
-		MOVQ    AX, DI                   \
-		ANDQ    $-32, DI                 \
-		SHLQ    $0x02, DI                \
-		MOVQ    AX, R8                   \
-		ANDQ    $-8, R8                  \
-		SHLQ    $0x02, R8                \
-		ANDQ    $0x07, AX                \
-		LEAQ    window<>+0(SB), R9       \
-		MOVQ    $0x00000008, R10         \
-		SUBQ    AX, R10                  \
-		VMOVUPS (R9)(R10*4), Y0          \
-		VMOVUPS wordff800000<>+0(SB), Y5 \
-		VMOVUPS word80000000<>+0(SB), Y6 \
-	row:                                     \
-		VPXOR Y6, Y5, Y1                 \
-		VPXOR Y6, Y5, Y2                 \
-		VPXOR Y6, Y5, Y3                 \
-		VPXOR Y6, Y5, Y4                 \
-		XORQ  R9, R9                     \
-		CMPQ  R9, DI                     \
-		JGE   single                     \
-	unrolled:                                \
-		VMOVUPS (CX)(R9*1), Y7           \
-		VPXOR   Y6, Y7, Y7               \
-		VMINPS  Y7, Y1, Y8               \
-		VMINPS  Y1, Y7, Y1               \
-		VPOR    Y8, Y1, Y1               \
-		VMOVUPS 32(CX)(R9*1), Y7         \
-		VPXOR   Y6, Y7, Y7               \
-		VMINPS  Y7, Y2, Y8               \
-		VMINPS  Y2, Y7, Y2               \
-		VPOR    Y8, Y2, Y2               \
-		VMOVUPS 64(CX)(R9*1), Y7         \
-		VPXOR   Y6, Y7, Y7               \
-		VMINPS  Y7, Y3, Y8               \
-		VMINPS  Y3, Y7, Y3               \
-		VPOR    Y8, Y3, Y3               \
-		VMOVUPS 96(CX)(R9*1), Y7         \
-		VPXOR   Y6, Y7, Y7               \
-		VMINPS  Y7, Y4, Y8               \
-		VMINPS  Y4, Y7, Y4               \
-		VPOR    Y8, Y4, Y4               \
-		ADDQ    $0x00000080, R9          \
-		CMPQ    R9, DI                   \
-		JLT     unrolled                 \
-	single:                                  \
-		CMPQ R9, R8                      \
-		JGE  tail                        \
-	loop:                                    \
-		VMOVUPS (CX)(R9*1), Y7           \
-		VPXOR   Y6, Y7, Y7               \
-		VMINPS  Y7, Y1, Y8               \
-		VMINPS  Y1, Y7, Y1               \
-		VPOR    Y8, Y1, Y1               \
-		ADDQ    $0x00000020, R9          \
-		CMPQ    R9, R8                   \
-		JLT     loop                     \
-	tail:                                    \
-		TESTQ      AX, AX                \
-		JZ         end                   \
-		VMASKMOVPS (CX)(R9*1), Y0, Y7    \
-		VBLENDVPS  Y0, Y7, Y5, Y7        \
-		VPXOR      Y6, Y7, Y7            \
-		VMINPS     Y7, Y1, Y8            \
-		VMINPS     Y1, Y7, Y1            \
-		VPOR       Y8, Y1, Y1            \
-	end:                                     \
-		VMINPS       Y3, Y1, Y7          \
-		VMINPS       Y1, Y3, Y1          \
-		VPOR         Y7, Y1, Y1          \
-		VMINPS       Y4, Y2, Y3          \
-		VMINPS       Y2, Y4, Y2          \
-		VPOR         Y3, Y2, Y2          \
-		VMINPS       Y2, Y1, Y3          \
-		VMINPS       Y1, Y2, Y1          \
-		VPOR         Y3, Y1, Y1          \
-		VEXTRACTF128 $0x01, Y1, X2       \
-		VMOVAPS      X1, X1              \
-		VMINPS       X2, X1, X3          \
-		VMINPS       X1, X2, X1          \
-		VPOR         X3, X1, X1          \
-		VMOVHLPS     X1, X1, X2          \
-		VMINPS       X2, X1, X3          \
-		VMINPS       X1, X2, X1          \
-		VPOR         X3, X1, X1          \
-		VMOVSHDUP    X1, X2              \
-		VMINPS       X2, X1, X3          \
-		VMINPS       X1, X2, X1          \
-		VPOR         X3, X1, X1          \
-		VPXOR        X6, X1, X1          \
-		VMOVSS       X1, (SI)            \
-		ADDQ         $0x04, SI           \
-		ADDQ         DX, CX              \
-		DECQ         BX                  \
-		JNZ          row                 \
-		VZEROUPPER                       \
+		MOVQ    args+0(FP), AX                \
+		MOVQ    24(AX), CX                    \
+		MOVQ    (AX), DX                      \
+		MOVQ    8(AX), BX                     \
+		MOVQ    64(AX), SI                    \
+		SHLQ    $0x02, DX                     \
+		MOVQ    16(AX), AX                    \
+		MOVQ    AX, DI                        \
+		ANDQ    $-32, DI                      \
+		SHLQ    $0x02, DI                     \
+		MOVQ    AX, R8                        \
+		ANDQ    $-8, R8                       \
+		SHLQ    $0x02, R8                     \
+		ANDQ    $0x07, AX                     \
+		LEAQ    window<>+0(SB), R9            \
+		MOVQ    $0x00000008, R10              \
+		SUBQ    AX, R10                       \
+		VMOVUPS (R9)(R10*4), Y0               \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Y5 \
+		VMOVUPS lanesF32_80000000<>+0(SB), Y6 \
+	row:                                          \
+		VPXOR Y6, Y5, Y1                      \
+		VPXOR Y6, Y5, Y2                      \
+		VPXOR Y6, Y5, Y3                      \
+		VPXOR Y6, Y5, Y4                      \
+		XORQ  R9, R9                          \
+		CMPQ  R9, DI                          \
+		JGE   single                          \
+	unrolled:                                     \
+		VMOVUPS (CX)(R9*1), Y7                \
+		VPXOR   Y6, Y7, Y7                    \
+		VMINPS  Y7, Y1, Y8                    \
+		VMINPS  Y1, Y7, Y1                    \
+		VPOR    Y8, Y1, Y1                    \
+		VMOVUPS 32(CX)(R9*1), Y7              \
+		VPXOR   Y6, Y7, Y7                    \
+		VMINPS  Y7, Y2, Y8                    \
+		VMINPS  Y2, Y7, Y2                    \
+		VPOR    Y8, Y2, Y2                    \
+		VMOVUPS 64(CX)(R9*1), Y7              \
+		VPXOR   Y6, Y7, Y7                    \
+		VMINPS  Y7, Y3, Y8                    \
+		VMINPS  Y3, Y7, Y3                    \
+		VPOR    Y8, Y3, Y3                    \
+		VMOVUPS 96(CX)(R9*1), Y7              \
+		VPXOR   Y6, Y7, Y7                    \
+		VMINPS  Y7, Y4, Y8                    \
+		VMINPS  Y4, Y7, Y4                    \
+		VPOR    Y8, Y4, Y4                    \
+		ADDQ    $0x00000080, R9               \
+		CMPQ    R9, DI                        \
+		JLT     unrolled                      \
+	single:                                       \
+		CMPQ R9, R8                           \
+		JGE  tail                             \
+	loop:                                         \
+		VMOVUPS (CX)(R9*1), Y7                \
+		VPXOR   Y6, Y7, Y7                    \
+		VMINPS  Y7, Y1, Y8                    \
+		VMINPS  Y1, Y7, Y1                    \
+		VPOR    Y8, Y1, Y1                    \
+		ADDQ    $0x00000020, R9               \
+		CMPQ    R9, R8                        \
+		JLT     loop                          \
+	tail:                                         \
+		TESTQ      AX, AX                     \
+		JZ         end                        \
+		VMASKMOVPS (CX)(R9*1), Y0, Y7         \
+		VBLENDVPS  Y0, Y7, Y5, Y7             \
+		VPXOR      Y6, Y7, Y7                 \
+		VMINPS     Y7, Y1, Y8                 \
+		VMINPS     Y1, Y7, Y1                 \
+		VPOR       Y8, Y1, Y1                 \
+	end:                                          \
+		VMINPS       Y3, Y1, Y7               \
+		VMINPS       Y1, Y3, Y1               \
+		VPOR         Y7, Y1, Y1               \
+		VMINPS       Y4, Y2, Y3               \
+		VMINPS       Y2, Y4, Y2               \
+		VPOR         Y3, Y2, Y2               \
+		VMINPS       Y2, Y1, Y3               \
+		VMINPS       Y1, Y2, Y1               \
+		VPOR         Y3, Y1, Y1               \
+		VEXTRACTF128 $0x01, Y1, X2            \
+		VMOVAPS      X1, X1                   \
+		VMINPS       X2, X1, X3               \
+		VMINPS       X1, X2, X1               \
+		VPOR         X3, X1, X1               \
+		VMOVHLPS     X1, X1, X2               \
+		VMINPS       X2, X1, X3               \
+		VMINPS       X1, X2, X1               \
+		VPOR         X3, X1, X1               \
+		VMOVSHDUP    X1, X2                   \
+		VMINPS       X2, X1, X3               \
+		VMINPS       X1, X2, X1               \
+		VPOR         X3, X1, X1               \
+		VPXOR        X6, X1, X1               \
+		VMOVSS       X1, (SI)                 \
+		ADDQ         $0x04, SI                \
+		ADDQ         DX, CX                   \
+		DECQ         BX                       \
+		JNZ          row                      \
+		VZEROUPPER                            \
 		RET
 
 TEXT rowMaxAVX2<>(SB), NOSPLIT, $0-8
 	rowMaxAVX2Code
 
-DATA word80000000<>+0(SB)/4, $0x80000000
-DATA word80000000<>+4(SB)/4, $0x80000000
-DATA word80000000<>+8(SB)/4, $0x80000000
-DATA word80000000<>+12(SB)/4, $0x80000000
-DATA word80000000<>+16(SB)/4, $0x80000000
-DATA word80000000<>+20(SB)/4, $0x80000000
-DATA word80000000<>+24(SB)/4, $0x80000000
-DATA word80000000<>+28(SB)/4, $0x80000000
-DATA word80000000<>+32(SB)/4, $0x80000000
-DATA word80000000<>+36(SB)/4, $0x80000000
-DATA word80000000<>+40(SB)/4, $0x80000000
-DATA word80000000<>+44(SB)/4, $0x80000000
-DATA word80000000<>+48(SB)/4, $0x80000000
-DATA word80000000<>+52(SB)/4, $0x80000000
-DATA word80000000<>+56(SB)/4, $0x80000000
-DATA word80000000<>+60(SB)/4, $0x80000000
-GLOBL word80000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_80000000<>+0(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+4(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+8(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+12(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+16(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+20(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+24(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+28(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+32(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+36(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+40(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+44(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+48(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+52(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+56(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+60(SB)/4, $0x80000000
+GLOBL lanesF32_80000000<>(SB), RODATA|NOPTR, $64
 
 // colSumAVX2 stores the sum of each column, in the order of the rows:
 //
@@ -2286,173 +2286,173 @@ TEXT colMinAVX2<>(SB), NOSPLIT, $0-8
 // func colMaxAVX2(args *byte)
 // Requires: AVX, AVX2
 #define colMaxAVX2Code \
-		MOVQ    args+0(FP), AX           \
-		MOVQ    24(AX), CX               \
-		MOVQ    (AX), DX                 \
-		MOVQ    8(AX), BX                \
-		MOVQ    16(AX), SI               \
-		MOVQ    48(AX), AX               \
-		SHLQ    $0x02, DX                \
-		DECQ    BX                       \
-		VMOVUPS word80000000<>+0(SB), Y0 \
-		MOVQ    SI, DI                   \
-		ANDQ    $0x07, DI                \
-		LEAQ    window<>+0(SB), R8       \
-		MOVQ    $0x00000008, R9          \
-		SUBQ    DI, R9                   \
-		VMOVUPS (R8)(R9*4), Y1           \
-	block8:                                  \
-		CMPQ    SI, $0x00000040          \
-		JLT     after8                   \
-		MOVQ    CX, R8                   \
-		MOVQ    BX, R9                   \
-		VMOVUPS (R8), Y2                 \
-		VPXOR   Y0, Y2, Y2               \
-		VMOVUPS 32(R8), Y3               \
-		VPXOR   Y0, Y3, Y3               \
-		VMOVUPS 64(R8), Y4               \
-		VPXOR   Y0, Y4, Y4               \
-		VMOVUPS 96(R8), Y5               \
-		VPXOR   Y0, Y5, Y5               \
-		VMOVUPS 128(R8), Y6              \
-		VPXOR   Y0, Y6, Y6               \
-		VMOVUPS 160(R8), Y7              \
-		VPXOR   Y0, Y7, Y7               \
-		VMOVUPS 192(R8), Y8              \
-		VPXOR   Y0, Y8, Y8               \
-		VMOVUPS 224(R8), Y9              \
-		VPXOR   Y0, Y9, Y9               \
-		TESTQ   R9, R9                   \
-		JZ      store8                   \
-	rows8:                                   \
-		ADDQ    DX, R8                   \
-		VMOVUPS (R8), Y10                \
-		VPXOR   Y0, Y10, Y10             \
-		VMINPS  Y10, Y2, Y11             \
-		VMINPS  Y2, Y10, Y2              \
-		VPOR    Y11, Y2, Y2              \
-		VMOVUPS 32(R8), Y10              \
-		VPXOR   Y0, Y10, Y10             \
-		VMINPS  Y10, Y3, Y11             \
-		VMINPS  Y3, Y10, Y3              \
-		VPOR    Y11, Y3, Y3              \
-		VMOVUPS 64(R8), Y10              \
-		VPXOR   Y0, Y10, Y10             \
-		VMINPS  Y10, Y4, Y11             \
-		VMINPS  Y4, Y10, Y4              \
-		VPOR    Y11, Y4, Y4              \
-		VMOVUPS 96(R8), Y10              \
-		VPXOR   Y0, Y10, Y10             \
-		VMINPS  Y10, Y5, Y11             \
-		VMINPS  Y5, Y10, Y5              \
-		VPOR    Y11, Y5, Y5              \
-		VMOVUPS 128(R8), Y10             \
-		VPXOR   Y0, Y10, Y10             \
-		VMINPS  Y10, Y6, Y11             \
-		VMINPS  Y6, Y10, Y6              \
-		VPOR    Y11, Y6, Y6              \
-		VMOVUPS 160(R8), Y10             \
-		VPXOR   Y0, Y10, Y10             \
-		VMINPS  Y10, Y7, Y11             \
-		VMINPS  Y7, Y10, Y7              \
-		VPOR    Y11, Y7, Y7              \
-		VMOVUPS 192(R8), Y10             \
-		VPXOR   Y0, Y10, Y10             \
-		VMINPS  Y10, Y8, Y11             \
-		VMINPS  Y8, Y10, Y8              \
-		VPOR    Y11, Y8, Y8              \
-		VMOVUPS 224(R8), Y10             \
-		VPXOR   Y0, Y10, Y10             \
-		VMINPS  Y10, Y9, Y11             \
-		VMINPS  Y9, Y10, Y9              \
-		VPOR    Y11, Y9, Y9              \
-		DECQ    R9                       \
-		JNZ     rows8                    \
-	store8:                                  \
-		VPXOR   Y0, Y2, Y2               \
-		VMOVUPS Y2, (AX)                 \
-		VPXOR   Y0, Y3, Y3               \
-		VMOVUPS Y3, 32(AX)               \
-		VPXOR   Y0, Y4, Y4               \
-		VMOVUPS Y4, 64(AX)               \
-		VPXOR   Y0, Y5, Y5               \
-		VMOVUPS Y5, 96(AX)               \
-		VPXOR   Y0, Y6, Y6               \
-		VMOVUPS Y6, 128(AX)              \
-		VPXOR   Y0, Y7, Y7               \
-		VMOVUPS Y7, 160(AX)              \
-		VPXOR   Y0, Y8, Y8               \
-		VMOVUPS Y8, 192(AX)              \
-		VPXOR   Y0, Y9, Y9               \
-		VMOVUPS Y9, 224(AX)              \
-		ADDQ    $0x00000100, CX          \
-		ADDQ    $0x00000100, AX          \
-		SUBQ    $0x00000040, SI          \
-		JMP     block8                   \
-	after8:                                  \
-	block1:                                  \
-		CMPQ    SI, $0x00000008          \
-		JLT     after1                   \
-		MOVQ    CX, R8                   \
-		MOVQ    BX, R9                   \
-		VMOVUPS (R8), Y2                 \
-		VPXOR   Y0, Y2, Y2               \
-		TESTQ   R9, R9                   \
-		JZ      store1                   \
-	rows1:                                   \
-		ADDQ    DX, R8                   \
-		VMOVUPS (R8), Y3                 \
-		VPXOR   Y0, Y3, Y3               \
-		VMINPS  Y3, Y2, Y4               \
-		VMINPS  Y2, Y3, Y2               \
-		VPOR    Y4, Y2, Y2               \
-		DECQ    R9                       \
-		JNZ     rows1                    \
-	store1:                                  \
-		VPXOR   Y0, Y2, Y2               \
-		VMOVUPS Y2, (AX)                 \
-		ADDQ    $0x00000020, CX          \
-		ADDQ    $0x00000020, AX          \
-		SUBQ    $0x00000008, SI          \
-		JMP     block1                   \
-	after1:                                  \
-		TESTQ      DI, DI                \
-		JZ         end                   \
-		MOVQ       BX, BX                \
-		VMASKMOVPS (CX), Y1, Y2          \
-		VPXOR      Y0, Y2, Y2            \
-		TESTQ      BX, BX                \
-		JZ         storetail             \
-	rowstail:                                \
-		ADDQ       DX, CX                \
-		VMASKMOVPS (CX), Y1, Y3          \
-		VPXOR      Y0, Y3, Y3            \
-		VMINPS     Y3, Y2, Y4            \
-		VMINPS     Y2, Y3, Y2            \
-		VPOR       Y4, Y2, Y2            \
-		DECQ       BX                    \
-		JNZ        rowstail              \
-	storetail:                               \
-		VPXOR        Y0, Y2, Y2          \
-		LEAQ         (AX), AX            \
-		TESTB        $0x04, DI           \
-		JZ           two25               \
-		VMOVUPS      X2, (AX)            \
-		VEXTRACTF128 $0x01, Y2, X2       \
-		ADDQ         $0x10, AX           \
-	two25:                                   \
-		TESTB    $0x02, DI               \
-		JZ       one26                   \
-		VMOVLPS  X2, (AX)                \
-		VMOVHLPS X2, X2, X2              \
-		ADDQ     $0x08, AX               \
-	one26:                                   \
-		TESTB  $0x01, DI                 \
-		JZ     stored27                  \
-		VMOVSS X2, (AX)                  \
-	stored27:                                \
-	end:                                     \
-		VZEROUPPER                       \
+		MOVQ    args+0(FP), AX                \
+		MOVQ    24(AX), CX                    \
+		MOVQ    (AX), DX                      \
+		MOVQ    8(AX), BX                     \
+		MOVQ    16(AX), SI                    \
+		MOVQ    48(AX), AX                    \
+		SHLQ    $0x02, DX                     \
+		DECQ    BX                            \
+		VMOVUPS lanesF32_80000000<>+0(SB), Y0 \
+		MOVQ    SI, DI                        \
+		ANDQ    $0x07, DI                     \
+		LEAQ    window<>+0(SB), R8            \
+		MOVQ    $0x00000008, R9               \
+		SUBQ    DI, R9                        \
+		VMOVUPS (R8)(R9*4), Y1                \
+	block8:                                       \
+		CMPQ    SI, $0x00000040               \
+		JLT     after8                        \
+		MOVQ    CX, R8                        \
+		MOVQ    BX, R9                        \
+		VMOVUPS (R8), Y2                      \
+		VPXOR   Y0, Y2, Y2                    \
+		VMOVUPS 32(R8), Y3                    \
+		VPXOR   Y0, Y3, Y3                    \
+		VMOVUPS 64(R8), Y4                    \
+		VPXOR   Y0, Y4, Y4                    \
+		VMOVUPS 96(R8), Y5                    \
+		VPXOR   Y0, Y5, Y5                    \
+		VMOVUPS 128(R8), Y6                   \
+		VPXOR   Y0, Y6, Y6                    \
+		VMOVUPS 160(R8), Y7                   \
+		VPXOR   Y0, Y7, Y7                    \
+		VMOVUPS 192(R8), Y8                   \
+		VPXOR   Y0, Y8, Y8                    \
+		VMOVUPS 224(R8), Y9                   \
+		VPXOR   Y0, Y9, Y9                    \
+		TESTQ   R9, R9                        \
+		JZ      store8                        \
+	rows8:                                        \
+		ADDQ    DX, R8                        \
+		VMOVUPS (R8), Y10                     \
+		VPXOR   Y0, Y10, Y10                  \
+		VMINPS  Y10, Y2, Y11                  \
+		VMINPS  Y2, Y10, Y2                   \
+		VPOR    Y11, Y2, Y2                   \
+		VMOVUPS 32(R8), Y10                   \
+		VPXOR   Y0, Y10, Y10                  \
+		VMINPS  Y10, Y3, Y11                  \
+		VMINPS  Y3, Y10, Y3                   \
+		VPOR    Y11, Y3, Y3                   \
+		VMOVUPS 64(R8), Y10                   \
+		VPXOR   Y0, Y10, Y10                  \
+		VMINPS  Y10, Y4, Y11                  \
+		VMINPS  Y4, Y10, Y4                   \
+		VPOR    Y11, Y4, Y4                   \
+		VMOVUPS 96(R8), Y10                   \
+		VPXOR   Y0, Y10, Y10                  \
+		VMINPS  Y10, Y5, Y11                  \
+		VMINPS  Y5, Y10, Y5                   \
+		VPOR    Y11, Y5, Y5                   \
+		VMOVUPS 128(R8), Y10                  \
+		VPXOR   Y0, Y10, Y10                  \
+		VMINPS  Y10, Y6, Y11                  \
+		VMINPS  Y6, Y10, Y6                   \
+		VPOR    Y11, Y6, Y6                   \
+		VMOVUPS 160(R8), Y10                  \
+		VPXOR   Y0, Y10, Y10                  \
+		VMINPS  Y10, Y7, Y11                  \
+		VMINPS  Y7, Y10, Y7                   \
+		VPOR    Y11, Y7, Y7                   \
+		VMOVUPS 192(R8), Y10                  \
+		VPXOR   Y0, Y10, Y10                  \
+		VMINPS  Y10, Y8, Y11                  \
+		VMINPS  Y8, Y10, Y8                   \
+		VPOR    Y11, Y8, Y8                   \
+		VMOVUPS 224(R8), Y10                  \
+		VPXOR   Y0, Y10, Y10                  \
+		VMINPS  Y10, Y9, Y11                  \
+		VMINPS  Y9, Y10, Y9                   \
+		VPOR    Y11, Y9, Y9                   \
+		DECQ    R9                            \
+		JNZ     rows8                         \
+	store8:                                       \
+		VPXOR   Y0, Y2, Y2                    \
+		VMOVUPS Y2, (AX)                      \
+		VPXOR   Y0, Y3, Y3                    \
+		VMOVUPS Y3, 32(AX)                    \
+		VPXOR   Y0, Y4, Y4                    \
+		VMOVUPS Y4, 64(AX)                    \
+		VPXOR   Y0, Y5, Y5                    \
+		VMOVUPS Y5, 96(AX)                    \
+		VPXOR   Y0, Y6, Y6                    \
+		VMOVUPS Y6, 128(AX)                   \
+		VPXOR   Y0, Y7, Y7                    \
+		VMOVUPS Y7, 160(AX)                   \
+		VPXOR   Y0, Y8, Y8                    \
+		VMOVUPS Y8, 192(AX)                   \
+		VPXOR   Y0, Y9, Y9                    \
+		VMOVUPS Y9, 224(AX)                   \
+		ADDQ    $0x00000100, CX               \
+		ADDQ    $0x00000100, AX               \
+		SUBQ    $0x00000040, SI               \
+		JMP     block8                        \
+	after8:                                       \
+	block1:                                       \
+		CMPQ    SI, $0x00000008               \
+		JLT     after1                        \
+		MOVQ    CX, R8                        \
+		MOVQ    BX, R9                        \
+		VMOVUPS (R8), Y2                      \
+		VPXOR   Y0, Y2, Y2                    \
+		TESTQ   R9, R9                        \
+		JZ      store1                        \
+	rows1:                                        \
+		ADDQ    DX, R8                        \
+		VMOVUPS (R8), Y3                      \
+		VPXOR   Y0, Y3, Y3                    \
+		VMINPS  Y3, Y2, Y4                    \
+		VMINPS  Y2, Y3, Y2                    \
+		VPOR    Y4, Y2, Y2                    \
+		DECQ    R9                            \
+		JNZ     rows1                         \
+	store1:                                       \
+		VPXOR   Y0, Y2, Y2                    \
+		VMOVUPS Y2, (AX)                      \
+		ADDQ    $0x00000020, CX               \
+		ADDQ    $0x00000020, AX               \
+		SUBQ    $0x00000008, SI               \
+		JMP     block1                        \
+	after1:                                       \
+		TESTQ      DI, DI                     \
+		JZ         end                        \
+		MOVQ       BX, BX                     \
+		VMASKMOVPS (CX), Y1, Y2               \
+		VPXOR      Y0, Y2, Y2                 \
+		TESTQ      BX, BX                     \
+		JZ         storetail                  \
+	rowstail:                                     \
+		ADDQ       DX, CX                     \
+		VMASKMOVPS (CX), Y1, Y3               \
+		VPXOR      Y0, Y3, Y3                 \
+		VMINPS     Y3, Y2, Y4                 \
+		VMINPS     Y2, Y3, Y2                 \
+		VPOR       Y4, Y2, Y2                 \
+		DECQ       BX                         \
+		JNZ        rowstail                   \
+	storetail:                                    \
+		VPXOR        Y0, Y2, Y2               \
+		LEAQ         (AX), AX                 \
+		TESTB        $0x04, DI                \
+		JZ           two25                    \
+		VMOVUPS      X2, (AX)                 \
+		VEXTRACTF128 $0x01, Y2, X2            \
+		ADDQ         $0x10, AX                \
+	two25:                                        \
+		TESTB    $0x02, DI                    \
+		JZ       one26                        \
+		VMOVLPS  X2, (AX)                     \
+		VMOVHLPS X2, X2, X2                   \
+		ADDQ     $0x08, AX                    \
+	one26:                                        \
+		TESTB  $0x01, DI                      \
+		JZ     stored27                       \
+		VMOVSS X2, (AX)                       \
+	stored27:                                     \
+	end:                                          \
+		VZEROUPPER                            \
 		RET
 
 TEXT colMaxAVX2<>(SB), NOSPLIT, $0-8
@@ -2471,79 +2471,79 @@ TEXT colMaxAVX2<>(SB), NOSPLIT, $0-8
 // func rowTopAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
 #define rowTopAVX512Code \
-		MOVQ    args+0(FP), AX           \
-		MOVQ    24(AX), CX               \
-		MOVQ    (AX), DX                 \
-		MOVQ    8(AX), BX                \
-		MOVQ    64(AX), SI               \
-		SHLQ    $0x02, DX                \
-		MOVQ    16(AX), AX               \
-		MOVQ    AX, DI                   \
-		ANDQ    $-64, DI                 \
-		SHLQ    $0x02, DI                \
-		MOVQ    AX, R8                   \
-		ANDQ    $-16, R8                 \
-		SHLQ    $0x02, R8                \
-		ANDQ    $0x0f, AX                \
-		MOVQ    $-1, R9                  \
-		BZHIQ   AX, R9, R9               \
-		KMOVW   R9, K1                   \
-		VMOVUPS wordff800000<>+0(SB), Z4 \
-	row:                                     \
-		VMOVAPS Z4, Z0                   \
-		VMOVAPS Z4, Z1                   \
-		VMOVAPS Z4, Z2                   \
-		VMOVAPS Z4, Z3                   \
-		XORQ    R9, R9                   \
-		CMPQ    R9, DI                   \
-		JGE     single                   \
-	unrolled:                                \
-		VMOVUPS (CX)(R9*1), Z5           \
-		VMAXPS  Z5, Z0, Z0               \
-		VMOVUPS 64(CX)(R9*1), Z5         \
-		VMAXPS  Z5, Z1, Z1               \
-		VMOVUPS 128(CX)(R9*1), Z5        \
-		VMAXPS  Z5, Z2, Z2               \
-		VMOVUPS 192(CX)(R9*1), Z5        \
-		VMAXPS  Z5, Z3, Z3               \
-		ADDQ    $0x00000100, R9          \
-		CMPQ    R9, DI                   \
-		JLT     unrolled                 \
-	single:                                  \
-		CMPQ R9, R8                      \
-		JGE  tail                        \
-	loop:                                    \
-		VMOVUPS (CX)(R9*1), Z5           \
-		VMAXPS  Z5, Z0, Z0               \
-		ADDQ    $0x00000040, R9          \
-		CMPQ    R9, R8                   \
-		JLT     loop                     \
-	tail:                                    \
-		TESTQ   AX, AX                   \
-		JZ      end                      \
-		VMOVAPS Z4, Z5                   \
-		VMOVUPS (CX)(R9*1), K1, Z5       \
-		VMAXPS  Z5, Z0, Z0               \
-	end:                                     \
-		VMAXPS        Z2, Z0, Z0         \
-		VMAXPS        Z3, Z1, Z1         \
-		VMAXPS        Z1, Z0, Z0         \
-		VEXTRACTF64X4 $0x01, Z0, Y1      \
-		VMOVAPS       Y0, Y0             \
-		VMAXPS        Y1, Y0, Y0         \
-		VEXTRACTF128  $0x01, Y0, X1      \
-		VMOVAPS       X0, X0             \
-		VMAXPS        X1, X0, X0         \
-		VMOVHLPS      X0, X0, X1         \
-		VMAXPS        X1, X0, X0         \
-		VMOVSHDUP     X0, X1             \
-		VMAXPS        X1, X0, X0         \
-		VMOVSS        X0, (SI)           \
-		ADDQ          $0x04, SI          \
-		ADDQ          DX, CX             \
-		DECQ          BX                 \
-		JNZ           row                \
-		VZEROUPPER                       \
+		MOVQ    args+0(FP), AX                \
+		MOVQ    24(AX), CX                    \
+		MOVQ    (AX), DX                      \
+		MOVQ    8(AX), BX                     \
+		MOVQ    64(AX), SI                    \
+		SHLQ    $0x02, DX                     \
+		MOVQ    16(AX), AX                    \
+		MOVQ    AX, DI                        \
+		ANDQ    $-64, DI                      \
+		SHLQ    $0x02, DI                     \
+		MOVQ    AX, R8                        \
+		ANDQ    $-16, R8                      \
+		SHLQ    $0x02, R8                     \
+		ANDQ    $0x0f, AX                     \
+		MOVQ    $-1, R9                       \
+		BZHIQ   AX, R9, R9                    \
+		KMOVW   R9, K1                        \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Z4 \
+	row:                                          \
+		VMOVAPS Z4, Z0                        \
+		VMOVAPS Z4, Z1                        \
+		VMOVAPS Z4, Z2                        \
+		VMOVAPS Z4, Z3                        \
+		XORQ    R9, R9                        \
+		CMPQ    R9, DI                        \
+		JGE     single                        \
+	unrolled:                                     \
+		VMOVUPS (CX)(R9*1), Z5                \
+		VMAXPS  Z5, Z0, Z0                    \
+		VMOVUPS 64(CX)(R9*1), Z5              \
+		VMAXPS  Z5, Z1, Z1                    \
+		VMOVUPS 128(CX)(R9*1), Z5             \
+		VMAXPS  Z5, Z2, Z2                    \
+		VMOVUPS 192(CX)(R9*1), Z5             \
+		VMAXPS  Z5, Z3, Z3                    \
+		ADDQ    $0x00000100, R9               \
+		CMPQ    R9, DI                        \
+		JLT     unrolled                      \
+	single:                                       \
+		CMPQ R9, R8                           \
+		JGE  tail                             \
+	loop:                                         \
+		VMOVUPS (CX)(R9*1), Z5                \
+		VMAXPS  Z5, Z0, Z0                    \
+		ADDQ    $0x00000040, R9               \
+		CMPQ    R9, R8                        \
+		JLT     loop                          \
+	tail:                                         \
+		TESTQ   AX, AX                        \
+		JZ      end                           \
+		VMOVAPS Z4, Z5                        \
+		VMOVUPS (CX)(R9*1), K1, Z5            \
+		VMAXPS  Z5, Z0, Z0                    \
+	end:                                          \
+		VMAXPS        Z2, Z0, Z0              \
+		VMAXPS        Z3, Z1, Z1              \
+		VMAXPS        Z1, Z0, Z0              \
+		VEXTRACTF64X4 $0x01, Z0, Y1           \
+		VMOVAPS       Y0, Y0                  \
+		VMAXPS        Y1, Y0, Y0              \
+		VEXTRACTF128  $0x01, Y0, X1           \
+		VMOVAPS       X0, X0                  \
+		VMAXPS        X1, X0, X0              \
+		VMOVHLPS      X0, X0, X1              \
+		VMAXPS        X1, X0, X0              \
+		VMOVSHDUP     X0, X1                  \
+		VMAXPS        X1, X0, X0              \
+		VMOVSS        X0, (SI)                \
+		ADDQ          $0x04, SI               \
+		ADDQ          DX, CX                  \
+		DECQ          BX                      \
+		JNZ           row                     \
+		VZEROUPPER                            \
 		RET
 
 TEXT rowTopAVX512<>(SB), NOSPLIT, $0-8
@@ -2563,159 +2563,159 @@ TEXT rowTopAVX512<>(SB), NOSPLIT, $0-8
 // func rowExpAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
 #define rowExpAVX512Code \
-		MOVQ  args+0(FP), AX                      \
-		MOVQ  24(AX), CX                          \
-		MOVQ  32(AX), DX                          \
-		MOVQ  64(AX), BX                          \
-		MOVQ  (AX), SI                            \
-		MOVQ  8(AX), DI                           \
-		MOVQ  72(AX), R8                          \
-		SHLQ  $0x02, SI                           \
-		MOVQ  16(AX), AX                          \
-		MOVQ  AX, R9                              \
-		ANDQ  $-32, R9                            \
-		SHLQ  $0x02, R9                           \
-		MOVQ  AX, R10                             \
-		ANDQ  $-16, R10                           \
-		SHLQ  $0x02, R10                          \
-		ANDQ  $0x0f, AX                           \
-		MOVQ  $-1, R11                            \
-		BZHIQ AX, R11, R11                        \
-		KMOVW R11, K1                             \
-	row:                                              \
-		VBROADCASTSS (BX), Z2                     \
-		ADDQ         $0x04, BX                    \
-		VPXORD       Z0, Z0, Z0                   \
-		VPXORD       Z1, Z1, Z1                   \
-		XORQ         R11, R11                     \
-		CMPQ         R11, R9                      \
-		JGE          single                       \
-	unrolled:                                         \
-		VMOVUPS      (DX)(R11*1), Z3              \
-		VSUBPS       Z2, Z3, Z3                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Z4     \
-		VMAXPS       Z3, Z4, Z3                   \
-		VMOVUPS      word42b20000<>+0(SB), Z4     \
-		VMINPS       Z3, Z4, Z3                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4 \
-		VCVTPS2DQ    Z4, Z4                       \
-		VCVTDQ2PS    Z4, Z4                       \
-		VFNMADD231PS word3f317218<>+0(SB), Z4, Z3 \
-		VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3 \
-		VMOVUPS      word39506967<>+0(SB), Z5     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3c088908<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3f000000<>+0(SB), Z3, Z5 \
-		VMULPS       Z3, Z3, Z6                   \
-		VFMADD213PS  Z3, Z6, Z5                   \
-		VADDPS       word3f800000<>+0(SB), Z5, Z5 \
-		VSCALEFPS    Z4, Z5, Z3                   \
-		VADDPS       Z3, Z0, Z0                   \
-		VMOVUPS      Z3, (CX)(R11*1)              \
-		VMOVUPS      64(DX)(R11*1), Z3            \
-		VSUBPS       Z2, Z3, Z3                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Z4     \
-		VMAXPS       Z3, Z4, Z3                   \
-		VMOVUPS      word42b20000<>+0(SB), Z4     \
-		VMINPS       Z3, Z4, Z3                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4 \
-		VCVTPS2DQ    Z4, Z4                       \
-		VCVTDQ2PS    Z4, Z4                       \
-		VFNMADD231PS word3f317218<>+0(SB), Z4, Z3 \
-		VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3 \
-		VMOVUPS      word39506967<>+0(SB), Z5     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3c088908<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3f000000<>+0(SB), Z3, Z5 \
-		VMULPS       Z3, Z3, Z6                   \
-		VFMADD213PS  Z3, Z6, Z5                   \
-		VADDPS       word3f800000<>+0(SB), Z5, Z5 \
-		VSCALEFPS    Z4, Z5, Z3                   \
-		VADDPS       Z3, Z1, Z1                   \
-		VMOVUPS      Z3, 64(CX)(R11*1)            \
-		ADDQ         $0x00000080, R11             \
-		CMPQ         R11, R9                      \
-		JLT          unrolled                     \
-	single:                                           \
-		CMPQ R11, R10                             \
-		JGE  tail                                 \
-	loop:                                             \
-		VMOVUPS      (DX)(R11*1), Z3              \
-		VSUBPS       Z2, Z3, Z3                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Z4     \
-		VMAXPS       Z3, Z4, Z3                   \
-		VMOVUPS      word42b20000<>+0(SB), Z4     \
-		VMINPS       Z3, Z4, Z3                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4 \
-		VCVTPS2DQ    Z4, Z4                       \
-		VCVTDQ2PS    Z4, Z4                       \
-		VFNMADD231PS word3f317218<>+0(SB), Z4, Z3 \
-		VFNMADD231PS wordb102e308<>+0(SB), Z4, Z3 \
-		VMOVUPS      word39506967<>+0(SB), Z5     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3c088908<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5 \
-		VFMADD213PS  word3f000000<>+0(SB), Z3, Z5 \
-		VMULPS       Z3, Z3, Z6                   \
-		VFMADD213PS  Z3, Z6, Z5                   \
-		VADDPS       word3f800000<>+0(SB), Z5, Z5 \
-		VSCALEFPS    Z4, Z5, Z3                   \
-		VADDPS       Z3, Z0, Z0                   \
-		VMOVUPS      Z3, (CX)(R11*1)              \
-		ADDQ         $0x00000040, R11             \
-		CMPQ         R11, R10                     \
-		JLT          loop                         \
-	tail:                                             \
-		TESTQ        AX, AX                       \
-		JZ           end                          \
-		VMOVUPS.Z    (DX)(R11*1), K1, Z3          \
-		VSUBPS       Z2, Z3, Z3                   \
-		VMOVUPS      wordc2d20000<>+0(SB), Z2     \
-		VMAXPS       Z3, Z2, Z3                   \
-		VMOVUPS      word42b20000<>+0(SB), Z2     \
-		VMINPS       Z3, Z2, Z3                   \
-		VMULPS       word3fb8aa3b<>+0(SB), Z3, Z2 \
-		VCVTPS2DQ    Z2, Z2                       \
-		VCVTDQ2PS    Z2, Z2                       \
-		VFNMADD231PS word3f317218<>+0(SB), Z2, Z3 \
-		VFNMADD231PS wordb102e308<>+0(SB), Z2, Z3 \
-		VMOVUPS      word39506967<>+0(SB), Z4     \
-		VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z4 \
-		VFMADD213PS  word3c088908<>+0(SB), Z3, Z4 \
-		VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z4 \
-		VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z4 \
-		VFMADD213PS  word3f000000<>+0(SB), Z3, Z4 \
-		VMULPS       Z3, Z3, Z5                   \
-		VFMADD213PS  Z3, Z5, Z4                   \
-		VADDPS       word3f800000<>+0(SB), Z4, Z4 \
-		VSCALEFPS    Z2, Z4, Z3                   \
-		VMOVAPS.Z    Z3, K1, Z3                   \
-		VADDPS       Z3, Z0, Z0                   \
-		VMOVUPS      Z3, K1, (CX)(R11*1)          \
-	end:                                              \
-		VADDPS        Z1, Z0, Z0                  \
-		VEXTRACTF64X4 $0x01, Z0, Y2               \
-		VMOVAPS       Y0, Y3                      \
-		VADDPS        Y2, Y3, Y3                  \
-		VEXTRACTF128  $0x01, Y3, X2               \
-		VMOVAPS       X3, X3                      \
-		VADDPS        X2, X3, X3                  \
-		VMOVHLPS      X3, X3, X2                  \
-		VADDPS        X2, X3, X3                  \
-		VMOVSHDUP     X3, X2                      \
-		VADDPS        X2, X3, X3                  \
-		VMOVSS        X3, (R8)                    \
-		ADDQ          $0x04, R8                   \
-		ADDQ          SI, CX                      \
-		ADDQ          SI, DX                      \
-		DECQ          DI                          \
-		JNZ           row                         \
-		VZEROUPPER                                \
+		MOVQ  args+0(FP), AX                           \
+		MOVQ  24(AX), CX                               \
+		MOVQ  32(AX), DX                               \
+		MOVQ  64(AX), BX                               \
+		MOVQ  (AX), SI                                 \
+		MOVQ  8(AX), DI                                \
+		MOVQ  72(AX), R8                               \
+		SHLQ  $0x02, SI                                \
+		MOVQ  16(AX), AX                               \
+		MOVQ  AX, R9                                   \
+		ANDQ  $-32, R9                                 \
+		SHLQ  $0x02, R9                                \
+		MOVQ  AX, R10                                  \
+		ANDQ  $-16, R10                                \
+		SHLQ  $0x02, R10                               \
+		ANDQ  $0x0f, AX                                \
+		MOVQ  $-1, R11                                 \
+		BZHIQ AX, R11, R11                             \
+		KMOVW R11, K1                                  \
+	row:                                                   \
+		VBROADCASTSS (BX), Z2                          \
+		ADDQ         $0x04, BX                         \
+		VPXORD       Z0, Z0, Z0                        \
+		VPXORD       Z1, Z1, Z1                        \
+		XORQ         R11, R11                          \
+		CMPQ         R11, R9                           \
+		JGE          single                            \
+	unrolled:                                              \
+		VMOVUPS      (DX)(R11*1), Z3                   \
+		VSUBPS       Z2, Z3, Z3                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Z4     \
+		VMAXPS       Z3, Z4, Z3                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z4     \
+		VMINPS       Z3, Z4, Z3                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ    Z4, Z4                            \
+		VCVTDQ2PS    Z4, Z4                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z5     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z3, Z5 \
+		VMULPS       Z3, Z3, Z6                        \
+		VFMADD213PS  Z3, Z6, Z5                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS    Z4, Z5, Z3                        \
+		VADDPS       Z3, Z0, Z0                        \
+		VMOVUPS      Z3, (CX)(R11*1)                   \
+		VMOVUPS      64(DX)(R11*1), Z3                 \
+		VSUBPS       Z2, Z3, Z3                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Z4     \
+		VMAXPS       Z3, Z4, Z3                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z4     \
+		VMINPS       Z3, Z4, Z3                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ    Z4, Z4                            \
+		VCVTDQ2PS    Z4, Z4                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z5     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z3, Z5 \
+		VMULPS       Z3, Z3, Z6                        \
+		VFMADD213PS  Z3, Z6, Z5                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS    Z4, Z5, Z3                        \
+		VADDPS       Z3, Z1, Z1                        \
+		VMOVUPS      Z3, 64(CX)(R11*1)                 \
+		ADDQ         $0x00000080, R11                  \
+		CMPQ         R11, R9                           \
+		JLT          unrolled                          \
+	single:                                                \
+		CMPQ R11, R10                                  \
+		JGE  tail                                      \
+	loop:                                                  \
+		VMOVUPS      (DX)(R11*1), Z3                   \
+		VSUBPS       Z2, Z3, Z3                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Z4     \
+		VMAXPS       Z3, Z4, Z3                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z4     \
+		VMINPS       Z3, Z4, Z3                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ    Z4, Z4                            \
+		VCVTDQ2PS    Z4, Z4                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z5     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z3, Z5 \
+		VMULPS       Z3, Z3, Z6                        \
+		VFMADD213PS  Z3, Z6, Z5                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS    Z4, Z5, Z3                        \
+		VADDPS       Z3, Z0, Z0                        \
+		VMOVUPS      Z3, (CX)(R11*1)                   \
+		ADDQ         $0x00000040, R11                  \
+		CMPQ         R11, R10                          \
+		JLT          loop                              \
+	tail:                                                  \
+		TESTQ        AX, AX                            \
+		JZ           end                               \
+		VMOVUPS.Z    (DX)(R11*1), K1, Z3               \
+		VSUBPS       Z2, Z3, Z3                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Z2     \
+		VMAXPS       Z3, Z2, Z3                        \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z2     \
+		VMINPS       Z3, Z2, Z3                        \
+		VMULPS       lanesF32_3fb8aa3b<>+0(SB), Z3, Z2 \
+		VCVTPS2DQ    Z2, Z2                            \
+		VCVTDQ2PS    Z2, Z2                            \
+		VFNMADD231PS lanesF32_3f317218<>+0(SB), Z2, Z3 \
+		VFNMADD231PS lanesF32_b102e308<>+0(SB), Z2, Z3 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z4     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z3, Z4 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z3, Z4 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z3, Z4 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z3, Z4 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z3, Z4 \
+		VMULPS       Z3, Z3, Z5                        \
+		VFMADD213PS  Z3, Z5, Z4                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z4, Z4 \
+		VSCALEFPS    Z2, Z4, Z3                        \
+		VMOVAPS.Z    Z3, K1, Z3                        \
+		VADDPS       Z3, Z0, Z0                        \
+		VMOVUPS      Z3, K1, (CX)(R11*1)               \
+	end:                                                   \
+		VADDPS        Z1, Z0, Z0                       \
+		VEXTRACTF64X4 $0x01, Z0, Y2                    \
+		VMOVAPS       Y0, Y3                           \
+		VADDPS        Y2, Y3, Y3                       \
+		VEXTRACTF128  $0x01, Y3, X2                    \
+		VMOVAPS       X3, X3                           \
+		VADDPS        X2, X3, X3                       \
+		VMOVHLPS      X3, X3, X2                       \
+		VADDPS        X2, X3, X3                       \
+		VMOVSHDUP     X3, X2                           \
+		VADDPS        X2, X3, X3                       \
+		VMOVSS        X3, (R8)                         \
+		ADDQ          $0x04, R8                        \
+		ADDQ          SI, CX                           \
+		ADDQ          SI, DX                           \
+		DECQ          DI                               \
+		JNZ           row                              \
+		VZEROUPPER                                     \
 		RET
 
 TEXT rowExpAVX512<>(SB), NOSPLIT, $0-8
@@ -2734,167 +2734,167 @@ TEXT rowExpAVX512<>(SB), NOSPLIT, $0-8
 // func rowSumExpAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
 #define rowSumExpAVX512Code \
-		MOVQ  args+0(FP), AX                       \
-		MOVQ  24(AX), CX                           \
-		MOVQ  64(AX), DX                           \
-		MOVQ  (AX), BX                             \
-		MOVQ  8(AX), SI                            \
-		MOVQ  72(AX), DI                           \
-		SHLQ  $0x02, BX                            \
-		MOVQ  16(AX), AX                           \
-		MOVQ  AX, R8                               \
-		ANDQ  $-32, R8                             \
-		SHLQ  $0x02, R8                            \
-		MOVQ  AX, R9                               \
-		ANDQ  $-16, R9                             \
-		SHLQ  $0x02, R9                            \
-		ANDQ  $0x0f, AX                            \
-		MOVQ  $-1, R10                             \
-		BZHIQ AX, R10, R10                         \
-		KMOVW R10, K1                              \
-	row:                                               \
-		VBROADCASTSS (DX), Z2                      \
-		ADDQ         $0x04, DX                     \
-		VPXORD       Z0, Z0, Z0                    \
-		VPXORD       Z1, Z1, Z1                    \
-		XORQ         R10, R10                      \
-		CMPQ         R10, R8                       \
-		JGE          single                        \
-	unrolled:                                          \
-		VMOVUPS       (CX)(R10*1), Z3              \
-		VSUBPS        Z2, Z3, Z3                   \
-		VMOVUPS       wordc2d20000<>+0(SB), Z4     \
-		VMAXPS        Z3, Z4, Z3                   \
-		VMOVUPS       word42b20000<>+0(SB), Z4     \
-		VMINPS        Z3, Z4, Z3                   \
-		VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4 \
-		VCVTPS2DQ     Z4, Z4                       \
-		VCVTDQ2PS     Z4, Z4                       \
-		VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3 \
-		VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3 \
-		VMOVUPS       word39506967<>+0(SB), Z5     \
-		VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3c088908<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3f000000<>+0(SB), Z3, Z5 \
-		VMULPS        Z3, Z3, Z6                   \
-		VFMADD213PS   Z3, Z6, Z5                   \
-		VADDPS        word3f800000<>+0(SB), Z5, Z5 \
-		VSCALEFPS     Z4, Z5, Z3                   \
-		VCVTPS2PD     Y3, Z4                       \
-		VADDPD        Z4, Z0, Z0                   \
-		VEXTRACTF64X4 $0x01, Z3, Y3                \
-		VCVTPS2PD     Y3, Z4                       \
-		VADDPD        Z4, Z0, Z0                   \
-		VMOVUPS       64(CX)(R10*1), Z3            \
-		VSUBPS        Z2, Z3, Z3                   \
-		VMOVUPS       wordc2d20000<>+0(SB), Z4     \
-		VMAXPS        Z3, Z4, Z3                   \
-		VMOVUPS       word42b20000<>+0(SB), Z4     \
-		VMINPS        Z3, Z4, Z3                   \
-		VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4 \
-		VCVTPS2DQ     Z4, Z4                       \
-		VCVTDQ2PS     Z4, Z4                       \
-		VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3 \
-		VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3 \
-		VMOVUPS       word39506967<>+0(SB), Z5     \
-		VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3c088908<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3f000000<>+0(SB), Z3, Z5 \
-		VMULPS        Z3, Z3, Z6                   \
-		VFMADD213PS   Z3, Z6, Z5                   \
-		VADDPS        word3f800000<>+0(SB), Z5, Z5 \
-		VSCALEFPS     Z4, Z5, Z3                   \
-		VCVTPS2PD     Y3, Z4                       \
-		VADDPD        Z4, Z1, Z1                   \
-		VEXTRACTF64X4 $0x01, Z3, Y3                \
-		VCVTPS2PD     Y3, Z4                       \
-		VADDPD        Z4, Z1, Z1                   \
-		ADDQ          $0x00000080, R10             \
-		CMPQ          R10, R8                      \
-		JLT           unrolled                     \
-	single:                                            \
-		CMPQ R10, R9                               \
-		JGE  tail                                  \
-	loop:                                              \
-		VMOVUPS       (CX)(R10*1), Z3              \
-		VSUBPS        Z2, Z3, Z3                   \
-		VMOVUPS       wordc2d20000<>+0(SB), Z4     \
-		VMAXPS        Z3, Z4, Z3                   \
-		VMOVUPS       word42b20000<>+0(SB), Z4     \
-		VMINPS        Z3, Z4, Z3                   \
-		VMULPS        word3fb8aa3b<>+0(SB), Z3, Z4 \
-		VCVTPS2DQ     Z4, Z4                       \
-		VCVTDQ2PS     Z4, Z4                       \
-		VFNMADD231PS  word3f317218<>+0(SB), Z4, Z3 \
-		VFNMADD231PS  wordb102e308<>+0(SB), Z4, Z3 \
-		VMOVUPS       word39506967<>+0(SB), Z5     \
-		VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3c088908<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z5 \
-		VFMADD213PS   word3f000000<>+0(SB), Z3, Z5 \
-		VMULPS        Z3, Z3, Z6                   \
-		VFMADD213PS   Z3, Z6, Z5                   \
-		VADDPS        word3f800000<>+0(SB), Z5, Z5 \
-		VSCALEFPS     Z4, Z5, Z3                   \
-		VCVTPS2PD     Y3, Z4                       \
-		VADDPD        Z4, Z0, Z0                   \
-		VEXTRACTF64X4 $0x01, Z3, Y3                \
-		VCVTPS2PD     Y3, Z4                       \
-		VADDPD        Z4, Z0, Z0                   \
-		ADDQ          $0x00000040, R10             \
-		CMPQ          R10, R9                      \
-		JLT           loop                         \
-	tail:                                              \
-		TESTQ         AX, AX                       \
-		JZ            end                          \
-		VMOVUPS.Z     (CX)(R10*1), K1, Z3          \
-		VSUBPS        Z2, Z3, Z3                   \
-		VMOVUPS       wordc2d20000<>+0(SB), Z2     \
-		VMAXPS        Z3, Z2, Z3                   \
-		VMOVUPS       word42b20000<>+0(SB), Z2     \
-		VMINPS        Z3, Z2, Z3                   \
-		VMULPS        word3fb8aa3b<>+0(SB), Z3, Z2 \
-		VCVTPS2DQ     Z2, Z2                       \
-		VCVTDQ2PS     Z2, Z2                       \
-		VFNMADD231PS  word3f317218<>+0(SB), Z2, Z3 \
-		VFNMADD231PS  wordb102e308<>+0(SB), Z2, Z3 \
-		VMOVUPS       word39506967<>+0(SB), Z4     \
-		VFMADD213PS   word3ab743ce<>+0(SB), Z3, Z4 \
-		VFMADD213PS   word3c088908<>+0(SB), Z3, Z4 \
-		VFMADD213PS   word3d2aa9c1<>+0(SB), Z3, Z4 \
-		VFMADD213PS   word3e2aaaaa<>+0(SB), Z3, Z4 \
-		VFMADD213PS   word3f000000<>+0(SB), Z3, Z4 \
-		VMULPS        Z3, Z3, Z5                   \
-		VFMADD213PS   Z3, Z5, Z4                   \
-		VADDPS        word3f800000<>+0(SB), Z4, Z4 \
-		VSCALEFPS     Z2, Z4, Z3                   \
-		VMOVAPS.Z     Z3, K1, Z3                   \
-		VCVTPS2PD     Y3, Z2                       \
-		VADDPD        Z2, Z0, Z0                   \
-		VEXTRACTF64X4 $0x01, Z3, Y3                \
-		VCVTPS2PD     Y3, Z2                       \
-		VADDPD        Z2, Z0, Z0                   \
-	end:                                               \
-		VADDPD        Z1, Z0, Z0                   \
-		VEXTRACTF64X4 $0x01, Z0, Y2                \
-		VMOVAPS       Y0, Y3                       \
-		VADDPD        Y2, Y3, Y3                   \
-		VEXTRACTF128  $0x01, Y3, X2                \
-		VMOVAPS       X3, X3                       \
-		VADDPD        X2, X3, X3                   \
-		VMOVHLPS      X3, X3, X2                   \
-		VADDPD        X2, X3, X3                   \
-		VMOVSD        X3, (DI)                     \
-		ADDQ          $0x08, DI                    \
-		ADDQ          BX, CX                       \
-		DECQ          SI                           \
-		JNZ           row                          \
-		VZEROUPPER                                 \
+		MOVQ  args+0(FP), AX                            \
+		MOVQ  24(AX), CX                                \
+		MOVQ  64(AX), DX                                \
+		MOVQ  (AX), BX                                  \
+		MOVQ  8(AX), SI                                 \
+		MOVQ  72(AX), DI                                \
+		SHLQ  $0x02, BX                                 \
+		MOVQ  16(AX), AX                                \
+		MOVQ  AX, R8                                    \
+		ANDQ  $-32, R8                                  \
+		SHLQ  $0x02, R8                                 \
+		MOVQ  AX, R9                                    \
+		ANDQ  $-16, R9                                  \
+		SHLQ  $0x02, R9                                 \
+		ANDQ  $0x0f, AX                                 \
+		MOVQ  $-1, R10                                  \
+		BZHIQ AX, R10, R10                              \
+		KMOVW R10, K1                                   \
+	row:                                                    \
+		VBROADCASTSS (DX), Z2                           \
+		ADDQ         $0x04, DX                          \
+		VPXORD       Z0, Z0, Z0                         \
+		VPXORD       Z1, Z1, Z1                         \
+		XORQ         R10, R10                           \
+		CMPQ         R10, R8                            \
+		JGE          single                             \
+	unrolled:                                               \
+		VMOVUPS       (CX)(R10*1), Z3                   \
+		VSUBPS        Z2, Z3, Z3                        \
+		VMOVUPS       lanesF32_c2d20000<>+0(SB), Z4     \
+		VMAXPS        Z3, Z4, Z3                        \
+		VMOVUPS       lanesF32_42b20000<>+0(SB), Z4     \
+		VMINPS        Z3, Z4, Z3                        \
+		VMULPS        lanesF32_3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ     Z4, Z4                            \
+		VCVTDQ2PS     Z4, Z4                            \
+		VFNMADD231PS  lanesF32_3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS  lanesF32_b102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS       lanesF32_39506967<>+0(SB), Z5     \
+		VFMADD213PS   lanesF32_3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3f000000<>+0(SB), Z3, Z5 \
+		VMULPS        Z3, Z3, Z6                        \
+		VFMADD213PS   Z3, Z6, Z5                        \
+		VADDPS        lanesF32_3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS     Z4, Z5, Z3                        \
+		VCVTPS2PD     Y3, Z4                            \
+		VADDPD        Z4, Z0, Z0                        \
+		VEXTRACTF64X4 $0x01, Z3, Y3                     \
+		VCVTPS2PD     Y3, Z4                            \
+		VADDPD        Z4, Z0, Z0                        \
+		VMOVUPS       64(CX)(R10*1), Z3                 \
+		VSUBPS        Z2, Z3, Z3                        \
+		VMOVUPS       lanesF32_c2d20000<>+0(SB), Z4     \
+		VMAXPS        Z3, Z4, Z3                        \
+		VMOVUPS       lanesF32_42b20000<>+0(SB), Z4     \
+		VMINPS        Z3, Z4, Z3                        \
+		VMULPS        lanesF32_3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ     Z4, Z4                            \
+		VCVTDQ2PS     Z4, Z4                            \
+		VFNMADD231PS  lanesF32_3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS  lanesF32_b102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS       lanesF32_39506967<>+0(SB), Z5     \
+		VFMADD213PS   lanesF32_3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3f000000<>+0(SB), Z3, Z5 \
+		VMULPS        Z3, Z3, Z6                        \
+		VFMADD213PS   Z3, Z6, Z5                        \
+		VADDPS        lanesF32_3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS     Z4, Z5, Z3                        \
+		VCVTPS2PD     Y3, Z4                            \
+		VADDPD        Z4, Z1, Z1                        \
+		VEXTRACTF64X4 $0x01, Z3, Y3                     \
+		VCVTPS2PD     Y3, Z4                            \
+		VADDPD        Z4, Z1, Z1                        \
+		ADDQ          $0x00000080, R10                  \
+		CMPQ          R10, R8                           \
+		JLT           unrolled                          \
+	single:                                                 \
+		CMPQ R10, R9                                    \
+		JGE  tail                                       \
+	loop:                                                   \
+		VMOVUPS       (CX)(R10*1), Z3                   \
+		VSUBPS        Z2, Z3, Z3                        \
+		VMOVUPS       lanesF32_c2d20000<>+0(SB), Z4     \
+		VMAXPS        Z3, Z4, Z3                        \
+		VMOVUPS       lanesF32_42b20000<>+0(SB), Z4     \
+		VMINPS        Z3, Z4, Z3                        \
+		VMULPS        lanesF32_3fb8aa3b<>+0(SB), Z3, Z4 \
+		VCVTPS2DQ     Z4, Z4                            \
+		VCVTDQ2PS     Z4, Z4                            \
+		VFNMADD231PS  lanesF32_3f317218<>+0(SB), Z4, Z3 \
+		VFNMADD231PS  lanesF32_b102e308<>+0(SB), Z4, Z3 \
+		VMOVUPS       lanesF32_39506967<>+0(SB), Z5     \
+		VFMADD213PS   lanesF32_3ab743ce<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3c088908<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3d2aa9c1<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3e2aaaaa<>+0(SB), Z3, Z5 \
+		VFMADD213PS   lanesF32_3f000000<>+0(SB), Z3, Z5 \
+		VMULPS        Z3, Z3, Z6                        \
+		VFMADD213PS   Z3, Z6, Z5                        \
+		VADDPS        lanesF32_3f800000<>+0(SB), Z5, Z5 \
+		VSCALEFPS     Z4, Z5, Z3                        \
+		VCVTPS2PD     Y3, Z4                            \
+		VADDPD        Z4, Z0, Z0                        \
+		VEXTRACTF64X4 $0x01, Z3, Y3                     \
+		VCVTPS2PD     Y3, Z4                            \
+		VADDPD        Z4, Z0, Z0                        \
+		ADDQ          $0x00000040, R10                  \
+		CMPQ          R10, R9                           \
+		JLT           loop                              \
+	tail:                                                   \
+		TESTQ         AX, AX                            \
+		JZ            end                               \
+		VMOVUPS.Z     (CX)(R10*1), K1, Z3               \
+		VSUBPS        Z2, Z3, Z3                        \
+		VMOVUPS       lanesF32_c2d20000<>+0(SB), Z2     \
+		VMAXPS        Z3, Z2, Z3                        \
+		VMOVUPS       lanesF32_42b20000<>+0(SB), Z2     \
+		VMINPS        Z3, Z2, Z3                        \
+		VMULPS        lanesF32_3fb8aa3b<>+0(SB), Z3, Z2 \
+		VCVTPS2DQ     Z2, Z2                            \
+		VCVTDQ2PS     Z2, Z2                            \
+		VFNMADD231PS  lanesF32_3f317218<>+0(SB), Z2, Z3 \
+		VFNMADD231PS  lanesF32_b102e308<>+0(SB), Z2, Z3 \
+		VMOVUPS       lanesF32_39506967<>+0(SB), Z4     \
+		VFMADD213PS   lanesF32_3ab743ce<>+0(SB), Z3, Z4 \
+		VFMADD213PS   lanesF32_3c088908<>+0(SB), Z3, Z4 \
+		VFMADD213PS   lanesF32_3d2aa9c1<>+0(SB), Z3, Z4 \
+		VFMADD213PS   lanesF32_3e2aaaaa<>+0(SB), Z3, Z4 \
+		VFMADD213PS   lanesF32_3f000000<>+0(SB), Z3, Z4 \
+		VMULPS        Z3, Z3, Z5                        \
+		VFMADD213PS   Z3, Z5, Z4                        \
+		VADDPS        lanesF32_3f800000<>+0(SB), Z4, Z4 \
+		VSCALEFPS     Z2, Z4, Z3                        \
+		VMOVAPS.Z     Z3, K1, Z3                        \
+		VCVTPS2PD     Y3, Z2                            \
+		VADDPD        Z2, Z0, Z0                        \
+		VEXTRACTF64X4 $0x01, Z3, Y3                     \
+		VCVTPS2PD     Y3, Z2                            \
+		VADDPD        Z2, Z0, Z0                        \
+	end:                                                    \
+		VADDPD        Z1, Z0, Z0                        \
+		VEXTRACTF64X4 $0x01, Z0, Y2                     \
+		VMOVAPS       Y0, Y3                            \
+		VADDPD        Y2, Y3, Y3                        \
+		VEXTRACTF128  $0x01, Y3, X2                     \
+		VMOVAPS       X3, X3                            \
+		VADDPD        X2, X3, X3                        \
+		VMOVHLPS      X3, X3, X2                        \
+		VADDPD        X2, X3, X3                        \
+		VMOVSD        X3, (DI)                          \
+		ADDQ          $0x08, DI                         \
+		ADDQ          BX, CX                            \
+		DECQ          SI                                \
+		JNZ           row                               \
+		VZEROUPPER                                      \
 		RET
 
 TEXT rowSumExpAVX512<>(SB), NOSPLIT, $0-8
@@ -3770,105 +3770,105 @@ TEXT rowNormGradAVX512<>(SB), NOSPLIT, $0-8
 // func rowMinAVX512(args *byte)
 // Requires: AVX, AVX2, AVX512F, BMI2
 #define rowMinAVX512Code \
-		MOVQ    args+0(FP), AX           \
-		MOVQ    24(AX), CX               \
-		MOVQ    (AX), DX                 \
-		MOVQ    8(AX), BX                \
-		MOVQ    64(AX), SI               \
-		SHLQ    $0x02, DX                \
-		MOVQ    16(AX), AX               \
-		MOVQ    AX, DI                   \
-		ANDQ    $-64, DI                 \
-		SHLQ    $0x02, DI                \
-		MOVQ    AX, R8                   \
-		ANDQ    $-16, R8                 \
-		SHLQ    $0x02, R8                \
-		ANDQ    $0x0f, AX                \
-		MOVQ    $-1, R9                  \
-		BZHIQ   AX, R9, R9               \
-		KMOVW   R9, K1                   \
-		VMOVUPS word7f800000<>+0(SB), Z4 \
-	row:                                     \
-		VMOVAPS Z4, Z0                   \
-		VMOVAPS Z4, Z1                   \
-		VMOVAPS Z4, Z2                   \
-		VMOVAPS Z4, Z3                   \
-		XORQ    R9, R9                   \
-		CMPQ    R9, DI                   \
-		JGE     single                   \
-	unrolled:                                \
-		VMOVUPS (CX)(R9*1), Z5           \
-		VMINPS  Z5, Z0, Z6               \
-		VMINPS  Z0, Z5, Z0               \
-		VPORD   Z6, Z0, Z0               \
-		VMOVUPS 64(CX)(R9*1), Z5         \
-		VMINPS  Z5, Z1, Z6               \
-		VMINPS  Z1, Z5, Z1               \
-		VPORD   Z6, Z1, Z1               \
-		VMOVUPS 128(CX)(R9*1), Z5        \
-		VMINPS  Z5, Z2, Z6               \
-		VMINPS  Z2, Z5, Z2               \
-		VPORD   Z6, Z2, Z2               \
-		VMOVUPS 192(CX)(R9*1), Z5        \
-		VMINPS  Z5, Z3, Z6               \
-		VMINPS  Z3, Z5, Z3               \
-		VPORD   Z6, Z3, Z3               \
-		ADDQ    $0x00000100, R9          \
-		CMPQ    R9, DI                   \
-		JLT     unrolled                 \
-	single:                                  \
-		CMPQ R9, R8                      \
-		JGE  tail                        \
-	loop:                                    \
-		VMOVUPS (CX)(R9*1), Z5           \
-		VMINPS  Z5, Z0, Z6               \
-		VMINPS  Z0, Z5, Z0               \
-		VPORD   Z6, Z0, Z0               \
-		ADDQ    $0x00000040, R9          \
-		CMPQ    R9, R8                   \
-		JLT     loop                     \
-	tail:                                    \
-		TESTQ   AX, AX                   \
-		JZ      end                      \
-		VMOVAPS Z4, Z5                   \
-		VMOVUPS (CX)(R9*1), K1, Z5       \
-		VMINPS  Z5, Z0, Z6               \
-		VMINPS  Z0, Z5, Z0               \
-		VPORD   Z6, Z0, Z0               \
-	end:                                     \
-		VMINPS        Z2, Z0, Z5         \
-		VMINPS        Z0, Z2, Z0         \
-		VPORD         Z5, Z0, Z0         \
-		VMINPS        Z3, Z1, Z2         \
-		VMINPS        Z1, Z3, Z1         \
-		VPORD         Z2, Z1, Z1         \
-		VMINPS        Z1, Z0, Z2         \
-		VMINPS        Z0, Z1, Z0         \
-		VPORD         Z2, Z0, Z0         \
-		VEXTRACTF64X4 $0x01, Z0, Y1      \
-		VMOVAPS       Y0, Y0             \
-		VMINPS        Y1, Y0, Y2         \
-		VMINPS        Y0, Y1, Y0         \
-		VPOR          Y2, Y0, Y0         \
-		VEXTRACTF128  $0x01, Y0, X1      \
-		VMOVAPS       X0, X0             \
-		VMINPS        X1, X0, X2         \
-		VMINPS        X0, X1, X0         \
-		VPOR          X2, X0, X0         \
-		VMOVHLPS      X0, X0, X1         \
-		VMINPS        X1, X0, X2         \
-		VMINPS        X0, X1, X0         \
-		VPOR          X2, X0, X0         \
-		VMOVSHDUP     X0, X1             \
-		VMINPS        X1, X0, X2         \
-		VMINPS        X0, X1, X0         \
-		VPOR          X2, X0, X0         \
-		VMOVSS        X0, (SI)           \
-		ADDQ          $0x04, SI          \
-		ADDQ          DX, CX             \
-		DECQ          BX                 \
-		JNZ           row                \
-		VZEROUPPER                       \
+		MOVQ    args+0(FP), AX                \
+		MOVQ    24(AX), CX                    \
+		MOVQ    (AX), DX                      \
+		MOVQ    8(AX), BX                     \
+		MOVQ    64(AX), SI                    \
+		SHLQ    $0x02, DX                     \
+		MOVQ    16(AX), AX                    \
+		MOVQ    AX, DI                        \
+		ANDQ    $-64, DI                      \
+		SHLQ    $0x02, DI                     \
+		MOVQ    AX, R8                        \
+		ANDQ    $-16, R8                      \
+		SHLQ    $0x02, R8                     \
+		ANDQ    $0x0f, AX                     \
+		MOVQ    $-1, R9                       \
+		BZHIQ   AX, R9, R9                    \
+		KMOVW   R9, K1                        \
+		VMOVUPS lanesF32_7f800000<>+0(SB), Z4 \
+	row:                                          \
+		VMOVAPS Z4, Z0                        \
+		VMOVAPS Z4, Z1                        \
+		VMOVAPS Z4, Z2                        \
+		VMOVAPS Z4, Z3                        \
+		XORQ    R9, R9                        \
+		CMPQ    R9, DI                        \
+		JGE     single                        \
+	unrolled:                                     \
+		VMOVUPS (CX)(R9*1), Z5                \
+		VMINPS  Z5, Z0, Z6                    \
+		VMINPS  Z0, Z5, Z0                    \
+		VPORD   Z6, Z0, Z0                    \
+		VMOVUPS 64(CX)(R9*1), Z5              \
+		VMINPS  Z5, Z1, Z6                    \
+		VMINPS  Z1, Z5, Z1                    \
+		VPORD   Z6, Z1, Z1                    \
+		VMOVUPS 128(CX)(R9*1), Z5             \
+		VMINPS  Z5, Z2, Z6                    \
+		VMINPS  Z2, Z5, Z2                    \
+		VPORD   Z6, Z2, Z2                    \
+		VMOVUPS 192(CX)(R9*1), Z5             \
+		VMINPS  Z5, Z3, Z6                    \
+		VMINPS  Z3, Z5, Z3                    \
+		VPORD   Z6, Z3, Z3                    \
+		ADDQ    $0x00000100, R9               \
+		CMPQ    R9, DI                        \
+		JLT     unrolled                      \
+	single:                                       \
+		CMPQ R9, R8                           \
+		JGE  tail                             \
+	loop:                                         \
+		VMOVUPS (CX)(R9*1), Z5                \
+		VMINPS  Z5, Z0, Z6                    \
+		VMINPS  Z0, Z5, Z0                    \
+		VPORD   Z6, Z0, Z0                    \
+		ADDQ    $0x00000040, R9               \
+		CMPQ    R9, R8                        \
+		JLT     loop                          \
+	tail:                                         \
+		TESTQ   AX, AX                        \
+		JZ      end                           \
+		VMOVAPS Z4, Z5                        \
+		VMOVUPS (CX)(R9*1), K1, Z5            \
+		VMINPS  Z5, Z0, Z6                    \
+		VMINPS  Z0, Z5, Z0                    \
+		VPORD   Z6, Z0, Z0                    \
+	end:                                          \
+		VMINPS        Z2, Z0, Z5              \
+		VMINPS        Z0, Z2, Z0              \
+		VPORD         Z5, Z0, Z0              \
+		VMINPS        Z3, Z1, Z2              \
+		VMINPS        Z1, Z3, Z1              \
+		VPORD         Z2, Z1, Z1              \
+		VMINPS        Z1, Z0, Z2              \
+		VMINPS        Z0, Z1, Z0              \
+		VPORD         Z2, Z0, Z0              \
+		VEXTRACTF64X4 $0x01, Z0, Y1           \
+		VMOVAPS       Y0, Y0                  \
+		VMINPS        Y1, Y0, Y2              \
+		VMINPS        Y0, Y1, Y0              \
+		VPOR          Y2, Y0, Y0              \
+		VEXTRACTF128  $0x01, Y0, X1           \
+		VMOVAPS       X0, X0                  \
+		VMINPS        X1, X0, X2              \
+		VMINPS        X0, X1, X0              \
+		VPOR          X2, X0, X0              \
+		VMOVHLPS      X0, X0, X1              \
+		VMINPS        X1, X0, X2              \
+		VMINPS        X0, X1, X0              \
+		VPOR          X2, X0, X0              \
+		VMOVSHDUP     X0, X1                  \
+		VMINPS        X1, X0, X2              \
+		VMINPS        X0, X1, X0              \
+		VPOR          X2, X0, X0              \
+		VMOVSS        X0, (SI)                \
+		ADDQ          $0x04, SI               \
+		ADDQ          DX, CX                  \
+		DECQ          BX                      \
+		JNZ           row                     \
+		VZEROUPPER                            \
 		RET
 
 TEXT rowMinAVX512<>(SB), NOSPLIT, $0-8
@@ -3887,113 +3887,113 @@ TEXT rowMinAVX512<>(SB), NOSPLIT, $0-8
 // func rowMaxAVX512(args *byte)
 // Requires: AVX, AVX2, AVX512F, BMI2
 #define rowMaxAVX512Code \
-		MOVQ    args+0(FP), AX           \
-		MOVQ    24(AX), CX               \
-		MOVQ    (AX), DX                 \
-		MOVQ    8(AX), BX                \
-		MOVQ    64(AX), SI               \
-		SHLQ    $0x02, DX                \
-		MOVQ    16(AX), AX               \
-		MOVQ    AX, DI                   \
-		ANDQ    $-64, DI                 \
-		SHLQ    $0x02, DI                \
-		MOVQ    AX, R8                   \
-		ANDQ    $-16, R8                 \
-		SHLQ    $0x02, R8                \
-		ANDQ    $0x0f, AX                \
-		MOVQ    $-1, R9                  \
-		BZHIQ   AX, R9, R9               \
-		KMOVW   R9, K1                   \
-		VMOVUPS wordff800000<>+0(SB), Z4 \
-		VMOVUPS word80000000<>+0(SB), Z5 \
-	row:                                     \
-		VPXORD Z5, Z4, Z0                \
-		VPXORD Z5, Z4, Z1                \
-		VPXORD Z5, Z4, Z2                \
-		VPXORD Z5, Z4, Z3                \
-		XORQ   R9, R9                    \
-		CMPQ   R9, DI                    \
-		JGE    single                    \
-	unrolled:                                \
-		VMOVUPS (CX)(R9*1), Z6           \
-		VPXORD  Z5, Z6, Z6               \
-		VMINPS  Z6, Z0, Z7               \
-		VMINPS  Z0, Z6, Z0               \
-		VPORD   Z7, Z0, Z0               \
-		VMOVUPS 64(CX)(R9*1), Z6         \
-		VPXORD  Z5, Z6, Z6               \
-		VMINPS  Z6, Z1, Z7               \
-		VMINPS  Z1, Z6, Z1               \
-		VPORD   Z7, Z1, Z1               \
-		VMOVUPS 128(CX)(R9*1), Z6        \
-		VPXORD  Z5, Z6, Z6               \
-		VMINPS  Z6, Z2, Z7               \
-		VMINPS  Z2, Z6, Z2               \
-		VPORD   Z7, Z2, Z2               \
-		VMOVUPS 192(CX)(R9*1), Z6        \
-		VPXORD  Z5, Z6, Z6               \
-		VMINPS  Z6, Z3, Z7               \
-		VMINPS  Z3, Z6, Z3               \
-		VPORD   Z7, Z3, Z3               \
-		ADDQ    $0x00000100, R9          \
-		CMPQ    R9, DI                   \
-		JLT     unrolled                 \
-	single:                                  \
-		CMPQ R9, R8                      \
-		JGE  tail                        \
-	loop:                                    \
-		VMOVUPS (CX)(R9*1), Z6           \
-		VPXORD  Z5, Z6, Z6               \
-		VMINPS  Z6, Z0, Z7               \
-		VMINPS  Z0, Z6, Z0               \
-		VPORD   Z7, Z0, Z0               \
-		ADDQ    $0x00000040, R9          \
-		CMPQ    R9, R8                   \
-		JLT     loop                     \
-	tail:                                    \
-		TESTQ   AX, AX                   \
-		JZ      end                      \
-		VMOVAPS Z4, Z6                   \
-		VMOVUPS (CX)(R9*1), K1, Z6       \
-		VPXORD  Z5, Z6, Z6               \
-		VMINPS  Z6, Z0, Z7               \
-		VMINPS  Z0, Z6, Z0               \
-		VPORD   Z7, Z0, Z0               \
-	end:                                     \
-		VMINPS        Z2, Z0, Z6         \
-		VMINPS        Z0, Z2, Z0         \
-		VPORD         Z6, Z0, Z0         \
-		VMINPS        Z3, Z1, Z2         \
-		VMINPS        Z1, Z3, Z1         \
-		VPORD         Z2, Z1, Z1         \
-		VMINPS        Z1, Z0, Z2         \
-		VMINPS        Z0, Z1, Z0         \
-		VPORD         Z2, Z0, Z0         \
-		VEXTRACTF64X4 $0x01, Z0, Y1      \
-		VMOVAPS       Y0, Y0             \
-		VMINPS        Y1, Y0, Y2         \
-		VMINPS        Y0, Y1, Y0         \
-		VPOR          Y2, Y0, Y0         \
-		VEXTRACTF128  $0x01, Y0, X1      \
-		VMOVAPS       X0, X0             \
-		VMINPS        X1, X0, X2         \
-		VMINPS        X0, X1, X0         \
-		VPOR          X2, X0, X0         \
-		VMOVHLPS      X0, X0, X1         \
-		VMINPS        X1, X0, X2         \
-		VMINPS        X0, X1, X0         \
-		VPOR          X2, X0, X0         \
-		VMOVSHDUP     X0, X1             \
-		VMINPS        X1, X0, X2         \
-		VMINPS        X0, X1, X0         \
-		VPOR          X2, X0, X0         \
-		VPXOR         X5, X0, X0         \
-		VMOVSS        X0, (SI)           \
-		ADDQ          $0x04, SI          \
-		ADDQ          DX, CX             \
-		DECQ          BX                 \
-		JNZ           row                \
-		VZEROUPPER                       \
+		MOVQ    args+0(FP), AX                \
+		MOVQ    24(AX), CX                    \
+		MOVQ    (AX), DX                      \
+		MOVQ    8(AX), BX                     \
+		MOVQ    64(AX), SI                    \
+		SHLQ    $0x02, DX                     \
+		MOVQ    16(AX), AX                    \
+		MOVQ    AX, DI                        \
+		ANDQ    $-64, DI                      \
+		SHLQ    $0x02, DI                     \
+		MOVQ    AX, R8                        \
+		ANDQ    $-16, R8                      \
+		SHLQ    $0x02, R8                     \
+		ANDQ    $0x0f, AX                     \
+		MOVQ    $-1, R9                       \
+		BZHIQ   AX, R9, R9                    \
+		KMOVW   R9, K1                        \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Z4 \
+		VMOVUPS lanesF32_80000000<>+0(SB), Z5 \
+	row:                                          \
+		VPXORD Z5, Z4, Z0                     \
+		VPXORD Z5, Z4, Z1                     \
+		VPXORD Z5, Z4, Z2                     \
+		VPXORD Z5, Z4, Z3                     \
+		XORQ   R9, R9                         \
+		CMPQ   R9, DI                         \
+		JGE    single                         \
+	unrolled:                                     \
+		VMOVUPS (CX)(R9*1), Z6                \
+		VPXORD  Z5, Z6, Z6                    \
+		VMINPS  Z6, Z0, Z7                    \
+		VMINPS  Z0, Z6, Z0                    \
+		VPORD   Z7, Z0, Z0                    \
+		VMOVUPS 64(CX)(R9*1), Z6              \
+		VPXORD  Z5, Z6, Z6                    \
+		VMINPS  Z6, Z1, Z7                    \
+		VMINPS  Z1, Z6, Z1                    \
+		VPORD   Z7, Z1, Z1                    \
+		VMOVUPS 128(CX)(R9*1), Z6             \
+		VPXORD  Z5, Z6, Z6                    \
+		VMINPS  Z6, Z2, Z7                    \
+		VMINPS  Z2, Z6, Z2                    \
+		VPORD   Z7, Z2, Z2                    \
+		VMOVUPS 192(CX)(R9*1), Z6             \
+		VPXORD  Z5, Z6, Z6                    \
+		VMINPS  Z6, Z3, Z7                    \
+		VMINPS  Z3, Z6, Z3                    \
+		VPORD   Z7, Z3, Z3                    \
+		ADDQ    $0x00000100, R9               \
+		CMPQ    R9, DI                        \
+		JLT     unrolled                      \
+	single:                                       \
+		CMPQ R9, R8                           \
+		JGE  tail                             \
+	loop:                                         \
+		VMOVUPS (CX)(R9*1), Z6                \
+		VPXORD  Z5, Z6, Z6                    \
+		VMINPS  Z6, Z0, Z7                    \
+		VMINPS  Z0, Z6, Z0                    \
+		VPORD   Z7, Z0, Z0                    \
+		ADDQ    $0x00000040, R9               \
+		CMPQ    R9, R8                        \
+		JLT     loop                          \
+	tail:                                         \
+		TESTQ   AX, AX                        \
+		JZ      end                           \
+		VMOVAPS Z4, Z6                        \
+		VMOVUPS (CX)(R9*1), K1, Z6            \
+		VPXORD  Z5, Z6, Z6                    \
+		VMINPS  Z6, Z0, Z7                    \
+		VMINPS  Z0, Z6, Z0                    \
+		VPORD   Z7, Z0, Z0                    \
+	end:                                          \
+		VMINPS        Z2, Z0, Z6              \
+		VMINPS        Z0, Z2, Z0              \
+		VPORD         Z6, Z0, Z0              \
+		VMINPS        Z3, Z1, Z2              \
+		VMINPS        Z1, Z3, Z1              \
+		VPORD         Z2, Z1, Z1              \
+		VMINPS        Z1, Z0, Z2              \
+		VMINPS        Z0, Z1, Z0              \
+		VPORD         Z2, Z0, Z0              \
+		VEXTRACTF64X4 $0x01, Z0, Y1           \
+		VMOVAPS       Y0, Y0                  \
+		VMINPS        Y1, Y0, Y2              \
+		VMINPS        Y0, Y1, Y0              \
+		VPOR          Y2, Y0, Y0              \
+		VEXTRACTF128  $0x01, Y0, X1           \
+		VMOVAPS       X0, X0                  \
+		VMINPS        X1, X0, X2              \
+		VMINPS        X0, X1, X0              \
+		VPOR          X2, X0, X0              \
+		VMOVHLPS      X0, X0, X1              \
+		VMINPS        X1, X0, X2              \
+		VMINPS        X0, X1, X0              \
+		VPOR          X2, X0, X0              \
+		VMOVSHDUP     X0, X1                  \
+		VMINPS        X1, X0, X2              \
+		VMINPS        X0, X1, X0              \
+		VPOR          X2, X0, X0              \
+		VPXOR         X5, X0, X0              \
+		VMOVSS        X0, (SI)                \
+		ADDQ          $0x04, SI               \
+		ADDQ          DX, CX                  \
+		DECQ          BX                      \
+		JNZ           row                     \
+		VZEROUPPER                            \
 		RET
 
 TEXT rowMaxAVX512<>(SB), NOSPLIT, $0-8
@@ -4263,156 +4263,156 @@ TEXT colMinAVX512<>(SB), NOSPLIT, $0-8
 // func colMaxAVX512(args *byte)
 // Requires: AVX, AVX512F, BMI2
 #define colMaxAVX512Code \
-		MOVQ    args+0(FP), AX           \
-		MOVQ    24(AX), CX               \
-		MOVQ    (AX), DX                 \
-		MOVQ    8(AX), BX                \
-		MOVQ    16(AX), SI               \
-		MOVQ    48(AX), AX               \
-		SHLQ    $0x02, DX                \
-		DECQ    BX                       \
-		VMOVUPS word80000000<>+0(SB), Z0 \
-		MOVQ    SI, DI                   \
-		ANDQ    $0x0f, DI                \
-		MOVQ    $-1, R8                  \
-		BZHIQ   DI, R8, R8               \
-		KMOVW   R8, K1                   \
-	block8:                                  \
-		CMPQ    SI, $0x00000080          \
-		JLT     after8                   \
-		MOVQ    CX, R8                   \
-		MOVQ    BX, R9                   \
-		VMOVUPS (R8), Z1                 \
-		VPXORD  Z0, Z1, Z1               \
-		VMOVUPS 64(R8), Z2               \
-		VPXORD  Z0, Z2, Z2               \
-		VMOVUPS 128(R8), Z3              \
-		VPXORD  Z0, Z3, Z3               \
-		VMOVUPS 192(R8), Z4              \
-		VPXORD  Z0, Z4, Z4               \
-		VMOVUPS 256(R8), Z5              \
-		VPXORD  Z0, Z5, Z5               \
-		VMOVUPS 320(R8), Z6              \
-		VPXORD  Z0, Z6, Z6               \
-		VMOVUPS 384(R8), Z7              \
-		VPXORD  Z0, Z7, Z7               \
-		VMOVUPS 448(R8), Z8              \
-		VPXORD  Z0, Z8, Z8               \
-		TESTQ   R9, R9                   \
-		JZ      store8                   \
-	rows8:                                   \
-		ADDQ    DX, R8                   \
-		VMOVUPS (R8), Z9                 \
-		VPXORD  Z0, Z9, Z9               \
-		VMINPS  Z9, Z1, Z10              \
-		VMINPS  Z1, Z9, Z1               \
-		VPORD   Z10, Z1, Z1              \
-		VMOVUPS 64(R8), Z9               \
-		VPXORD  Z0, Z9, Z9               \
-		VMINPS  Z9, Z2, Z10              \
-		VMINPS  Z2, Z9, Z2               \
-		VPORD   Z10, Z2, Z2              \
-		VMOVUPS 128(R8), Z9              \
-		VPXORD  Z0, Z9, Z9               \
-		VMINPS  Z9, Z3, Z10              \
-		VMINPS  Z3, Z9, Z3               \
-		VPORD   Z10, Z3, Z3              \
-		VMOVUPS 192(R8), Z9              \
-		VPXORD  Z0, Z9, Z9               \
-		VMINPS  Z9, Z4, Z10              \
-		VMINPS  Z4, Z9, Z4               \
-		VPORD   Z10, Z4, Z4              \
-		VMOVUPS 256(R8), Z9              \
-		VPXORD  Z0, Z9, Z9               \
-		VMINPS  Z9, Z5, Z10              \
-		VMINPS  Z5, Z9, Z5               \
-		VPORD   Z10, Z5, Z5              \
-		VMOVUPS 320(R8), Z9              \
-		VPXORD  Z0, Z9, Z9               \
-		VMINPS  Z9, Z6, Z10              \
-		VMINPS  Z6, Z9, Z6               \
-		VPORD   Z10, Z6, Z6              \
-		VMOVUPS 384(R8), Z9              \
-		VPXORD  Z0, Z9, Z9               \
-		VMINPS  Z9, Z7, Z10              \
-		VMINPS  Z7, Z9, Z7               \
-		VPORD   Z10, Z7, Z7              \
-		VMOVUPS 448(R8), Z9              \
-		VPXORD  Z0, Z9, Z9               \
-		VMINPS  Z9, Z8, Z10              \
-		VMINPS  Z8, Z9, Z8               \
-		VPORD   Z10, Z8, Z8              \
-		DECQ    R9                       \
-		JNZ     rows8                    \
-	store8:                                  \
-		VPXORD  Z0, Z1, Z1               \
-		VMOVUPS Z1, (AX)                 \
-		VPXORD  Z0, Z2, Z2               \
-		VMOVUPS Z2, 64(AX)               \
-		VPXORD  Z0, Z3, Z3               \
-		VMOVUPS Z3, 128(AX)              \
-		VPXORD  Z0, Z4, Z4               \
-		VMOVUPS Z4, 192(AX)              \
-		VPXORD  Z0, Z5, Z5               \
-		VMOVUPS Z5, 256(AX)              \
-		VPXORD  Z0, Z6, Z6               \
-		VMOVUPS Z6, 320(AX)              \
-		VPXORD  Z0, Z7, Z7               \
-		VMOVUPS Z7, 384(AX)              \
-		VPXORD  Z0, Z8, Z8               \
-		VMOVUPS Z8, 448(AX)              \
-		ADDQ    $0x00000200, CX          \
-		ADDQ    $0x00000200, AX          \
-		SUBQ    $0x00000080, SI          \
-		JMP     block8                   \
-	after8:                                  \
-	block1:                                  \
-		CMPQ    SI, $0x00000010          \
-		JLT     after1                   \
-		MOVQ    CX, R8                   \
-		MOVQ    BX, R9                   \
-		VMOVUPS (R8), Z1                 \
-		VPXORD  Z0, Z1, Z1               \
-		TESTQ   R9, R9                   \
-		JZ      store1                   \
-	rows1:                                   \
-		ADDQ    DX, R8                   \
-		VMOVUPS (R8), Z2                 \
-		VPXORD  Z0, Z2, Z2               \
-		VMINPS  Z2, Z1, Z3               \
-		VMINPS  Z1, Z2, Z1               \
-		VPORD   Z3, Z1, Z1               \
-		DECQ    R9                       \
-		JNZ     rows1                    \
-	store1:                                  \
-		VPXORD  Z0, Z1, Z1               \
-		VMOVUPS Z1, (AX)                 \
-		ADDQ    $0x00000040, CX          \
-		ADDQ    $0x00000040, AX          \
-		SUBQ    $0x00000010, SI          \
-		JMP     block1                   \
-	after1:                                  \
-		TESTQ     DI, DI                 \
-		JZ        end                    \
-		MOVQ      BX, BX                 \
-		VMOVUPS.Z (CX), K1, Z1           \
-		VPXORD    Z0, Z1, Z1             \
-		TESTQ     BX, BX                 \
-		JZ        storetail              \
-	rowstail:                                \
-		ADDQ      DX, CX                 \
-		VMOVUPS.Z (CX), K1, Z2           \
-		VPXORD    Z0, Z2, Z2             \
-		VMINPS    Z2, Z1, Z3             \
-		VMINPS    Z1, Z2, Z1             \
-		VPORD     Z3, Z1, Z1             \
-		DECQ      BX                     \
-		JNZ       rowstail               \
-	storetail:                               \
-		VPXORD  Z0, Z1, Z1               \
-		VMOVUPS Z1, K1, (AX)             \
-	end:                                     \
-		VZEROUPPER                       \
+		MOVQ    args+0(FP), AX                \
+		MOVQ    24(AX), CX                    \
+		MOVQ    (AX), DX                      \
+		MOVQ    8(AX), BX                     \
+		MOVQ    16(AX), SI                    \
+		MOVQ    48(AX), AX                    \
+		SHLQ    $0x02, DX                     \
+		DECQ    BX                            \
+		VMOVUPS lanesF32_80000000<>+0(SB), Z0 \
+		MOVQ    SI, DI                        \
+		ANDQ    $0x0f, DI                     \
+		MOVQ    $-1, R8                       \
+		BZHIQ   DI, R8, R8                    \
+		KMOVW   R8, K1                        \
+	block8:                                       \
+		CMPQ    SI, $0x00000080               \
+		JLT     after8                        \
+		MOVQ    CX, R8                        \
+		MOVQ    BX, R9                        \
+		VMOVUPS (R8), Z1                      \
+		VPXORD  Z0, Z1, Z1                    \
+		VMOVUPS 64(R8), Z2                    \
+		VPXORD  Z0, Z2, Z2                    \
+		VMOVUPS 128(R8), Z3                   \
+		VPXORD  Z0, Z3, Z3                    \
+		VMOVUPS 192(R8), Z4                   \
+		VPXORD  Z0, Z4, Z4                    \
+		VMOVUPS 256(R8), Z5                   \
+		VPXORD  Z0, Z5, Z5                    \
+		VMOVUPS 320(R8), Z6                   \
+		VPXORD  Z0, Z6, Z6                    \
+		VMOVUPS 384(R8), Z7                   \
+		VPXORD  Z0, Z7, Z7                    \
+		VMOVUPS 448(R8), Z8                   \
+		VPXORD  Z0, Z8, Z8                    \
+		TESTQ   R9, R9                        \
+		JZ      store8                        \
+	rows8:                                        \
+		ADDQ    DX, R8                        \
+		VMOVUPS (R8), Z9                      \
+		VPXORD  Z0, Z9, Z9                    \
+		VMINPS  Z9, Z1, Z10                   \
+		VMINPS  Z1, Z9, Z1                    \
+		VPORD   Z10, Z1, Z1                   \
+		VMOVUPS 64(R8), Z9                    \
+		VPXORD  Z0, Z9, Z9                    \
+		VMINPS  Z9, Z2, Z10                   \
+		VMINPS  Z2, Z9, Z2                    \
+		VPORD   Z10, Z2, Z2                   \
+		VMOVUPS 128(R8), Z9                   \
+		VPXORD  Z0, Z9, Z9                    \
+		VMINPS  Z9, Z3, Z10                   \
+		VMINPS  Z3, Z9, Z3                    \
+		VPORD   Z10, Z3, Z3                   \
+		VMOVUPS 192(R8), Z9                   \
+		VPXORD  Z0, Z9, Z9                    \
+		VMINPS  Z9, Z4, Z10                   \
+		VMINPS  Z4, Z9, Z4                    \
+		VPORD   Z10, Z4, Z4                   \
+		VMOVUPS 256(R8), Z9                   \
+		VPXORD  Z0, Z9, Z9                    \
+		VMINPS  Z9, Z5, Z10                   \
+		VMINPS  Z5, Z9, Z5                    \
+		VPORD   Z10, Z5, Z5                   \
+		VMOVUPS 320(R8), Z9                   \
+		VPXORD  Z0, Z9, Z9                    \
+		VMINPS  Z9, Z6, Z10                   \
+		VMINPS  Z6, Z9, Z6                    \
+		VPORD   Z10, Z6, Z6                   \
+		VMOVUPS 384(R8), Z9                   \
+		VPXORD  Z0, Z9, Z9                    \
+		VMINPS  Z9, Z7, Z10                   \
+		VMINPS  Z7, Z9, Z7                    \
+		VPORD   Z10, Z7, Z7                   \
+		VMOVUPS 448(R8), Z9                   \
+		VPXORD  Z0, Z9, Z9                    \
+		VMINPS  Z9, Z8, Z10                   \
+		VMINPS  Z8, Z9, Z8                    \
+		VPORD   Z10, Z8, Z8                   \
+		DECQ    R9                            \
+		JNZ     rows8                         \
+	store8:                                       \
+		VPXORD  Z0, Z1, Z1                    \
+		VMOVUPS Z1, (AX)                      \
+		VPXORD  Z0, Z2, Z2                    \
+		VMOVUPS Z2, 64(AX)                    \
+		VPXORD  Z0, Z3, Z3                    \
+		VMOVUPS Z3, 128(AX)                   \
+		VPXORD  Z0, Z4, Z4                    \
+		VMOVUPS Z4, 192(AX)                   \
+		VPXORD  Z0, Z5, Z5                    \
+		VMOVUPS Z5, 256(AX)                   \
+		VPXORD  Z0, Z6, Z6                    \
+		VMOVUPS Z6, 320(AX)                   \
+		VPXORD  Z0, Z7, Z7                    \
+		VMOVUPS Z7, 384(AX)                   \
+		VPXORD  Z0, Z8, Z8                    \
+		VMOVUPS Z8, 448(AX)                   \
+		ADDQ    $0x00000200, CX               \
+		ADDQ    $0x00000200, AX               \
+		SUBQ    $0x00000080, SI               \
+		JMP     block8                        \
+	after8:                                       \
+	block1:                                       \
+		CMPQ    SI, $0x00000010               \
+		JLT     after1                        \
+		MOVQ    CX, R8                        \
+		MOVQ    BX, R9                        \
+		VMOVUPS (R8), Z1                      \
+		VPXORD  Z0, Z1, Z1                    \
+		TESTQ   R9, R9                        \
+		JZ      store1                        \
+	rows1:                                        \
+		ADDQ    DX, R8                        \
+		VMOVUPS (R8), Z2                      \
+		VPXORD  Z0, Z2, Z2                    \
+		VMINPS  Z2, Z1, Z3                    \
+		VMINPS  Z1, Z2, Z1                    \
+		VPORD   Z3, Z1, Z1                    \
+		DECQ    R9                            \
+		JNZ     rows1                         \
+	store1:                                       \
+		VPXORD  Z0, Z1, Z1                    \
+		VMOVUPS Z1, (AX)                      \
+		ADDQ    $0x00000040, CX               \
+		ADDQ    $0x00000040, AX               \
+		SUBQ    $0x00000010, SI               \
+		JMP     block1                        \
+	after1:                                       \
+		TESTQ     DI, DI                      \
+		JZ        end                         \
+		MOVQ      BX, BX                      \
+		VMOVUPS.Z (CX), K1, Z1                \
+		VPXORD    Z0, Z1, Z1                  \
+		TESTQ     BX, BX                      \
+		JZ        storetail                   \
+	rowstail:                                     \
+		ADDQ      DX, CX                      \
+		VMOVUPS.Z (CX), K1, Z2                \
+		VPXORD    Z0, Z2, Z2                  \
+		VMINPS    Z2, Z1, Z3                  \
+		VMINPS    Z1, Z2, Z1                  \
+		VPORD     Z3, Z1, Z1                  \
+		DECQ      BX                          \
+		JNZ       rowstail                    \
+	storetail:                                    \
+		VPXORD  Z0, Z1, Z1                    \
+		VMOVUPS Z1, K1, (AX)                  \
+	end:                                          \
+		VZEROUPPER                            \
 		RET
 
 TEXT colMaxAVX512<>(SB), NOSPLIT, $0-8

@@ -15,73 +15,73 @@
 // func vecNegF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecNegF32AVX2Code \
-		MOVQ y+8(FP), AX                           \
-		MOVQ a+16(FP), CX                          \
-		MOVQ n+0(FP), DX                           \
-		XORQ BX, BX                                \
-		CMPQ DX, $0x00000020                       \
-		JLT  end4                                  \
-	loop4:                                             \
-		VMOVUPS (CX)(BX*1), Y0                     \
-		VMOVUPS 32(CX)(BX*1), Y1                   \
-		VMOVUPS 64(CX)(BX*1), Y2                   \
-		VMOVUPS 96(CX)(BX*1), Y3                   \
-		VXORPS  vecF32_80000000<>+0(SB), Y0, Y0    \
-		VXORPS  vecF32_80000000<>+0(SB), Y1, Y1    \
-		VXORPS  vecF32_80000000<>+0(SB), Y2, Y2    \
-		VXORPS  vecF32_80000000<>+0(SB), Y3, Y3    \
-		VMOVUPS Y0, (AX)(BX*1)                     \
-		VMOVUPS Y1, 32(AX)(BX*1)                   \
-		VMOVUPS Y2, 64(AX)(BX*1)                   \
-		VMOVUPS Y3, 96(AX)(BX*1)                   \
-		ADDQ    $0x00000080, BX                    \
-		SUBQ    $0x00000020, DX                    \
-		CMPQ    DX, $0x00000020                    \
-		JGE     loop4                              \
-	end4:                                              \
-		CMPQ DX, $0x00000008                       \
-		JLT  end1                                  \
-	loop1:                                             \
-		VMOVUPS (CX)(BX*1), Y0                     \
-		VXORPS  vecF32_80000000<>+0(SB), Y0, Y0    \
-		VMOVUPS Y0, (AX)(BX*1)                     \
-		ADDQ    $0x00000020, BX                    \
-		SUBQ    $0x00000008, DX                    \
-		CMPQ    DX, $0x00000008                    \
-		JGE     loop1                              \
-	end1:                                              \
-		TESTQ      DX, DX                          \
-		JZ         done                            \
-		LEAQ       vecTail<>+0(SB), SI             \
-		NEGQ       DX                              \
-		VMOVUPS    32(SI)(DX*4), Y0                \
-		VMASKMOVPS (CX)(BX*1), Y0, Y1              \
-		VXORPS     vecF32_80000000<>+0(SB), Y1, Y1 \
-		VMASKMOVPS Y1, Y0, (AX)(BX*1)              \
-	done:                                              \
-		VZEROUPPER                                 \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000020                         \
+		JLT  end4                                    \
+	loop4:                                               \
+		VMOVUPS (CX)(BX*1), Y0                       \
+		VMOVUPS 32(CX)(BX*1), Y1                     \
+		VMOVUPS 64(CX)(BX*1), Y2                     \
+		VMOVUPS 96(CX)(BX*1), Y3                     \
+		VXORPS  lanesF32_80000000<>+0(SB), Y0, Y0    \
+		VXORPS  lanesF32_80000000<>+0(SB), Y1, Y1    \
+		VXORPS  lanesF32_80000000<>+0(SB), Y2, Y2    \
+		VXORPS  lanesF32_80000000<>+0(SB), Y3, Y3    \
+		VMOVUPS Y0, (AX)(BX*1)                       \
+		VMOVUPS Y1, 32(AX)(BX*1)                     \
+		VMOVUPS Y2, 64(AX)(BX*1)                     \
+		VMOVUPS Y3, 96(AX)(BX*1)                     \
+		ADDQ    $0x00000080, BX                      \
+		SUBQ    $0x00000020, DX                      \
+		CMPQ    DX, $0x00000020                      \
+		JGE     loop4                                \
+	end4:                                                \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS (CX)(BX*1), Y0                       \
+		VXORPS  lanesF32_80000000<>+0(SB), Y0, Y0    \
+		VMOVUPS Y0, (AX)(BX*1)                       \
+		ADDQ    $0x00000020, BX                      \
+		SUBQ    $0x00000008, DX                      \
+		CMPQ    DX, $0x00000008                      \
+		JGE     loop1                                \
+	end1:                                                \
+		TESTQ      DX, DX                            \
+		JZ         done                              \
+		LEAQ       vecTail<>+0(SB), SI               \
+		NEGQ       DX                                \
+		VMOVUPS    32(SI)(DX*4), Y0                  \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1                \
+		VXORPS     lanesF32_80000000<>+0(SB), Y1, Y1 \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)                \
+	done:                                                \
+		VZEROUPPER                                   \
 		RET
 
 TEXT vecNegF32AVX2<>(SB), NOSPLIT, $0-40
 	vecNegF32AVX2Code
 
-DATA vecF32_80000000<>+0(SB)/4, $0x80000000
-DATA vecF32_80000000<>+4(SB)/4, $0x80000000
-DATA vecF32_80000000<>+8(SB)/4, $0x80000000
-DATA vecF32_80000000<>+12(SB)/4, $0x80000000
-DATA vecF32_80000000<>+16(SB)/4, $0x80000000
-DATA vecF32_80000000<>+20(SB)/4, $0x80000000
-DATA vecF32_80000000<>+24(SB)/4, $0x80000000
-DATA vecF32_80000000<>+28(SB)/4, $0x80000000
-DATA vecF32_80000000<>+32(SB)/4, $0x80000000
-DATA vecF32_80000000<>+36(SB)/4, $0x80000000
-DATA vecF32_80000000<>+40(SB)/4, $0x80000000
-DATA vecF32_80000000<>+44(SB)/4, $0x80000000
-DATA vecF32_80000000<>+48(SB)/4, $0x80000000
-DATA vecF32_80000000<>+52(SB)/4, $0x80000000
-DATA vecF32_80000000<>+56(SB)/4, $0x80000000
-DATA vecF32_80000000<>+60(SB)/4, $0x80000000
-GLOBL vecF32_80000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_80000000<>+0(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+4(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+8(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+12(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+16(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+20(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+24(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+28(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+32(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+36(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+40(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+44(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+48(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+52(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+56(SB)/4, $0x80000000
+DATA lanesF32_80000000<>+60(SB)/4, $0x80000000
+GLOBL lanesF32_80000000<>(SB), RODATA|NOPTR, $64
 
 DATA vecTail<>+0(SB)/1, $0xff
 DATA vecTail<>+1(SB)/1, $0xff
@@ -158,73 +158,73 @@ GLOBL vecTail<>(SB), RODATA|NOPTR, $64
 // func vecAbsF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecAbsF32AVX2Code \
-		MOVQ y+8(FP), AX                           \
-		MOVQ a+16(FP), CX                          \
-		MOVQ n+0(FP), DX                           \
-		XORQ BX, BX                                \
-		CMPQ DX, $0x00000020                       \
-		JLT  end4                                  \
-	loop4:                                             \
-		VMOVUPS (CX)(BX*1), Y0                     \
-		VMOVUPS 32(CX)(BX*1), Y1                   \
-		VMOVUPS 64(CX)(BX*1), Y2                   \
-		VMOVUPS 96(CX)(BX*1), Y3                   \
-		VANDPS  vecF32_7fffffff<>+0(SB), Y0, Y0    \
-		VANDPS  vecF32_7fffffff<>+0(SB), Y1, Y1    \
-		VANDPS  vecF32_7fffffff<>+0(SB), Y2, Y2    \
-		VANDPS  vecF32_7fffffff<>+0(SB), Y3, Y3    \
-		VMOVUPS Y0, (AX)(BX*1)                     \
-		VMOVUPS Y1, 32(AX)(BX*1)                   \
-		VMOVUPS Y2, 64(AX)(BX*1)                   \
-		VMOVUPS Y3, 96(AX)(BX*1)                   \
-		ADDQ    $0x00000080, BX                    \
-		SUBQ    $0x00000020, DX                    \
-		CMPQ    DX, $0x00000020                    \
-		JGE     loop4                              \
-	end4:                                              \
-		CMPQ DX, $0x00000008                       \
-		JLT  end1                                  \
-	loop1:                                             \
-		VMOVUPS (CX)(BX*1), Y0                     \
-		VANDPS  vecF32_7fffffff<>+0(SB), Y0, Y0    \
-		VMOVUPS Y0, (AX)(BX*1)                     \
-		ADDQ    $0x00000020, BX                    \
-		SUBQ    $0x00000008, DX                    \
-		CMPQ    DX, $0x00000008                    \
-		JGE     loop1                              \
-	end1:                                              \
-		TESTQ      DX, DX                          \
-		JZ         done                            \
-		LEAQ       vecTail<>+0(SB), SI             \
-		NEGQ       DX                              \
-		VMOVUPS    32(SI)(DX*4), Y0                \
-		VMASKMOVPS (CX)(BX*1), Y0, Y1              \
-		VANDPS     vecF32_7fffffff<>+0(SB), Y1, Y1 \
-		VMASKMOVPS Y1, Y0, (AX)(BX*1)              \
-	done:                                              \
-		VZEROUPPER                                 \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000020                         \
+		JLT  end4                                    \
+	loop4:                                               \
+		VMOVUPS (CX)(BX*1), Y0                       \
+		VMOVUPS 32(CX)(BX*1), Y1                     \
+		VMOVUPS 64(CX)(BX*1), Y2                     \
+		VMOVUPS 96(CX)(BX*1), Y3                     \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Y0, Y0    \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Y1, Y1    \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Y2, Y2    \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Y3, Y3    \
+		VMOVUPS Y0, (AX)(BX*1)                       \
+		VMOVUPS Y1, 32(AX)(BX*1)                     \
+		VMOVUPS Y2, 64(AX)(BX*1)                     \
+		VMOVUPS Y3, 96(AX)(BX*1)                     \
+		ADDQ    $0x00000080, BX                      \
+		SUBQ    $0x00000020, DX                      \
+		CMPQ    DX, $0x00000020                      \
+		JGE     loop4                                \
+	end4:                                                \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS (CX)(BX*1), Y0                       \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Y0, Y0    \
+		VMOVUPS Y0, (AX)(BX*1)                       \
+		ADDQ    $0x00000020, BX                      \
+		SUBQ    $0x00000008, DX                      \
+		CMPQ    DX, $0x00000008                      \
+		JGE     loop1                                \
+	end1:                                                \
+		TESTQ      DX, DX                            \
+		JZ         done                              \
+		LEAQ       vecTail<>+0(SB), SI               \
+		NEGQ       DX                                \
+		VMOVUPS    32(SI)(DX*4), Y0                  \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1                \
+		VANDPS     lanesF32_7fffffff<>+0(SB), Y1, Y1 \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)                \
+	done:                                                \
+		VZEROUPPER                                   \
 		RET
 
 TEXT vecAbsF32AVX2<>(SB), NOSPLIT, $0-40
 	vecAbsF32AVX2Code
 
-DATA vecF32_7fffffff<>+0(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+4(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+8(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+12(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+16(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+20(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+24(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+28(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+32(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+36(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+40(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+44(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+48(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+52(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+56(SB)/4, $0x7fffffff
-DATA vecF32_7fffffff<>+60(SB)/4, $0x7fffffff
-GLOBL vecF32_7fffffff<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_7fffffff<>+0(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+4(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+8(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+12(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+16(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+20(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+24(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+28(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+32(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+36(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+40(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+44(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+48(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+52(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+56(SB)/4, $0x7fffffff
+DATA lanesF32_7fffffff<>+60(SB)/4, $0x7fffffff
+GLOBL lanesF32_7fffffff<>(SB), RODATA|NOPTR, $64
 
 // vecSignF32AVX2 is a Vec:
 //
@@ -235,103 +235,103 @@ GLOBL vecF32_7fffffff<>(SB), RODATA|NOPTR, $64
 // func vecSignF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecSignF32AVX2Code \
-		MOVQ y+8(FP), AX                           \
-		MOVQ a+16(FP), CX                          \
-		MOVQ n+0(FP), DX                           \
-		XORQ BX, BX                                \
-		CMPQ DX, $0x00000020                       \
-		JLT  end4                                  \
-	loop4:                                             \
-		VMOVUPS   (CX)(BX*1), Y0                   \
-		VMOVUPS   32(CX)(BX*1), Y1                 \
-		VMOVUPS   64(CX)(BX*1), Y2                 \
-		VMOVUPS   96(CX)(BX*1), Y3                 \
-		VXORPS    Y4, Y4, Y4                       \
-		VCMPPS    $0x0c, Y4, Y0, Y4                \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Y5      \
-		VANDPS    vecF32_80000000<>+0(SB), Y0, Y6  \
-		VORPS     Y6, Y5, Y5                       \
-		VBLENDVPS Y4, Y5, Y0, Y0                   \
-		VXORPS    Y4, Y4, Y4                       \
-		VCMPPS    $0x0c, Y4, Y1, Y4                \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Y5      \
-		VANDPS    vecF32_80000000<>+0(SB), Y1, Y6  \
-		VORPS     Y6, Y5, Y5                       \
-		VBLENDVPS Y4, Y5, Y1, Y1                   \
-		VXORPS    Y4, Y4, Y4                       \
-		VCMPPS    $0x0c, Y4, Y2, Y4                \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Y5      \
-		VANDPS    vecF32_80000000<>+0(SB), Y2, Y6  \
-		VORPS     Y6, Y5, Y5                       \
-		VBLENDVPS Y4, Y5, Y2, Y2                   \
-		VXORPS    Y4, Y4, Y4                       \
-		VCMPPS    $0x0c, Y4, Y3, Y4                \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Y5      \
-		VANDPS    vecF32_80000000<>+0(SB), Y3, Y6  \
-		VORPS     Y6, Y5, Y5                       \
-		VBLENDVPS Y4, Y5, Y3, Y3                   \
-		VMOVUPS   Y0, (AX)(BX*1)                   \
-		VMOVUPS   Y1, 32(AX)(BX*1)                 \
-		VMOVUPS   Y2, 64(AX)(BX*1)                 \
-		VMOVUPS   Y3, 96(AX)(BX*1)                 \
-		ADDQ      $0x00000080, BX                  \
-		SUBQ      $0x00000020, DX                  \
-		CMPQ      DX, $0x00000020                  \
-		JGE       loop4                            \
-	end4:                                              \
-		CMPQ DX, $0x00000008                       \
-		JLT  end1                                  \
-	loop1:                                             \
-		VMOVUPS   (CX)(BX*1), Y0                   \
-		VXORPS    Y1, Y1, Y1                       \
-		VCMPPS    $0x0c, Y1, Y0, Y1                \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Y2      \
-		VANDPS    vecF32_80000000<>+0(SB), Y0, Y3  \
-		VORPS     Y3, Y2, Y2                       \
-		VBLENDVPS Y1, Y2, Y0, Y0                   \
-		VMOVUPS   Y0, (AX)(BX*1)                   \
-		ADDQ      $0x00000020, BX                  \
-		SUBQ      $0x00000008, DX                  \
-		CMPQ      DX, $0x00000008                  \
-		JGE       loop1                            \
-	end1:                                              \
-		TESTQ      DX, DX                          \
-		JZ         done                            \
-		LEAQ       vecTail<>+0(SB), SI             \
-		NEGQ       DX                              \
-		VMOVUPS    32(SI)(DX*4), Y0                \
-		VMASKMOVPS (CX)(BX*1), Y0, Y1              \
-		VXORPS     Y2, Y2, Y2                      \
-		VCMPPS     $0x0c, Y2, Y1, Y2               \
-		VMOVUPS    vecF32_3f800000<>+0(SB), Y3     \
-		VANDPS     vecF32_80000000<>+0(SB), Y1, Y4 \
-		VORPS      Y4, Y3, Y3                      \
-		VBLENDVPS  Y2, Y3, Y1, Y1                  \
-		VMASKMOVPS Y1, Y0, (AX)(BX*1)              \
-	done:                                              \
-		VZEROUPPER                                 \
+		MOVQ y+8(FP), AX                             \
+		MOVQ a+16(FP), CX                            \
+		MOVQ n+0(FP), DX                             \
+		XORQ BX, BX                                  \
+		CMPQ DX, $0x00000020                         \
+		JLT  end4                                    \
+	loop4:                                               \
+		VMOVUPS   (CX)(BX*1), Y0                     \
+		VMOVUPS   32(CX)(BX*1), Y1                   \
+		VMOVUPS   64(CX)(BX*1), Y2                   \
+		VMOVUPS   96(CX)(BX*1), Y3                   \
+		VXORPS    Y4, Y4, Y4                         \
+		VCMPPS    $0x0c, Y4, Y0, Y4                  \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Y5      \
+		VANDPS    lanesF32_80000000<>+0(SB), Y0, Y6  \
+		VORPS     Y6, Y5, Y5                         \
+		VBLENDVPS Y4, Y5, Y0, Y0                     \
+		VXORPS    Y4, Y4, Y4                         \
+		VCMPPS    $0x0c, Y4, Y1, Y4                  \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Y5      \
+		VANDPS    lanesF32_80000000<>+0(SB), Y1, Y6  \
+		VORPS     Y6, Y5, Y5                         \
+		VBLENDVPS Y4, Y5, Y1, Y1                     \
+		VXORPS    Y4, Y4, Y4                         \
+		VCMPPS    $0x0c, Y4, Y2, Y4                  \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Y5      \
+		VANDPS    lanesF32_80000000<>+0(SB), Y2, Y6  \
+		VORPS     Y6, Y5, Y5                         \
+		VBLENDVPS Y4, Y5, Y2, Y2                     \
+		VXORPS    Y4, Y4, Y4                         \
+		VCMPPS    $0x0c, Y4, Y3, Y4                  \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Y5      \
+		VANDPS    lanesF32_80000000<>+0(SB), Y3, Y6  \
+		VORPS     Y6, Y5, Y5                         \
+		VBLENDVPS Y4, Y5, Y3, Y3                     \
+		VMOVUPS   Y0, (AX)(BX*1)                     \
+		VMOVUPS   Y1, 32(AX)(BX*1)                   \
+		VMOVUPS   Y2, 64(AX)(BX*1)                   \
+		VMOVUPS   Y3, 96(AX)(BX*1)                   \
+		ADDQ      $0x00000080, BX                    \
+		SUBQ      $0x00000020, DX                    \
+		CMPQ      DX, $0x00000020                    \
+		JGE       loop4                              \
+	end4:                                                \
+		CMPQ DX, $0x00000008                         \
+		JLT  end1                                    \
+	loop1:                                               \
+		VMOVUPS   (CX)(BX*1), Y0                     \
+		VXORPS    Y1, Y1, Y1                         \
+		VCMPPS    $0x0c, Y1, Y0, Y1                  \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Y2      \
+		VANDPS    lanesF32_80000000<>+0(SB), Y0, Y3  \
+		VORPS     Y3, Y2, Y2                         \
+		VBLENDVPS Y1, Y2, Y0, Y0                     \
+		VMOVUPS   Y0, (AX)(BX*1)                     \
+		ADDQ      $0x00000020, BX                    \
+		SUBQ      $0x00000008, DX                    \
+		CMPQ      DX, $0x00000008                    \
+		JGE       loop1                              \
+	end1:                                                \
+		TESTQ      DX, DX                            \
+		JZ         done                              \
+		LEAQ       vecTail<>+0(SB), SI               \
+		NEGQ       DX                                \
+		VMOVUPS    32(SI)(DX*4), Y0                  \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1                \
+		VXORPS     Y2, Y2, Y2                        \
+		VCMPPS     $0x0c, Y2, Y1, Y2                 \
+		VMOVUPS    lanesF32_3f800000<>+0(SB), Y3     \
+		VANDPS     lanesF32_80000000<>+0(SB), Y1, Y4 \
+		VORPS      Y4, Y3, Y3                        \
+		VBLENDVPS  Y2, Y3, Y1, Y1                    \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)                \
+	done:                                                \
+		VZEROUPPER                                   \
 		RET
 
 TEXT vecSignF32AVX2<>(SB), NOSPLIT, $0-40
 	vecSignF32AVX2Code
 
-DATA vecF32_3f800000<>+0(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+4(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+8(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+12(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+16(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+20(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+24(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+28(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+32(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+36(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+40(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+44(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+48(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+52(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+56(SB)/4, $0x3f800000
-DATA vecF32_3f800000<>+60(SB)/4, $0x3f800000
-GLOBL vecF32_3f800000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3f800000<>+0(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+4(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+8(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+12(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+16(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+20(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+24(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+28(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+32(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+36(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+40(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+44(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+48(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+52(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+56(SB)/4, $0x3f800000
+DATA lanesF32_3f800000<>+60(SB)/4, $0x3f800000
+GLOBL lanesF32_3f800000<>(SB), RODATA|NOPTR, $64
 
 // vecSquareF32AVX2 is a Vec:
 //
@@ -440,35 +440,35 @@ TEXT vecSqrtF32AVX2<>(SB), NOSPLIT, $0-40
 // func vecRsqrtF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecRsqrtF32AVX2Code \
-		MOVQ y+8(FP), AX                       \
-		MOVQ a+16(FP), CX                      \
-		MOVQ n+0(FP), DX                       \
-		XORQ BX, BX                            \
-		CMPQ DX, $0x00000008                   \
-		JLT  end1                              \
-	loop1:                                         \
-		VMOVUPS (CX)(BX*1), Y0                 \
-		VMOVUPS vecF32_3f800000<>+0(SB), Y1    \
-		VSQRTPS Y0, Y0                         \
-		VDIVPS  Y0, Y1, Y0                     \
-		VMOVUPS Y0, (AX)(BX*1)                 \
-		ADDQ    $0x00000020, BX                \
-		SUBQ    $0x00000008, DX                \
-		CMPQ    DX, $0x00000008                \
-		JGE     loop1                          \
-	end1:                                          \
-		TESTQ      DX, DX                      \
-		JZ         done                        \
-		LEAQ       vecTail<>+0(SB), SI         \
-		NEGQ       DX                          \
-		VMOVUPS    32(SI)(DX*4), Y0            \
-		VMASKMOVPS (CX)(BX*1), Y0, Y1          \
-		VMOVUPS    vecF32_3f800000<>+0(SB), Y2 \
-		VSQRTPS    Y1, Y1                      \
-		VDIVPS     Y1, Y2, Y1                  \
-		VMASKMOVPS Y1, Y0, (AX)(BX*1)          \
-	done:                                          \
-		VZEROUPPER                             \
+		MOVQ y+8(FP), AX                         \
+		MOVQ a+16(FP), CX                        \
+		MOVQ n+0(FP), DX                         \
+		XORQ BX, BX                              \
+		CMPQ DX, $0x00000008                     \
+		JLT  end1                                \
+	loop1:                                           \
+		VMOVUPS (CX)(BX*1), Y0                   \
+		VMOVUPS lanesF32_3f800000<>+0(SB), Y1    \
+		VSQRTPS Y0, Y0                           \
+		VDIVPS  Y0, Y1, Y0                       \
+		VMOVUPS Y0, (AX)(BX*1)                   \
+		ADDQ    $0x00000020, BX                  \
+		SUBQ    $0x00000008, DX                  \
+		CMPQ    DX, $0x00000008                  \
+		JGE     loop1                            \
+	end1:                                            \
+		TESTQ      DX, DX                        \
+		JZ         done                          \
+		LEAQ       vecTail<>+0(SB), SI           \
+		NEGQ       DX                            \
+		VMOVUPS    32(SI)(DX*4), Y0              \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1            \
+		VMOVUPS    lanesF32_3f800000<>+0(SB), Y2 \
+		VSQRTPS    Y1, Y1                        \
+		VDIVPS     Y1, Y2, Y1                    \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)            \
+	done:                                            \
+		VZEROUPPER                               \
 		RET
 
 TEXT vecRsqrtF32AVX2<>(SB), NOSPLIT, $0-40
@@ -483,33 +483,33 @@ TEXT vecRsqrtF32AVX2<>(SB), NOSPLIT, $0-40
 // func vecReciprocalF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecReciprocalF32AVX2Code \
-		MOVQ y+8(FP), AX                       \
-		MOVQ a+16(FP), CX                      \
-		MOVQ n+0(FP), DX                       \
-		XORQ BX, BX                            \
-		CMPQ DX, $0x00000008                   \
-		JLT  end1                              \
-	loop1:                                         \
-		VMOVUPS (CX)(BX*1), Y0                 \
-		VMOVUPS vecF32_3f800000<>+0(SB), Y1    \
-		VDIVPS  Y0, Y1, Y0                     \
-		VMOVUPS Y0, (AX)(BX*1)                 \
-		ADDQ    $0x00000020, BX                \
-		SUBQ    $0x00000008, DX                \
-		CMPQ    DX, $0x00000008                \
-		JGE     loop1                          \
-	end1:                                          \
-		TESTQ      DX, DX                      \
-		JZ         done                        \
-		LEAQ       vecTail<>+0(SB), SI         \
-		NEGQ       DX                          \
-		VMOVUPS    32(SI)(DX*4), Y0            \
-		VMASKMOVPS (CX)(BX*1), Y0, Y1          \
-		VMOVUPS    vecF32_3f800000<>+0(SB), Y2 \
-		VDIVPS     Y1, Y2, Y1                  \
-		VMASKMOVPS Y1, Y0, (AX)(BX*1)          \
-	done:                                          \
-		VZEROUPPER                             \
+		MOVQ y+8(FP), AX                         \
+		MOVQ a+16(FP), CX                        \
+		MOVQ n+0(FP), DX                         \
+		XORQ BX, BX                              \
+		CMPQ DX, $0x00000008                     \
+		JLT  end1                                \
+	loop1:                                           \
+		VMOVUPS (CX)(BX*1), Y0                   \
+		VMOVUPS lanesF32_3f800000<>+0(SB), Y1    \
+		VDIVPS  Y0, Y1, Y0                       \
+		VMOVUPS Y0, (AX)(BX*1)                   \
+		ADDQ    $0x00000020, BX                  \
+		SUBQ    $0x00000008, DX                  \
+		CMPQ    DX, $0x00000008                  \
+		JGE     loop1                            \
+	end1:                                            \
+		TESTQ      DX, DX                        \
+		JZ         done                          \
+		LEAQ       vecTail<>+0(SB), SI           \
+		NEGQ       DX                            \
+		VMOVUPS    32(SI)(DX*4), Y0              \
+		VMASKMOVPS (CX)(BX*1), Y0, Y1            \
+		VMOVUPS    lanesF32_3f800000<>+0(SB), Y2 \
+		VDIVPS     Y1, Y2, Y1                    \
+		VMASKMOVPS Y1, Y0, (AX)(BX*1)            \
+	done:                                            \
+		VZEROUPPER                               \
 		RET
 
 TEXT vecReciprocalF32AVX2<>(SB), NOSPLIT, $0-40
@@ -825,329 +825,329 @@ TEXT vecTruncF32AVX2<>(SB), NOSPLIT, $0-40
 // func vecExpF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
 #define vecExpF32AVX2Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000008                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Y0                  \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Y1     \
-		VMINPS       Y0, Y1, Y0                      \
-		VMOVUPS      vecF32_c2d20000<>+0(SB), Y1     \
-		VMAXPS       Y0, Y1, Y0                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y1     \
-		VMOVAPS      Y1, Y1                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y0, Y1 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y1, Y2 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y1, Y1 \
-		VMOVAPS      Y0, Y0                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y1, Y0 \
-		VMOVAPS      Y0, Y0                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y1, Y0 \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y1     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y0, Y1 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y0, Y1 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y0, Y1 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y0, Y1 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y0, Y1 \
-		VMULPS       Y0, Y0, Y3                      \
-		VMOVAPS      Y0, Y0                          \
-		VFMADD231PS  Y1, Y3, Y0                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Y0, Y0 \
-		VPSRAD       $0x01, Y2, Y1                   \
-		VPSUBD       Y1, Y2, Y2                      \
-		VPADDD       vecF32_7f<>+0(SB), Y1, Y1       \
-		VPSLLD       $0x17, Y1, Y1                   \
-		VMULPS       Y1, Y0, Y0                      \
-		VPADDD       vecF32_7f<>+0(SB), Y2, Y1       \
-		VPSLLD       $0x17, Y1, Y1                   \
-		VMULPS       Y1, Y0, Y0                      \
-		VMOVUPS      Y0, (AX)(BX*1)                  \
-		ADDQ         $0x00000020, BX                 \
-		SUBQ         $0x00000008, DX                 \
-		CMPQ         DX, $0x00000008                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		LEAQ         vecTail<>+0(SB), SI             \
-		NEGQ         DX                              \
-		VMOVUPS      32(SI)(DX*4), Y0                \
-		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Y2     \
-		VMINPS       Y1, Y2, Y1                      \
-		VMOVUPS      vecF32_c2d20000<>+0(SB), Y2     \
-		VMAXPS       Y1, Y2, Y1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y2     \
-		VMOVAPS      Y2, Y2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2 \
-		VMOVAPS      Y1, Y1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1 \
-		VMOVAPS      Y1, Y1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1 \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y2     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y2 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y2 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y2 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y2 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y2 \
-		VMULPS       Y1, Y1, Y4                      \
-		VMOVAPS      Y1, Y1                          \
-		VFMADD231PS  Y2, Y4, Y1                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Y1, Y1 \
-		VPSRAD       $0x01, Y3, Y2                   \
-		VPSUBD       Y2, Y3, Y3                      \
-		VPADDD       vecF32_7f<>+0(SB), Y2, Y2       \
-		VPSLLD       $0x17, Y2, Y2                   \
-		VMULPS       Y2, Y1, Y1                      \
-		VPADDD       vecF32_7f<>+0(SB), Y3, Y2       \
-		VPSLLD       $0x17, Y2, Y2                   \
-		VMULPS       Y2, Y1, Y1                      \
-		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000008                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Y0                    \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y1     \
+		VMINPS       Y0, Y1, Y0                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y1     \
+		VMAXPS       Y0, Y1, Y0                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y1     \
+		VMOVAPS      Y1, Y1                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y0, Y1 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y1, Y2 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y1, Y1 \
+		VMOVAPS      Y0, Y0                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y1, Y0 \
+		VMOVAPS      Y0, Y0                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y1, Y0 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y1     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y0, Y1 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y0, Y1 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y0, Y1 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y0, Y1 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y0, Y1 \
+		VMULPS       Y0, Y0, Y3                        \
+		VMOVAPS      Y0, Y0                            \
+		VFMADD231PS  Y1, Y3, Y0                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y0, Y0 \
+		VPSRAD       $0x01, Y2, Y1                     \
+		VPSUBD       Y1, Y2, Y2                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y1, Y1       \
+		VPSLLD       $0x17, Y1, Y1                     \
+		VMULPS       Y1, Y0, Y0                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y2, Y1       \
+		VPSLLD       $0x17, Y1, Y1                     \
+		VMULPS       Y1, Y0, Y0                        \
+		VMOVUPS      Y0, (AX)(BX*1)                    \
+		ADDQ         $0x00000020, BX                   \
+		SUBQ         $0x00000008, DX                   \
+		CMPQ         DX, $0x00000008                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		LEAQ         vecTail<>+0(SB), SI               \
+		NEGQ         DX                                \
+		VMOVUPS      32(SI)(DX*4), Y0                  \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1                \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y2     \
+		VMINPS       Y1, Y2, Y1                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y2     \
+		VMAXPS       Y1, Y2, Y1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y2     \
+		VMOVAPS      Y2, Y2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y1, Y2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y2, Y3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y2, Y2 \
+		VMOVAPS      Y1, Y1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y2, Y1 \
+		VMOVAPS      Y1, Y1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y2, Y1 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y2     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y1, Y2 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y1, Y2 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y1, Y2 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y1, Y2 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y1, Y2 \
+		VMULPS       Y1, Y1, Y4                        \
+		VMOVAPS      Y1, Y1                            \
+		VFMADD231PS  Y2, Y4, Y1                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y1, Y1 \
+		VPSRAD       $0x01, Y3, Y2                     \
+		VPSUBD       Y2, Y3, Y3                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y2, Y2       \
+		VPSLLD       $0x17, Y2, Y2                     \
+		VMULPS       Y2, Y1, Y1                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y3, Y2       \
+		VPSLLD       $0x17, Y2, Y2                     \
+		VMULPS       Y2, Y1, Y1                        \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecExpF32AVX2<>(SB), NOSPLIT, $0-40
 	vecExpF32AVX2Code
 
-DATA vecF32_42b20000<>+0(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+4(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+8(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+12(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+16(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+20(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+24(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+28(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+32(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+36(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+40(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+44(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+48(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+52(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+56(SB)/4, $0x42b20000
-DATA vecF32_42b20000<>+60(SB)/4, $0x42b20000
-GLOBL vecF32_42b20000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_42b20000<>+0(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+4(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+8(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+12(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+16(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+20(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+24(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+28(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+32(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+36(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+40(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+44(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+48(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+52(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+56(SB)/4, $0x42b20000
+DATA lanesF32_42b20000<>+60(SB)/4, $0x42b20000
+GLOBL lanesF32_42b20000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_c2d20000<>+0(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+4(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+8(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+12(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+16(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+20(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+24(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+28(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+32(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+36(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+40(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+44(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+48(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+52(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+56(SB)/4, $0xc2d20000
-DATA vecF32_c2d20000<>+60(SB)/4, $0xc2d20000
-GLOBL vecF32_c2d20000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_c2d20000<>+0(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+4(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+8(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+12(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+16(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+20(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+24(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+28(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+32(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+36(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+40(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+44(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+48(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+52(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+56(SB)/4, $0xc2d20000
+DATA lanesF32_c2d20000<>+60(SB)/4, $0xc2d20000
+GLOBL lanesF32_c2d20000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+32(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+36(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+40(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+44(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+48(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
-DATA vecF32_3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
-GLOBL vecF32_3fb8aa3b<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+32(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+36(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+40(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+44(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+48(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
+DATA lanesF32_3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
+GLOBL lanesF32_3fb8aa3b<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_4b400000<>+0(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+4(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+8(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+12(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+16(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+20(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+24(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+28(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+32(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+36(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+40(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+44(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+48(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+52(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+56(SB)/4, $0x4b400000
-DATA vecF32_4b400000<>+60(SB)/4, $0x4b400000
-GLOBL vecF32_4b400000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_4b400000<>+0(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+4(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+8(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+12(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+16(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+20(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+24(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+28(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+32(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+36(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+40(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+44(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+48(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+52(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+56(SB)/4, $0x4b400000
+DATA lanesF32_4b400000<>+60(SB)/4, $0x4b400000
+GLOBL lanesF32_4b400000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3f318000<>+0(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+4(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+8(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+12(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+16(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+20(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+24(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+28(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+32(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+36(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+40(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+44(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+48(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+52(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+56(SB)/4, $0x3f318000
-DATA vecF32_3f318000<>+60(SB)/4, $0x3f318000
-GLOBL vecF32_3f318000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3f318000<>+0(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+4(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+8(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+12(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+16(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+20(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+24(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+28(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+32(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+36(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+40(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+44(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+48(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+52(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+56(SB)/4, $0x3f318000
+DATA lanesF32_3f318000<>+60(SB)/4, $0x3f318000
+GLOBL lanesF32_3f318000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_b95e8083<>+0(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+4(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+8(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+12(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+16(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+20(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+24(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+28(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+32(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+36(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+40(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+44(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+48(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+52(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+56(SB)/4, $0xb95e8083
-DATA vecF32_b95e8083<>+60(SB)/4, $0xb95e8083
-GLOBL vecF32_b95e8083<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_b95e8083<>+0(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+4(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+8(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+12(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+16(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+20(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+24(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+28(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+32(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+36(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+40(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+44(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+48(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+52(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+56(SB)/4, $0xb95e8083
+DATA lanesF32_b95e8083<>+60(SB)/4, $0xb95e8083
+GLOBL lanesF32_b95e8083<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_39506967<>+0(SB)/4, $0x39506967
-DATA vecF32_39506967<>+4(SB)/4, $0x39506967
-DATA vecF32_39506967<>+8(SB)/4, $0x39506967
-DATA vecF32_39506967<>+12(SB)/4, $0x39506967
-DATA vecF32_39506967<>+16(SB)/4, $0x39506967
-DATA vecF32_39506967<>+20(SB)/4, $0x39506967
-DATA vecF32_39506967<>+24(SB)/4, $0x39506967
-DATA vecF32_39506967<>+28(SB)/4, $0x39506967
-DATA vecF32_39506967<>+32(SB)/4, $0x39506967
-DATA vecF32_39506967<>+36(SB)/4, $0x39506967
-DATA vecF32_39506967<>+40(SB)/4, $0x39506967
-DATA vecF32_39506967<>+44(SB)/4, $0x39506967
-DATA vecF32_39506967<>+48(SB)/4, $0x39506967
-DATA vecF32_39506967<>+52(SB)/4, $0x39506967
-DATA vecF32_39506967<>+56(SB)/4, $0x39506967
-DATA vecF32_39506967<>+60(SB)/4, $0x39506967
-GLOBL vecF32_39506967<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_39506967<>+0(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+4(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+8(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+12(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+16(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+20(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+24(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+28(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+32(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+36(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+40(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+44(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+48(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+52(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+56(SB)/4, $0x39506967
+DATA lanesF32_39506967<>+60(SB)/4, $0x39506967
+GLOBL lanesF32_39506967<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3ab743ce<>+0(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+4(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+8(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+12(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+16(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+20(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+24(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+28(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+32(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+36(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+40(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+44(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+48(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+52(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+56(SB)/4, $0x3ab743ce
-DATA vecF32_3ab743ce<>+60(SB)/4, $0x3ab743ce
-GLOBL vecF32_3ab743ce<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3ab743ce<>+0(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+4(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+8(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+12(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+16(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+20(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+24(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+28(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+32(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+36(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+40(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+44(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+48(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+52(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+56(SB)/4, $0x3ab743ce
+DATA lanesF32_3ab743ce<>+60(SB)/4, $0x3ab743ce
+GLOBL lanesF32_3ab743ce<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3c088908<>+0(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+4(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+8(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+12(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+16(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+20(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+24(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+28(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+32(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+36(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+40(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+44(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+48(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+52(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+56(SB)/4, $0x3c088908
-DATA vecF32_3c088908<>+60(SB)/4, $0x3c088908
-GLOBL vecF32_3c088908<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3c088908<>+0(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+4(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+8(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+12(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+16(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+20(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+24(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+28(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+32(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+36(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+40(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+44(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+48(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+52(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+56(SB)/4, $0x3c088908
+DATA lanesF32_3c088908<>+60(SB)/4, $0x3c088908
+GLOBL lanesF32_3c088908<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+32(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+36(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+40(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+44(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+48(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+52(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+56(SB)/4, $0x3d2aa9c1
-DATA vecF32_3d2aa9c1<>+60(SB)/4, $0x3d2aa9c1
-GLOBL vecF32_3d2aa9c1<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+32(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+36(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+40(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+44(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+48(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+52(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+56(SB)/4, $0x3d2aa9c1
+DATA lanesF32_3d2aa9c1<>+60(SB)/4, $0x3d2aa9c1
+GLOBL lanesF32_3d2aa9c1<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+32(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+36(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+40(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+44(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+48(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+52(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+56(SB)/4, $0x3e2aaaaa
-DATA vecF32_3e2aaaaa<>+60(SB)/4, $0x3e2aaaaa
-GLOBL vecF32_3e2aaaaa<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+32(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+36(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+40(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+44(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+48(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+52(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+56(SB)/4, $0x3e2aaaaa
+DATA lanesF32_3e2aaaaa<>+60(SB)/4, $0x3e2aaaaa
+GLOBL lanesF32_3e2aaaaa<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3f000000<>+0(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+4(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+8(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+12(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+16(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+20(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+24(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+28(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+32(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+36(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+40(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+44(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+48(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+52(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+56(SB)/4, $0x3f000000
-DATA vecF32_3f000000<>+60(SB)/4, $0x3f000000
-GLOBL vecF32_3f000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3f000000<>+0(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+4(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+8(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+12(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+16(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+20(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+24(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+28(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+32(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+36(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+40(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+44(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+48(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+52(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+56(SB)/4, $0x3f000000
+DATA lanesF32_3f000000<>+60(SB)/4, $0x3f000000
+GLOBL lanesF32_3f000000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_7f<>+0(SB)/4, $0x0000007f
-DATA vecF32_7f<>+4(SB)/4, $0x0000007f
-DATA vecF32_7f<>+8(SB)/4, $0x0000007f
-DATA vecF32_7f<>+12(SB)/4, $0x0000007f
-DATA vecF32_7f<>+16(SB)/4, $0x0000007f
-DATA vecF32_7f<>+20(SB)/4, $0x0000007f
-DATA vecF32_7f<>+24(SB)/4, $0x0000007f
-DATA vecF32_7f<>+28(SB)/4, $0x0000007f
-DATA vecF32_7f<>+32(SB)/4, $0x0000007f
-DATA vecF32_7f<>+36(SB)/4, $0x0000007f
-DATA vecF32_7f<>+40(SB)/4, $0x0000007f
-DATA vecF32_7f<>+44(SB)/4, $0x0000007f
-DATA vecF32_7f<>+48(SB)/4, $0x0000007f
-DATA vecF32_7f<>+52(SB)/4, $0x0000007f
-DATA vecF32_7f<>+56(SB)/4, $0x0000007f
-DATA vecF32_7f<>+60(SB)/4, $0x0000007f
-GLOBL vecF32_7f<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_7f<>+0(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+4(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+8(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+12(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+16(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+20(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+24(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+28(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+32(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+36(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+40(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+44(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+48(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+52(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+56(SB)/4, $0x0000007f
+DATA lanesF32_7f<>+60(SB)/4, $0x0000007f
+GLOBL lanesF32_7f<>(SB), RODATA|NOPTR, $64
 
 // vecExpm1F32AVX2 is a Vec:
 //
@@ -1158,129 +1158,129 @@ GLOBL vecF32_7f<>(SB), RODATA|NOPTR, $64
 // func vecExpm1F32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
 #define vecExpm1F32AVX2Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000008                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Y0                  \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Y1     \
-		VMINPS       Y0, Y1, Y1                      \
-		VMOVUPS      vecF32_c1a00000<>+0(SB), Y2     \
-		VMAXPS       Y1, Y2, Y1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y2     \
-		VMOVAPS      Y2, Y2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2 \
-		VMOVAPS      Y1, Y1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1 \
-		VMOVAPS      Y1, Y1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1 \
-		VPADDD       vecF32_7e<>+0(SB), Y3, Y2       \
-		VPSLLD       $0x17, Y2, Y2                   \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y3     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y3 \
-		VMULPS       Y1, Y1, Y4                      \
-		VMOVAPS      Y1, Y1                          \
-		VFMADD231PS  Y3, Y4, Y1                      \
-		VSUBPS       vecF32_3f000000<>+0(SB), Y2, Y3 \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  Y2, Y1, Y3                      \
-		VANDPS       vecF32_80000000<>+0(SB), Y0, Y0 \
-		VADDPS       Y3, Y3, Y1                      \
-		VORPS        Y0, Y1, Y0                      \
-		VMOVUPS      Y0, (AX)(BX*1)                  \
-		ADDQ         $0x00000020, BX                 \
-		SUBQ         $0x00000008, DX                 \
-		CMPQ         DX, $0x00000008                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		LEAQ         vecTail<>+0(SB), SI             \
-		NEGQ         DX                              \
-		VMOVUPS      32(SI)(DX*4), Y0                \
-		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Y2     \
-		VMINPS       Y1, Y2, Y2                      \
-		VMOVUPS      vecF32_c1a00000<>+0(SB), Y3     \
-		VMAXPS       Y2, Y3, Y2                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y3     \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3 \
-		VMOVAPS      Y2, Y2                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2 \
-		VMOVAPS      Y2, Y2                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2 \
-		VPADDD       vecF32_7e<>+0(SB), Y4, Y3       \
-		VPSLLD       $0x17, Y3, Y3                   \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y4     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y4 \
-		VMULPS       Y2, Y2, Y5                      \
-		VMOVAPS      Y2, Y2                          \
-		VFMADD231PS  Y4, Y5, Y2                      \
-		VSUBPS       vecF32_3f000000<>+0(SB), Y3, Y4 \
-		VMOVAPS      Y4, Y4                          \
-		VFMADD231PS  Y3, Y2, Y4                      \
-		VANDPS       vecF32_80000000<>+0(SB), Y1, Y1 \
-		VADDPS       Y4, Y4, Y2                      \
-		VORPS        Y1, Y2, Y1                      \
-		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000008                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Y0                    \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y1     \
+		VMINPS       Y0, Y1, Y1                        \
+		VMOVUPS      lanesF32_c1a00000<>+0(SB), Y2     \
+		VMAXPS       Y1, Y2, Y1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y2     \
+		VMOVAPS      Y2, Y2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y1, Y2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y2, Y3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y2, Y2 \
+		VMOVAPS      Y1, Y1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y2, Y1 \
+		VMOVAPS      Y1, Y1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y2, Y1 \
+		VPADDD       lanesF32_7e<>+0(SB), Y3, Y2       \
+		VPSLLD       $0x17, Y2, Y2                     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y3     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y1, Y3 \
+		VMULPS       Y1, Y1, Y4                        \
+		VMOVAPS      Y1, Y1                            \
+		VFMADD231PS  Y3, Y4, Y1                        \
+		VSUBPS       lanesF32_3f000000<>+0(SB), Y2, Y3 \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  Y2, Y1, Y3                        \
+		VANDPS       lanesF32_80000000<>+0(SB), Y0, Y0 \
+		VADDPS       Y3, Y3, Y1                        \
+		VORPS        Y0, Y1, Y0                        \
+		VMOVUPS      Y0, (AX)(BX*1)                    \
+		ADDQ         $0x00000020, BX                   \
+		SUBQ         $0x00000008, DX                   \
+		CMPQ         DX, $0x00000008                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		LEAQ         vecTail<>+0(SB), SI               \
+		NEGQ         DX                                \
+		VMOVUPS      32(SI)(DX*4), Y0                  \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1                \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y2     \
+		VMINPS       Y1, Y2, Y2                        \
+		VMOVUPS      lanesF32_c1a00000<>+0(SB), Y3     \
+		VMAXPS       Y2, Y3, Y2                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y3     \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y2, Y3 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y3, Y4 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y3, Y3 \
+		VMOVAPS      Y2, Y2                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y3, Y2 \
+		VMOVAPS      Y2, Y2                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y3, Y2 \
+		VPADDD       lanesF32_7e<>+0(SB), Y4, Y3       \
+		VPSLLD       $0x17, Y3, Y3                     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y4     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y2, Y4 \
+		VMULPS       Y2, Y2, Y5                        \
+		VMOVAPS      Y2, Y2                            \
+		VFMADD231PS  Y4, Y5, Y2                        \
+		VSUBPS       lanesF32_3f000000<>+0(SB), Y3, Y4 \
+		VMOVAPS      Y4, Y4                            \
+		VFMADD231PS  Y3, Y2, Y4                        \
+		VANDPS       lanesF32_80000000<>+0(SB), Y1, Y1 \
+		VADDPS       Y4, Y4, Y2                        \
+		VORPS        Y1, Y2, Y1                        \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecExpm1F32AVX2<>(SB), NOSPLIT, $0-40
 	vecExpm1F32AVX2Code
 
-DATA vecF32_c1a00000<>+0(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+4(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+8(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+12(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+16(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+20(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+24(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+28(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+32(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+36(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+40(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+44(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+48(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+52(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+56(SB)/4, $0xc1a00000
-DATA vecF32_c1a00000<>+60(SB)/4, $0xc1a00000
-GLOBL vecF32_c1a00000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_c1a00000<>+0(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+4(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+8(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+12(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+16(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+20(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+24(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+28(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+32(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+36(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+40(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+44(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+48(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+52(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+56(SB)/4, $0xc1a00000
+DATA lanesF32_c1a00000<>+60(SB)/4, $0xc1a00000
+GLOBL lanesF32_c1a00000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_7e<>+0(SB)/4, $0x0000007e
-DATA vecF32_7e<>+4(SB)/4, $0x0000007e
-DATA vecF32_7e<>+8(SB)/4, $0x0000007e
-DATA vecF32_7e<>+12(SB)/4, $0x0000007e
-DATA vecF32_7e<>+16(SB)/4, $0x0000007e
-DATA vecF32_7e<>+20(SB)/4, $0x0000007e
-DATA vecF32_7e<>+24(SB)/4, $0x0000007e
-DATA vecF32_7e<>+28(SB)/4, $0x0000007e
-DATA vecF32_7e<>+32(SB)/4, $0x0000007e
-DATA vecF32_7e<>+36(SB)/4, $0x0000007e
-DATA vecF32_7e<>+40(SB)/4, $0x0000007e
-DATA vecF32_7e<>+44(SB)/4, $0x0000007e
-DATA vecF32_7e<>+48(SB)/4, $0x0000007e
-DATA vecF32_7e<>+52(SB)/4, $0x0000007e
-DATA vecF32_7e<>+56(SB)/4, $0x0000007e
-DATA vecF32_7e<>+60(SB)/4, $0x0000007e
-GLOBL vecF32_7e<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_7e<>+0(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+4(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+8(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+12(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+16(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+20(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+24(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+28(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+32(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+36(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+40(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+44(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+48(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+52(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+56(SB)/4, $0x0000007e
+DATA lanesF32_7e<>+60(SB)/4, $0x0000007e
+GLOBL lanesF32_7e<>(SB), RODATA|NOPTR, $64
 
 // vecLogF32AVX2 is a Vec:
 //
@@ -1291,403 +1291,403 @@ GLOBL vecF32_7e<>(SB), RODATA|NOPTR, $64
 // func vecLogF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
 #define vecLogF32AVX2Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000008                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Y0                  \
-		VMOVUPS      vecF32_800000<>+0(SB), Y1       \
-		VCMPPS       $0x11, Y1, Y0, Y1               \
-		VMULPS       vecF32_4b000000<>+0(SB), Y0, Y2 \
-		VBLENDVPS    Y1, Y2, Y0, Y2                  \
-		VPSUBD       vecF32_3f3504f3<>+0(SB), Y2, Y2 \
-		VPSRAD       $0x17, Y2, Y3                   \
-		VCVTDQ2PS    Y3, Y3                          \
-		VANDPS       vecF32_7fffff<>+0(SB), Y2, Y2   \
-		VPADDD       vecF32_3f3504f3<>+0(SB), Y2, Y2 \
-		VSUBPS       vecF32_41b80000<>+0(SB), Y3, Y4 \
-		VBLENDVPS    Y1, Y4, Y3, Y1                  \
-		VSUBPS       vecF32_3f800000<>+0(SB), Y2, Y2 \
-		VMOVUPS      vecF32_3d9021bb<>+0(SB), Y3     \
-		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3def251a<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_be2aae50<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y2, Y3 \
-		VMULPS       Y2, Y2, Y4                      \
-		VMULPS       Y4, Y2, Y5                      \
-		VMULPS       Y3, Y5, Y3                      \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  vecF32_b95e8083<>+0(SB), Y1, Y3 \
-		VMOVAPS      Y3, Y3                          \
-		VFNMADD231PS vecF32_3f000000<>+0(SB), Y4, Y3 \
-		VADDPS       Y3, Y2, Y2                      \
-		VMOVAPS      Y2, Y2                          \
-		VFMADD231PS  vecF32_3f318000<>+0(SB), Y1, Y2 \
-		VMOVUPS      vecF32_7f800000<>+0(SB), Y1     \
-		VCMPPS       $0x00, Y1, Y0, Y3               \
-		VBLENDVPS    Y3, Y1, Y2, Y1                  \
-		VXORPS       Y2, Y2, Y2                      \
-		VCMPPS       $0x00, Y2, Y0, Y2               \
-		VMOVUPS      vecF32_ff800000<>+0(SB), Y3     \
-		VBLENDVPS    Y2, Y3, Y1, Y1                  \
-		VXORPS       Y2, Y2, Y2                      \
-		VCMPPS       $0x19, Y2, Y0, Y0               \
-		VORPS        Y0, Y1, Y0                      \
-		VMOVUPS      Y0, (AX)(BX*1)                  \
-		ADDQ         $0x00000020, BX                 \
-		SUBQ         $0x00000008, DX                 \
-		CMPQ         DX, $0x00000008                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		LEAQ         vecTail<>+0(SB), SI             \
-		NEGQ         DX                              \
-		VMOVUPS      32(SI)(DX*4), Y0                \
-		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
-		VMOVUPS      vecF32_800000<>+0(SB), Y2       \
-		VCMPPS       $0x11, Y2, Y1, Y2               \
-		VMULPS       vecF32_4b000000<>+0(SB), Y1, Y3 \
-		VBLENDVPS    Y2, Y3, Y1, Y3                  \
-		VPSUBD       vecF32_3f3504f3<>+0(SB), Y3, Y3 \
-		VPSRAD       $0x17, Y3, Y4                   \
-		VCVTDQ2PS    Y4, Y4                          \
-		VANDPS       vecF32_7fffff<>+0(SB), Y3, Y3   \
-		VPADDD       vecF32_3f3504f3<>+0(SB), Y3, Y3 \
-		VSUBPS       vecF32_41b80000<>+0(SB), Y4, Y5 \
-		VBLENDVPS    Y2, Y5, Y4, Y2                  \
-		VSUBPS       vecF32_3f800000<>+0(SB), Y3, Y3 \
-		VMOVUPS      vecF32_3d9021bb<>+0(SB), Y4     \
-		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_3def251a<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_be2aae50<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y3, Y4 \
-		VMULPS       Y3, Y3, Y5                      \
-		VMULPS       Y5, Y3, Y6                      \
-		VMULPS       Y4, Y6, Y4                      \
-		VMOVAPS      Y4, Y4                          \
-		VFMADD231PS  vecF32_b95e8083<>+0(SB), Y2, Y4 \
-		VMOVAPS      Y4, Y4                          \
-		VFNMADD231PS vecF32_3f000000<>+0(SB), Y5, Y4 \
-		VADDPS       Y4, Y3, Y3                      \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  vecF32_3f318000<>+0(SB), Y2, Y3 \
-		VMOVUPS      vecF32_7f800000<>+0(SB), Y2     \
-		VCMPPS       $0x00, Y2, Y1, Y4               \
-		VBLENDVPS    Y4, Y2, Y3, Y2                  \
-		VXORPS       Y3, Y3, Y3                      \
-		VCMPPS       $0x00, Y3, Y1, Y3               \
-		VMOVUPS      vecF32_ff800000<>+0(SB), Y4     \
-		VBLENDVPS    Y3, Y4, Y2, Y2                  \
-		VXORPS       Y3, Y3, Y3                      \
-		VCMPPS       $0x19, Y3, Y1, Y1               \
-		VORPS        Y1, Y2, Y1                      \
-		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000008                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Y0                    \
+		VMOVUPS      lanesF32_800000<>+0(SB), Y1       \
+		VCMPPS       $0x11, Y1, Y0, Y1                 \
+		VMULPS       lanesF32_4b000000<>+0(SB), Y0, Y2 \
+		VBLENDVPS    Y1, Y2, Y0, Y2                    \
+		VPSUBD       lanesF32_3f3504f3<>+0(SB), Y2, Y2 \
+		VPSRAD       $0x17, Y2, Y3                     \
+		VCVTDQ2PS    Y3, Y3                            \
+		VANDPS       lanesF32_7fffff<>+0(SB), Y2, Y2   \
+		VPADDD       lanesF32_3f3504f3<>+0(SB), Y2, Y2 \
+		VSUBPS       lanesF32_41b80000<>+0(SB), Y3, Y4 \
+		VBLENDVPS    Y1, Y4, Y3, Y1                    \
+		VSUBPS       lanesF32_3f800000<>+0(SB), Y2, Y2 \
+		VMOVUPS      lanesF32_3d9021bb<>+0(SB), Y3     \
+		VFMADD213PS  lanesF32_bdebd1b8<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3def251a<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_bdfe5d4f<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3e11e9bf<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_be2aae50<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3e4cceac<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_be7ffffc<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3eaaaaaa<>+0(SB), Y2, Y3 \
+		VMULPS       Y2, Y2, Y4                        \
+		VMULPS       Y4, Y2, Y5                        \
+		VMULPS       Y3, Y5, Y3                        \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  lanesF32_b95e8083<>+0(SB), Y1, Y3 \
+		VMOVAPS      Y3, Y3                            \
+		VFNMADD231PS lanesF32_3f000000<>+0(SB), Y4, Y3 \
+		VADDPS       Y3, Y2, Y2                        \
+		VMOVAPS      Y2, Y2                            \
+		VFMADD231PS  lanesF32_3f318000<>+0(SB), Y1, Y2 \
+		VMOVUPS      lanesF32_7f800000<>+0(SB), Y1     \
+		VCMPPS       $0x00, Y1, Y0, Y3                 \
+		VBLENDVPS    Y3, Y1, Y2, Y1                    \
+		VXORPS       Y2, Y2, Y2                        \
+		VCMPPS       $0x00, Y2, Y0, Y2                 \
+		VMOVUPS      lanesF32_ff800000<>+0(SB), Y3     \
+		VBLENDVPS    Y2, Y3, Y1, Y1                    \
+		VXORPS       Y2, Y2, Y2                        \
+		VCMPPS       $0x19, Y2, Y0, Y0                 \
+		VORPS        Y0, Y1, Y0                        \
+		VMOVUPS      Y0, (AX)(BX*1)                    \
+		ADDQ         $0x00000020, BX                   \
+		SUBQ         $0x00000008, DX                   \
+		CMPQ         DX, $0x00000008                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		LEAQ         vecTail<>+0(SB), SI               \
+		NEGQ         DX                                \
+		VMOVUPS      32(SI)(DX*4), Y0                  \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1                \
+		VMOVUPS      lanesF32_800000<>+0(SB), Y2       \
+		VCMPPS       $0x11, Y2, Y1, Y2                 \
+		VMULPS       lanesF32_4b000000<>+0(SB), Y1, Y3 \
+		VBLENDVPS    Y2, Y3, Y1, Y3                    \
+		VPSUBD       lanesF32_3f3504f3<>+0(SB), Y3, Y3 \
+		VPSRAD       $0x17, Y3, Y4                     \
+		VCVTDQ2PS    Y4, Y4                            \
+		VANDPS       lanesF32_7fffff<>+0(SB), Y3, Y3   \
+		VPADDD       lanesF32_3f3504f3<>+0(SB), Y3, Y3 \
+		VSUBPS       lanesF32_41b80000<>+0(SB), Y4, Y5 \
+		VBLENDVPS    Y2, Y5, Y4, Y2                    \
+		VSUBPS       lanesF32_3f800000<>+0(SB), Y3, Y3 \
+		VMOVUPS      lanesF32_3d9021bb<>+0(SB), Y4     \
+		VFMADD213PS  lanesF32_bdebd1b8<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_3def251a<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_bdfe5d4f<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_3e11e9bf<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_be2aae50<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_3e4cceac<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_be7ffffc<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_3eaaaaaa<>+0(SB), Y3, Y4 \
+		VMULPS       Y3, Y3, Y5                        \
+		VMULPS       Y5, Y3, Y6                        \
+		VMULPS       Y4, Y6, Y4                        \
+		VMOVAPS      Y4, Y4                            \
+		VFMADD231PS  lanesF32_b95e8083<>+0(SB), Y2, Y4 \
+		VMOVAPS      Y4, Y4                            \
+		VFNMADD231PS lanesF32_3f000000<>+0(SB), Y5, Y4 \
+		VADDPS       Y4, Y3, Y3                        \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  lanesF32_3f318000<>+0(SB), Y2, Y3 \
+		VMOVUPS      lanesF32_7f800000<>+0(SB), Y2     \
+		VCMPPS       $0x00, Y2, Y1, Y4                 \
+		VBLENDVPS    Y4, Y2, Y3, Y2                    \
+		VXORPS       Y3, Y3, Y3                        \
+		VCMPPS       $0x00, Y3, Y1, Y3                 \
+		VMOVUPS      lanesF32_ff800000<>+0(SB), Y4     \
+		VBLENDVPS    Y3, Y4, Y2, Y2                    \
+		VXORPS       Y3, Y3, Y3                        \
+		VCMPPS       $0x19, Y3, Y1, Y1                 \
+		VORPS        Y1, Y2, Y1                        \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecLogF32AVX2<>(SB), NOSPLIT, $0-40
 	vecLogF32AVX2Code
 
-DATA vecF32_800000<>+0(SB)/4, $0x00800000
-DATA vecF32_800000<>+4(SB)/4, $0x00800000
-DATA vecF32_800000<>+8(SB)/4, $0x00800000
-DATA vecF32_800000<>+12(SB)/4, $0x00800000
-DATA vecF32_800000<>+16(SB)/4, $0x00800000
-DATA vecF32_800000<>+20(SB)/4, $0x00800000
-DATA vecF32_800000<>+24(SB)/4, $0x00800000
-DATA vecF32_800000<>+28(SB)/4, $0x00800000
-DATA vecF32_800000<>+32(SB)/4, $0x00800000
-DATA vecF32_800000<>+36(SB)/4, $0x00800000
-DATA vecF32_800000<>+40(SB)/4, $0x00800000
-DATA vecF32_800000<>+44(SB)/4, $0x00800000
-DATA vecF32_800000<>+48(SB)/4, $0x00800000
-DATA vecF32_800000<>+52(SB)/4, $0x00800000
-DATA vecF32_800000<>+56(SB)/4, $0x00800000
-DATA vecF32_800000<>+60(SB)/4, $0x00800000
-GLOBL vecF32_800000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_800000<>+0(SB)/4, $0x00800000
+DATA lanesF32_800000<>+4(SB)/4, $0x00800000
+DATA lanesF32_800000<>+8(SB)/4, $0x00800000
+DATA lanesF32_800000<>+12(SB)/4, $0x00800000
+DATA lanesF32_800000<>+16(SB)/4, $0x00800000
+DATA lanesF32_800000<>+20(SB)/4, $0x00800000
+DATA lanesF32_800000<>+24(SB)/4, $0x00800000
+DATA lanesF32_800000<>+28(SB)/4, $0x00800000
+DATA lanesF32_800000<>+32(SB)/4, $0x00800000
+DATA lanesF32_800000<>+36(SB)/4, $0x00800000
+DATA lanesF32_800000<>+40(SB)/4, $0x00800000
+DATA lanesF32_800000<>+44(SB)/4, $0x00800000
+DATA lanesF32_800000<>+48(SB)/4, $0x00800000
+DATA lanesF32_800000<>+52(SB)/4, $0x00800000
+DATA lanesF32_800000<>+56(SB)/4, $0x00800000
+DATA lanesF32_800000<>+60(SB)/4, $0x00800000
+GLOBL lanesF32_800000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_4b000000<>+0(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+4(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+8(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+12(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+16(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+20(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+24(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+28(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+32(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+36(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+40(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+44(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+48(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+52(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+56(SB)/4, $0x4b000000
-DATA vecF32_4b000000<>+60(SB)/4, $0x4b000000
-GLOBL vecF32_4b000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_4b000000<>+0(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+4(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+8(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+12(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+16(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+20(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+24(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+28(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+32(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+36(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+40(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+44(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+48(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+52(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+56(SB)/4, $0x4b000000
+DATA lanesF32_4b000000<>+60(SB)/4, $0x4b000000
+GLOBL lanesF32_4b000000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3f3504f3<>+0(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+4(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+8(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+12(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+16(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+20(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+24(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+28(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+32(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+36(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+40(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+44(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+48(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+52(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+56(SB)/4, $0x3f3504f3
-DATA vecF32_3f3504f3<>+60(SB)/4, $0x3f3504f3
-GLOBL vecF32_3f3504f3<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3f3504f3<>+0(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+4(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+8(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+12(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+16(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+20(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+24(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+28(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+32(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+36(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+40(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+44(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+48(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+52(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+56(SB)/4, $0x3f3504f3
+DATA lanesF32_3f3504f3<>+60(SB)/4, $0x3f3504f3
+GLOBL lanesF32_3f3504f3<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_7fffff<>+0(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+4(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+8(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+12(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+16(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+20(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+24(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+28(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+32(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+36(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+40(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+44(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+48(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+52(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+56(SB)/4, $0x007fffff
-DATA vecF32_7fffff<>+60(SB)/4, $0x007fffff
-GLOBL vecF32_7fffff<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_7fffff<>+0(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+4(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+8(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+12(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+16(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+20(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+24(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+28(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+32(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+36(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+40(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+44(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+48(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+52(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+56(SB)/4, $0x007fffff
+DATA lanesF32_7fffff<>+60(SB)/4, $0x007fffff
+GLOBL lanesF32_7fffff<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_41b80000<>+0(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+4(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+8(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+12(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+16(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+20(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+24(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+28(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+32(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+36(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+40(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+44(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+48(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+52(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+56(SB)/4, $0x41b80000
-DATA vecF32_41b80000<>+60(SB)/4, $0x41b80000
-GLOBL vecF32_41b80000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_41b80000<>+0(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+4(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+8(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+12(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+16(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+20(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+24(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+28(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+32(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+36(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+40(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+44(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+48(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+52(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+56(SB)/4, $0x41b80000
+DATA lanesF32_41b80000<>+60(SB)/4, $0x41b80000
+GLOBL lanesF32_41b80000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3d9021bb<>+0(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+4(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+8(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+12(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+16(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+20(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+24(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+28(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+32(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+36(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+40(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+44(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+48(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+52(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+56(SB)/4, $0x3d9021bb
-DATA vecF32_3d9021bb<>+60(SB)/4, $0x3d9021bb
-GLOBL vecF32_3d9021bb<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3d9021bb<>+0(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+4(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+8(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+12(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+16(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+20(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+24(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+28(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+32(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+36(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+40(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+44(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+48(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+52(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+56(SB)/4, $0x3d9021bb
+DATA lanesF32_3d9021bb<>+60(SB)/4, $0x3d9021bb
+GLOBL lanesF32_3d9021bb<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_bdebd1b8<>+0(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+4(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+8(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+12(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+16(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+20(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+24(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+28(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+32(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+36(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+40(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+44(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+48(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+52(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+56(SB)/4, $0xbdebd1b8
-DATA vecF32_bdebd1b8<>+60(SB)/4, $0xbdebd1b8
-GLOBL vecF32_bdebd1b8<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_bdebd1b8<>+0(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+4(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+8(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+12(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+16(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+20(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+24(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+28(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+32(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+36(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+40(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+44(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+48(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+52(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+56(SB)/4, $0xbdebd1b8
+DATA lanesF32_bdebd1b8<>+60(SB)/4, $0xbdebd1b8
+GLOBL lanesF32_bdebd1b8<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3def251a<>+0(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+4(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+8(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+12(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+16(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+20(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+24(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+28(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+32(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+36(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+40(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+44(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+48(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+52(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+56(SB)/4, $0x3def251a
-DATA vecF32_3def251a<>+60(SB)/4, $0x3def251a
-GLOBL vecF32_3def251a<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3def251a<>+0(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+4(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+8(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+12(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+16(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+20(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+24(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+28(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+32(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+36(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+40(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+44(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+48(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+52(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+56(SB)/4, $0x3def251a
+DATA lanesF32_3def251a<>+60(SB)/4, $0x3def251a
+GLOBL lanesF32_3def251a<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_bdfe5d4f<>+0(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+4(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+8(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+12(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+16(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+20(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+24(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+28(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+32(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+36(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+40(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+44(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+48(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+52(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+56(SB)/4, $0xbdfe5d4f
-DATA vecF32_bdfe5d4f<>+60(SB)/4, $0xbdfe5d4f
-GLOBL vecF32_bdfe5d4f<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_bdfe5d4f<>+0(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+4(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+8(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+12(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+16(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+20(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+24(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+28(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+32(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+36(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+40(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+44(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+48(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+52(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+56(SB)/4, $0xbdfe5d4f
+DATA lanesF32_bdfe5d4f<>+60(SB)/4, $0xbdfe5d4f
+GLOBL lanesF32_bdfe5d4f<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3e11e9bf<>+0(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+4(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+8(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+12(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+16(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+20(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+24(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+28(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+32(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+36(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+40(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+44(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+48(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+52(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+56(SB)/4, $0x3e11e9bf
-DATA vecF32_3e11e9bf<>+60(SB)/4, $0x3e11e9bf
-GLOBL vecF32_3e11e9bf<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3e11e9bf<>+0(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+4(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+8(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+12(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+16(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+20(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+24(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+28(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+32(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+36(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+40(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+44(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+48(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+52(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+56(SB)/4, $0x3e11e9bf
+DATA lanesF32_3e11e9bf<>+60(SB)/4, $0x3e11e9bf
+GLOBL lanesF32_3e11e9bf<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_be2aae50<>+0(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+4(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+8(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+12(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+16(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+20(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+24(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+28(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+32(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+36(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+40(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+44(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+48(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+52(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+56(SB)/4, $0xbe2aae50
-DATA vecF32_be2aae50<>+60(SB)/4, $0xbe2aae50
-GLOBL vecF32_be2aae50<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_be2aae50<>+0(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+4(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+8(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+12(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+16(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+20(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+24(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+28(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+32(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+36(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+40(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+44(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+48(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+52(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+56(SB)/4, $0xbe2aae50
+DATA lanesF32_be2aae50<>+60(SB)/4, $0xbe2aae50
+GLOBL lanesF32_be2aae50<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3e4cceac<>+0(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+4(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+8(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+12(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+16(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+20(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+24(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+28(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+32(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+36(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+40(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+44(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+48(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+52(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+56(SB)/4, $0x3e4cceac
-DATA vecF32_3e4cceac<>+60(SB)/4, $0x3e4cceac
-GLOBL vecF32_3e4cceac<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3e4cceac<>+0(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+4(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+8(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+12(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+16(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+20(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+24(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+28(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+32(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+36(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+40(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+44(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+48(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+52(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+56(SB)/4, $0x3e4cceac
+DATA lanesF32_3e4cceac<>+60(SB)/4, $0x3e4cceac
+GLOBL lanesF32_3e4cceac<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_be7ffffc<>+0(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+4(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+8(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+12(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+16(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+20(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+24(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+28(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+32(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+36(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+40(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+44(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+48(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+52(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+56(SB)/4, $0xbe7ffffc
-DATA vecF32_be7ffffc<>+60(SB)/4, $0xbe7ffffc
-GLOBL vecF32_be7ffffc<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_be7ffffc<>+0(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+4(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+8(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+12(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+16(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+20(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+24(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+28(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+32(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+36(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+40(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+44(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+48(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+52(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+56(SB)/4, $0xbe7ffffc
+DATA lanesF32_be7ffffc<>+60(SB)/4, $0xbe7ffffc
+GLOBL lanesF32_be7ffffc<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3eaaaaaa<>+0(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+4(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+8(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+12(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+16(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+20(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+24(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+28(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+32(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+36(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+40(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+44(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+48(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+52(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+56(SB)/4, $0x3eaaaaaa
-DATA vecF32_3eaaaaaa<>+60(SB)/4, $0x3eaaaaaa
-GLOBL vecF32_3eaaaaaa<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3eaaaaaa<>+0(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+4(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+8(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+12(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+16(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+20(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+24(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+28(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+32(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+36(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+40(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+44(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+48(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+52(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+56(SB)/4, $0x3eaaaaaa
+DATA lanesF32_3eaaaaaa<>+60(SB)/4, $0x3eaaaaaa
+GLOBL lanesF32_3eaaaaaa<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_7f800000<>+0(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+4(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+8(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+12(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+16(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+20(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+24(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+28(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+32(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+36(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+40(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+44(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+48(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+52(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+56(SB)/4, $0x7f800000
-DATA vecF32_7f800000<>+60(SB)/4, $0x7f800000
-GLOBL vecF32_7f800000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_7f800000<>+0(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+4(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+8(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+12(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+16(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+20(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+24(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+28(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+32(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+36(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+40(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+44(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+48(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+52(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+56(SB)/4, $0x7f800000
+DATA lanesF32_7f800000<>+60(SB)/4, $0x7f800000
+GLOBL lanesF32_7f800000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_ff800000<>+0(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+4(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+8(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+12(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+16(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+20(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+24(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+28(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+32(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+36(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+40(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+44(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+48(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+52(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+56(SB)/4, $0xff800000
-DATA vecF32_ff800000<>+60(SB)/4, $0xff800000
-GLOBL vecF32_ff800000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_ff800000<>+0(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+4(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+8(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+12(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+16(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+20(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+24(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+28(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+32(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+36(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+40(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+44(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+48(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+52(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+56(SB)/4, $0xff800000
+DATA lanesF32_ff800000<>+60(SB)/4, $0xff800000
+GLOBL lanesF32_ff800000<>(SB), RODATA|NOPTR, $64
 
 // vecLog1pF32AVX2 is a Vec:
 //
@@ -1698,123 +1698,123 @@ GLOBL vecF32_ff800000<>(SB), RODATA|NOPTR, $64
 // func vecLog1pF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
 #define vecLog1pF32AVX2Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000008                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Y0                  \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Y1     \
-		VADDPS       Y0, Y1, Y2                      \
-		VPSUBD       vecF32_3f3504f3<>+0(SB), Y2, Y3 \
-		VPSRAD       $0x17, Y3, Y4                   \
-		VCVTDQ2PS    Y4, Y4                          \
-		VANDPS       vecF32_7fffff<>+0(SB), Y3, Y3   \
-		VPADDD       vecF32_3f3504f3<>+0(SB), Y3, Y3 \
-		VCMPPS       $0x1d, Y1, Y0, Y5               \
-		VSUBPS       Y0, Y2, Y6                      \
-		VSUBPS       Y6, Y1, Y6                      \
-		VSUBPS       Y1, Y2, Y7                      \
-		VSUBPS       Y7, Y0, Y7                      \
-		VBLENDVPS    Y5, Y6, Y7, Y5                  \
-		VSUBPS       Y1, Y3, Y3                      \
-		VDIVPS       Y2, Y5, Y5                      \
-		VMOVUPS      vecF32_3d9021bb<>+0(SB), Y6     \
-		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_3def251a<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_be2aae50<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y3, Y6 \
-		VMULPS       Y3, Y3, Y7                      \
-		VMULPS       Y7, Y3, Y8                      \
-		VMULPS       Y6, Y8, Y6                      \
-		VMOVAPS      Y6, Y6                          \
-		VFMADD231PS  vecF32_b95e8083<>+0(SB), Y4, Y6 \
-		VADDPS       Y5, Y6, Y5                      \
-		VMOVAPS      Y5, Y5                          \
-		VFNMADD231PS vecF32_3f000000<>+0(SB), Y7, Y5 \
-		VADDPS       Y5, Y3, Y3                      \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  vecF32_3f318000<>+0(SB), Y4, Y3 \
-		VCMPPS       $0x00, Y1, Y2, Y1               \
-		VBLENDVPS    Y1, Y0, Y3, Y0                  \
-		VMOVUPS      vecF32_7f800000<>+0(SB), Y1     \
-		VCMPPS       $0x00, Y1, Y2, Y3               \
-		VBLENDVPS    Y3, Y1, Y0, Y0                  \
-		VXORPS       Y1, Y1, Y1                      \
-		VCMPPS       $0x00, Y1, Y2, Y1               \
-		VMOVUPS      vecF32_ff800000<>+0(SB), Y3     \
-		VBLENDVPS    Y1, Y3, Y0, Y0                  \
-		VXORPS       Y1, Y1, Y1                      \
-		VCMPPS       $0x19, Y1, Y2, Y1               \
-		VORPS        Y1, Y0, Y0                      \
-		VMOVUPS      Y0, (AX)(BX*1)                  \
-		ADDQ         $0x00000020, BX                 \
-		SUBQ         $0x00000008, DX                 \
-		CMPQ         DX, $0x00000008                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		LEAQ         vecTail<>+0(SB), SI             \
-		NEGQ         DX                              \
-		VMOVUPS      32(SI)(DX*4), Y0                \
-		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Y2     \
-		VADDPS       Y1, Y2, Y3                      \
-		VPSUBD       vecF32_3f3504f3<>+0(SB), Y3, Y4 \
-		VPSRAD       $0x17, Y4, Y5                   \
-		VCVTDQ2PS    Y5, Y5                          \
-		VANDPS       vecF32_7fffff<>+0(SB), Y4, Y4   \
-		VPADDD       vecF32_3f3504f3<>+0(SB), Y4, Y4 \
-		VCMPPS       $0x1d, Y2, Y1, Y6               \
-		VSUBPS       Y1, Y3, Y7                      \
-		VSUBPS       Y7, Y2, Y7                      \
-		VSUBPS       Y2, Y3, Y8                      \
-		VSUBPS       Y8, Y1, Y8                      \
-		VBLENDVPS    Y6, Y7, Y8, Y6                  \
-		VSUBPS       Y2, Y4, Y4                      \
-		VDIVPS       Y3, Y6, Y6                      \
-		VMOVUPS      vecF32_3d9021bb<>+0(SB), Y7     \
-		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_3def251a<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_be2aae50<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Y4, Y7 \
-		VMULPS       Y4, Y4, Y8                      \
-		VMULPS       Y8, Y4, Y9                      \
-		VMULPS       Y7, Y9, Y7                      \
-		VMOVAPS      Y7, Y7                          \
-		VFMADD231PS  vecF32_b95e8083<>+0(SB), Y5, Y7 \
-		VADDPS       Y6, Y7, Y6                      \
-		VMOVAPS      Y6, Y6                          \
-		VFNMADD231PS vecF32_3f000000<>+0(SB), Y8, Y6 \
-		VADDPS       Y6, Y4, Y4                      \
-		VMOVAPS      Y4, Y4                          \
-		VFMADD231PS  vecF32_3f318000<>+0(SB), Y5, Y4 \
-		VCMPPS       $0x00, Y2, Y3, Y2               \
-		VBLENDVPS    Y2, Y1, Y4, Y1                  \
-		VMOVUPS      vecF32_7f800000<>+0(SB), Y2     \
-		VCMPPS       $0x00, Y2, Y3, Y4               \
-		VBLENDVPS    Y4, Y2, Y1, Y1                  \
-		VXORPS       Y2, Y2, Y2                      \
-		VCMPPS       $0x00, Y2, Y3, Y2               \
-		VMOVUPS      vecF32_ff800000<>+0(SB), Y4     \
-		VBLENDVPS    Y2, Y4, Y1, Y1                  \
-		VXORPS       Y2, Y2, Y2                      \
-		VCMPPS       $0x19, Y2, Y3, Y2               \
-		VORPS        Y2, Y1, Y1                      \
-		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000008                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Y0                    \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Y1     \
+		VADDPS       Y0, Y1, Y2                        \
+		VPSUBD       lanesF32_3f3504f3<>+0(SB), Y2, Y3 \
+		VPSRAD       $0x17, Y3, Y4                     \
+		VCVTDQ2PS    Y4, Y4                            \
+		VANDPS       lanesF32_7fffff<>+0(SB), Y3, Y3   \
+		VPADDD       lanesF32_3f3504f3<>+0(SB), Y3, Y3 \
+		VCMPPS       $0x1d, Y1, Y0, Y5                 \
+		VSUBPS       Y0, Y2, Y6                        \
+		VSUBPS       Y6, Y1, Y6                        \
+		VSUBPS       Y1, Y2, Y7                        \
+		VSUBPS       Y7, Y0, Y7                        \
+		VBLENDVPS    Y5, Y6, Y7, Y5                    \
+		VSUBPS       Y1, Y3, Y3                        \
+		VDIVPS       Y2, Y5, Y5                        \
+		VMOVUPS      lanesF32_3d9021bb<>+0(SB), Y6     \
+		VFMADD213PS  lanesF32_bdebd1b8<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_3def251a<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_bdfe5d4f<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_3e11e9bf<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_be2aae50<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_3e4cceac<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_be7ffffc<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_3eaaaaaa<>+0(SB), Y3, Y6 \
+		VMULPS       Y3, Y3, Y7                        \
+		VMULPS       Y7, Y3, Y8                        \
+		VMULPS       Y6, Y8, Y6                        \
+		VMOVAPS      Y6, Y6                            \
+		VFMADD231PS  lanesF32_b95e8083<>+0(SB), Y4, Y6 \
+		VADDPS       Y5, Y6, Y5                        \
+		VMOVAPS      Y5, Y5                            \
+		VFNMADD231PS lanesF32_3f000000<>+0(SB), Y7, Y5 \
+		VADDPS       Y5, Y3, Y3                        \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  lanesF32_3f318000<>+0(SB), Y4, Y3 \
+		VCMPPS       $0x00, Y1, Y2, Y1                 \
+		VBLENDVPS    Y1, Y0, Y3, Y0                    \
+		VMOVUPS      lanesF32_7f800000<>+0(SB), Y1     \
+		VCMPPS       $0x00, Y1, Y2, Y3                 \
+		VBLENDVPS    Y3, Y1, Y0, Y0                    \
+		VXORPS       Y1, Y1, Y1                        \
+		VCMPPS       $0x00, Y1, Y2, Y1                 \
+		VMOVUPS      lanesF32_ff800000<>+0(SB), Y3     \
+		VBLENDVPS    Y1, Y3, Y0, Y0                    \
+		VXORPS       Y1, Y1, Y1                        \
+		VCMPPS       $0x19, Y1, Y2, Y1                 \
+		VORPS        Y1, Y0, Y0                        \
+		VMOVUPS      Y0, (AX)(BX*1)                    \
+		ADDQ         $0x00000020, BX                   \
+		SUBQ         $0x00000008, DX                   \
+		CMPQ         DX, $0x00000008                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		LEAQ         vecTail<>+0(SB), SI               \
+		NEGQ         DX                                \
+		VMOVUPS      32(SI)(DX*4), Y0                  \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1                \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Y2     \
+		VADDPS       Y1, Y2, Y3                        \
+		VPSUBD       lanesF32_3f3504f3<>+0(SB), Y3, Y4 \
+		VPSRAD       $0x17, Y4, Y5                     \
+		VCVTDQ2PS    Y5, Y5                            \
+		VANDPS       lanesF32_7fffff<>+0(SB), Y4, Y4   \
+		VPADDD       lanesF32_3f3504f3<>+0(SB), Y4, Y4 \
+		VCMPPS       $0x1d, Y2, Y1, Y6                 \
+		VSUBPS       Y1, Y3, Y7                        \
+		VSUBPS       Y7, Y2, Y7                        \
+		VSUBPS       Y2, Y3, Y8                        \
+		VSUBPS       Y8, Y1, Y8                        \
+		VBLENDVPS    Y6, Y7, Y8, Y6                    \
+		VSUBPS       Y2, Y4, Y4                        \
+		VDIVPS       Y3, Y6, Y6                        \
+		VMOVUPS      lanesF32_3d9021bb<>+0(SB), Y7     \
+		VFMADD213PS  lanesF32_bdebd1b8<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_3def251a<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_bdfe5d4f<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_3e11e9bf<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_be2aae50<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_3e4cceac<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_be7ffffc<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_3eaaaaaa<>+0(SB), Y4, Y7 \
+		VMULPS       Y4, Y4, Y8                        \
+		VMULPS       Y8, Y4, Y9                        \
+		VMULPS       Y7, Y9, Y7                        \
+		VMOVAPS      Y7, Y7                            \
+		VFMADD231PS  lanesF32_b95e8083<>+0(SB), Y5, Y7 \
+		VADDPS       Y6, Y7, Y6                        \
+		VMOVAPS      Y6, Y6                            \
+		VFNMADD231PS lanesF32_3f000000<>+0(SB), Y8, Y6 \
+		VADDPS       Y6, Y4, Y4                        \
+		VMOVAPS      Y4, Y4                            \
+		VFMADD231PS  lanesF32_3f318000<>+0(SB), Y5, Y4 \
+		VCMPPS       $0x00, Y2, Y3, Y2                 \
+		VBLENDVPS    Y2, Y1, Y4, Y1                    \
+		VMOVUPS      lanesF32_7f800000<>+0(SB), Y2     \
+		VCMPPS       $0x00, Y2, Y3, Y4                 \
+		VBLENDVPS    Y4, Y2, Y1, Y1                    \
+		VXORPS       Y2, Y2, Y2                        \
+		VCMPPS       $0x00, Y2, Y3, Y2                 \
+		VMOVUPS      lanesF32_ff800000<>+0(SB), Y4     \
+		VBLENDVPS    Y2, Y4, Y1, Y1                    \
+		VXORPS       Y2, Y2, Y2                        \
+		VCMPPS       $0x19, Y2, Y3, Y2                 \
+		VORPS        Y2, Y1, Y1                        \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecLog1pF32AVX2<>(SB), NOSPLIT, $0-40
@@ -1829,113 +1829,113 @@ TEXT vecLog1pF32AVX2<>(SB), NOSPLIT, $0-40
 // func vecTanhF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
 #define vecTanhF32AVX2Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000008                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Y0                  \
-		VMOVUPS      vecF32_41200000<>+0(SB), Y1     \
-		VANDPS       vecF32_7fffffff<>+0(SB), Y0, Y2 \
-		VMINPS       Y2, Y1, Y1                      \
-		VADDPS       Y1, Y1, Y1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y2     \
-		VMOVAPS      Y2, Y2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2 \
-		VMOVAPS      Y1, Y1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1 \
-		VMOVAPS      Y1, Y1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1 \
-		VPADDD       vecF32_7e<>+0(SB), Y3, Y2       \
-		VPSLLD       $0x17, Y2, Y2                   \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y3     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y3 \
-		VMULPS       Y1, Y1, Y4                      \
-		VMOVAPS      Y1, Y1                          \
-		VFMADD231PS  Y3, Y4, Y1                      \
-		VSUBPS       vecF32_3f000000<>+0(SB), Y2, Y3 \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  Y2, Y1, Y3                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Y3, Y1 \
-		VDIVPS       Y1, Y3, Y1                      \
-		VANDPS       vecF32_80000000<>+0(SB), Y0, Y0 \
-		VORPS        Y0, Y1, Y0                      \
-		VMOVUPS      Y0, (AX)(BX*1)                  \
-		ADDQ         $0x00000020, BX                 \
-		SUBQ         $0x00000008, DX                 \
-		CMPQ         DX, $0x00000008                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		LEAQ         vecTail<>+0(SB), SI             \
-		NEGQ         DX                              \
-		VMOVUPS      32(SI)(DX*4), Y0                \
-		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
-		VMOVUPS      vecF32_41200000<>+0(SB), Y2     \
-		VANDPS       vecF32_7fffffff<>+0(SB), Y1, Y3 \
-		VMINPS       Y3, Y2, Y2                      \
-		VADDPS       Y2, Y2, Y2                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y3     \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3 \
-		VMOVAPS      Y2, Y2                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2 \
-		VMOVAPS      Y2, Y2                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2 \
-		VPADDD       vecF32_7e<>+0(SB), Y4, Y3       \
-		VPSLLD       $0x17, Y3, Y3                   \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y4     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y4 \
-		VMULPS       Y2, Y2, Y5                      \
-		VMOVAPS      Y2, Y2                          \
-		VFMADD231PS  Y4, Y5, Y2                      \
-		VSUBPS       vecF32_3f000000<>+0(SB), Y3, Y4 \
-		VMOVAPS      Y4, Y4                          \
-		VFMADD231PS  Y3, Y2, Y4                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Y4, Y2 \
-		VDIVPS       Y2, Y4, Y2                      \
-		VANDPS       vecF32_80000000<>+0(SB), Y1, Y1 \
-		VORPS        Y1, Y2, Y1                      \
-		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000008                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Y0                    \
+		VMOVUPS      lanesF32_41200000<>+0(SB), Y1     \
+		VANDPS       lanesF32_7fffffff<>+0(SB), Y0, Y2 \
+		VMINPS       Y2, Y1, Y1                        \
+		VADDPS       Y1, Y1, Y1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y2     \
+		VMOVAPS      Y2, Y2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y1, Y2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y2, Y3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y2, Y2 \
+		VMOVAPS      Y1, Y1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y2, Y1 \
+		VMOVAPS      Y1, Y1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y2, Y1 \
+		VPADDD       lanesF32_7e<>+0(SB), Y3, Y2       \
+		VPSLLD       $0x17, Y2, Y2                     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y3     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y1, Y3 \
+		VMULPS       Y1, Y1, Y4                        \
+		VMOVAPS      Y1, Y1                            \
+		VFMADD231PS  Y3, Y4, Y1                        \
+		VSUBPS       lanesF32_3f000000<>+0(SB), Y2, Y3 \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  Y2, Y1, Y3                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y3, Y1 \
+		VDIVPS       Y1, Y3, Y1                        \
+		VANDPS       lanesF32_80000000<>+0(SB), Y0, Y0 \
+		VORPS        Y0, Y1, Y0                        \
+		VMOVUPS      Y0, (AX)(BX*1)                    \
+		ADDQ         $0x00000020, BX                   \
+		SUBQ         $0x00000008, DX                   \
+		CMPQ         DX, $0x00000008                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		LEAQ         vecTail<>+0(SB), SI               \
+		NEGQ         DX                                \
+		VMOVUPS      32(SI)(DX*4), Y0                  \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1                \
+		VMOVUPS      lanesF32_41200000<>+0(SB), Y2     \
+		VANDPS       lanesF32_7fffffff<>+0(SB), Y1, Y3 \
+		VMINPS       Y3, Y2, Y2                        \
+		VADDPS       Y2, Y2, Y2                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y3     \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y2, Y3 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y3, Y4 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y3, Y3 \
+		VMOVAPS      Y2, Y2                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y3, Y2 \
+		VMOVAPS      Y2, Y2                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y3, Y2 \
+		VPADDD       lanesF32_7e<>+0(SB), Y4, Y3       \
+		VPSLLD       $0x17, Y3, Y3                     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y4     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y2, Y4 \
+		VMULPS       Y2, Y2, Y5                        \
+		VMOVAPS      Y2, Y2                            \
+		VFMADD231PS  Y4, Y5, Y2                        \
+		VSUBPS       lanesF32_3f000000<>+0(SB), Y3, Y4 \
+		VMOVAPS      Y4, Y4                            \
+		VFMADD231PS  Y3, Y2, Y4                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y4, Y2 \
+		VDIVPS       Y2, Y4, Y2                        \
+		VANDPS       lanesF32_80000000<>+0(SB), Y1, Y1 \
+		VORPS        Y1, Y2, Y1                        \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecTanhF32AVX2<>(SB), NOSPLIT, $0-40
 	vecTanhF32AVX2Code
 
-DATA vecF32_41200000<>+0(SB)/4, $0x41200000
-DATA vecF32_41200000<>+4(SB)/4, $0x41200000
-DATA vecF32_41200000<>+8(SB)/4, $0x41200000
-DATA vecF32_41200000<>+12(SB)/4, $0x41200000
-DATA vecF32_41200000<>+16(SB)/4, $0x41200000
-DATA vecF32_41200000<>+20(SB)/4, $0x41200000
-DATA vecF32_41200000<>+24(SB)/4, $0x41200000
-DATA vecF32_41200000<>+28(SB)/4, $0x41200000
-DATA vecF32_41200000<>+32(SB)/4, $0x41200000
-DATA vecF32_41200000<>+36(SB)/4, $0x41200000
-DATA vecF32_41200000<>+40(SB)/4, $0x41200000
-DATA vecF32_41200000<>+44(SB)/4, $0x41200000
-DATA vecF32_41200000<>+48(SB)/4, $0x41200000
-DATA vecF32_41200000<>+52(SB)/4, $0x41200000
-DATA vecF32_41200000<>+56(SB)/4, $0x41200000
-DATA vecF32_41200000<>+60(SB)/4, $0x41200000
-GLOBL vecF32_41200000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_41200000<>+0(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+4(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+8(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+12(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+16(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+20(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+24(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+28(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+32(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+36(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+40(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+44(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+48(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+52(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+56(SB)/4, $0x41200000
+DATA lanesF32_41200000<>+60(SB)/4, $0x41200000
+GLOBL lanesF32_41200000<>(SB), RODATA|NOPTR, $64
 
 // vecSigmoidF32AVX2 is a Vec:
 //
@@ -1946,105 +1946,105 @@ GLOBL vecF32_41200000<>(SB), RODATA|NOPTR, $64
 // func vecSigmoidF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
 #define vecSigmoidF32AVX2Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000008                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Y0                  \
-		VORPS        vecF32_80000000<>+0(SB), Y0, Y1 \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Y2     \
-		VMINPS       Y1, Y2, Y1                      \
-		VMOVUPS      vecF32_c2d20000<>+0(SB), Y2     \
-		VMAXPS       Y1, Y2, Y1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y2     \
-		VMOVAPS      Y2, Y2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y1, Y2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y2, Y3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y2, Y2 \
-		VMOVAPS      Y1, Y1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y2, Y1 \
-		VMOVAPS      Y1, Y1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y2, Y1 \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y2     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y1, Y2 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y1, Y2 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y1, Y2 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y1, Y2 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y1, Y2 \
-		VMULPS       Y1, Y1, Y4                      \
-		VMOVAPS      Y1, Y1                          \
-		VFMADD231PS  Y2, Y4, Y1                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Y1, Y1 \
-		VPSRAD       $0x01, Y3, Y2                   \
-		VPSUBD       Y2, Y3, Y3                      \
-		VPADDD       vecF32_7f<>+0(SB), Y2, Y2       \
-		VPSLLD       $0x17, Y2, Y2                   \
-		VMULPS       Y2, Y1, Y1                      \
-		VPADDD       vecF32_7f<>+0(SB), Y3, Y2       \
-		VPSLLD       $0x17, Y2, Y2                   \
-		VMULPS       Y2, Y1, Y1                      \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Y2     \
-		VXORPS       Y3, Y3, Y3                      \
-		VCMPPS       $0x11, Y3, Y0, Y0               \
-		VBLENDVPS    Y0, Y1, Y2, Y0                  \
-		VADDPS       Y2, Y1, Y1                      \
-		VDIVPS       Y1, Y0, Y0                      \
-		VMOVUPS      Y0, (AX)(BX*1)                  \
-		ADDQ         $0x00000020, BX                 \
-		SUBQ         $0x00000008, DX                 \
-		CMPQ         DX, $0x00000008                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		LEAQ         vecTail<>+0(SB), SI             \
-		NEGQ         DX                              \
-		VMOVUPS      32(SI)(DX*4), Y0                \
-		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
-		VORPS        vecF32_80000000<>+0(SB), Y1, Y2 \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Y3     \
-		VMINPS       Y2, Y3, Y2                      \
-		VMOVUPS      vecF32_c2d20000<>+0(SB), Y3     \
-		VMAXPS       Y2, Y3, Y2                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y3     \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y2, Y3 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y3, Y4 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y3, Y3 \
-		VMOVAPS      Y2, Y2                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y3, Y2 \
-		VMOVAPS      Y2, Y2                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y3, Y2 \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y3     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y2, Y3 \
-		VMULPS       Y2, Y2, Y5                      \
-		VMOVAPS      Y2, Y2                          \
-		VFMADD231PS  Y3, Y5, Y2                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Y2, Y2 \
-		VPSRAD       $0x01, Y4, Y3                   \
-		VPSUBD       Y3, Y4, Y4                      \
-		VPADDD       vecF32_7f<>+0(SB), Y3, Y3       \
-		VPSLLD       $0x17, Y3, Y3                   \
-		VMULPS       Y3, Y2, Y2                      \
-		VPADDD       vecF32_7f<>+0(SB), Y4, Y3       \
-		VPSLLD       $0x17, Y3, Y3                   \
-		VMULPS       Y3, Y2, Y2                      \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Y3     \
-		VXORPS       Y4, Y4, Y4                      \
-		VCMPPS       $0x11, Y4, Y1, Y1               \
-		VBLENDVPS    Y1, Y2, Y3, Y1                  \
-		VADDPS       Y3, Y2, Y2                      \
-		VDIVPS       Y2, Y1, Y1                      \
-		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000008                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Y0                    \
+		VORPS        lanesF32_80000000<>+0(SB), Y0, Y1 \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y2     \
+		VMINPS       Y1, Y2, Y1                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y2     \
+		VMAXPS       Y1, Y2, Y1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y2     \
+		VMOVAPS      Y2, Y2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y1, Y2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y2, Y3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y2, Y2 \
+		VMOVAPS      Y1, Y1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y2, Y1 \
+		VMOVAPS      Y1, Y1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y2, Y1 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y2     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y1, Y2 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y1, Y2 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y1, Y2 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y1, Y2 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y1, Y2 \
+		VMULPS       Y1, Y1, Y4                        \
+		VMOVAPS      Y1, Y1                            \
+		VFMADD231PS  Y2, Y4, Y1                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y1, Y1 \
+		VPSRAD       $0x01, Y3, Y2                     \
+		VPSUBD       Y2, Y3, Y3                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y2, Y2       \
+		VPSLLD       $0x17, Y2, Y2                     \
+		VMULPS       Y2, Y1, Y1                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y3, Y2       \
+		VPSLLD       $0x17, Y2, Y2                     \
+		VMULPS       Y2, Y1, Y1                        \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Y2     \
+		VXORPS       Y3, Y3, Y3                        \
+		VCMPPS       $0x11, Y3, Y0, Y0                 \
+		VBLENDVPS    Y0, Y1, Y2, Y0                    \
+		VADDPS       Y2, Y1, Y1                        \
+		VDIVPS       Y1, Y0, Y0                        \
+		VMOVUPS      Y0, (AX)(BX*1)                    \
+		ADDQ         $0x00000020, BX                   \
+		SUBQ         $0x00000008, DX                   \
+		CMPQ         DX, $0x00000008                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		LEAQ         vecTail<>+0(SB), SI               \
+		NEGQ         DX                                \
+		VMOVUPS      32(SI)(DX*4), Y0                  \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1                \
+		VORPS        lanesF32_80000000<>+0(SB), Y1, Y2 \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Y3     \
+		VMINPS       Y2, Y3, Y2                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Y3     \
+		VMAXPS       Y2, Y3, Y2                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y3     \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y2, Y3 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y3, Y4 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y3, Y3 \
+		VMOVAPS      Y2, Y2                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y3, Y2 \
+		VMOVAPS      Y2, Y2                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y3, Y2 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y3     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y2, Y3 \
+		VMULPS       Y2, Y2, Y5                        \
+		VMOVAPS      Y2, Y2                            \
+		VFMADD231PS  Y3, Y5, Y2                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y2, Y2 \
+		VPSRAD       $0x01, Y4, Y3                     \
+		VPSUBD       Y3, Y4, Y4                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y3, Y3       \
+		VPSLLD       $0x17, Y3, Y3                     \
+		VMULPS       Y3, Y2, Y2                        \
+		VPADDD       lanesF32_7f<>+0(SB), Y4, Y3       \
+		VPSLLD       $0x17, Y3, Y3                     \
+		VMULPS       Y3, Y2, Y2                        \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Y3     \
+		VXORPS       Y4, Y4, Y4                        \
+		VCMPPS       $0x11, Y4, Y1, Y1                 \
+		VBLENDVPS    Y1, Y2, Y3, Y1                    \
+		VADDPS       Y3, Y2, Y2                        \
+		VDIVPS       Y2, Y1, Y1                        \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecSigmoidF32AVX2<>(SB), NOSPLIT, $0-40
@@ -2059,405 +2059,405 @@ TEXT vecSigmoidF32AVX2<>(SB), NOSPLIT, $0-40
 // func vecErfF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX2, FMA3
 #define vecErfF32AVX2Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000008                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Y0                  \
-		VMOVUPS      vecF32_40800000<>+0(SB), Y1     \
-		VANDPS       vecF32_7fffffff<>+0(SB), Y0, Y2 \
-		VMINPS       Y2, Y1, Y1                      \
-		VMULPS       Y1, Y1, Y2                      \
-		VMOVUPS      vecF32_b7910000<>+0(SB), Y3     \
-		VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Y1, Y3 \
-		VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Y4     \
-		VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Y1, Y4 \
-		VFMADD213PS  Y4, Y2, Y3                      \
-		VFMADD213PS  vecF32_bddaae5c<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_bf228550<>+0(SB), Y1, Y3 \
-		VFMADD213PS  vecF32_be03ce86<>+0(SB), Y1, Y3 \
-		VMULPS       Y1, Y3, Y3                      \
-		VSUBPS       Y1, Y3, Y3                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y4     \
-		VMOVAPS      Y4, Y4                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y3, Y4 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y4, Y5 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y4, Y4 \
-		VMOVAPS      Y3, Y3                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y4, Y3 \
-		VMOVAPS      Y3, Y3                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y4, Y3 \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Y4     \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y6     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y3, Y6 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y3, Y6 \
-		VMULPS       Y3, Y3, Y7                      \
-		VMOVAPS      Y3, Y3                          \
-		VFMADD231PS  Y6, Y7, Y3                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Y3, Y3 \
-		VPADDD       vecF32_7f<>+0(SB), Y5, Y5       \
-		VPSLLD       $0x17, Y5, Y5                   \
-		VMOVAPS      Y4, Y4                          \
-		VFNMADD231PS Y5, Y3, Y4                      \
-		VMOVUPS      vecF32_ba1c7000<>+0(SB), Y3     \
-		VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3de70e22<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_bec09380<>+0(SB), Y2, Y3 \
-		VFMADD213PS  vecF32_3e0375d4<>+0(SB), Y2, Y3 \
-		VMOVAPS      Y1, Y2                          \
-		VFMADD231PS  Y1, Y3, Y2                      \
-		VMOVUPS      vecF32_3f6d8000<>+0(SB), Y3     \
-		VCMPPS       $0x1e, Y3, Y1, Y1               \
-		VBLENDVPS    Y1, Y4, Y2, Y1                  \
-		VANDPS       vecF32_80000000<>+0(SB), Y0, Y0 \
-		VORPS        Y0, Y1, Y0                      \
-		VMOVUPS      Y0, (AX)(BX*1)                  \
-		ADDQ         $0x00000020, BX                 \
-		SUBQ         $0x00000008, DX                 \
-		CMPQ         DX, $0x00000008                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		LEAQ         vecTail<>+0(SB), SI             \
-		NEGQ         DX                              \
-		VMOVUPS      32(SI)(DX*4), Y0                \
-		VMASKMOVPS   (CX)(BX*1), Y0, Y1              \
-		VMOVUPS      vecF32_40800000<>+0(SB), Y2     \
-		VANDPS       vecF32_7fffffff<>+0(SB), Y1, Y3 \
-		VMINPS       Y3, Y2, Y2                      \
-		VMULPS       Y2, Y2, Y3                      \
-		VMOVUPS      vecF32_b7910000<>+0(SB), Y4     \
-		VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Y2, Y4 \
-		VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Y5     \
-		VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Y2, Y5 \
-		VFMADD213PS  Y5, Y3, Y4                      \
-		VFMADD213PS  vecF32_bddaae5c<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_bf228550<>+0(SB), Y2, Y4 \
-		VFMADD213PS  vecF32_be03ce86<>+0(SB), Y2, Y4 \
-		VMULPS       Y2, Y4, Y4                      \
-		VSUBPS       Y2, Y4, Y4                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Y5     \
-		VMOVAPS      Y5, Y5                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Y4, Y5 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Y5, Y6 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Y5, Y5 \
-		VMOVAPS      Y4, Y4                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Y5, Y4 \
-		VMOVAPS      Y4, Y4                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Y5, Y4 \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Y5     \
-		VMOVUPS      vecF32_39506967<>+0(SB), Y7     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Y4, Y7 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Y4, Y7 \
-		VMULPS       Y4, Y4, Y8                      \
-		VMOVAPS      Y4, Y4                          \
-		VFMADD231PS  Y7, Y8, Y4                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Y4, Y4 \
-		VPADDD       vecF32_7f<>+0(SB), Y6, Y6       \
-		VPSLLD       $0x17, Y6, Y6                   \
-		VMOVAPS      Y5, Y5                          \
-		VFNMADD231PS Y6, Y4, Y5                      \
-		VMOVUPS      vecF32_ba1c7000<>+0(SB), Y4     \
-		VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_3de70e22<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_bec09380<>+0(SB), Y3, Y4 \
-		VFMADD213PS  vecF32_3e0375d4<>+0(SB), Y3, Y4 \
-		VMOVAPS      Y2, Y3                          \
-		VFMADD231PS  Y2, Y4, Y3                      \
-		VMOVUPS      vecF32_3f6d8000<>+0(SB), Y4     \
-		VCMPPS       $0x1e, Y4, Y2, Y2               \
-		VBLENDVPS    Y2, Y5, Y3, Y2                  \
-		VANDPS       vecF32_80000000<>+0(SB), Y1, Y1 \
-		VORPS        Y1, Y2, Y1                      \
-		VMASKMOVPS   Y1, Y0, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000008                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Y0                    \
+		VMOVUPS      lanesF32_40800000<>+0(SB), Y1     \
+		VANDPS       lanesF32_7fffffff<>+0(SB), Y0, Y2 \
+		VMINPS       Y2, Y1, Y1                        \
+		VMULPS       Y1, Y1, Y2                        \
+		VMOVUPS      lanesF32_b7910000<>+0(SB), Y3     \
+		VFMADD213PS  lanesF32_39c8e7d9<>+0(SB), Y1, Y3 \
+		VMOVUPS      lanesF32_bb7e8a1c<>+0(SB), Y4     \
+		VFMADD213PS  lanesF32_3cc6b1a1<>+0(SB), Y1, Y4 \
+		VFMADD213PS  Y4, Y2, Y3                        \
+		VFMADD213PS  lanesF32_bddaae5c<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_bf228550<>+0(SB), Y1, Y3 \
+		VFMADD213PS  lanesF32_be03ce86<>+0(SB), Y1, Y3 \
+		VMULPS       Y1, Y3, Y3                        \
+		VSUBPS       Y1, Y3, Y3                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y4     \
+		VMOVAPS      Y4, Y4                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y3, Y4 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y4, Y5 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y4, Y4 \
+		VMOVAPS      Y3, Y3                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y4, Y3 \
+		VMOVAPS      Y3, Y3                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y4, Y3 \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Y4     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y6     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y3, Y6 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y3, Y6 \
+		VMULPS       Y3, Y3, Y7                        \
+		VMOVAPS      Y3, Y3                            \
+		VFMADD231PS  Y6, Y7, Y3                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y3, Y3 \
+		VPADDD       lanesF32_7f<>+0(SB), Y5, Y5       \
+		VPSLLD       $0x17, Y5, Y5                     \
+		VMOVAPS      Y4, Y4                            \
+		VFNMADD231PS Y5, Y3, Y4                        \
+		VMOVUPS      lanesF32_ba1c7000<>+0(SB), Y3     \
+		VFMADD213PS  lanesF32_3ba38d2c<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_bcdb48d9<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3de70e22<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_bec09380<>+0(SB), Y2, Y3 \
+		VFMADD213PS  lanesF32_3e0375d4<>+0(SB), Y2, Y3 \
+		VMOVAPS      Y1, Y2                            \
+		VFMADD231PS  Y1, Y3, Y2                        \
+		VMOVUPS      lanesF32_3f6d8000<>+0(SB), Y3     \
+		VCMPPS       $0x1e, Y3, Y1, Y1                 \
+		VBLENDVPS    Y1, Y4, Y2, Y1                    \
+		VANDPS       lanesF32_80000000<>+0(SB), Y0, Y0 \
+		VORPS        Y0, Y1, Y0                        \
+		VMOVUPS      Y0, (AX)(BX*1)                    \
+		ADDQ         $0x00000020, BX                   \
+		SUBQ         $0x00000008, DX                   \
+		CMPQ         DX, $0x00000008                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		LEAQ         vecTail<>+0(SB), SI               \
+		NEGQ         DX                                \
+		VMOVUPS      32(SI)(DX*4), Y0                  \
+		VMASKMOVPS   (CX)(BX*1), Y0, Y1                \
+		VMOVUPS      lanesF32_40800000<>+0(SB), Y2     \
+		VANDPS       lanesF32_7fffffff<>+0(SB), Y1, Y3 \
+		VMINPS       Y3, Y2, Y2                        \
+		VMULPS       Y2, Y2, Y3                        \
+		VMOVUPS      lanesF32_b7910000<>+0(SB), Y4     \
+		VFMADD213PS  lanesF32_39c8e7d9<>+0(SB), Y2, Y4 \
+		VMOVUPS      lanesF32_bb7e8a1c<>+0(SB), Y5     \
+		VFMADD213PS  lanesF32_3cc6b1a1<>+0(SB), Y2, Y5 \
+		VFMADD213PS  Y5, Y3, Y4                        \
+		VFMADD213PS  lanesF32_bddaae5c<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_bf228550<>+0(SB), Y2, Y4 \
+		VFMADD213PS  lanesF32_be03ce86<>+0(SB), Y2, Y4 \
+		VMULPS       Y2, Y4, Y4                        \
+		VSUBPS       Y2, Y4, Y4                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Y5     \
+		VMOVAPS      Y5, Y5                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Y4, Y5 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Y5, Y6 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Y5, Y5 \
+		VMOVAPS      Y4, Y4                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Y5, Y4 \
+		VMOVAPS      Y4, Y4                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Y5, Y4 \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Y5     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Y7     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Y4, Y7 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Y4, Y7 \
+		VMULPS       Y4, Y4, Y8                        \
+		VMOVAPS      Y4, Y4                            \
+		VFMADD231PS  Y7, Y8, Y4                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Y4, Y4 \
+		VPADDD       lanesF32_7f<>+0(SB), Y6, Y6       \
+		VPSLLD       $0x17, Y6, Y6                     \
+		VMOVAPS      Y5, Y5                            \
+		VFNMADD231PS Y6, Y4, Y5                        \
+		VMOVUPS      lanesF32_ba1c7000<>+0(SB), Y4     \
+		VFMADD213PS  lanesF32_3ba38d2c<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_bcdb48d9<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_3de70e22<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_bec09380<>+0(SB), Y3, Y4 \
+		VFMADD213PS  lanesF32_3e0375d4<>+0(SB), Y3, Y4 \
+		VMOVAPS      Y2, Y3                            \
+		VFMADD231PS  Y2, Y4, Y3                        \
+		VMOVUPS      lanesF32_3f6d8000<>+0(SB), Y4     \
+		VCMPPS       $0x1e, Y4, Y2, Y2                 \
+		VBLENDVPS    Y2, Y5, Y3, Y2                    \
+		VANDPS       lanesF32_80000000<>+0(SB), Y1, Y1 \
+		VORPS        Y1, Y2, Y1                        \
+		VMASKMOVPS   Y1, Y0, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecErfF32AVX2<>(SB), NOSPLIT, $0-40
 	vecErfF32AVX2Code
 
-DATA vecF32_40800000<>+0(SB)/4, $0x40800000
-DATA vecF32_40800000<>+4(SB)/4, $0x40800000
-DATA vecF32_40800000<>+8(SB)/4, $0x40800000
-DATA vecF32_40800000<>+12(SB)/4, $0x40800000
-DATA vecF32_40800000<>+16(SB)/4, $0x40800000
-DATA vecF32_40800000<>+20(SB)/4, $0x40800000
-DATA vecF32_40800000<>+24(SB)/4, $0x40800000
-DATA vecF32_40800000<>+28(SB)/4, $0x40800000
-DATA vecF32_40800000<>+32(SB)/4, $0x40800000
-DATA vecF32_40800000<>+36(SB)/4, $0x40800000
-DATA vecF32_40800000<>+40(SB)/4, $0x40800000
-DATA vecF32_40800000<>+44(SB)/4, $0x40800000
-DATA vecF32_40800000<>+48(SB)/4, $0x40800000
-DATA vecF32_40800000<>+52(SB)/4, $0x40800000
-DATA vecF32_40800000<>+56(SB)/4, $0x40800000
-DATA vecF32_40800000<>+60(SB)/4, $0x40800000
-GLOBL vecF32_40800000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_40800000<>+0(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+4(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+8(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+12(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+16(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+20(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+24(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+28(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+32(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+36(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+40(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+44(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+48(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+52(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+56(SB)/4, $0x40800000
+DATA lanesF32_40800000<>+60(SB)/4, $0x40800000
+GLOBL lanesF32_40800000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_b7910000<>+0(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+4(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+8(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+12(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+16(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+20(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+24(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+28(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+32(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+36(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+40(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+44(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+48(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+52(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+56(SB)/4, $0xb7910000
-DATA vecF32_b7910000<>+60(SB)/4, $0xb7910000
-GLOBL vecF32_b7910000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_b7910000<>+0(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+4(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+8(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+12(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+16(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+20(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+24(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+28(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+32(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+36(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+40(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+44(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+48(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+52(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+56(SB)/4, $0xb7910000
+DATA lanesF32_b7910000<>+60(SB)/4, $0xb7910000
+GLOBL lanesF32_b7910000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_39c8e7d9<>+0(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+4(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+8(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+12(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+16(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+20(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+24(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+28(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+32(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+36(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+40(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+44(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+48(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+52(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+56(SB)/4, $0x39c8e7d9
-DATA vecF32_39c8e7d9<>+60(SB)/4, $0x39c8e7d9
-GLOBL vecF32_39c8e7d9<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_39c8e7d9<>+0(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+4(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+8(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+12(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+16(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+20(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+24(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+28(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+32(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+36(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+40(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+44(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+48(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+52(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+56(SB)/4, $0x39c8e7d9
+DATA lanesF32_39c8e7d9<>+60(SB)/4, $0x39c8e7d9
+GLOBL lanesF32_39c8e7d9<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_bb7e8a1c<>+0(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+4(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+8(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+12(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+16(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+20(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+24(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+28(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+32(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+36(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+40(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+44(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+48(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+52(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+56(SB)/4, $0xbb7e8a1c
-DATA vecF32_bb7e8a1c<>+60(SB)/4, $0xbb7e8a1c
-GLOBL vecF32_bb7e8a1c<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_bb7e8a1c<>+0(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+4(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+8(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+12(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+16(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+20(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+24(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+28(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+32(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+36(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+40(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+44(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+48(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+52(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+56(SB)/4, $0xbb7e8a1c
+DATA lanesF32_bb7e8a1c<>+60(SB)/4, $0xbb7e8a1c
+GLOBL lanesF32_bb7e8a1c<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3cc6b1a1<>+0(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+4(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+8(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+12(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+16(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+20(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+24(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+28(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+32(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+36(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+40(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+44(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+48(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+52(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+56(SB)/4, $0x3cc6b1a1
-DATA vecF32_3cc6b1a1<>+60(SB)/4, $0x3cc6b1a1
-GLOBL vecF32_3cc6b1a1<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3cc6b1a1<>+0(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+4(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+8(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+12(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+16(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+20(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+24(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+28(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+32(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+36(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+40(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+44(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+48(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+52(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+56(SB)/4, $0x3cc6b1a1
+DATA lanesF32_3cc6b1a1<>+60(SB)/4, $0x3cc6b1a1
+GLOBL lanesF32_3cc6b1a1<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_bddaae5c<>+0(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+4(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+8(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+12(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+16(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+20(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+24(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+28(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+32(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+36(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+40(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+44(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+48(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+52(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+56(SB)/4, $0xbddaae5c
-DATA vecF32_bddaae5c<>+60(SB)/4, $0xbddaae5c
-GLOBL vecF32_bddaae5c<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_bddaae5c<>+0(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+4(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+8(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+12(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+16(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+20(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+24(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+28(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+32(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+36(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+40(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+44(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+48(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+52(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+56(SB)/4, $0xbddaae5c
+DATA lanesF32_bddaae5c<>+60(SB)/4, $0xbddaae5c
+GLOBL lanesF32_bddaae5c<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_bf228550<>+0(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+4(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+8(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+12(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+16(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+20(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+24(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+28(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+32(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+36(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+40(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+44(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+48(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+52(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+56(SB)/4, $0xbf228550
-DATA vecF32_bf228550<>+60(SB)/4, $0xbf228550
-GLOBL vecF32_bf228550<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_bf228550<>+0(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+4(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+8(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+12(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+16(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+20(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+24(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+28(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+32(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+36(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+40(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+44(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+48(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+52(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+56(SB)/4, $0xbf228550
+DATA lanesF32_bf228550<>+60(SB)/4, $0xbf228550
+GLOBL lanesF32_bf228550<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_be03ce86<>+0(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+4(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+8(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+12(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+16(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+20(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+24(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+28(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+32(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+36(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+40(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+44(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+48(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+52(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+56(SB)/4, $0xbe03ce86
-DATA vecF32_be03ce86<>+60(SB)/4, $0xbe03ce86
-GLOBL vecF32_be03ce86<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_be03ce86<>+0(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+4(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+8(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+12(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+16(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+20(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+24(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+28(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+32(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+36(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+40(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+44(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+48(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+52(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+56(SB)/4, $0xbe03ce86
+DATA lanesF32_be03ce86<>+60(SB)/4, $0xbe03ce86
+GLOBL lanesF32_be03ce86<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_ba1c7000<>+0(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+4(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+8(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+12(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+16(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+20(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+24(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+28(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+32(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+36(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+40(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+44(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+48(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+52(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+56(SB)/4, $0xba1c7000
-DATA vecF32_ba1c7000<>+60(SB)/4, $0xba1c7000
-GLOBL vecF32_ba1c7000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_ba1c7000<>+0(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+4(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+8(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+12(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+16(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+20(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+24(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+28(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+32(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+36(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+40(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+44(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+48(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+52(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+56(SB)/4, $0xba1c7000
+DATA lanesF32_ba1c7000<>+60(SB)/4, $0xba1c7000
+GLOBL lanesF32_ba1c7000<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3ba38d2c<>+0(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+4(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+8(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+12(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+16(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+20(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+24(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+28(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+32(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+36(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+40(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+44(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+48(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+52(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+56(SB)/4, $0x3ba38d2c
-DATA vecF32_3ba38d2c<>+60(SB)/4, $0x3ba38d2c
-GLOBL vecF32_3ba38d2c<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3ba38d2c<>+0(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+4(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+8(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+12(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+16(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+20(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+24(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+28(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+32(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+36(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+40(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+44(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+48(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+52(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+56(SB)/4, $0x3ba38d2c
+DATA lanesF32_3ba38d2c<>+60(SB)/4, $0x3ba38d2c
+GLOBL lanesF32_3ba38d2c<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_bcdb48d9<>+0(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+4(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+8(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+12(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+16(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+20(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+24(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+28(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+32(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+36(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+40(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+44(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+48(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+52(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+56(SB)/4, $0xbcdb48d9
-DATA vecF32_bcdb48d9<>+60(SB)/4, $0xbcdb48d9
-GLOBL vecF32_bcdb48d9<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_bcdb48d9<>+0(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+4(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+8(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+12(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+16(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+20(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+24(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+28(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+32(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+36(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+40(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+44(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+48(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+52(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+56(SB)/4, $0xbcdb48d9
+DATA lanesF32_bcdb48d9<>+60(SB)/4, $0xbcdb48d9
+GLOBL lanesF32_bcdb48d9<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3de70e22<>+0(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+4(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+8(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+12(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+16(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+20(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+24(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+28(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+32(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+36(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+40(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+44(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+48(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+52(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+56(SB)/4, $0x3de70e22
-DATA vecF32_3de70e22<>+60(SB)/4, $0x3de70e22
-GLOBL vecF32_3de70e22<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3de70e22<>+0(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+4(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+8(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+12(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+16(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+20(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+24(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+28(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+32(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+36(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+40(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+44(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+48(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+52(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+56(SB)/4, $0x3de70e22
+DATA lanesF32_3de70e22<>+60(SB)/4, $0x3de70e22
+GLOBL lanesF32_3de70e22<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_bec09380<>+0(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+4(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+8(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+12(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+16(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+20(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+24(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+28(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+32(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+36(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+40(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+44(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+48(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+52(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+56(SB)/4, $0xbec09380
-DATA vecF32_bec09380<>+60(SB)/4, $0xbec09380
-GLOBL vecF32_bec09380<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_bec09380<>+0(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+4(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+8(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+12(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+16(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+20(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+24(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+28(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+32(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+36(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+40(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+44(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+48(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+52(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+56(SB)/4, $0xbec09380
+DATA lanesF32_bec09380<>+60(SB)/4, $0xbec09380
+GLOBL lanesF32_bec09380<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3e0375d4<>+0(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+4(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+8(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+12(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+16(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+20(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+24(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+28(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+32(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+36(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+40(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+44(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+48(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+52(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+56(SB)/4, $0x3e0375d4
-DATA vecF32_3e0375d4<>+60(SB)/4, $0x3e0375d4
-GLOBL vecF32_3e0375d4<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3e0375d4<>+0(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+4(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+8(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+12(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+16(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+20(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+24(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+28(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+32(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+36(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+40(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+44(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+48(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+52(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+56(SB)/4, $0x3e0375d4
+DATA lanesF32_3e0375d4<>+60(SB)/4, $0x3e0375d4
+GLOBL lanesF32_3e0375d4<>(SB), RODATA|NOPTR, $64
 
-DATA vecF32_3f6d8000<>+0(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+4(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+8(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+12(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+16(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+20(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+24(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+28(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+32(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+36(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+40(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+44(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+48(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+52(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+56(SB)/4, $0x3f6d8000
-DATA vecF32_3f6d8000<>+60(SB)/4, $0x3f6d8000
-GLOBL vecF32_3f6d8000<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_3f6d8000<>+0(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+4(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+8(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+12(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+16(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+20(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+24(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+28(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+32(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+36(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+40(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+44(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+48(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+52(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+56(SB)/4, $0x3f6d8000
+DATA lanesF32_3f6d8000<>+60(SB)/4, $0x3f6d8000
+GLOBL lanesF32_3f6d8000<>(SB), RODATA|NOPTR, $64
 
 // vecAddVVF32AVX2 is a Vec:
 //
@@ -5476,192 +5476,192 @@ TEXT vecSumF32AVX2<>(SB), NOSPLIT, $0-40
 // func vecMaxOfF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecMaxOfF32AVX2Code \
-		MOVQ    a+16(FP), AX                \
-		VMOVUPS vecF32_ff800000<>+0(SB), Y0 \
-		VMOVAPS Y0, Y0                      \
-		VMOVUPS vecF32_ff800000<>+0(SB), Y1 \
-		VMOVAPS Y1, Y1                      \
-		VMOVUPS vecF32_ff800000<>+0(SB), Y2 \
-		VMOVAPS Y2, Y2                      \
-		VMOVUPS vecF32_ff800000<>+0(SB), Y3 \
-		VMOVAPS Y3, Y3                      \
-		MOVQ    n+0(FP), CX                 \
-		CMPQ    CX, $0x00000020             \
-		JLT     rest                        \
-	loop:                                       \
-		VMOVUPS (AX), Y4                    \
-		VCMPPS  $0x03, Y4, Y0, Y5           \
-		VMAXPS  Y4, Y0, Y6                  \
-		VMAXPS  Y0, Y4, Y0                  \
-		VANDPS  Y6, Y0, Y0                  \
-		VORPS   Y5, Y0, Y0                  \
-		VMOVAPS Y0, Y0                      \
-		VMOVUPS 32(AX), Y4                  \
-		VCMPPS  $0x03, Y4, Y1, Y5           \
-		VMAXPS  Y4, Y1, Y6                  \
-		VMAXPS  Y1, Y4, Y1                  \
-		VANDPS  Y6, Y1, Y1                  \
-		VORPS   Y5, Y1, Y1                  \
-		VMOVAPS Y1, Y1                      \
-		VMOVUPS 64(AX), Y4                  \
-		VCMPPS  $0x03, Y4, Y2, Y5           \
-		VMAXPS  Y4, Y2, Y6                  \
-		VMAXPS  Y2, Y4, Y2                  \
-		VANDPS  Y6, Y2, Y2                  \
-		VORPS   Y5, Y2, Y2                  \
-		VMOVAPS Y2, Y2                      \
-		VMOVUPS 96(AX), Y4                  \
-		VCMPPS  $0x03, Y4, Y3, Y5           \
-		VMAXPS  Y4, Y3, Y6                  \
-		VMAXPS  Y3, Y4, Y3                  \
-		VANDPS  Y6, Y3, Y3                  \
-		VORPS   Y5, Y3, Y3                  \
-		VMOVAPS Y3, Y3                      \
-		ADDQ    $0x00000080, AX             \
-		SUBQ    $0x00000020, CX             \
-		CMPQ    CX, $0x00000020             \
-		JGE     loop                        \
-	rest:                                       \
-		TESTQ      CX, CX                   \
-		JZ         fold                     \
-		CMPQ       CX, $0x00000008          \
-		JGE        whole0                   \
-		LEAQ       vecTail<>+0(SB), DX      \
-		NEGQ       CX                       \
-		VMOVUPS    32(DX)(CX*4), Y4         \
-		VMASKMOVPS (AX), Y4, Y5             \
-		VCMPPS     $0x03, Y5, Y0, Y6        \
-		VMAXPS     Y5, Y0, Y8               \
-		VMAXPS     Y0, Y5, Y5               \
-		VANDPS     Y8, Y5, Y5               \
-		VORPS      Y6, Y5, Y5               \
-		VBLENDVPS  Y4, Y5, Y0, Y0           \
-		VMOVAPS    Y0, Y0                   \
-		JMP        fold                     \
-	whole0:                                     \
-		VMOVUPS    (AX), Y4                 \
-		VCMPPS     $0x03, Y4, Y0, Y5        \
-		VMAXPS     Y4, Y0, Y6               \
-		VMAXPS     Y0, Y4, Y0               \
-		VANDPS     Y6, Y0, Y0               \
-		VORPS      Y5, Y0, Y0               \
-		VMOVAPS    Y0, Y0                   \
-		SUBQ       $0x00000008, CX          \
-		TESTQ      CX, CX                   \
-		JZ         fold                     \
-		CMPQ       CX, $0x00000008          \
-		JGE        whole1                   \
-		LEAQ       vecTail<>+0(SB), DX      \
-		NEGQ       CX                       \
-		VMOVUPS    32(DX)(CX*4), Y4         \
-		VMASKMOVPS 32(AX), Y4, Y5           \
-		VCMPPS     $0x03, Y5, Y1, Y6        \
-		VMAXPS     Y5, Y1, Y8               \
-		VMAXPS     Y1, Y5, Y5               \
-		VANDPS     Y8, Y5, Y5               \
-		VORPS      Y6, Y5, Y5               \
-		VBLENDVPS  Y4, Y5, Y1, Y1           \
-		VMOVAPS    Y1, Y1                   \
-		JMP        fold                     \
-	whole1:                                     \
-		VMOVUPS    32(AX), Y4               \
-		VCMPPS     $0x03, Y4, Y1, Y5        \
-		VMAXPS     Y4, Y1, Y6               \
-		VMAXPS     Y1, Y4, Y1               \
-		VANDPS     Y6, Y1, Y1               \
-		VORPS      Y5, Y1, Y1               \
-		VMOVAPS    Y1, Y1                   \
-		SUBQ       $0x00000008, CX          \
-		TESTQ      CX, CX                   \
-		JZ         fold                     \
-		CMPQ       CX, $0x00000008          \
-		JGE        whole2                   \
-		LEAQ       vecTail<>+0(SB), DX      \
-		NEGQ       CX                       \
-		VMOVUPS    32(DX)(CX*4), Y4         \
-		VMASKMOVPS 64(AX), Y4, Y5           \
-		VCMPPS     $0x03, Y5, Y2, Y6        \
-		VMAXPS     Y5, Y2, Y8               \
-		VMAXPS     Y2, Y5, Y5               \
-		VANDPS     Y8, Y5, Y5               \
-		VORPS      Y6, Y5, Y5               \
-		VBLENDVPS  Y4, Y5, Y2, Y2           \
-		VMOVAPS    Y2, Y2                   \
-		JMP        fold                     \
-	whole2:                                     \
-		VMOVUPS    64(AX), Y4               \
-		VCMPPS     $0x03, Y4, Y2, Y5        \
-		VMAXPS     Y4, Y2, Y6               \
-		VMAXPS     Y2, Y4, Y2               \
-		VANDPS     Y6, Y2, Y2               \
-		VORPS      Y5, Y2, Y2               \
-		VMOVAPS    Y2, Y2                   \
-		SUBQ       $0x00000008, CX          \
-		TESTQ      CX, CX                   \
-		JZ         fold                     \
-		CMPQ       CX, $0x00000008          \
-		JGE        whole3                   \
-		LEAQ       vecTail<>+0(SB), DX      \
-		NEGQ       CX                       \
-		VMOVUPS    32(DX)(CX*4), Y4         \
-		VMASKMOVPS 96(AX), Y4, Y5           \
-		VCMPPS     $0x03, Y5, Y3, Y6        \
-		VMAXPS     Y5, Y3, Y8               \
-		VMAXPS     Y3, Y5, Y5               \
-		VANDPS     Y8, Y5, Y5               \
-		VORPS      Y6, Y5, Y5               \
-		VBLENDVPS  Y4, Y5, Y3, Y3           \
-		VMOVAPS    Y3, Y3                   \
-		JMP        fold                     \
-	whole3:                                     \
-		VMOVUPS 96(AX), Y4                  \
-		VCMPPS  $0x03, Y4, Y3, Y5           \
-		VMAXPS  Y4, Y3, Y6                  \
-		VMAXPS  Y3, Y4, Y3                  \
-		VANDPS  Y6, Y3, Y3                  \
-		VORPS   Y5, Y3, Y3                  \
-		VMOVAPS Y3, Y3                      \
-		SUBQ    $0x00000008, CX             \
-	fold:                                       \
-		VCMPPS       $0x03, Y2, Y0, Y4      \
-		VMAXPS       Y2, Y0, Y5             \
-		VMAXPS       Y0, Y2, Y0             \
-		VANDPS       Y5, Y0, Y0             \
-		VORPS        Y4, Y0, Y0             \
-		VMOVAPS      Y0, Y0                 \
-		VCMPPS       $0x03, Y3, Y1, Y2      \
-		VMAXPS       Y3, Y1, Y4             \
-		VMAXPS       Y1, Y3, Y1             \
-		VANDPS       Y4, Y1, Y1             \
-		VORPS        Y2, Y1, Y1             \
-		VMOVAPS      Y1, Y1                 \
-		VCMPPS       $0x03, Y1, Y0, Y2      \
-		VMAXPS       Y1, Y0, Y3             \
-		VMAXPS       Y0, Y1, Y0             \
-		VANDPS       Y3, Y0, Y0             \
-		VORPS        Y2, Y0, Y0             \
-		VMOVAPS      Y0, Y0                 \
-		MOVQ         y+8(FP), AX            \
-		VEXTRACTF128 $0x01, Y0, X7          \
-		VCMPPS       $0x03, Y7, Y0, Y1      \
-		VMAXPS       Y7, Y0, Y2             \
-		VMAXPS       Y0, Y7, Y0             \
-		VANDPS       Y2, Y0, Y0             \
-		VORPS        Y1, Y0, Y0             \
-		VPERMILPD    $0x01, Y0, Y1          \
-		VCMPPS       $0x03, Y1, Y0, Y2      \
-		VMAXPS       Y1, Y0, Y3             \
-		VMAXPS       Y0, Y1, Y0             \
-		VANDPS       Y3, Y0, Y0             \
-		VORPS        Y2, Y0, Y0             \
-		VPERMILPS    $0x01, Y0, Y1          \
-		VCMPPS       $0x03, Y1, Y0, Y2      \
-		VMAXPS       Y1, Y0, Y3             \
-		VMAXPS       Y0, Y1, Y0             \
-		VANDPS       Y3, Y0, Y0             \
-		VORPS        Y2, Y0, Y0             \
-		VMOVSS       X0, (AX)               \
-		VZEROUPPER                          \
+		MOVQ    a+16(FP), AX                  \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Y0 \
+		VMOVAPS Y0, Y0                        \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Y1 \
+		VMOVAPS Y1, Y1                        \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Y2 \
+		VMOVAPS Y2, Y2                        \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Y3 \
+		VMOVAPS Y3, Y3                        \
+		MOVQ    n+0(FP), CX                   \
+		CMPQ    CX, $0x00000020               \
+		JLT     rest                          \
+	loop:                                         \
+		VMOVUPS (AX), Y4                      \
+		VCMPPS  $0x03, Y4, Y0, Y5             \
+		VMAXPS  Y4, Y0, Y6                    \
+		VMAXPS  Y0, Y4, Y0                    \
+		VANDPS  Y6, Y0, Y0                    \
+		VORPS   Y5, Y0, Y0                    \
+		VMOVAPS Y0, Y0                        \
+		VMOVUPS 32(AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y1, Y5             \
+		VMAXPS  Y4, Y1, Y6                    \
+		VMAXPS  Y1, Y4, Y1                    \
+		VANDPS  Y6, Y1, Y1                    \
+		VORPS   Y5, Y1, Y1                    \
+		VMOVAPS Y1, Y1                        \
+		VMOVUPS 64(AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y2, Y5             \
+		VMAXPS  Y4, Y2, Y6                    \
+		VMAXPS  Y2, Y4, Y2                    \
+		VANDPS  Y6, Y2, Y2                    \
+		VORPS   Y5, Y2, Y2                    \
+		VMOVAPS Y2, Y2                        \
+		VMOVUPS 96(AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y3, Y5             \
+		VMAXPS  Y4, Y3, Y6                    \
+		VMAXPS  Y3, Y4, Y3                    \
+		VANDPS  Y6, Y3, Y3                    \
+		VORPS   Y5, Y3, Y3                    \
+		VMOVAPS Y3, Y3                        \
+		ADDQ    $0x00000080, AX               \
+		SUBQ    $0x00000020, CX               \
+		CMPQ    CX, $0x00000020               \
+		JGE     loop                          \
+	rest:                                         \
+		TESTQ      CX, CX                     \
+		JZ         fold                       \
+		CMPQ       CX, $0x00000008            \
+		JGE        whole0                     \
+		LEAQ       vecTail<>+0(SB), DX        \
+		NEGQ       CX                         \
+		VMOVUPS    32(DX)(CX*4), Y4           \
+		VMASKMOVPS (AX), Y4, Y5               \
+		VCMPPS     $0x03, Y5, Y0, Y6          \
+		VMAXPS     Y5, Y0, Y8                 \
+		VMAXPS     Y0, Y5, Y5                 \
+		VANDPS     Y8, Y5, Y5                 \
+		VORPS      Y6, Y5, Y5                 \
+		VBLENDVPS  Y4, Y5, Y0, Y0             \
+		VMOVAPS    Y0, Y0                     \
+		JMP        fold                       \
+	whole0:                                       \
+		VMOVUPS    (AX), Y4                   \
+		VCMPPS     $0x03, Y4, Y0, Y5          \
+		VMAXPS     Y4, Y0, Y6                 \
+		VMAXPS     Y0, Y4, Y0                 \
+		VANDPS     Y6, Y0, Y0                 \
+		VORPS      Y5, Y0, Y0                 \
+		VMOVAPS    Y0, Y0                     \
+		SUBQ       $0x00000008, CX            \
+		TESTQ      CX, CX                     \
+		JZ         fold                       \
+		CMPQ       CX, $0x00000008            \
+		JGE        whole1                     \
+		LEAQ       vecTail<>+0(SB), DX        \
+		NEGQ       CX                         \
+		VMOVUPS    32(DX)(CX*4), Y4           \
+		VMASKMOVPS 32(AX), Y4, Y5             \
+		VCMPPS     $0x03, Y5, Y1, Y6          \
+		VMAXPS     Y5, Y1, Y8                 \
+		VMAXPS     Y1, Y5, Y5                 \
+		VANDPS     Y8, Y5, Y5                 \
+		VORPS      Y6, Y5, Y5                 \
+		VBLENDVPS  Y4, Y5, Y1, Y1             \
+		VMOVAPS    Y1, Y1                     \
+		JMP        fold                       \
+	whole1:                                       \
+		VMOVUPS    32(AX), Y4                 \
+		VCMPPS     $0x03, Y4, Y1, Y5          \
+		VMAXPS     Y4, Y1, Y6                 \
+		VMAXPS     Y1, Y4, Y1                 \
+		VANDPS     Y6, Y1, Y1                 \
+		VORPS      Y5, Y1, Y1                 \
+		VMOVAPS    Y1, Y1                     \
+		SUBQ       $0x00000008, CX            \
+		TESTQ      CX, CX                     \
+		JZ         fold                       \
+		CMPQ       CX, $0x00000008            \
+		JGE        whole2                     \
+		LEAQ       vecTail<>+0(SB), DX        \
+		NEGQ       CX                         \
+		VMOVUPS    32(DX)(CX*4), Y4           \
+		VMASKMOVPS 64(AX), Y4, Y5             \
+		VCMPPS     $0x03, Y5, Y2, Y6          \
+		VMAXPS     Y5, Y2, Y8                 \
+		VMAXPS     Y2, Y5, Y5                 \
+		VANDPS     Y8, Y5, Y5                 \
+		VORPS      Y6, Y5, Y5                 \
+		VBLENDVPS  Y4, Y5, Y2, Y2             \
+		VMOVAPS    Y2, Y2                     \
+		JMP        fold                       \
+	whole2:                                       \
+		VMOVUPS    64(AX), Y4                 \
+		VCMPPS     $0x03, Y4, Y2, Y5          \
+		VMAXPS     Y4, Y2, Y6                 \
+		VMAXPS     Y2, Y4, Y2                 \
+		VANDPS     Y6, Y2, Y2                 \
+		VORPS      Y5, Y2, Y2                 \
+		VMOVAPS    Y2, Y2                     \
+		SUBQ       $0x00000008, CX            \
+		TESTQ      CX, CX                     \
+		JZ         fold                       \
+		CMPQ       CX, $0x00000008            \
+		JGE        whole3                     \
+		LEAQ       vecTail<>+0(SB), DX        \
+		NEGQ       CX                         \
+		VMOVUPS    32(DX)(CX*4), Y4           \
+		VMASKMOVPS 96(AX), Y4, Y5             \
+		VCMPPS     $0x03, Y5, Y3, Y6          \
+		VMAXPS     Y5, Y3, Y8                 \
+		VMAXPS     Y3, Y5, Y5                 \
+		VANDPS     Y8, Y5, Y5                 \
+		VORPS      Y6, Y5, Y5                 \
+		VBLENDVPS  Y4, Y5, Y3, Y3             \
+		VMOVAPS    Y3, Y3                     \
+		JMP        fold                       \
+	whole3:                                       \
+		VMOVUPS 96(AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y3, Y5             \
+		VMAXPS  Y4, Y3, Y6                    \
+		VMAXPS  Y3, Y4, Y3                    \
+		VANDPS  Y6, Y3, Y3                    \
+		VORPS   Y5, Y3, Y3                    \
+		VMOVAPS Y3, Y3                        \
+		SUBQ    $0x00000008, CX               \
+	fold:                                         \
+		VCMPPS       $0x03, Y2, Y0, Y4        \
+		VMAXPS       Y2, Y0, Y5               \
+		VMAXPS       Y0, Y2, Y0               \
+		VANDPS       Y5, Y0, Y0               \
+		VORPS        Y4, Y0, Y0               \
+		VMOVAPS      Y0, Y0                   \
+		VCMPPS       $0x03, Y3, Y1, Y2        \
+		VMAXPS       Y3, Y1, Y4               \
+		VMAXPS       Y1, Y3, Y1               \
+		VANDPS       Y4, Y1, Y1               \
+		VORPS        Y2, Y1, Y1               \
+		VMOVAPS      Y1, Y1                   \
+		VCMPPS       $0x03, Y1, Y0, Y2        \
+		VMAXPS       Y1, Y0, Y3               \
+		VMAXPS       Y0, Y1, Y0               \
+		VANDPS       Y3, Y0, Y0               \
+		VORPS        Y2, Y0, Y0               \
+		VMOVAPS      Y0, Y0                   \
+		MOVQ         y+8(FP), AX              \
+		VEXTRACTF128 $0x01, Y0, X7            \
+		VCMPPS       $0x03, Y7, Y0, Y1        \
+		VMAXPS       Y7, Y0, Y2               \
+		VMAXPS       Y0, Y7, Y0               \
+		VANDPS       Y2, Y0, Y0               \
+		VORPS        Y1, Y0, Y0               \
+		VPERMILPD    $0x01, Y0, Y1            \
+		VCMPPS       $0x03, Y1, Y0, Y2        \
+		VMAXPS       Y1, Y0, Y3               \
+		VMAXPS       Y0, Y1, Y0               \
+		VANDPS       Y3, Y0, Y0               \
+		VORPS        Y2, Y0, Y0               \
+		VPERMILPS    $0x01, Y0, Y1            \
+		VCMPPS       $0x03, Y1, Y0, Y2        \
+		VMAXPS       Y1, Y0, Y3               \
+		VMAXPS       Y0, Y1, Y0               \
+		VANDPS       Y3, Y0, Y0               \
+		VORPS        Y2, Y0, Y0               \
+		VMOVSS       X0, (AX)                 \
+		VZEROUPPER                            \
 		RET
 
 TEXT vecMaxOfF32AVX2<>(SB), NOSPLIT, $0-40
@@ -5687,192 +5687,192 @@ TEXT vecMaxOfF32AVX2<>(SB), NOSPLIT, $0-40
 // func vecMinOfF32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecMinOfF32AVX2Code \
-		MOVQ    a+16(FP), AX                \
-		VMOVUPS vecF32_7f800000<>+0(SB), Y0 \
-		VMOVAPS Y0, Y0                      \
-		VMOVUPS vecF32_7f800000<>+0(SB), Y1 \
-		VMOVAPS Y1, Y1                      \
-		VMOVUPS vecF32_7f800000<>+0(SB), Y2 \
-		VMOVAPS Y2, Y2                      \
-		VMOVUPS vecF32_7f800000<>+0(SB), Y3 \
-		VMOVAPS Y3, Y3                      \
-		MOVQ    n+0(FP), CX                 \
-		CMPQ    CX, $0x00000020             \
-		JLT     rest                        \
-	loop:                                       \
-		VMOVUPS (AX), Y4                    \
-		VCMPPS  $0x03, Y4, Y0, Y5           \
-		VMINPS  Y4, Y0, Y6                  \
-		VMINPS  Y0, Y4, Y0                  \
-		VORPS   Y6, Y0, Y0                  \
-		VORPS   Y5, Y0, Y0                  \
-		VMOVAPS Y0, Y0                      \
-		VMOVUPS 32(AX), Y4                  \
-		VCMPPS  $0x03, Y4, Y1, Y5           \
-		VMINPS  Y4, Y1, Y6                  \
-		VMINPS  Y1, Y4, Y1                  \
-		VORPS   Y6, Y1, Y1                  \
-		VORPS   Y5, Y1, Y1                  \
-		VMOVAPS Y1, Y1                      \
-		VMOVUPS 64(AX), Y4                  \
-		VCMPPS  $0x03, Y4, Y2, Y5           \
-		VMINPS  Y4, Y2, Y6                  \
-		VMINPS  Y2, Y4, Y2                  \
-		VORPS   Y6, Y2, Y2                  \
-		VORPS   Y5, Y2, Y2                  \
-		VMOVAPS Y2, Y2                      \
-		VMOVUPS 96(AX), Y4                  \
-		VCMPPS  $0x03, Y4, Y3, Y5           \
-		VMINPS  Y4, Y3, Y6                  \
-		VMINPS  Y3, Y4, Y3                  \
-		VORPS   Y6, Y3, Y3                  \
-		VORPS   Y5, Y3, Y3                  \
-		VMOVAPS Y3, Y3                      \
-		ADDQ    $0x00000080, AX             \
-		SUBQ    $0x00000020, CX             \
-		CMPQ    CX, $0x00000020             \
-		JGE     loop                        \
-	rest:                                       \
-		TESTQ      CX, CX                   \
-		JZ         fold                     \
-		CMPQ       CX, $0x00000008          \
-		JGE        whole0                   \
-		LEAQ       vecTail<>+0(SB), DX      \
-		NEGQ       CX                       \
-		VMOVUPS    32(DX)(CX*4), Y4         \
-		VMASKMOVPS (AX), Y4, Y5             \
-		VCMPPS     $0x03, Y5, Y0, Y6        \
-		VMINPS     Y5, Y0, Y8               \
-		VMINPS     Y0, Y5, Y5               \
-		VORPS      Y8, Y5, Y5               \
-		VORPS      Y6, Y5, Y5               \
-		VBLENDVPS  Y4, Y5, Y0, Y0           \
-		VMOVAPS    Y0, Y0                   \
-		JMP        fold                     \
-	whole0:                                     \
-		VMOVUPS    (AX), Y4                 \
-		VCMPPS     $0x03, Y4, Y0, Y5        \
-		VMINPS     Y4, Y0, Y6               \
-		VMINPS     Y0, Y4, Y0               \
-		VORPS      Y6, Y0, Y0               \
-		VORPS      Y5, Y0, Y0               \
-		VMOVAPS    Y0, Y0                   \
-		SUBQ       $0x00000008, CX          \
-		TESTQ      CX, CX                   \
-		JZ         fold                     \
-		CMPQ       CX, $0x00000008          \
-		JGE        whole1                   \
-		LEAQ       vecTail<>+0(SB), DX      \
-		NEGQ       CX                       \
-		VMOVUPS    32(DX)(CX*4), Y4         \
-		VMASKMOVPS 32(AX), Y4, Y5           \
-		VCMPPS     $0x03, Y5, Y1, Y6        \
-		VMINPS     Y5, Y1, Y8               \
-		VMINPS     Y1, Y5, Y5               \
-		VORPS      Y8, Y5, Y5               \
-		VORPS      Y6, Y5, Y5               \
-		VBLENDVPS  Y4, Y5, Y1, Y1           \
-		VMOVAPS    Y1, Y1                   \
-		JMP        fold                     \
-	whole1:                                     \
-		VMOVUPS    32(AX), Y4               \
-		VCMPPS     $0x03, Y4, Y1, Y5        \
-		VMINPS     Y4, Y1, Y6               \
-		VMINPS     Y1, Y4, Y1               \
-		VORPS      Y6, Y1, Y1               \
-		VORPS      Y5, Y1, Y1               \
-		VMOVAPS    Y1, Y1                   \
-		SUBQ       $0x00000008, CX          \
-		TESTQ      CX, CX                   \
-		JZ         fold                     \
-		CMPQ       CX, $0x00000008          \
-		JGE        whole2                   \
-		LEAQ       vecTail<>+0(SB), DX      \
-		NEGQ       CX                       \
-		VMOVUPS    32(DX)(CX*4), Y4         \
-		VMASKMOVPS 64(AX), Y4, Y5           \
-		VCMPPS     $0x03, Y5, Y2, Y6        \
-		VMINPS     Y5, Y2, Y8               \
-		VMINPS     Y2, Y5, Y5               \
-		VORPS      Y8, Y5, Y5               \
-		VORPS      Y6, Y5, Y5               \
-		VBLENDVPS  Y4, Y5, Y2, Y2           \
-		VMOVAPS    Y2, Y2                   \
-		JMP        fold                     \
-	whole2:                                     \
-		VMOVUPS    64(AX), Y4               \
-		VCMPPS     $0x03, Y4, Y2, Y5        \
-		VMINPS     Y4, Y2, Y6               \
-		VMINPS     Y2, Y4, Y2               \
-		VORPS      Y6, Y2, Y2               \
-		VORPS      Y5, Y2, Y2               \
-		VMOVAPS    Y2, Y2                   \
-		SUBQ       $0x00000008, CX          \
-		TESTQ      CX, CX                   \
-		JZ         fold                     \
-		CMPQ       CX, $0x00000008          \
-		JGE        whole3                   \
-		LEAQ       vecTail<>+0(SB), DX      \
-		NEGQ       CX                       \
-		VMOVUPS    32(DX)(CX*4), Y4         \
-		VMASKMOVPS 96(AX), Y4, Y5           \
-		VCMPPS     $0x03, Y5, Y3, Y6        \
-		VMINPS     Y5, Y3, Y8               \
-		VMINPS     Y3, Y5, Y5               \
-		VORPS      Y8, Y5, Y5               \
-		VORPS      Y6, Y5, Y5               \
-		VBLENDVPS  Y4, Y5, Y3, Y3           \
-		VMOVAPS    Y3, Y3                   \
-		JMP        fold                     \
-	whole3:                                     \
-		VMOVUPS 96(AX), Y4                  \
-		VCMPPS  $0x03, Y4, Y3, Y5           \
-		VMINPS  Y4, Y3, Y6                  \
-		VMINPS  Y3, Y4, Y3                  \
-		VORPS   Y6, Y3, Y3                  \
-		VORPS   Y5, Y3, Y3                  \
-		VMOVAPS Y3, Y3                      \
-		SUBQ    $0x00000008, CX             \
-	fold:                                       \
-		VCMPPS       $0x03, Y2, Y0, Y4      \
-		VMINPS       Y2, Y0, Y5             \
-		VMINPS       Y0, Y2, Y0             \
-		VORPS        Y5, Y0, Y0             \
-		VORPS        Y4, Y0, Y0             \
-		VMOVAPS      Y0, Y0                 \
-		VCMPPS       $0x03, Y3, Y1, Y2      \
-		VMINPS       Y3, Y1, Y4             \
-		VMINPS       Y1, Y3, Y1             \
-		VORPS        Y4, Y1, Y1             \
-		VORPS        Y2, Y1, Y1             \
-		VMOVAPS      Y1, Y1                 \
-		VCMPPS       $0x03, Y1, Y0, Y2      \
-		VMINPS       Y1, Y0, Y3             \
-		VMINPS       Y0, Y1, Y0             \
-		VORPS        Y3, Y0, Y0             \
-		VORPS        Y2, Y0, Y0             \
-		VMOVAPS      Y0, Y0                 \
-		MOVQ         y+8(FP), AX            \
-		VEXTRACTF128 $0x01, Y0, X7          \
-		VCMPPS       $0x03, Y7, Y0, Y1      \
-		VMINPS       Y7, Y0, Y2             \
-		VMINPS       Y0, Y7, Y0             \
-		VORPS        Y2, Y0, Y0             \
-		VORPS        Y1, Y0, Y0             \
-		VPERMILPD    $0x01, Y0, Y1          \
-		VCMPPS       $0x03, Y1, Y0, Y2      \
-		VMINPS       Y1, Y0, Y3             \
-		VMINPS       Y0, Y1, Y0             \
-		VORPS        Y3, Y0, Y0             \
-		VORPS        Y2, Y0, Y0             \
-		VPERMILPS    $0x01, Y0, Y1          \
-		VCMPPS       $0x03, Y1, Y0, Y2      \
-		VMINPS       Y1, Y0, Y3             \
-		VMINPS       Y0, Y1, Y0             \
-		VORPS        Y3, Y0, Y0             \
-		VORPS        Y2, Y0, Y0             \
-		VMOVSS       X0, (AX)               \
-		VZEROUPPER                          \
+		MOVQ    a+16(FP), AX                  \
+		VMOVUPS lanesF32_7f800000<>+0(SB), Y0 \
+		VMOVAPS Y0, Y0                        \
+		VMOVUPS lanesF32_7f800000<>+0(SB), Y1 \
+		VMOVAPS Y1, Y1                        \
+		VMOVUPS lanesF32_7f800000<>+0(SB), Y2 \
+		VMOVAPS Y2, Y2                        \
+		VMOVUPS lanesF32_7f800000<>+0(SB), Y3 \
+		VMOVAPS Y3, Y3                        \
+		MOVQ    n+0(FP), CX                   \
+		CMPQ    CX, $0x00000020               \
+		JLT     rest                          \
+	loop:                                         \
+		VMOVUPS (AX), Y4                      \
+		VCMPPS  $0x03, Y4, Y0, Y5             \
+		VMINPS  Y4, Y0, Y6                    \
+		VMINPS  Y0, Y4, Y0                    \
+		VORPS   Y6, Y0, Y0                    \
+		VORPS   Y5, Y0, Y0                    \
+		VMOVAPS Y0, Y0                        \
+		VMOVUPS 32(AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y1, Y5             \
+		VMINPS  Y4, Y1, Y6                    \
+		VMINPS  Y1, Y4, Y1                    \
+		VORPS   Y6, Y1, Y1                    \
+		VORPS   Y5, Y1, Y1                    \
+		VMOVAPS Y1, Y1                        \
+		VMOVUPS 64(AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y2, Y5             \
+		VMINPS  Y4, Y2, Y6                    \
+		VMINPS  Y2, Y4, Y2                    \
+		VORPS   Y6, Y2, Y2                    \
+		VORPS   Y5, Y2, Y2                    \
+		VMOVAPS Y2, Y2                        \
+		VMOVUPS 96(AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y3, Y5             \
+		VMINPS  Y4, Y3, Y6                    \
+		VMINPS  Y3, Y4, Y3                    \
+		VORPS   Y6, Y3, Y3                    \
+		VORPS   Y5, Y3, Y3                    \
+		VMOVAPS Y3, Y3                        \
+		ADDQ    $0x00000080, AX               \
+		SUBQ    $0x00000020, CX               \
+		CMPQ    CX, $0x00000020               \
+		JGE     loop                          \
+	rest:                                         \
+		TESTQ      CX, CX                     \
+		JZ         fold                       \
+		CMPQ       CX, $0x00000008            \
+		JGE        whole0                     \
+		LEAQ       vecTail<>+0(SB), DX        \
+		NEGQ       CX                         \
+		VMOVUPS    32(DX)(CX*4), Y4           \
+		VMASKMOVPS (AX), Y4, Y5               \
+		VCMPPS     $0x03, Y5, Y0, Y6          \
+		VMINPS     Y5, Y0, Y8                 \
+		VMINPS     Y0, Y5, Y5                 \
+		VORPS      Y8, Y5, Y5                 \
+		VORPS      Y6, Y5, Y5                 \
+		VBLENDVPS  Y4, Y5, Y0, Y0             \
+		VMOVAPS    Y0, Y0                     \
+		JMP        fold                       \
+	whole0:                                       \
+		VMOVUPS    (AX), Y4                   \
+		VCMPPS     $0x03, Y4, Y0, Y5          \
+		VMINPS     Y4, Y0, Y6                 \
+		VMINPS     Y0, Y4, Y0                 \
+		VORPS      Y6, Y0, Y0                 \
+		VORPS      Y5, Y0, Y0                 \
+		VMOVAPS    Y0, Y0                     \
+		SUBQ       $0x00000008, CX            \
+		TESTQ      CX, CX                     \
+		JZ         fold                       \
+		CMPQ       CX, $0x00000008            \
+		JGE        whole1                     \
+		LEAQ       vecTail<>+0(SB), DX        \
+		NEGQ       CX                         \
+		VMOVUPS    32(DX)(CX*4), Y4           \
+		VMASKMOVPS 32(AX), Y4, Y5             \
+		VCMPPS     $0x03, Y5, Y1, Y6          \
+		VMINPS     Y5, Y1, Y8                 \
+		VMINPS     Y1, Y5, Y5                 \
+		VORPS      Y8, Y5, Y5                 \
+		VORPS      Y6, Y5, Y5                 \
+		VBLENDVPS  Y4, Y5, Y1, Y1             \
+		VMOVAPS    Y1, Y1                     \
+		JMP        fold                       \
+	whole1:                                       \
+		VMOVUPS    32(AX), Y4                 \
+		VCMPPS     $0x03, Y4, Y1, Y5          \
+		VMINPS     Y4, Y1, Y6                 \
+		VMINPS     Y1, Y4, Y1                 \
+		VORPS      Y6, Y1, Y1                 \
+		VORPS      Y5, Y1, Y1                 \
+		VMOVAPS    Y1, Y1                     \
+		SUBQ       $0x00000008, CX            \
+		TESTQ      CX, CX                     \
+		JZ         fold                       \
+		CMPQ       CX, $0x00000008            \
+		JGE        whole2                     \
+		LEAQ       vecTail<>+0(SB), DX        \
+		NEGQ       CX                         \
+		VMOVUPS    32(DX)(CX*4), Y4           \
+		VMASKMOVPS 64(AX), Y4, Y5             \
+		VCMPPS     $0x03, Y5, Y2, Y6          \
+		VMINPS     Y5, Y2, Y8                 \
+		VMINPS     Y2, Y5, Y5                 \
+		VORPS      Y8, Y5, Y5                 \
+		VORPS      Y6, Y5, Y5                 \
+		VBLENDVPS  Y4, Y5, Y2, Y2             \
+		VMOVAPS    Y2, Y2                     \
+		JMP        fold                       \
+	whole2:                                       \
+		VMOVUPS    64(AX), Y4                 \
+		VCMPPS     $0x03, Y4, Y2, Y5          \
+		VMINPS     Y4, Y2, Y6                 \
+		VMINPS     Y2, Y4, Y2                 \
+		VORPS      Y6, Y2, Y2                 \
+		VORPS      Y5, Y2, Y2                 \
+		VMOVAPS    Y2, Y2                     \
+		SUBQ       $0x00000008, CX            \
+		TESTQ      CX, CX                     \
+		JZ         fold                       \
+		CMPQ       CX, $0x00000008            \
+		JGE        whole3                     \
+		LEAQ       vecTail<>+0(SB), DX        \
+		NEGQ       CX                         \
+		VMOVUPS    32(DX)(CX*4), Y4           \
+		VMASKMOVPS 96(AX), Y4, Y5             \
+		VCMPPS     $0x03, Y5, Y3, Y6          \
+		VMINPS     Y5, Y3, Y8                 \
+		VMINPS     Y3, Y5, Y5                 \
+		VORPS      Y8, Y5, Y5                 \
+		VORPS      Y6, Y5, Y5                 \
+		VBLENDVPS  Y4, Y5, Y3, Y3             \
+		VMOVAPS    Y3, Y3                     \
+		JMP        fold                       \
+	whole3:                                       \
+		VMOVUPS 96(AX), Y4                    \
+		VCMPPS  $0x03, Y4, Y3, Y5             \
+		VMINPS  Y4, Y3, Y6                    \
+		VMINPS  Y3, Y4, Y3                    \
+		VORPS   Y6, Y3, Y3                    \
+		VORPS   Y5, Y3, Y3                    \
+		VMOVAPS Y3, Y3                        \
+		SUBQ    $0x00000008, CX               \
+	fold:                                         \
+		VCMPPS       $0x03, Y2, Y0, Y4        \
+		VMINPS       Y2, Y0, Y5               \
+		VMINPS       Y0, Y2, Y0               \
+		VORPS        Y5, Y0, Y0               \
+		VORPS        Y4, Y0, Y0               \
+		VMOVAPS      Y0, Y0                   \
+		VCMPPS       $0x03, Y3, Y1, Y2        \
+		VMINPS       Y3, Y1, Y4               \
+		VMINPS       Y1, Y3, Y1               \
+		VORPS        Y4, Y1, Y1               \
+		VORPS        Y2, Y1, Y1               \
+		VMOVAPS      Y1, Y1                   \
+		VCMPPS       $0x03, Y1, Y0, Y2        \
+		VMINPS       Y1, Y0, Y3               \
+		VMINPS       Y0, Y1, Y0               \
+		VORPS        Y3, Y0, Y0               \
+		VORPS        Y2, Y0, Y0               \
+		VMOVAPS      Y0, Y0                   \
+		MOVQ         y+8(FP), AX              \
+		VEXTRACTF128 $0x01, Y0, X7            \
+		VCMPPS       $0x03, Y7, Y0, Y1        \
+		VMINPS       Y7, Y0, Y2               \
+		VMINPS       Y0, Y7, Y0               \
+		VORPS        Y2, Y0, Y0               \
+		VORPS        Y1, Y0, Y0               \
+		VPERMILPD    $0x01, Y0, Y1            \
+		VCMPPS       $0x03, Y1, Y0, Y2        \
+		VMINPS       Y1, Y0, Y3               \
+		VMINPS       Y0, Y1, Y0               \
+		VORPS        Y3, Y0, Y0               \
+		VORPS        Y2, Y0, Y0               \
+		VPERMILPS    $0x01, Y0, Y1            \
+		VCMPPS       $0x03, Y1, Y0, Y2        \
+		VMINPS       Y1, Y0, Y3               \
+		VMINPS       Y0, Y1, Y0               \
+		VORPS        Y3, Y0, Y0               \
+		VORPS        Y2, Y0, Y0               \
+		VMOVSS       X0, (AX)                 \
+		VZEROUPPER                            \
 		RET
 
 TEXT vecMinOfF32AVX2<>(SB), NOSPLIT, $0-40
@@ -5887,65 +5887,65 @@ TEXT vecMinOfF32AVX2<>(SB), NOSPLIT, $0-40
 // func vecNegF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecNegF64AVX2Code \
-		MOVQ y+8(FP), AX                                   \
-		MOVQ a+16(FP), CX                                  \
-		MOVQ n+0(FP), DX                                   \
-		XORQ BX, BX                                        \
-		CMPQ DX, $0x00000010                               \
-		JLT  end4                                          \
-	loop4:                                                     \
-		VMOVUPD (CX)(BX*1), Y0                             \
-		VMOVUPD 32(CX)(BX*1), Y1                           \
-		VMOVUPD 64(CX)(BX*1), Y2                           \
-		VMOVUPD 96(CX)(BX*1), Y3                           \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Y0, Y0    \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Y1, Y1    \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Y2, Y2    \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Y3, Y3    \
-		VMOVUPD Y0, (AX)(BX*1)                             \
-		VMOVUPD Y1, 32(AX)(BX*1)                           \
-		VMOVUPD Y2, 64(AX)(BX*1)                           \
-		VMOVUPD Y3, 96(AX)(BX*1)                           \
-		ADDQ    $0x00000080, BX                            \
-		SUBQ    $0x00000010, DX                            \
-		CMPQ    DX, $0x00000010                            \
-		JGE     loop4                                      \
-	end4:                                                      \
-		CMPQ DX, $0x00000004                               \
-		JLT  end1                                          \
-	loop1:                                                     \
-		VMOVUPD (CX)(BX*1), Y0                             \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Y0, Y0    \
-		VMOVUPD Y0, (AX)(BX*1)                             \
-		ADDQ    $0x00000020, BX                            \
-		SUBQ    $0x00000004, DX                            \
-		CMPQ    DX, $0x00000004                            \
-		JGE     loop1                                      \
-	end1:                                                      \
-		TESTQ      DX, DX                                  \
-		JZ         done                                    \
-		LEAQ       vecTail<>+0(SB), SI                     \
-		NEGQ       DX                                      \
-		VMOVUPD    32(SI)(DX*8), Y0                        \
-		VMASKMOVPD (CX)(BX*1), Y0, Y1                      \
-		VXORPD     vecF64_8000000000000000<>+0(SB), Y1, Y1 \
-		VMASKMOVPD Y1, Y0, (AX)(BX*1)                      \
-	done:                                                      \
-		VZEROUPPER                                         \
+		MOVQ y+8(FP), AX                                     \
+		MOVQ a+16(FP), CX                                    \
+		MOVQ n+0(FP), DX                                     \
+		XORQ BX, BX                                          \
+		CMPQ DX, $0x00000010                                 \
+		JLT  end4                                            \
+	loop4:                                                       \
+		VMOVUPD (CX)(BX*1), Y0                               \
+		VMOVUPD 32(CX)(BX*1), Y1                             \
+		VMOVUPD 64(CX)(BX*1), Y2                             \
+		VMOVUPD 96(CX)(BX*1), Y3                             \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Y0, Y0    \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Y1, Y1    \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Y2, Y2    \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Y3, Y3    \
+		VMOVUPD Y0, (AX)(BX*1)                               \
+		VMOVUPD Y1, 32(AX)(BX*1)                             \
+		VMOVUPD Y2, 64(AX)(BX*1)                             \
+		VMOVUPD Y3, 96(AX)(BX*1)                             \
+		ADDQ    $0x00000080, BX                              \
+		SUBQ    $0x00000010, DX                              \
+		CMPQ    DX, $0x00000010                              \
+		JGE     loop4                                        \
+	end4:                                                        \
+		CMPQ DX, $0x00000004                                 \
+		JLT  end1                                            \
+	loop1:                                                       \
+		VMOVUPD (CX)(BX*1), Y0                               \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Y0, Y0    \
+		VMOVUPD Y0, (AX)(BX*1)                               \
+		ADDQ    $0x00000020, BX                              \
+		SUBQ    $0x00000004, DX                              \
+		CMPQ    DX, $0x00000004                              \
+		JGE     loop1                                        \
+	end1:                                                        \
+		TESTQ      DX, DX                                    \
+		JZ         done                                      \
+		LEAQ       vecTail<>+0(SB), SI                       \
+		NEGQ       DX                                        \
+		VMOVUPD    32(SI)(DX*8), Y0                          \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                        \
+		VXORPD     lanesF64_8000000000000000<>+0(SB), Y1, Y1 \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                        \
+	done:                                                        \
+		VZEROUPPER                                           \
 		RET
 
 TEXT vecNegF64AVX2<>(SB), NOSPLIT, $0-40
 	vecNegF64AVX2Code
 
-DATA vecF64_8000000000000000<>+0(SB)/8, $0x8000000000000000
-DATA vecF64_8000000000000000<>+8(SB)/8, $0x8000000000000000
-DATA vecF64_8000000000000000<>+16(SB)/8, $0x8000000000000000
-DATA vecF64_8000000000000000<>+24(SB)/8, $0x8000000000000000
-DATA vecF64_8000000000000000<>+32(SB)/8, $0x8000000000000000
-DATA vecF64_8000000000000000<>+40(SB)/8, $0x8000000000000000
-DATA vecF64_8000000000000000<>+48(SB)/8, $0x8000000000000000
-DATA vecF64_8000000000000000<>+56(SB)/8, $0x8000000000000000
-GLOBL vecF64_8000000000000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF64_8000000000000000<>+0(SB)/8, $0x8000000000000000
+DATA lanesF64_8000000000000000<>+8(SB)/8, $0x8000000000000000
+DATA lanesF64_8000000000000000<>+16(SB)/8, $0x8000000000000000
+DATA lanesF64_8000000000000000<>+24(SB)/8, $0x8000000000000000
+DATA lanesF64_8000000000000000<>+32(SB)/8, $0x8000000000000000
+DATA lanesF64_8000000000000000<>+40(SB)/8, $0x8000000000000000
+DATA lanesF64_8000000000000000<>+48(SB)/8, $0x8000000000000000
+DATA lanesF64_8000000000000000<>+56(SB)/8, $0x8000000000000000
+GLOBL lanesF64_8000000000000000<>(SB), RODATA|NOPTR, $64
 
 // vecAbsF64AVX2 is a Vec:
 //
@@ -5956,65 +5956,65 @@ GLOBL vecF64_8000000000000000<>(SB), RODATA|NOPTR, $64
 // func vecAbsF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecAbsF64AVX2Code \
-		MOVQ y+8(FP), AX                                   \
-		MOVQ a+16(FP), CX                                  \
-		MOVQ n+0(FP), DX                                   \
-		XORQ BX, BX                                        \
-		CMPQ DX, $0x00000010                               \
-		JLT  end4                                          \
-	loop4:                                                     \
-		VMOVUPD (CX)(BX*1), Y0                             \
-		VMOVUPD 32(CX)(BX*1), Y1                           \
-		VMOVUPD 64(CX)(BX*1), Y2                           \
-		VMOVUPD 96(CX)(BX*1), Y3                           \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y0, Y0    \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y1, Y1    \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y2, Y2    \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y3, Y3    \
-		VMOVUPD Y0, (AX)(BX*1)                             \
-		VMOVUPD Y1, 32(AX)(BX*1)                           \
-		VMOVUPD Y2, 64(AX)(BX*1)                           \
-		VMOVUPD Y3, 96(AX)(BX*1)                           \
-		ADDQ    $0x00000080, BX                            \
-		SUBQ    $0x00000010, DX                            \
-		CMPQ    DX, $0x00000010                            \
-		JGE     loop4                                      \
-	end4:                                                      \
-		CMPQ DX, $0x00000004                               \
-		JLT  end1                                          \
-	loop1:                                                     \
-		VMOVUPD (CX)(BX*1), Y0                             \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Y0, Y0    \
-		VMOVUPD Y0, (AX)(BX*1)                             \
-		ADDQ    $0x00000020, BX                            \
-		SUBQ    $0x00000004, DX                            \
-		CMPQ    DX, $0x00000004                            \
-		JGE     loop1                                      \
-	end1:                                                      \
-		TESTQ      DX, DX                                  \
-		JZ         done                                    \
-		LEAQ       vecTail<>+0(SB), SI                     \
-		NEGQ       DX                                      \
-		VMOVUPD    32(SI)(DX*8), Y0                        \
-		VMASKMOVPD (CX)(BX*1), Y0, Y1                      \
-		VANDPD     vecF64_7fffffffffffffff<>+0(SB), Y1, Y1 \
-		VMASKMOVPD Y1, Y0, (AX)(BX*1)                      \
-	done:                                                      \
-		VZEROUPPER                                         \
+		MOVQ y+8(FP), AX                                     \
+		MOVQ a+16(FP), CX                                    \
+		MOVQ n+0(FP), DX                                     \
+		XORQ BX, BX                                          \
+		CMPQ DX, $0x00000010                                 \
+		JLT  end4                                            \
+	loop4:                                                       \
+		VMOVUPD (CX)(BX*1), Y0                               \
+		VMOVUPD 32(CX)(BX*1), Y1                             \
+		VMOVUPD 64(CX)(BX*1), Y2                             \
+		VMOVUPD 96(CX)(BX*1), Y3                             \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Y0, Y0    \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Y1, Y1    \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Y2, Y2    \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Y3, Y3    \
+		VMOVUPD Y0, (AX)(BX*1)                               \
+		VMOVUPD Y1, 32(AX)(BX*1)                             \
+		VMOVUPD Y2, 64(AX)(BX*1)                             \
+		VMOVUPD Y3, 96(AX)(BX*1)                             \
+		ADDQ    $0x00000080, BX                              \
+		SUBQ    $0x00000010, DX                              \
+		CMPQ    DX, $0x00000010                              \
+		JGE     loop4                                        \
+	end4:                                                        \
+		CMPQ DX, $0x00000004                                 \
+		JLT  end1                                            \
+	loop1:                                                       \
+		VMOVUPD (CX)(BX*1), Y0                               \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Y0, Y0    \
+		VMOVUPD Y0, (AX)(BX*1)                               \
+		ADDQ    $0x00000020, BX                              \
+		SUBQ    $0x00000004, DX                              \
+		CMPQ    DX, $0x00000004                              \
+		JGE     loop1                                        \
+	end1:                                                        \
+		TESTQ      DX, DX                                    \
+		JZ         done                                      \
+		LEAQ       vecTail<>+0(SB), SI                       \
+		NEGQ       DX                                        \
+		VMOVUPD    32(SI)(DX*8), Y0                          \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                        \
+		VANDPD     lanesF64_7fffffffffffffff<>+0(SB), Y1, Y1 \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                        \
+	done:                                                        \
+		VZEROUPPER                                           \
 		RET
 
 TEXT vecAbsF64AVX2<>(SB), NOSPLIT, $0-40
 	vecAbsF64AVX2Code
 
-DATA vecF64_7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
-DATA vecF64_7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
-DATA vecF64_7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
-DATA vecF64_7fffffffffffffff<>+24(SB)/8, $0x7fffffffffffffff
-DATA vecF64_7fffffffffffffff<>+32(SB)/8, $0x7fffffffffffffff
-DATA vecF64_7fffffffffffffff<>+40(SB)/8, $0x7fffffffffffffff
-DATA vecF64_7fffffffffffffff<>+48(SB)/8, $0x7fffffffffffffff
-DATA vecF64_7fffffffffffffff<>+56(SB)/8, $0x7fffffffffffffff
-GLOBL vecF64_7fffffffffffffff<>(SB), RODATA|NOPTR, $64
+DATA lanesF64_7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
+DATA lanesF64_7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
+DATA lanesF64_7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
+DATA lanesF64_7fffffffffffffff<>+24(SB)/8, $0x7fffffffffffffff
+DATA lanesF64_7fffffffffffffff<>+32(SB)/8, $0x7fffffffffffffff
+DATA lanesF64_7fffffffffffffff<>+40(SB)/8, $0x7fffffffffffffff
+DATA lanesF64_7fffffffffffffff<>+48(SB)/8, $0x7fffffffffffffff
+DATA lanesF64_7fffffffffffffff<>+56(SB)/8, $0x7fffffffffffffff
+GLOBL lanesF64_7fffffffffffffff<>(SB), RODATA|NOPTR, $64
 
 // vecSignF64AVX2 is a Vec:
 //
@@ -6025,95 +6025,95 @@ GLOBL vecF64_7fffffffffffffff<>(SB), RODATA|NOPTR, $64
 // func vecSignF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecSignF64AVX2Code \
-		MOVQ y+8(FP), AX                                   \
-		MOVQ a+16(FP), CX                                  \
-		MOVQ n+0(FP), DX                                   \
-		XORQ BX, BX                                        \
-		CMPQ DX, $0x00000010                               \
-		JLT  end4                                          \
-	loop4:                                                     \
-		VMOVUPD   (CX)(BX*1), Y0                           \
-		VMOVUPD   32(CX)(BX*1), Y1                         \
-		VMOVUPD   64(CX)(BX*1), Y2                         \
-		VMOVUPD   96(CX)(BX*1), Y3                         \
-		VXORPS    Y4, Y4, Y4                               \
-		VCMPPD    $0x0c, Y4, Y0, Y4                        \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5      \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Y0, Y6  \
-		VORPD     Y6, Y5, Y5                               \
-		VBLENDVPD Y4, Y5, Y0, Y0                           \
-		VXORPS    Y4, Y4, Y4                               \
-		VCMPPD    $0x0c, Y4, Y1, Y4                        \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5      \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Y1, Y6  \
-		VORPD     Y6, Y5, Y5                               \
-		VBLENDVPD Y4, Y5, Y1, Y1                           \
-		VXORPS    Y4, Y4, Y4                               \
-		VCMPPD    $0x0c, Y4, Y2, Y4                        \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5      \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Y2, Y6  \
-		VORPD     Y6, Y5, Y5                               \
-		VBLENDVPD Y4, Y5, Y2, Y2                           \
-		VXORPS    Y4, Y4, Y4                               \
-		VCMPPD    $0x0c, Y4, Y3, Y4                        \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y5      \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Y3, Y6  \
-		VORPD     Y6, Y5, Y5                               \
-		VBLENDVPD Y4, Y5, Y3, Y3                           \
-		VMOVUPD   Y0, (AX)(BX*1)                           \
-		VMOVUPD   Y1, 32(AX)(BX*1)                         \
-		VMOVUPD   Y2, 64(AX)(BX*1)                         \
-		VMOVUPD   Y3, 96(AX)(BX*1)                         \
-		ADDQ      $0x00000080, BX                          \
-		SUBQ      $0x00000010, DX                          \
-		CMPQ      DX, $0x00000010                          \
-		JGE       loop4                                    \
-	end4:                                                      \
-		CMPQ DX, $0x00000004                               \
-		JLT  end1                                          \
-	loop1:                                                     \
-		VMOVUPD   (CX)(BX*1), Y0                           \
-		VXORPS    Y1, Y1, Y1                               \
-		VCMPPD    $0x0c, Y1, Y0, Y1                        \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Y2      \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Y0, Y3  \
-		VORPD     Y3, Y2, Y2                               \
-		VBLENDVPD Y1, Y2, Y0, Y0                           \
-		VMOVUPD   Y0, (AX)(BX*1)                           \
-		ADDQ      $0x00000020, BX                          \
-		SUBQ      $0x00000004, DX                          \
-		CMPQ      DX, $0x00000004                          \
-		JGE       loop1                                    \
-	end1:                                                      \
-		TESTQ      DX, DX                                  \
-		JZ         done                                    \
-		LEAQ       vecTail<>+0(SB), SI                     \
-		NEGQ       DX                                      \
-		VMOVUPD    32(SI)(DX*8), Y0                        \
-		VMASKMOVPD (CX)(BX*1), Y0, Y1                      \
-		VXORPS     Y2, Y2, Y2                              \
-		VCMPPD     $0x0c, Y2, Y1, Y2                       \
-		VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y3     \
-		VANDPD     vecF64_8000000000000000<>+0(SB), Y1, Y4 \
-		VORPD      Y4, Y3, Y3                              \
-		VBLENDVPD  Y2, Y3, Y1, Y1                          \
-		VMASKMOVPD Y1, Y0, (AX)(BX*1)                      \
-	done:                                                      \
-		VZEROUPPER                                         \
+		MOVQ y+8(FP), AX                                     \
+		MOVQ a+16(FP), CX                                    \
+		MOVQ n+0(FP), DX                                     \
+		XORQ BX, BX                                          \
+		CMPQ DX, $0x00000010                                 \
+		JLT  end4                                            \
+	loop4:                                                       \
+		VMOVUPD   (CX)(BX*1), Y0                             \
+		VMOVUPD   32(CX)(BX*1), Y1                           \
+		VMOVUPD   64(CX)(BX*1), Y2                           \
+		VMOVUPD   96(CX)(BX*1), Y3                           \
+		VXORPS    Y4, Y4, Y4                                 \
+		VCMPPD    $0x0c, Y4, Y0, Y4                          \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Y5      \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Y0, Y6  \
+		VORPD     Y6, Y5, Y5                                 \
+		VBLENDVPD Y4, Y5, Y0, Y0                             \
+		VXORPS    Y4, Y4, Y4                                 \
+		VCMPPD    $0x0c, Y4, Y1, Y4                          \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Y5      \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Y1, Y6  \
+		VORPD     Y6, Y5, Y5                                 \
+		VBLENDVPD Y4, Y5, Y1, Y1                             \
+		VXORPS    Y4, Y4, Y4                                 \
+		VCMPPD    $0x0c, Y4, Y2, Y4                          \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Y5      \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Y2, Y6  \
+		VORPD     Y6, Y5, Y5                                 \
+		VBLENDVPD Y4, Y5, Y2, Y2                             \
+		VXORPS    Y4, Y4, Y4                                 \
+		VCMPPD    $0x0c, Y4, Y3, Y4                          \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Y5      \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Y3, Y6  \
+		VORPD     Y6, Y5, Y5                                 \
+		VBLENDVPD Y4, Y5, Y3, Y3                             \
+		VMOVUPD   Y0, (AX)(BX*1)                             \
+		VMOVUPD   Y1, 32(AX)(BX*1)                           \
+		VMOVUPD   Y2, 64(AX)(BX*1)                           \
+		VMOVUPD   Y3, 96(AX)(BX*1)                           \
+		ADDQ      $0x00000080, BX                            \
+		SUBQ      $0x00000010, DX                            \
+		CMPQ      DX, $0x00000010                            \
+		JGE       loop4                                      \
+	end4:                                                        \
+		CMPQ DX, $0x00000004                                 \
+		JLT  end1                                            \
+	loop1:                                                       \
+		VMOVUPD   (CX)(BX*1), Y0                             \
+		VXORPS    Y1, Y1, Y1                                 \
+		VCMPPD    $0x0c, Y1, Y0, Y1                          \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Y2      \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Y0, Y3  \
+		VORPD     Y3, Y2, Y2                                 \
+		VBLENDVPD Y1, Y2, Y0, Y0                             \
+		VMOVUPD   Y0, (AX)(BX*1)                             \
+		ADDQ      $0x00000020, BX                            \
+		SUBQ      $0x00000004, DX                            \
+		CMPQ      DX, $0x00000004                            \
+		JGE       loop1                                      \
+	end1:                                                        \
+		TESTQ      DX, DX                                    \
+		JZ         done                                      \
+		LEAQ       vecTail<>+0(SB), SI                       \
+		NEGQ       DX                                        \
+		VMOVUPD    32(SI)(DX*8), Y0                          \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                        \
+		VXORPS     Y2, Y2, Y2                                \
+		VCMPPD     $0x0c, Y2, Y1, Y2                         \
+		VMOVUPD    lanesF64_3ff0000000000000<>+0(SB), Y3     \
+		VANDPD     lanesF64_8000000000000000<>+0(SB), Y1, Y4 \
+		VORPD      Y4, Y3, Y3                                \
+		VBLENDVPD  Y2, Y3, Y1, Y1                            \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                        \
+	done:                                                        \
+		VZEROUPPER                                           \
 		RET
 
 TEXT vecSignF64AVX2<>(SB), NOSPLIT, $0-40
 	vecSignF64AVX2Code
 
-DATA vecF64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA vecF64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA vecF64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA vecF64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-DATA vecF64_3ff0000000000000<>+32(SB)/8, $0x3ff0000000000000
-DATA vecF64_3ff0000000000000<>+40(SB)/8, $0x3ff0000000000000
-DATA vecF64_3ff0000000000000<>+48(SB)/8, $0x3ff0000000000000
-DATA vecF64_3ff0000000000000<>+56(SB)/8, $0x3ff0000000000000
-GLOBL vecF64_3ff0000000000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA lanesF64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA lanesF64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA lanesF64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+DATA lanesF64_3ff0000000000000<>+32(SB)/8, $0x3ff0000000000000
+DATA lanesF64_3ff0000000000000<>+40(SB)/8, $0x3ff0000000000000
+DATA lanesF64_3ff0000000000000<>+48(SB)/8, $0x3ff0000000000000
+DATA lanesF64_3ff0000000000000<>+56(SB)/8, $0x3ff0000000000000
+GLOBL lanesF64_3ff0000000000000<>(SB), RODATA|NOPTR, $64
 
 // vecSquareF64AVX2 is a Vec:
 //
@@ -6222,35 +6222,35 @@ TEXT vecSqrtF64AVX2<>(SB), NOSPLIT, $0-40
 // func vecRsqrtF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecRsqrtF64AVX2Code \
-		MOVQ y+8(FP), AX                               \
-		MOVQ a+16(FP), CX                              \
-		MOVQ n+0(FP), DX                               \
-		XORQ BX, BX                                    \
-		CMPQ DX, $0x00000004                           \
-		JLT  end1                                      \
-	loop1:                                                 \
-		VMOVUPD (CX)(BX*1), Y0                         \
-		VMOVUPD vecF64_3ff0000000000000<>+0(SB), Y1    \
-		VSQRTPD Y0, Y0                                 \
-		VDIVPD  Y0, Y1, Y0                             \
-		VMOVUPD Y0, (AX)(BX*1)                         \
-		ADDQ    $0x00000020, BX                        \
-		SUBQ    $0x00000004, DX                        \
-		CMPQ    DX, $0x00000004                        \
-		JGE     loop1                                  \
-	end1:                                                  \
-		TESTQ      DX, DX                              \
-		JZ         done                                \
-		LEAQ       vecTail<>+0(SB), SI                 \
-		NEGQ       DX                                  \
-		VMOVUPD    32(SI)(DX*8), Y0                    \
-		VMASKMOVPD (CX)(BX*1), Y0, Y1                  \
-		VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y2 \
-		VSQRTPD    Y1, Y1                              \
-		VDIVPD     Y1, Y2, Y1                          \
-		VMASKMOVPD Y1, Y0, (AX)(BX*1)                  \
-	done:                                                  \
-		VZEROUPPER                                     \
+		MOVQ y+8(FP), AX                                 \
+		MOVQ a+16(FP), CX                                \
+		MOVQ n+0(FP), DX                                 \
+		XORQ BX, BX                                      \
+		CMPQ DX, $0x00000004                             \
+		JLT  end1                                        \
+	loop1:                                                   \
+		VMOVUPD (CX)(BX*1), Y0                           \
+		VMOVUPD lanesF64_3ff0000000000000<>+0(SB), Y1    \
+		VSQRTPD Y0, Y0                                   \
+		VDIVPD  Y0, Y1, Y0                               \
+		VMOVUPD Y0, (AX)(BX*1)                           \
+		ADDQ    $0x00000020, BX                          \
+		SUBQ    $0x00000004, DX                          \
+		CMPQ    DX, $0x00000004                          \
+		JGE     loop1                                    \
+	end1:                                                    \
+		TESTQ      DX, DX                                \
+		JZ         done                                  \
+		LEAQ       vecTail<>+0(SB), SI                   \
+		NEGQ       DX                                    \
+		VMOVUPD    32(SI)(DX*8), Y0                      \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                    \
+		VMOVUPD    lanesF64_3ff0000000000000<>+0(SB), Y2 \
+		VSQRTPD    Y1, Y1                                \
+		VDIVPD     Y1, Y2, Y1                            \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                    \
+	done:                                                    \
+		VZEROUPPER                                       \
 		RET
 
 TEXT vecRsqrtF64AVX2<>(SB), NOSPLIT, $0-40
@@ -6265,33 +6265,33 @@ TEXT vecRsqrtF64AVX2<>(SB), NOSPLIT, $0-40
 // func vecReciprocalF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecReciprocalF64AVX2Code \
-		MOVQ y+8(FP), AX                               \
-		MOVQ a+16(FP), CX                              \
-		MOVQ n+0(FP), DX                               \
-		XORQ BX, BX                                    \
-		CMPQ DX, $0x00000004                           \
-		JLT  end1                                      \
-	loop1:                                                 \
-		VMOVUPD (CX)(BX*1), Y0                         \
-		VMOVUPD vecF64_3ff0000000000000<>+0(SB), Y1    \
-		VDIVPD  Y0, Y1, Y0                             \
-		VMOVUPD Y0, (AX)(BX*1)                         \
-		ADDQ    $0x00000020, BX                        \
-		SUBQ    $0x00000004, DX                        \
-		CMPQ    DX, $0x00000004                        \
-		JGE     loop1                                  \
-	end1:                                                  \
-		TESTQ      DX, DX                              \
-		JZ         done                                \
-		LEAQ       vecTail<>+0(SB), SI                 \
-		NEGQ       DX                                  \
-		VMOVUPD    32(SI)(DX*8), Y0                    \
-		VMASKMOVPD (CX)(BX*1), Y0, Y1                  \
-		VMOVUPD    vecF64_3ff0000000000000<>+0(SB), Y2 \
-		VDIVPD     Y1, Y2, Y1                          \
-		VMASKMOVPD Y1, Y0, (AX)(BX*1)                  \
-	done:                                                  \
-		VZEROUPPER                                     \
+		MOVQ y+8(FP), AX                                 \
+		MOVQ a+16(FP), CX                                \
+		MOVQ n+0(FP), DX                                 \
+		XORQ BX, BX                                      \
+		CMPQ DX, $0x00000004                             \
+		JLT  end1                                        \
+	loop1:                                                   \
+		VMOVUPD (CX)(BX*1), Y0                           \
+		VMOVUPD lanesF64_3ff0000000000000<>+0(SB), Y1    \
+		VDIVPD  Y0, Y1, Y0                               \
+		VMOVUPD Y0, (AX)(BX*1)                           \
+		ADDQ    $0x00000020, BX                          \
+		SUBQ    $0x00000004, DX                          \
+		CMPQ    DX, $0x00000004                          \
+		JGE     loop1                                    \
+	end1:                                                    \
+		TESTQ      DX, DX                                \
+		JZ         done                                  \
+		LEAQ       vecTail<>+0(SB), SI                   \
+		NEGQ       DX                                    \
+		VMOVUPD    32(SI)(DX*8), Y0                      \
+		VMASKMOVPD (CX)(BX*1), Y0, Y1                    \
+		VMOVUPD    lanesF64_3ff0000000000000<>+0(SB), Y2 \
+		VDIVPD     Y1, Y2, Y1                            \
+		VMASKMOVPD Y1, Y0, (AX)(BX*1)                    \
+	done:                                                    \
+		VZEROUPPER                                       \
 		RET
 
 TEXT vecReciprocalF64AVX2<>(SB), NOSPLIT, $0-40
@@ -9585,200 +9585,200 @@ TEXT vecSumF64AVX2<>(SB), NOSPLIT, $0-40
 // func vecMaxOfF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecMaxOfF64AVX2Code \
-		MOVQ    a+16(FP), AX                        \
-		VMOVUPD vecF64_fff0000000000000<>+0(SB), Y0 \
-		VMOVAPD Y0, Y0                              \
-		VMOVUPD vecF64_fff0000000000000<>+0(SB), Y1 \
-		VMOVAPD Y1, Y1                              \
-		VMOVUPD vecF64_fff0000000000000<>+0(SB), Y2 \
-		VMOVAPD Y2, Y2                              \
-		VMOVUPD vecF64_fff0000000000000<>+0(SB), Y3 \
-		VMOVAPD Y3, Y3                              \
-		MOVQ    n+0(FP), CX                         \
-		CMPQ    CX, $0x00000010                     \
-		JLT     rest                                \
-	loop:                                               \
-		VMOVUPD (AX), Y4                            \
-		VCMPPD  $0x03, Y4, Y0, Y5                   \
-		VMAXPD  Y4, Y0, Y6                          \
-		VMAXPD  Y0, Y4, Y0                          \
-		VANDPD  Y6, Y0, Y0                          \
-		VORPD   Y5, Y0, Y0                          \
-		VMOVAPD Y0, Y0                              \
-		VMOVUPD 32(AX), Y4                          \
-		VCMPPD  $0x03, Y4, Y1, Y5                   \
-		VMAXPD  Y4, Y1, Y6                          \
-		VMAXPD  Y1, Y4, Y1                          \
-		VANDPD  Y6, Y1, Y1                          \
-		VORPD   Y5, Y1, Y1                          \
-		VMOVAPD Y1, Y1                              \
-		VMOVUPD 64(AX), Y4                          \
-		VCMPPD  $0x03, Y4, Y2, Y5                   \
-		VMAXPD  Y4, Y2, Y6                          \
-		VMAXPD  Y2, Y4, Y2                          \
-		VANDPD  Y6, Y2, Y2                          \
-		VORPD   Y5, Y2, Y2                          \
-		VMOVAPD Y2, Y2                              \
-		VMOVUPD 96(AX), Y4                          \
-		VCMPPD  $0x03, Y4, Y3, Y5                   \
-		VMAXPD  Y4, Y3, Y6                          \
-		VMAXPD  Y3, Y4, Y3                          \
-		VANDPD  Y6, Y3, Y3                          \
-		VORPD   Y5, Y3, Y3                          \
-		VMOVAPD Y3, Y3                              \
-		ADDQ    $0x00000080, AX                     \
-		SUBQ    $0x00000010, CX                     \
-		CMPQ    CX, $0x00000010                     \
-		JGE     loop                                \
-	rest:                                               \
-		TESTQ      CX, CX                           \
-		JZ         fold                             \
-		CMPQ       CX, $0x00000004                  \
-		JGE        whole0                           \
-		LEAQ       vecTail<>+0(SB), DX              \
-		NEGQ       CX                               \
-		VMOVUPD    32(DX)(CX*8), Y4                 \
-		VMASKMOVPD (AX), Y4, Y5                     \
-		VCMPPD     $0x03, Y5, Y0, Y6                \
-		VMAXPD     Y5, Y0, Y8                       \
-		VMAXPD     Y0, Y5, Y5                       \
-		VANDPD     Y8, Y5, Y5                       \
-		VORPD      Y6, Y5, Y5                       \
-		VBLENDVPD  Y4, Y5, Y0, Y0                   \
-		VMOVAPD    Y0, Y0                           \
-		JMP        fold                             \
-	whole0:                                             \
-		VMOVUPD    (AX), Y4                         \
-		VCMPPD     $0x03, Y4, Y0, Y5                \
-		VMAXPD     Y4, Y0, Y6                       \
-		VMAXPD     Y0, Y4, Y0                       \
-		VANDPD     Y6, Y0, Y0                       \
-		VORPD      Y5, Y0, Y0                       \
-		VMOVAPD    Y0, Y0                           \
-		SUBQ       $0x00000004, CX                  \
-		TESTQ      CX, CX                           \
-		JZ         fold                             \
-		CMPQ       CX, $0x00000004                  \
-		JGE        whole1                           \
-		LEAQ       vecTail<>+0(SB), DX              \
-		NEGQ       CX                               \
-		VMOVUPD    32(DX)(CX*8), Y4                 \
-		VMASKMOVPD 32(AX), Y4, Y5                   \
-		VCMPPD     $0x03, Y5, Y1, Y6                \
-		VMAXPD     Y5, Y1, Y8                       \
-		VMAXPD     Y1, Y5, Y5                       \
-		VANDPD     Y8, Y5, Y5                       \
-		VORPD      Y6, Y5, Y5                       \
-		VBLENDVPD  Y4, Y5, Y1, Y1                   \
-		VMOVAPD    Y1, Y1                           \
-		JMP        fold                             \
-	whole1:                                             \
-		VMOVUPD    32(AX), Y4                       \
-		VCMPPD     $0x03, Y4, Y1, Y5                \
-		VMAXPD     Y4, Y1, Y6                       \
-		VMAXPD     Y1, Y4, Y1                       \
-		VANDPD     Y6, Y1, Y1                       \
-		VORPD      Y5, Y1, Y1                       \
-		VMOVAPD    Y1, Y1                           \
-		SUBQ       $0x00000004, CX                  \
-		TESTQ      CX, CX                           \
-		JZ         fold                             \
-		CMPQ       CX, $0x00000004                  \
-		JGE        whole2                           \
-		LEAQ       vecTail<>+0(SB), DX              \
-		NEGQ       CX                               \
-		VMOVUPD    32(DX)(CX*8), Y4                 \
-		VMASKMOVPD 64(AX), Y4, Y5                   \
-		VCMPPD     $0x03, Y5, Y2, Y6                \
-		VMAXPD     Y5, Y2, Y8                       \
-		VMAXPD     Y2, Y5, Y5                       \
-		VANDPD     Y8, Y5, Y5                       \
-		VORPD      Y6, Y5, Y5                       \
-		VBLENDVPD  Y4, Y5, Y2, Y2                   \
-		VMOVAPD    Y2, Y2                           \
-		JMP        fold                             \
-	whole2:                                             \
-		VMOVUPD    64(AX), Y4                       \
-		VCMPPD     $0x03, Y4, Y2, Y5                \
-		VMAXPD     Y4, Y2, Y6                       \
-		VMAXPD     Y2, Y4, Y2                       \
-		VANDPD     Y6, Y2, Y2                       \
-		VORPD      Y5, Y2, Y2                       \
-		VMOVAPD    Y2, Y2                           \
-		SUBQ       $0x00000004, CX                  \
-		TESTQ      CX, CX                           \
-		JZ         fold                             \
-		CMPQ       CX, $0x00000004                  \
-		JGE        whole3                           \
-		LEAQ       vecTail<>+0(SB), DX              \
-		NEGQ       CX                               \
-		VMOVUPD    32(DX)(CX*8), Y4                 \
-		VMASKMOVPD 96(AX), Y4, Y5                   \
-		VCMPPD     $0x03, Y5, Y3, Y6                \
-		VMAXPD     Y5, Y3, Y8                       \
-		VMAXPD     Y3, Y5, Y5                       \
-		VANDPD     Y8, Y5, Y5                       \
-		VORPD      Y6, Y5, Y5                       \
-		VBLENDVPD  Y4, Y5, Y3, Y3                   \
-		VMOVAPD    Y3, Y3                           \
-		JMP        fold                             \
-	whole3:                                             \
-		VMOVUPD 96(AX), Y4                          \
-		VCMPPD  $0x03, Y4, Y3, Y5                   \
-		VMAXPD  Y4, Y3, Y6                          \
-		VMAXPD  Y3, Y4, Y3                          \
-		VANDPD  Y6, Y3, Y3                          \
-		VORPD   Y5, Y3, Y3                          \
-		VMOVAPD Y3, Y3                              \
-		SUBQ    $0x00000004, CX                     \
-	fold:                                               \
-		VCMPPD       $0x03, Y2, Y0, Y4              \
-		VMAXPD       Y2, Y0, Y5                     \
-		VMAXPD       Y0, Y2, Y0                     \
-		VANDPD       Y5, Y0, Y0                     \
-		VORPD        Y4, Y0, Y0                     \
-		VMOVAPD      Y0, Y0                         \
-		VCMPPD       $0x03, Y3, Y1, Y2              \
-		VMAXPD       Y3, Y1, Y4                     \
-		VMAXPD       Y1, Y3, Y1                     \
-		VANDPD       Y4, Y1, Y1                     \
-		VORPD        Y2, Y1, Y1                     \
-		VMOVAPD      Y1, Y1                         \
-		VCMPPD       $0x03, Y1, Y0, Y2              \
-		VMAXPD       Y1, Y0, Y3                     \
-		VMAXPD       Y0, Y1, Y0                     \
-		VANDPD       Y3, Y0, Y0                     \
-		VORPD        Y2, Y0, Y0                     \
-		VMOVAPD      Y0, Y0                         \
-		MOVQ         y+8(FP), AX                    \
-		VEXTRACTF128 $0x01, Y0, X7                  \
-		VCMPPD       $0x03, Y7, Y0, Y1              \
-		VMAXPD       Y7, Y0, Y2                     \
-		VMAXPD       Y0, Y7, Y0                     \
-		VANDPD       Y2, Y0, Y0                     \
-		VORPD        Y1, Y0, Y0                     \
-		VPERMILPD    $0x01, Y0, Y1                  \
-		VCMPPD       $0x03, Y1, Y0, Y2              \
-		VMAXPD       Y1, Y0, Y3                     \
-		VMAXPD       Y0, Y1, Y0                     \
-		VANDPD       Y3, Y0, Y0                     \
-		VORPD        Y2, Y0, Y0                     \
-		VMOVSD       X0, (AX)                       \
-		VZEROUPPER                                  \
+		MOVQ    a+16(FP), AX                          \
+		VMOVUPD lanesF64_fff0000000000000<>+0(SB), Y0 \
+		VMOVAPD Y0, Y0                                \
+		VMOVUPD lanesF64_fff0000000000000<>+0(SB), Y1 \
+		VMOVAPD Y1, Y1                                \
+		VMOVUPD lanesF64_fff0000000000000<>+0(SB), Y2 \
+		VMOVAPD Y2, Y2                                \
+		VMOVUPD lanesF64_fff0000000000000<>+0(SB), Y3 \
+		VMOVAPD Y3, Y3                                \
+		MOVQ    n+0(FP), CX                           \
+		CMPQ    CX, $0x00000010                       \
+		JLT     rest                                  \
+	loop:                                                 \
+		VMOVUPD (AX), Y4                              \
+		VCMPPD  $0x03, Y4, Y0, Y5                     \
+		VMAXPD  Y4, Y0, Y6                            \
+		VMAXPD  Y0, Y4, Y0                            \
+		VANDPD  Y6, Y0, Y0                            \
+		VORPD   Y5, Y0, Y0                            \
+		VMOVAPD Y0, Y0                                \
+		VMOVUPD 32(AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y1, Y5                     \
+		VMAXPD  Y4, Y1, Y6                            \
+		VMAXPD  Y1, Y4, Y1                            \
+		VANDPD  Y6, Y1, Y1                            \
+		VORPD   Y5, Y1, Y1                            \
+		VMOVAPD Y1, Y1                                \
+		VMOVUPD 64(AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y2, Y5                     \
+		VMAXPD  Y4, Y2, Y6                            \
+		VMAXPD  Y2, Y4, Y2                            \
+		VANDPD  Y6, Y2, Y2                            \
+		VORPD   Y5, Y2, Y2                            \
+		VMOVAPD Y2, Y2                                \
+		VMOVUPD 96(AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y3, Y5                     \
+		VMAXPD  Y4, Y3, Y6                            \
+		VMAXPD  Y3, Y4, Y3                            \
+		VANDPD  Y6, Y3, Y3                            \
+		VORPD   Y5, Y3, Y3                            \
+		VMOVAPD Y3, Y3                                \
+		ADDQ    $0x00000080, AX                       \
+		SUBQ    $0x00000010, CX                       \
+		CMPQ    CX, $0x00000010                       \
+		JGE     loop                                  \
+	rest:                                                 \
+		TESTQ      CX, CX                             \
+		JZ         fold                               \
+		CMPQ       CX, $0x00000004                    \
+		JGE        whole0                             \
+		LEAQ       vecTail<>+0(SB), DX                \
+		NEGQ       CX                                 \
+		VMOVUPD    32(DX)(CX*8), Y4                   \
+		VMASKMOVPD (AX), Y4, Y5                       \
+		VCMPPD     $0x03, Y5, Y0, Y6                  \
+		VMAXPD     Y5, Y0, Y8                         \
+		VMAXPD     Y0, Y5, Y5                         \
+		VANDPD     Y8, Y5, Y5                         \
+		VORPD      Y6, Y5, Y5                         \
+		VBLENDVPD  Y4, Y5, Y0, Y0                     \
+		VMOVAPD    Y0, Y0                             \
+		JMP        fold                               \
+	whole0:                                               \
+		VMOVUPD    (AX), Y4                           \
+		VCMPPD     $0x03, Y4, Y0, Y5                  \
+		VMAXPD     Y4, Y0, Y6                         \
+		VMAXPD     Y0, Y4, Y0                         \
+		VANDPD     Y6, Y0, Y0                         \
+		VORPD      Y5, Y0, Y0                         \
+		VMOVAPD    Y0, Y0                             \
+		SUBQ       $0x00000004, CX                    \
+		TESTQ      CX, CX                             \
+		JZ         fold                               \
+		CMPQ       CX, $0x00000004                    \
+		JGE        whole1                             \
+		LEAQ       vecTail<>+0(SB), DX                \
+		NEGQ       CX                                 \
+		VMOVUPD    32(DX)(CX*8), Y4                   \
+		VMASKMOVPD 32(AX), Y4, Y5                     \
+		VCMPPD     $0x03, Y5, Y1, Y6                  \
+		VMAXPD     Y5, Y1, Y8                         \
+		VMAXPD     Y1, Y5, Y5                         \
+		VANDPD     Y8, Y5, Y5                         \
+		VORPD      Y6, Y5, Y5                         \
+		VBLENDVPD  Y4, Y5, Y1, Y1                     \
+		VMOVAPD    Y1, Y1                             \
+		JMP        fold                               \
+	whole1:                                               \
+		VMOVUPD    32(AX), Y4                         \
+		VCMPPD     $0x03, Y4, Y1, Y5                  \
+		VMAXPD     Y4, Y1, Y6                         \
+		VMAXPD     Y1, Y4, Y1                         \
+		VANDPD     Y6, Y1, Y1                         \
+		VORPD      Y5, Y1, Y1                         \
+		VMOVAPD    Y1, Y1                             \
+		SUBQ       $0x00000004, CX                    \
+		TESTQ      CX, CX                             \
+		JZ         fold                               \
+		CMPQ       CX, $0x00000004                    \
+		JGE        whole2                             \
+		LEAQ       vecTail<>+0(SB), DX                \
+		NEGQ       CX                                 \
+		VMOVUPD    32(DX)(CX*8), Y4                   \
+		VMASKMOVPD 64(AX), Y4, Y5                     \
+		VCMPPD     $0x03, Y5, Y2, Y6                  \
+		VMAXPD     Y5, Y2, Y8                         \
+		VMAXPD     Y2, Y5, Y5                         \
+		VANDPD     Y8, Y5, Y5                         \
+		VORPD      Y6, Y5, Y5                         \
+		VBLENDVPD  Y4, Y5, Y2, Y2                     \
+		VMOVAPD    Y2, Y2                             \
+		JMP        fold                               \
+	whole2:                                               \
+		VMOVUPD    64(AX), Y4                         \
+		VCMPPD     $0x03, Y4, Y2, Y5                  \
+		VMAXPD     Y4, Y2, Y6                         \
+		VMAXPD     Y2, Y4, Y2                         \
+		VANDPD     Y6, Y2, Y2                         \
+		VORPD      Y5, Y2, Y2                         \
+		VMOVAPD    Y2, Y2                             \
+		SUBQ       $0x00000004, CX                    \
+		TESTQ      CX, CX                             \
+		JZ         fold                               \
+		CMPQ       CX, $0x00000004                    \
+		JGE        whole3                             \
+		LEAQ       vecTail<>+0(SB), DX                \
+		NEGQ       CX                                 \
+		VMOVUPD    32(DX)(CX*8), Y4                   \
+		VMASKMOVPD 96(AX), Y4, Y5                     \
+		VCMPPD     $0x03, Y5, Y3, Y6                  \
+		VMAXPD     Y5, Y3, Y8                         \
+		VMAXPD     Y3, Y5, Y5                         \
+		VANDPD     Y8, Y5, Y5                         \
+		VORPD      Y6, Y5, Y5                         \
+		VBLENDVPD  Y4, Y5, Y3, Y3                     \
+		VMOVAPD    Y3, Y3                             \
+		JMP        fold                               \
+	whole3:                                               \
+		VMOVUPD 96(AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y3, Y5                     \
+		VMAXPD  Y4, Y3, Y6                            \
+		VMAXPD  Y3, Y4, Y3                            \
+		VANDPD  Y6, Y3, Y3                            \
+		VORPD   Y5, Y3, Y3                            \
+		VMOVAPD Y3, Y3                                \
+		SUBQ    $0x00000004, CX                       \
+	fold:                                                 \
+		VCMPPD       $0x03, Y2, Y0, Y4                \
+		VMAXPD       Y2, Y0, Y5                       \
+		VMAXPD       Y0, Y2, Y0                       \
+		VANDPD       Y5, Y0, Y0                       \
+		VORPD        Y4, Y0, Y0                       \
+		VMOVAPD      Y0, Y0                           \
+		VCMPPD       $0x03, Y3, Y1, Y2                \
+		VMAXPD       Y3, Y1, Y4                       \
+		VMAXPD       Y1, Y3, Y1                       \
+		VANDPD       Y4, Y1, Y1                       \
+		VORPD        Y2, Y1, Y1                       \
+		VMOVAPD      Y1, Y1                           \
+		VCMPPD       $0x03, Y1, Y0, Y2                \
+		VMAXPD       Y1, Y0, Y3                       \
+		VMAXPD       Y0, Y1, Y0                       \
+		VANDPD       Y3, Y0, Y0                       \
+		VORPD        Y2, Y0, Y0                       \
+		VMOVAPD      Y0, Y0                           \
+		MOVQ         y+8(FP), AX                      \
+		VEXTRACTF128 $0x01, Y0, X7                    \
+		VCMPPD       $0x03, Y7, Y0, Y1                \
+		VMAXPD       Y7, Y0, Y2                       \
+		VMAXPD       Y0, Y7, Y0                       \
+		VANDPD       Y2, Y0, Y0                       \
+		VORPD        Y1, Y0, Y0                       \
+		VPERMILPD    $0x01, Y0, Y1                    \
+		VCMPPD       $0x03, Y1, Y0, Y2                \
+		VMAXPD       Y1, Y0, Y3                       \
+		VMAXPD       Y0, Y1, Y0                       \
+		VANDPD       Y3, Y0, Y0                       \
+		VORPD        Y2, Y0, Y0                       \
+		VMOVSD       X0, (AX)                         \
+		VZEROUPPER                                    \
 		RET
 
 TEXT vecMaxOfF64AVX2<>(SB), NOSPLIT, $0-40
 	vecMaxOfF64AVX2Code
 
-DATA vecF64_fff0000000000000<>+0(SB)/8, $0xfff0000000000000
-DATA vecF64_fff0000000000000<>+8(SB)/8, $0xfff0000000000000
-DATA vecF64_fff0000000000000<>+16(SB)/8, $0xfff0000000000000
-DATA vecF64_fff0000000000000<>+24(SB)/8, $0xfff0000000000000
-DATA vecF64_fff0000000000000<>+32(SB)/8, $0xfff0000000000000
-DATA vecF64_fff0000000000000<>+40(SB)/8, $0xfff0000000000000
-DATA vecF64_fff0000000000000<>+48(SB)/8, $0xfff0000000000000
-DATA vecF64_fff0000000000000<>+56(SB)/8, $0xfff0000000000000
-GLOBL vecF64_fff0000000000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF64_fff0000000000000<>+0(SB)/8, $0xfff0000000000000
+DATA lanesF64_fff0000000000000<>+8(SB)/8, $0xfff0000000000000
+DATA lanesF64_fff0000000000000<>+16(SB)/8, $0xfff0000000000000
+DATA lanesF64_fff0000000000000<>+24(SB)/8, $0xfff0000000000000
+DATA lanesF64_fff0000000000000<>+32(SB)/8, $0xfff0000000000000
+DATA lanesF64_fff0000000000000<>+40(SB)/8, $0xfff0000000000000
+DATA lanesF64_fff0000000000000<>+48(SB)/8, $0xfff0000000000000
+DATA lanesF64_fff0000000000000<>+56(SB)/8, $0xfff0000000000000
+GLOBL lanesF64_fff0000000000000<>(SB), RODATA|NOPTR, $64
 
 // vecMinOfF64AVX2 is a Vec:
 //
@@ -9800,200 +9800,200 @@ GLOBL vecF64_fff0000000000000<>(SB), RODATA|NOPTR, $64
 // func vecMinOfF64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX
 #define vecMinOfF64AVX2Code \
-		MOVQ    a+16(FP), AX                        \
-		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y0 \
-		VMOVAPD Y0, Y0                              \
-		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y1 \
-		VMOVAPD Y1, Y1                              \
-		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y2 \
-		VMOVAPD Y2, Y2                              \
-		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Y3 \
-		VMOVAPD Y3, Y3                              \
-		MOVQ    n+0(FP), CX                         \
-		CMPQ    CX, $0x00000010                     \
-		JLT     rest                                \
-	loop:                                               \
-		VMOVUPD (AX), Y4                            \
-		VCMPPD  $0x03, Y4, Y0, Y5                   \
-		VMINPD  Y4, Y0, Y6                          \
-		VMINPD  Y0, Y4, Y0                          \
-		VORPD   Y6, Y0, Y0                          \
-		VORPD   Y5, Y0, Y0                          \
-		VMOVAPD Y0, Y0                              \
-		VMOVUPD 32(AX), Y4                          \
-		VCMPPD  $0x03, Y4, Y1, Y5                   \
-		VMINPD  Y4, Y1, Y6                          \
-		VMINPD  Y1, Y4, Y1                          \
-		VORPD   Y6, Y1, Y1                          \
-		VORPD   Y5, Y1, Y1                          \
-		VMOVAPD Y1, Y1                              \
-		VMOVUPD 64(AX), Y4                          \
-		VCMPPD  $0x03, Y4, Y2, Y5                   \
-		VMINPD  Y4, Y2, Y6                          \
-		VMINPD  Y2, Y4, Y2                          \
-		VORPD   Y6, Y2, Y2                          \
-		VORPD   Y5, Y2, Y2                          \
-		VMOVAPD Y2, Y2                              \
-		VMOVUPD 96(AX), Y4                          \
-		VCMPPD  $0x03, Y4, Y3, Y5                   \
-		VMINPD  Y4, Y3, Y6                          \
-		VMINPD  Y3, Y4, Y3                          \
-		VORPD   Y6, Y3, Y3                          \
-		VORPD   Y5, Y3, Y3                          \
-		VMOVAPD Y3, Y3                              \
-		ADDQ    $0x00000080, AX                     \
-		SUBQ    $0x00000010, CX                     \
-		CMPQ    CX, $0x00000010                     \
-		JGE     loop                                \
-	rest:                                               \
-		TESTQ      CX, CX                           \
-		JZ         fold                             \
-		CMPQ       CX, $0x00000004                  \
-		JGE        whole0                           \
-		LEAQ       vecTail<>+0(SB), DX              \
-		NEGQ       CX                               \
-		VMOVUPD    32(DX)(CX*8), Y4                 \
-		VMASKMOVPD (AX), Y4, Y5                     \
-		VCMPPD     $0x03, Y5, Y0, Y6                \
-		VMINPD     Y5, Y0, Y8                       \
-		VMINPD     Y0, Y5, Y5                       \
-		VORPD      Y8, Y5, Y5                       \
-		VORPD      Y6, Y5, Y5                       \
-		VBLENDVPD  Y4, Y5, Y0, Y0                   \
-		VMOVAPD    Y0, Y0                           \
-		JMP        fold                             \
-	whole0:                                             \
-		VMOVUPD    (AX), Y4                         \
-		VCMPPD     $0x03, Y4, Y0, Y5                \
-		VMINPD     Y4, Y0, Y6                       \
-		VMINPD     Y0, Y4, Y0                       \
-		VORPD      Y6, Y0, Y0                       \
-		VORPD      Y5, Y0, Y0                       \
-		VMOVAPD    Y0, Y0                           \
-		SUBQ       $0x00000004, CX                  \
-		TESTQ      CX, CX                           \
-		JZ         fold                             \
-		CMPQ       CX, $0x00000004                  \
-		JGE        whole1                           \
-		LEAQ       vecTail<>+0(SB), DX              \
-		NEGQ       CX                               \
-		VMOVUPD    32(DX)(CX*8), Y4                 \
-		VMASKMOVPD 32(AX), Y4, Y5                   \
-		VCMPPD     $0x03, Y5, Y1, Y6                \
-		VMINPD     Y5, Y1, Y8                       \
-		VMINPD     Y1, Y5, Y5                       \
-		VORPD      Y8, Y5, Y5                       \
-		VORPD      Y6, Y5, Y5                       \
-		VBLENDVPD  Y4, Y5, Y1, Y1                   \
-		VMOVAPD    Y1, Y1                           \
-		JMP        fold                             \
-	whole1:                                             \
-		VMOVUPD    32(AX), Y4                       \
-		VCMPPD     $0x03, Y4, Y1, Y5                \
-		VMINPD     Y4, Y1, Y6                       \
-		VMINPD     Y1, Y4, Y1                       \
-		VORPD      Y6, Y1, Y1                       \
-		VORPD      Y5, Y1, Y1                       \
-		VMOVAPD    Y1, Y1                           \
-		SUBQ       $0x00000004, CX                  \
-		TESTQ      CX, CX                           \
-		JZ         fold                             \
-		CMPQ       CX, $0x00000004                  \
-		JGE        whole2                           \
-		LEAQ       vecTail<>+0(SB), DX              \
-		NEGQ       CX                               \
-		VMOVUPD    32(DX)(CX*8), Y4                 \
-		VMASKMOVPD 64(AX), Y4, Y5                   \
-		VCMPPD     $0x03, Y5, Y2, Y6                \
-		VMINPD     Y5, Y2, Y8                       \
-		VMINPD     Y2, Y5, Y5                       \
-		VORPD      Y8, Y5, Y5                       \
-		VORPD      Y6, Y5, Y5                       \
-		VBLENDVPD  Y4, Y5, Y2, Y2                   \
-		VMOVAPD    Y2, Y2                           \
-		JMP        fold                             \
-	whole2:                                             \
-		VMOVUPD    64(AX), Y4                       \
-		VCMPPD     $0x03, Y4, Y2, Y5                \
-		VMINPD     Y4, Y2, Y6                       \
-		VMINPD     Y2, Y4, Y2                       \
-		VORPD      Y6, Y2, Y2                       \
-		VORPD      Y5, Y2, Y2                       \
-		VMOVAPD    Y2, Y2                           \
-		SUBQ       $0x00000004, CX                  \
-		TESTQ      CX, CX                           \
-		JZ         fold                             \
-		CMPQ       CX, $0x00000004                  \
-		JGE        whole3                           \
-		LEAQ       vecTail<>+0(SB), DX              \
-		NEGQ       CX                               \
-		VMOVUPD    32(DX)(CX*8), Y4                 \
-		VMASKMOVPD 96(AX), Y4, Y5                   \
-		VCMPPD     $0x03, Y5, Y3, Y6                \
-		VMINPD     Y5, Y3, Y8                       \
-		VMINPD     Y3, Y5, Y5                       \
-		VORPD      Y8, Y5, Y5                       \
-		VORPD      Y6, Y5, Y5                       \
-		VBLENDVPD  Y4, Y5, Y3, Y3                   \
-		VMOVAPD    Y3, Y3                           \
-		JMP        fold                             \
-	whole3:                                             \
-		VMOVUPD 96(AX), Y4                          \
-		VCMPPD  $0x03, Y4, Y3, Y5                   \
-		VMINPD  Y4, Y3, Y6                          \
-		VMINPD  Y3, Y4, Y3                          \
-		VORPD   Y6, Y3, Y3                          \
-		VORPD   Y5, Y3, Y3                          \
-		VMOVAPD Y3, Y3                              \
-		SUBQ    $0x00000004, CX                     \
-	fold:                                               \
-		VCMPPD       $0x03, Y2, Y0, Y4              \
-		VMINPD       Y2, Y0, Y5                     \
-		VMINPD       Y0, Y2, Y0                     \
-		VORPD        Y5, Y0, Y0                     \
-		VORPD        Y4, Y0, Y0                     \
-		VMOVAPD      Y0, Y0                         \
-		VCMPPD       $0x03, Y3, Y1, Y2              \
-		VMINPD       Y3, Y1, Y4                     \
-		VMINPD       Y1, Y3, Y1                     \
-		VORPD        Y4, Y1, Y1                     \
-		VORPD        Y2, Y1, Y1                     \
-		VMOVAPD      Y1, Y1                         \
-		VCMPPD       $0x03, Y1, Y0, Y2              \
-		VMINPD       Y1, Y0, Y3                     \
-		VMINPD       Y0, Y1, Y0                     \
-		VORPD        Y3, Y0, Y0                     \
-		VORPD        Y2, Y0, Y0                     \
-		VMOVAPD      Y0, Y0                         \
-		MOVQ         y+8(FP), AX                    \
-		VEXTRACTF128 $0x01, Y0, X7                  \
-		VCMPPD       $0x03, Y7, Y0, Y1              \
-		VMINPD       Y7, Y0, Y2                     \
-		VMINPD       Y0, Y7, Y0                     \
-		VORPD        Y2, Y0, Y0                     \
-		VORPD        Y1, Y0, Y0                     \
-		VPERMILPD    $0x01, Y0, Y1                  \
-		VCMPPD       $0x03, Y1, Y0, Y2              \
-		VMINPD       Y1, Y0, Y3                     \
-		VMINPD       Y0, Y1, Y0                     \
-		VORPD        Y3, Y0, Y0                     \
-		VORPD        Y2, Y0, Y0                     \
-		VMOVSD       X0, (AX)                       \
-		VZEROUPPER                                  \
+		MOVQ    a+16(FP), AX                          \
+		VMOVUPD lanesF64_7ff0000000000000<>+0(SB), Y0 \
+		VMOVAPD Y0, Y0                                \
+		VMOVUPD lanesF64_7ff0000000000000<>+0(SB), Y1 \
+		VMOVAPD Y1, Y1                                \
+		VMOVUPD lanesF64_7ff0000000000000<>+0(SB), Y2 \
+		VMOVAPD Y2, Y2                                \
+		VMOVUPD lanesF64_7ff0000000000000<>+0(SB), Y3 \
+		VMOVAPD Y3, Y3                                \
+		MOVQ    n+0(FP), CX                           \
+		CMPQ    CX, $0x00000010                       \
+		JLT     rest                                  \
+	loop:                                                 \
+		VMOVUPD (AX), Y4                              \
+		VCMPPD  $0x03, Y4, Y0, Y5                     \
+		VMINPD  Y4, Y0, Y6                            \
+		VMINPD  Y0, Y4, Y0                            \
+		VORPD   Y6, Y0, Y0                            \
+		VORPD   Y5, Y0, Y0                            \
+		VMOVAPD Y0, Y0                                \
+		VMOVUPD 32(AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y1, Y5                     \
+		VMINPD  Y4, Y1, Y6                            \
+		VMINPD  Y1, Y4, Y1                            \
+		VORPD   Y6, Y1, Y1                            \
+		VORPD   Y5, Y1, Y1                            \
+		VMOVAPD Y1, Y1                                \
+		VMOVUPD 64(AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y2, Y5                     \
+		VMINPD  Y4, Y2, Y6                            \
+		VMINPD  Y2, Y4, Y2                            \
+		VORPD   Y6, Y2, Y2                            \
+		VORPD   Y5, Y2, Y2                            \
+		VMOVAPD Y2, Y2                                \
+		VMOVUPD 96(AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y3, Y5                     \
+		VMINPD  Y4, Y3, Y6                            \
+		VMINPD  Y3, Y4, Y3                            \
+		VORPD   Y6, Y3, Y3                            \
+		VORPD   Y5, Y3, Y3                            \
+		VMOVAPD Y3, Y3                                \
+		ADDQ    $0x00000080, AX                       \
+		SUBQ    $0x00000010, CX                       \
+		CMPQ    CX, $0x00000010                       \
+		JGE     loop                                  \
+	rest:                                                 \
+		TESTQ      CX, CX                             \
+		JZ         fold                               \
+		CMPQ       CX, $0x00000004                    \
+		JGE        whole0                             \
+		LEAQ       vecTail<>+0(SB), DX                \
+		NEGQ       CX                                 \
+		VMOVUPD    32(DX)(CX*8), Y4                   \
+		VMASKMOVPD (AX), Y4, Y5                       \
+		VCMPPD     $0x03, Y5, Y0, Y6                  \
+		VMINPD     Y5, Y0, Y8                         \
+		VMINPD     Y0, Y5, Y5                         \
+		VORPD      Y8, Y5, Y5                         \
+		VORPD      Y6, Y5, Y5                         \
+		VBLENDVPD  Y4, Y5, Y0, Y0                     \
+		VMOVAPD    Y0, Y0                             \
+		JMP        fold                               \
+	whole0:                                               \
+		VMOVUPD    (AX), Y4                           \
+		VCMPPD     $0x03, Y4, Y0, Y5                  \
+		VMINPD     Y4, Y0, Y6                         \
+		VMINPD     Y0, Y4, Y0                         \
+		VORPD      Y6, Y0, Y0                         \
+		VORPD      Y5, Y0, Y0                         \
+		VMOVAPD    Y0, Y0                             \
+		SUBQ       $0x00000004, CX                    \
+		TESTQ      CX, CX                             \
+		JZ         fold                               \
+		CMPQ       CX, $0x00000004                    \
+		JGE        whole1                             \
+		LEAQ       vecTail<>+0(SB), DX                \
+		NEGQ       CX                                 \
+		VMOVUPD    32(DX)(CX*8), Y4                   \
+		VMASKMOVPD 32(AX), Y4, Y5                     \
+		VCMPPD     $0x03, Y5, Y1, Y6                  \
+		VMINPD     Y5, Y1, Y8                         \
+		VMINPD     Y1, Y5, Y5                         \
+		VORPD      Y8, Y5, Y5                         \
+		VORPD      Y6, Y5, Y5                         \
+		VBLENDVPD  Y4, Y5, Y1, Y1                     \
+		VMOVAPD    Y1, Y1                             \
+		JMP        fold                               \
+	whole1:                                               \
+		VMOVUPD    32(AX), Y4                         \
+		VCMPPD     $0x03, Y4, Y1, Y5                  \
+		VMINPD     Y4, Y1, Y6                         \
+		VMINPD     Y1, Y4, Y1                         \
+		VORPD      Y6, Y1, Y1                         \
+		VORPD      Y5, Y1, Y1                         \
+		VMOVAPD    Y1, Y1                             \
+		SUBQ       $0x00000004, CX                    \
+		TESTQ      CX, CX                             \
+		JZ         fold                               \
+		CMPQ       CX, $0x00000004                    \
+		JGE        whole2                             \
+		LEAQ       vecTail<>+0(SB), DX                \
+		NEGQ       CX                                 \
+		VMOVUPD    32(DX)(CX*8), Y4                   \
+		VMASKMOVPD 64(AX), Y4, Y5                     \
+		VCMPPD     $0x03, Y5, Y2, Y6                  \
+		VMINPD     Y5, Y2, Y8                         \
+		VMINPD     Y2, Y5, Y5                         \
+		VORPD      Y8, Y5, Y5                         \
+		VORPD      Y6, Y5, Y5                         \
+		VBLENDVPD  Y4, Y5, Y2, Y2                     \
+		VMOVAPD    Y2, Y2                             \
+		JMP        fold                               \
+	whole2:                                               \
+		VMOVUPD    64(AX), Y4                         \
+		VCMPPD     $0x03, Y4, Y2, Y5                  \
+		VMINPD     Y4, Y2, Y6                         \
+		VMINPD     Y2, Y4, Y2                         \
+		VORPD      Y6, Y2, Y2                         \
+		VORPD      Y5, Y2, Y2                         \
+		VMOVAPD    Y2, Y2                             \
+		SUBQ       $0x00000004, CX                    \
+		TESTQ      CX, CX                             \
+		JZ         fold                               \
+		CMPQ       CX, $0x00000004                    \
+		JGE        whole3                             \
+		LEAQ       vecTail<>+0(SB), DX                \
+		NEGQ       CX                                 \
+		VMOVUPD    32(DX)(CX*8), Y4                   \
+		VMASKMOVPD 96(AX), Y4, Y5                     \
+		VCMPPD     $0x03, Y5, Y3, Y6                  \
+		VMINPD     Y5, Y3, Y8                         \
+		VMINPD     Y3, Y5, Y5                         \
+		VORPD      Y8, Y5, Y5                         \
+		VORPD      Y6, Y5, Y5                         \
+		VBLENDVPD  Y4, Y5, Y3, Y3                     \
+		VMOVAPD    Y3, Y3                             \
+		JMP        fold                               \
+	whole3:                                               \
+		VMOVUPD 96(AX), Y4                            \
+		VCMPPD  $0x03, Y4, Y3, Y5                     \
+		VMINPD  Y4, Y3, Y6                            \
+		VMINPD  Y3, Y4, Y3                            \
+		VORPD   Y6, Y3, Y3                            \
+		VORPD   Y5, Y3, Y3                            \
+		VMOVAPD Y3, Y3                                \
+		SUBQ    $0x00000004, CX                       \
+	fold:                                                 \
+		VCMPPD       $0x03, Y2, Y0, Y4                \
+		VMINPD       Y2, Y0, Y5                       \
+		VMINPD       Y0, Y2, Y0                       \
+		VORPD        Y5, Y0, Y0                       \
+		VORPD        Y4, Y0, Y0                       \
+		VMOVAPD      Y0, Y0                           \
+		VCMPPD       $0x03, Y3, Y1, Y2                \
+		VMINPD       Y3, Y1, Y4                       \
+		VMINPD       Y1, Y3, Y1                       \
+		VORPD        Y4, Y1, Y1                       \
+		VORPD        Y2, Y1, Y1                       \
+		VMOVAPD      Y1, Y1                           \
+		VCMPPD       $0x03, Y1, Y0, Y2                \
+		VMINPD       Y1, Y0, Y3                       \
+		VMINPD       Y0, Y1, Y0                       \
+		VORPD        Y3, Y0, Y0                       \
+		VORPD        Y2, Y0, Y0                       \
+		VMOVAPD      Y0, Y0                           \
+		MOVQ         y+8(FP), AX                      \
+		VEXTRACTF128 $0x01, Y0, X7                    \
+		VCMPPD       $0x03, Y7, Y0, Y1                \
+		VMINPD       Y7, Y0, Y2                       \
+		VMINPD       Y0, Y7, Y0                       \
+		VORPD        Y2, Y0, Y0                       \
+		VORPD        Y1, Y0, Y0                       \
+		VPERMILPD    $0x01, Y0, Y1                    \
+		VCMPPD       $0x03, Y1, Y0, Y2                \
+		VMINPD       Y1, Y0, Y3                       \
+		VMINPD       Y0, Y1, Y0                       \
+		VORPD        Y3, Y0, Y0                       \
+		VORPD        Y2, Y0, Y0                       \
+		VMOVSD       X0, (AX)                         \
+		VZEROUPPER                                    \
 		RET
 
 TEXT vecMinOfF64AVX2<>(SB), NOSPLIT, $0-40
 	vecMinOfF64AVX2Code
 
-DATA vecF64_7ff0000000000000<>+0(SB)/8, $0x7ff0000000000000
-DATA vecF64_7ff0000000000000<>+8(SB)/8, $0x7ff0000000000000
-DATA vecF64_7ff0000000000000<>+16(SB)/8, $0x7ff0000000000000
-DATA vecF64_7ff0000000000000<>+24(SB)/8, $0x7ff0000000000000
-DATA vecF64_7ff0000000000000<>+32(SB)/8, $0x7ff0000000000000
-DATA vecF64_7ff0000000000000<>+40(SB)/8, $0x7ff0000000000000
-DATA vecF64_7ff0000000000000<>+48(SB)/8, $0x7ff0000000000000
-DATA vecF64_7ff0000000000000<>+56(SB)/8, $0x7ff0000000000000
-GLOBL vecF64_7ff0000000000000<>(SB), RODATA|NOPTR, $64
+DATA lanesF64_7ff0000000000000<>+0(SB)/8, $0x7ff0000000000000
+DATA lanesF64_7ff0000000000000<>+8(SB)/8, $0x7ff0000000000000
+DATA lanesF64_7ff0000000000000<>+16(SB)/8, $0x7ff0000000000000
+DATA lanesF64_7ff0000000000000<>+24(SB)/8, $0x7ff0000000000000
+DATA lanesF64_7ff0000000000000<>+32(SB)/8, $0x7ff0000000000000
+DATA lanesF64_7ff0000000000000<>+40(SB)/8, $0x7ff0000000000000
+DATA lanesF64_7ff0000000000000<>+48(SB)/8, $0x7ff0000000000000
+DATA lanesF64_7ff0000000000000<>+56(SB)/8, $0x7ff0000000000000
+GLOBL lanesF64_7ff0000000000000<>(SB), RODATA|NOPTR, $64
 
 // vecNegF32AVX512 is a Vec:
 //
@@ -10004,51 +10004,51 @@ GLOBL vecF64_7ff0000000000000<>(SB), RODATA|NOPTR, $64
 // func vecNegF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecNegF32AVX512Code \
-		MOVQ y+8(FP), AX                          \
-		MOVQ a+16(FP), CX                         \
-		MOVQ n+0(FP), DX                          \
-		XORQ BX, BX                               \
-		CMPQ DX, $0x00000040                      \
-		JLT  end4                                 \
-	loop4:                                            \
-		VMOVUPS (CX)(BX*1), Z0                    \
-		VMOVUPS 64(CX)(BX*1), Z1                  \
-		VMOVUPS 128(CX)(BX*1), Z2                 \
-		VMOVUPS 192(CX)(BX*1), Z3                 \
-		VXORPS  vecF32_80000000<>+0(SB), Z0, Z0   \
-		VXORPS  vecF32_80000000<>+0(SB), Z1, Z1   \
-		VXORPS  vecF32_80000000<>+0(SB), Z2, Z2   \
-		VXORPS  vecF32_80000000<>+0(SB), Z3, Z3   \
-		VMOVUPS Z0, (AX)(BX*1)                    \
-		VMOVUPS Z1, 64(AX)(BX*1)                  \
-		VMOVUPS Z2, 128(AX)(BX*1)                 \
-		VMOVUPS Z3, 192(AX)(BX*1)                 \
-		ADDQ    $0x00000100, BX                   \
-		SUBQ    $0x00000040, DX                   \
-		CMPQ    DX, $0x00000040                   \
-		JGE     loop4                             \
-	end4:                                             \
-		CMPQ DX, $0x00000010                      \
-		JLT  end1                                 \
-	loop1:                                            \
-		VMOVUPS (CX)(BX*1), Z0                    \
-		VXORPS  vecF32_80000000<>+0(SB), Z0, Z0   \
-		VMOVUPS Z0, (AX)(BX*1)                    \
-		ADDQ    $0x00000040, BX                   \
-		SUBQ    $0x00000010, DX                   \
-		CMPQ    DX, $0x00000010                   \
-		JGE     loop1                             \
-	end1:                                             \
-		TESTQ     DX, DX                          \
-		JZ        done                            \
-		MOVQ      $-1, SI                         \
-		BZHIQ     DX, SI, SI                      \
-		KMOVQ     SI, K1                          \
-		VMOVUPS.Z (CX)(BX*1), K1, Z0              \
-		VXORPS    vecF32_80000000<>+0(SB), Z0, Z0 \
-		VMOVUPS   Z0, K1, (AX)(BX*1)              \
-	done:                                             \
-		VZEROUPPER                                \
+		MOVQ y+8(FP), AX                            \
+		MOVQ a+16(FP), CX                           \
+		MOVQ n+0(FP), DX                            \
+		XORQ BX, BX                                 \
+		CMPQ DX, $0x00000040                        \
+		JLT  end4                                   \
+	loop4:                                              \
+		VMOVUPS (CX)(BX*1), Z0                      \
+		VMOVUPS 64(CX)(BX*1), Z1                    \
+		VMOVUPS 128(CX)(BX*1), Z2                   \
+		VMOVUPS 192(CX)(BX*1), Z3                   \
+		VXORPS  lanesF32_80000000<>+0(SB), Z0, Z0   \
+		VXORPS  lanesF32_80000000<>+0(SB), Z1, Z1   \
+		VXORPS  lanesF32_80000000<>+0(SB), Z2, Z2   \
+		VXORPS  lanesF32_80000000<>+0(SB), Z3, Z3   \
+		VMOVUPS Z0, (AX)(BX*1)                      \
+		VMOVUPS Z1, 64(AX)(BX*1)                    \
+		VMOVUPS Z2, 128(AX)(BX*1)                   \
+		VMOVUPS Z3, 192(AX)(BX*1)                   \
+		ADDQ    $0x00000100, BX                     \
+		SUBQ    $0x00000040, DX                     \
+		CMPQ    DX, $0x00000040                     \
+		JGE     loop4                               \
+	end4:                                               \
+		CMPQ DX, $0x00000010                        \
+		JLT  end1                                   \
+	loop1:                                              \
+		VMOVUPS (CX)(BX*1), Z0                      \
+		VXORPS  lanesF32_80000000<>+0(SB), Z0, Z0   \
+		VMOVUPS Z0, (AX)(BX*1)                      \
+		ADDQ    $0x00000040, BX                     \
+		SUBQ    $0x00000010, DX                     \
+		CMPQ    DX, $0x00000010                     \
+		JGE     loop1                               \
+	end1:                                               \
+		TESTQ     DX, DX                            \
+		JZ        done                              \
+		MOVQ      $-1, SI                           \
+		BZHIQ     DX, SI, SI                        \
+		KMOVQ     SI, K1                            \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0                \
+		VXORPS    lanesF32_80000000<>+0(SB), Z0, Z0 \
+		VMOVUPS   Z0, K1, (AX)(BX*1)                \
+	done:                                               \
+		VZEROUPPER                                  \
 		RET
 
 TEXT vecNegF32AVX512<>(SB), NOSPLIT, $0-40
@@ -10063,51 +10063,51 @@ TEXT vecNegF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecAbsF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecAbsF32AVX512Code \
-		MOVQ y+8(FP), AX                          \
-		MOVQ a+16(FP), CX                         \
-		MOVQ n+0(FP), DX                          \
-		XORQ BX, BX                               \
-		CMPQ DX, $0x00000040                      \
-		JLT  end4                                 \
-	loop4:                                            \
-		VMOVUPS (CX)(BX*1), Z0                    \
-		VMOVUPS 64(CX)(BX*1), Z1                  \
-		VMOVUPS 128(CX)(BX*1), Z2                 \
-		VMOVUPS 192(CX)(BX*1), Z3                 \
-		VANDPS  vecF32_7fffffff<>+0(SB), Z0, Z0   \
-		VANDPS  vecF32_7fffffff<>+0(SB), Z1, Z1   \
-		VANDPS  vecF32_7fffffff<>+0(SB), Z2, Z2   \
-		VANDPS  vecF32_7fffffff<>+0(SB), Z3, Z3   \
-		VMOVUPS Z0, (AX)(BX*1)                    \
-		VMOVUPS Z1, 64(AX)(BX*1)                  \
-		VMOVUPS Z2, 128(AX)(BX*1)                 \
-		VMOVUPS Z3, 192(AX)(BX*1)                 \
-		ADDQ    $0x00000100, BX                   \
-		SUBQ    $0x00000040, DX                   \
-		CMPQ    DX, $0x00000040                   \
-		JGE     loop4                             \
-	end4:                                             \
-		CMPQ DX, $0x00000010                      \
-		JLT  end1                                 \
-	loop1:                                            \
-		VMOVUPS (CX)(BX*1), Z0                    \
-		VANDPS  vecF32_7fffffff<>+0(SB), Z0, Z0   \
-		VMOVUPS Z0, (AX)(BX*1)                    \
-		ADDQ    $0x00000040, BX                   \
-		SUBQ    $0x00000010, DX                   \
-		CMPQ    DX, $0x00000010                   \
-		JGE     loop1                             \
-	end1:                                             \
-		TESTQ     DX, DX                          \
-		JZ        done                            \
-		MOVQ      $-1, SI                         \
-		BZHIQ     DX, SI, SI                      \
-		KMOVQ     SI, K1                          \
-		VMOVUPS.Z (CX)(BX*1), K1, Z0              \
-		VANDPS    vecF32_7fffffff<>+0(SB), Z0, Z0 \
-		VMOVUPS   Z0, K1, (AX)(BX*1)              \
-	done:                                             \
-		VZEROUPPER                                \
+		MOVQ y+8(FP), AX                            \
+		MOVQ a+16(FP), CX                           \
+		MOVQ n+0(FP), DX                            \
+		XORQ BX, BX                                 \
+		CMPQ DX, $0x00000040                        \
+		JLT  end4                                   \
+	loop4:                                              \
+		VMOVUPS (CX)(BX*1), Z0                      \
+		VMOVUPS 64(CX)(BX*1), Z1                    \
+		VMOVUPS 128(CX)(BX*1), Z2                   \
+		VMOVUPS 192(CX)(BX*1), Z3                   \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Z0, Z0   \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Z1, Z1   \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Z2, Z2   \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Z3, Z3   \
+		VMOVUPS Z0, (AX)(BX*1)                      \
+		VMOVUPS Z1, 64(AX)(BX*1)                    \
+		VMOVUPS Z2, 128(AX)(BX*1)                   \
+		VMOVUPS Z3, 192(AX)(BX*1)                   \
+		ADDQ    $0x00000100, BX                     \
+		SUBQ    $0x00000040, DX                     \
+		CMPQ    DX, $0x00000040                     \
+		JGE     loop4                               \
+	end4:                                               \
+		CMPQ DX, $0x00000010                        \
+		JLT  end1                                   \
+	loop1:                                              \
+		VMOVUPS (CX)(BX*1), Z0                      \
+		VANDPS  lanesF32_7fffffff<>+0(SB), Z0, Z0   \
+		VMOVUPS Z0, (AX)(BX*1)                      \
+		ADDQ    $0x00000040, BX                     \
+		SUBQ    $0x00000010, DX                     \
+		CMPQ    DX, $0x00000010                     \
+		JGE     loop1                               \
+	end1:                                               \
+		TESTQ     DX, DX                            \
+		JZ        done                              \
+		MOVQ      $-1, SI                           \
+		BZHIQ     DX, SI, SI                        \
+		KMOVQ     SI, K1                            \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0                \
+		VANDPS    lanesF32_7fffffff<>+0(SB), Z0, Z0 \
+		VMOVUPS   Z0, K1, (AX)(BX*1)                \
+	done:                                               \
+		VZEROUPPER                                  \
 		RET
 
 TEXT vecAbsF32AVX512<>(SB), NOSPLIT, $0-40
@@ -10122,81 +10122,81 @@ TEXT vecAbsF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecSignF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecSignF32AVX512Code \
-		MOVQ y+8(FP), AX                          \
-		MOVQ a+16(FP), CX                         \
-		MOVQ n+0(FP), DX                          \
-		XORQ BX, BX                               \
-		CMPQ DX, $0x00000040                      \
-		JLT  end4                                 \
-	loop4:                                            \
-		VMOVUPS   (CX)(BX*1), Z0                  \
-		VMOVUPS   64(CX)(BX*1), Z1                \
-		VMOVUPS   128(CX)(BX*1), Z2               \
-		VMOVUPS   192(CX)(BX*1), Z3               \
-		VPXORD    Z4, Z4, Z4                      \
-		VCMPPS    $0x0c, Z4, Z0, K1               \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Z5     \
-		VANDPS    vecF32_80000000<>+0(SB), Z0, Z6 \
-		VORPS     Z6, Z5, Z5                      \
-		VBLENDMPS Z5, Z0, K1, Z7                  \
-		VPXORD    Z8, Z8, Z8                      \
-		VCMPPS    $0x0c, Z8, Z1, K1               \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Z0     \
-		VANDPS    vecF32_80000000<>+0(SB), Z1, Z5 \
-		VORPS     Z5, Z0, Z0                      \
-		VBLENDMPS Z0, Z1, K1, Z9                  \
-		VPXORD    Z10, Z10, Z10                   \
-		VCMPPS    $0x0c, Z10, Z2, K1              \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Z0     \
-		VANDPS    vecF32_80000000<>+0(SB), Z2, Z1 \
-		VORPS     Z1, Z0, Z0                      \
-		VBLENDMPS Z0, Z2, K1, Z11                 \
-		VPXORD    Z12, Z12, Z12                   \
-		VCMPPS    $0x0c, Z12, Z3, K1              \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Z0     \
-		VANDPS    vecF32_80000000<>+0(SB), Z3, Z1 \
-		VORPS     Z1, Z0, Z0                      \
-		VBLENDMPS Z0, Z3, K1, Z13                 \
-		VMOVUPS   Z7, (AX)(BX*1)                  \
-		VMOVUPS   Z9, 64(AX)(BX*1)                \
-		VMOVUPS   Z11, 128(AX)(BX*1)              \
-		VMOVUPS   Z13, 192(AX)(BX*1)              \
-		ADDQ      $0x00000100, BX                 \
-		SUBQ      $0x00000040, DX                 \
-		CMPQ      DX, $0x00000040                 \
-		JGE       loop4                           \
-	end4:                                             \
-		CMPQ DX, $0x00000010                      \
-		JLT  end1                                 \
-	loop1:                                            \
-		VMOVUPS   (CX)(BX*1), Z0                  \
-		VPXORD    Z14, Z14, Z14                   \
-		VCMPPS    $0x0c, Z14, Z0, K1              \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Z1     \
-		VANDPS    vecF32_80000000<>+0(SB), Z0, Z2 \
-		VORPS     Z2, Z1, Z1                      \
-		VBLENDMPS Z1, Z0, K1, Z15                 \
-		VMOVUPS   Z15, (AX)(BX*1)                 \
-		ADDQ      $0x00000040, BX                 \
-		SUBQ      $0x00000010, DX                 \
-		CMPQ      DX, $0x00000010                 \
-		JGE       loop1                           \
-	end1:                                             \
-		TESTQ     DX, DX                          \
-		JZ        done                            \
-		MOVQ      $-1, SI                         \
-		BZHIQ     DX, SI, SI                      \
-		KMOVQ     SI, K1                          \
-		VMOVUPS.Z (CX)(BX*1), K1, Z0              \
-		VPXORD    Z16, Z16, Z16                   \
-		VCMPPS    $0x0c, Z16, Z0, K2              \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Z1     \
-		VANDPS    vecF32_80000000<>+0(SB), Z0, Z2 \
-		VORPS     Z2, Z1, Z1                      \
-		VBLENDMPS Z1, Z0, K2, Z17                 \
-		VMOVUPS   Z17, K1, (AX)(BX*1)             \
-	done:                                             \
-		VZEROUPPER                                \
+		MOVQ y+8(FP), AX                            \
+		MOVQ a+16(FP), CX                           \
+		MOVQ n+0(FP), DX                            \
+		XORQ BX, BX                                 \
+		CMPQ DX, $0x00000040                        \
+		JLT  end4                                   \
+	loop4:                                              \
+		VMOVUPS   (CX)(BX*1), Z0                    \
+		VMOVUPS   64(CX)(BX*1), Z1                  \
+		VMOVUPS   128(CX)(BX*1), Z2                 \
+		VMOVUPS   192(CX)(BX*1), Z3                 \
+		VPXORD    Z4, Z4, Z4                        \
+		VCMPPS    $0x0c, Z4, Z0, K1                 \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Z5     \
+		VANDPS    lanesF32_80000000<>+0(SB), Z0, Z6 \
+		VORPS     Z6, Z5, Z5                        \
+		VBLENDMPS Z5, Z0, K1, Z7                    \
+		VPXORD    Z8, Z8, Z8                        \
+		VCMPPS    $0x0c, Z8, Z1, K1                 \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Z0     \
+		VANDPS    lanesF32_80000000<>+0(SB), Z1, Z5 \
+		VORPS     Z5, Z0, Z0                        \
+		VBLENDMPS Z0, Z1, K1, Z9                    \
+		VPXORD    Z10, Z10, Z10                     \
+		VCMPPS    $0x0c, Z10, Z2, K1                \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Z0     \
+		VANDPS    lanesF32_80000000<>+0(SB), Z2, Z1 \
+		VORPS     Z1, Z0, Z0                        \
+		VBLENDMPS Z0, Z2, K1, Z11                   \
+		VPXORD    Z12, Z12, Z12                     \
+		VCMPPS    $0x0c, Z12, Z3, K1                \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Z0     \
+		VANDPS    lanesF32_80000000<>+0(SB), Z3, Z1 \
+		VORPS     Z1, Z0, Z0                        \
+		VBLENDMPS Z0, Z3, K1, Z13                   \
+		VMOVUPS   Z7, (AX)(BX*1)                    \
+		VMOVUPS   Z9, 64(AX)(BX*1)                  \
+		VMOVUPS   Z11, 128(AX)(BX*1)                \
+		VMOVUPS   Z13, 192(AX)(BX*1)                \
+		ADDQ      $0x00000100, BX                   \
+		SUBQ      $0x00000040, DX                   \
+		CMPQ      DX, $0x00000040                   \
+		JGE       loop4                             \
+	end4:                                               \
+		CMPQ DX, $0x00000010                        \
+		JLT  end1                                   \
+	loop1:                                              \
+		VMOVUPS   (CX)(BX*1), Z0                    \
+		VPXORD    Z14, Z14, Z14                     \
+		VCMPPS    $0x0c, Z14, Z0, K1                \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Z1     \
+		VANDPS    lanesF32_80000000<>+0(SB), Z0, Z2 \
+		VORPS     Z2, Z1, Z1                        \
+		VBLENDMPS Z1, Z0, K1, Z15                   \
+		VMOVUPS   Z15, (AX)(BX*1)                   \
+		ADDQ      $0x00000040, BX                   \
+		SUBQ      $0x00000010, DX                   \
+		CMPQ      DX, $0x00000010                   \
+		JGE       loop1                             \
+	end1:                                               \
+		TESTQ     DX, DX                            \
+		JZ        done                              \
+		MOVQ      $-1, SI                           \
+		BZHIQ     DX, SI, SI                        \
+		KMOVQ     SI, K1                            \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0                \
+		VPXORD    Z16, Z16, Z16                     \
+		VCMPPS    $0x0c, Z16, Z0, K2                \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Z1     \
+		VANDPS    lanesF32_80000000<>+0(SB), Z0, Z2 \
+		VORPS     Z2, Z1, Z1                        \
+		VBLENDMPS Z1, Z0, K2, Z17                   \
+		VMOVUPS   Z17, K1, (AX)(BX*1)               \
+	done:                                               \
+		VZEROUPPER                                  \
 		RET
 
 TEXT vecSignF32AVX512<>(SB), NOSPLIT, $0-40
@@ -10309,35 +10309,35 @@ TEXT vecSqrtF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecRsqrtF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 #define vecRsqrtF32AVX512Code \
-		MOVQ y+8(FP), AX                      \
-		MOVQ a+16(FP), CX                     \
-		MOVQ n+0(FP), DX                      \
-		XORQ BX, BX                           \
-		CMPQ DX, $0x00000010                  \
-		JLT  end1                             \
-	loop1:                                        \
-		VMOVUPS (CX)(BX*1), Z0                \
-		VMOVUPS vecF32_3f800000<>+0(SB), Z1   \
-		VSQRTPS Z0, Z0                        \
-		VDIVPS  Z0, Z1, Z0                    \
-		VMOVUPS Z0, (AX)(BX*1)                \
-		ADDQ    $0x00000040, BX               \
-		SUBQ    $0x00000010, DX               \
-		CMPQ    DX, $0x00000010               \
-		JGE     loop1                         \
-	end1:                                         \
-		TESTQ     DX, DX                      \
-		JZ        done                        \
-		MOVQ      $-1, SI                     \
-		BZHIQ     DX, SI, SI                  \
-		KMOVQ     SI, K1                      \
-		VMOVUPS.Z (CX)(BX*1), K1, Z0          \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Z1 \
-		VSQRTPS   Z0, Z0                      \
-		VDIVPS    Z0, Z1, Z0                  \
-		VMOVUPS   Z0, K1, (AX)(BX*1)          \
-	done:                                         \
-		VZEROUPPER                            \
+		MOVQ y+8(FP), AX                        \
+		MOVQ a+16(FP), CX                       \
+		MOVQ n+0(FP), DX                        \
+		XORQ BX, BX                             \
+		CMPQ DX, $0x00000010                    \
+		JLT  end1                               \
+	loop1:                                          \
+		VMOVUPS (CX)(BX*1), Z0                  \
+		VMOVUPS lanesF32_3f800000<>+0(SB), Z1   \
+		VSQRTPS Z0, Z0                          \
+		VDIVPS  Z0, Z1, Z0                      \
+		VMOVUPS Z0, (AX)(BX*1)                  \
+		ADDQ    $0x00000040, BX                 \
+		SUBQ    $0x00000010, DX                 \
+		CMPQ    DX, $0x00000010                 \
+		JGE     loop1                           \
+	end1:                                           \
+		TESTQ     DX, DX                        \
+		JZ        done                          \
+		MOVQ      $-1, SI                       \
+		BZHIQ     DX, SI, SI                    \
+		KMOVQ     SI, K1                        \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0            \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Z1 \
+		VSQRTPS   Z0, Z0                        \
+		VDIVPS    Z0, Z1, Z0                    \
+		VMOVUPS   Z0, K1, (AX)(BX*1)            \
+	done:                                           \
+		VZEROUPPER                              \
 		RET
 
 TEXT vecRsqrtF32AVX512<>(SB), NOSPLIT, $0-40
@@ -10352,33 +10352,33 @@ TEXT vecRsqrtF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecReciprocalF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 #define vecReciprocalF32AVX512Code \
-		MOVQ y+8(FP), AX                      \
-		MOVQ a+16(FP), CX                     \
-		MOVQ n+0(FP), DX                      \
-		XORQ BX, BX                           \
-		CMPQ DX, $0x00000010                  \
-		JLT  end1                             \
-	loop1:                                        \
-		VMOVUPS (CX)(BX*1), Z0                \
-		VMOVUPS vecF32_3f800000<>+0(SB), Z1   \
-		VDIVPS  Z0, Z1, Z0                    \
-		VMOVUPS Z0, (AX)(BX*1)                \
-		ADDQ    $0x00000040, BX               \
-		SUBQ    $0x00000010, DX               \
-		CMPQ    DX, $0x00000010               \
-		JGE     loop1                         \
-	end1:                                         \
-		TESTQ     DX, DX                      \
-		JZ        done                        \
-		MOVQ      $-1, SI                     \
-		BZHIQ     DX, SI, SI                  \
-		KMOVQ     SI, K1                      \
-		VMOVUPS.Z (CX)(BX*1), K1, Z0          \
-		VMOVUPS   vecF32_3f800000<>+0(SB), Z1 \
-		VDIVPS    Z0, Z1, Z0                  \
-		VMOVUPS   Z0, K1, (AX)(BX*1)          \
-	done:                                         \
-		VZEROUPPER                            \
+		MOVQ y+8(FP), AX                        \
+		MOVQ a+16(FP), CX                       \
+		MOVQ n+0(FP), DX                        \
+		XORQ BX, BX                             \
+		CMPQ DX, $0x00000010                    \
+		JLT  end1                               \
+	loop1:                                          \
+		VMOVUPS (CX)(BX*1), Z0                  \
+		VMOVUPS lanesF32_3f800000<>+0(SB), Z1   \
+		VDIVPS  Z0, Z1, Z0                      \
+		VMOVUPS Z0, (AX)(BX*1)                  \
+		ADDQ    $0x00000040, BX                 \
+		SUBQ    $0x00000010, DX                 \
+		CMPQ    DX, $0x00000010                 \
+		JGE     loop1                           \
+	end1:                                           \
+		TESTQ     DX, DX                        \
+		JZ        done                          \
+		MOVQ      $-1, SI                       \
+		BZHIQ     DX, SI, SI                    \
+		KMOVQ     SI, K1                        \
+		VMOVUPS.Z (CX)(BX*1), K1, Z0            \
+		VMOVUPS   lanesF32_3f800000<>+0(SB), Z1 \
+		VDIVPS    Z0, Z1, Z0                    \
+		VMOVUPS   Z0, K1, (AX)(BX*1)            \
+	done:                                           \
+		VZEROUPPER                              \
 		RET
 
 TEXT vecReciprocalF32AVX512<>(SB), NOSPLIT, $0-40
@@ -10694,91 +10694,91 @@ TEXT vecTruncF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecExpF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 #define vecExpF32AVX512Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000010                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Z0                  \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Z1     \
-		VMINPS       Z0, Z1, Z0                      \
-		VMOVUPS      vecF32_c2d20000<>+0(SB), Z1     \
-		VMAXPS       Z0, Z1, Z0                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z1     \
-		VMOVAPS      Z1, Z1                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z0, Z1 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z1, Z2 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z1, Z1 \
-		VMOVAPS      Z0, Z0                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z1, Z0 \
-		VMOVAPS      Z0, Z0                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z1, Z0 \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z1     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z0, Z1 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z0, Z1 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z0, Z1 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z0, Z1 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z0, Z1 \
-		VMULPS       Z0, Z0, Z3                      \
-		VMOVAPS      Z0, Z0                          \
-		VFMADD231PS  Z1, Z3, Z0                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Z0, Z0 \
-		VPSRAD       $0x01, Z2, Z1                   \
-		VPSUBD       Z1, Z2, Z2                      \
-		VPADDD       vecF32_7f<>+0(SB), Z1, Z1       \
-		VPSLLD       $0x17, Z1, Z1                   \
-		VMULPS       Z1, Z0, Z0                      \
-		VPADDD       vecF32_7f<>+0(SB), Z2, Z1       \
-		VPSLLD       $0x17, Z1, Z1                   \
-		VMULPS       Z1, Z0, Z0                      \
-		VMOVUPS      Z0, (AX)(BX*1)                  \
-		ADDQ         $0x00000040, BX                 \
-		SUBQ         $0x00000010, DX                 \
-		CMPQ         DX, $0x00000010                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		MOVQ         $-1, SI                         \
-		BZHIQ        DX, SI, SI                      \
-		KMOVQ        SI, K1                          \
-		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Z1     \
-		VMINPS       Z0, Z1, Z0                      \
-		VMOVUPS      vecF32_c2d20000<>+0(SB), Z1     \
-		VMAXPS       Z0, Z1, Z0                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z1     \
-		VMOVAPS      Z1, Z1                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z0, Z1 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z1, Z2 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z1, Z1 \
-		VMOVAPS      Z0, Z0                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z1, Z0 \
-		VMOVAPS      Z0, Z0                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z1, Z0 \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z1     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z0, Z1 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z0, Z1 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z0, Z1 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z0, Z1 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z0, Z1 \
-		VMULPS       Z0, Z0, Z3                      \
-		VMOVAPS      Z0, Z0                          \
-		VFMADD231PS  Z1, Z3, Z0                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Z0, Z0 \
-		VPSRAD       $0x01, Z2, Z1                   \
-		VPSUBD       Z1, Z2, Z2                      \
-		VPADDD       vecF32_7f<>+0(SB), Z1, Z1       \
-		VPSLLD       $0x17, Z1, Z1                   \
-		VMULPS       Z1, Z0, Z0                      \
-		VPADDD       vecF32_7f<>+0(SB), Z2, Z1       \
-		VPSLLD       $0x17, Z1, Z1                   \
-		VMULPS       Z1, Z0, Z0                      \
-		VMOVUPS      Z0, K1, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000010                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Z0                    \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z1     \
+		VMINPS       Z0, Z1, Z0                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Z1     \
+		VMAXPS       Z0, Z1, Z0                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z1     \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z0, Z1 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z1, Z2 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z1, Z1 \
+		VMOVAPS      Z0, Z0                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z1, Z0 \
+		VMOVAPS      Z0, Z0                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z1, Z0 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z1     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z0, Z1 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z0, Z1 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z0, Z1 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z0, Z1 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z0, Z1 \
+		VMULPS       Z0, Z0, Z3                        \
+		VMOVAPS      Z0, Z0                            \
+		VFMADD231PS  Z1, Z3, Z0                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z0, Z0 \
+		VPSRAD       $0x01, Z2, Z1                     \
+		VPSUBD       Z1, Z2, Z2                        \
+		VPADDD       lanesF32_7f<>+0(SB), Z1, Z1       \
+		VPSLLD       $0x17, Z1, Z1                     \
+		VMULPS       Z1, Z0, Z0                        \
+		VPADDD       lanesF32_7f<>+0(SB), Z2, Z1       \
+		VPSLLD       $0x17, Z1, Z1                     \
+		VMULPS       Z1, Z0, Z0                        \
+		VMOVUPS      Z0, (AX)(BX*1)                    \
+		ADDQ         $0x00000040, BX                   \
+		SUBQ         $0x00000010, DX                   \
+		CMPQ         DX, $0x00000010                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		MOVQ         $-1, SI                           \
+		BZHIQ        DX, SI, SI                        \
+		KMOVQ        SI, K1                            \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z1     \
+		VMINPS       Z0, Z1, Z0                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Z1     \
+		VMAXPS       Z0, Z1, Z0                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z1     \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z0, Z1 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z1, Z2 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z1, Z1 \
+		VMOVAPS      Z0, Z0                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z1, Z0 \
+		VMOVAPS      Z0, Z0                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z1, Z0 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z1     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z0, Z1 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z0, Z1 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z0, Z1 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z0, Z1 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z0, Z1 \
+		VMULPS       Z0, Z0, Z3                        \
+		VMOVAPS      Z0, Z0                            \
+		VFMADD231PS  Z1, Z3, Z0                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z0, Z0 \
+		VPSRAD       $0x01, Z2, Z1                     \
+		VPSUBD       Z1, Z2, Z2                        \
+		VPADDD       lanesF32_7f<>+0(SB), Z1, Z1       \
+		VPSLLD       $0x17, Z1, Z1                     \
+		VMULPS       Z1, Z0, Z0                        \
+		VPADDD       lanesF32_7f<>+0(SB), Z2, Z1       \
+		VPSLLD       $0x17, Z1, Z1                     \
+		VMULPS       Z1, Z0, Z0                        \
+		VMOVUPS      Z0, K1, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecExpF32AVX512<>(SB), NOSPLIT, $0-40
@@ -10793,89 +10793,89 @@ TEXT vecExpF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecExpm1F32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecExpm1F32AVX512Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000010                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Z0                  \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Z1     \
-		VMINPS       Z0, Z1, Z1                      \
-		VMOVUPS      vecF32_c1a00000<>+0(SB), Z2     \
-		VMAXPS       Z1, Z2, Z1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
-		VMOVAPS      Z2, Z2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
-		VPADDD       vecF32_7e<>+0(SB), Z3, Z2       \
-		VPSLLD       $0x17, Z2, Z2                   \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z3     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3 \
-		VMULPS       Z1, Z1, Z4                      \
-		VMOVAPS      Z1, Z1                          \
-		VFMADD231PS  Z3, Z4, Z1                      \
-		VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3 \
-		VMOVAPS      Z3, Z3                          \
-		VFMADD231PS  Z2, Z1, Z3                      \
-		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
-		VADDPS       Z3, Z3, Z1                      \
-		VORPS        Z0, Z1, Z0                      \
-		VMOVUPS      Z0, (AX)(BX*1)                  \
-		ADDQ         $0x00000040, BX                 \
-		SUBQ         $0x00000010, DX                 \
-		CMPQ         DX, $0x00000010                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		MOVQ         $-1, SI                         \
-		BZHIQ        DX, SI, SI                      \
-		KMOVQ        SI, K1                          \
-		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Z1     \
-		VMINPS       Z0, Z1, Z1                      \
-		VMOVUPS      vecF32_c1a00000<>+0(SB), Z2     \
-		VMAXPS       Z1, Z2, Z1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
-		VMOVAPS      Z2, Z2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
-		VPADDD       vecF32_7e<>+0(SB), Z3, Z2       \
-		VPSLLD       $0x17, Z2, Z2                   \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z3     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3 \
-		VMULPS       Z1, Z1, Z4                      \
-		VMOVAPS      Z1, Z1                          \
-		VFMADD231PS  Z3, Z4, Z1                      \
-		VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3 \
-		VMOVAPS      Z3, Z3                          \
-		VFMADD231PS  Z2, Z1, Z3                      \
-		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
-		VADDPS       Z3, Z3, Z1                      \
-		VORPS        Z0, Z1, Z0                      \
-		VMOVUPS      Z0, K1, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000010                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Z0                    \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z1     \
+		VMINPS       Z0, Z1, Z1                        \
+		VMOVUPS      lanesF32_c1a00000<>+0(SB), Z2     \
+		VMAXPS       Z1, Z2, Z1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z2, Z1 \
+		VPADDD       lanesF32_7e<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z3     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z1, Z4                        \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  Z3, Z4, Z1                        \
+		VSUBPS       lanesF32_3f000000<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z3, Z3                            \
+		VFMADD231PS  Z2, Z1, Z3                        \
+		VANDPS       lanesF32_80000000<>+0(SB), Z0, Z0 \
+		VADDPS       Z3, Z3, Z1                        \
+		VORPS        Z0, Z1, Z0                        \
+		VMOVUPS      Z0, (AX)(BX*1)                    \
+		ADDQ         $0x00000040, BX                   \
+		SUBQ         $0x00000010, DX                   \
+		CMPQ         DX, $0x00000010                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		MOVQ         $-1, SI                           \
+		BZHIQ        DX, SI, SI                        \
+		KMOVQ        SI, K1                            \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z1     \
+		VMINPS       Z0, Z1, Z1                        \
+		VMOVUPS      lanesF32_c1a00000<>+0(SB), Z2     \
+		VMAXPS       Z1, Z2, Z1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z2, Z1 \
+		VPADDD       lanesF32_7e<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z3     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z1, Z4                        \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  Z3, Z4, Z1                        \
+		VSUBPS       lanesF32_3f000000<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z3, Z3                            \
+		VFMADD231PS  Z2, Z1, Z3                        \
+		VANDPS       lanesF32_80000000<>+0(SB), Z0, Z0 \
+		VADDPS       Z3, Z3, Z1                        \
+		VORPS        Z0, Z1, Z0                        \
+		VMOVUPS      Z0, K1, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecExpm1F32AVX512<>(SB), NOSPLIT, $0-40
@@ -10890,135 +10890,135 @@ TEXT vecExpm1F32AVX512<>(SB), NOSPLIT, $0-40
 // func vecLogF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecLogF32AVX512Code \
-		MOVQ y+8(FP), AX                               \
-		MOVQ a+16(FP), CX                              \
-		MOVQ n+0(FP), DX                               \
-		XORQ BX, BX                                    \
-		CMPQ DX, $0x00000010                           \
-		JLT  end1                                      \
-	loop1:                                                 \
-		VMOVUPS      (CX)(BX*1), Z0                    \
-		VMOVUPS      vecF32_800000<>+0(SB), Z1         \
-		VCMPPS       $0x11, Z1, Z0, K1                 \
-		VMULPS       vecF32_4b000000<>+0(SB), Z0, Z1   \
-		VBLENDMPS    Z1, Z0, K1, Z2                    \
-		VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z1   \
-		VPSRAD       $0x17, Z1, Z16                    \
-		VCVTDQ2PS    Z16, Z16                          \
-		VANDPS       vecF32_7fffff<>+0(SB), Z1, Z1     \
-		VPADDD       vecF32_3f3504f3<>+0(SB), Z1, Z1   \
-		VSUBPS       vecF32_41b80000<>+0(SB), Z16, Z17 \
-		VBLENDMPS    Z17, Z16, K1, Z3                  \
-		VSUBPS       vecF32_3f800000<>+0(SB), Z1, Z1   \
-		VMOVUPS      vecF32_3d9021bb<>+0(SB), Z16      \
-		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z1, Z16  \
-		VFMADD213PS  vecF32_3def251a<>+0(SB), Z1, Z16  \
-		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z1, Z16  \
-		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z1, Z16  \
-		VFMADD213PS  vecF32_be2aae50<>+0(SB), Z1, Z16  \
-		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z1, Z16  \
-		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z1, Z16  \
-		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z1, Z16  \
-		VMULPS       Z1, Z1, Z17                       \
-		VMULPS       Z17, Z1, Z18                      \
-		VMULPS       Z16, Z18, Z16                     \
-		VMOVAPS      Z16, Z16                          \
-		VFMADD231PS  vecF32_b95e8083<>+0(SB), Z3, Z16  \
-		VMOVAPS      Z16, Z16                          \
-		VFNMADD231PS vecF32_3f000000<>+0(SB), Z17, Z16 \
-		VADDPS       Z16, Z1, Z1                       \
-		VMOVAPS      Z1, Z1                            \
-		VFMADD231PS  vecF32_3f318000<>+0(SB), Z3, Z1   \
-		VMOVUPS      vecF32_7f800000<>+0(SB), Z16      \
-		VCMPPS       $0x00, Z16, Z0, K1                \
-		VBLENDMPS    Z16, Z1, K1, Z4                   \
-		VPXORD       Z5, Z5, Z5                        \
-		VCMPPS       $0x00, Z5, Z0, K1                 \
-		VMOVUPS      vecF32_ff800000<>+0(SB), Z1       \
-		VBLENDMPS    Z1, Z4, K1, Z6                    \
-		VPXORD       Z7, Z7, Z7                        \
-		VCMPPS       $0x19, Z7, Z0, K1                 \
-		VMOVUPS      vecF32_ffffffff<>+0(SB), Z0       \
-		VBLENDMPS    Z0, Z6, K1, Z8                    \
-		VMOVUPS      Z8, (AX)(BX*1)                    \
-		ADDQ         $0x00000040, BX                   \
-		SUBQ         $0x00000010, DX                   \
-		CMPQ         DX, $0x00000010                   \
-		JGE          loop1                             \
-	end1:                                                  \
-		TESTQ        DX, DX                            \
-		JZ           done                              \
-		MOVQ         $-1, SI                           \
-		BZHIQ        DX, SI, SI                        \
-		KMOVQ        SI, K1                            \
-		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
-		VMOVUPS      vecF32_800000<>+0(SB), Z1         \
-		VCMPPS       $0x11, Z1, Z0, K2                 \
-		VMULPS       vecF32_4b000000<>+0(SB), Z0, Z1   \
-		VBLENDMPS    Z1, Z0, K2, Z9                    \
-		VPSUBD       vecF32_3f3504f3<>+0(SB), Z9, Z1   \
-		VPSRAD       $0x17, Z1, Z2                     \
-		VCVTDQ2PS    Z2, Z2                            \
-		VANDPS       vecF32_7fffff<>+0(SB), Z1, Z1     \
-		VPADDD       vecF32_3f3504f3<>+0(SB), Z1, Z1   \
-		VSUBPS       vecF32_41b80000<>+0(SB), Z2, Z3   \
-		VBLENDMPS    Z3, Z2, K2, Z10                   \
-		VSUBPS       vecF32_3f800000<>+0(SB), Z1, Z1   \
-		VMOVUPS      vecF32_3d9021bb<>+0(SB), Z2       \
-		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z1, Z2   \
-		VFMADD213PS  vecF32_3def251a<>+0(SB), Z1, Z2   \
-		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z1, Z2   \
-		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z1, Z2   \
-		VFMADD213PS  vecF32_be2aae50<>+0(SB), Z1, Z2   \
-		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z1, Z2   \
-		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z1, Z2   \
-		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z1, Z2   \
-		VMULPS       Z1, Z1, Z3                        \
-		VMULPS       Z3, Z1, Z4                        \
-		VMULPS       Z2, Z4, Z2                        \
-		VMOVAPS      Z2, Z2                            \
-		VFMADD231PS  vecF32_b95e8083<>+0(SB), Z10, Z2  \
-		VMOVAPS      Z2, Z2                            \
-		VFNMADD231PS vecF32_3f000000<>+0(SB), Z3, Z2   \
-		VADDPS       Z2, Z1, Z1                        \
-		VMOVAPS      Z1, Z1                            \
-		VFMADD231PS  vecF32_3f318000<>+0(SB), Z10, Z1  \
-		VMOVUPS      vecF32_7f800000<>+0(SB), Z2       \
-		VCMPPS       $0x00, Z2, Z0, K2                 \
-		VBLENDMPS    Z2, Z1, K2, Z11                   \
-		VPXORD       Z12, Z12, Z12                     \
-		VCMPPS       $0x00, Z12, Z0, K2                \
-		VMOVUPS      vecF32_ff800000<>+0(SB), Z1       \
-		VBLENDMPS    Z1, Z11, K2, Z13                  \
-		VPXORD       Z14, Z14, Z14                     \
-		VCMPPS       $0x19, Z14, Z0, K2                \
-		VMOVUPS      vecF32_ffffffff<>+0(SB), Z0       \
-		VBLENDMPS    Z0, Z13, K2, Z15                  \
-		VMOVUPS      Z15, K1, (AX)(BX*1)               \
-	done:                                                  \
-		VZEROUPPER                                     \
+		MOVQ y+8(FP), AX                                 \
+		MOVQ a+16(FP), CX                                \
+		MOVQ n+0(FP), DX                                 \
+		XORQ BX, BX                                      \
+		CMPQ DX, $0x00000010                             \
+		JLT  end1                                        \
+	loop1:                                                   \
+		VMOVUPS      (CX)(BX*1), Z0                      \
+		VMOVUPS      lanesF32_800000<>+0(SB), Z1         \
+		VCMPPS       $0x11, Z1, Z0, K1                   \
+		VMULPS       lanesF32_4b000000<>+0(SB), Z0, Z1   \
+		VBLENDMPS    Z1, Z0, K1, Z2                      \
+		VPSUBD       lanesF32_3f3504f3<>+0(SB), Z2, Z1   \
+		VPSRAD       $0x17, Z1, Z16                      \
+		VCVTDQ2PS    Z16, Z16                            \
+		VANDPS       lanesF32_7fffff<>+0(SB), Z1, Z1     \
+		VPADDD       lanesF32_3f3504f3<>+0(SB), Z1, Z1   \
+		VSUBPS       lanesF32_41b80000<>+0(SB), Z16, Z17 \
+		VBLENDMPS    Z17, Z16, K1, Z3                    \
+		VSUBPS       lanesF32_3f800000<>+0(SB), Z1, Z1   \
+		VMOVUPS      lanesF32_3d9021bb<>+0(SB), Z16      \
+		VFMADD213PS  lanesF32_bdebd1b8<>+0(SB), Z1, Z16  \
+		VFMADD213PS  lanesF32_3def251a<>+0(SB), Z1, Z16  \
+		VFMADD213PS  lanesF32_bdfe5d4f<>+0(SB), Z1, Z16  \
+		VFMADD213PS  lanesF32_3e11e9bf<>+0(SB), Z1, Z16  \
+		VFMADD213PS  lanesF32_be2aae50<>+0(SB), Z1, Z16  \
+		VFMADD213PS  lanesF32_3e4cceac<>+0(SB), Z1, Z16  \
+		VFMADD213PS  lanesF32_be7ffffc<>+0(SB), Z1, Z16  \
+		VFMADD213PS  lanesF32_3eaaaaaa<>+0(SB), Z1, Z16  \
+		VMULPS       Z1, Z1, Z17                         \
+		VMULPS       Z17, Z1, Z18                        \
+		VMULPS       Z16, Z18, Z16                       \
+		VMOVAPS      Z16, Z16                            \
+		VFMADD231PS  lanesF32_b95e8083<>+0(SB), Z3, Z16  \
+		VMOVAPS      Z16, Z16                            \
+		VFNMADD231PS lanesF32_3f000000<>+0(SB), Z17, Z16 \
+		VADDPS       Z16, Z1, Z1                         \
+		VMOVAPS      Z1, Z1                              \
+		VFMADD231PS  lanesF32_3f318000<>+0(SB), Z3, Z1   \
+		VMOVUPS      lanesF32_7f800000<>+0(SB), Z16      \
+		VCMPPS       $0x00, Z16, Z0, K1                  \
+		VBLENDMPS    Z16, Z1, K1, Z4                     \
+		VPXORD       Z5, Z5, Z5                          \
+		VCMPPS       $0x00, Z5, Z0, K1                   \
+		VMOVUPS      lanesF32_ff800000<>+0(SB), Z1       \
+		VBLENDMPS    Z1, Z4, K1, Z6                      \
+		VPXORD       Z7, Z7, Z7                          \
+		VCMPPS       $0x19, Z7, Z0, K1                   \
+		VMOVUPS      lanesF32_ffffffff<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z6, K1, Z8                      \
+		VMOVUPS      Z8, (AX)(BX*1)                      \
+		ADDQ         $0x00000040, BX                     \
+		SUBQ         $0x00000010, DX                     \
+		CMPQ         DX, $0x00000010                     \
+		JGE          loop1                               \
+	end1:                                                    \
+		TESTQ        DX, DX                              \
+		JZ           done                                \
+		MOVQ         $-1, SI                             \
+		BZHIQ        DX, SI, SI                          \
+		KMOVQ        SI, K1                              \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                  \
+		VMOVUPS      lanesF32_800000<>+0(SB), Z1         \
+		VCMPPS       $0x11, Z1, Z0, K2                   \
+		VMULPS       lanesF32_4b000000<>+0(SB), Z0, Z1   \
+		VBLENDMPS    Z1, Z0, K2, Z9                      \
+		VPSUBD       lanesF32_3f3504f3<>+0(SB), Z9, Z1   \
+		VPSRAD       $0x17, Z1, Z2                       \
+		VCVTDQ2PS    Z2, Z2                              \
+		VANDPS       lanesF32_7fffff<>+0(SB), Z1, Z1     \
+		VPADDD       lanesF32_3f3504f3<>+0(SB), Z1, Z1   \
+		VSUBPS       lanesF32_41b80000<>+0(SB), Z2, Z3   \
+		VBLENDMPS    Z3, Z2, K2, Z10                     \
+		VSUBPS       lanesF32_3f800000<>+0(SB), Z1, Z1   \
+		VMOVUPS      lanesF32_3d9021bb<>+0(SB), Z2       \
+		VFMADD213PS  lanesF32_bdebd1b8<>+0(SB), Z1, Z2   \
+		VFMADD213PS  lanesF32_3def251a<>+0(SB), Z1, Z2   \
+		VFMADD213PS  lanesF32_bdfe5d4f<>+0(SB), Z1, Z2   \
+		VFMADD213PS  lanesF32_3e11e9bf<>+0(SB), Z1, Z2   \
+		VFMADD213PS  lanesF32_be2aae50<>+0(SB), Z1, Z2   \
+		VFMADD213PS  lanesF32_3e4cceac<>+0(SB), Z1, Z2   \
+		VFMADD213PS  lanesF32_be7ffffc<>+0(SB), Z1, Z2   \
+		VFMADD213PS  lanesF32_3eaaaaaa<>+0(SB), Z1, Z2   \
+		VMULPS       Z1, Z1, Z3                          \
+		VMULPS       Z3, Z1, Z4                          \
+		VMULPS       Z2, Z4, Z2                          \
+		VMOVAPS      Z2, Z2                              \
+		VFMADD231PS  lanesF32_b95e8083<>+0(SB), Z10, Z2  \
+		VMOVAPS      Z2, Z2                              \
+		VFNMADD231PS lanesF32_3f000000<>+0(SB), Z3, Z2   \
+		VADDPS       Z2, Z1, Z1                          \
+		VMOVAPS      Z1, Z1                              \
+		VFMADD231PS  lanesF32_3f318000<>+0(SB), Z10, Z1  \
+		VMOVUPS      lanesF32_7f800000<>+0(SB), Z2       \
+		VCMPPS       $0x00, Z2, Z0, K2                   \
+		VBLENDMPS    Z2, Z1, K2, Z11                     \
+		VPXORD       Z12, Z12, Z12                       \
+		VCMPPS       $0x00, Z12, Z0, K2                  \
+		VMOVUPS      lanesF32_ff800000<>+0(SB), Z1       \
+		VBLENDMPS    Z1, Z11, K2, Z13                    \
+		VPXORD       Z14, Z14, Z14                       \
+		VCMPPS       $0x19, Z14, Z0, K2                  \
+		VMOVUPS      lanesF32_ffffffff<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z13, K2, Z15                    \
+		VMOVUPS      Z15, K1, (AX)(BX*1)                 \
+	done:                                                    \
+		VZEROUPPER                                       \
 		RET
 
 TEXT vecLogF32AVX512<>(SB), NOSPLIT, $0-40
 	vecLogF32AVX512Code
 
-DATA vecF32_ffffffff<>+0(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+4(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+8(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+12(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+16(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+20(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+24(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+28(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+32(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+36(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+40(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+44(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+48(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+52(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+56(SB)/4, $0xffffffff
-DATA vecF32_ffffffff<>+60(SB)/4, $0xffffffff
-GLOBL vecF32_ffffffff<>(SB), RODATA|NOPTR, $64
+DATA lanesF32_ffffffff<>+0(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+4(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+8(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+12(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+16(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+20(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+24(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+28(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+32(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+36(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+40(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+44(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+48(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+52(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+56(SB)/4, $0xffffffff
+DATA lanesF32_ffffffff<>+60(SB)/4, $0xffffffff
+GLOBL lanesF32_ffffffff<>(SB), RODATA|NOPTR, $64
 
 // vecLog1pF32AVX512 is a Vec:
 //
@@ -11029,125 +11029,125 @@ GLOBL vecF32_ffffffff<>(SB), RODATA|NOPTR, $64
 // func vecLog1pF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecLog1pF32AVX512Code \
-		MOVQ y+8(FP), AX                               \
-		MOVQ a+16(FP), CX                              \
-		MOVQ n+0(FP), DX                               \
-		XORQ BX, BX                                    \
-		CMPQ DX, $0x00000010                           \
-		JLT  end1                                      \
-	loop1:                                                 \
-		VMOVUPS      (CX)(BX*1), Z0                    \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Z1       \
-		VADDPS       Z0, Z1, Z2                        \
-		VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z3   \
-		VPSRAD       $0x17, Z3, Z4                     \
-		VCVTDQ2PS    Z4, Z4                            \
-		VANDPS       vecF32_7fffff<>+0(SB), Z3, Z3     \
-		VPADDD       vecF32_3f3504f3<>+0(SB), Z3, Z3   \
-		VCMPPS       $0x1d, Z1, Z0, K1                 \
-		VSUBPS       Z0, Z2, Z19                       \
-		VSUBPS       Z19, Z1, Z19                      \
-		VSUBPS       Z1, Z2, Z20                       \
-		VSUBPS       Z20, Z0, Z20                      \
-		VBLENDMPS    Z19, Z20, K1, Z5                  \
-		VSUBPS       Z1, Z3, Z3                        \
-		VDIVPS       Z2, Z5, Z19                       \
-		VMOVUPS      vecF32_3d9021bb<>+0(SB), Z20      \
-		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z3, Z20  \
-		VFMADD213PS  vecF32_3def251a<>+0(SB), Z3, Z20  \
-		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z3, Z20  \
-		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z3, Z20  \
-		VFMADD213PS  vecF32_be2aae50<>+0(SB), Z3, Z20  \
-		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z3, Z20  \
-		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z3, Z20  \
-		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z3, Z20  \
-		VMULPS       Z3, Z3, Z21                       \
-		VMULPS       Z21, Z3, Z22                      \
-		VMULPS       Z20, Z22, Z20                     \
-		VMOVAPS      Z20, Z20                          \
-		VFMADD231PS  vecF32_b95e8083<>+0(SB), Z4, Z20  \
-		VADDPS       Z19, Z20, Z19                     \
-		VMOVAPS      Z19, Z19                          \
-		VFNMADD231PS vecF32_3f000000<>+0(SB), Z21, Z19 \
-		VADDPS       Z19, Z3, Z3                       \
-		VMOVAPS      Z3, Z3                            \
-		VFMADD231PS  vecF32_3f318000<>+0(SB), Z4, Z3   \
-		VCMPPS       $0x00, Z1, Z2, K1                 \
-		VBLENDMPS    Z0, Z3, K1, Z6                    \
-		VMOVUPS      vecF32_7f800000<>+0(SB), Z0       \
-		VCMPPS       $0x00, Z0, Z2, K1                 \
-		VBLENDMPS    Z0, Z6, K1, Z7                    \
-		VPXORD       Z8, Z8, Z8                        \
-		VCMPPS       $0x00, Z8, Z2, K1                 \
-		VMOVUPS      vecF32_ff800000<>+0(SB), Z0       \
-		VBLENDMPS    Z0, Z7, K1, Z9                    \
-		VPXORD       Z10, Z10, Z10                     \
-		VCMPPS       $0x19, Z10, Z2, K1                \
-		VMOVUPS      vecF32_ffffffff<>+0(SB), Z0       \
-		VBLENDMPS    Z0, Z9, K1, Z11                   \
-		VMOVUPS      Z11, (AX)(BX*1)                   \
-		ADDQ         $0x00000040, BX                   \
-		SUBQ         $0x00000010, DX                   \
-		CMPQ         DX, $0x00000010                   \
-		JGE          loop1                             \
-	end1:                                                  \
-		TESTQ        DX, DX                            \
-		JZ           done                              \
-		MOVQ         $-1, SI                           \
-		BZHIQ        DX, SI, SI                        \
-		KMOVQ        SI, K1                            \
-		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Z1       \
-		VADDPS       Z0, Z1, Z2                        \
-		VPSUBD       vecF32_3f3504f3<>+0(SB), Z2, Z3   \
-		VPSRAD       $0x17, Z3, Z4                     \
-		VCVTDQ2PS    Z4, Z4                            \
-		VANDPS       vecF32_7fffff<>+0(SB), Z3, Z3     \
-		VPADDD       vecF32_3f3504f3<>+0(SB), Z3, Z3   \
-		VCMPPS       $0x1d, Z1, Z0, K2                 \
-		VSUBPS       Z0, Z2, Z5                        \
-		VSUBPS       Z5, Z1, Z5                        \
-		VSUBPS       Z1, Z2, Z6                        \
-		VSUBPS       Z6, Z0, Z6                        \
-		VBLENDMPS    Z5, Z6, K2, Z12                   \
-		VSUBPS       Z1, Z3, Z3                        \
-		VDIVPS       Z2, Z12, Z5                       \
-		VMOVUPS      vecF32_3d9021bb<>+0(SB), Z6       \
-		VFMADD213PS  vecF32_bdebd1b8<>+0(SB), Z3, Z6   \
-		VFMADD213PS  vecF32_3def251a<>+0(SB), Z3, Z6   \
-		VFMADD213PS  vecF32_bdfe5d4f<>+0(SB), Z3, Z6   \
-		VFMADD213PS  vecF32_3e11e9bf<>+0(SB), Z3, Z6   \
-		VFMADD213PS  vecF32_be2aae50<>+0(SB), Z3, Z6   \
-		VFMADD213PS  vecF32_3e4cceac<>+0(SB), Z3, Z6   \
-		VFMADD213PS  vecF32_be7ffffc<>+0(SB), Z3, Z6   \
-		VFMADD213PS  vecF32_3eaaaaaa<>+0(SB), Z3, Z6   \
-		VMULPS       Z3, Z3, Z7                        \
-		VMULPS       Z7, Z3, Z8                        \
-		VMULPS       Z6, Z8, Z6                        \
-		VMOVAPS      Z6, Z6                            \
-		VFMADD231PS  vecF32_b95e8083<>+0(SB), Z4, Z6   \
-		VADDPS       Z5, Z6, Z5                        \
-		VMOVAPS      Z5, Z5                            \
-		VFNMADD231PS vecF32_3f000000<>+0(SB), Z7, Z5   \
-		VADDPS       Z5, Z3, Z3                        \
-		VMOVAPS      Z3, Z3                            \
-		VFMADD231PS  vecF32_3f318000<>+0(SB), Z4, Z3   \
-		VCMPPS       $0x00, Z1, Z2, K2                 \
-		VBLENDMPS    Z0, Z3, K2, Z13                   \
-		VMOVUPS      vecF32_7f800000<>+0(SB), Z0       \
-		VCMPPS       $0x00, Z0, Z2, K2                 \
-		VBLENDMPS    Z0, Z13, K2, Z14                  \
-		VPXORD       Z15, Z15, Z15                     \
-		VCMPPS       $0x00, Z15, Z2, K2                \
-		VMOVUPS      vecF32_ff800000<>+0(SB), Z0       \
-		VBLENDMPS    Z0, Z14, K2, Z16                  \
-		VPXORD       Z17, Z17, Z17                     \
-		VCMPPS       $0x19, Z17, Z2, K2                \
-		VMOVUPS      vecF32_ffffffff<>+0(SB), Z0       \
-		VBLENDMPS    Z0, Z16, K2, Z18                  \
-		VMOVUPS      Z18, K1, (AX)(BX*1)               \
-	done:                                                  \
-		VZEROUPPER                                     \
+		MOVQ y+8(FP), AX                                 \
+		MOVQ a+16(FP), CX                                \
+		MOVQ n+0(FP), DX                                 \
+		XORQ BX, BX                                      \
+		CMPQ DX, $0x00000010                             \
+		JLT  end1                                        \
+	loop1:                                                   \
+		VMOVUPS      (CX)(BX*1), Z0                      \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Z1       \
+		VADDPS       Z0, Z1, Z2                          \
+		VPSUBD       lanesF32_3f3504f3<>+0(SB), Z2, Z3   \
+		VPSRAD       $0x17, Z3, Z4                       \
+		VCVTDQ2PS    Z4, Z4                              \
+		VANDPS       lanesF32_7fffff<>+0(SB), Z3, Z3     \
+		VPADDD       lanesF32_3f3504f3<>+0(SB), Z3, Z3   \
+		VCMPPS       $0x1d, Z1, Z0, K1                   \
+		VSUBPS       Z0, Z2, Z19                         \
+		VSUBPS       Z19, Z1, Z19                        \
+		VSUBPS       Z1, Z2, Z20                         \
+		VSUBPS       Z20, Z0, Z20                        \
+		VBLENDMPS    Z19, Z20, K1, Z5                    \
+		VSUBPS       Z1, Z3, Z3                          \
+		VDIVPS       Z2, Z5, Z19                         \
+		VMOVUPS      lanesF32_3d9021bb<>+0(SB), Z20      \
+		VFMADD213PS  lanesF32_bdebd1b8<>+0(SB), Z3, Z20  \
+		VFMADD213PS  lanesF32_3def251a<>+0(SB), Z3, Z20  \
+		VFMADD213PS  lanesF32_bdfe5d4f<>+0(SB), Z3, Z20  \
+		VFMADD213PS  lanesF32_3e11e9bf<>+0(SB), Z3, Z20  \
+		VFMADD213PS  lanesF32_be2aae50<>+0(SB), Z3, Z20  \
+		VFMADD213PS  lanesF32_3e4cceac<>+0(SB), Z3, Z20  \
+		VFMADD213PS  lanesF32_be7ffffc<>+0(SB), Z3, Z20  \
+		VFMADD213PS  lanesF32_3eaaaaaa<>+0(SB), Z3, Z20  \
+		VMULPS       Z3, Z3, Z21                         \
+		VMULPS       Z21, Z3, Z22                        \
+		VMULPS       Z20, Z22, Z20                       \
+		VMOVAPS      Z20, Z20                            \
+		VFMADD231PS  lanesF32_b95e8083<>+0(SB), Z4, Z20  \
+		VADDPS       Z19, Z20, Z19                       \
+		VMOVAPS      Z19, Z19                            \
+		VFNMADD231PS lanesF32_3f000000<>+0(SB), Z21, Z19 \
+		VADDPS       Z19, Z3, Z3                         \
+		VMOVAPS      Z3, Z3                              \
+		VFMADD231PS  lanesF32_3f318000<>+0(SB), Z4, Z3   \
+		VCMPPS       $0x00, Z1, Z2, K1                   \
+		VBLENDMPS    Z0, Z3, K1, Z6                      \
+		VMOVUPS      lanesF32_7f800000<>+0(SB), Z0       \
+		VCMPPS       $0x00, Z0, Z2, K1                   \
+		VBLENDMPS    Z0, Z6, K1, Z7                      \
+		VPXORD       Z8, Z8, Z8                          \
+		VCMPPS       $0x00, Z8, Z2, K1                   \
+		VMOVUPS      lanesF32_ff800000<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z7, K1, Z9                      \
+		VPXORD       Z10, Z10, Z10                       \
+		VCMPPS       $0x19, Z10, Z2, K1                  \
+		VMOVUPS      lanesF32_ffffffff<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z9, K1, Z11                     \
+		VMOVUPS      Z11, (AX)(BX*1)                     \
+		ADDQ         $0x00000040, BX                     \
+		SUBQ         $0x00000010, DX                     \
+		CMPQ         DX, $0x00000010                     \
+		JGE          loop1                               \
+	end1:                                                    \
+		TESTQ        DX, DX                              \
+		JZ           done                                \
+		MOVQ         $-1, SI                             \
+		BZHIQ        DX, SI, SI                          \
+		KMOVQ        SI, K1                              \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                  \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Z1       \
+		VADDPS       Z0, Z1, Z2                          \
+		VPSUBD       lanesF32_3f3504f3<>+0(SB), Z2, Z3   \
+		VPSRAD       $0x17, Z3, Z4                       \
+		VCVTDQ2PS    Z4, Z4                              \
+		VANDPS       lanesF32_7fffff<>+0(SB), Z3, Z3     \
+		VPADDD       lanesF32_3f3504f3<>+0(SB), Z3, Z3   \
+		VCMPPS       $0x1d, Z1, Z0, K2                   \
+		VSUBPS       Z0, Z2, Z5                          \
+		VSUBPS       Z5, Z1, Z5                          \
+		VSUBPS       Z1, Z2, Z6                          \
+		VSUBPS       Z6, Z0, Z6                          \
+		VBLENDMPS    Z5, Z6, K2, Z12                     \
+		VSUBPS       Z1, Z3, Z3                          \
+		VDIVPS       Z2, Z12, Z5                         \
+		VMOVUPS      lanesF32_3d9021bb<>+0(SB), Z6       \
+		VFMADD213PS  lanesF32_bdebd1b8<>+0(SB), Z3, Z6   \
+		VFMADD213PS  lanesF32_3def251a<>+0(SB), Z3, Z6   \
+		VFMADD213PS  lanesF32_bdfe5d4f<>+0(SB), Z3, Z6   \
+		VFMADD213PS  lanesF32_3e11e9bf<>+0(SB), Z3, Z6   \
+		VFMADD213PS  lanesF32_be2aae50<>+0(SB), Z3, Z6   \
+		VFMADD213PS  lanesF32_3e4cceac<>+0(SB), Z3, Z6   \
+		VFMADD213PS  lanesF32_be7ffffc<>+0(SB), Z3, Z6   \
+		VFMADD213PS  lanesF32_3eaaaaaa<>+0(SB), Z3, Z6   \
+		VMULPS       Z3, Z3, Z7                          \
+		VMULPS       Z7, Z3, Z8                          \
+		VMULPS       Z6, Z8, Z6                          \
+		VMOVAPS      Z6, Z6                              \
+		VFMADD231PS  lanesF32_b95e8083<>+0(SB), Z4, Z6   \
+		VADDPS       Z5, Z6, Z5                          \
+		VMOVAPS      Z5, Z5                              \
+		VFNMADD231PS lanesF32_3f000000<>+0(SB), Z7, Z5   \
+		VADDPS       Z5, Z3, Z3                          \
+		VMOVAPS      Z3, Z3                              \
+		VFMADD231PS  lanesF32_3f318000<>+0(SB), Z4, Z3   \
+		VCMPPS       $0x00, Z1, Z2, K2                   \
+		VBLENDMPS    Z0, Z3, K2, Z13                     \
+		VMOVUPS      lanesF32_7f800000<>+0(SB), Z0       \
+		VCMPPS       $0x00, Z0, Z2, K2                   \
+		VBLENDMPS    Z0, Z13, K2, Z14                    \
+		VPXORD       Z15, Z15, Z15                       \
+		VCMPPS       $0x00, Z15, Z2, K2                  \
+		VMOVUPS      lanesF32_ff800000<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z14, K2, Z16                    \
+		VPXORD       Z17, Z17, Z17                       \
+		VCMPPS       $0x19, Z17, Z2, K2                  \
+		VMOVUPS      lanesF32_ffffffff<>+0(SB), Z0       \
+		VBLENDMPS    Z0, Z16, K2, Z18                    \
+		VMOVUPS      Z18, K1, (AX)(BX*1)                 \
+	done:                                                    \
+		VZEROUPPER                                       \
 		RET
 
 TEXT vecLog1pF32AVX512<>(SB), NOSPLIT, $0-40
@@ -11162,91 +11162,91 @@ TEXT vecLog1pF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecTanhF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecTanhF32AVX512Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000010                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Z0                  \
-		VMOVUPS      vecF32_41200000<>+0(SB), Z1     \
-		VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2 \
-		VMINPS       Z2, Z1, Z1                      \
-		VADDPS       Z1, Z1, Z1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
-		VMOVAPS      Z2, Z2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
-		VPADDD       vecF32_7e<>+0(SB), Z3, Z2       \
-		VPSLLD       $0x17, Z2, Z2                   \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z3     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3 \
-		VMULPS       Z1, Z1, Z4                      \
-		VMOVAPS      Z1, Z1                          \
-		VFMADD231PS  Z3, Z4, Z1                      \
-		VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3 \
-		VMOVAPS      Z3, Z3                          \
-		VFMADD231PS  Z2, Z1, Z3                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Z3, Z1 \
-		VDIVPS       Z1, Z3, Z1                      \
-		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
-		VORPS        Z0, Z1, Z0                      \
-		VMOVUPS      Z0, (AX)(BX*1)                  \
-		ADDQ         $0x00000040, BX                 \
-		SUBQ         $0x00000010, DX                 \
-		CMPQ         DX, $0x00000010                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		MOVQ         $-1, SI                         \
-		BZHIQ        DX, SI, SI                      \
-		KMOVQ        SI, K1                          \
-		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
-		VMOVUPS      vecF32_41200000<>+0(SB), Z1     \
-		VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2 \
-		VMINPS       Z2, Z1, Z1                      \
-		VADDPS       Z1, Z1, Z1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
-		VMOVAPS      Z2, Z2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
-		VPADDD       vecF32_7e<>+0(SB), Z3, Z2       \
-		VPSLLD       $0x17, Z2, Z2                   \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z3     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z3 \
-		VMULPS       Z1, Z1, Z4                      \
-		VMOVAPS      Z1, Z1                          \
-		VFMADD231PS  Z3, Z4, Z1                      \
-		VSUBPS       vecF32_3f000000<>+0(SB), Z2, Z3 \
-		VMOVAPS      Z3, Z3                          \
-		VFMADD231PS  Z2, Z1, Z3                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Z3, Z1 \
-		VDIVPS       Z1, Z3, Z1                      \
-		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
-		VORPS        Z0, Z1, Z0                      \
-		VMOVUPS      Z0, K1, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000010                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Z0                    \
+		VMOVUPS      lanesF32_41200000<>+0(SB), Z1     \
+		VANDPS       lanesF32_7fffffff<>+0(SB), Z0, Z2 \
+		VMINPS       Z2, Z1, Z1                        \
+		VADDPS       Z1, Z1, Z1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z2, Z1 \
+		VPADDD       lanesF32_7e<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z3     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z1, Z4                        \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  Z3, Z4, Z1                        \
+		VSUBPS       lanesF32_3f000000<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z3, Z3                            \
+		VFMADD231PS  Z2, Z1, Z3                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z3, Z1 \
+		VDIVPS       Z1, Z3, Z1                        \
+		VANDPS       lanesF32_80000000<>+0(SB), Z0, Z0 \
+		VORPS        Z0, Z1, Z0                        \
+		VMOVUPS      Z0, (AX)(BX*1)                    \
+		ADDQ         $0x00000040, BX                   \
+		SUBQ         $0x00000010, DX                   \
+		CMPQ         DX, $0x00000010                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		MOVQ         $-1, SI                           \
+		BZHIQ        DX, SI, SI                        \
+		KMOVQ        SI, K1                            \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
+		VMOVUPS      lanesF32_41200000<>+0(SB), Z1     \
+		VANDPS       lanesF32_7fffffff<>+0(SB), Z0, Z2 \
+		VMINPS       Z2, Z1, Z1                        \
+		VADDPS       Z1, Z1, Z1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z2, Z1 \
+		VPADDD       lanesF32_7e<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z3     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z1, Z4                        \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  Z3, Z4, Z1                        \
+		VSUBPS       lanesF32_3f000000<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z3, Z3                            \
+		VFMADD231PS  Z2, Z1, Z3                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z3, Z1 \
+		VDIVPS       Z1, Z3, Z1                        \
+		VANDPS       lanesF32_80000000<>+0(SB), Z0, Z0 \
+		VORPS        Z0, Z1, Z0                        \
+		VMOVUPS      Z0, K1, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecTanhF32AVX512<>(SB), NOSPLIT, $0-40
@@ -11261,105 +11261,105 @@ TEXT vecTanhF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecSigmoidF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecSigmoidF32AVX512Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000010                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Z0                  \
-		VORPS        vecF32_80000000<>+0(SB), Z0, Z1 \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Z2     \
-		VMINPS       Z1, Z2, Z1                      \
-		VMOVUPS      vecF32_c2d20000<>+0(SB), Z2     \
-		VMAXPS       Z1, Z2, Z1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
-		VMOVAPS      Z2, Z2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z7 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z2     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z2 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z2 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z2 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z2 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z2 \
-		VMULPS       Z1, Z1, Z8                      \
-		VMOVAPS      Z1, Z1                          \
-		VFMADD231PS  Z2, Z8, Z1                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Z1, Z1 \
-		VPSRAD       $0x01, Z7, Z2                   \
-		VPSUBD       Z2, Z7, Z7                      \
-		VPADDD       vecF32_7f<>+0(SB), Z2, Z2       \
-		VPSLLD       $0x17, Z2, Z2                   \
-		VMULPS       Z2, Z1, Z1                      \
-		VPADDD       vecF32_7f<>+0(SB), Z7, Z2       \
-		VPSLLD       $0x17, Z2, Z2                   \
-		VMULPS       Z2, Z1, Z1                      \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Z2     \
-		VPXORD       Z3, Z3, Z3                      \
-		VCMPPS       $0x11, Z3, Z0, K1               \
-		VBLENDMPS    Z1, Z2, K1, Z4                  \
-		VADDPS       Z2, Z1, Z0                      \
-		VDIVPS       Z0, Z4, Z0                      \
-		VMOVUPS      Z0, (AX)(BX*1)                  \
-		ADDQ         $0x00000040, BX                 \
-		SUBQ         $0x00000010, DX                 \
-		CMPQ         DX, $0x00000010                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		MOVQ         $-1, SI                         \
-		BZHIQ        DX, SI, SI                      \
-		KMOVQ        SI, K1                          \
-		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
-		VORPS        vecF32_80000000<>+0(SB), Z0, Z1 \
-		VMOVUPS      vecF32_42b20000<>+0(SB), Z2     \
-		VMINPS       Z1, Z2, Z1                      \
-		VMOVUPS      vecF32_c2d20000<>+0(SB), Z2     \
-		VMAXPS       Z1, Z2, Z1                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z2     \
-		VMOVAPS      Z2, Z2                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z1, Z2 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z2, Z3 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z2, Z2 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z2, Z1 \
-		VMOVAPS      Z1, Z1                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z2, Z1 \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z2     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z1, Z2 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z1, Z2 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z1, Z2 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z1, Z2 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z1, Z2 \
-		VMULPS       Z1, Z1, Z4                      \
-		VMOVAPS      Z1, Z1                          \
-		VFMADD231PS  Z2, Z4, Z1                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Z1, Z1 \
-		VPSRAD       $0x01, Z3, Z2                   \
-		VPSUBD       Z2, Z3, Z3                      \
-		VPADDD       vecF32_7f<>+0(SB), Z2, Z2       \
-		VPSLLD       $0x17, Z2, Z2                   \
-		VMULPS       Z2, Z1, Z1                      \
-		VPADDD       vecF32_7f<>+0(SB), Z3, Z2       \
-		VPSLLD       $0x17, Z2, Z2                   \
-		VMULPS       Z2, Z1, Z1                      \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Z2     \
-		VPXORD       Z5, Z5, Z5                      \
-		VCMPPS       $0x11, Z5, Z0, K2               \
-		VBLENDMPS    Z1, Z2, K2, Z6                  \
-		VADDPS       Z2, Z1, Z0                      \
-		VDIVPS       Z0, Z6, Z0                      \
-		VMOVUPS      Z0, K1, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000010                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Z0                    \
+		VORPS        lanesF32_80000000<>+0(SB), Z0, Z1 \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z2     \
+		VMINPS       Z1, Z2, Z1                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Z2     \
+		VMAXPS       Z1, Z2, Z1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z2, Z7 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z2, Z1 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z2     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z1, Z2 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z1, Z2 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z1, Z2 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z1, Z2 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z1, Z2 \
+		VMULPS       Z1, Z1, Z8                        \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  Z2, Z8, Z1                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z1, Z1 \
+		VPSRAD       $0x01, Z7, Z2                     \
+		VPSUBD       Z2, Z7, Z7                        \
+		VPADDD       lanesF32_7f<>+0(SB), Z2, Z2       \
+		VPSLLD       $0x17, Z2, Z2                     \
+		VMULPS       Z2, Z1, Z1                        \
+		VPADDD       lanesF32_7f<>+0(SB), Z7, Z2       \
+		VPSLLD       $0x17, Z2, Z2                     \
+		VMULPS       Z2, Z1, Z1                        \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Z2     \
+		VPXORD       Z3, Z3, Z3                        \
+		VCMPPS       $0x11, Z3, Z0, K1                 \
+		VBLENDMPS    Z1, Z2, K1, Z4                    \
+		VADDPS       Z2, Z1, Z0                        \
+		VDIVPS       Z0, Z4, Z0                        \
+		VMOVUPS      Z0, (AX)(BX*1)                    \
+		ADDQ         $0x00000040, BX                   \
+		SUBQ         $0x00000010, DX                   \
+		CMPQ         DX, $0x00000010                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		MOVQ         $-1, SI                           \
+		BZHIQ        DX, SI, SI                        \
+		KMOVQ        SI, K1                            \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
+		VORPS        lanesF32_80000000<>+0(SB), Z0, Z1 \
+		VMOVUPS      lanesF32_42b20000<>+0(SB), Z2     \
+		VMINPS       Z1, Z2, Z1                        \
+		VMOVUPS      lanesF32_c2d20000<>+0(SB), Z2     \
+		VMAXPS       Z1, Z2, Z1                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z2     \
+		VMOVAPS      Z2, Z2                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z1, Z2 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z2, Z3 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z2, Z2 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z2, Z1 \
+		VMOVAPS      Z1, Z1                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z2, Z1 \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z2     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z1, Z2 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z1, Z2 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z1, Z2 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z1, Z2 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z1, Z2 \
+		VMULPS       Z1, Z1, Z4                        \
+		VMOVAPS      Z1, Z1                            \
+		VFMADD231PS  Z2, Z4, Z1                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z1, Z1 \
+		VPSRAD       $0x01, Z3, Z2                     \
+		VPSUBD       Z2, Z3, Z3                        \
+		VPADDD       lanesF32_7f<>+0(SB), Z2, Z2       \
+		VPSLLD       $0x17, Z2, Z2                     \
+		VMULPS       Z2, Z1, Z1                        \
+		VPADDD       lanesF32_7f<>+0(SB), Z3, Z2       \
+		VPSLLD       $0x17, Z2, Z2                     \
+		VMULPS       Z2, Z1, Z1                        \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Z2     \
+		VPXORD       Z5, Z5, Z5                        \
+		VCMPPS       $0x11, Z5, Z0, K2                 \
+		VBLENDMPS    Z1, Z2, K2, Z6                    \
+		VADDPS       Z2, Z1, Z0                        \
+		VDIVPS       Z0, Z6, Z0                        \
+		VMOVUPS      Z0, K1, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecSigmoidF32AVX512<>(SB), NOSPLIT, $0-40
@@ -11374,131 +11374,131 @@ TEXT vecSigmoidF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecErfF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecErfF32AVX512Code \
-		MOVQ y+8(FP), AX                             \
-		MOVQ a+16(FP), CX                            \
-		MOVQ n+0(FP), DX                             \
-		XORQ BX, BX                                  \
-		CMPQ DX, $0x00000010                         \
-		JLT  end1                                    \
-	loop1:                                               \
-		VMOVUPS      (CX)(BX*1), Z0                  \
-		VMOVUPS      vecF32_40800000<>+0(SB), Z1     \
-		VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2 \
-		VMINPS       Z2, Z1, Z1                      \
-		VMULPS       Z1, Z1, Z2                      \
-		VMOVUPS      vecF32_b7910000<>+0(SB), Z5     \
-		VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Z1, Z5 \
-		VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Z6     \
-		VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Z1, Z6 \
-		VFMADD213PS  Z6, Z2, Z5                      \
-		VFMADD213PS  vecF32_bddaae5c<>+0(SB), Z1, Z5 \
-		VFMADD213PS  vecF32_bf228550<>+0(SB), Z1, Z5 \
-		VFMADD213PS  vecF32_be03ce86<>+0(SB), Z1, Z5 \
-		VMULPS       Z1, Z5, Z5                      \
-		VSUBPS       Z1, Z5, Z5                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z6     \
-		VMOVAPS      Z6, Z6                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z5, Z6 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z6, Z7 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z6, Z6 \
-		VMOVAPS      Z5, Z5                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z6, Z5 \
-		VMOVAPS      Z5, Z5                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z6, Z5 \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Z6     \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z8     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z5, Z8 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z5, Z8 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z5, Z8 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z5, Z8 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z5, Z8 \
-		VMULPS       Z5, Z5, Z9                      \
-		VMOVAPS      Z5, Z5                          \
-		VFMADD231PS  Z8, Z9, Z5                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Z5, Z5 \
-		VPADDD       vecF32_7f<>+0(SB), Z7, Z7       \
-		VPSLLD       $0x17, Z7, Z7                   \
-		VMOVAPS      Z6, Z6                          \
-		VFNMADD231PS Z7, Z5, Z6                      \
-		VMOVUPS      vecF32_ba1c7000<>+0(SB), Z5     \
-		VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Z2, Z5 \
-		VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Z2, Z5 \
-		VFMADD213PS  vecF32_3de70e22<>+0(SB), Z2, Z5 \
-		VFMADD213PS  vecF32_bec09380<>+0(SB), Z2, Z5 \
-		VFMADD213PS  vecF32_3e0375d4<>+0(SB), Z2, Z5 \
-		VMOVAPS      Z1, Z2                          \
-		VFMADD231PS  Z1, Z5, Z2                      \
-		VMOVUPS      vecF32_3f6d8000<>+0(SB), Z5     \
-		VCMPPS       $0x1e, Z5, Z1, K1               \
-		VBLENDMPS    Z6, Z2, K1, Z3                  \
-		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
-		VORPS        Z0, Z3, Z0                      \
-		VMOVUPS      Z0, (AX)(BX*1)                  \
-		ADDQ         $0x00000040, BX                 \
-		SUBQ         $0x00000010, DX                 \
-		CMPQ         DX, $0x00000010                 \
-		JGE          loop1                           \
-	end1:                                                \
-		TESTQ        DX, DX                          \
-		JZ           done                            \
-		MOVQ         $-1, SI                         \
-		BZHIQ        DX, SI, SI                      \
-		KMOVQ        SI, K1                          \
-		VMOVUPS.Z    (CX)(BX*1), K1, Z0              \
-		VMOVUPS      vecF32_40800000<>+0(SB), Z1     \
-		VANDPS       vecF32_7fffffff<>+0(SB), Z0, Z2 \
-		VMINPS       Z2, Z1, Z1                      \
-		VMULPS       Z1, Z1, Z2                      \
-		VMOVUPS      vecF32_b7910000<>+0(SB), Z3     \
-		VFMADD213PS  vecF32_39c8e7d9<>+0(SB), Z1, Z3 \
-		VMOVUPS      vecF32_bb7e8a1c<>+0(SB), Z5     \
-		VFMADD213PS  vecF32_3cc6b1a1<>+0(SB), Z1, Z5 \
-		VFMADD213PS  Z5, Z2, Z3                      \
-		VFMADD213PS  vecF32_bddaae5c<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_bf228550<>+0(SB), Z1, Z3 \
-		VFMADD213PS  vecF32_be03ce86<>+0(SB), Z1, Z3 \
-		VMULPS       Z1, Z3, Z3                      \
-		VSUBPS       Z1, Z3, Z3                      \
-		VMOVUPS      vecF32_4b400000<>+0(SB), Z5     \
-		VMOVAPS      Z5, Z5                          \
-		VFMADD231PS  vecF32_3fb8aa3b<>+0(SB), Z3, Z5 \
-		VPSUBD       vecF32_4b400000<>+0(SB), Z5, Z6 \
-		VSUBPS       vecF32_4b400000<>+0(SB), Z5, Z5 \
-		VMOVAPS      Z3, Z3                          \
-		VFNMADD231PS vecF32_3f318000<>+0(SB), Z5, Z3 \
-		VMOVAPS      Z3, Z3                          \
-		VFNMADD231PS vecF32_b95e8083<>+0(SB), Z5, Z3 \
-		VMOVUPS      vecF32_3f800000<>+0(SB), Z5     \
-		VMOVUPS      vecF32_39506967<>+0(SB), Z7     \
-		VFMADD213PS  vecF32_3ab743ce<>+0(SB), Z3, Z7 \
-		VFMADD213PS  vecF32_3c088908<>+0(SB), Z3, Z7 \
-		VFMADD213PS  vecF32_3d2aa9c1<>+0(SB), Z3, Z7 \
-		VFMADD213PS  vecF32_3e2aaaaa<>+0(SB), Z3, Z7 \
-		VFMADD213PS  vecF32_3f000000<>+0(SB), Z3, Z7 \
-		VMULPS       Z3, Z3, Z8                      \
-		VMOVAPS      Z3, Z3                          \
-		VFMADD231PS  Z7, Z8, Z3                      \
-		VADDPS       vecF32_3f800000<>+0(SB), Z3, Z3 \
-		VPADDD       vecF32_7f<>+0(SB), Z6, Z6       \
-		VPSLLD       $0x17, Z6, Z6                   \
-		VMOVAPS      Z5, Z5                          \
-		VFNMADD231PS Z6, Z3, Z5                      \
-		VMOVUPS      vecF32_ba1c7000<>+0(SB), Z3     \
-		VFMADD213PS  vecF32_3ba38d2c<>+0(SB), Z2, Z3 \
-		VFMADD213PS  vecF32_bcdb48d9<>+0(SB), Z2, Z3 \
-		VFMADD213PS  vecF32_3de70e22<>+0(SB), Z2, Z3 \
-		VFMADD213PS  vecF32_bec09380<>+0(SB), Z2, Z3 \
-		VFMADD213PS  vecF32_3e0375d4<>+0(SB), Z2, Z3 \
-		VMOVAPS      Z1, Z2                          \
-		VFMADD231PS  Z1, Z3, Z2                      \
-		VMOVUPS      vecF32_3f6d8000<>+0(SB), Z3     \
-		VCMPPS       $0x1e, Z3, Z1, K2               \
-		VBLENDMPS    Z5, Z2, K2, Z4                  \
-		VANDPS       vecF32_80000000<>+0(SB), Z0, Z0 \
-		VORPS        Z0, Z4, Z0                      \
-		VMOVUPS      Z0, K1, (AX)(BX*1)              \
-	done:                                                \
-		VZEROUPPER                                   \
+		MOVQ y+8(FP), AX                               \
+		MOVQ a+16(FP), CX                              \
+		MOVQ n+0(FP), DX                               \
+		XORQ BX, BX                                    \
+		CMPQ DX, $0x00000010                           \
+		JLT  end1                                      \
+	loop1:                                                 \
+		VMOVUPS      (CX)(BX*1), Z0                    \
+		VMOVUPS      lanesF32_40800000<>+0(SB), Z1     \
+		VANDPS       lanesF32_7fffffff<>+0(SB), Z0, Z2 \
+		VMINPS       Z2, Z1, Z1                        \
+		VMULPS       Z1, Z1, Z2                        \
+		VMOVUPS      lanesF32_b7910000<>+0(SB), Z5     \
+		VFMADD213PS  lanesF32_39c8e7d9<>+0(SB), Z1, Z5 \
+		VMOVUPS      lanesF32_bb7e8a1c<>+0(SB), Z6     \
+		VFMADD213PS  lanesF32_3cc6b1a1<>+0(SB), Z1, Z6 \
+		VFMADD213PS  Z6, Z2, Z5                        \
+		VFMADD213PS  lanesF32_bddaae5c<>+0(SB), Z1, Z5 \
+		VFMADD213PS  lanesF32_bf228550<>+0(SB), Z1, Z5 \
+		VFMADD213PS  lanesF32_be03ce86<>+0(SB), Z1, Z5 \
+		VMULPS       Z1, Z5, Z5                        \
+		VSUBPS       Z1, Z5, Z5                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z6     \
+		VMOVAPS      Z6, Z6                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z5, Z6 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z6, Z7 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z6, Z6 \
+		VMOVAPS      Z5, Z5                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z6, Z5 \
+		VMOVAPS      Z5, Z5                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z6, Z5 \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Z6     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z8     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z5, Z8 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z5, Z8 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z5, Z8 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z5, Z8 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z5, Z8 \
+		VMULPS       Z5, Z5, Z9                        \
+		VMOVAPS      Z5, Z5                            \
+		VFMADD231PS  Z8, Z9, Z5                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z5, Z5 \
+		VPADDD       lanesF32_7f<>+0(SB), Z7, Z7       \
+		VPSLLD       $0x17, Z7, Z7                     \
+		VMOVAPS      Z6, Z6                            \
+		VFNMADD231PS Z7, Z5, Z6                        \
+		VMOVUPS      lanesF32_ba1c7000<>+0(SB), Z5     \
+		VFMADD213PS  lanesF32_3ba38d2c<>+0(SB), Z2, Z5 \
+		VFMADD213PS  lanesF32_bcdb48d9<>+0(SB), Z2, Z5 \
+		VFMADD213PS  lanesF32_3de70e22<>+0(SB), Z2, Z5 \
+		VFMADD213PS  lanesF32_bec09380<>+0(SB), Z2, Z5 \
+		VFMADD213PS  lanesF32_3e0375d4<>+0(SB), Z2, Z5 \
+		VMOVAPS      Z1, Z2                            \
+		VFMADD231PS  Z1, Z5, Z2                        \
+		VMOVUPS      lanesF32_3f6d8000<>+0(SB), Z5     \
+		VCMPPS       $0x1e, Z5, Z1, K1                 \
+		VBLENDMPS    Z6, Z2, K1, Z3                    \
+		VANDPS       lanesF32_80000000<>+0(SB), Z0, Z0 \
+		VORPS        Z0, Z3, Z0                        \
+		VMOVUPS      Z0, (AX)(BX*1)                    \
+		ADDQ         $0x00000040, BX                   \
+		SUBQ         $0x00000010, DX                   \
+		CMPQ         DX, $0x00000010                   \
+		JGE          loop1                             \
+	end1:                                                  \
+		TESTQ        DX, DX                            \
+		JZ           done                              \
+		MOVQ         $-1, SI                           \
+		BZHIQ        DX, SI, SI                        \
+		KMOVQ        SI, K1                            \
+		VMOVUPS.Z    (CX)(BX*1), K1, Z0                \
+		VMOVUPS      lanesF32_40800000<>+0(SB), Z1     \
+		VANDPS       lanesF32_7fffffff<>+0(SB), Z0, Z2 \
+		VMINPS       Z2, Z1, Z1                        \
+		VMULPS       Z1, Z1, Z2                        \
+		VMOVUPS      lanesF32_b7910000<>+0(SB), Z3     \
+		VFMADD213PS  lanesF32_39c8e7d9<>+0(SB), Z1, Z3 \
+		VMOVUPS      lanesF32_bb7e8a1c<>+0(SB), Z5     \
+		VFMADD213PS  lanesF32_3cc6b1a1<>+0(SB), Z1, Z5 \
+		VFMADD213PS  Z5, Z2, Z3                        \
+		VFMADD213PS  lanesF32_bddaae5c<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_bf228550<>+0(SB), Z1, Z3 \
+		VFMADD213PS  lanesF32_be03ce86<>+0(SB), Z1, Z3 \
+		VMULPS       Z1, Z3, Z3                        \
+		VSUBPS       Z1, Z3, Z3                        \
+		VMOVUPS      lanesF32_4b400000<>+0(SB), Z5     \
+		VMOVAPS      Z5, Z5                            \
+		VFMADD231PS  lanesF32_3fb8aa3b<>+0(SB), Z3, Z5 \
+		VPSUBD       lanesF32_4b400000<>+0(SB), Z5, Z6 \
+		VSUBPS       lanesF32_4b400000<>+0(SB), Z5, Z5 \
+		VMOVAPS      Z3, Z3                            \
+		VFNMADD231PS lanesF32_3f318000<>+0(SB), Z5, Z3 \
+		VMOVAPS      Z3, Z3                            \
+		VFNMADD231PS lanesF32_b95e8083<>+0(SB), Z5, Z3 \
+		VMOVUPS      lanesF32_3f800000<>+0(SB), Z5     \
+		VMOVUPS      lanesF32_39506967<>+0(SB), Z7     \
+		VFMADD213PS  lanesF32_3ab743ce<>+0(SB), Z3, Z7 \
+		VFMADD213PS  lanesF32_3c088908<>+0(SB), Z3, Z7 \
+		VFMADD213PS  lanesF32_3d2aa9c1<>+0(SB), Z3, Z7 \
+		VFMADD213PS  lanesF32_3e2aaaaa<>+0(SB), Z3, Z7 \
+		VFMADD213PS  lanesF32_3f000000<>+0(SB), Z3, Z7 \
+		VMULPS       Z3, Z3, Z8                        \
+		VMOVAPS      Z3, Z3                            \
+		VFMADD231PS  Z7, Z8, Z3                        \
+		VADDPS       lanesF32_3f800000<>+0(SB), Z3, Z3 \
+		VPADDD       lanesF32_7f<>+0(SB), Z6, Z6       \
+		VPSLLD       $0x17, Z6, Z6                     \
+		VMOVAPS      Z5, Z5                            \
+		VFNMADD231PS Z6, Z3, Z5                        \
+		VMOVUPS      lanesF32_ba1c7000<>+0(SB), Z3     \
+		VFMADD213PS  lanesF32_3ba38d2c<>+0(SB), Z2, Z3 \
+		VFMADD213PS  lanesF32_bcdb48d9<>+0(SB), Z2, Z3 \
+		VFMADD213PS  lanesF32_3de70e22<>+0(SB), Z2, Z3 \
+		VFMADD213PS  lanesF32_bec09380<>+0(SB), Z2, Z3 \
+		VFMADD213PS  lanesF32_3e0375d4<>+0(SB), Z2, Z3 \
+		VMOVAPS      Z1, Z2                            \
+		VFMADD231PS  Z1, Z3, Z2                        \
+		VMOVUPS      lanesF32_3f6d8000<>+0(SB), Z3     \
+		VCMPPS       $0x1e, Z3, Z1, K2                 \
+		VBLENDMPS    Z5, Z2, K2, Z4                    \
+		VANDPS       lanesF32_80000000<>+0(SB), Z0, Z0 \
+		VORPS        Z0, Z4, Z0                        \
+		VMOVUPS      Z0, K1, (AX)(BX*1)                \
+	done:                                                  \
+		VZEROUPPER                                     \
 		RET
 
 TEXT vecErfF32AVX512<>(SB), NOSPLIT, $0-40
@@ -12057,88 +12057,88 @@ TEXT vecDivSVF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecMaxVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMaxVVF32AVX512Code \
-		MOVQ y+8(FP), AX                      \
-		MOVQ a+16(FP), CX                     \
-		MOVQ b+24(FP), DX                     \
-		MOVQ n+0(FP), BX                      \
-		XORQ SI, SI                           \
-		CMPQ BX, $0x00000040                  \
-		JLT  end4                             \
-	loop4:                                        \
-		VMOVUPS   (CX)(SI*1), Z0              \
-		VMOVUPS   (DX)(SI*1), Z1              \
-		VMOVUPS   64(CX)(SI*1), Z2            \
-		VMOVUPS   64(DX)(SI*1), Z3            \
-		VMOVUPS   128(CX)(SI*1), Z4           \
-		VMOVUPS   128(DX)(SI*1), Z5           \
-		VMOVUPS   192(CX)(SI*1), Z6           \
-		VMOVUPS   192(DX)(SI*1), Z7           \
-		VCMPPS    $0x03, Z1, Z0, K1           \
-		VMAXPS    Z1, Z0, Z8                  \
-		VMAXPS    Z0, Z1, Z0                  \
-		VANDPS    Z8, Z0, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z9              \
-		VCMPPS    $0x03, Z3, Z2, K1           \
-		VMAXPS    Z3, Z2, Z0                  \
-		VMAXPS    Z2, Z3, Z1                  \
-		VANDPS    Z0, Z1, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z10             \
-		VCMPPS    $0x03, Z5, Z4, K1           \
-		VMAXPS    Z5, Z4, Z0                  \
-		VMAXPS    Z4, Z5, Z1                  \
-		VANDPS    Z0, Z1, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z11             \
-		VCMPPS    $0x03, Z7, Z6, K1           \
-		VMAXPS    Z7, Z6, Z0                  \
-		VMAXPS    Z6, Z7, Z1                  \
-		VANDPS    Z0, Z1, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z12             \
-		VMOVUPS   Z9, (AX)(SI*1)              \
-		VMOVUPS   Z10, 64(AX)(SI*1)           \
-		VMOVUPS   Z11, 128(AX)(SI*1)          \
-		VMOVUPS   Z12, 192(AX)(SI*1)          \
-		ADDQ      $0x00000100, SI             \
-		SUBQ      $0x00000040, BX             \
-		CMPQ      BX, $0x00000040             \
-		JGE       loop4                       \
-	end4:                                         \
-		CMPQ BX, $0x00000010                  \
-		JLT  end1                             \
-	loop1:                                        \
-		VMOVUPS   (CX)(SI*1), Z0              \
-		VMOVUPS   (DX)(SI*1), Z1              \
-		VCMPPS    $0x03, Z1, Z0, K1           \
-		VMAXPS    Z1, Z0, Z2                  \
-		VMAXPS    Z0, Z1, Z0                  \
-		VANDPS    Z2, Z0, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z13             \
-		VMOVUPS   Z13, (AX)(SI*1)             \
-		ADDQ      $0x00000040, SI             \
-		SUBQ      $0x00000010, BX             \
-		CMPQ      BX, $0x00000010             \
-		JGE       loop1                       \
-	end1:                                         \
-		TESTQ     BX, BX                      \
-		JZ        done                        \
-		MOVQ      $-1, DI                     \
-		BZHIQ     BX, DI, DI                  \
-		KMOVQ     DI, K1                      \
-		VMOVUPS.Z (CX)(SI*1), K1, Z0          \
-		VMOVUPS.Z (DX)(SI*1), K1, Z1          \
-		VCMPPS    $0x03, Z1, Z0, K2           \
-		VMAXPS    Z1, Z0, Z2                  \
-		VMAXPS    Z0, Z1, Z0                  \
-		VANDPS    Z2, Z0, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K2, Z14             \
-		VMOVUPS   Z14, K1, (AX)(SI*1)         \
-	done:                                         \
-		VZEROUPPER                            \
+		MOVQ y+8(FP), AX                        \
+		MOVQ a+16(FP), CX                       \
+		MOVQ b+24(FP), DX                       \
+		MOVQ n+0(FP), BX                        \
+		XORQ SI, SI                             \
+		CMPQ BX, $0x00000040                    \
+		JLT  end4                               \
+	loop4:                                          \
+		VMOVUPS   (CX)(SI*1), Z0                \
+		VMOVUPS   (DX)(SI*1), Z1                \
+		VMOVUPS   64(CX)(SI*1), Z2              \
+		VMOVUPS   64(DX)(SI*1), Z3              \
+		VMOVUPS   128(CX)(SI*1), Z4             \
+		VMOVUPS   128(DX)(SI*1), Z5             \
+		VMOVUPS   192(CX)(SI*1), Z6             \
+		VMOVUPS   192(DX)(SI*1), Z7             \
+		VCMPPS    $0x03, Z1, Z0, K1             \
+		VMAXPS    Z1, Z0, Z8                    \
+		VMAXPS    Z0, Z1, Z0                    \
+		VANDPS    Z8, Z0, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z9                \
+		VCMPPS    $0x03, Z3, Z2, K1             \
+		VMAXPS    Z3, Z2, Z0                    \
+		VMAXPS    Z2, Z3, Z1                    \
+		VANDPS    Z0, Z1, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z10               \
+		VCMPPS    $0x03, Z5, Z4, K1             \
+		VMAXPS    Z5, Z4, Z0                    \
+		VMAXPS    Z4, Z5, Z1                    \
+		VANDPS    Z0, Z1, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z11               \
+		VCMPPS    $0x03, Z7, Z6, K1             \
+		VMAXPS    Z7, Z6, Z0                    \
+		VMAXPS    Z6, Z7, Z1                    \
+		VANDPS    Z0, Z1, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z12               \
+		VMOVUPS   Z9, (AX)(SI*1)                \
+		VMOVUPS   Z10, 64(AX)(SI*1)             \
+		VMOVUPS   Z11, 128(AX)(SI*1)            \
+		VMOVUPS   Z12, 192(AX)(SI*1)            \
+		ADDQ      $0x00000100, SI               \
+		SUBQ      $0x00000040, BX               \
+		CMPQ      BX, $0x00000040               \
+		JGE       loop4                         \
+	end4:                                           \
+		CMPQ BX, $0x00000010                    \
+		JLT  end1                               \
+	loop1:                                          \
+		VMOVUPS   (CX)(SI*1), Z0                \
+		VMOVUPS   (DX)(SI*1), Z1                \
+		VCMPPS    $0x03, Z1, Z0, K1             \
+		VMAXPS    Z1, Z0, Z2                    \
+		VMAXPS    Z0, Z1, Z0                    \
+		VANDPS    Z2, Z0, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z13               \
+		VMOVUPS   Z13, (AX)(SI*1)               \
+		ADDQ      $0x00000040, SI               \
+		SUBQ      $0x00000010, BX               \
+		CMPQ      BX, $0x00000010               \
+		JGE       loop1                         \
+	end1:                                           \
+		TESTQ     BX, BX                        \
+		JZ        done                          \
+		MOVQ      $-1, DI                       \
+		BZHIQ     BX, DI, DI                    \
+		KMOVQ     DI, K1                        \
+		VMOVUPS.Z (CX)(SI*1), K1, Z0            \
+		VMOVUPS.Z (DX)(SI*1), K1, Z1            \
+		VCMPPS    $0x03, Z1, Z0, K2             \
+		VMAXPS    Z1, Z0, Z2                    \
+		VMAXPS    Z0, Z1, Z0                    \
+		VANDPS    Z2, Z0, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K2, Z14               \
+		VMOVUPS   Z14, K1, (AX)(SI*1)           \
+	done:                                           \
+		VZEROUPPER                              \
 		RET
 
 TEXT vecMaxVVF32AVX512<>(SB), NOSPLIT, $0-40
@@ -12153,83 +12153,83 @@ TEXT vecMaxVVF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecMaxVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMaxVSF32AVX512Code \
-		MOVQ         y+8(FP), AX              \
-		MOVQ         a+16(FP), CX             \
-		MOVQ         b+24(FP), DX             \
-		VBROADCASTSS (DX), Z0                 \
-		MOVQ         n+0(FP), DX              \
-		XORQ         BX, BX                   \
-		CMPQ         DX, $0x00000040          \
-		JLT          end4                     \
-	loop4:                                        \
-		VMOVUPS   (CX)(BX*1), Z1              \
-		VMOVUPS   64(CX)(BX*1), Z2            \
-		VMOVUPS   128(CX)(BX*1), Z3           \
-		VMOVUPS   192(CX)(BX*1), Z4           \
-		VCMPPS    $0x03, Z0, Z1, K1           \
-		VMAXPS    Z0, Z1, Z5                  \
-		VMAXPS    Z1, Z0, Z1                  \
-		VANDPS    Z5, Z1, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z5 \
-		VBLENDMPS Z5, Z1, K1, Z6              \
-		VCMPPS    $0x03, Z0, Z2, K1           \
-		VMAXPS    Z0, Z2, Z1                  \
-		VMAXPS    Z2, Z0, Z2                  \
-		VANDPS    Z1, Z2, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
-		VBLENDMPS Z2, Z1, K1, Z7              \
-		VCMPPS    $0x03, Z0, Z3, K1           \
-		VMAXPS    Z0, Z3, Z1                  \
-		VMAXPS    Z3, Z0, Z2                  \
-		VANDPS    Z1, Z2, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
-		VBLENDMPS Z2, Z1, K1, Z8              \
-		VCMPPS    $0x03, Z0, Z4, K1           \
-		VMAXPS    Z0, Z4, Z1                  \
-		VMAXPS    Z4, Z0, Z2                  \
-		VANDPS    Z1, Z2, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
-		VBLENDMPS Z2, Z1, K1, Z9              \
-		VMOVUPS   Z6, (AX)(BX*1)              \
-		VMOVUPS   Z7, 64(AX)(BX*1)            \
-		VMOVUPS   Z8, 128(AX)(BX*1)           \
-		VMOVUPS   Z9, 192(AX)(BX*1)           \
-		ADDQ      $0x00000100, BX             \
-		SUBQ      $0x00000040, DX             \
-		CMPQ      DX, $0x00000040             \
-		JGE       loop4                       \
-	end4:                                         \
-		CMPQ DX, $0x00000010                  \
-		JLT  end1                             \
-	loop1:                                        \
-		VMOVUPS   (CX)(BX*1), Z1              \
-		VCMPPS    $0x03, Z0, Z1, K1           \
-		VMAXPS    Z0, Z1, Z2                  \
-		VMAXPS    Z1, Z0, Z1                  \
-		VANDPS    Z2, Z1, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
-		VBLENDMPS Z2, Z1, K1, Z10             \
-		VMOVUPS   Z10, (AX)(BX*1)             \
-		ADDQ      $0x00000040, BX             \
-		SUBQ      $0x00000010, DX             \
-		CMPQ      DX, $0x00000010             \
-		JGE       loop1                       \
-	end1:                                         \
-		TESTQ     DX, DX                      \
-		JZ        done                        \
-		MOVQ      $-1, SI                     \
-		BZHIQ     DX, SI, SI                  \
-		KMOVQ     SI, K1                      \
-		VMOVUPS.Z (CX)(BX*1), K1, Z1          \
-		VCMPPS    $0x03, Z0, Z1, K2           \
-		VMAXPS    Z0, Z1, Z2                  \
-		VMAXPS    Z1, Z0, Z0                  \
-		VANDPS    Z2, Z0, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K2, Z11             \
-		VMOVUPS   Z11, K1, (AX)(BX*1)         \
-	done:                                         \
-		VZEROUPPER                            \
+		MOVQ         y+8(FP), AX                \
+		MOVQ         a+16(FP), CX               \
+		MOVQ         b+24(FP), DX               \
+		VBROADCASTSS (DX), Z0                   \
+		MOVQ         n+0(FP), DX                \
+		XORQ         BX, BX                     \
+		CMPQ         DX, $0x00000040            \
+		JLT          end4                       \
+	loop4:                                          \
+		VMOVUPS   (CX)(BX*1), Z1                \
+		VMOVUPS   64(CX)(BX*1), Z2              \
+		VMOVUPS   128(CX)(BX*1), Z3             \
+		VMOVUPS   192(CX)(BX*1), Z4             \
+		VCMPPS    $0x03, Z0, Z1, K1             \
+		VMAXPS    Z0, Z1, Z5                    \
+		VMAXPS    Z1, Z0, Z1                    \
+		VANDPS    Z5, Z1, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z5 \
+		VBLENDMPS Z5, Z1, K1, Z6                \
+		VCMPPS    $0x03, Z0, Z2, K1             \
+		VMAXPS    Z0, Z2, Z1                    \
+		VMAXPS    Z2, Z0, Z2                    \
+		VANDPS    Z1, Z2, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z7                \
+		VCMPPS    $0x03, Z0, Z3, K1             \
+		VMAXPS    Z0, Z3, Z1                    \
+		VMAXPS    Z3, Z0, Z2                    \
+		VANDPS    Z1, Z2, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z8                \
+		VCMPPS    $0x03, Z0, Z4, K1             \
+		VMAXPS    Z0, Z4, Z1                    \
+		VMAXPS    Z4, Z0, Z2                    \
+		VANDPS    Z1, Z2, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z9                \
+		VMOVUPS   Z6, (AX)(BX*1)                \
+		VMOVUPS   Z7, 64(AX)(BX*1)              \
+		VMOVUPS   Z8, 128(AX)(BX*1)             \
+		VMOVUPS   Z9, 192(AX)(BX*1)             \
+		ADDQ      $0x00000100, BX               \
+		SUBQ      $0x00000040, DX               \
+		CMPQ      DX, $0x00000040               \
+		JGE       loop4                         \
+	end4:                                           \
+		CMPQ DX, $0x00000010                    \
+		JLT  end1                               \
+	loop1:                                          \
+		VMOVUPS   (CX)(BX*1), Z1                \
+		VCMPPS    $0x03, Z0, Z1, K1             \
+		VMAXPS    Z0, Z1, Z2                    \
+		VMAXPS    Z1, Z0, Z1                    \
+		VANDPS    Z2, Z1, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z10               \
+		VMOVUPS   Z10, (AX)(BX*1)               \
+		ADDQ      $0x00000040, BX               \
+		SUBQ      $0x00000010, DX               \
+		CMPQ      DX, $0x00000010               \
+		JGE       loop1                         \
+	end1:                                           \
+		TESTQ     DX, DX                        \
+		JZ        done                          \
+		MOVQ      $-1, SI                       \
+		BZHIQ     DX, SI, SI                    \
+		KMOVQ     SI, K1                        \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1            \
+		VCMPPS    $0x03, Z0, Z1, K2             \
+		VMAXPS    Z0, Z1, Z2                    \
+		VMAXPS    Z1, Z0, Z0                    \
+		VANDPS    Z2, Z0, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K2, Z11               \
+		VMOVUPS   Z11, K1, (AX)(BX*1)           \
+	done:                                           \
+		VZEROUPPER                              \
 		RET
 
 TEXT vecMaxVSF32AVX512<>(SB), NOSPLIT, $0-40
@@ -12244,88 +12244,88 @@ TEXT vecMaxVSF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecMinVVF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMinVVF32AVX512Code \
-		MOVQ y+8(FP), AX                      \
-		MOVQ a+16(FP), CX                     \
-		MOVQ b+24(FP), DX                     \
-		MOVQ n+0(FP), BX                      \
-		XORQ SI, SI                           \
-		CMPQ BX, $0x00000040                  \
-		JLT  end4                             \
-	loop4:                                        \
-		VMOVUPS   (CX)(SI*1), Z0              \
-		VMOVUPS   (DX)(SI*1), Z1              \
-		VMOVUPS   64(CX)(SI*1), Z2            \
-		VMOVUPS   64(DX)(SI*1), Z3            \
-		VMOVUPS   128(CX)(SI*1), Z4           \
-		VMOVUPS   128(DX)(SI*1), Z5           \
-		VMOVUPS   192(CX)(SI*1), Z6           \
-		VMOVUPS   192(DX)(SI*1), Z7           \
-		VCMPPS    $0x03, Z1, Z0, K1           \
-		VMINPS    Z1, Z0, Z8                  \
-		VMINPS    Z0, Z1, Z0                  \
-		VORPS     Z8, Z0, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z9              \
-		VCMPPS    $0x03, Z3, Z2, K1           \
-		VMINPS    Z3, Z2, Z0                  \
-		VMINPS    Z2, Z3, Z1                  \
-		VORPS     Z0, Z1, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z10             \
-		VCMPPS    $0x03, Z5, Z4, K1           \
-		VMINPS    Z5, Z4, Z0                  \
-		VMINPS    Z4, Z5, Z1                  \
-		VORPS     Z0, Z1, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z11             \
-		VCMPPS    $0x03, Z7, Z6, K1           \
-		VMINPS    Z7, Z6, Z0                  \
-		VMINPS    Z6, Z7, Z1                  \
-		VORPS     Z0, Z1, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z12             \
-		VMOVUPS   Z9, (AX)(SI*1)              \
-		VMOVUPS   Z10, 64(AX)(SI*1)           \
-		VMOVUPS   Z11, 128(AX)(SI*1)          \
-		VMOVUPS   Z12, 192(AX)(SI*1)          \
-		ADDQ      $0x00000100, SI             \
-		SUBQ      $0x00000040, BX             \
-		CMPQ      BX, $0x00000040             \
-		JGE       loop4                       \
-	end4:                                         \
-		CMPQ BX, $0x00000010                  \
-		JLT  end1                             \
-	loop1:                                        \
-		VMOVUPS   (CX)(SI*1), Z0              \
-		VMOVUPS   (DX)(SI*1), Z1              \
-		VCMPPS    $0x03, Z1, Z0, K1           \
-		VMINPS    Z1, Z0, Z2                  \
-		VMINPS    Z0, Z1, Z0                  \
-		VORPS     Z2, Z0, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K1, Z13             \
-		VMOVUPS   Z13, (AX)(SI*1)             \
-		ADDQ      $0x00000040, SI             \
-		SUBQ      $0x00000010, BX             \
-		CMPQ      BX, $0x00000010             \
-		JGE       loop1                       \
-	end1:                                         \
-		TESTQ     BX, BX                      \
-		JZ        done                        \
-		MOVQ      $-1, DI                     \
-		BZHIQ     BX, DI, DI                  \
-		KMOVQ     DI, K1                      \
-		VMOVUPS.Z (CX)(SI*1), K1, Z0          \
-		VMOVUPS.Z (DX)(SI*1), K1, Z1          \
-		VCMPPS    $0x03, Z1, Z0, K2           \
-		VMINPS    Z1, Z0, Z2                  \
-		VMINPS    Z0, Z1, Z0                  \
-		VORPS     Z2, Z0, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K2, Z14             \
-		VMOVUPS   Z14, K1, (AX)(SI*1)         \
-	done:                                         \
-		VZEROUPPER                            \
+		MOVQ y+8(FP), AX                        \
+		MOVQ a+16(FP), CX                       \
+		MOVQ b+24(FP), DX                       \
+		MOVQ n+0(FP), BX                        \
+		XORQ SI, SI                             \
+		CMPQ BX, $0x00000040                    \
+		JLT  end4                               \
+	loop4:                                          \
+		VMOVUPS   (CX)(SI*1), Z0                \
+		VMOVUPS   (DX)(SI*1), Z1                \
+		VMOVUPS   64(CX)(SI*1), Z2              \
+		VMOVUPS   64(DX)(SI*1), Z3              \
+		VMOVUPS   128(CX)(SI*1), Z4             \
+		VMOVUPS   128(DX)(SI*1), Z5             \
+		VMOVUPS   192(CX)(SI*1), Z6             \
+		VMOVUPS   192(DX)(SI*1), Z7             \
+		VCMPPS    $0x03, Z1, Z0, K1             \
+		VMINPS    Z1, Z0, Z8                    \
+		VMINPS    Z0, Z1, Z0                    \
+		VORPS     Z8, Z0, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z9                \
+		VCMPPS    $0x03, Z3, Z2, K1             \
+		VMINPS    Z3, Z2, Z0                    \
+		VMINPS    Z2, Z3, Z1                    \
+		VORPS     Z0, Z1, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z10               \
+		VCMPPS    $0x03, Z5, Z4, K1             \
+		VMINPS    Z5, Z4, Z0                    \
+		VMINPS    Z4, Z5, Z1                    \
+		VORPS     Z0, Z1, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z11               \
+		VCMPPS    $0x03, Z7, Z6, K1             \
+		VMINPS    Z7, Z6, Z0                    \
+		VMINPS    Z6, Z7, Z1                    \
+		VORPS     Z0, Z1, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z12               \
+		VMOVUPS   Z9, (AX)(SI*1)                \
+		VMOVUPS   Z10, 64(AX)(SI*1)             \
+		VMOVUPS   Z11, 128(AX)(SI*1)            \
+		VMOVUPS   Z12, 192(AX)(SI*1)            \
+		ADDQ      $0x00000100, SI               \
+		SUBQ      $0x00000040, BX               \
+		CMPQ      BX, $0x00000040               \
+		JGE       loop4                         \
+	end4:                                           \
+		CMPQ BX, $0x00000010                    \
+		JLT  end1                               \
+	loop1:                                          \
+		VMOVUPS   (CX)(SI*1), Z0                \
+		VMOVUPS   (DX)(SI*1), Z1                \
+		VCMPPS    $0x03, Z1, Z0, K1             \
+		VMINPS    Z1, Z0, Z2                    \
+		VMINPS    Z0, Z1, Z0                    \
+		VORPS     Z2, Z0, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K1, Z13               \
+		VMOVUPS   Z13, (AX)(SI*1)               \
+		ADDQ      $0x00000040, SI               \
+		SUBQ      $0x00000010, BX               \
+		CMPQ      BX, $0x00000010               \
+		JGE       loop1                         \
+	end1:                                           \
+		TESTQ     BX, BX                        \
+		JZ        done                          \
+		MOVQ      $-1, DI                       \
+		BZHIQ     BX, DI, DI                    \
+		KMOVQ     DI, K1                        \
+		VMOVUPS.Z (CX)(SI*1), K1, Z0            \
+		VMOVUPS.Z (DX)(SI*1), K1, Z1            \
+		VCMPPS    $0x03, Z1, Z0, K2             \
+		VMINPS    Z1, Z0, Z2                    \
+		VMINPS    Z0, Z1, Z0                    \
+		VORPS     Z2, Z0, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K2, Z14               \
+		VMOVUPS   Z14, K1, (AX)(SI*1)           \
+	done:                                           \
+		VZEROUPPER                              \
 		RET
 
 TEXT vecMinVVF32AVX512<>(SB), NOSPLIT, $0-40
@@ -12340,83 +12340,83 @@ TEXT vecMinVVF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecMinVSF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMinVSF32AVX512Code \
-		MOVQ         y+8(FP), AX              \
-		MOVQ         a+16(FP), CX             \
-		MOVQ         b+24(FP), DX             \
-		VBROADCASTSS (DX), Z0                 \
-		MOVQ         n+0(FP), DX              \
-		XORQ         BX, BX                   \
-		CMPQ         DX, $0x00000040          \
-		JLT          end4                     \
-	loop4:                                        \
-		VMOVUPS   (CX)(BX*1), Z1              \
-		VMOVUPS   64(CX)(BX*1), Z2            \
-		VMOVUPS   128(CX)(BX*1), Z3           \
-		VMOVUPS   192(CX)(BX*1), Z4           \
-		VCMPPS    $0x03, Z0, Z1, K1           \
-		VMINPS    Z0, Z1, Z5                  \
-		VMINPS    Z1, Z0, Z1                  \
-		VORPS     Z5, Z1, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z5 \
-		VBLENDMPS Z5, Z1, K1, Z6              \
-		VCMPPS    $0x03, Z0, Z2, K1           \
-		VMINPS    Z0, Z2, Z1                  \
-		VMINPS    Z2, Z0, Z2                  \
-		VORPS     Z1, Z2, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
-		VBLENDMPS Z2, Z1, K1, Z7              \
-		VCMPPS    $0x03, Z0, Z3, K1           \
-		VMINPS    Z0, Z3, Z1                  \
-		VMINPS    Z3, Z0, Z2                  \
-		VORPS     Z1, Z2, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
-		VBLENDMPS Z2, Z1, K1, Z8              \
-		VCMPPS    $0x03, Z0, Z4, K1           \
-		VMINPS    Z0, Z4, Z1                  \
-		VMINPS    Z4, Z0, Z2                  \
-		VORPS     Z1, Z2, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
-		VBLENDMPS Z2, Z1, K1, Z9              \
-		VMOVUPS   Z6, (AX)(BX*1)              \
-		VMOVUPS   Z7, 64(AX)(BX*1)            \
-		VMOVUPS   Z8, 128(AX)(BX*1)           \
-		VMOVUPS   Z9, 192(AX)(BX*1)           \
-		ADDQ      $0x00000100, BX             \
-		SUBQ      $0x00000040, DX             \
-		CMPQ      DX, $0x00000040             \
-		JGE       loop4                       \
-	end4:                                         \
-		CMPQ DX, $0x00000010                  \
-		JLT  end1                             \
-	loop1:                                        \
-		VMOVUPS   (CX)(BX*1), Z1              \
-		VCMPPS    $0x03, Z0, Z1, K1           \
-		VMINPS    Z0, Z1, Z2                  \
-		VMINPS    Z1, Z0, Z1                  \
-		VORPS     Z2, Z1, Z1                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2 \
-		VBLENDMPS Z2, Z1, K1, Z10             \
-		VMOVUPS   Z10, (AX)(BX*1)             \
-		ADDQ      $0x00000040, BX             \
-		SUBQ      $0x00000010, DX             \
-		CMPQ      DX, $0x00000010             \
-		JGE       loop1                       \
-	end1:                                         \
-		TESTQ     DX, DX                      \
-		JZ        done                        \
-		MOVQ      $-1, SI                     \
-		BZHIQ     DX, SI, SI                  \
-		KMOVQ     SI, K1                      \
-		VMOVUPS.Z (CX)(BX*1), K1, Z1          \
-		VCMPPS    $0x03, Z0, Z1, K2           \
-		VMINPS    Z0, Z1, Z2                  \
-		VMINPS    Z1, Z0, Z0                  \
-		VORPS     Z2, Z0, Z0                  \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS Z1, Z0, K2, Z11             \
-		VMOVUPS   Z11, K1, (AX)(BX*1)         \
-	done:                                         \
-		VZEROUPPER                            \
+		MOVQ         y+8(FP), AX                \
+		MOVQ         a+16(FP), CX               \
+		MOVQ         b+24(FP), DX               \
+		VBROADCASTSS (DX), Z0                   \
+		MOVQ         n+0(FP), DX                \
+		XORQ         BX, BX                     \
+		CMPQ         DX, $0x00000040            \
+		JLT          end4                       \
+	loop4:                                          \
+		VMOVUPS   (CX)(BX*1), Z1                \
+		VMOVUPS   64(CX)(BX*1), Z2              \
+		VMOVUPS   128(CX)(BX*1), Z3             \
+		VMOVUPS   192(CX)(BX*1), Z4             \
+		VCMPPS    $0x03, Z0, Z1, K1             \
+		VMINPS    Z0, Z1, Z5                    \
+		VMINPS    Z1, Z0, Z1                    \
+		VORPS     Z5, Z1, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z5 \
+		VBLENDMPS Z5, Z1, K1, Z6                \
+		VCMPPS    $0x03, Z0, Z2, K1             \
+		VMINPS    Z0, Z2, Z1                    \
+		VMINPS    Z2, Z0, Z2                    \
+		VORPS     Z1, Z2, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z7                \
+		VCMPPS    $0x03, Z0, Z3, K1             \
+		VMINPS    Z0, Z3, Z1                    \
+		VMINPS    Z3, Z0, Z2                    \
+		VORPS     Z1, Z2, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z8                \
+		VCMPPS    $0x03, Z0, Z4, K1             \
+		VMINPS    Z0, Z4, Z1                    \
+		VMINPS    Z4, Z0, Z2                    \
+		VORPS     Z1, Z2, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z9                \
+		VMOVUPS   Z6, (AX)(BX*1)                \
+		VMOVUPS   Z7, 64(AX)(BX*1)              \
+		VMOVUPS   Z8, 128(AX)(BX*1)             \
+		VMOVUPS   Z9, 192(AX)(BX*1)             \
+		ADDQ      $0x00000100, BX               \
+		SUBQ      $0x00000040, DX               \
+		CMPQ      DX, $0x00000040               \
+		JGE       loop4                         \
+	end4:                                           \
+		CMPQ DX, $0x00000010                    \
+		JLT  end1                               \
+	loop1:                                          \
+		VMOVUPS   (CX)(BX*1), Z1                \
+		VCMPPS    $0x03, Z0, Z1, K1             \
+		VMINPS    Z0, Z1, Z2                    \
+		VMINPS    Z1, Z0, Z1                    \
+		VORPS     Z2, Z1, Z1                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2 \
+		VBLENDMPS Z2, Z1, K1, Z10               \
+		VMOVUPS   Z10, (AX)(BX*1)               \
+		ADDQ      $0x00000040, BX               \
+		SUBQ      $0x00000010, DX               \
+		CMPQ      DX, $0x00000010               \
+		JGE       loop1                         \
+	end1:                                           \
+		TESTQ     DX, DX                        \
+		JZ        done                          \
+		MOVQ      $-1, SI                       \
+		BZHIQ     DX, SI, SI                    \
+		KMOVQ     SI, K1                        \
+		VMOVUPS.Z (CX)(BX*1), K1, Z1            \
+		VCMPPS    $0x03, Z0, Z1, K2             \
+		VMINPS    Z0, Z1, Z2                    \
+		VMINPS    Z1, Z0, Z0                    \
+		VORPS     Z2, Z0, Z0                    \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS Z1, Z0, K2, Z11               \
+		VMOVUPS   Z11, K1, (AX)(BX*1)           \
+	done:                                           \
+		VZEROUPPER                              \
 		RET
 
 TEXT vecMinVSF32AVX512<>(SB), NOSPLIT, $0-40
@@ -14290,126 +14290,126 @@ TEXT vecSumF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecMaxOfF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMaxOfF32AVX512Code \
-		MOVQ    a+16(FP), AX                      \
-		VMOVUPS vecF32_ff800000<>+0(SB), Z0       \
-		VMOVAPS Z0, Z0                            \
-		VMOVUPS vecF32_ff800000<>+0(SB), Z1       \
-		VMOVAPS Z1, Z1                            \
-		MOVQ    n+0(FP), CX                       \
-		CMPQ    CX, $0x00000020                   \
-		JLT     rest                              \
-	loop:                                             \
-		VMOVUPS   (AX), Z2                        \
-		VCMPPS    $0x03, Z2, Z0, K1               \
-		VMAXPS    Z2, Z0, Z3                      \
-		VMAXPS    Z0, Z2, Z0                      \
-		VANDPS    Z3, Z0, Z0                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
-		VBLENDMPS Z2, Z0, K1, Z4                  \
-		VMOVAPS   Z4, Z0                          \
-		VMOVUPS   64(AX), Z2                      \
-		VCMPPS    $0x03, Z2, Z1, K1               \
-		VMAXPS    Z2, Z1, Z3                      \
-		VMAXPS    Z1, Z2, Z1                      \
-		VANDPS    Z3, Z1, Z1                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
-		VBLENDMPS Z2, Z1, K1, Z5                  \
-		VMOVAPS   Z5, Z1                          \
-		ADDQ      $0x00000080, AX                 \
-		SUBQ      $0x00000020, CX                 \
-		CMPQ      CX, $0x00000020                 \
-		JGE       loop                            \
-	rest:                                             \
-		TESTQ     CX, CX                          \
-		JZ        fold                            \
-		CMPQ      CX, $0x00000010                 \
-		JGE       whole0                          \
-		MOVQ      $-1, DX                         \
-		BZHIQ     CX, DX, DX                      \
-		KMOVQ     DX, K1                          \
-		VMOVUPS.Z (AX), K1, Z2                    \
-		VCMPPS    $0x03, Z2, Z0, K2               \
-		VMAXPS    Z2, Z0, Z3                      \
-		VMAXPS    Z0, Z2, Z2                      \
-		VANDPS    Z3, Z2, Z2                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z3     \
-		VBLENDMPS Z3, Z2, K2, Z6                  \
-		VBLENDMPS Z6, Z0, K1, Z7                  \
-		VMOVAPS   Z7, Z0                          \
-		JMP       fold                            \
-	whole0:                                           \
-		VMOVUPS   (AX), Z2                        \
-		VCMPPS    $0x03, Z2, Z0, K1               \
-		VMAXPS    Z2, Z0, Z3                      \
-		VMAXPS    Z0, Z2, Z0                      \
-		VANDPS    Z3, Z0, Z0                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
-		VBLENDMPS Z2, Z0, K1, Z6                  \
-		VMOVAPS   Z6, Z0                          \
-		SUBQ      $0x00000010, CX                 \
-		TESTQ     CX, CX                          \
-		JZ        fold                            \
-		CMPQ      CX, $0x00000010                 \
-		JGE       whole1                          \
-		MOVQ      $-1, DX                         \
-		BZHIQ     CX, DX, DX                      \
-		KMOVQ     DX, K1                          \
-		VMOVUPS.Z 64(AX), K1, Z2                  \
-		VCMPPS    $0x03, Z2, Z1, K2               \
-		VMAXPS    Z2, Z1, Z3                      \
-		VMAXPS    Z1, Z2, Z2                      \
-		VANDPS    Z3, Z2, Z2                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z3     \
-		VBLENDMPS Z3, Z2, K2, Z7                  \
-		VBLENDMPS Z7, Z1, K1, Z10                 \
-		VMOVAPS   Z10, Z1                         \
-		JMP       fold                            \
-	whole1:                                           \
-		VMOVUPS   64(AX), Z2                      \
-		VCMPPS    $0x03, Z2, Z1, K1               \
-		VMAXPS    Z2, Z1, Z3                      \
-		VMAXPS    Z1, Z2, Z1                      \
-		VANDPS    Z3, Z1, Z1                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
-		VBLENDMPS Z2, Z1, K1, Z7                  \
-		VMOVAPS   Z7, Z1                          \
-		SUBQ      $0x00000010, CX                 \
-	fold:                                             \
-		VCMPPS        $0x03, Z1, Z0, K1           \
-		VMAXPS        Z1, Z0, Z2                  \
-		VMAXPS        Z0, Z1, Z0                  \
-		VANDPS        Z2, Z0, Z0                  \
-		VMOVUPS       vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS     Z1, Z0, K1, Z8              \
-		VMOVAPS       Z8, Z0                      \
-		MOVQ          y+8(FP), AX                 \
-		VEXTRACTF64X4 $0x01, Z0, Y1               \
-		VMOVAPS       Y0, Y0                      \
-		VCMPPS        $0x03, Y1, Y0, Y2           \
-		VMAXPS        Y1, Y0, Y3                  \
-		VMAXPS        Y0, Y1, Y0                  \
-		VANDPS        Y3, Y0, Y0                  \
-		VORPS         Y2, Y0, Y0                  \
-		VEXTRACTF128  $0x01, Y0, X9               \
-		VCMPPS        $0x03, Y9, Y0, Y1           \
-		VMAXPS        Y9, Y0, Y2                  \
-		VMAXPS        Y0, Y9, Y0                  \
-		VANDPS        Y2, Y0, Y0                  \
-		VORPS         Y1, Y0, Y0                  \
-		VPERMILPD     $0x01, Y0, Y1               \
-		VCMPPS        $0x03, Y1, Y0, Y2           \
-		VMAXPS        Y1, Y0, Y3                  \
-		VMAXPS        Y0, Y1, Y0                  \
-		VANDPS        Y3, Y0, Y0                  \
-		VORPS         Y2, Y0, Y0                  \
-		VPERMILPS     $0x01, Y0, Y1               \
-		VCMPPS        $0x03, Y1, Y0, Y2           \
-		VMAXPS        Y1, Y0, Y3                  \
-		VMAXPS        Y0, Y1, Y0                  \
-		VANDPS        Y3, Y0, Y0                  \
-		VORPS         Y2, Y0, Y0                  \
-		VMOVSS        X0, (AX)                    \
-		VZEROUPPER                                \
+		MOVQ    a+16(FP), AX                        \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Z0       \
+		VMOVAPS Z0, Z0                              \
+		VMOVUPS lanesF32_ff800000<>+0(SB), Z1       \
+		VMOVAPS Z1, Z1                              \
+		MOVQ    n+0(FP), CX                         \
+		CMPQ    CX, $0x00000020                     \
+		JLT     rest                                \
+	loop:                                               \
+		VMOVUPS   (AX), Z2                          \
+		VCMPPS    $0x03, Z2, Z0, K1                 \
+		VMAXPS    Z2, Z0, Z3                        \
+		VMAXPS    Z0, Z2, Z0                        \
+		VANDPS    Z3, Z0, Z0                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z0, K1, Z4                    \
+		VMOVAPS   Z4, Z0                            \
+		VMOVUPS   64(AX), Z2                        \
+		VCMPPS    $0x03, Z2, Z1, K1                 \
+		VMAXPS    Z2, Z1, Z3                        \
+		VMAXPS    Z1, Z2, Z1                        \
+		VANDPS    Z3, Z1, Z1                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z1, K1, Z5                    \
+		VMOVAPS   Z5, Z1                            \
+		ADDQ      $0x00000080, AX                   \
+		SUBQ      $0x00000020, CX                   \
+		CMPQ      CX, $0x00000020                   \
+		JGE       loop                              \
+	rest:                                               \
+		TESTQ     CX, CX                            \
+		JZ        fold                              \
+		CMPQ      CX, $0x00000010                   \
+		JGE       whole0                            \
+		MOVQ      $-1, DX                           \
+		BZHIQ     CX, DX, DX                        \
+		KMOVQ     DX, K1                            \
+		VMOVUPS.Z (AX), K1, Z2                      \
+		VCMPPS    $0x03, Z2, Z0, K2                 \
+		VMAXPS    Z2, Z0, Z3                        \
+		VMAXPS    Z0, Z2, Z2                        \
+		VANDPS    Z3, Z2, Z2                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z3     \
+		VBLENDMPS Z3, Z2, K2, Z6                    \
+		VBLENDMPS Z6, Z0, K1, Z7                    \
+		VMOVAPS   Z7, Z0                            \
+		JMP       fold                              \
+	whole0:                                             \
+		VMOVUPS   (AX), Z2                          \
+		VCMPPS    $0x03, Z2, Z0, K1                 \
+		VMAXPS    Z2, Z0, Z3                        \
+		VMAXPS    Z0, Z2, Z0                        \
+		VANDPS    Z3, Z0, Z0                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z0, K1, Z6                    \
+		VMOVAPS   Z6, Z0                            \
+		SUBQ      $0x00000010, CX                   \
+		TESTQ     CX, CX                            \
+		JZ        fold                              \
+		CMPQ      CX, $0x00000010                   \
+		JGE       whole1                            \
+		MOVQ      $-1, DX                           \
+		BZHIQ     CX, DX, DX                        \
+		KMOVQ     DX, K1                            \
+		VMOVUPS.Z 64(AX), K1, Z2                    \
+		VCMPPS    $0x03, Z2, Z1, K2                 \
+		VMAXPS    Z2, Z1, Z3                        \
+		VMAXPS    Z1, Z2, Z2                        \
+		VANDPS    Z3, Z2, Z2                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z3     \
+		VBLENDMPS Z3, Z2, K2, Z7                    \
+		VBLENDMPS Z7, Z1, K1, Z10                   \
+		VMOVAPS   Z10, Z1                           \
+		JMP       fold                              \
+	whole1:                                             \
+		VMOVUPS   64(AX), Z2                        \
+		VCMPPS    $0x03, Z2, Z1, K1                 \
+		VMAXPS    Z2, Z1, Z3                        \
+		VMAXPS    Z1, Z2, Z1                        \
+		VANDPS    Z3, Z1, Z1                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z1, K1, Z7                    \
+		VMOVAPS   Z7, Z1                            \
+		SUBQ      $0x00000010, CX                   \
+	fold:                                               \
+		VCMPPS        $0x03, Z1, Z0, K1             \
+		VMAXPS        Z1, Z0, Z2                    \
+		VMAXPS        Z0, Z1, Z0                    \
+		VANDPS        Z2, Z0, Z0                    \
+		VMOVUPS       lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS     Z1, Z0, K1, Z8                \
+		VMOVAPS       Z8, Z0                        \
+		MOVQ          y+8(FP), AX                   \
+		VEXTRACTF64X4 $0x01, Z0, Y1                 \
+		VMOVAPS       Y0, Y0                        \
+		VCMPPS        $0x03, Y1, Y0, Y2             \
+		VMAXPS        Y1, Y0, Y3                    \
+		VMAXPS        Y0, Y1, Y0                    \
+		VANDPS        Y3, Y0, Y0                    \
+		VORPS         Y2, Y0, Y0                    \
+		VEXTRACTF128  $0x01, Y0, X9                 \
+		VCMPPS        $0x03, Y9, Y0, Y1             \
+		VMAXPS        Y9, Y0, Y2                    \
+		VMAXPS        Y0, Y9, Y0                    \
+		VANDPS        Y2, Y0, Y0                    \
+		VORPS         Y1, Y0, Y0                    \
+		VPERMILPD     $0x01, Y0, Y1                 \
+		VCMPPS        $0x03, Y1, Y0, Y2             \
+		VMAXPS        Y1, Y0, Y3                    \
+		VMAXPS        Y0, Y1, Y0                    \
+		VANDPS        Y3, Y0, Y0                    \
+		VORPS         Y2, Y0, Y0                    \
+		VPERMILPS     $0x01, Y0, Y1                 \
+		VCMPPS        $0x03, Y1, Y0, Y2             \
+		VMAXPS        Y1, Y0, Y3                    \
+		VMAXPS        Y0, Y1, Y0                    \
+		VANDPS        Y3, Y0, Y0                    \
+		VORPS         Y2, Y0, Y0                    \
+		VMOVSS        X0, (AX)                      \
+		VZEROUPPER                                  \
 		RET
 
 TEXT vecMaxOfF32AVX512<>(SB), NOSPLIT, $0-40
@@ -14435,126 +14435,126 @@ TEXT vecMaxOfF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecMinOfF32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMinOfF32AVX512Code \
-		MOVQ    a+16(FP), AX                      \
-		VMOVUPS vecF32_7f800000<>+0(SB), Z0       \
-		VMOVAPS Z0, Z0                            \
-		VMOVUPS vecF32_7f800000<>+0(SB), Z1       \
-		VMOVAPS Z1, Z1                            \
-		MOVQ    n+0(FP), CX                       \
-		CMPQ    CX, $0x00000020                   \
-		JLT     rest                              \
-	loop:                                             \
-		VMOVUPS   (AX), Z2                        \
-		VCMPPS    $0x03, Z2, Z0, K1               \
-		VMINPS    Z2, Z0, Z3                      \
-		VMINPS    Z0, Z2, Z0                      \
-		VORPS     Z3, Z0, Z0                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
-		VBLENDMPS Z2, Z0, K1, Z4                  \
-		VMOVAPS   Z4, Z0                          \
-		VMOVUPS   64(AX), Z2                      \
-		VCMPPS    $0x03, Z2, Z1, K1               \
-		VMINPS    Z2, Z1, Z3                      \
-		VMINPS    Z1, Z2, Z1                      \
-		VORPS     Z3, Z1, Z1                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
-		VBLENDMPS Z2, Z1, K1, Z5                  \
-		VMOVAPS   Z5, Z1                          \
-		ADDQ      $0x00000080, AX                 \
-		SUBQ      $0x00000020, CX                 \
-		CMPQ      CX, $0x00000020                 \
-		JGE       loop                            \
-	rest:                                             \
-		TESTQ     CX, CX                          \
-		JZ        fold                            \
-		CMPQ      CX, $0x00000010                 \
-		JGE       whole0                          \
-		MOVQ      $-1, DX                         \
-		BZHIQ     CX, DX, DX                      \
-		KMOVQ     DX, K1                          \
-		VMOVUPS.Z (AX), K1, Z2                    \
-		VCMPPS    $0x03, Z2, Z0, K2               \
-		VMINPS    Z2, Z0, Z3                      \
-		VMINPS    Z0, Z2, Z2                      \
-		VORPS     Z3, Z2, Z2                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z3     \
-		VBLENDMPS Z3, Z2, K2, Z6                  \
-		VBLENDMPS Z6, Z0, K1, Z7                  \
-		VMOVAPS   Z7, Z0                          \
-		JMP       fold                            \
-	whole0:                                           \
-		VMOVUPS   (AX), Z2                        \
-		VCMPPS    $0x03, Z2, Z0, K1               \
-		VMINPS    Z2, Z0, Z3                      \
-		VMINPS    Z0, Z2, Z0                      \
-		VORPS     Z3, Z0, Z0                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
-		VBLENDMPS Z2, Z0, K1, Z6                  \
-		VMOVAPS   Z6, Z0                          \
-		SUBQ      $0x00000010, CX                 \
-		TESTQ     CX, CX                          \
-		JZ        fold                            \
-		CMPQ      CX, $0x00000010                 \
-		JGE       whole1                          \
-		MOVQ      $-1, DX                         \
-		BZHIQ     CX, DX, DX                      \
-		KMOVQ     DX, K1                          \
-		VMOVUPS.Z 64(AX), K1, Z2                  \
-		VCMPPS    $0x03, Z2, Z1, K2               \
-		VMINPS    Z2, Z1, Z3                      \
-		VMINPS    Z1, Z2, Z2                      \
-		VORPS     Z3, Z2, Z2                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z3     \
-		VBLENDMPS Z3, Z2, K2, Z7                  \
-		VBLENDMPS Z7, Z1, K1, Z10                 \
-		VMOVAPS   Z10, Z1                         \
-		JMP       fold                            \
-	whole1:                                           \
-		VMOVUPS   64(AX), Z2                      \
-		VCMPPS    $0x03, Z2, Z1, K1               \
-		VMINPS    Z2, Z1, Z3                      \
-		VMINPS    Z1, Z2, Z1                      \
-		VORPS     Z3, Z1, Z1                      \
-		VMOVUPS   vecF32_ffffffff<>+0(SB), Z2     \
-		VBLENDMPS Z2, Z1, K1, Z7                  \
-		VMOVAPS   Z7, Z1                          \
-		SUBQ      $0x00000010, CX                 \
-	fold:                                             \
-		VCMPPS        $0x03, Z1, Z0, K1           \
-		VMINPS        Z1, Z0, Z2                  \
-		VMINPS        Z0, Z1, Z0                  \
-		VORPS         Z2, Z0, Z0                  \
-		VMOVUPS       vecF32_ffffffff<>+0(SB), Z1 \
-		VBLENDMPS     Z1, Z0, K1, Z8              \
-		VMOVAPS       Z8, Z0                      \
-		MOVQ          y+8(FP), AX                 \
-		VEXTRACTF64X4 $0x01, Z0, Y1               \
-		VMOVAPS       Y0, Y0                      \
-		VCMPPS        $0x03, Y1, Y0, Y2           \
-		VMINPS        Y1, Y0, Y3                  \
-		VMINPS        Y0, Y1, Y0                  \
-		VORPS         Y3, Y0, Y0                  \
-		VORPS         Y2, Y0, Y0                  \
-		VEXTRACTF128  $0x01, Y0, X9               \
-		VCMPPS        $0x03, Y9, Y0, Y1           \
-		VMINPS        Y9, Y0, Y2                  \
-		VMINPS        Y0, Y9, Y0                  \
-		VORPS         Y2, Y0, Y0                  \
-		VORPS         Y1, Y0, Y0                  \
-		VPERMILPD     $0x01, Y0, Y1               \
-		VCMPPS        $0x03, Y1, Y0, Y2           \
-		VMINPS        Y1, Y0, Y3                  \
-		VMINPS        Y0, Y1, Y0                  \
-		VORPS         Y3, Y0, Y0                  \
-		VORPS         Y2, Y0, Y0                  \
-		VPERMILPS     $0x01, Y0, Y1               \
-		VCMPPS        $0x03, Y1, Y0, Y2           \
-		VMINPS        Y1, Y0, Y3                  \
-		VMINPS        Y0, Y1, Y0                  \
-		VORPS         Y3, Y0, Y0                  \
-		VORPS         Y2, Y0, Y0                  \
-		VMOVSS        X0, (AX)                    \
-		VZEROUPPER                                \
+		MOVQ    a+16(FP), AX                        \
+		VMOVUPS lanesF32_7f800000<>+0(SB), Z0       \
+		VMOVAPS Z0, Z0                              \
+		VMOVUPS lanesF32_7f800000<>+0(SB), Z1       \
+		VMOVAPS Z1, Z1                              \
+		MOVQ    n+0(FP), CX                         \
+		CMPQ    CX, $0x00000020                     \
+		JLT     rest                                \
+	loop:                                               \
+		VMOVUPS   (AX), Z2                          \
+		VCMPPS    $0x03, Z2, Z0, K1                 \
+		VMINPS    Z2, Z0, Z3                        \
+		VMINPS    Z0, Z2, Z0                        \
+		VORPS     Z3, Z0, Z0                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z0, K1, Z4                    \
+		VMOVAPS   Z4, Z0                            \
+		VMOVUPS   64(AX), Z2                        \
+		VCMPPS    $0x03, Z2, Z1, K1                 \
+		VMINPS    Z2, Z1, Z3                        \
+		VMINPS    Z1, Z2, Z1                        \
+		VORPS     Z3, Z1, Z1                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z1, K1, Z5                    \
+		VMOVAPS   Z5, Z1                            \
+		ADDQ      $0x00000080, AX                   \
+		SUBQ      $0x00000020, CX                   \
+		CMPQ      CX, $0x00000020                   \
+		JGE       loop                              \
+	rest:                                               \
+		TESTQ     CX, CX                            \
+		JZ        fold                              \
+		CMPQ      CX, $0x00000010                   \
+		JGE       whole0                            \
+		MOVQ      $-1, DX                           \
+		BZHIQ     CX, DX, DX                        \
+		KMOVQ     DX, K1                            \
+		VMOVUPS.Z (AX), K1, Z2                      \
+		VCMPPS    $0x03, Z2, Z0, K2                 \
+		VMINPS    Z2, Z0, Z3                        \
+		VMINPS    Z0, Z2, Z2                        \
+		VORPS     Z3, Z2, Z2                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z3     \
+		VBLENDMPS Z3, Z2, K2, Z6                    \
+		VBLENDMPS Z6, Z0, K1, Z7                    \
+		VMOVAPS   Z7, Z0                            \
+		JMP       fold                              \
+	whole0:                                             \
+		VMOVUPS   (AX), Z2                          \
+		VCMPPS    $0x03, Z2, Z0, K1                 \
+		VMINPS    Z2, Z0, Z3                        \
+		VMINPS    Z0, Z2, Z0                        \
+		VORPS     Z3, Z0, Z0                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z0, K1, Z6                    \
+		VMOVAPS   Z6, Z0                            \
+		SUBQ      $0x00000010, CX                   \
+		TESTQ     CX, CX                            \
+		JZ        fold                              \
+		CMPQ      CX, $0x00000010                   \
+		JGE       whole1                            \
+		MOVQ      $-1, DX                           \
+		BZHIQ     CX, DX, DX                        \
+		KMOVQ     DX, K1                            \
+		VMOVUPS.Z 64(AX), K1, Z2                    \
+		VCMPPS    $0x03, Z2, Z1, K2                 \
+		VMINPS    Z2, Z1, Z3                        \
+		VMINPS    Z1, Z2, Z2                        \
+		VORPS     Z3, Z2, Z2                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z3     \
+		VBLENDMPS Z3, Z2, K2, Z7                    \
+		VBLENDMPS Z7, Z1, K1, Z10                   \
+		VMOVAPS   Z10, Z1                           \
+		JMP       fold                              \
+	whole1:                                             \
+		VMOVUPS   64(AX), Z2                        \
+		VCMPPS    $0x03, Z2, Z1, K1                 \
+		VMINPS    Z2, Z1, Z3                        \
+		VMINPS    Z1, Z2, Z1                        \
+		VORPS     Z3, Z1, Z1                        \
+		VMOVUPS   lanesF32_ffffffff<>+0(SB), Z2     \
+		VBLENDMPS Z2, Z1, K1, Z7                    \
+		VMOVAPS   Z7, Z1                            \
+		SUBQ      $0x00000010, CX                   \
+	fold:                                               \
+		VCMPPS        $0x03, Z1, Z0, K1             \
+		VMINPS        Z1, Z0, Z2                    \
+		VMINPS        Z0, Z1, Z0                    \
+		VORPS         Z2, Z0, Z0                    \
+		VMOVUPS       lanesF32_ffffffff<>+0(SB), Z1 \
+		VBLENDMPS     Z1, Z0, K1, Z8                \
+		VMOVAPS       Z8, Z0                        \
+		MOVQ          y+8(FP), AX                   \
+		VEXTRACTF64X4 $0x01, Z0, Y1                 \
+		VMOVAPS       Y0, Y0                        \
+		VCMPPS        $0x03, Y1, Y0, Y2             \
+		VMINPS        Y1, Y0, Y3                    \
+		VMINPS        Y0, Y1, Y0                    \
+		VORPS         Y3, Y0, Y0                    \
+		VORPS         Y2, Y0, Y0                    \
+		VEXTRACTF128  $0x01, Y0, X9                 \
+		VCMPPS        $0x03, Y9, Y0, Y1             \
+		VMINPS        Y9, Y0, Y2                    \
+		VMINPS        Y0, Y9, Y0                    \
+		VORPS         Y2, Y0, Y0                    \
+		VORPS         Y1, Y0, Y0                    \
+		VPERMILPD     $0x01, Y0, Y1                 \
+		VCMPPS        $0x03, Y1, Y0, Y2             \
+		VMINPS        Y1, Y0, Y3                    \
+		VMINPS        Y0, Y1, Y0                    \
+		VORPS         Y3, Y0, Y0                    \
+		VORPS         Y2, Y0, Y0                    \
+		VPERMILPS     $0x01, Y0, Y1                 \
+		VCMPPS        $0x03, Y1, Y0, Y2             \
+		VMINPS        Y1, Y0, Y3                    \
+		VMINPS        Y0, Y1, Y0                    \
+		VORPS         Y3, Y0, Y0                    \
+		VORPS         Y2, Y0, Y0                    \
+		VMOVSS        X0, (AX)                      \
+		VZEROUPPER                                  \
 		RET
 
 TEXT vecMinOfF32AVX512<>(SB), NOSPLIT, $0-40
@@ -14569,51 +14569,51 @@ TEXT vecMinOfF32AVX512<>(SB), NOSPLIT, $0-40
 // func vecNegF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecNegF64AVX512Code \
-		MOVQ y+8(FP), AX                                  \
-		MOVQ a+16(FP), CX                                 \
-		MOVQ n+0(FP), DX                                  \
-		XORQ BX, BX                                       \
-		CMPQ DX, $0x00000020                              \
-		JLT  end4                                         \
-	loop4:                                                    \
-		VMOVUPD (CX)(BX*1), Z0                            \
-		VMOVUPD 64(CX)(BX*1), Z1                          \
-		VMOVUPD 128(CX)(BX*1), Z2                         \
-		VMOVUPD 192(CX)(BX*1), Z3                         \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Z0, Z0   \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Z1, Z1   \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Z2, Z2   \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Z3, Z3   \
-		VMOVUPD Z0, (AX)(BX*1)                            \
-		VMOVUPD Z1, 64(AX)(BX*1)                          \
-		VMOVUPD Z2, 128(AX)(BX*1)                         \
-		VMOVUPD Z3, 192(AX)(BX*1)                         \
-		ADDQ    $0x00000100, BX                           \
-		SUBQ    $0x00000020, DX                           \
-		CMPQ    DX, $0x00000020                           \
-		JGE     loop4                                     \
-	end4:                                                     \
-		CMPQ DX, $0x00000008                              \
-		JLT  end1                                         \
-	loop1:                                                    \
-		VMOVUPD (CX)(BX*1), Z0                            \
-		VXORPD  vecF64_8000000000000000<>+0(SB), Z0, Z0   \
-		VMOVUPD Z0, (AX)(BX*1)                            \
-		ADDQ    $0x00000040, BX                           \
-		SUBQ    $0x00000008, DX                           \
-		CMPQ    DX, $0x00000008                           \
-		JGE     loop1                                     \
-	end1:                                                     \
-		TESTQ     DX, DX                                  \
-		JZ        done                                    \
-		MOVQ      $-1, SI                                 \
-		BZHIQ     DX, SI, SI                              \
-		KMOVQ     SI, K1                                  \
-		VMOVUPD.Z (CX)(BX*1), K1, Z0                      \
-		VXORPD    vecF64_8000000000000000<>+0(SB), Z0, Z0 \
-		VMOVUPD   Z0, K1, (AX)(BX*1)                      \
-	done:                                                     \
-		VZEROUPPER                                        \
+		MOVQ y+8(FP), AX                                    \
+		MOVQ a+16(FP), CX                                   \
+		MOVQ n+0(FP), DX                                    \
+		XORQ BX, BX                                         \
+		CMPQ DX, $0x00000020                                \
+		JLT  end4                                           \
+	loop4:                                                      \
+		VMOVUPD (CX)(BX*1), Z0                              \
+		VMOVUPD 64(CX)(BX*1), Z1                            \
+		VMOVUPD 128(CX)(BX*1), Z2                           \
+		VMOVUPD 192(CX)(BX*1), Z3                           \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Z0, Z0   \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Z1, Z1   \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Z2, Z2   \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Z3, Z3   \
+		VMOVUPD Z0, (AX)(BX*1)                              \
+		VMOVUPD Z1, 64(AX)(BX*1)                            \
+		VMOVUPD Z2, 128(AX)(BX*1)                           \
+		VMOVUPD Z3, 192(AX)(BX*1)                           \
+		ADDQ    $0x00000100, BX                             \
+		SUBQ    $0x00000020, DX                             \
+		CMPQ    DX, $0x00000020                             \
+		JGE     loop4                                       \
+	end4:                                                       \
+		CMPQ DX, $0x00000008                                \
+		JLT  end1                                           \
+	loop1:                                                      \
+		VMOVUPD (CX)(BX*1), Z0                              \
+		VXORPD  lanesF64_8000000000000000<>+0(SB), Z0, Z0   \
+		VMOVUPD Z0, (AX)(BX*1)                              \
+		ADDQ    $0x00000040, BX                             \
+		SUBQ    $0x00000008, DX                             \
+		CMPQ    DX, $0x00000008                             \
+		JGE     loop1                                       \
+	end1:                                                       \
+		TESTQ     DX, DX                                    \
+		JZ        done                                      \
+		MOVQ      $-1, SI                                   \
+		BZHIQ     DX, SI, SI                                \
+		KMOVQ     SI, K1                                    \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                        \
+		VXORPD    lanesF64_8000000000000000<>+0(SB), Z0, Z0 \
+		VMOVUPD   Z0, K1, (AX)(BX*1)                        \
+	done:                                                       \
+		VZEROUPPER                                          \
 		RET
 
 TEXT vecNegF64AVX512<>(SB), NOSPLIT, $0-40
@@ -14628,51 +14628,51 @@ TEXT vecNegF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecAbsF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecAbsF64AVX512Code \
-		MOVQ y+8(FP), AX                                  \
-		MOVQ a+16(FP), CX                                 \
-		MOVQ n+0(FP), DX                                  \
-		XORQ BX, BX                                       \
-		CMPQ DX, $0x00000020                              \
-		JLT  end4                                         \
-	loop4:                                                    \
-		VMOVUPD (CX)(BX*1), Z0                            \
-		VMOVUPD 64(CX)(BX*1), Z1                          \
-		VMOVUPD 128(CX)(BX*1), Z2                         \
-		VMOVUPD 192(CX)(BX*1), Z3                         \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z0, Z0   \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z1, Z1   \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z2, Z2   \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z3, Z3   \
-		VMOVUPD Z0, (AX)(BX*1)                            \
-		VMOVUPD Z1, 64(AX)(BX*1)                          \
-		VMOVUPD Z2, 128(AX)(BX*1)                         \
-		VMOVUPD Z3, 192(AX)(BX*1)                         \
-		ADDQ    $0x00000100, BX                           \
-		SUBQ    $0x00000020, DX                           \
-		CMPQ    DX, $0x00000020                           \
-		JGE     loop4                                     \
-	end4:                                                     \
-		CMPQ DX, $0x00000008                              \
-		JLT  end1                                         \
-	loop1:                                                    \
-		VMOVUPD (CX)(BX*1), Z0                            \
-		VANDPD  vecF64_7fffffffffffffff<>+0(SB), Z0, Z0   \
-		VMOVUPD Z0, (AX)(BX*1)                            \
-		ADDQ    $0x00000040, BX                           \
-		SUBQ    $0x00000008, DX                           \
-		CMPQ    DX, $0x00000008                           \
-		JGE     loop1                                     \
-	end1:                                                     \
-		TESTQ     DX, DX                                  \
-		JZ        done                                    \
-		MOVQ      $-1, SI                                 \
-		BZHIQ     DX, SI, SI                              \
-		KMOVQ     SI, K1                                  \
-		VMOVUPD.Z (CX)(BX*1), K1, Z0                      \
-		VANDPD    vecF64_7fffffffffffffff<>+0(SB), Z0, Z0 \
-		VMOVUPD   Z0, K1, (AX)(BX*1)                      \
-	done:                                                     \
-		VZEROUPPER                                        \
+		MOVQ y+8(FP), AX                                    \
+		MOVQ a+16(FP), CX                                   \
+		MOVQ n+0(FP), DX                                    \
+		XORQ BX, BX                                         \
+		CMPQ DX, $0x00000020                                \
+		JLT  end4                                           \
+	loop4:                                                      \
+		VMOVUPD (CX)(BX*1), Z0                              \
+		VMOVUPD 64(CX)(BX*1), Z1                            \
+		VMOVUPD 128(CX)(BX*1), Z2                           \
+		VMOVUPD 192(CX)(BX*1), Z3                           \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Z0, Z0   \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Z1, Z1   \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Z2, Z2   \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Z3, Z3   \
+		VMOVUPD Z0, (AX)(BX*1)                              \
+		VMOVUPD Z1, 64(AX)(BX*1)                            \
+		VMOVUPD Z2, 128(AX)(BX*1)                           \
+		VMOVUPD Z3, 192(AX)(BX*1)                           \
+		ADDQ    $0x00000100, BX                             \
+		SUBQ    $0x00000020, DX                             \
+		CMPQ    DX, $0x00000020                             \
+		JGE     loop4                                       \
+	end4:                                                       \
+		CMPQ DX, $0x00000008                                \
+		JLT  end1                                           \
+	loop1:                                                      \
+		VMOVUPD (CX)(BX*1), Z0                              \
+		VANDPD  lanesF64_7fffffffffffffff<>+0(SB), Z0, Z0   \
+		VMOVUPD Z0, (AX)(BX*1)                              \
+		ADDQ    $0x00000040, BX                             \
+		SUBQ    $0x00000008, DX                             \
+		CMPQ    DX, $0x00000008                             \
+		JGE     loop1                                       \
+	end1:                                                       \
+		TESTQ     DX, DX                                    \
+		JZ        done                                      \
+		MOVQ      $-1, SI                                   \
+		BZHIQ     DX, SI, SI                                \
+		KMOVQ     SI, K1                                    \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                        \
+		VANDPD    lanesF64_7fffffffffffffff<>+0(SB), Z0, Z0 \
+		VMOVUPD   Z0, K1, (AX)(BX*1)                        \
+	done:                                                       \
+		VZEROUPPER                                          \
 		RET
 
 TEXT vecAbsF64AVX512<>(SB), NOSPLIT, $0-40
@@ -14687,81 +14687,81 @@ TEXT vecAbsF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecSignF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecSignF64AVX512Code \
-		MOVQ y+8(FP), AX                                  \
-		MOVQ a+16(FP), CX                                 \
-		MOVQ n+0(FP), DX                                  \
-		XORQ BX, BX                                       \
-		CMPQ DX, $0x00000020                              \
-		JLT  end4                                         \
-	loop4:                                                    \
-		VMOVUPD   (CX)(BX*1), Z0                          \
-		VMOVUPD   64(CX)(BX*1), Z1                        \
-		VMOVUPD   128(CX)(BX*1), Z2                       \
-		VMOVUPD   192(CX)(BX*1), Z3                       \
-		VPXORD    Z4, Z4, Z4                              \
-		VCMPPD    $0x0c, Z4, Z0, K1                       \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z5     \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z6 \
-		VORPD     Z6, Z5, Z5                              \
-		VBLENDMPD Z5, Z0, K1, Z7                          \
-		VPXORD    Z8, Z8, Z8                              \
-		VCMPPD    $0x0c, Z8, Z1, K1                       \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0     \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Z1, Z5 \
-		VORPD     Z5, Z0, Z0                              \
-		VBLENDMPD Z0, Z1, K1, Z9                          \
-		VPXORD    Z10, Z10, Z10                           \
-		VCMPPD    $0x0c, Z10, Z2, K1                      \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0     \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Z2, Z1 \
-		VORPD     Z1, Z0, Z0                              \
-		VBLENDMPD Z0, Z2, K1, Z11                         \
-		VPXORD    Z12, Z12, Z12                           \
-		VCMPPD    $0x0c, Z12, Z3, K1                      \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z0     \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Z3, Z1 \
-		VORPD     Z1, Z0, Z0                              \
-		VBLENDMPD Z0, Z3, K1, Z13                         \
-		VMOVUPD   Z7, (AX)(BX*1)                          \
-		VMOVUPD   Z9, 64(AX)(BX*1)                        \
-		VMOVUPD   Z11, 128(AX)(BX*1)                      \
-		VMOVUPD   Z13, 192(AX)(BX*1)                      \
-		ADDQ      $0x00000100, BX                         \
-		SUBQ      $0x00000020, DX                         \
-		CMPQ      DX, $0x00000020                         \
-		JGE       loop4                                   \
-	end4:                                                     \
-		CMPQ DX, $0x00000008                              \
-		JLT  end1                                         \
-	loop1:                                                    \
-		VMOVUPD   (CX)(BX*1), Z0                          \
-		VPXORD    Z14, Z14, Z14                           \
-		VCMPPD    $0x0c, Z14, Z0, K1                      \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1     \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z2 \
-		VORPD     Z2, Z1, Z1                              \
-		VBLENDMPD Z1, Z0, K1, Z15                         \
-		VMOVUPD   Z15, (AX)(BX*1)                         \
-		ADDQ      $0x00000040, BX                         \
-		SUBQ      $0x00000008, DX                         \
-		CMPQ      DX, $0x00000008                         \
-		JGE       loop1                                   \
-	end1:                                                     \
-		TESTQ     DX, DX                                  \
-		JZ        done                                    \
-		MOVQ      $-1, SI                                 \
-		BZHIQ     DX, SI, SI                              \
-		KMOVQ     SI, K1                                  \
-		VMOVUPD.Z (CX)(BX*1), K1, Z0                      \
-		VPXORD    Z16, Z16, Z16                           \
-		VCMPPD    $0x0c, Z16, Z0, K2                      \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1     \
-		VANDPD    vecF64_8000000000000000<>+0(SB), Z0, Z2 \
-		VORPD     Z2, Z1, Z1                              \
-		VBLENDMPD Z1, Z0, K2, Z17                         \
-		VMOVUPD   Z17, K1, (AX)(BX*1)                     \
-	done:                                                     \
-		VZEROUPPER                                        \
+		MOVQ y+8(FP), AX                                    \
+		MOVQ a+16(FP), CX                                   \
+		MOVQ n+0(FP), DX                                    \
+		XORQ BX, BX                                         \
+		CMPQ DX, $0x00000020                                \
+		JLT  end4                                           \
+	loop4:                                                      \
+		VMOVUPD   (CX)(BX*1), Z0                            \
+		VMOVUPD   64(CX)(BX*1), Z1                          \
+		VMOVUPD   128(CX)(BX*1), Z2                         \
+		VMOVUPD   192(CX)(BX*1), Z3                         \
+		VPXORD    Z4, Z4, Z4                                \
+		VCMPPD    $0x0c, Z4, Z0, K1                         \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Z5     \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Z0, Z6 \
+		VORPD     Z6, Z5, Z5                                \
+		VBLENDMPD Z5, Z0, K1, Z7                            \
+		VPXORD    Z8, Z8, Z8                                \
+		VCMPPD    $0x0c, Z8, Z1, K1                         \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Z0     \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Z1, Z5 \
+		VORPD     Z5, Z0, Z0                                \
+		VBLENDMPD Z0, Z1, K1, Z9                            \
+		VPXORD    Z10, Z10, Z10                             \
+		VCMPPD    $0x0c, Z10, Z2, K1                        \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Z0     \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Z2, Z1 \
+		VORPD     Z1, Z0, Z0                                \
+		VBLENDMPD Z0, Z2, K1, Z11                           \
+		VPXORD    Z12, Z12, Z12                             \
+		VCMPPD    $0x0c, Z12, Z3, K1                        \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Z0     \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Z3, Z1 \
+		VORPD     Z1, Z0, Z0                                \
+		VBLENDMPD Z0, Z3, K1, Z13                           \
+		VMOVUPD   Z7, (AX)(BX*1)                            \
+		VMOVUPD   Z9, 64(AX)(BX*1)                          \
+		VMOVUPD   Z11, 128(AX)(BX*1)                        \
+		VMOVUPD   Z13, 192(AX)(BX*1)                        \
+		ADDQ      $0x00000100, BX                           \
+		SUBQ      $0x00000020, DX                           \
+		CMPQ      DX, $0x00000020                           \
+		JGE       loop4                                     \
+	end4:                                                       \
+		CMPQ DX, $0x00000008                                \
+		JLT  end1                                           \
+	loop1:                                                      \
+		VMOVUPD   (CX)(BX*1), Z0                            \
+		VPXORD    Z14, Z14, Z14                             \
+		VCMPPD    $0x0c, Z14, Z0, K1                        \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Z1     \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Z0, Z2 \
+		VORPD     Z2, Z1, Z1                                \
+		VBLENDMPD Z1, Z0, K1, Z15                           \
+		VMOVUPD   Z15, (AX)(BX*1)                           \
+		ADDQ      $0x00000040, BX                           \
+		SUBQ      $0x00000008, DX                           \
+		CMPQ      DX, $0x00000008                           \
+		JGE       loop1                                     \
+	end1:                                                       \
+		TESTQ     DX, DX                                    \
+		JZ        done                                      \
+		MOVQ      $-1, SI                                   \
+		BZHIQ     DX, SI, SI                                \
+		KMOVQ     SI, K1                                    \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                        \
+		VPXORD    Z16, Z16, Z16                             \
+		VCMPPD    $0x0c, Z16, Z0, K2                        \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Z1     \
+		VANDPD    lanesF64_8000000000000000<>+0(SB), Z0, Z2 \
+		VORPD     Z2, Z1, Z1                                \
+		VBLENDMPD Z1, Z0, K2, Z17                           \
+		VMOVUPD   Z17, K1, (AX)(BX*1)                       \
+	done:                                                       \
+		VZEROUPPER                                          \
 		RET
 
 TEXT vecSignF64AVX512<>(SB), NOSPLIT, $0-40
@@ -14874,35 +14874,35 @@ TEXT vecSqrtF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecRsqrtF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 #define vecRsqrtF64AVX512Code \
-		MOVQ y+8(FP), AX                              \
-		MOVQ a+16(FP), CX                             \
-		MOVQ n+0(FP), DX                              \
-		XORQ BX, BX                                   \
-		CMPQ DX, $0x00000008                          \
-		JLT  end1                                     \
-	loop1:                                                \
-		VMOVUPD (CX)(BX*1), Z0                        \
-		VMOVUPD vecF64_3ff0000000000000<>+0(SB), Z1   \
-		VSQRTPD Z0, Z0                                \
-		VDIVPD  Z0, Z1, Z0                            \
-		VMOVUPD Z0, (AX)(BX*1)                        \
-		ADDQ    $0x00000040, BX                       \
-		SUBQ    $0x00000008, DX                       \
-		CMPQ    DX, $0x00000008                       \
-		JGE     loop1                                 \
-	end1:                                                 \
-		TESTQ     DX, DX                              \
-		JZ        done                                \
-		MOVQ      $-1, SI                             \
-		BZHIQ     DX, SI, SI                          \
-		KMOVQ     SI, K1                              \
-		VMOVUPD.Z (CX)(BX*1), K1, Z0                  \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1 \
-		VSQRTPD   Z0, Z0                              \
-		VDIVPD    Z0, Z1, Z0                          \
-		VMOVUPD   Z0, K1, (AX)(BX*1)                  \
-	done:                                                 \
-		VZEROUPPER                                    \
+		MOVQ y+8(FP), AX                                \
+		MOVQ a+16(FP), CX                               \
+		MOVQ n+0(FP), DX                                \
+		XORQ BX, BX                                     \
+		CMPQ DX, $0x00000008                            \
+		JLT  end1                                       \
+	loop1:                                                  \
+		VMOVUPD (CX)(BX*1), Z0                          \
+		VMOVUPD lanesF64_3ff0000000000000<>+0(SB), Z1   \
+		VSQRTPD Z0, Z0                                  \
+		VDIVPD  Z0, Z1, Z0                              \
+		VMOVUPD Z0, (AX)(BX*1)                          \
+		ADDQ    $0x00000040, BX                         \
+		SUBQ    $0x00000008, DX                         \
+		CMPQ    DX, $0x00000008                         \
+		JGE     loop1                                   \
+	end1:                                                   \
+		TESTQ     DX, DX                                \
+		JZ        done                                  \
+		MOVQ      $-1, SI                               \
+		BZHIQ     DX, SI, SI                            \
+		KMOVQ     SI, K1                                \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                    \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Z1 \
+		VSQRTPD   Z0, Z0                                \
+		VDIVPD    Z0, Z1, Z0                            \
+		VMOVUPD   Z0, K1, (AX)(BX*1)                    \
+	done:                                                   \
+		VZEROUPPER                                      \
 		RET
 
 TEXT vecRsqrtF64AVX512<>(SB), NOSPLIT, $0-40
@@ -14917,33 +14917,33 @@ TEXT vecRsqrtF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecReciprocalF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 #define vecReciprocalF64AVX512Code \
-		MOVQ y+8(FP), AX                              \
-		MOVQ a+16(FP), CX                             \
-		MOVQ n+0(FP), DX                              \
-		XORQ BX, BX                                   \
-		CMPQ DX, $0x00000008                          \
-		JLT  end1                                     \
-	loop1:                                                \
-		VMOVUPD (CX)(BX*1), Z0                        \
-		VMOVUPD vecF64_3ff0000000000000<>+0(SB), Z1   \
-		VDIVPD  Z0, Z1, Z0                            \
-		VMOVUPD Z0, (AX)(BX*1)                        \
-		ADDQ    $0x00000040, BX                       \
-		SUBQ    $0x00000008, DX                       \
-		CMPQ    DX, $0x00000008                       \
-		JGE     loop1                                 \
-	end1:                                                 \
-		TESTQ     DX, DX                              \
-		JZ        done                                \
-		MOVQ      $-1, SI                             \
-		BZHIQ     DX, SI, SI                          \
-		KMOVQ     SI, K1                              \
-		VMOVUPD.Z (CX)(BX*1), K1, Z0                  \
-		VMOVUPD   vecF64_3ff0000000000000<>+0(SB), Z1 \
-		VDIVPD    Z0, Z1, Z0                          \
-		VMOVUPD   Z0, K1, (AX)(BX*1)                  \
-	done:                                                 \
-		VZEROUPPER                                    \
+		MOVQ y+8(FP), AX                                \
+		MOVQ a+16(FP), CX                               \
+		MOVQ n+0(FP), DX                                \
+		XORQ BX, BX                                     \
+		CMPQ DX, $0x00000008                            \
+		JLT  end1                                       \
+	loop1:                                                  \
+		VMOVUPD (CX)(BX*1), Z0                          \
+		VMOVUPD lanesF64_3ff0000000000000<>+0(SB), Z1   \
+		VDIVPD  Z0, Z1, Z0                              \
+		VMOVUPD Z0, (AX)(BX*1)                          \
+		ADDQ    $0x00000040, BX                         \
+		SUBQ    $0x00000008, DX                         \
+		CMPQ    DX, $0x00000008                         \
+		JGE     loop1                                   \
+	end1:                                                   \
+		TESTQ     DX, DX                                \
+		JZ        done                                  \
+		MOVQ      $-1, SI                               \
+		BZHIQ     DX, SI, SI                            \
+		KMOVQ     SI, K1                                \
+		VMOVUPD.Z (CX)(BX*1), K1, Z0                    \
+		VMOVUPD   lanesF64_3ff0000000000000<>+0(SB), Z1 \
+		VDIVPD    Z0, Z1, Z0                            \
+		VMOVUPD   Z0, K1, (AX)(BX*1)                    \
+	done:                                                   \
+		VZEROUPPER                                      \
 		RET
 
 TEXT vecReciprocalF64AVX512<>(SB), NOSPLIT, $0-40
@@ -15803,102 +15803,102 @@ TEXT vecDivSVF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecMaxVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMaxVVF64AVX512Code \
-		MOVQ y+8(FP), AX                              \
-		MOVQ a+16(FP), CX                             \
-		MOVQ b+24(FP), DX                             \
-		MOVQ n+0(FP), BX                              \
-		XORQ SI, SI                                   \
-		CMPQ BX, $0x00000020                          \
-		JLT  end4                                     \
-	loop4:                                                \
-		VMOVUPD   (CX)(SI*1), Z0                      \
-		VMOVUPD   (DX)(SI*1), Z1                      \
-		VMOVUPD   64(CX)(SI*1), Z2                    \
-		VMOVUPD   64(DX)(SI*1), Z3                    \
-		VMOVUPD   128(CX)(SI*1), Z4                   \
-		VMOVUPD   128(DX)(SI*1), Z5                   \
-		VMOVUPD   192(CX)(SI*1), Z6                   \
-		VMOVUPD   192(DX)(SI*1), Z7                   \
-		VCMPPD    $0x03, Z1, Z0, K1                   \
-		VMAXPD    Z1, Z0, Z8                          \
-		VMAXPD    Z0, Z1, Z0                          \
-		VANDPD    Z8, Z0, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z9                      \
-		VCMPPD    $0x03, Z3, Z2, K1                   \
-		VMAXPD    Z3, Z2, Z0                          \
-		VMAXPD    Z2, Z3, Z1                          \
-		VANDPD    Z0, Z1, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z10                     \
-		VCMPPD    $0x03, Z5, Z4, K1                   \
-		VMAXPD    Z5, Z4, Z0                          \
-		VMAXPD    Z4, Z5, Z1                          \
-		VANDPD    Z0, Z1, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z11                     \
-		VCMPPD    $0x03, Z7, Z6, K1                   \
-		VMAXPD    Z7, Z6, Z0                          \
-		VMAXPD    Z6, Z7, Z1                          \
-		VANDPD    Z0, Z1, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z12                     \
-		VMOVUPD   Z9, (AX)(SI*1)                      \
-		VMOVUPD   Z10, 64(AX)(SI*1)                   \
-		VMOVUPD   Z11, 128(AX)(SI*1)                  \
-		VMOVUPD   Z12, 192(AX)(SI*1)                  \
-		ADDQ      $0x00000100, SI                     \
-		SUBQ      $0x00000020, BX                     \
-		CMPQ      BX, $0x00000020                     \
-		JGE       loop4                               \
-	end4:                                                 \
-		CMPQ BX, $0x00000008                          \
-		JLT  end1                                     \
-	loop1:                                                \
-		VMOVUPD   (CX)(SI*1), Z0                      \
-		VMOVUPD   (DX)(SI*1), Z1                      \
-		VCMPPD    $0x03, Z1, Z0, K1                   \
-		VMAXPD    Z1, Z0, Z2                          \
-		VMAXPD    Z0, Z1, Z0                          \
-		VANDPD    Z2, Z0, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z13                     \
-		VMOVUPD   Z13, (AX)(SI*1)                     \
-		ADDQ      $0x00000040, SI                     \
-		SUBQ      $0x00000008, BX                     \
-		CMPQ      BX, $0x00000008                     \
-		JGE       loop1                               \
-	end1:                                                 \
-		TESTQ     BX, BX                              \
-		JZ        done                                \
-		MOVQ      $-1, DI                             \
-		BZHIQ     BX, DI, DI                          \
-		KMOVQ     DI, K1                              \
-		VMOVUPD.Z (CX)(SI*1), K1, Z0                  \
-		VMOVUPD.Z (DX)(SI*1), K1, Z1                  \
-		VCMPPD    $0x03, Z1, Z0, K2                   \
-		VMAXPD    Z1, Z0, Z2                          \
-		VMAXPD    Z0, Z1, Z0                          \
-		VANDPD    Z2, Z0, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K2, Z14                     \
-		VMOVUPD   Z14, K1, (AX)(SI*1)                 \
-	done:                                                 \
-		VZEROUPPER                                    \
+		MOVQ y+8(FP), AX                                \
+		MOVQ a+16(FP), CX                               \
+		MOVQ b+24(FP), DX                               \
+		MOVQ n+0(FP), BX                                \
+		XORQ SI, SI                                     \
+		CMPQ BX, $0x00000020                            \
+		JLT  end4                                       \
+	loop4:                                                  \
+		VMOVUPD   (CX)(SI*1), Z0                        \
+		VMOVUPD   (DX)(SI*1), Z1                        \
+		VMOVUPD   64(CX)(SI*1), Z2                      \
+		VMOVUPD   64(DX)(SI*1), Z3                      \
+		VMOVUPD   128(CX)(SI*1), Z4                     \
+		VMOVUPD   128(DX)(SI*1), Z5                     \
+		VMOVUPD   192(CX)(SI*1), Z6                     \
+		VMOVUPD   192(DX)(SI*1), Z7                     \
+		VCMPPD    $0x03, Z1, Z0, K1                     \
+		VMAXPD    Z1, Z0, Z8                            \
+		VMAXPD    Z0, Z1, Z0                            \
+		VANDPD    Z8, Z0, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z9                        \
+		VCMPPD    $0x03, Z3, Z2, K1                     \
+		VMAXPD    Z3, Z2, Z0                            \
+		VMAXPD    Z2, Z3, Z1                            \
+		VANDPD    Z0, Z1, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z10                       \
+		VCMPPD    $0x03, Z5, Z4, K1                     \
+		VMAXPD    Z5, Z4, Z0                            \
+		VMAXPD    Z4, Z5, Z1                            \
+		VANDPD    Z0, Z1, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z11                       \
+		VCMPPD    $0x03, Z7, Z6, K1                     \
+		VMAXPD    Z7, Z6, Z0                            \
+		VMAXPD    Z6, Z7, Z1                            \
+		VANDPD    Z0, Z1, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z12                       \
+		VMOVUPD   Z9, (AX)(SI*1)                        \
+		VMOVUPD   Z10, 64(AX)(SI*1)                     \
+		VMOVUPD   Z11, 128(AX)(SI*1)                    \
+		VMOVUPD   Z12, 192(AX)(SI*1)                    \
+		ADDQ      $0x00000100, SI                       \
+		SUBQ      $0x00000020, BX                       \
+		CMPQ      BX, $0x00000020                       \
+		JGE       loop4                                 \
+	end4:                                                   \
+		CMPQ BX, $0x00000008                            \
+		JLT  end1                                       \
+	loop1:                                                  \
+		VMOVUPD   (CX)(SI*1), Z0                        \
+		VMOVUPD   (DX)(SI*1), Z1                        \
+		VCMPPD    $0x03, Z1, Z0, K1                     \
+		VMAXPD    Z1, Z0, Z2                            \
+		VMAXPD    Z0, Z1, Z0                            \
+		VANDPD    Z2, Z0, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z13                       \
+		VMOVUPD   Z13, (AX)(SI*1)                       \
+		ADDQ      $0x00000040, SI                       \
+		SUBQ      $0x00000008, BX                       \
+		CMPQ      BX, $0x00000008                       \
+		JGE       loop1                                 \
+	end1:                                                   \
+		TESTQ     BX, BX                                \
+		JZ        done                                  \
+		MOVQ      $-1, DI                               \
+		BZHIQ     BX, DI, DI                            \
+		KMOVQ     DI, K1                                \
+		VMOVUPD.Z (CX)(SI*1), K1, Z0                    \
+		VMOVUPD.Z (DX)(SI*1), K1, Z1                    \
+		VCMPPD    $0x03, Z1, Z0, K2                     \
+		VMAXPD    Z1, Z0, Z2                            \
+		VMAXPD    Z0, Z1, Z0                            \
+		VANDPD    Z2, Z0, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K2, Z14                       \
+		VMOVUPD   Z14, K1, (AX)(SI*1)                   \
+	done:                                                   \
+		VZEROUPPER                                      \
 		RET
 
 TEXT vecMaxVVF64AVX512<>(SB), NOSPLIT, $0-40
 	vecMaxVVF64AVX512Code
 
-DATA vecF64_ffffffffffffffff<>+0(SB)/8, $0xffffffffffffffff
-DATA vecF64_ffffffffffffffff<>+8(SB)/8, $0xffffffffffffffff
-DATA vecF64_ffffffffffffffff<>+16(SB)/8, $0xffffffffffffffff
-DATA vecF64_ffffffffffffffff<>+24(SB)/8, $0xffffffffffffffff
-DATA vecF64_ffffffffffffffff<>+32(SB)/8, $0xffffffffffffffff
-DATA vecF64_ffffffffffffffff<>+40(SB)/8, $0xffffffffffffffff
-DATA vecF64_ffffffffffffffff<>+48(SB)/8, $0xffffffffffffffff
-DATA vecF64_ffffffffffffffff<>+56(SB)/8, $0xffffffffffffffff
-GLOBL vecF64_ffffffffffffffff<>(SB), RODATA|NOPTR, $64
+DATA lanesF64_ffffffffffffffff<>+0(SB)/8, $0xffffffffffffffff
+DATA lanesF64_ffffffffffffffff<>+8(SB)/8, $0xffffffffffffffff
+DATA lanesF64_ffffffffffffffff<>+16(SB)/8, $0xffffffffffffffff
+DATA lanesF64_ffffffffffffffff<>+24(SB)/8, $0xffffffffffffffff
+DATA lanesF64_ffffffffffffffff<>+32(SB)/8, $0xffffffffffffffff
+DATA lanesF64_ffffffffffffffff<>+40(SB)/8, $0xffffffffffffffff
+DATA lanesF64_ffffffffffffffff<>+48(SB)/8, $0xffffffffffffffff
+DATA lanesF64_ffffffffffffffff<>+56(SB)/8, $0xffffffffffffffff
+GLOBL lanesF64_ffffffffffffffff<>(SB), RODATA|NOPTR, $64
 
 // vecMaxVSF64AVX512 is a Vec:
 //
@@ -15909,83 +15909,83 @@ GLOBL vecF64_ffffffffffffffff<>(SB), RODATA|NOPTR, $64
 // func vecMaxVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMaxVSF64AVX512Code \
-		MOVQ         y+8(FP), AX                      \
-		MOVQ         a+16(FP), CX                     \
-		MOVQ         b+24(FP), DX                     \
-		VBROADCASTSD (DX), Z0                         \
-		MOVQ         n+0(FP), DX                      \
-		XORQ         BX, BX                           \
-		CMPQ         DX, $0x00000020                  \
-		JLT          end4                             \
-	loop4:                                                \
-		VMOVUPD   (CX)(BX*1), Z1                      \
-		VMOVUPD   64(CX)(BX*1), Z2                    \
-		VMOVUPD   128(CX)(BX*1), Z3                   \
-		VMOVUPD   192(CX)(BX*1), Z4                   \
-		VCMPPD    $0x03, Z0, Z1, K1                   \
-		VMAXPD    Z0, Z1, Z5                          \
-		VMAXPD    Z1, Z0, Z1                          \
-		VANDPD    Z5, Z1, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z5 \
-		VBLENDMPD Z5, Z1, K1, Z6                      \
-		VCMPPD    $0x03, Z0, Z2, K1                   \
-		VMAXPD    Z0, Z2, Z1                          \
-		VMAXPD    Z2, Z0, Z2                          \
-		VANDPD    Z1, Z2, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
-		VBLENDMPD Z2, Z1, K1, Z7                      \
-		VCMPPD    $0x03, Z0, Z3, K1                   \
-		VMAXPD    Z0, Z3, Z1                          \
-		VMAXPD    Z3, Z0, Z2                          \
-		VANDPD    Z1, Z2, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
-		VBLENDMPD Z2, Z1, K1, Z8                      \
-		VCMPPD    $0x03, Z0, Z4, K1                   \
-		VMAXPD    Z0, Z4, Z1                          \
-		VMAXPD    Z4, Z0, Z2                          \
-		VANDPD    Z1, Z2, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
-		VBLENDMPD Z2, Z1, K1, Z9                      \
-		VMOVUPD   Z6, (AX)(BX*1)                      \
-		VMOVUPD   Z7, 64(AX)(BX*1)                    \
-		VMOVUPD   Z8, 128(AX)(BX*1)                   \
-		VMOVUPD   Z9, 192(AX)(BX*1)                   \
-		ADDQ      $0x00000100, BX                     \
-		SUBQ      $0x00000020, DX                     \
-		CMPQ      DX, $0x00000020                     \
-		JGE       loop4                               \
-	end4:                                                 \
-		CMPQ DX, $0x00000008                          \
-		JLT  end1                                     \
-	loop1:                                                \
-		VMOVUPD   (CX)(BX*1), Z1                      \
-		VCMPPD    $0x03, Z0, Z1, K1                   \
-		VMAXPD    Z0, Z1, Z2                          \
-		VMAXPD    Z1, Z0, Z1                          \
-		VANDPD    Z2, Z1, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
-		VBLENDMPD Z2, Z1, K1, Z10                     \
-		VMOVUPD   Z10, (AX)(BX*1)                     \
-		ADDQ      $0x00000040, BX                     \
-		SUBQ      $0x00000008, DX                     \
-		CMPQ      DX, $0x00000008                     \
-		JGE       loop1                               \
-	end1:                                                 \
-		TESTQ     DX, DX                              \
-		JZ        done                                \
-		MOVQ      $-1, SI                             \
-		BZHIQ     DX, SI, SI                          \
-		KMOVQ     SI, K1                              \
-		VMOVUPD.Z (CX)(BX*1), K1, Z1                  \
-		VCMPPD    $0x03, Z0, Z1, K2                   \
-		VMAXPD    Z0, Z1, Z2                          \
-		VMAXPD    Z1, Z0, Z0                          \
-		VANDPD    Z2, Z0, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K2, Z11                     \
-		VMOVUPD   Z11, K1, (AX)(BX*1)                 \
-	done:                                                 \
-		VZEROUPPER                                    \
+		MOVQ         y+8(FP), AX                        \
+		MOVQ         a+16(FP), CX                       \
+		MOVQ         b+24(FP), DX                       \
+		VBROADCASTSD (DX), Z0                           \
+		MOVQ         n+0(FP), DX                        \
+		XORQ         BX, BX                             \
+		CMPQ         DX, $0x00000020                    \
+		JLT          end4                               \
+	loop4:                                                  \
+		VMOVUPD   (CX)(BX*1), Z1                        \
+		VMOVUPD   64(CX)(BX*1), Z2                      \
+		VMOVUPD   128(CX)(BX*1), Z3                     \
+		VMOVUPD   192(CX)(BX*1), Z4                     \
+		VCMPPD    $0x03, Z0, Z1, K1                     \
+		VMAXPD    Z0, Z1, Z5                            \
+		VMAXPD    Z1, Z0, Z1                            \
+		VANDPD    Z5, Z1, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z5 \
+		VBLENDMPD Z5, Z1, K1, Z6                        \
+		VCMPPD    $0x03, Z0, Z2, K1                     \
+		VMAXPD    Z0, Z2, Z1                            \
+		VMAXPD    Z2, Z0, Z2                            \
+		VANDPD    Z1, Z2, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z7                        \
+		VCMPPD    $0x03, Z0, Z3, K1                     \
+		VMAXPD    Z0, Z3, Z1                            \
+		VMAXPD    Z3, Z0, Z2                            \
+		VANDPD    Z1, Z2, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z8                        \
+		VCMPPD    $0x03, Z0, Z4, K1                     \
+		VMAXPD    Z0, Z4, Z1                            \
+		VMAXPD    Z4, Z0, Z2                            \
+		VANDPD    Z1, Z2, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z9                        \
+		VMOVUPD   Z6, (AX)(BX*1)                        \
+		VMOVUPD   Z7, 64(AX)(BX*1)                      \
+		VMOVUPD   Z8, 128(AX)(BX*1)                     \
+		VMOVUPD   Z9, 192(AX)(BX*1)                     \
+		ADDQ      $0x00000100, BX                       \
+		SUBQ      $0x00000020, DX                       \
+		CMPQ      DX, $0x00000020                       \
+		JGE       loop4                                 \
+	end4:                                                   \
+		CMPQ DX, $0x00000008                            \
+		JLT  end1                                       \
+	loop1:                                                  \
+		VMOVUPD   (CX)(BX*1), Z1                        \
+		VCMPPD    $0x03, Z0, Z1, K1                     \
+		VMAXPD    Z0, Z1, Z2                            \
+		VMAXPD    Z1, Z0, Z1                            \
+		VANDPD    Z2, Z1, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z10                       \
+		VMOVUPD   Z10, (AX)(BX*1)                       \
+		ADDQ      $0x00000040, BX                       \
+		SUBQ      $0x00000008, DX                       \
+		CMPQ      DX, $0x00000008                       \
+		JGE       loop1                                 \
+	end1:                                                   \
+		TESTQ     DX, DX                                \
+		JZ        done                                  \
+		MOVQ      $-1, SI                               \
+		BZHIQ     DX, SI, SI                            \
+		KMOVQ     SI, K1                                \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1                    \
+		VCMPPD    $0x03, Z0, Z1, K2                     \
+		VMAXPD    Z0, Z1, Z2                            \
+		VMAXPD    Z1, Z0, Z0                            \
+		VANDPD    Z2, Z0, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K2, Z11                       \
+		VMOVUPD   Z11, K1, (AX)(BX*1)                   \
+	done:                                                   \
+		VZEROUPPER                                      \
 		RET
 
 TEXT vecMaxVSF64AVX512<>(SB), NOSPLIT, $0-40
@@ -16000,88 +16000,88 @@ TEXT vecMaxVSF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecMinVVF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMinVVF64AVX512Code \
-		MOVQ y+8(FP), AX                              \
-		MOVQ a+16(FP), CX                             \
-		MOVQ b+24(FP), DX                             \
-		MOVQ n+0(FP), BX                              \
-		XORQ SI, SI                                   \
-		CMPQ BX, $0x00000020                          \
-		JLT  end4                                     \
-	loop4:                                                \
-		VMOVUPD   (CX)(SI*1), Z0                      \
-		VMOVUPD   (DX)(SI*1), Z1                      \
-		VMOVUPD   64(CX)(SI*1), Z2                    \
-		VMOVUPD   64(DX)(SI*1), Z3                    \
-		VMOVUPD   128(CX)(SI*1), Z4                   \
-		VMOVUPD   128(DX)(SI*1), Z5                   \
-		VMOVUPD   192(CX)(SI*1), Z6                   \
-		VMOVUPD   192(DX)(SI*1), Z7                   \
-		VCMPPD    $0x03, Z1, Z0, K1                   \
-		VMINPD    Z1, Z0, Z8                          \
-		VMINPD    Z0, Z1, Z0                          \
-		VORPD     Z8, Z0, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z9                      \
-		VCMPPD    $0x03, Z3, Z2, K1                   \
-		VMINPD    Z3, Z2, Z0                          \
-		VMINPD    Z2, Z3, Z1                          \
-		VORPD     Z0, Z1, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z10                     \
-		VCMPPD    $0x03, Z5, Z4, K1                   \
-		VMINPD    Z5, Z4, Z0                          \
-		VMINPD    Z4, Z5, Z1                          \
-		VORPD     Z0, Z1, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z11                     \
-		VCMPPD    $0x03, Z7, Z6, K1                   \
-		VMINPD    Z7, Z6, Z0                          \
-		VMINPD    Z6, Z7, Z1                          \
-		VORPD     Z0, Z1, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z12                     \
-		VMOVUPD   Z9, (AX)(SI*1)                      \
-		VMOVUPD   Z10, 64(AX)(SI*1)                   \
-		VMOVUPD   Z11, 128(AX)(SI*1)                  \
-		VMOVUPD   Z12, 192(AX)(SI*1)                  \
-		ADDQ      $0x00000100, SI                     \
-		SUBQ      $0x00000020, BX                     \
-		CMPQ      BX, $0x00000020                     \
-		JGE       loop4                               \
-	end4:                                                 \
-		CMPQ BX, $0x00000008                          \
-		JLT  end1                                     \
-	loop1:                                                \
-		VMOVUPD   (CX)(SI*1), Z0                      \
-		VMOVUPD   (DX)(SI*1), Z1                      \
-		VCMPPD    $0x03, Z1, Z0, K1                   \
-		VMINPD    Z1, Z0, Z2                          \
-		VMINPD    Z0, Z1, Z0                          \
-		VORPD     Z2, Z0, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K1, Z13                     \
-		VMOVUPD   Z13, (AX)(SI*1)                     \
-		ADDQ      $0x00000040, SI                     \
-		SUBQ      $0x00000008, BX                     \
-		CMPQ      BX, $0x00000008                     \
-		JGE       loop1                               \
-	end1:                                                 \
-		TESTQ     BX, BX                              \
-		JZ        done                                \
-		MOVQ      $-1, DI                             \
-		BZHIQ     BX, DI, DI                          \
-		KMOVQ     DI, K1                              \
-		VMOVUPD.Z (CX)(SI*1), K1, Z0                  \
-		VMOVUPD.Z (DX)(SI*1), K1, Z1                  \
-		VCMPPD    $0x03, Z1, Z0, K2                   \
-		VMINPD    Z1, Z0, Z2                          \
-		VMINPD    Z0, Z1, Z0                          \
-		VORPD     Z2, Z0, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K2, Z14                     \
-		VMOVUPD   Z14, K1, (AX)(SI*1)                 \
-	done:                                                 \
-		VZEROUPPER                                    \
+		MOVQ y+8(FP), AX                                \
+		MOVQ a+16(FP), CX                               \
+		MOVQ b+24(FP), DX                               \
+		MOVQ n+0(FP), BX                                \
+		XORQ SI, SI                                     \
+		CMPQ BX, $0x00000020                            \
+		JLT  end4                                       \
+	loop4:                                                  \
+		VMOVUPD   (CX)(SI*1), Z0                        \
+		VMOVUPD   (DX)(SI*1), Z1                        \
+		VMOVUPD   64(CX)(SI*1), Z2                      \
+		VMOVUPD   64(DX)(SI*1), Z3                      \
+		VMOVUPD   128(CX)(SI*1), Z4                     \
+		VMOVUPD   128(DX)(SI*1), Z5                     \
+		VMOVUPD   192(CX)(SI*1), Z6                     \
+		VMOVUPD   192(DX)(SI*1), Z7                     \
+		VCMPPD    $0x03, Z1, Z0, K1                     \
+		VMINPD    Z1, Z0, Z8                            \
+		VMINPD    Z0, Z1, Z0                            \
+		VORPD     Z8, Z0, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z9                        \
+		VCMPPD    $0x03, Z3, Z2, K1                     \
+		VMINPD    Z3, Z2, Z0                            \
+		VMINPD    Z2, Z3, Z1                            \
+		VORPD     Z0, Z1, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z10                       \
+		VCMPPD    $0x03, Z5, Z4, K1                     \
+		VMINPD    Z5, Z4, Z0                            \
+		VMINPD    Z4, Z5, Z1                            \
+		VORPD     Z0, Z1, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z11                       \
+		VCMPPD    $0x03, Z7, Z6, K1                     \
+		VMINPD    Z7, Z6, Z0                            \
+		VMINPD    Z6, Z7, Z1                            \
+		VORPD     Z0, Z1, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z12                       \
+		VMOVUPD   Z9, (AX)(SI*1)                        \
+		VMOVUPD   Z10, 64(AX)(SI*1)                     \
+		VMOVUPD   Z11, 128(AX)(SI*1)                    \
+		VMOVUPD   Z12, 192(AX)(SI*1)                    \
+		ADDQ      $0x00000100, SI                       \
+		SUBQ      $0x00000020, BX                       \
+		CMPQ      BX, $0x00000020                       \
+		JGE       loop4                                 \
+	end4:                                                   \
+		CMPQ BX, $0x00000008                            \
+		JLT  end1                                       \
+	loop1:                                                  \
+		VMOVUPD   (CX)(SI*1), Z0                        \
+		VMOVUPD   (DX)(SI*1), Z1                        \
+		VCMPPD    $0x03, Z1, Z0, K1                     \
+		VMINPD    Z1, Z0, Z2                            \
+		VMINPD    Z0, Z1, Z0                            \
+		VORPD     Z2, Z0, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K1, Z13                       \
+		VMOVUPD   Z13, (AX)(SI*1)                       \
+		ADDQ      $0x00000040, SI                       \
+		SUBQ      $0x00000008, BX                       \
+		CMPQ      BX, $0x00000008                       \
+		JGE       loop1                                 \
+	end1:                                                   \
+		TESTQ     BX, BX                                \
+		JZ        done                                  \
+		MOVQ      $-1, DI                               \
+		BZHIQ     BX, DI, DI                            \
+		KMOVQ     DI, K1                                \
+		VMOVUPD.Z (CX)(SI*1), K1, Z0                    \
+		VMOVUPD.Z (DX)(SI*1), K1, Z1                    \
+		VCMPPD    $0x03, Z1, Z0, K2                     \
+		VMINPD    Z1, Z0, Z2                            \
+		VMINPD    Z0, Z1, Z0                            \
+		VORPD     Z2, Z0, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K2, Z14                       \
+		VMOVUPD   Z14, K1, (AX)(SI*1)                   \
+	done:                                                   \
+		VZEROUPPER                                      \
 		RET
 
 TEXT vecMinVVF64AVX512<>(SB), NOSPLIT, $0-40
@@ -16096,83 +16096,83 @@ TEXT vecMinVVF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecMinVSF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMinVSF64AVX512Code \
-		MOVQ         y+8(FP), AX                      \
-		MOVQ         a+16(FP), CX                     \
-		MOVQ         b+24(FP), DX                     \
-		VBROADCASTSD (DX), Z0                         \
-		MOVQ         n+0(FP), DX                      \
-		XORQ         BX, BX                           \
-		CMPQ         DX, $0x00000020                  \
-		JLT          end4                             \
-	loop4:                                                \
-		VMOVUPD   (CX)(BX*1), Z1                      \
-		VMOVUPD   64(CX)(BX*1), Z2                    \
-		VMOVUPD   128(CX)(BX*1), Z3                   \
-		VMOVUPD   192(CX)(BX*1), Z4                   \
-		VCMPPD    $0x03, Z0, Z1, K1                   \
-		VMINPD    Z0, Z1, Z5                          \
-		VMINPD    Z1, Z0, Z1                          \
-		VORPD     Z5, Z1, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z5 \
-		VBLENDMPD Z5, Z1, K1, Z6                      \
-		VCMPPD    $0x03, Z0, Z2, K1                   \
-		VMINPD    Z0, Z2, Z1                          \
-		VMINPD    Z2, Z0, Z2                          \
-		VORPD     Z1, Z2, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
-		VBLENDMPD Z2, Z1, K1, Z7                      \
-		VCMPPD    $0x03, Z0, Z3, K1                   \
-		VMINPD    Z0, Z3, Z1                          \
-		VMINPD    Z3, Z0, Z2                          \
-		VORPD     Z1, Z2, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
-		VBLENDMPD Z2, Z1, K1, Z8                      \
-		VCMPPD    $0x03, Z0, Z4, K1                   \
-		VMINPD    Z0, Z4, Z1                          \
-		VMINPD    Z4, Z0, Z2                          \
-		VORPD     Z1, Z2, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
-		VBLENDMPD Z2, Z1, K1, Z9                      \
-		VMOVUPD   Z6, (AX)(BX*1)                      \
-		VMOVUPD   Z7, 64(AX)(BX*1)                    \
-		VMOVUPD   Z8, 128(AX)(BX*1)                   \
-		VMOVUPD   Z9, 192(AX)(BX*1)                   \
-		ADDQ      $0x00000100, BX                     \
-		SUBQ      $0x00000020, DX                     \
-		CMPQ      DX, $0x00000020                     \
-		JGE       loop4                               \
-	end4:                                                 \
-		CMPQ DX, $0x00000008                          \
-		JLT  end1                                     \
-	loop1:                                                \
-		VMOVUPD   (CX)(BX*1), Z1                      \
-		VCMPPD    $0x03, Z0, Z1, K1                   \
-		VMINPD    Z0, Z1, Z2                          \
-		VMINPD    Z1, Z0, Z1                          \
-		VORPD     Z2, Z1, Z1                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2 \
-		VBLENDMPD Z2, Z1, K1, Z10                     \
-		VMOVUPD   Z10, (AX)(BX*1)                     \
-		ADDQ      $0x00000040, BX                     \
-		SUBQ      $0x00000008, DX                     \
-		CMPQ      DX, $0x00000008                     \
-		JGE       loop1                               \
-	end1:                                                 \
-		TESTQ     DX, DX                              \
-		JZ        done                                \
-		MOVQ      $-1, SI                             \
-		BZHIQ     DX, SI, SI                          \
-		KMOVQ     SI, K1                              \
-		VMOVUPD.Z (CX)(BX*1), K1, Z1                  \
-		VCMPPD    $0x03, Z0, Z1, K2                   \
-		VMINPD    Z0, Z1, Z2                          \
-		VMINPD    Z1, Z0, Z0                          \
-		VORPD     Z2, Z0, Z0                          \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD Z1, Z0, K2, Z11                     \
-		VMOVUPD   Z11, K1, (AX)(BX*1)                 \
-	done:                                                 \
-		VZEROUPPER                                    \
+		MOVQ         y+8(FP), AX                        \
+		MOVQ         a+16(FP), CX                       \
+		MOVQ         b+24(FP), DX                       \
+		VBROADCASTSD (DX), Z0                           \
+		MOVQ         n+0(FP), DX                        \
+		XORQ         BX, BX                             \
+		CMPQ         DX, $0x00000020                    \
+		JLT          end4                               \
+	loop4:                                                  \
+		VMOVUPD   (CX)(BX*1), Z1                        \
+		VMOVUPD   64(CX)(BX*1), Z2                      \
+		VMOVUPD   128(CX)(BX*1), Z3                     \
+		VMOVUPD   192(CX)(BX*1), Z4                     \
+		VCMPPD    $0x03, Z0, Z1, K1                     \
+		VMINPD    Z0, Z1, Z5                            \
+		VMINPD    Z1, Z0, Z1                            \
+		VORPD     Z5, Z1, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z5 \
+		VBLENDMPD Z5, Z1, K1, Z6                        \
+		VCMPPD    $0x03, Z0, Z2, K1                     \
+		VMINPD    Z0, Z2, Z1                            \
+		VMINPD    Z2, Z0, Z2                            \
+		VORPD     Z1, Z2, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z7                        \
+		VCMPPD    $0x03, Z0, Z3, K1                     \
+		VMINPD    Z0, Z3, Z1                            \
+		VMINPD    Z3, Z0, Z2                            \
+		VORPD     Z1, Z2, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z8                        \
+		VCMPPD    $0x03, Z0, Z4, K1                     \
+		VMINPD    Z0, Z4, Z1                            \
+		VMINPD    Z4, Z0, Z2                            \
+		VORPD     Z1, Z2, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z9                        \
+		VMOVUPD   Z6, (AX)(BX*1)                        \
+		VMOVUPD   Z7, 64(AX)(BX*1)                      \
+		VMOVUPD   Z8, 128(AX)(BX*1)                     \
+		VMOVUPD   Z9, 192(AX)(BX*1)                     \
+		ADDQ      $0x00000100, BX                       \
+		SUBQ      $0x00000020, DX                       \
+		CMPQ      DX, $0x00000020                       \
+		JGE       loop4                                 \
+	end4:                                                   \
+		CMPQ DX, $0x00000008                            \
+		JLT  end1                                       \
+	loop1:                                                  \
+		VMOVUPD   (CX)(BX*1), Z1                        \
+		VCMPPD    $0x03, Z0, Z1, K1                     \
+		VMINPD    Z0, Z1, Z2                            \
+		VMINPD    Z1, Z0, Z1                            \
+		VORPD     Z2, Z1, Z1                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2 \
+		VBLENDMPD Z2, Z1, K1, Z10                       \
+		VMOVUPD   Z10, (AX)(BX*1)                       \
+		ADDQ      $0x00000040, BX                       \
+		SUBQ      $0x00000008, DX                       \
+		CMPQ      DX, $0x00000008                       \
+		JGE       loop1                                 \
+	end1:                                                   \
+		TESTQ     DX, DX                                \
+		JZ        done                                  \
+		MOVQ      $-1, SI                               \
+		BZHIQ     DX, SI, SI                            \
+		KMOVQ     SI, K1                                \
+		VMOVUPD.Z (CX)(BX*1), K1, Z1                    \
+		VCMPPD    $0x03, Z0, Z1, K2                     \
+		VMINPD    Z0, Z1, Z2                            \
+		VMINPD    Z1, Z0, Z0                            \
+		VORPD     Z2, Z0, Z0                            \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD Z1, Z0, K2, Z11                       \
+		VMOVUPD   Z11, K1, (AX)(BX*1)                   \
+	done:                                                   \
+		VZEROUPPER                                      \
 		RET
 
 TEXT vecMinVSF64AVX512<>(SB), NOSPLIT, $0-40
@@ -18044,120 +18044,120 @@ TEXT vecSumF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecMaxOfF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMaxOfF64AVX512Code \
-		MOVQ    a+16(FP), AX                              \
-		VMOVUPD vecF64_fff0000000000000<>+0(SB), Z0       \
-		VMOVAPD Z0, Z0                                    \
-		VMOVUPD vecF64_fff0000000000000<>+0(SB), Z1       \
-		VMOVAPD Z1, Z1                                    \
-		MOVQ    n+0(FP), CX                               \
-		CMPQ    CX, $0x00000010                           \
-		JLT     rest                                      \
-	loop:                                                     \
-		VMOVUPD   (AX), Z2                                \
-		VCMPPD    $0x03, Z2, Z0, K1                       \
-		VMAXPD    Z2, Z0, Z3                              \
-		VMAXPD    Z0, Z2, Z0                              \
-		VANDPD    Z3, Z0, Z0                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
-		VBLENDMPD Z2, Z0, K1, Z4                          \
-		VMOVAPD   Z4, Z0                                  \
-		VMOVUPD   64(AX), Z2                              \
-		VCMPPD    $0x03, Z2, Z1, K1                       \
-		VMAXPD    Z2, Z1, Z3                              \
-		VMAXPD    Z1, Z2, Z1                              \
-		VANDPD    Z3, Z1, Z1                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
-		VBLENDMPD Z2, Z1, K1, Z5                          \
-		VMOVAPD   Z5, Z1                                  \
-		ADDQ      $0x00000080, AX                         \
-		SUBQ      $0x00000010, CX                         \
-		CMPQ      CX, $0x00000010                         \
-		JGE       loop                                    \
-	rest:                                                     \
-		TESTQ     CX, CX                                  \
-		JZ        fold                                    \
-		CMPQ      CX, $0x00000008                         \
-		JGE       whole0                                  \
-		MOVQ      $-1, DX                                 \
-		BZHIQ     CX, DX, DX                              \
-		KMOVQ     DX, K1                                  \
-		VMOVUPD.Z (AX), K1, Z2                            \
-		VCMPPD    $0x03, Z2, Z0, K2                       \
-		VMAXPD    Z2, Z0, Z3                              \
-		VMAXPD    Z0, Z2, Z2                              \
-		VANDPD    Z3, Z2, Z2                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3     \
-		VBLENDMPD Z3, Z2, K2, Z6                          \
-		VBLENDMPD Z6, Z0, K1, Z7                          \
-		VMOVAPD   Z7, Z0                                  \
-		JMP       fold                                    \
-	whole0:                                                   \
-		VMOVUPD   (AX), Z2                                \
-		VCMPPD    $0x03, Z2, Z0, K1                       \
-		VMAXPD    Z2, Z0, Z3                              \
-		VMAXPD    Z0, Z2, Z0                              \
-		VANDPD    Z3, Z0, Z0                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
-		VBLENDMPD Z2, Z0, K1, Z6                          \
-		VMOVAPD   Z6, Z0                                  \
-		SUBQ      $0x00000008, CX                         \
-		TESTQ     CX, CX                                  \
-		JZ        fold                                    \
-		CMPQ      CX, $0x00000008                         \
-		JGE       whole1                                  \
-		MOVQ      $-1, DX                                 \
-		BZHIQ     CX, DX, DX                              \
-		KMOVQ     DX, K1                                  \
-		VMOVUPD.Z 64(AX), K1, Z2                          \
-		VCMPPD    $0x03, Z2, Z1, K2                       \
-		VMAXPD    Z2, Z1, Z3                              \
-		VMAXPD    Z1, Z2, Z2                              \
-		VANDPD    Z3, Z2, Z2                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3     \
-		VBLENDMPD Z3, Z2, K2, Z7                          \
-		VBLENDMPD Z7, Z1, K1, Z10                         \
-		VMOVAPD   Z10, Z1                                 \
-		JMP       fold                                    \
-	whole1:                                                   \
-		VMOVUPD   64(AX), Z2                              \
-		VCMPPD    $0x03, Z2, Z1, K1                       \
-		VMAXPD    Z2, Z1, Z3                              \
-		VMAXPD    Z1, Z2, Z1                              \
-		VANDPD    Z3, Z1, Z1                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
-		VBLENDMPD Z2, Z1, K1, Z7                          \
-		VMOVAPD   Z7, Z1                                  \
-		SUBQ      $0x00000008, CX                         \
-	fold:                                                     \
-		VCMPPD        $0x03, Z1, Z0, K1                   \
-		VMAXPD        Z1, Z0, Z2                          \
-		VMAXPD        Z0, Z1, Z0                          \
-		VANDPD        Z2, Z0, Z0                          \
-		VMOVUPD       vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD     Z1, Z0, K1, Z8                      \
-		VMOVAPD       Z8, Z0                              \
-		MOVQ          y+8(FP), AX                         \
-		VEXTRACTF64X4 $0x01, Z0, Y1                       \
-		VMOVAPS       Y0, Y0                              \
-		VCMPPD        $0x03, Y1, Y0, Y2                   \
-		VMAXPD        Y1, Y0, Y3                          \
-		VMAXPD        Y0, Y1, Y0                          \
-		VANDPD        Y3, Y0, Y0                          \
-		VORPD         Y2, Y0, Y0                          \
-		VEXTRACTF128  $0x01, Y0, X9                       \
-		VCMPPD        $0x03, Y9, Y0, Y1                   \
-		VMAXPD        Y9, Y0, Y2                          \
-		VMAXPD        Y0, Y9, Y0                          \
-		VANDPD        Y2, Y0, Y0                          \
-		VORPD         Y1, Y0, Y0                          \
-		VPERMILPD     $0x01, Y0, Y1                       \
-		VCMPPD        $0x03, Y1, Y0, Y2                   \
-		VMAXPD        Y1, Y0, Y3                          \
-		VMAXPD        Y0, Y1, Y0                          \
-		VANDPD        Y3, Y0, Y0                          \
-		VORPD         Y2, Y0, Y0                          \
-		VMOVSD        X0, (AX)                            \
-		VZEROUPPER                                        \
+		MOVQ    a+16(FP), AX                                \
+		VMOVUPD lanesF64_fff0000000000000<>+0(SB), Z0       \
+		VMOVAPD Z0, Z0                                      \
+		VMOVUPD lanesF64_fff0000000000000<>+0(SB), Z1       \
+		VMOVAPD Z1, Z1                                      \
+		MOVQ    n+0(FP), CX                                 \
+		CMPQ    CX, $0x00000010                             \
+		JLT     rest                                        \
+	loop:                                                       \
+		VMOVUPD   (AX), Z2                                  \
+		VCMPPD    $0x03, Z2, Z0, K1                         \
+		VMAXPD    Z2, Z0, Z3                                \
+		VMAXPD    Z0, Z2, Z0                                \
+		VANDPD    Z3, Z0, Z0                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z0, K1, Z4                            \
+		VMOVAPD   Z4, Z0                                    \
+		VMOVUPD   64(AX), Z2                                \
+		VCMPPD    $0x03, Z2, Z1, K1                         \
+		VMAXPD    Z2, Z1, Z3                                \
+		VMAXPD    Z1, Z2, Z1                                \
+		VANDPD    Z3, Z1, Z1                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z1, K1, Z5                            \
+		VMOVAPD   Z5, Z1                                    \
+		ADDQ      $0x00000080, AX                           \
+		SUBQ      $0x00000010, CX                           \
+		CMPQ      CX, $0x00000010                           \
+		JGE       loop                                      \
+	rest:                                                       \
+		TESTQ     CX, CX                                    \
+		JZ        fold                                      \
+		CMPQ      CX, $0x00000008                           \
+		JGE       whole0                                    \
+		MOVQ      $-1, DX                                   \
+		BZHIQ     CX, DX, DX                                \
+		KMOVQ     DX, K1                                    \
+		VMOVUPD.Z (AX), K1, Z2                              \
+		VCMPPD    $0x03, Z2, Z0, K2                         \
+		VMAXPD    Z2, Z0, Z3                                \
+		VMAXPD    Z0, Z2, Z2                                \
+		VANDPD    Z3, Z2, Z2                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z3     \
+		VBLENDMPD Z3, Z2, K2, Z6                            \
+		VBLENDMPD Z6, Z0, K1, Z7                            \
+		VMOVAPD   Z7, Z0                                    \
+		JMP       fold                                      \
+	whole0:                                                     \
+		VMOVUPD   (AX), Z2                                  \
+		VCMPPD    $0x03, Z2, Z0, K1                         \
+		VMAXPD    Z2, Z0, Z3                                \
+		VMAXPD    Z0, Z2, Z0                                \
+		VANDPD    Z3, Z0, Z0                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z0, K1, Z6                            \
+		VMOVAPD   Z6, Z0                                    \
+		SUBQ      $0x00000008, CX                           \
+		TESTQ     CX, CX                                    \
+		JZ        fold                                      \
+		CMPQ      CX, $0x00000008                           \
+		JGE       whole1                                    \
+		MOVQ      $-1, DX                                   \
+		BZHIQ     CX, DX, DX                                \
+		KMOVQ     DX, K1                                    \
+		VMOVUPD.Z 64(AX), K1, Z2                            \
+		VCMPPD    $0x03, Z2, Z1, K2                         \
+		VMAXPD    Z2, Z1, Z3                                \
+		VMAXPD    Z1, Z2, Z2                                \
+		VANDPD    Z3, Z2, Z2                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z3     \
+		VBLENDMPD Z3, Z2, K2, Z7                            \
+		VBLENDMPD Z7, Z1, K1, Z10                           \
+		VMOVAPD   Z10, Z1                                   \
+		JMP       fold                                      \
+	whole1:                                                     \
+		VMOVUPD   64(AX), Z2                                \
+		VCMPPD    $0x03, Z2, Z1, K1                         \
+		VMAXPD    Z2, Z1, Z3                                \
+		VMAXPD    Z1, Z2, Z1                                \
+		VANDPD    Z3, Z1, Z1                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z1, K1, Z7                            \
+		VMOVAPD   Z7, Z1                                    \
+		SUBQ      $0x00000008, CX                           \
+	fold:                                                       \
+		VCMPPD        $0x03, Z1, Z0, K1                     \
+		VMAXPD        Z1, Z0, Z2                            \
+		VMAXPD        Z0, Z1, Z0                            \
+		VANDPD        Z2, Z0, Z0                            \
+		VMOVUPD       lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD     Z1, Z0, K1, Z8                        \
+		VMOVAPD       Z8, Z0                                \
+		MOVQ          y+8(FP), AX                           \
+		VEXTRACTF64X4 $0x01, Z0, Y1                         \
+		VMOVAPS       Y0, Y0                                \
+		VCMPPD        $0x03, Y1, Y0, Y2                     \
+		VMAXPD        Y1, Y0, Y3                            \
+		VMAXPD        Y0, Y1, Y0                            \
+		VANDPD        Y3, Y0, Y0                            \
+		VORPD         Y2, Y0, Y0                            \
+		VEXTRACTF128  $0x01, Y0, X9                         \
+		VCMPPD        $0x03, Y9, Y0, Y1                     \
+		VMAXPD        Y9, Y0, Y2                            \
+		VMAXPD        Y0, Y9, Y0                            \
+		VANDPD        Y2, Y0, Y0                            \
+		VORPD         Y1, Y0, Y0                            \
+		VPERMILPD     $0x01, Y0, Y1                         \
+		VCMPPD        $0x03, Y1, Y0, Y2                     \
+		VMAXPD        Y1, Y0, Y3                            \
+		VMAXPD        Y0, Y1, Y0                            \
+		VANDPD        Y3, Y0, Y0                            \
+		VORPD         Y2, Y0, Y0                            \
+		VMOVSD        X0, (AX)                              \
+		VZEROUPPER                                          \
 		RET
 
 TEXT vecMaxOfF64AVX512<>(SB), NOSPLIT, $0-40
@@ -18183,120 +18183,120 @@ TEXT vecMaxOfF64AVX512<>(SB), NOSPLIT, $0-40
 // func vecMinOfF64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 #define vecMinOfF64AVX512Code \
-		MOVQ    a+16(FP), AX                              \
-		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Z0       \
-		VMOVAPD Z0, Z0                                    \
-		VMOVUPD vecF64_7ff0000000000000<>+0(SB), Z1       \
-		VMOVAPD Z1, Z1                                    \
-		MOVQ    n+0(FP), CX                               \
-		CMPQ    CX, $0x00000010                           \
-		JLT     rest                                      \
-	loop:                                                     \
-		VMOVUPD   (AX), Z2                                \
-		VCMPPD    $0x03, Z2, Z0, K1                       \
-		VMINPD    Z2, Z0, Z3                              \
-		VMINPD    Z0, Z2, Z0                              \
-		VORPD     Z3, Z0, Z0                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
-		VBLENDMPD Z2, Z0, K1, Z4                          \
-		VMOVAPD   Z4, Z0                                  \
-		VMOVUPD   64(AX), Z2                              \
-		VCMPPD    $0x03, Z2, Z1, K1                       \
-		VMINPD    Z2, Z1, Z3                              \
-		VMINPD    Z1, Z2, Z1                              \
-		VORPD     Z3, Z1, Z1                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
-		VBLENDMPD Z2, Z1, K1, Z5                          \
-		VMOVAPD   Z5, Z1                                  \
-		ADDQ      $0x00000080, AX                         \
-		SUBQ      $0x00000010, CX                         \
-		CMPQ      CX, $0x00000010                         \
-		JGE       loop                                    \
-	rest:                                                     \
-		TESTQ     CX, CX                                  \
-		JZ        fold                                    \
-		CMPQ      CX, $0x00000008                         \
-		JGE       whole0                                  \
-		MOVQ      $-1, DX                                 \
-		BZHIQ     CX, DX, DX                              \
-		KMOVQ     DX, K1                                  \
-		VMOVUPD.Z (AX), K1, Z2                            \
-		VCMPPD    $0x03, Z2, Z0, K2                       \
-		VMINPD    Z2, Z0, Z3                              \
-		VMINPD    Z0, Z2, Z2                              \
-		VORPD     Z3, Z2, Z2                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3     \
-		VBLENDMPD Z3, Z2, K2, Z6                          \
-		VBLENDMPD Z6, Z0, K1, Z7                          \
-		VMOVAPD   Z7, Z0                                  \
-		JMP       fold                                    \
-	whole0:                                                   \
-		VMOVUPD   (AX), Z2                                \
-		VCMPPD    $0x03, Z2, Z0, K1                       \
-		VMINPD    Z2, Z0, Z3                              \
-		VMINPD    Z0, Z2, Z0                              \
-		VORPD     Z3, Z0, Z0                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
-		VBLENDMPD Z2, Z0, K1, Z6                          \
-		VMOVAPD   Z6, Z0                                  \
-		SUBQ      $0x00000008, CX                         \
-		TESTQ     CX, CX                                  \
-		JZ        fold                                    \
-		CMPQ      CX, $0x00000008                         \
-		JGE       whole1                                  \
-		MOVQ      $-1, DX                                 \
-		BZHIQ     CX, DX, DX                              \
-		KMOVQ     DX, K1                                  \
-		VMOVUPD.Z 64(AX), K1, Z2                          \
-		VCMPPD    $0x03, Z2, Z1, K2                       \
-		VMINPD    Z2, Z1, Z3                              \
-		VMINPD    Z1, Z2, Z2                              \
-		VORPD     Z3, Z2, Z2                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z3     \
-		VBLENDMPD Z3, Z2, K2, Z7                          \
-		VBLENDMPD Z7, Z1, K1, Z10                         \
-		VMOVAPD   Z10, Z1                                 \
-		JMP       fold                                    \
-	whole1:                                                   \
-		VMOVUPD   64(AX), Z2                              \
-		VCMPPD    $0x03, Z2, Z1, K1                       \
-		VMINPD    Z2, Z1, Z3                              \
-		VMINPD    Z1, Z2, Z1                              \
-		VORPD     Z3, Z1, Z1                              \
-		VMOVUPD   vecF64_ffffffffffffffff<>+0(SB), Z2     \
-		VBLENDMPD Z2, Z1, K1, Z7                          \
-		VMOVAPD   Z7, Z1                                  \
-		SUBQ      $0x00000008, CX                         \
-	fold:                                                     \
-		VCMPPD        $0x03, Z1, Z0, K1                   \
-		VMINPD        Z1, Z0, Z2                          \
-		VMINPD        Z0, Z1, Z0                          \
-		VORPD         Z2, Z0, Z0                          \
-		VMOVUPD       vecF64_ffffffffffffffff<>+0(SB), Z1 \
-		VBLENDMPD     Z1, Z0, K1, Z8                      \
-		VMOVAPD       Z8, Z0                              \
-		MOVQ          y+8(FP), AX                         \
-		VEXTRACTF64X4 $0x01, Z0, Y1                       \
-		VMOVAPS       Y0, Y0                              \
-		VCMPPD        $0x03, Y1, Y0, Y2                   \
-		VMINPD        Y1, Y0, Y3                          \
-		VMINPD        Y0, Y1, Y0                          \
-		VORPD         Y3, Y0, Y0                          \
-		VORPD         Y2, Y0, Y0                          \
-		VEXTRACTF128  $0x01, Y0, X9                       \
-		VCMPPD        $0x03, Y9, Y0, Y1                   \
-		VMINPD        Y9, Y0, Y2                          \
-		VMINPD        Y0, Y9, Y0                          \
-		VORPD         Y2, Y0, Y0                          \
-		VORPD         Y1, Y0, Y0                          \
-		VPERMILPD     $0x01, Y0, Y1                       \
-		VCMPPD        $0x03, Y1, Y0, Y2                   \
-		VMINPD        Y1, Y0, Y3                          \
-		VMINPD        Y0, Y1, Y0                          \
-		VORPD         Y3, Y0, Y0                          \
-		VORPD         Y2, Y0, Y0                          \
-		VMOVSD        X0, (AX)                            \
-		VZEROUPPER                                        \
+		MOVQ    a+16(FP), AX                                \
+		VMOVUPD lanesF64_7ff0000000000000<>+0(SB), Z0       \
+		VMOVAPD Z0, Z0                                      \
+		VMOVUPD lanesF64_7ff0000000000000<>+0(SB), Z1       \
+		VMOVAPD Z1, Z1                                      \
+		MOVQ    n+0(FP), CX                                 \
+		CMPQ    CX, $0x00000010                             \
+		JLT     rest                                        \
+	loop:                                                       \
+		VMOVUPD   (AX), Z2                                  \
+		VCMPPD    $0x03, Z2, Z0, K1                         \
+		VMINPD    Z2, Z0, Z3                                \
+		VMINPD    Z0, Z2, Z0                                \
+		VORPD     Z3, Z0, Z0                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z0, K1, Z4                            \
+		VMOVAPD   Z4, Z0                                    \
+		VMOVUPD   64(AX), Z2                                \
+		VCMPPD    $0x03, Z2, Z1, K1                         \
+		VMINPD    Z2, Z1, Z3                                \
+		VMINPD    Z1, Z2, Z1                                \
+		VORPD     Z3, Z1, Z1                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z1, K1, Z5                            \
+		VMOVAPD   Z5, Z1                                    \
+		ADDQ      $0x00000080, AX                           \
+		SUBQ      $0x00000010, CX                           \
+		CMPQ      CX, $0x00000010                           \
+		JGE       loop                                      \
+	rest:                                                       \
+		TESTQ     CX, CX                                    \
+		JZ        fold                                      \
+		CMPQ      CX, $0x00000008                           \
+		JGE       whole0                                    \
+		MOVQ      $-1, DX                                   \
+		BZHIQ     CX, DX, DX                                \
+		KMOVQ     DX, K1                                    \
+		VMOVUPD.Z (AX), K1, Z2                              \
+		VCMPPD    $0x03, Z2, Z0, K2                         \
+		VMINPD    Z2, Z0, Z3                                \
+		VMINPD    Z0, Z2, Z2                                \
+		VORPD     Z3, Z2, Z2                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z3     \
+		VBLENDMPD Z3, Z2, K2, Z6                            \
+		VBLENDMPD Z6, Z0, K1, Z7                            \
+		VMOVAPD   Z7, Z0                                    \
+		JMP       fold                                      \
+	whole0:                                                     \
+		VMOVUPD   (AX), Z2                                  \
+		VCMPPD    $0x03, Z2, Z0, K1                         \
+		VMINPD    Z2, Z0, Z3                                \
+		VMINPD    Z0, Z2, Z0                                \
+		VORPD     Z3, Z0, Z0                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z0, K1, Z6                            \
+		VMOVAPD   Z6, Z0                                    \
+		SUBQ      $0x00000008, CX                           \
+		TESTQ     CX, CX                                    \
+		JZ        fold                                      \
+		CMPQ      CX, $0x00000008                           \
+		JGE       whole1                                    \
+		MOVQ      $-1, DX                                   \
+		BZHIQ     CX, DX, DX                                \
+		KMOVQ     DX, K1                                    \
+		VMOVUPD.Z 64(AX), K1, Z2                            \
+		VCMPPD    $0x03, Z2, Z1, K2                         \
+		VMINPD    Z2, Z1, Z3                                \
+		VMINPD    Z1, Z2, Z2                                \
+		VORPD     Z3, Z2, Z2                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z3     \
+		VBLENDMPD Z3, Z2, K2, Z7                            \
+		VBLENDMPD Z7, Z1, K1, Z10                           \
+		VMOVAPD   Z10, Z1                                   \
+		JMP       fold                                      \
+	whole1:                                                     \
+		VMOVUPD   64(AX), Z2                                \
+		VCMPPD    $0x03, Z2, Z1, K1                         \
+		VMINPD    Z2, Z1, Z3                                \
+		VMINPD    Z1, Z2, Z1                                \
+		VORPD     Z3, Z1, Z1                                \
+		VMOVUPD   lanesF64_ffffffffffffffff<>+0(SB), Z2     \
+		VBLENDMPD Z2, Z1, K1, Z7                            \
+		VMOVAPD   Z7, Z1                                    \
+		SUBQ      $0x00000008, CX                           \
+	fold:                                                       \
+		VCMPPD        $0x03, Z1, Z0, K1                     \
+		VMINPD        Z1, Z0, Z2                            \
+		VMINPD        Z0, Z1, Z0                            \
+		VORPD         Z2, Z0, Z0                            \
+		VMOVUPD       lanesF64_ffffffffffffffff<>+0(SB), Z1 \
+		VBLENDMPD     Z1, Z0, K1, Z8                        \
+		VMOVAPD       Z8, Z0                                \
+		MOVQ          y+8(FP), AX                           \
+		VEXTRACTF64X4 $0x01, Z0, Y1                         \
+		VMOVAPS       Y0, Y0                                \
+		VCMPPD        $0x03, Y1, Y0, Y2                     \
+		VMINPD        Y1, Y0, Y3                            \
+		VMINPD        Y0, Y1, Y0                            \
+		VORPD         Y3, Y0, Y0                            \
+		VORPD         Y2, Y0, Y0                            \
+		VEXTRACTF128  $0x01, Y0, X9                         \
+		VCMPPD        $0x03, Y9, Y0, Y1                     \
+		VMINPD        Y9, Y0, Y2                            \
+		VMINPD        Y0, Y9, Y0                            \
+		VORPD         Y2, Y0, Y0                            \
+		VORPD         Y1, Y0, Y0                            \
+		VPERMILPD     $0x01, Y0, Y1                         \
+		VCMPPD        $0x03, Y1, Y0, Y2                     \
+		VMINPD        Y1, Y0, Y3                            \
+		VMINPD        Y0, Y1, Y0                            \
+		VORPD         Y3, Y0, Y0                            \
+		VORPD         Y2, Y0, Y0                            \
+		VMOVSD        X0, (AX)                              \
+		VZEROUPPER                                          \
 		RET
 
 TEXT vecMinOfF64AVX512<>(SB), NOSPLIT, $0-40

@@ -80,7 +80,7 @@ func main() {
 			w.WriteString("}\n")
 		}
 	}
-	fmt.Fprintf(&w, "\n// The numbers of the other kernels.\nconst (\n\ttransposeF32 = %d\n\ttransposeF64 = %d\n", transposeF32(), transposeF64())
+	fmt.Fprintf(&w, "\n// The numbers of the other kernels.\nconst (\n\ttransposeF32 = %d\n\ttransposeF64 = %d\n", transpose(vector.Float32), transpose(vector.Float64))
 	fmt.Fprintf(&w, "\tcopyPanel64  = %d\n\tcopyPanel128 = %d\n)\n", copyPanel(64), copyPanel(128))
 	dotRows(4, iota32)
 	dotRows(1, iota32)
@@ -105,61 +105,34 @@ func lanes(name string, size int) Mem {
 
 // mask is the predicate of the lanes of the last vector that exist.
 type mask struct {
-	e vector.Elem
-	s isa
-	k reg.OpmaskVirtual
-	y reg.VecVirtual
+	e     vector.Elem
+	lanes Op
 }
 
 func newMask(e vector.Elem, s isa, cols reg.GPVirtual, idx Mem) mask {
-	m := mask{e: e, s: s}
 	if s.Wide() {
-		bits := GP64()
-		m.k = K()
+		bits, k := GP64(), K()
 		MOVQ(I64(-1), bits)
 		BZHIQ(cols, bits, bits)
-		KMOVW(bits.As32(), m.k)
-		return m
+		KMOVW(bits.As32(), k)
+		return mask{e, k}
 	}
-	m.y = YMM()
-	x := XMM()
+	y, x := YMM(), XMM()
 	MOVQ(cols, x)
 	if e.Size == 4 {
-		VPBROADCASTD(x, m.y)
-		VPCMPGTD(idx, m.y, m.y)
+		VPBROADCASTD(x, y)
+		VPCMPGTD(idx, y, y)
 	} else {
-		VPBROADCASTQ(x, m.y)
-		VPCMPGTQ(idx, m.y, m.y)
+		VPBROADCASTQ(x, y)
+		VPCMPGTQ(idx, y, y)
 	}
-	return m
+	return mask{e, y}
 }
 
 // load leaves zeros in the lanes that do not exist.
-func (m mask) load(src Mem, v reg.VecVirtual) {
-	switch {
-	case m.s.Wide() && m.e.Size == 4:
-		VMOVUPS_Z(src, m.k, v)
-	case m.s.Wide():
-		VMOVUPD_Z(src, m.k, v)
-	case m.e.Size == 4:
-		VMASKMOVPS(src, m.y, v)
-	default:
-		VMASKMOVPD(src, m.y, v)
-	}
-}
+func (m mask) load(src Mem, v reg.VecVirtual) { m.e.LoadMasked(src, m.lanes, v) }
 
-func (m mask) store(v reg.VecVirtual, dst Mem) {
-	switch {
-	case m.s.Wide() && m.e.Size == 4:
-		VMOVUPS(v, m.k, dst)
-	case m.s.Wide():
-		VMOVUPD(v, m.k, dst)
-	case m.e.Size == 4:
-		VMASKMOVPS(v, m.y, dst)
-	default:
-		VMASKMOVPD(v, m.y, dst)
-	}
-}
+func (m mask) store(v reg.VecVirtual, dst Mem) { m.e.StoreMasked(v, m.lanes, dst) }
 
 // tile writes the micro-kernel for rows x vectors of C and returns its number.
 func tile(e vector.Elem, s isa, rows, vectors int, idx Mem) int {
@@ -200,16 +173,7 @@ for i := range %d {
 		ars3 = GP64()
 		LEAQ(Mem{Base: ars, Index: ars, Scale: 2}, ars3)
 	}
-	row := func(i int) Mem {
-		m := Mem{Base: bases[i/4]}
-		switch i % 4 {
-		case 1, 2:
-			m.Index, m.Scale = ars, uint8(i%4)
-		case 3:
-			m.Index, m.Scale = ars3, 1
-		}
-		return m
-	}
+	row := func(i int) Mem { return vector.Row(bases, ars, ars3, i) }
 	last := newMask(e, s, cols, idx)
 	c := Load(Param("c"), GP64())
 	ldc := Load(Param("ldc"), GP64())
@@ -413,37 +377,18 @@ func transposeStart(e vector.Elem, side int) (k reg.Register, rows []reg.Registe
 	lds := Load(Param("lds"), GP64())
 	count := Load(Param("rows"), GP64())
 	e.Bytes(lds)
-	next := GP64()
-	MOVQ(src, next)
-	rows = append(rows, src)
-	for i := 1; i < side; i++ {
-		r := GP64()
-		ADDQ(lds, next)
-		MOVQ(next, r)
-		CMPQ(count, Imm(uint64(i)))
-		CMOVQLE(src, r)
-		rows = append(rows, r)
-	}
+	rows = vector.RowsOrFirst(src, lds, count, side)
 	dst = Load(Param("dst"), GP64())
 	ldd = Load(Param("ldd"), GP64())
 	e.Bytes(ldd)
 	return k, rows, dst, ldd
 }
 
-func transposeFinish(k reg.Register, rows []reg.Register, side int) {
-	for _, r := range rows {
-		ADDQ(Imm(32), r)
-	}
-	SUBQ(Imm(uint64(side)), k)
-	CMPQ(k, Imm(uint64(side)))
-	JGE(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
-}
-
-func transposeText(e vector.Elem, side int) int {
+// transpose writes the transposition by square blocks of 32 bytes.
+func transpose(e vector.Elem) int {
+	side := 32 / e.Size
 	name := "transpose" + e.Name
-	return transposes.Text(name, fmt.Sprintf("k int, src *%[1]s, lds, rows int, dst *%[1]s, ldd int", e.Go),
+	number := transposes.Text(name, fmt.Sprintf("k int, src *%[1]s, lds, rows int, dst *%[1]s, ldd int", e.Go),
 		fmt.Sprintf("%s is a transposition by blocks of %d.", name, side), fmt.Sprintf(`
 for p := range k / %d * %[1]d {
 	for r := range %[1]d {
@@ -454,63 +399,31 @@ for p := range k / %d * %[1]d {
 		dst[p*ldd+r] = src[from*lds+p]
 	}
 }`, side))
-}
-
-func transposeF32() int {
-	number := transposeText(vector.Float32, 8)
-	k, rows, dst, ldd := transposeStart(vector.Float32, 8)
+	k, rows, dst, ldd := transposeStart(e, side)
 	Label("loop")
-	var r, t [8]reg.VecVirtual
+	r, t := make([]reg.VecVirtual, side), make([]reg.VecVirtual, side)
 	for i := range r {
 		r[i], t[i] = YMM(), YMM()
 	}
-	for i := range 4 {
-		VMOVUPS(Mem{Base: rows[i]}, r[i].AsX())
-		VINSERTF128(Imm(1), Mem{Base: rows[i+4]}, r[i], r[i])
-		VMOVUPS(Mem{Base: rows[i], Disp: 16}, r[i+4].AsX())
-		VINSERTF128(Imm(1), Mem{Base: rows[i+4], Disp: 16}, r[i+4], r[i+4])
-	}
-	for h := 0; h < 8; h += 4 {
-		VUNPCKLPS(r[h+1], r[h], t[h])
-		VUNPCKHPS(r[h+1], r[h], t[h+1])
-		VUNPCKLPS(r[h+3], r[h+2], t[h+2])
-		VUNPCKHPS(r[h+3], r[h+2], t[h+3])
-		VUNPCKLPD(t[h+2], t[h], r[h])
-		VUNPCKHPD(t[h+2], t[h], r[h+1])
-		VUNPCKLPD(t[h+3], t[h+1], r[h+2])
-		VUNPCKHPD(t[h+3], t[h+1], r[h+3])
-	}
-	for i := range r {
-		VMOVUPS(r[i], Mem{Base: dst})
+	block := e.Transpose(r, t, func(row int, high bool) Mem {
+		m := Mem{Base: rows[row]}
+		if high {
+			m.Disp = 16
+		}
+		return m
+	})
+	for _, v := range block {
+		e.Move(v, Mem{Base: dst})
 		ADDQ(ldd, dst)
 	}
-	transposeFinish(k, rows, 8)
-	return number
-}
-
-func transposeF64() int {
-	number := transposeText(vector.Float64, 4)
-	k, rows, dst, ldd := transposeStart(vector.Float64, 4)
-	Label("loop")
-	var r, t [4]reg.VecVirtual
-	for i := range r {
-		r[i], t[i] = YMM(), YMM()
+	for _, r := range rows {
+		ADDQ(Imm(32), r)
 	}
-	for i := range 2 {
-		VMOVUPD(Mem{Base: rows[i]}, r[i].AsX())
-		VINSERTF128(Imm(1), Mem{Base: rows[i+2]}, r[i], r[i])
-		VMOVUPD(Mem{Base: rows[i], Disp: 16}, r[i+2].AsX())
-		VINSERTF128(Imm(1), Mem{Base: rows[i+2], Disp: 16}, r[i+2], r[i+2])
-	}
-	for h := 0; h < 4; h += 2 {
-		VUNPCKLPD(r[h+1], r[h], t[h])
-		VUNPCKHPD(r[h+1], r[h], t[h+1])
-	}
-	for i := range t {
-		VMOVUPD(t[i], Mem{Base: dst})
-		ADDQ(ldd, dst)
-	}
-	transposeFinish(k, rows, 4)
+	SUBQ(Imm(uint64(side)), k)
+	CMPQ(k, Imm(uint64(side)))
+	JGE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
 	return number
 }
 
@@ -542,16 +455,7 @@ for j := range %d {
 	}
 	ldb3 := GP64()
 	LEAQ(Mem{Base: ldb, Index: ldb, Scale: 2}, ldb3)
-	row := func(i int) Mem {
-		m := Mem{Base: bases[i/4]}
-		switch i % 4 {
-		case 1, 2:
-			m.Index, m.Scale = ldb, uint8(i%4)
-		case 3:
-			m.Index, m.Scale = ldb3, 1
-		}
-		return m
-	}
+	row := func(i int) Mem { return vector.Row(bases, ldb, ldb3, i) }
 	acc := make([]reg.VecVirtual, groups)
 	for g := range acc {
 		acc[g] = YMM()

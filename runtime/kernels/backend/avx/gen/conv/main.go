@@ -236,20 +236,11 @@ for i := range %d {
 		LEAQ(Mem{Base: b, Index: ldb, Scale: 4}, next)
 		bases = append(bases, next)
 	}
-	row := func(i int) Mem {
-		m := Mem{Base: bases[i/4]}
-		switch i % 4 {
-		case 1, 2:
-			m.Index, m.Scale = ldb, uint8(i%4)
-		case 3:
-			m.Index, m.Scale = ldb3, 1
-		}
-		return m
-	}
+	row := func(i int) Mem { return vector.Row(bases, ldb, ldb3, i) }
 	index(cols, k)
 	acc := s.sums(rows, vectors)
 	at := GP64()
-	vector := func(v int) Mem {
+	line := func(v int) Mem {
 		if v == vectors-1 {
 			return e.at(last, at, 0)
 		}
@@ -263,14 +254,14 @@ for i := range %d {
 			e.Broadcast(row(i), ws[i])
 		}
 		for v, x := range xs {
-			e.Move(vector(v), x)
+			e.Move(line(v), x)
 			for i := range ws {
 				e.FMA(ws[i], x, acc[i][v])
 			}
 		}
 	} else {
 		for v, x := range xs {
-			e.Move(vector(v), x)
+			e.Move(line(v), x)
 		}
 		for i, w := range ws {
 			e.Broadcast(row(i), w)
@@ -321,51 +312,22 @@ for block := range blocks {
 }`, side))
 	blocks, src, lds, steps := arg("blocks"), arg("src"), e.bytes("lds"), e.bytes("steps")
 	count := arg("rows")
-	rows := []reg.Register{src}
-	next := GP64()
-	MOVQ(src, next)
-	for i := 1; i < side; i++ {
-		r := GP64()
-		ADDQ(lds, next)
-		MOVQ(next, r)
-		CMPQ(count, Imm(uint64(i)))
-		CMOVQLE(src, r)
-		rows = append(rows, r)
-	}
+	rows := vector.RowsOrFirst(src, lds, count, side)
 	at := GP64()
 	XORQ(at, at)
 	dst, ldd := arg("dst"), e.bytes("ldd")
 	cols := arg("cols")
 	Label("loop")
-	r, t := isas[0].vectors(side), isas[0].vectors(side)
-	half := side / 2
-	for i := range half {
-		e.Move(Mem{Base: rows[i], Index: at, Scale: 1}, r[i].AsX())
-		VINSERTF128(Imm(1), Mem{Base: rows[i+half], Index: at, Scale: 1}, r[i], r[i])
-		e.Move(Mem{Base: rows[i], Index: at, Scale: 1, Disp: 16}, r[i+half].AsX())
-		VINSERTF128(Imm(1), Mem{Base: rows[i+half], Index: at, Scale: 1, Disp: 16}, r[i+half], r[i+half])
-	}
-	if side == 8 {
-		for h := 0; h < 8; h += 4 {
-			VUNPCKLPS(r[h+1], r[h], t[h])
-			VUNPCKHPS(r[h+1], r[h], t[h+1])
-			VUNPCKLPS(r[h+3], r[h+2], t[h+2])
-			VUNPCKHPS(r[h+3], r[h+2], t[h+3])
-			VUNPCKLPD(t[h+2], t[h], r[h])
-			VUNPCKHPD(t[h+2], t[h], r[h+1])
-			VUNPCKLPD(t[h+3], t[h+1], r[h+2])
-			VUNPCKHPD(t[h+3], t[h+1], r[h+3])
+	block := e.Transpose(isas[0].vectors(side), isas[0].vectors(side), func(row int, high bool) Mem {
+		m := Mem{Base: rows[row], Index: at, Scale: 1}
+		if high {
+			m.Disp = 16
 		}
-	} else {
-		for h := 0; h < 4; h += 2 {
-			VUNPCKLPD(r[h+1], r[h], t[h])
-			VUNPCKHPD(r[h+1], r[h], t[h+1])
-		}
-		r = t
-	}
+		return m
+	})
 	to := GP64()
 	MOVQ(dst, to)
-	for i, v := range r {
+	for i, v := range block {
 		if i > 0 {
 			CMPQ(cols, Imm(uint64(i)))
 			JLE(LabelRef("stored"))

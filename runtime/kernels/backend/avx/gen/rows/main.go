@@ -42,7 +42,7 @@ type kernel struct {
 	// result names the scalar that is written, which is the last one, by combining what the elements add up to; empty if there is none.
 	result  string
 	combine func(s vector.ISA) func(a Op, b, to reg.VecVirtual)
-	neutral uint32
+	neutral uint64
 	// double: the result is float64, and so is what adds up to it.
 	double bool
 	// flip turns the signs of what is loaded and of the result.
@@ -283,12 +283,12 @@ func (k *kernel) generate(s vector.ISA) {
 		}
 		if k.neutral != 0 {
 			neutral = s.Register()
-			VMOVUPS(vector.Bits(k.neutral), neutral)
+			VMOVUPS(vector.Float32.Bits(k.neutral), neutral)
 		}
 	}
 	if k.flip {
 		sign = s.Register()
-		VMOVUPS(vector.Bits(signBits), sign)
+		VMOVUPS(vector.Float32.Bits(signBits), sign)
 	}
 	off := GP64()
 
@@ -435,7 +435,7 @@ func column(s vector.ISA, name, doc, code string, combine func(a Op, b, to reg.V
 	var sign reg.VecVirtual
 	if flip {
 		sign = s.Register()
-		VMOVUPS(vector.Bits(signBits), sign)
+		VMOVUPS(vector.Float32.Bits(signBits), sign)
 	}
 	tail := GP64()
 	MOVQ(n, tail)

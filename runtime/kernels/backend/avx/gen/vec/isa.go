@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -219,43 +218,21 @@ func (u unit) orAll(p pred, x reg.VecVirtual) reg.VecVirtual {
 	return u.or(p.v, x)
 }
 
-// Constants lie in memory, once for each lane of the widest vector.
+func (u unit) bits(b uint64) Mem { return u.e.Bits(b) }
 
-var constants = map[string]Mem{}
+func (u unit) c(x float64) Mem { return u.e.Const(x) }
 
-func (u unit) bits(b uint64) Mem {
-	name := fmt.Sprintf("vec%s_%x", u.e.Name, b)
-	m, ok := constants[name]
-	if !ok {
-		m = GLOBL(name, attr.RODATA|attr.NOPTR)
-		for i := range 64 / u.e.Size {
-			if u.e.Size == 4 {
-				DATA(4*i, U32(b))
-			} else {
-				DATA(8*i, U64(b))
-			}
-		}
-		constants[name] = m
-	}
-	return m
-}
-
-func (u unit) c(x float64) Mem {
-	if u.e.Size == 4 {
-		return u.bits(uint64(math.Float32bits(float32(x))))
-	}
-	return u.bits(math.Float64bits(x))
-}
+var tables = map[string]Mem{}
 
 // table declares constant bytes.
 func table(name string, bytes []byte) Mem {
-	m, ok := constants[name]
+	m, ok := tables[name]
 	if !ok {
 		m = GLOBL(name, attr.RODATA|attr.NOPTR)
 		for i, b := range bytes {
 			DATA(i, U8(b))
 		}
-		constants[name] = m
+		tables[name] = m
 	}
 	return m
 }
@@ -291,34 +268,22 @@ func (u unit) tail(left reg.Register) tail {
 	return t
 }
 
+// mask returns the condition as an operand.
+func (p pred) mask() Op {
+	if p.k != nil {
+		return p.k
+	}
+	return p.v
+}
+
 // maskLoad loads zeros into lanes that do not exist.
 func (u unit) maskLoad(t tail, m Mem) reg.VecVirtual {
 	y := u.new()
-	switch {
-	case u.wide() && u.e.Size == 4:
-		VMOVUPS_Z(m, t.p.k, y)
-	case u.wide():
-		VMOVUPD_Z(m, t.p.k, y)
-	case u.e.Size == 4:
-		VMASKMOVPS(m, t.p.v, y)
-	default:
-		VMASKMOVPD(m, t.p.v, y)
-	}
+	u.e.LoadMasked(m, t.p.mask(), y)
 	return y
 }
 
-func (u unit) maskStore(t tail, x reg.VecVirtual, m Mem) {
-	switch {
-	case u.wide() && u.e.Size == 4:
-		VMOVUPS(x, t.p.k, m)
-	case u.wide():
-		VMOVUPD(x, t.p.k, m)
-	case u.e.Size == 4:
-		VMASKMOVPS(x, t.p.v, m)
-	default:
-		VMASKMOVPD(x, t.p.v, m)
-	}
-}
+func (u unit) maskStore(t tail, x reg.VecVirtual, m Mem) { u.e.StoreMasked(x, t.p.mask(), m) }
 
 // only returns x in the lanes that exist and y in others.
 func (u unit) only(t tail, x, y reg.VecVirtual) reg.VecVirtual { return u.blend(t.p, x, y) }

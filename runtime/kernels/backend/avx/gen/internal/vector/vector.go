@@ -65,24 +65,6 @@ func (s ISA) Xor(a Op, b, to reg.VecVirtual) {
 	}
 }
 
-var constants = map[uint32]Mem{}
-
-// Const returns a memory operand that is x in every lane.
-func Const(x float32) Mem { return Bits(math.Float32bits(x)) }
-
-// Bits returns a memory operand that is the word in every lane.
-func Bits(w uint32) Mem {
-	if m, ok := constants[w]; ok {
-		return m
-	}
-	m := GLOBL(fmt.Sprintf("word%08x", w), attr.RODATA|attr.NOPTR)
-	for i := range 16 {
-		DATA(4*i, U32(w))
-	}
-	constants[w] = m
-	return m
-}
-
 var labels int
 
 func newLabel(name string) string {
@@ -222,23 +204,23 @@ func (s ISA) Exp(x reg.VecVirtual) {
 	n, e, p := s.Register(), s.Register(), s.Register()
 	// Beyond these the result is 0 and Inf. The operand that NaN selects is x.
 	limit := s.Register()
-	VMOVUPS(Const(-105), limit)
+	VMOVUPS(Float32.Const(-105), limit)
 	VMAXPS(x, limit, x)
-	VMOVUPS(Const(89), limit)
+	VMOVUPS(Float32.Const(89), limit)
 	VMINPS(x, limit, x)
-	VMULPS(Const(math.Log2E), x, e)
+	VMULPS(Float32.Const(math.Log2E), x, e)
 	VCVTPS2DQ(e, n)
 	VCVTDQ2PS(n, e)
-	VFNMADD231PS(Const(0x1.62e43p-1), e, x)
-	VFNMADD231PS(Const(-1.904654323148236017e-09), e, x)
-	VMOVUPS(Const(ExpPolynomial[0]), p)
+	VFNMADD231PS(Float32.Const(0x1.62e43p-1), e, x)
+	VFNMADD231PS(Float32.Const(-1.904654323148236017e-09), e, x)
+	VMOVUPS(Float32.Const(float64(ExpPolynomial[0])), p)
 	for _, c := range ExpPolynomial[1:] {
-		VFMADD213PS(Const(c), x, p)
+		VFMADD213PS(Float32.Const(float64(c)), x, p)
 	}
 	sq := s.Register()
 	VMULPS(x, x, sq)
 	VFMADD213PS(x, sq, p)
-	VADDPS(Const(1), p, p)
+	VADDPS(Float32.Const(1), p, p)
 	if s.Wide() {
 		VSCALEFPS(e, p, x)
 		return
@@ -247,7 +229,7 @@ func (s ISA) Exp(x reg.VecVirtual) {
 	VPSRAD(Imm(1), n, half)
 	VPSUBD(half, n, n)
 	for _, k := range []reg.VecVirtual{half, n} {
-		VPADDD(Bits(127), k, k)
+		VPADDD(Float32.Bits(127), k, k)
 		VPSLLD(Imm(23), k, k)
 	}
 	VMULPS(half, p, p)
