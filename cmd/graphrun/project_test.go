@@ -19,8 +19,10 @@ const module = "github.com/graphrun/graphrun"
 var floors = [][]string{
 	// Numbers, files, pools: they know no graphs.
 	{"graph/dim", "graph/value/...", "graph/philox", "runtime/kernels/parallel"},
-	{"runtime/kernels/portable/...", "runtime/dense", "models/data/...", "models/plot", "models/optim/schedule"},
-	{"runtime/kernels/simd/..."},
+	{"runtime/kernels/backend", "runtime/dense", "models/data/...", "models/plot", "models/optim/schedule"},
+	// What computes with slices: plain Go, instruction sets, the choice among them, and what runs on every machine.
+	{"runtime/kernels/backend/plain", "runtime/kernels/backend/avx"},
+	{"runtime/kernels/driver", "runtime/kernels/level"},
 	{"runtime/kernels/strip/..."},
 	// The language, with reverse mode, and how it is stored and drawn.
 	{"graph"},

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
@@ -94,7 +94,7 @@ func (b *castBuffer) store(y []byte, d graph.DType, n int) {
 }
 
 // copyAs fills y with the elements of x as Go converts them.
-func copyAs[Y, X portable.Number](y []Y, x []X) {
+func copyAs[Y, X backend.Number](y []Y, x []X) {
 	x = x[:len(y)]
 	for i := range y {
 		y[i] = Y(x[i])

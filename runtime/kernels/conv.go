@@ -6,21 +6,21 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
 )
 
 func init() {
 	register(
 		&Kernel{Op: "conv", DTypes: stripFloats, Match: planes, Pack: packConv, BindEpilogue: bindConv, Rows: 2}, // sample and channel
-		&Kernel{Op: "conv_input_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindInputGrad(simd.ConvF32), bindInputGrad(simd.ConvF64))},
-		&Kernel{Op: "conv_weight_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindWeightGrad(simd.ConvF32), bindWeightGrad(simd.ConvF64))},
+		&Kernel{Op: "conv_input_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindInputGrad[float32], bindInputGrad[float64])},
+		&Kernel{Op: "conv_weight_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindWeightGrad[float32], bindWeightGrad[float64])},
 		&Kernel{
-			Op: "max_pool", DTypes: stripFloats, Match: planes, Bind: byFloat(bindMaxPool(simd.PoolF32), bindMaxPool(simd.PoolF64)),
+			Op: "max_pool", DTypes: stripFloats, Match: planes, Bind: byFloat(bindMaxPool[float32], bindMaxPool[float64]),
 			Optional: []int{1}, // the indices are for its gradient
 		},
 		&Kernel{Op: "max_pool_grad", DTypes: stripFloats, Match: planes, Bind: byFloat(bindMaxPoolGrad[float32], bindMaxPoolGrad[float64])},
-		&Kernel{Op: "avg_pool", DTypes: stripFloats, Match: averages, Bind: byFloat(bindAvgPool(simd.PoolF32), bindAvgPool(simd.PoolF64))},
+		&Kernel{Op: "avg_pool", DTypes: stripFloats, Match: averages, Bind: byFloat(bindAvgPool[float32], bindAvgPool[float64])},
 		&Kernel{Op: "avg_pool_grad", DTypes: stripFloats, Match: averages, Bind: byFloat(bindAvgPoolGrad[float32], bindAvgPoolGrad[float64])},
 	)
 }
@@ -59,33 +59,33 @@ func sides(s *Spec) (top, left, bottom, right int) {
 }
 
 // convParams describes a convolution of x [N,C,H,W] with w [O,C/groups,KH,KW], where H and KH may be missing.
-func convParams(s *Spec, xt, wt graph.TensorType) portable.Conv2DParams {
+func convParams(s *Spec, xt, wt graph.TensorType) driver.Conv2DParams {
 	x, w := nchw(xt), nchw(wt)
-	p := portable.Conv2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OC: w[0], KH: w[2], KW: w[3], Groups: s.Int("groups")}
+	p := driver.Conv2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OC: w[0], KH: w[2], KW: w[3], Groups: s.Int("groups")}
 	p.StrideH, p.StrideW = both(s, "strides", 1)
 	p.DilH, p.DilW = both(s, "dilations", 1)
 	p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = sides(s)
 	return p
 }
 
-func bindConv(s *Spec, epilogue portable.Epilogue) (Func, error) {
+func bindConv(s *Spec, epilogue backend.Epilogue) (Func, error) {
 	if s.InTypes[0].DType == graph.F64 {
-		return conv(s, epilogue, simd.ConvF64)
+		return conv[float64](s, epilogue)
 	}
-	return conv(s, epilogue, simd.ConvF32)
+	return conv[float32](s, epilogue)
 }
 
-func conv[T portable.Float](s *Spec, epilogue portable.Epilogue, engines portable.ConvEngines[T]) (Func, error) {
+func conv[T backend.Float](s *Spec, epilogue backend.Epilogue) (Func, error) {
 	p := convParams(s, s.InTypes[0], s.InTypes[1])
 	packed := s.packed(1)
 	p.Packed = packed != nil
-	k := portable.NewConv2D(p, engines)
+	k := driver.NewConv2D(p, engines[T]().Conv)
 	if !k.Fits() {
 		return byReference(s)
 	}
 	return func(c *Call) error {
 		if packed != nil {
-			k.RunPacked(elems[T](c.Out[0]), elems[T](c.In[0]), packed.Data.(*portable.PackedWeights[T]), epilogue)
+			k.RunPacked(elems[T](c.Out[0]), elems[T](c.In[0]), packed.Data.(*driver.PackedWeights[T]), epilogue)
 		} else {
 			k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), epilogue)
 		}
@@ -105,51 +105,47 @@ func packConv(s *Spec, operand int) *Layout {
 	p := convParams(s, spatial, s.InTypes[1])
 	p.Packed = true
 	if spatial.DType == graph.F64 {
-		return convLayout(p, simd.ConvF64)
+		return convLayout[float64](p)
 	}
-	return convLayout(p, simd.ConvF32)
+	return convLayout[float32](p)
 }
 
-func convLayout[T portable.Float](p portable.Conv2DParams, engines portable.ConvEngines[T]) *Layout {
-	k := portable.NewConv2D(p, engines)
+func convLayout[T backend.Float](p driver.Conv2DParams) *Layout {
+	k := driver.NewConv2D(p, engines[T]().Conv)
 	if !k.Fits() {
 		return nil
 	}
 	return &Layout{k.Layout(), func(t *value.Tensor) any { return k.PackWeights(elems[T](t)) }}
 }
 
-func bindInputGrad[T portable.Float](engines portable.ConvEngines[T]) binder {
-	return func(s *Spec) (Func, error) {
-		p := convParams(s, s.OutTypes[0], s.InTypes[1])
-		k := portable.NewConv2DInputGrad(p, engines)
-		if !k.Fits() {
-			return byReference(s)
-		}
-		return func(c *Call) error {
-			k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), nil)
-			return nil
-		}, nil
+func bindInputGrad[T backend.Float](s *Spec) (Func, error) {
+	p := convParams(s, s.OutTypes[0], s.InTypes[1])
+	k := driver.NewConv2DInputGrad(p, engines[T]().Conv)
+	if !k.Fits() {
+		return byReference(s)
 	}
+	return func(c *Call) error {
+		k.Run(elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1]), nil)
+		return nil
+	}, nil
 }
 
-func bindWeightGrad[T portable.Float](engines portable.ConvEngines[T]) binder {
-	return func(s *Spec) (Func, error) {
-		p := convParams(s, s.InTypes[0], s.OutTypes[0])
-		k := portable.NewConv2DWeightGrad(p, engines)
-		if !k.Fits() {
-			return byReference(s)
-		}
-		return func(c *Call) error {
-			k.Run(elems[T](c.Out[0]), elems[T](c.In[1]), elems[T](c.In[0]))
-			return nil
-		}, nil
+func bindWeightGrad[T backend.Float](s *Spec) (Func, error) {
+	p := convParams(s, s.InTypes[0], s.OutTypes[0])
+	k := driver.NewConv2DWeightGrad(p, engines[T]().Conv)
+	if !k.Fits() {
+		return byReference(s)
 	}
+	return func(c *Call) error {
+		k.Run(elems[T](c.Out[0]), elems[T](c.In[1]), elems[T](c.In[0]))
+		return nil
+	}, nil
 }
 
 // poolParams describes a pooling of x [N,C,H,W] into y [N,C,OH,OW], where H and OH may be missing.
-func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
+func poolParams(s *Spec, xt, yt graph.TensorType) driver.Pool2DParams {
 	x, y := nchw(xt), nchw(yt)
-	p := portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}
+	p := driver.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}
 	p.KH, p.KW = both(s, "kernel", 1)
 	p.StrideH, p.StrideW = both(s, "strides", 1)
 	p.PadTop, p.PadLeft, p.PadBottom, p.PadRight = sides(s)
@@ -159,42 +155,38 @@ func poolParams(s *Spec, xt, yt graph.TensorType) portable.Pool2DParams {
 	return p
 }
 
-func bindMaxPool[T portable.Float](engine func() portable.PoolEngine[T]) binder {
-	return func(s *Spec) (Func, error) {
-		k := portable.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engine())
-		return func(c *Call) error {
-			var index []int64
-			if c.Out[1] != nil {
-				index = elems[int64](c.Out[1])
-			}
-			k.MaxRun(elems[T](c.Out[0]), index, elems[T](c.In[0]))
-			return nil
-		}, nil
-	}
+func bindMaxPool[T backend.Float](s *Spec) (Func, error) {
+	k := driver.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engines[T]().Pool)
+	return func(c *Call) error {
+		var index []int64
+		if c.Out[1] != nil {
+			index = elems[int64](c.Out[1])
+		}
+		k.MaxRun(elems[T](c.Out[0]), index, elems[T](c.In[0]))
+		return nil
+	}, nil
 }
 
 // bindMaxPoolGrad scatters dy to the places that max_pool's indices name. The indices may be the user's (MaxUnpool):
 // negative ones count from the end of the plane, and one out of range is an error.
-func bindMaxPoolGrad[T portable.Float](s *Spec) (Func, error) {
+func bindMaxPoolGrad[T backend.Float](s *Spec) (Func, error) {
 	x, y := nchw(s.OutTypes[0]), nchw(s.InTypes[0])
-	k := portable.NewMaxPool2DGrad[T](portable.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
+	k := driver.NewMaxPool2DGrad[T](driver.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
 	return func(c *Call) error {
 		return k.MaxGradRun(elems[T](c.Out[0]), elems[T](c.In[0]), elems[int64](c.In[1]))
 	}, nil
 }
 
-func bindAvgPool[T portable.Float](engine func() portable.PoolEngine[T]) binder {
-	return func(s *Spec) (Func, error) {
-		k := portable.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engine())
-		return func(c *Call) error {
-			k.AvgRun(elems[T](c.Out[0]), elems[T](c.In[0]))
-			return nil
-		}, nil
-	}
+func bindAvgPool[T backend.Float](s *Spec) (Func, error) {
+	k := driver.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engines[T]().Pool)
+	return func(c *Call) error {
+		k.AvgRun(elems[T](c.Out[0]), elems[T](c.In[0]))
+		return nil
+	}, nil
 }
 
-func bindAvgPoolGrad[T portable.Float](s *Spec) (Func, error) {
-	k := portable.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
+func bindAvgPoolGrad[T backend.Float](s *Spec) (Func, error) {
+	k := driver.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
 	return func(c *Call) error {
 		k.AvgRun(elems[T](c.In[0]), elems[T](c.Out[0]))
 		return nil

@@ -172,8 +172,14 @@ func TestPackedWeights(t *testing.T) {
 	for _, c := range []struct {
 		n, c, h, w, o, kh, kw, groups, stride, pad, dilation int
 	}{
-		{1, 3, 8, 8, 32, 3, 3, 1, 1, 1, 1}, {5, 3, 8, 8, 32, 3, 3, 1, 1, 1, 1}, {1, 64, 7, 7, 70, 1, 1, 1, 1, 0, 1}, {2, 12, 9, 11, 24, 3, 5, 4, 2, 2, 1},
-		{1, 8, 5, 5, 8, 3, 3, 8, 1, 1, 1}, {3, 4, 1, 16, 6, 1, 3, 1, 1, 0, 2}, {1, 512, 2, 2, 40, 3, 3, 1, 1, 1, 1}, {1, 2, 4, 4, 3, 4, 4, 1, 1, 3, 1},
+		{1, 3, 8, 8, 32, 3, 3, 1, 1, 1, 1},
+		{5, 3, 8, 8, 32, 3, 3, 1, 1, 1, 1},
+		{1, 64, 7, 7, 70, 1, 1, 1, 1, 0, 1},
+		{2, 12, 9, 11, 24, 3, 5, 4, 2, 2, 1},
+		{1, 8, 5, 5, 8, 3, 3, 8, 1, 1, 1},
+		{3, 4, 1, 16, 6, 1, 3, 1, 1, 0, 2},
+		{1, 512, 2, 2, 40, 3, 3, 1, 1, 1, 1},
+		{1, 2, 4, 4, 3, 4, 4, 1, 1, 3, 1},
 	} {
 		x, w := randomTensor(t, r, c.n, c.c, c.h, c.w), randomTensor(t, r, c.o, c.c/c.groups, c.kh, c.kw)
 		attrs := windows(c.stride, []int{c.pad, c.pad, c.pad, c.pad}, ints("dilations", []int{c.dilation, c.dilation}), attr("groups", int64(c.groups)))

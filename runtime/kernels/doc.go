@@ -18,6 +18,7 @@
 //
 // that is: softmax has a kernel for floats, but not for halves; `graphrun inspect` lists what a model computes without one.
 //
-// The packages below do the work and know nothing of graphs: portable in plain Go, simd in assembly, strip for fused
-// element-wise expressions, and parallel shares it among threads. A row binds one of them to an op.
+// The packages below do the work and know nothing of graphs: driver holds what runs on every machine, such as the blocks of a
+// convolution, strip the same for fused element-wise expressions, and parallel shares work among threads. The loops that they run come
+// from the table of package backend, which plain fills in Go and avx in assembly; level chooses. A row binds one of them to an op.
 package kernels

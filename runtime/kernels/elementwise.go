@@ -2,7 +2,7 @@ package kernels
 
 import (
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
@@ -14,56 +14,35 @@ var (
 
 func init() {
 	type builder = *strip.Builder
-	for op, f := range map[string]portable.UnaryOp{
-		"neg": portable.Neg, "abs": portable.Abs, "sign": portable.Sign, "square": portable.Square, "relu": portable.ReLU,
-		"sqrt": portable.Sqrt, "rsqrt": portable.Rsqrt, "reciprocal": portable.Reciprocal,
-		"exp": portable.Exp, "expm1": portable.Expm1, "log": portable.Log, "log1p": portable.Log1p,
-		"sin": portable.Sin, "cos": portable.Cos, "tan": portable.Tan,
-		"asin": portable.Asin, "acos": portable.Acos, "atan": portable.Atan,
-		"sinh": portable.Sinh, "cosh": portable.Cosh, "tanh": portable.Tanh,
-		"asinh": portable.Asinh, "acosh": portable.Acosh, "atanh": portable.Atanh,
-		"sigmoid": portable.Sigmoid, "erf": portable.Erf, "erfc": portable.Erfc,
-		"floor": portable.Floor, "ceil": portable.Ceil, "round": portable.Round, "trunc": portable.Trunc,
-	} {
-		dtypes := stripFloats
-		if f < portable.Sqrt || f == portable.ReLU {
-			dtypes = stripNumbers
+	for op := range backend.UnaryOps {
+		register(&Kernel{Op: op.String(), DTypes: stripDTypes(op.Kinds()), Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Unary(op, in[0])
+		}})
+	}
+	for op := range backend.BinaryOps {
+		if op.Kinds() == 0 {
+			continue
 		}
-		register(&Kernel{Op: op, DTypes: dtypes, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Unary(f, in[0])
+		register(&Kernel{Op: op.String(), DTypes: stripDTypes(op.Kinds()), Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Binary(op, in[0], in[1])
 		}})
 	}
-	for op, f := range map[string]portable.BinaryOp{
-		"add": portable.Add, "sub": portable.Sub, "mul": portable.Mul, "div": portable.Div,
-		"maximum": portable.Max, "minimum": portable.Min, "pow": portable.Pow, "fmod": portable.Mod, "atan2": portable.Atan2,
-	} {
-		dtypes := stripFloats // an integer division may fail
-		if f < portable.Pow && f != portable.Div {
-			dtypes = stripNumbers
-		}
-		register(&Kernel{Op: op, DTypes: dtypes, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Binary(f, in[0], in[1])
+	for op := range backend.CompareOps {
+		register(&Kernel{Op: op.String(), DTypes: stripAny, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Compare(op, in[0], in[1])
 		}})
 	}
-	for op, f := range map[string]portable.CompareOp{
-		"equal": portable.Equal, "not_equal": portable.NotEqual, "less": portable.Less,
-		"less_equal": portable.LessEqual, "greater": portable.Greater, "greater_equal": portable.GreaterEqual,
-	} {
-		register(&Kernel{Op: op, DTypes: stripAny, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Compare(f, in[0], in[1])
-		}})
-	}
-	for op, f := range map[string]strip.LogicOp{"and": strip.And, "or": strip.Or, "xor": strip.Xor} {
-		register(&Kernel{Op: op, DTypes: graph.Bools, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Logic(f, in[0], in[1])
+	for op := range backend.Not { // the functions of two truth values
+		register(&Kernel{Op: op.String(), DTypes: graph.Bools, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
+			return b.Logic(op, in[0], in[1])
 		}})
 	}
 	register(
 		&Kernel{Op: "not", DTypes: graph.Bools, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Logic(strip.Not, in[0], in[0])
+			return b.Logic(backend.Not, in[0], in[0])
 		}},
 		&Kernel{Op: "isnan", DTypes: stripFloats, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			return b.Compare(portable.NotEqual, in[0], in[0])
+			return b.Compare(backend.NotEqual, in[0], in[0])
 		}},
 		&Kernel{Op: "isinf", DTypes: stripFloats, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
 			return b.IsInf(in[0])
@@ -79,6 +58,14 @@ func init() {
 			},
 		},
 	)
+}
+
+// stripDTypes returns the dtypes of some kinds that strips hold.
+func stripDTypes(kinds backend.Kinds) graph.DTypeSet {
+	if kinds&backend.Integers != 0 {
+		return stripNumbers
+	}
+	return stripFloats
 }
 
 // itself is the Element of ops that give the elements of their operand.

@@ -6,47 +6,11 @@ import (
 	"unsafe"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
 // Element-wise ops that no strip computes, and those on dtypes that strips do not hold: plain loops.
-
-// integerOps are the ops of two integers.
-var integerOps = map[string]integerOp{
-	"add": plus, "sub": minus, "mul": times, "maximum": larger, "minimum": smaller,
-	"pow": power, "div": quotient, "floor_div": floored, "remainder": modulo, "fmod": rest,
-	"equal": equal, "not_equal": unequal, "less": less, "less_equal": lessEqual, "greater": greater, "greater_equal": greaterEqual,
-	"neg": opposite, "abs": magnitude, "sign": signum, "square": squared, "relu": positive,
-}
-
-// integerOp is an element-wise op of integers.
-type integerOp uint8
-
-const (
-	plus integerOp = iota
-	minus
-	times
-	larger
-	smaller
-	equal
-	unequal
-	less
-	lessEqual
-	greater
-	greaterEqual
-	opposite
-	magnitude
-	signum
-	squared
-	positive
-	// from here on no strip computes them on i32 and i64 either
-	power
-	quotient
-	floored
-	modulo
-	rest
-)
 
 var (
 	allIntegers    = graph.Integers & countables
@@ -54,19 +18,24 @@ var (
 )
 
 func init() {
-	for name, op := range integerOps {
-		dtypes, bind := narrowIntegers, bindIntegers2
-		switch {
-		case op >= power:
-			dtypes = allIntegers
-		case op >= opposite:
-			bind = bindIntegers1
+	for op := range backend.UnaryOps {
+		if op.Kinds()&backend.Integers != 0 {
+			register(&Kernel{Op: op.String(), DTypes: narrowIntegers, Bind: func(s *Spec) (Func, error) { return bindIntegers1(s, op) }})
 		}
-		register(&Kernel{Op: name, DTypes: dtypes, Bind: func(s *Spec) (Func, error) { return bind(s, op) }})
 	}
-	for name, f := range map[string]func(a, b float64) float64{"floor_div": floorDiv, "remainder": remainder} {
-		register(&Kernel{Op: name, DTypes: stripFloats, Bind: func(s *Spec) (Func, error) { return bindFloats2(s, f) }})
+	for op := range backend.BinaryOps {
+		if op.Kinds()&backend.Integers != 0 {
+			register(&Kernel{Op: op.String(), DTypes: narrowIntegers, Bind: func(s *Spec) (Func, error) { return bindIntegers2(s, op) }})
+		}
 	}
+	for _, op := range []backend.BinaryOp{backend.Pow, backend.Div, backend.FloorDiv, backend.Remainder, backend.Mod} { // no primitives
+		register(&Kernel{Op: op.String(), DTypes: allIntegers, Bind: func(s *Spec) (Func, error) { return bindIntegers2(s, op) }})
+	}
+	for op := range backend.CompareOps {
+		register(&Kernel{Op: op.String(), DTypes: narrowIntegers, Bind: func(s *Spec) (Func, error) { return bindCompare(s, op) }})
+	}
+	register(&Kernel{Op: backend.FloorDiv.String(), DTypes: stripFloats, Bind: func(s *Spec) (Func, error) { return bindFloats2(s, floorDiv) }})
+	register(&Kernel{Op: backend.Remainder.String(), DTypes: stripFloats, Bind: func(s *Spec) (Func, error) { return bindFloats2(s, remainder) }})
 	register(&Kernel{
 		Op: "where", DTypes: graph.Bools,
 		Match: func(s *Signature) bool { return wide.Has(s.In[1].DType) && !strip.Holds(s.In[1].DType) },
@@ -83,20 +52,20 @@ func asInts(words []uint64) []int64 {
 }
 
 // integers1 computes y = op(y).
-func integers1[T integers](op integerOp, y []T) {
+func integers1[T integers](op backend.UnaryOp, y []T) {
 	switch op {
-	case opposite:
+	case backend.Neg:
 		for i, v := range y {
 			y[i] = -v
 		}
-	case magnitude:
+	case backend.Abs:
 		for i, v := range y {
 			if v < 0 {
 				v = -v
 			}
 			y[i] = v
 		}
-	case signum:
+	case backend.Sign:
 		for i, v := range y {
 			switch {
 			case v > 0:
@@ -107,7 +76,7 @@ func integers1[T integers](op integerOp, y []T) {
 				y[i] = 0
 			}
 		}
-	case squared:
+	case backend.Square:
 		for i, v := range y {
 			y[i] = v * v
 		}
@@ -119,37 +88,37 @@ func integers1[T integers](op integerOp, y []T) {
 }
 
 // integers2 computes y = y op b; divisors are not zero.
-func integers2[T integers](op integerOp, y, b []T) {
+func integers2[T integers](op backend.BinaryOp, y, b []T) {
 	b = b[:len(y)]
 	for i, v := range y {
 		w := b[i]
 		switch op {
-		case plus:
+		case backend.Add:
 			v += w
-		case minus:
+		case backend.Sub:
 			v -= w
-		case times:
+		case backend.Mul:
 			v *= w
-		case larger:
+		case backend.Max:
 			v = max(v, w)
-		case smaller:
+		case backend.Min:
 			v = min(v, w)
-		case quotient:
+		case backend.Div:
 			v /= w
-		case rest:
+		case backend.Mod:
 			v %= w
-		case floored:
+		case backend.FloorDiv:
 			q := v / w
 			if v%w != 0 && (v < 0) != (w < 0) {
 				q--
 			}
 			v = q
-		case modulo:
+		case backend.Remainder:
 			v %= w
 			if v != 0 && (v < 0) != (w < 0) {
 				v += w
 			}
-		case power:
+		case backend.Pow:
 			v = powerOf(v, w)
 		}
 		y[i] = v
@@ -157,18 +126,18 @@ func integers2[T integers](op integerOp, y, b []T) {
 }
 
 // compareKeys computes the truth values y = a op b.
-func compareKeys(op integerOp, y []byte, a, b []uint64) {
-	if op >= greater { // a > b is b < a
+func compareKeys(op backend.CompareOp, y []byte, a, b []uint64) {
+	if op >= backend.Greater { // a > b is b < a
 		a, b = b, a
-		op -= greater - less
+		op = op.Mirrored()
 	}
 	for i := range y {
 		switch v, w := a[i], b[i]; op {
-		case equal:
+		case backend.Equal:
 			y[i] = truth(v == w)
-		case unequal:
+		case backend.NotEqual:
 			y[i] = truth(v != w)
-		case less:
+		case backend.Less:
 			y[i] = truth(v < w)
 		default:
 			y[i] = truth(v <= w)
@@ -228,7 +197,7 @@ func remainder(a, b float64) float64 {
 	return r
 }
 
-func bindIntegers1(s *Spec, op integerOp) (Func, error) {
+func bindIntegers1(s *Spec, op backend.UnaryOp) (Func, error) {
 	d := s.InTypes[0].DType
 	size := sizeOf(d)
 	return inRanges(count(s.OutTypes[0]), 2, func(c *Call, _, lo, hi int) {
@@ -246,10 +215,10 @@ func bindIntegers1(s *Spec, op integerOp) (Func, error) {
 	}), nil
 }
 
-func bindIntegers2(s *Spec, op integerOp) (Func, error) {
+func bindIntegers2(s *Spec, op backend.BinaryOp) (Func, error) {
 	b, d := newBroadcast(s), s.InTypes[0].DType
 	size := sizeOf(d)
-	loop := func(y, x, z []byte, si, sk int) {
+	run := b.zip(size, size, func(y, x, z []byte, si, sk int) {
 		var left, right [wordsPart]uint64
 		for len(y) > 0 {
 			n := min(len(y)/size, wordsPart)
@@ -265,25 +234,27 @@ func bindIntegers2(s *Spec, op integerOp) (Func, error) {
 			y = y[n*size:]
 			x, z = beyond(x, n*si*size), beyond(z, n*sk*size)
 		}
-	}
-	if equal <= op && op <= greaterEqual {
-		loop = func(y, x, z []byte, si, sk int) {
-			var left, right [wordsPart]uint64
-			for len(y) > 0 {
-				n := min(len(y), wordsPart)
-				loadKeys(left[:n], x, d, si)
-				loadKeys(right[:n], z, d, sk)
-				compareKeys(op, y[:n], left[:], right[:])
-				y = y[n:]
-				x, z = beyond(x, n*si*size), beyond(z, n*sk*size)
-			}
-		}
-	}
-	run := b.zip(sizeOf(d), sizeOf(s.OutTypes[0].DType), loop)
-	if op >= quotient && count(s.OutTypes[0]) > 0 {
-		return dividing(run, sizeOf(d)), nil
+	})
+	if divides := op == backend.Div || op == backend.Mod || op == backend.FloorDiv || op == backend.Remainder; divides && count(s.OutTypes[0]) > 0 {
+		return dividing(run, size), nil
 	}
 	return run, nil
+}
+
+func bindCompare(s *Spec, op backend.CompareOp) (Func, error) {
+	b, d := newBroadcast(s), s.InTypes[0].DType
+	size := sizeOf(d)
+	return b.zip(size, 1, func(y, x, z []byte, si, sk int) {
+		var left, right [wordsPart]uint64
+		for len(y) > 0 {
+			n := min(len(y), wordsPart)
+			loadKeys(left[:n], x, d, si)
+			loadKeys(right[:n], z, d, sk)
+			compareKeys(op, y[:n], left[:], right[:])
+			y = y[n:]
+			x, z = beyond(x, n*si*size), beyond(z, n*sk*size)
+		}
+	}), nil
 }
 
 // beyond returns what lies behind n bytes of an operand, nothing if it ends before.
@@ -317,7 +288,7 @@ func bindFloats2(s *Spec, f func(a, b float64) float64) (Func, error) {
 	}), nil
 }
 
-func floats2[T portable.Float](f func(a, b float64) float64, yb, ab, bb []byte, sa, sb int) {
+func floats2[T backend.Float](f func(a, b float64) float64, yb, ab, bb []byte, sa, sb int) {
 	y, a, b := cells[T](yb), cells[T](ab), cells[T](bb)
 	i, k := 0, 0
 	for j := range y {
@@ -409,6 +380,8 @@ func (b *broadcast) spans(do func(c *Call, r, lo, hi int)) Func {
 }
 
 // zip returns the Func that calls loop for parts of rows: of y, and of two operands that go on by steps.
+//
+//go:noinline
 func (b *broadcast) zip(sizeIn, sizeOut int, loop func(y, x, z []byte, si, sk int)) Func {
 	return b.spans(func(c *Call, r, lo, hi int) {
 		i, si := b.row(0, r)

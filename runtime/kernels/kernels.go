@@ -7,8 +7,8 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/level"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
@@ -92,10 +92,10 @@ type Kernel struct {
 	// that strips hold. Where Bind is nil, a node alone is such an expression too.
 	Element func(b *strip.Builder, in []strip.Value, attrs graph.Attrs) strip.Value
 	// Reduce, if set, is the reduction that the op is at the end of a fused node, on the floats that strips hold.
-	Reduce *portable.ReduceOp
+	Reduce *backend.ReduceOp
 	// BindEpilogue, if set, is Bind for a node that a fused one begins with: what it returns calls Apply once for every element of the
 	// first result. A nil epilogue is none; where Bind is nil, a node alone has none.
-	BindEpilogue func(s *Spec, epilogue portable.Epilogue) (Func, error)
+	BindEpilogue func(s *Spec, epilogue backend.Epilogue) (Func, error)
 	// Rows is how many axes of the result of such a node are the rows of the matrix that the epilogue sees; 0 stands for all but the last.
 	Rows int
 }
@@ -247,7 +247,7 @@ func signature(in []graph.Type, attrs graph.Attrs, regions []*graph.Func) (s *Si
 
 // CPU returns the instruction set that the kernels use: avx512, avx2, or generic for plain Go. The environment variable
 // GRAPHRUN_CPU overrides what the processor offers; an error says that its value could not be obeyed.
-func CPU() (string, error) { return simd.Level(), simd.ErrLevel }
+func CPU() (string, error) { return level.Name(), level.Err }
 
 // Rows returns all kernels of an op.
 func Rows(op string) []*Kernel { return table[op] }

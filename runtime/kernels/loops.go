@@ -5,8 +5,9 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
+	"github.com/graphrun/graphrun/runtime/kernels/level"
 )
 
 // A kernel is written once for all dtypes, on storage, and only its innermost loops once for each, behind a switch over dtypes or
@@ -19,10 +20,10 @@ var countables = graph.DTypes(
 )
 
 // elems returns the elements of a tensor as a type of their size; the table has made sure of the dtype.
-func elems[T portable.Number](t *value.Tensor) []T { return cells[T](t.Bytes()) }
+func elems[T backend.Number](t *value.Tensor) []T { return cells[T](t.Bytes()) }
 
 // cells is elems for storage.
-func cells[T portable.Number](b []byte) []T {
+func cells[T backend.Number](b []byte) []T {
 	var v T
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(v)))
 }
@@ -86,7 +87,7 @@ func addAt(d graph.DType, y, u []byte, places []int, scale, step int) {
 	}
 }
 
-func addNumbersAt[T portable.Number](yb, ub []byte, places []int, scale, step int) {
+func addNumbersAt[T backend.Number](yb, ub []byte, places []int, scale, step int) {
 	y, u := cells[T](yb), cells[T](ub)
 	u = u[:len(places)]
 	at := 0
@@ -114,7 +115,7 @@ func addTo(d graph.DType, y, u []byte) {
 	}
 }
 
-func addNumbers[T portable.Number](yb, ub []byte) {
+func addNumbers[T backend.Number](yb, ub []byte) {
 	y, u := cells[T](yb), cells[T](ub)
 	u = u[:len(y)]
 	for i := range y {
@@ -171,16 +172,28 @@ func chooseWords[T word](yb, cond, ab, bb []byte, sc, sa, sb int) {
 	}
 }
 
-// moveUnits is portable.MoveUnits.
-func moveUnits(size int, m *portable.Move, y, x []byte, lo, hi int) {
+// moveUnits is driver.MoveUnits.
+func moveUnits(size int, m *driver.Move, y, x []byte, lo, hi int) {
+	planes := &level.Table().Planes
 	switch size {
 	case 1:
-		portable.MoveUnits(m, y, x, lo, hi, nil)
+		driver.MoveUnits(m, y, x, lo, hi, planes.W8)
 	case 2:
-		portable.MoveUnits(m, cells[uint16](y), cells[uint16](x), lo, hi, nil)
+		driver.MoveUnits(m, cells[uint16](y), cells[uint16](x), lo, hi, planes.W16)
 	case 4:
-		portable.MoveUnits(m, cells[uint32](y), cells[uint32](x), lo, hi, simd.Transpose32)
+		driver.MoveUnits(m, cells[uint32](y), cells[uint32](x), lo, hi, planes.W32)
 	default:
-		portable.MoveUnits(m, cells[uint64](y), cells[uint64](x), lo, hi, simd.Transpose64)
+		driver.MoveUnits(m, cells[uint64](y), cells[uint64](x), lo, hi, planes.W64)
 	}
+}
+
+// engines returns what computes with floats of a type at the level in use.
+//
+//go:noinline
+func engines[T backend.Float]() *backend.Engines[T] {
+	t := level.Table()
+	if e, ok := any(&t.F32).(*backend.Engines[T]); ok {
+		return e
+	}
+	return any(&t.F64).(*backend.Engines[T])
 }

@@ -3,8 +3,9 @@ package kernels
 import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
+	"github.com/graphrun/graphrun/runtime/kernels/level"
 )
 
 func init() {
@@ -12,20 +13,20 @@ func init() {
 }
 
 // bindMatmul multiplies matrices in the last two axes; the axes before them broadcast.
-func bindMatmul(s *Spec, epilogue portable.Epilogue) (Func, error) {
+func bindMatmul(s *Spec, epilogue backend.Epilogue) (Func, error) {
 	if s.InTypes[0].DType == graph.F64 {
-		return matmul(s, simd.MultiplierF64(), epilogue), nil
+		return matmul(s, level.Table().Products.F64, epilogue), nil
 	}
-	return matmul(s, simd.MultiplierF32(), epilogue), nil
+	return matmul(s, level.Table().Products.F32, epilogue), nil
 }
 
-func matmul[T portable.Float](s *Spec, by portable.Multiplier[T], epilogue portable.Epilogue) Func {
+func matmul[T backend.Float](s *Spec, by backend.Multiplier[T, T, T], epilogue backend.Epilogue) Func {
 	g, batch, strideA, strideB := matrices[T](s)
-	p := portable.NewProduct(by, g, batch, strideA, strideB)
+	p := driver.NewProduct(by, g, batch, strideA, strideB)
 	packed := s.packed(1)
 	return func(c *Call) error {
 		if packed != nil {
-			p.PackB(packed.Data.(*portable.Packed[T]))
+			p.PackB(packed.Data.(*backend.Packed[T]))
 		}
 		p.Run(elems[T](c.In[0]), elems[T](c.In[1]), elems[T](c.Out[0]), epilogue)
 		return nil
@@ -64,12 +65,12 @@ func packMatmul(s *Spec, operand int) *Layout {
 	}
 	l := matmulLayout{t.DType, s.Bool("transpose_b")}
 	if l.dtype == graph.F64 {
-		return &Layout{l, func(t *value.Tensor) any { return packB(simd.MultiplierF64(), l.transpose, t) }}
+		return &Layout{l, func(t *value.Tensor) any { return packB(level.Table().Products.F64, l.transpose, t) }}
 	}
-	return &Layout{l, func(t *value.Tensor) any { return packB(simd.MultiplierF32(), l.transpose, t) }}
+	return &Layout{l, func(t *value.Tensor) any { return packB(level.Table().Products.F32, l.transpose, t) }}
 }
 
-func packB[T portable.Float](by portable.Multiplier[T], trans bool, t *value.Tensor) any {
+func packB[T backend.Float](by backend.Multiplier[T, T, T], trans bool, t *value.Tensor) any {
 	k, n := t.Shape()[0], t.Shape()[1]
 	ld := n
 	if trans {
@@ -79,7 +80,7 @@ func packB[T portable.Float](by portable.Multiplier[T], trans bool, t *value.Ten
 }
 
 // matrices returns the products that a matmul of these types consists of.
-func matrices[T portable.Float](s *Spec) (g portable.Matrices[T], batch, strideA, strideB []int) {
+func matrices[T backend.Float](s *Spec) (g backend.Matrices[T, T, T], batch, strideA, strideB []int) {
 	g.TransA, g.TransB = s.Bool("transpose_a"), s.Bool("transpose_b")
 	rank := s.OutTypes[0].Rank()
 	out, a, b := sizes(s.OutTypes[0], rank), sizes(s.InTypes[0], rank), sizes(s.InTypes[1], rank)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
 )
 
 // wide are the dtypes whose elements take whole bytes.
@@ -36,7 +36,7 @@ func init() {
 
 // move is a copy of elements of an operand to a result; the operand zeros is a single zero.
 type move struct {
-	*portable.Move
+	*driver.Move
 	in, out int
 }
 
@@ -49,7 +49,7 @@ type moves struct {
 }
 
 func (m *moves) add(in, out int, dims, to, from []int, toAt, fromAt int) {
-	p, err := portable.PlanMove(dims, to, from, toAt, fromAt)
+	p, err := driver.PlanMove(dims, to, from, toAt, fromAt)
 	if err != nil {
 		m.err = err
 		return

@@ -6,7 +6,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
 func init() {
@@ -146,7 +146,7 @@ func signedKeys[T int8 | int16 | int32 | int64](keys []uint64, x []T, step int) 
 	}
 }
 
-func floatKeys[T portable.Float](keys []uint64, x []T, step int) {
+func floatKeys[T backend.Float](keys []uint64, x []T, step int) {
 	for i := range keys {
 		switch v := float64(x[i*step]); {
 		case v > 0:

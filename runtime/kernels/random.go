@@ -5,7 +5,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/philox"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
 func init() {
@@ -62,7 +62,7 @@ func uniform64(s *Spec) (Func, error) {
 	})
 }
 
-func normal[T portable.Float](s *Spec) (Func, error) {
+func normal[T backend.Float](s *Spec) (Func, error) {
 	mean, std := s.Float("mean"), s.Float("std")
 	return draw(s, 4, 100, func(c *Call, block int, w [4]uint32) {
 		y := elems[T](c.Out[0])[4*block:]

@@ -5,24 +5,14 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
-)
-
-// reduceOp names a reduction.
-type reduceOp uint8
-
-const (
-	sumOf reduceOp = iota
-	meanOf
-	prodOf
-	maxOf
-	minOf
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
+	"github.com/graphrun/graphrun/runtime/kernels/level"
 )
 
 // reducer is a reduction of a dtype.
 type reducer struct {
-	op   reduceOp
+	op   backend.ReduceOp
 	d    graph.DType
 	size int
 }
@@ -36,15 +26,15 @@ func (r reducer) none() uint64 {
 		greatest = least - 1
 	}
 	switch r.op {
-	case prodOf:
+	case backend.Prod:
 		v, least = 1, 1
-	case maxOf:
+	case backend.MaxOf:
 		v = math.Inf(-1)
-	case minOf:
+	case backend.MinOf:
 		v, least = math.Inf(1), greatest
 	default:
 		least = 0
-		if r.op == meanOf {
+		if r.op == backend.Mean {
 			v = math.NaN()
 		}
 	}
@@ -61,66 +51,34 @@ func (r reducer) none() uint64 {
 
 // rows reduces rows of n elements, which are neighbours.
 func (r reducer) rows(x []byte, ld, rows, n int, y []byte) {
-	switch d := r.d; {
-	case d == graph.F32 && r.op <= meanOf:
-		simd.RowSum(cells[float32](x), ld, rows, n, cells[float32](y))
-	case d == graph.F32 && r.op == maxOf:
-		simd.RowMax(cells[float32](x), ld, rows, n, cells[float32](y))
-	case d == graph.F32 && r.op == minOf:
-		simd.RowMin(cells[float32](x), ld, rows, n, cells[float32](y))
-	case d == graph.F32:
-		reduceRows[float32](r.op, x, ld, rows, n, y)
-	case d == graph.F64:
-		reduceRows[float64](r.op, x, ld, rows, n, y)
+	switch r.d {
+	case graph.F32:
+		level.Table().F32.Rows.Reduce[r.float()](cells[float32](x), ld, rows, n, cells[float32](y))
+	case graph.F64:
+		level.Table().F64.Rows.Reduce[r.float()](cells[float64](x), ld, rows, n, cells[float64](y))
 	default:
 		r.intRows(x, ld, rows, n, y)
 	}
 }
 
-func reduceRows[T portable.Float](op reduceOp, xb []byte, ld, rows, n int, yb []byte) {
-	x, y := cells[T](xb), cells[T](yb)
-	switch op {
-	case sumOf, meanOf:
-		portable.RowSum(x, ld, rows, n, y)
-	case prodOf:
-		portable.RowProd(x, ld, rows, n, y)
-	case maxOf:
-		portable.RowMax(x, ld, rows, n, y)
-	default:
-		portable.RowMin(x, ld, rows, n, y)
-	}
-}
-
 // cols reduces the columns of a matrix of one row or more, whose rows are ld elements apart.
 func (r reducer) cols(x []byte, ld, rows, n int, y []byte) {
-	switch d := r.d; {
-	case d == graph.F32 && r.op <= meanOf:
-		simd.ColSum(cells[float32](x), ld, rows, n, cells[float32](y))
-	case d == graph.F32 && r.op == maxOf:
-		simd.ColMax(cells[float32](x), ld, rows, n, cells[float32](y))
-	case d == graph.F32 && r.op == minOf:
-		simd.ColMin(cells[float32](x), ld, rows, n, cells[float32](y))
-	case d == graph.F32:
-		reduceCols[float32](r.op, x, ld, rows, n, y)
-	case d == graph.F64:
-		reduceCols[float64](r.op, x, ld, rows, n, y)
+	switch r.d {
+	case graph.F32:
+		level.Table().F32.Rows.ReduceCols[r.float()](cells[float32](x), ld, rows, n, cells[float32](y))
+	case graph.F64:
+		level.Table().F64.Rows.ReduceCols[r.float()](cells[float64](x), ld, rows, n, cells[float64](y))
 	default:
 		r.intCols(x, ld, rows, n, y)
 	}
 }
 
-func reduceCols[T portable.Float](op reduceOp, xb []byte, ld, rows, n int, yb []byte) {
-	x, y := cells[T](xb), cells[T](yb)
-	switch op {
-	case sumOf, meanOf:
-		portable.ColSum(x, ld, rows, n, y)
-	case prodOf:
-		portable.ColProd(x, ld, rows, n, y)
-	case maxOf:
-		portable.ColMax(x, ld, rows, n, y)
-	default:
-		portable.ColMin(x, ld, rows, n, y)
+// float returns the reduction that floats go through; a mean is a sum that is divided afterwards.
+func (r reducer) float() backend.ReduceOp {
+	if r.op == backend.Mean {
+		return backend.Sum
 	}
+	return r.op
 }
 
 // intRows is rows for integers, in any order: they wrap.
@@ -156,7 +114,7 @@ func (r reducer) intCols(x []byte, ld, rows, n int, y []byte) {
 }
 
 // ordered reports whether integers are reduced as keys, which have their order, and not as words.
-func (r reducer) ordered() bool { return r.op == maxOf || r.op == minOf }
+func (r reducer) ordered() bool { return r.op == backend.MaxOf || r.op == backend.MinOf }
 
 func (r reducer) load(words []uint64, x []byte) {
 	if r.ordered() {
@@ -177,15 +135,15 @@ func (r reducer) store(y []byte, words []uint64) {
 func (r reducer) combine(words, with []uint64) {
 	words = words[:len(with)]
 	switch r.op {
-	case prodOf:
+	case backend.Prod:
 		for i, w := range with {
 			words[i] *= w
 		}
-	case maxOf:
+	case backend.MaxOf:
 		for i, w := range with {
 			words[i] = max(words[i], w)
 		}
-	case minOf:
+	case backend.MinOf:
 		for i, w := range with {
 			words[i] = min(words[i], w)
 		}
@@ -205,27 +163,27 @@ func (r reducer) divide(y []byte, n int) {
 	}
 }
 
-func divideFloats[T portable.Float](y []T, n T) {
+func divideFloats[T backend.Float](y []T, n T) {
 	for i, v := range y {
 		y[i] = v / n
 	}
 }
 
 func init() {
-	ends := func(op portable.ReduceOp) *portable.ReduceOp { return &op }
+	ends := func(op backend.ReduceOp) *backend.ReduceOp { return &op }
 	for _, row := range []struct {
 		name   string
 		dtypes graph.DTypeSet
-		op     reduceOp
-		end    *portable.ReduceOp // of a fused node
+		op     backend.ReduceOp
+		end    *backend.ReduceOp // of a fused node
 	}{
-		{"reduce_mean", stripFloats, meanOf, ends(portable.Mean)},
-		{"reduce_sum", countables, sumOf, ends(portable.Sum)},
-		{"reduce_prod", countables, prodOf, nil},
-		{"reduce_max", countables, maxOf, ends(portable.MaxOf)},
-		{"reduce_min", countables, minOf, ends(portable.MinOf)},
-		{"reduce_any", graph.Bools, maxOf, nil}, // of bytes that are 0 and 1
-		{"reduce_all", graph.Bools, minOf, nil},
+		{"reduce_mean", stripFloats, backend.Mean, ends(backend.Mean)},
+		{"reduce_sum", countables, backend.Sum, ends(backend.Sum)},
+		{"reduce_prod", countables, backend.Prod, nil},
+		{"reduce_max", countables, backend.MaxOf, ends(backend.MaxOf)},
+		{"reduce_min", countables, backend.MinOf, ends(backend.MinOf)},
+		{"reduce_any", graph.Bools, backend.MaxOf, nil}, // of bytes that are 0 and 1
+		{"reduce_all", graph.Bools, backend.MinOf, nil},
 	} {
 		register(&Kernel{Op: row.name, DTypes: row.dtypes, Reduce: row.end, Bind: func(s *Spec) (Func, error) {
 			d := s.InTypes[0].DType
@@ -233,8 +191,8 @@ func init() {
 		}})
 	}
 	register(
-		&Kernel{Op: "argmax", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindArg(s, maxOf) }},
-		&Kernel{Op: "argmin", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindArg(s, minOf) }},
+		&Kernel{Op: "argmax", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindArg(s, backend.MaxOf) }},
+		&Kernel{Op: "argmin", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindArg(s, backend.MinOf) }},
 	)
 }
 
@@ -267,7 +225,7 @@ func (op reducer) bind(s *Spec) (Func, error) {
 	}
 	var steps []Func
 	source := func(c *Call) []byte { return c.In[0].Bytes() }
-	stages := portable.Stages(shape, axes)
+	stages := driver.Stages(shape, axes)
 	for i, st := range stages {
 		for {
 			chunk := rowChunk
@@ -293,7 +251,7 @@ func (op reducer) bind(s *Spec) (Func, error) {
 	if len(steps) == 0 {
 		return func(c *Call) error { copy(c.Out[0].Bytes(), c.In[0].Bytes()); return nil }, nil
 	}
-	if op.op == meanOf && count > 1 {
+	if op.op == backend.Mean && count > 1 {
 		steps = append(steps, inRanges(size/count, 1, func(c *Call, _, lo, hi int) {
 			op.divide(c.Out[0].Bytes()[lo*op.size:hi*op.size], count)
 		}))
@@ -302,7 +260,7 @@ func (op reducer) bind(s *Spec) (Func, error) {
 }
 
 // step reduces each chunk of a stage.
-func (op reducer) step(st portable.Stage, chunk int, from, to func(c *Call) []byte) Func {
+func (op reducer) step(st driver.Stage, chunk int, from, to func(c *Call) []byte) Func {
 	chunks := (st.R + chunk - 1) / chunk
 	size := st.Outer * st.R * st.Inner
 	switch {
@@ -334,7 +292,7 @@ func (op reducer) step(st portable.Stage, chunk int, from, to func(c *Call) []by
 }
 
 // bindArg searches the position of an extremum along an axis.
-func bindArg(s *Spec, op reduceOp) (Func, error) {
+func bindArg(s *Spec, op backend.ReduceOp) (Func, error) {
 	shape, d := sizesOf(s.InTypes[0]), s.InTypes[0].DType
 	axis, size := axisOf(s, len(shape)), sizeOf(d)
 	outer, inner := around(shape, axis)
@@ -352,14 +310,14 @@ func bindArg(s *Spec, op reduceOp) (Func, error) {
 
 // argOf returns the position of the extremum of n elements that are step apart. Of equal elements the first wins, and the first NaN over
 // everything.
-func argOf(op reduceOp, x []byte, d graph.DType, n, step int) int {
+func argOf(op backend.ReduceOp, x []byte, d graph.DType, n, step int) int {
 	var keys [wordsPart]uint64
 	best, where := uint64(0), 0
 	for at := 0; at < n; at += wordsPart {
 		part := keys[:min(n-at, wordsPart)]
 		loadKeys(part, x[at*step*sizeOf(d):], d, step)
 		for i, key := range part {
-			if op == minOf {
+			if op == backend.MinOf {
 				if key = ^key; d.IsFloat() {
 					key-- // that of NaN was 0
 				}

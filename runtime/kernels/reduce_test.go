@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
 func TestArg(t *testing.T) {
@@ -15,16 +16,16 @@ func TestArg(t *testing.T) {
 	ints := []uint64{1, 3, 3, 2, math.MaxUint64, 5, 0, 7, 1 << 63, 1<<63 - 1, 1 << 63, 0, 0, 0, math.MaxUint64, math.MaxUint64}
 	for _, c := range []struct {
 		name       string
-		op         reduceOp
+		op         backend.ReduceOp
 		d          graph.DType
 		rows, cols []int // where extrema lie in rows of 4, and in columns of the first 3 rows
 	}{
-		{"max", maxOf, graph.F64, []int{1, 0, 2, 1}, []int{1, 1, 1, 1}},
-		{"min", minOf, graph.F64, []int{0, 0, 0, 1}, []int{1, 2, 1, 2}},
-		{"max of u64", maxOf, graph.U64, []int{1, 0, 0, 2}, []int{1, 2, 2, 1}},
-		{"min of u64", minOf, graph.U64, []int{0, 2, 3, 0}, []int{0, 0, 1, 2}},
-		{"max of i64", maxOf, graph.I64, []int{1, 3, 1, 0}, []int{0, 2, 0, 1}},
-		{"min of i64", minOf, graph.I64, []int{0, 0, 0, 2}, []int{2, 0, 2, 2}},
+		{"max", backend.MaxOf, graph.F64, []int{1, 0, 2, 1}, []int{1, 1, 1, 1}},
+		{"min", backend.MinOf, graph.F64, []int{0, 0, 0, 1}, []int{1, 2, 1, 2}},
+		{"max of u64", backend.MaxOf, graph.U64, []int{1, 0, 0, 2}, []int{1, 2, 2, 1}},
+		{"min of u64", backend.MinOf, graph.U64, []int{0, 2, 3, 0}, []int{0, 0, 1, 2}},
+		{"max of i64", backend.MaxOf, graph.I64, []int{1, 3, 1, 0}, []int{0, 2, 0, 1}},
+		{"min of i64", backend.MinOf, graph.I64, []int{0, 0, 0, 2}, []int{2, 0, 2, 2}},
 	} {
 		x := unsafe.Slice((*byte)(unsafe.Pointer(&ints[0])), 8*len(ints))
 		if c.d == graph.F64 {
@@ -52,7 +53,7 @@ func TestIntegers(t *testing.T) {
 		least, greatest = min(least, x[i]), max(greatest, x[i])
 	}
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 2*n)
-	for op, want := range map[reduceOp]int16{sumOf: sum, prodOf: prod, minOf: least, maxOf: greatest} {
+	for op, want := range map[backend.ReduceOp]int16{backend.Sum: sum, backend.Prod: prod, backend.MinOf: least, backend.MaxOf: greatest} {
 		r := reducer{op, graph.I16, 2}
 		var row [1]int16
 		r.rows(bytes, n, 1, n, unsafe.Slice((*byte)(unsafe.Pointer(&row[0])), 2))
@@ -65,11 +66,11 @@ func TestIntegers(t *testing.T) {
 			y := x[j]
 			for i := j + 3; i < n/3*3; i += 3 {
 				switch op {
-				case sumOf:
+				case backend.Sum:
 					y += x[i]
-				case prodOf:
+				case backend.Prod:
 					y *= x[i]
-				case minOf:
+				case backend.MinOf:
 					y = min(y, x[i])
 				default:
 					y = max(y, x[i])

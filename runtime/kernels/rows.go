@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/level"
 )
 
 func init() {
@@ -21,37 +21,12 @@ func init() {
 }
 
 // rowWise is the Bind of a row for an op that works on rows of f32 or f64.
-func rowWise(f32 func(rowFuncs[float32], *Spec) (Func, error), f64 func(rowFuncs[float64], *Spec) (Func, error)) binder {
-	return byFloat(func(s *Spec) (Func, error) { return f32(rows32, s) }, func(s *Spec) (Func, error) { return f64(rows64, s) })
+func rowWise(f32 func(*backend.Rows[float32], *Spec) (Func, error), f64 func(*backend.Rows[float64], *Spec) (Func, error)) binder {
+	return byFloat(
+		func(s *Spec) (Func, error) { return f32(&level.Table().F32.Rows, s) },
+		func(s *Spec) (Func, error) { return f64(&level.Table().F64.Rows, s) },
+	)
 }
-
-// rowFuncs are the kernels over rows of package portable; see there.
-type rowFuncs[T portable.Float] struct {
-	top      func(x []T, ld, rows, n int, top []T)
-	exp      func(y, x []T, ld, rows, n int, top, sum []T)
-	sumExp   func(x []T, ld, rows, n int, top []T, sum []float64)
-	scale    func(y []T, ld, rows, n int, scale []T)
-	shift    func(y, x []T, ld, rows, n int, top, shift []T)
-	sum      func(x []T, ld, rows, n int, sum []T)
-	sumWide  func(x []T, ld, rows, n int, sum []float64)
-	squares  func(x []T, ld, rows, n int, mean, sum []T)
-	dot      func(x, y []T, ld, rows, n int, sum []T)
-	norm     func(y, x []T, ld, rows, n int, mean, scale []T)
-	affine   func(y, x []T, ld, rows, n int, mean, scale, weight, bias []T)
-	normGrad func(dx, dy, y []T, ld, rows, n int, mean, along, scale []T)
-}
-
-var (
-	rows32 = rowFuncs[float32]{
-		simd.RowTop, simd.RowExp, simd.RowSumExp, simd.RowScale, simd.RowShift, simd.RowSum, simd.RowSumWide, simd.RowSquares,
-		simd.RowDot, simd.RowNorm, simd.RowAffine, simd.RowNormGrad,
-	}
-	rows64 = rowFuncs[float64]{
-		portable.RowTop[float64], portable.RowExp[float64], portable.RowSumExp[float64], portable.RowScale[float64],
-		portable.RowShift[float64], portable.RowSum[float64], portable.RowSumWide[float64], portable.RowSquares[float64],
-		portable.RowDot[float64], portable.RowNorm[float64], portable.RowAffine[float64], portable.RowNormGrad[float64],
-	}
-)
 
 // lastAxis matches ops along the last axis.
 func lastAxis(s *Signature) bool {
@@ -136,33 +111,33 @@ func rowShape(shape []int) (rows, n int) {
 	return rows, n
 }
 
-// tops stores the maxima of a block of rows; part is room for those of pieces.
-func (f *rowFuncs[T]) tops(b rowBlocks, x []T, count int, top, part []T) {
+// rowTops stores the maxima of a block of rows; part is room for those of pieces.
+func rowTops[T backend.Float](f *backend.Rows[T], b rowBlocks, x []T, count int, top, part []T) {
 	if b.n <= rowBlock {
-		f.top(x, b.n, count, b.n, top)
+		f.Top(x, b.n, count, b.n, top)
 		return
 	}
 	top[0] = T(math.Inf(-1))
 	for at := 0; at < b.n; at += rowBlock {
-		f.top(x[at:], 0, 1, min(rowBlock, b.n-at), part)
+		f.Top(x[at:], 0, 1, min(rowBlock, b.n-at), part)
 		top[0] = max(top[0], part[0])
 	}
 }
 
-// sumExps stores the sums of e^(x-top) of a block of rows; part is room for those of pieces.
-func (f *rowFuncs[T]) sumExps(b rowBlocks, x []T, count int, top []T, sum, part []float64) {
+// rowSumExps stores the sums of e^(x-top) of a block of rows; part is room for those of pieces.
+func rowSumExps[T backend.Float](f *backend.Rows[T], b rowBlocks, x []T, count int, top []T, sum, part []float64) {
 	if b.n <= rowBlock {
-		f.sumExp(x, b.n, count, b.n, top, sum)
+		f.SumExp(x, b.n, count, b.n, top, sum)
 		return
 	}
 	sum[0] = 0
 	for at := 0; at < b.n; at += rowBlock {
-		f.sumExp(x[at:], 0, 1, min(rowBlock, b.n-at), top, part)
+		f.SumExp(x[at:], 0, 1, min(rowBlock, b.n-at), top, part)
 		sum[0] += part[0]
 	}
 }
 
-func softmax[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func softmax[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
 	rows, n := rowShape(sizesOf(s.InTypes[0]))
 	if rows*n == 0 {
 		return nothing, nil
@@ -172,13 +147,13 @@ func softmax[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	return b.bind(8, func(c *Call, slot, r, count int) {
 		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r*n:]
 		top, sum, part := tops[slot:][:count], sums[slot:][:count], parts[slot:][:count]
-		f.tops(b, x, count, top, part)
+		rowTops(f, b, x, count, top, part)
 		if n <= rowBlock {
-			f.exp(y, x, n, count, n, top, sum)
+			f.Exp(y, x, n, count, n, top, sum)
 		} else {
 			sum[0] = 0
 			for at := 0; at < n; at += rowBlock {
-				f.exp(y[at:], x[at:], 0, 1, min(rowBlock, n-at), top, part)
+				f.Exp(y[at:], x[at:], 0, 1, min(rowBlock, n-at), top, part)
 				sum[0] += part[0]
 			}
 		}
@@ -186,12 +161,12 @@ func softmax[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 			sum[i] = 1 / v
 		}
 		for at := 0; at < n; at += rowBlock {
-			f.scale(y[at:], n, count, min(rowBlock, n-at), sum)
+			f.Scale(y[at:], n, count, min(rowBlock, n-at), sum)
 		}
 	}), nil
 }
 
-func logSoftmax[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func logSoftmax[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
 	rows, n := rowShape(sizesOf(s.InTypes[0]))
 	if rows*n == 0 {
 		return nothing, nil
@@ -202,19 +177,19 @@ func logSoftmax[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	return b.bind(8, func(c *Call, slot, r, count int) {
 		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r*n:]
 		top, shift, sum := tops[slot:][:count], shifts[slot:][:count], sums[slot:][:count]
-		f.tops(b, x, count, top, shift)
-		f.sumExps(b, x, count, top, sum, parts[slot:])
+		rowTops(f, b, x, count, top, shift)
+		rowSumExps(f, b, x, count, top, sum, parts[slot:])
 		for i, v := range sum {
 			shift[i] = T(math.Log(v))
 		}
 		for at := 0; at < n; at += rowBlock {
-			f.shift(y[at:], x[at:], n, count, min(rowBlock, n-at), top, shift)
+			f.Shift(y[at:], x[at:], n, count, min(rowBlock, n-at), top, shift)
 		}
 	}), nil
 }
 
 // logSumExp is max + log(sum(e^(x-max))) of lanes over the last axes; a lane of nothing but -inf gives -inf.
-func logSumExp[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func logSumExp[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
 	shape := sizesOf(s.InTypes[0])
 	rows, n := 1, 1
 	for i, reduced := range isReduced(len(shape), s.Attrs) {
@@ -239,27 +214,27 @@ func logSumExp[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	return b.bind(8, func(c *Call, slot, r, count int) {
 		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r:]
 		top, sum := tops[slot:][:count], sums[slot:][:count]
-		f.tops(b, x, count, top, parts[slot:])
+		rowTops(f, b, x, count, top, parts[slot:])
 		for i, v := range top {
 			if math.IsInf(float64(v), 0) {
 				top[i] = 0 // inf-inf would be NaN
 			}
 		}
-		f.sumExps(b, x, count, top, sum, sumParts[slot:])
+		rowSumExps(f, b, x, count, top, sum, sumParts[slot:])
 		for i, v := range sum {
 			y[i] = T(math.Log(v) + float64(top[i]))
 		}
 	}), nil
 }
 
-// moments stores mean and biased variance of a block of rows; part is room.
-func (f *rowFuncs[T]) moments(b rowBlocks, x []T, count int, mean, variance, part []T, sum []float64) {
+// rowMoments stores mean and biased variance of a block of rows; part is room.
+func rowMoments[T backend.Float](f *backend.Rows[T], b rowBlocks, x []T, count int, mean, variance, part []T, sum []float64) {
 	if b.n <= rowBlock {
-		f.sumWide(x, b.n, count, b.n, sum)
+		f.SumWide(x, b.n, count, b.n, sum)
 		for i, v := range sum[:count] {
 			mean[i] = T(v / float64(b.n))
 		}
-		f.squares(x, b.n, count, b.n, mean, variance)
+		f.Squares(x, b.n, count, b.n, mean, variance)
 		for i, v := range variance[:count] {
 			variance[i] = v / T(b.n)
 		}
@@ -267,18 +242,18 @@ func (f *rowFuncs[T]) moments(b rowBlocks, x []T, count int, mean, variance, par
 	}
 	t := 0.0
 	for at := 0; at < b.n; at += rowBlock {
-		f.sumWide(x[at:], 0, 1, min(rowBlock, b.n-at), sum)
+		f.SumWide(x[at:], 0, 1, min(rowBlock, b.n-at), sum)
 		t += sum[0]
 	}
 	mean[0], t = T(t/float64(b.n)), 0
 	for at := 0; at < b.n; at += rowBlock {
-		f.squares(x[at:], 0, 1, min(rowBlock, b.n-at), mean, part)
+		f.Squares(x[at:], 0, 1, min(rowBlock, b.n-at), mean, part)
 		t += float64(part[0])
 	}
 	variance[0] = T(t / float64(b.n))
 }
 
-func layerNorm[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func layerNorm[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
 	shape := sizesOf(s.InTypes[0])
 	rows, n := 1, 1
 	for i, d := range shape {
@@ -301,13 +276,13 @@ func layerNorm[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	return b.bind(4, func(c *Call, slot, r, count int) {
 		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r*n:]
 		mean, scale := means[slot:][:count], scales[slot:][:count]
-		f.moments(b, x, count, mean, scale, parts[slot:], sums[slot:])
+		rowMoments(f, b, x, count, mean, scale, parts[slot:], sums[slot:])
 		for i, v := range scale {
 			scale[i] = T(1 / math.Sqrt(float64(v)+eps))
 		}
 		if len(c.In) == 1 {
 			for at := 0; at < n; at += rowBlock {
-				f.norm(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale)
+				f.Norm(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale)
 			}
 			return
 		}
@@ -316,7 +291,7 @@ func layerNorm[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 			bias = elems[T](c.In[2])
 		}
 		for at := 0; at < n; at += rowBlock {
-			f.affine(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale, weight[at:], bias[at:])
+			f.Affine(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale, weight[at:], bias[at:])
 		}
 	}), nil
 }
@@ -343,7 +318,7 @@ func laneShape(s *Spec, shape []int) (outer, kept, n int) {
 }
 
 // standardize works on rows if nothing is reduced but the last axes, else on each lane, whose rows are kept*n apart.
-func standardize[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func standardize[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
 	outer, kept, n := laneShape(s, sizesOf(s.InTypes[0]))
 	if outer*n == 0 {
 		return byReference(s) // statistics of nothing
@@ -360,13 +335,13 @@ func standardize[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	return b.bind(4, func(c *Call, slot, r, count int) {
 		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r*n:]
 		mean, variance := elems[T](c.Out[1])[r:][:count], elems[T](c.Out[2])[r:][:count]
-		f.moments(b, x, count, mean, variance, parts[slot:], sums[slot:])
+		rowMoments(f, b, x, count, mean, variance, parts[slot:], sums[slot:])
 		scale := scales[slot:][:count]
 		for i, v := range variance {
 			scale[i] = T(1 / math.Sqrt(float64(v)+eps))
 		}
 		for at := 0; at < n; at += rowBlock {
-			f.norm(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale)
+			f.Norm(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale)
 		}
 	}), nil
 }
@@ -382,7 +357,7 @@ func lane(outer, kept, n, k int, do func(at, o, rows, n int)) {
 	}
 }
 
-func standardizeLanes[T portable.Float](f rowFuncs[T], outer, kept, n int, eps float64) Func {
+func standardizeLanes[T backend.Float](f *backend.Rows[T], outer, kept, n int, eps float64) Func {
 	ld := kept * n
 	means, scales, parts := make([]T, kept*outer), make([]T, kept*outer), make([]T, kept*outer)
 	sums := make([]float64, kept*outer)
@@ -393,7 +368,7 @@ func standardizeLanes[T portable.Float](f rowFuncs[T], outer, kept, n int, eps f
 			mean, scale, part, sum := means[k*outer:][:outer], scales[k*outer:][:outer], parts[k*outer:][:outer], sums[k*outer:][:outer]
 			t := 0.0
 			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.sumWide(x[at:], ld, rows, n, sum[o:])
+				f.SumWide(x[at:], ld, rows, n, sum[o:])
 				for _, v := range sum[o:][:rows] {
 					t += v
 				}
@@ -404,7 +379,7 @@ func standardizeLanes[T portable.Float](f rowFuncs[T], outer, kept, n int, eps f
 			}
 			t = 0
 			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.squares(x[at:], ld, rows, n, mean[o:], part[o:])
+				f.Squares(x[at:], ld, rows, n, mean[o:], part[o:])
 				for _, v := range part[o:][:rows] {
 					t += float64(v)
 				}
@@ -415,7 +390,7 @@ func standardizeLanes[T portable.Float](f rowFuncs[T], outer, kept, n int, eps f
 				scale[i] = r
 			}
 			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.norm(y[at:], x[at:], ld, rows, n, mean[o:], scale[o:])
+				f.Norm(y[at:], x[at:], ld, rows, n, mean[o:], scale[o:])
 			})
 			elems[T](c.Out[1])[k], elems[T](c.Out[2])[k] = m, variance
 		}
@@ -423,7 +398,7 @@ func standardizeLanes[T portable.Float](f rowFuncs[T], outer, kept, n int, eps f
 }
 
 // standardizeGrad is (dy - mean(dy) - y*mean(dy*y)) / sqrt(var+eps), of operands dy, y and var.
-func standardizeGrad[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func standardizeGrad[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
 	outer, kept, n := laneShape(s, sizesOf(s.InTypes[0]))
 	if outer*kept*n == 0 {
 		return nothing, nil
@@ -436,14 +411,14 @@ func standardizeGrad[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 		return b.bind(4, func(c *Call, slot, r, count int) {
 			dx, dy, y := elems[T](c.Out[0])[r*n:], elems[T](c.In[0])[r*n:], elems[T](c.In[1])[r*n:]
 			mean, along, scale := means[slot:][:count], alongs[slot:][:count], scales[slot:][:count]
-			f.sum(dy, n, count, n, mean)
-			f.dot(dy, y, n, count, n, along)
+			f.Reduce[backend.Sum](dy, n, count, n, mean)
+			f.Dot(dy, y, n, count, n, along)
 			for i, v := range elems[T](c.In[2])[r:][:count] {
 				mean[i] /= T(n)
 				along[i] /= T(n)
 				scale[i] = T(1 / math.Sqrt(float64(v)+eps))
 			}
-			f.normGrad(dx, dy, y, n, count, n, mean, along, scale)
+			f.NormGrad(dx, dy, y, n, count, n, mean, along, scale)
 		}), nil
 	}
 	means, alongs, scales := make([]T, kept*outer), make([]T, kept*outer), make([]T, kept*outer)
@@ -453,8 +428,8 @@ func standardizeGrad[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 			mean, along, scale := means[k*outer:][:outer], alongs[k*outer:][:outer], scales[k*outer:][:outer]
 			t, u := 0.0, 0.0
 			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.sum(dy[at:], ld, rows, n, mean[o:])
-				f.dot(dy[at:], y[at:], ld, rows, n, along[o:])
+				f.Reduce[backend.Sum](dy[at:], ld, rows, n, mean[o:])
+				f.Dot(dy[at:], y[at:], ld, rows, n, along[o:])
 				for i, v := range mean[o:][:rows] {
 					t += float64(v)
 					u += float64(along[o+i])
@@ -465,7 +440,7 @@ func standardizeGrad[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 				mean[i], along[i], scale[i] = T(t/count), T(u/count), r
 			}
 			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.normGrad(dx[at:], dy[at:], y[at:], ld, rows, n, mean[o:], along[o:], scale[o:])
+				f.NormGrad(dx[at:], dy[at:], y[at:], ld, rows, n, mean[o:], along[o:], scale[o:])
 			})
 		}
 	}), nil

@@ -2,7 +2,7 @@ package kernels
 
 import (
 	"github.com/graphrun/graphrun/graph"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
 func init() {
@@ -53,7 +53,7 @@ func bindCumulate(s *Spec, product bool) (Func, error) {
 	}), nil
 }
 
-func cumulate[T portable.Number](xb, yb []byte, at, step, n int, product, exclusive bool) {
+func cumulate[T backend.Number](xb, yb []byte, at, step, n int, product, exclusive bool) {
 	x, y := cells[T](xb), cells[T](yb)
 	var state T
 	if product {
@@ -76,7 +76,7 @@ func cumulate[T portable.Number](xb, yb []byte, at, step, n int, product, exclus
 }
 
 // recurrence is h[t] = a[t]*h[t-1] + b[t].
-func recurrence[T portable.Float](s *Spec) (Func, error) {
+func recurrence[T backend.Float](s *Spec) (Func, error) {
 	reverse, lag := s.Bool("reverse"), s.Bool("lag")
 	return lanesAlong(s, func(c *Call, at, step, n int) {
 		a, b, h := elems[T](c.In[0]), elems[T](c.In[1]), elems[T](c.Out[0])

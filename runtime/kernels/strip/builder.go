@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
 // Value is a value of the expression.
@@ -50,7 +50,7 @@ type operandType struct {
 
 // reduction is the reduction that ends an expression.
 type reduction struct {
-	op     portable.ReduceOp
+	op     backend.ReduceOp
 	of     Value
 	axes   []bool // of the shape
 	result int    // its place among the results
@@ -100,14 +100,14 @@ func (b *Builder) number(dt value.DType, x int) Value {
 // DType returns the dtype of a value.
 func (b *Builder) DType(v Value) value.DType { return b.nodes[v].dt }
 
-// Unary returns op(x), for integers where portable.UnaryInt has it.
-func (b *Builder) Unary(op portable.UnaryOp, x Value) Value {
+// Unary returns op(x), for integers where op has them.
+func (b *Builder) Unary(op backend.UnaryOp, x Value) Value {
 	return b.add(node{kind: unary, dt: b.DType(x), op: uint8(op)}, x)
 }
 
 // Binary returns op(x, y).
-func (b *Builder) Binary(op portable.BinaryOp, x, y Value) Value {
-	if op == portable.Pow && b.nodes[y].kind == constant {
+func (b *Builder) Binary(op backend.BinaryOp, x, y Value) Value {
+	if op == backend.Pow && b.nodes[y].kind == constant {
 		if v, ok := b.power(x, b.nodes[y]); ok {
 			return v
 		}
@@ -130,17 +130,17 @@ func (b *Builder) power(x Value, exponent node) (Value, bool) {
 	case 1:
 		return x, true
 	case 2:
-		return b.Unary(portable.Square, x), true
+		return b.Unary(backend.Square, x), true
 	case 3:
-		return b.Binary(portable.Mul, b.Unary(portable.Square, x), x), true
+		return b.Binary(backend.Mul, b.Unary(backend.Square, x), x), true
 	case -1:
-		return b.Unary(portable.Reciprocal, x), true
+		return b.Unary(backend.Reciprocal, x), true
 	}
 	return 0, false
 }
 
 // Compare returns the truth of x op y.
-func (b *Builder) Compare(op portable.CompareOp, x, y Value) Value {
+func (b *Builder) Compare(op backend.CompareOp, x, y Value) Value {
 	return b.add(node{kind: compare, dt: value.Bool, op: uint8(op)}, x, y)
 }
 
@@ -150,7 +150,7 @@ func (b *Builder) Select(cond, x, y Value) Value {
 }
 
 // Logic returns op(x, y) of truth values; Not takes x twice.
-func (b *Builder) Logic(op LogicOp, x, y Value) Value {
+func (b *Builder) Logic(op backend.LogicOp, x, y Value) Value {
 	return b.add(node{kind: logical, dt: value.Bool, op: uint8(op)}, x, y)
 }
 
@@ -162,7 +162,7 @@ func (b *Builder) Cast(x Value, to value.DType) Value {
 	case from == value.Bool:
 		return b.Select(x, b.number(to, 1), b.number(to, 0))
 	case to == value.Bool:
-		return b.Compare(portable.NotEqual, x, b.number(from, 0))
+		return b.Compare(backend.NotEqual, x, b.number(from, 0))
 	}
 	return b.add(node{kind: cast, dt: to}, x)
 }
@@ -173,14 +173,14 @@ func (b *Builder) IsInf(x Value) Value {
 	if inf.dt == value.F32 {
 		inf.bits = uint64(math.Float32bits(float32(math.Inf(1))))
 	}
-	return b.Compare(portable.Equal, b.Unary(portable.Abs, x), b.add(inf))
+	return b.Compare(backend.Equal, b.Unary(backend.Abs, x), b.add(inf))
 }
 
 // Result makes a value the next result, a tensor of the shape of the expression.
 func (b *Builder) Result(v Value) { b.results = append(b.results, v) }
 
 // Reduce makes the reduction of a float value over some axes the next result: Sum, Mean, MaxOf or MinOf. There may be one.
-func (b *Builder) Reduce(op portable.ReduceOp, v Value, axes []int) {
+func (b *Builder) Reduce(op backend.ReduceOp, v Value, axes []int) {
 	r := &reduction{op: op, of: v, axes: make([]bool, len(b.shape)), result: len(b.results)}
 	elements := 1
 	for _, a := range axes {

@@ -7,9 +7,9 @@
 //	b := strip.New([]int{2, 3})
 //	x := b.Operand(value.F32, []int{2, 3})
 //	bias := b.Operand(value.F32, []int{3})
-//	y := b.Unary(portable.ReLU, b.Binary(portable.Add, x, bias))
+//	y := b.Unary(backend.ReLU, b.Binary(backend.Add, x, bias))
 //	b.Result(y)
-//	b.Reduce(portable.Sum, y, []int{1})
+//	b.Reduce(backend.Sum, y, []int{1})
 //	k := b.Bind()
 //	k.Run([]*value.Tensor{xs, biases}, []*value.Tensor{xs, sums})
 //	fmt.Println(xs.Float64s(), sums.Float64s())
@@ -23,7 +23,7 @@
 //
 // The shape is cut into strips of some hundred elements, few enough for all that a strip takes to stay in the
 // first-level cache. The expression becomes a program that is run on every strip: instructions over registers that
-// hold a strip each. An instruction is one call of a primitive of package simd, so that its elements share what the call
+// hold a strip each. An instruction is one call of a primitive of package backend, so that its elements share what the call
 // costs. Operands and results are operands of instructions themselves, without loads and stores, wherever their
 // elements for a strip lie together in memory. One that is the same for a whole strip is a scalar of the instruction,
 // and what is left, such as an operand that is broadcast within the strip, is spread out into a register. A product

@@ -7,7 +7,7 @@ import (
 )
 
 // Epilogue is an expression of the result of a matrix product or a convolution, and of other operands, that takes the place of
-// that result part by part. It is a portable.Epilogue between Begin and End.
+// that result part by part. It is a backend.Epilogue between Begin and End.
 type Epilogue struct {
 	k       *Kernel
 	in, out []*value.Tensor
@@ -46,7 +46,7 @@ func (e *Epilogue) Begin(result *value.Tensor, operands []*value.Tensor) {
 	e.k.begin(e.in, e.out)
 }
 
-// Workers makes the memory of n workers: see portable.Epilogue.
+// Workers makes the memory of n workers: see backend.Epilogue.
 func (e *Epilogue) Workers(n int) {
 	if e.k.space.size > 0 {
 		e.k.Workers(n)
@@ -60,7 +60,7 @@ func (e *Epilogue) End() {
 	e.k.end()
 }
 
-// Apply replaces a part of the result, as portable.Epilogue says.
+// Apply replaces a part of the result, as backend.Epilogue says.
 func (e *Epilogue) Apply(number, r0, r1, c0, c1 int) {
 	k := e.k
 	w := k.worker(number)

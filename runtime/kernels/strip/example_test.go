@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
@@ -13,9 +13,9 @@ func Example() {
 	b := strip.New([]int{2, 3})
 	x := b.Operand(value.F32, []int{2, 3})
 	bias := b.Operand(value.F32, []int{3})
-	y := b.Unary(portable.ReLU, b.Binary(portable.Add, x, bias))
+	y := b.Unary(backend.ReLU, b.Binary(backend.Add, x, bias))
 	b.Result(y)
-	b.Reduce(portable.Sum, y, []int{1})
+	b.Reduce(backend.Sum, y, []int{1})
 	k := b.Bind()
 
 	xs, _ := value.FromSlice([]float32{1, 2, 3, -1, -2, -3}, 2, 3)

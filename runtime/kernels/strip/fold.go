@@ -5,14 +5,13 @@ import (
 	"unsafe"
 
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
 // fold is the reduction that ends an expression. Strips, or groups of strips, give partial results, which are reduced in order
 // at the end of the run. All bounds depend on the shape only.
 type fold struct {
-	op     portable.ReduceOp // Sum, MaxOf or MinOf
+	op     backend.ReduceOp // Sum, MaxOf or MinOf
 	result int
 	size   int     // of an element
 	count  float64 // by which a sum is divided for the mean, else 0
@@ -30,9 +29,9 @@ type fold struct {
 	reduced       []bool
 	partial       []byte // nil if the partial results are the results
 	sums          []float64
-	whole         simd.Vec // reduces a strip to one element
-	combine       simd.Vec // combines two strips
-	divide, copyN simd.Vec
+	whole         backend.Vec // reduces a strip to one element
+	combine       backend.Vec // combines two strips
+	divide, copyN backend.Vec
 	divisor       [8]byte
 }
 
@@ -61,14 +60,14 @@ func newFold(k *Kernel, r *reduction, dt value.DType) *fold {
 		}
 		kept = kept || d > c.at && !s.reduced[d]
 	}
-	if r.op == portable.Mean {
-		f.op, f.count = portable.Sum, float64(elements)
+	if r.op == backend.Mean {
+		f.op, f.count = backend.Sum, float64(elements)
 	}
+	e := elementsOf(dt)
+	f.whole, f.combine, f.divide = e.Fold[f.op].Do, e.Binary[combineOp(f.op)][backend.VV].Do, e.Binary[backend.Div][backend.VS].Do
 	if dt == value.F32 {
-		f.vecs(simd.FoldVec[float32](f.op), simd.BinaryVec[float32](combineOp(f.op), portable.VV), simd.BinaryVec[float32](portable.Div, portable.VS))
 		*(*float32)(unsafe.Pointer(&f.divisor)) = float32(f.count)
 	} else {
-		f.vecs(simd.FoldVec[float64](f.op), simd.BinaryVec[float64](combineOp(f.op), portable.VV), simd.BinaryVec[float64](portable.Div, portable.VS))
 		*(*float64)(unsafe.Pointer(&f.divisor)) = f.count
 	}
 	f.copyN = copyVec(f.size)
@@ -113,18 +112,14 @@ func newFold(k *Kernel, r *reduction, dt value.DType) *fold {
 	return f
 }
 
-func (f *fold) vecs(whole, combine, divide simd.Vec) {
-	f.whole, f.combine, f.divide = whole, combine, divide
-}
-
-func combineOp(op portable.ReduceOp) portable.BinaryOp {
+func combineOp(op backend.ReduceOp) backend.BinaryOp {
 	switch op {
-	case portable.MaxOf:
-		return portable.Max
-	case portable.MinOf:
-		return portable.Min
+	case backend.MaxOf:
+		return backend.Max
+	case backend.MinOf:
+		return backend.Min
 	}
-	return portable.Add
+	return backend.Add
 }
 
 // table maps the elements behind the cut dim to the places of those that are kept.
@@ -172,7 +167,7 @@ func (f *fold) layOut() {
 	if !more {
 		return
 	}
-	f.partial = alignedBytes(size * f.size)
+	f.partial = backend.AlignedBytes(size * f.size)
 	f.sums = make([]float64, results)
 	var dims []int
 	var reduced []bool
@@ -235,7 +230,7 @@ func (f *fold) take(k *Kernel, w *worker, position, n int) {
 }
 
 // mapTo reduces x, of per times the elements behind the cut dim for each of the rows of y.
-func mapTo[T portable.Float](f *fold, sums []float64, y, x []T, per int) {
+func mapTo[T backend.Float](f *fold, sums []float64, y, x []T, per int) {
 	start := identity(f.op)
 	for row := 0; row < len(y); row += f.inner {
 		s := sums[row:][:f.inner]
@@ -246,11 +241,11 @@ func mapTo[T portable.Float](f *fold, sums []float64, y, x []T, per int) {
 			part := x[:len(f.places)]
 			x = x[len(part):]
 			switch f.op {
-			case portable.Sum:
+			case backend.Sum:
 				for i, p := range f.places {
 					s[p] += float64(part[i])
 				}
-			case portable.MaxOf:
+			case backend.MaxOf:
 				for i, p := range f.places {
 					s[p] = max(s[p], float64(part[i]))
 				}
@@ -266,11 +261,11 @@ func mapTo[T portable.Float](f *fold, sums []float64, y, x []T, per int) {
 	}
 }
 
-func identity(op portable.ReduceOp) float64 {
+func identity(op backend.ReduceOp) float64 {
 	switch op {
-	case portable.MaxOf:
+	case backend.MaxOf:
 		return math.Inf(-1)
-	case portable.MinOf:
+	case backend.MinOf:
 		return math.Inf(1)
 	}
 	return 0
@@ -339,7 +334,7 @@ func (f *fold) finish(k *Kernel) {
 	}
 }
 
-func finish[T portable.Float](f *fold, y, x []T) {
+func finish[T backend.Float](f *fold, y, x []T) {
 	reduceTo(f, f.sums, x, 0)
 	for i, v := range f.sums {
 		if f.count > 0 {
@@ -350,12 +345,12 @@ func finish[T portable.Float](f *fold, y, x []T) {
 }
 
 // reduceTo reduces the partial results x from dim d on to sums.
-func reduceTo[T portable.Float](f *fold, sums []float64, x []T, d int) {
+func reduceTo[T backend.Float](f *fold, sums []float64, x []T, d int) {
 	if d == len(f.dims) {
 		sums[0] = combine(f.op, sums[0], float64(x[0]))
 		return
 	}
-	if d == len(f.dims)-1 && f.op == portable.Sum { // the common case
+	if d == len(f.dims)-1 && f.op == backend.Sum { // the common case
 		if f.reduced[d] {
 			s := sums[0]
 			for _, v := range x {
@@ -380,11 +375,11 @@ func reduceTo[T portable.Float](f *fold, sums []float64, x []T, d int) {
 	}
 }
 
-func combine(op portable.ReduceOp, a, b float64) float64 {
+func combine(op backend.ReduceOp, a, b float64) float64 {
 	switch op {
-	case portable.MaxOf:
+	case backend.MaxOf:
 		return max(a, b)
-	case portable.MinOf:
+	case backend.MinOf:
 		return min(a, b)
 	}
 	return a + b

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 
@@ -234,19 +235,12 @@ func (k *Kernel) Workers(n int) {
 		if k.fold != nil {
 			size += k.fold.memory
 		}
-		w.mem = alignedBytes(size)
+		w.mem = backend.AlignedBytes(size)
 		if k.fold != nil && k.fold.memory > 0 {
 			w.acc = unsafe.Pointer(&w.mem[k.memory])
 		}
 		k.workers = append(k.workers, w)
 	}
-}
-
-// alignedBytes returns n bytes that start a cache line.
-func alignedBytes(n int) []byte {
-	b := make([]byte, n+lineBytes)
-	off := int(-uintptr(unsafe.Pointer(&b[0])) & (lineBytes - 1))
-	return b[off : off+n : off+n]
 }
 
 // prepare points the places of the code that runs at their memory and sets its constants.

@@ -4,14 +4,12 @@ import (
 	"math"
 	"slices"
 
-	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
-	"github.com/graphrun/graphrun/runtime/kernels/simd"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
 // instr is one call of a primitive on each strip. y, a, b and c are places.
 type instr struct {
-	f          simd.Vec
+	f          backend.Vec
 	y, a, b, c uint16
 	one        bool // whether all operands are the same for the whole strip: the primitive runs on one element
 }
@@ -87,7 +85,7 @@ func (l *lowering) release(v Value) {
 	}
 }
 
-func (l *lowering) emit(f simd.Vec, one bool, cost float64, y uint16, in ...uint16) {
+func (l *lowering) emit(f backend.Vec, one bool, cost float64, y uint16, in ...uint16) {
 	i := instr{f: f, y: y, one: one}
 	for k, p := range in {
 		*[]*uint16{&i.a, &i.b, &i.c}[k] = p
@@ -165,23 +163,23 @@ func (b *Builder) lower(s space, c cut, direct bool) *lowering {
 func (l *lowering) products(live []bool) {
 	for v := range l.nodes {
 		n := &l.nodes[v]
-		op := portable.BinaryOp(n.op)
-		if !live[v] || n.kind != binary || op != portable.Add && op != portable.Sub || !n.dt.IsFloat() || n.in[0] == n.in[1] {
+		op := backend.BinaryOp(n.op)
+		if !live[v] || n.kind != binary || op != backend.Add && op != backend.Sub || !n.dt.IsFloat() || n.in[0] == n.in[1] {
 			continue
 		}
 		for i, other := range []Value{n.in[1], n.in[0]} {
 			at := n.in[i]
 			p := l.nodes[at]
-			square := p.kind == unary && portable.UnaryOp(p.op) == portable.Square
-			if !square && (p.kind != binary || portable.BinaryOp(p.op) != portable.Mul) || l.uses[at] > 1 || l.uniform(at) {
+			square := p.kind == unary && backend.UnaryOp(p.op) == backend.Square
+			if !square && (p.kind != binary || backend.BinaryOp(p.op) != backend.Mul) || l.uses[at] > 1 || l.uniform(at) {
 				continue
 			}
-			fused := portable.MulAdd
+			fused := backend.MulAdd
 			switch {
-			case op == portable.Sub && i == 0:
-				fused = portable.MulSub
-			case op == portable.Sub:
-				fused = portable.SubMul
+			case op == backend.Sub && i == 0:
+				fused = backend.MulSub
+			case op == backend.Sub:
+				fused = backend.SubMul
 			}
 			x, y := p.in[0], p.in[1]
 			if square {
@@ -223,35 +221,34 @@ func (l *lowering) node(v Value) {
 		places[i] = l.at[in]
 		scalars[i] = !one && l.uniform(in)
 	}
-	var f simd.Vec
-	cost := 1.0
-	in := l.nodes[n.in[0]].dt
+	var f backend.Primitive
+	e := elementsOf(l.nodes[n.in[0]].dt)
 	switch n.kind {
 	case unary:
-		f, cost = unaryVec(n.dt, portable.UnaryOp(n.op))
+		f = e.Unary[n.op]
 	case binary:
-		f, cost = binaryVec(n.dt, portable.BinaryOp(n.op), portable.FormOf(scalars[0], scalars[1]))
+		f = e.Binary[n.op][backend.FormOf(scalars[0], scalars[1])]
 	case ternary:
-		f, cost = ternaryVec(n.dt, portable.TernaryOp(n.op), portable.FormOf(scalars[1], scalars[2])), 2
+		f = e.Ternary[n.op][backend.FormOf(scalars[1], scalars[2])]
 	case compare:
-		op := portable.CompareOp(n.op)
+		op := backend.CompareOp(n.op)
 		if scalars[0] {
 			op = op.Mirrored()
 			places[0], places[1] = places[1], places[0]
 			scalars[1] = true
 		}
-		f = compareVec(in, op, portable.FormOf(false, scalars[1]))
+		f = e.Compare[op][backend.FormOf(false, scalars[1])]
 	case choose:
 		vector(0)
-		f = selectVec(n.dt, portable.FormOf(scalars[1], scalars[2]))
+		f = elementsOf(n.dt).Select[backend.FormOf(scalars[1], scalars[2])]
 	case logical:
 		vector(0)
-		if LogicOp(n.op) != Not {
+		if backend.LogicOp(n.op) != backend.Not {
 			vector(1)
 		}
-		f = logicVec(LogicOp(n.op))
+		f = e.Logic[n.op]
 	case cast:
-		f, cost = castVec(in, n.dt), 6
+		f = castTo(l.nodes[n.in[0]].dt, n.dt)
 	}
 	for _, i := range n.in[:n.args] {
 		l.release(i)
@@ -261,7 +258,7 @@ func (l *lowering) node(v Value) {
 		y = l.take(sizeOf(n.dt), one)
 	}
 	l.at[v] = y
-	l.emit(f, one, cost, y, places...)
+	l.emit(f.Do, one, float64(f.Cost), y, places...)
 	for _, at := range temporary {
 		l.free[l.places[at].size] = append(l.free[l.places[at].size], at)
 	}
@@ -313,87 +310,4 @@ func (l *lowering) finish() {
 			l.emit(copyVec(size), false, 1, y, at[i])
 		}
 	}
-}
-
-// The primitives of a dtype, with what they cost for an element, in units of an addition.
-
-func unaryVec(dt value.DType, op portable.UnaryOp) (simd.Vec, float64) {
-	cost := 1.0
-	switch op {
-	case portable.Sqrt, portable.Reciprocal:
-		cost = 3
-	case portable.Rsqrt:
-		cost = 5
-	case portable.Exp, portable.Expm1, portable.Log, portable.Log1p, portable.Tanh, portable.Sigmoid, portable.Erf:
-		cost = 10
-		if !simd.Available() || dt != value.F32 {
-			cost = 100
-		}
-	case portable.Sin, portable.Cos, portable.Tan, portable.Asin, portable.Acos, portable.Atan, portable.Sinh, portable.Cosh,
-		portable.Asinh, portable.Acosh, portable.Atanh, portable.Erfc:
-		cost = 150
-	}
-	switch dt {
-	case value.F32:
-		return simd.UnaryVec[float32](op), cost
-	case value.F64:
-		return simd.UnaryVec[float64](op), 2 * cost
-	case value.I32:
-		return unaryInt[int32](op), 6
-	}
-	return unaryInt[int64](op), 6
-}
-
-func unaryInt[T int32 | int64](op portable.UnaryOp) simd.Vec {
-	return func(n int, y, a, _, _ *byte) { portable.UnaryInt(op, elems[T](y, n), elems[T](a, n)) }
-}
-
-func binaryVec(dt value.DType, op portable.BinaryOp, form portable.Form) (simd.Vec, float64) {
-	cost := 1.0
-	switch op {
-	case portable.Div:
-		cost = 2
-	case portable.Pow, portable.Mod, portable.Atan2:
-		cost = 300
-	}
-	switch dt {
-	case value.F32:
-		return simd.BinaryVec[float32](op, form), cost
-	case value.F64:
-		return simd.BinaryVec[float64](op, form), 2 * cost
-	case value.I32:
-		return simd.BinaryVec[int32](op, form), 4
-	}
-	return simd.BinaryVec[int64](op, form), 4
-}
-
-func ternaryVec(dt value.DType, op portable.TernaryOp, form portable.Form) simd.Vec {
-	if dt == value.F32 {
-		return simd.TernaryVec[float32](op, form)
-	}
-	return simd.TernaryVec[float64](op, form)
-}
-
-func compareVec(dt value.DType, op portable.CompareOp, form portable.Form) simd.Vec {
-	switch dt {
-	case value.F32:
-		return simd.CompareVec[float32](op, form)
-	case value.F64:
-		return simd.CompareVec[float64](op, form)
-	case value.I32:
-		return simd.CompareVec[int32](op, form)
-	case value.I64:
-		return simd.CompareVec[int64](op, form)
-	}
-	return simd.CompareVec[uint8](op, form)
-}
-
-func selectVec(dt value.DType, form portable.Form) simd.Vec {
-	switch sizeOf(dt) {
-	case 1:
-		return simd.SelectVec[bool](form)
-	case 4:
-		return simd.SelectVec[float32](form)
-	}
-	return simd.SelectVec[float64](form)
 }

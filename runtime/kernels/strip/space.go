@@ -1,6 +1,6 @@
 package strip
 
-import "github.com/graphrun/graphrun/runtime/kernels/portable"
+import "github.com/graphrun/graphrun/runtime/kernels/driver"
 
 // space is an iteration space: the shape of a map with axes of size 1 dropped and neighbours merged that are alike for all
 // operands and for the reduction.
@@ -13,7 +13,7 @@ type space struct {
 
 // newSpace lays operands, whose shapes broadcast to shape, over it. split, if not 0, is an axis before
 // which none merges; what is behind it is one dim at least.
-// ok is false if more than portable.MaxRank dims remain.
+// ok is false if more than driver.MaxRank dims remain.
 func newSpace(shape []int, operands [][]int, reduced []bool, split int) (s space, ok bool) {
 	var over []uint64 // by dim: the operands that have it
 	s.size = 1
@@ -53,7 +53,7 @@ func newSpace(shape []int, operands [][]int, reduced []bool, split int) (s space
 		}
 		s.strides = append(s.strides, st)
 	}
-	return s, len(s.dims) <= portable.MaxRank
+	return s, len(s.dims) <= driver.MaxRank
 }
 
 // varies returns the set of dims along which an operand changes.

@@ -7,8 +7,9 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
-	"github.com/graphrun/graphrun/runtime/kernels/portable"
 )
 
 func zeros(t *testing.T, dt value.DType, shape ...int) *value.Tensor {
@@ -49,9 +50,9 @@ func TestStripsCoverTheSpace(t *testing.T) {
 		b := New(shape)
 		narrow := append([]int(nil), shape...)
 		narrow[r.IntN(len(narrow))] = 1
-		v := b.Binary(portable.Add, b.Operand(value.F32, shape), b.Operand(value.F32, narrow))
+		v := b.Binary(backend.Add, b.Operand(value.F32, shape), b.Operand(value.F32, narrow))
 		for range r.IntN(20) {
-			v = b.Binary(portable.Mul, v, b.Operand(value.F32, shape))
+			v = b.Binary(backend.Mul, v, b.Operand(value.F32, shape))
 		}
 		b.Result(v)
 		k := b.Bind()
@@ -86,8 +87,8 @@ func TestInPlace(t *testing.T) {
 	for _, n := range []int{1, 63, 300, 5000, 300_001} {
 		b := New([]int{n})
 		x, y := b.Operand(value.F32, []int{n}), b.Operand(value.F32, []int{n})
-		b.Result(b.Binary(portable.Sub, x, y))
-		b.Result(b.Binary(portable.Add, x, y))
+		b.Result(b.Binary(backend.Sub, x, y))
+		b.Result(b.Binary(backend.Add, x, y))
 		k := b.Bind()
 		for _, exchanged := range []bool{false, true} {
 			p, q := random(t, r, n), random(t, r, n)
@@ -115,7 +116,7 @@ func TestSameBits(t *testing.T) {
 	defer parallel.SetThreads(0)
 	r := rand.New(rand.NewPCG(3, 3))
 	shape := []int{37, 129, 65}
-	for _, op := range []portable.ReduceOp{portable.Sum, portable.Mean, portable.MaxOf, portable.MinOf} {
+	for _, op := range []backend.ReduceOp{backend.Sum, backend.Mean, backend.MaxOf, backend.MinOf} {
 		for set := 1; set < 8; set++ {
 			var axes []int
 			var kept []int
@@ -127,7 +128,7 @@ func TestSameBits(t *testing.T) {
 				}
 			}
 			b := New(shape)
-			v := b.Binary(portable.Mul, b.Unary(portable.Exp, b.Operand(value.F32, shape)), b.Operand(value.F32, shape[1:]))
+			v := b.Binary(backend.Mul, b.Unary(backend.Exp, b.Operand(value.F32, shape)), b.Operand(value.F32, shape[1:]))
 			b.Result(v)
 			b.Reduce(op, v, axes)
 			k := b.Bind()
@@ -165,8 +166,8 @@ func TestEpilogueParts(t *testing.T) {
 			b := New(shape)
 			product := b.Operand(value.F32, shape)
 			bias, scale, mask := b.Operand(value.F32, []int{columns}), b.Operand(value.F32, []int{rows, 1}), b.Operand(value.F32, shape)
-			v := b.Binary(portable.Mul, b.Unary(portable.Tanh, b.Binary(portable.Add, product, bias)), scale)
-			b.Result(b.Select(b.Compare(portable.Less, mask, product), v, mask))
+			v := b.Binary(backend.Mul, b.Unary(backend.Tanh, b.Binary(backend.Add, product, bias)), scale)
+			b.Result(b.Select(b.Compare(backend.Less, mask, product), v, mask))
 			return b
 		}
 		product := random(t, r, shape...)
@@ -198,23 +199,23 @@ func TestEpilogueParts(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	shape := make([]int, portable.MaxRank+2)
+	shape := make([]int, driver.MaxRank+2)
 	every := make([]int, len(shape))
 	for i := range shape {
 		shape[i], every[i] = 2, 1+i%2 // no two neighbours are alike
 	}
 	b := New(shape)
-	b.Result(b.Binary(portable.Add, b.Operand(value.F32, shape), b.Operand(value.F32, every)))
+	b.Result(b.Binary(backend.Add, b.Operand(value.F32, shape), b.Operand(value.F32, every)))
 	if b.Bind() != nil {
 		t.Errorf("a kernel of %d dims", len(shape))
 	}
 	b = New([]int{4, 4})
-	b.Result(b.Binary(portable.Add, b.Operand(value.F32, []int{4, 4}), b.Operand(value.F32, []int{4, 1})))
+	b.Result(b.Binary(backend.Add, b.Operand(value.F32, []int{4, 4}), b.Operand(value.F32, []int{4, 1})))
 	if b.BindEpilogue(1) == nil {
 		t.Error("no epilogue with an operand that is broadcast along all columns")
 	}
 	b = New([]int{4, 4, 4})
-	b.Result(b.Binary(portable.Add, b.Operand(value.F32, []int{4, 4, 4}), b.Operand(value.F32, []int{4, 4, 1})))
+	b.Result(b.Binary(backend.Add, b.Operand(value.F32, []int{4, 4, 4}), b.Operand(value.F32, []int{4, 4, 1})))
 	if b.BindEpilogue(1) != nil {
 		t.Error("an epilogue with an operand that is broadcast along some columns only")
 	}
@@ -228,9 +229,9 @@ func TestRunsDoNotAllocate(t *testing.T) {
 			t.Run(fmt.Sprintf("%dx%d, %d threads", n, n, threads), func(t *testing.T) {
 				parallel.SetThreads(threads)
 				b := New([]int{n, n})
-				v := b.Binary(portable.Add, b.Operand(value.F32, []int{n, n}), b.Operand(value.F32, []int{n}))
+				v := b.Binary(backend.Add, b.Operand(value.F32, []int{n, n}), b.Operand(value.F32, []int{n}))
 				b.Result(v)
-				b.Reduce(portable.Sum, v, []int{0})
+				b.Reduce(backend.Sum, v, []int{0})
 				k := b.Bind()
 				in := []*value.Tensor{random(t, r, n, n), random(t, r, n)}
 				out := []*value.Tensor{zeros(t, value.F32, n, n), zeros(t, value.F32, n)}

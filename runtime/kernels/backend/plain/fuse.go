@@ -1,0 +1,5 @@
+//go:build !arm64
+
+package plain
+
+const fused = false

@@ -1,5 +1,0 @@
-//go:build !arm64
-
-package portable
-
-const fused = false
