@@ -354,9 +354,14 @@ func minMax(k kind, args ...Dim) Dim {
 			of = a.args
 		}
 		for _, d := range of {
-			at, found := slices.BinarySearchFunc(arms, d, Dim.Compare)
-			if !found {
-				arms = slices.Insert(arms, at, d)
+			at := len(arms)
+			for at > 0 && arms[at-1].Compare(d) > 0 {
+				at--
+			}
+			if at == 0 || !arms[at-1].Equal(d) {
+				arms = append(arms, Dim{})
+				copy(arms[at+1:], arms[at:])
+				arms[at] = d
 			}
 		}
 	}

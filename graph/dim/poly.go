@@ -268,11 +268,21 @@ func (t term) atom() *atom {
 }
 
 func (d Dim) hasUnknown() bool {
-	return d.n != nil && slices.ContainsFunc(d.n.terms, func(t term) bool { return t.hasUnknown() })
+	for _, t := range d.terms() {
+		if t.hasUnknown() {
+			return true
+		}
+	}
+	return false
 }
 
 func (m monomial) hasUnknown() bool {
-	return slices.ContainsFunc(m.factors, func(f factor) bool { return f.unk })
+	for _, f := range m.factors {
+		if f.unk {
+			return true
+		}
+	}
+	return false
 }
 
 // terms returns the terms of d other than its constant.
