@@ -10,24 +10,43 @@ import (
 )
 
 func init() {
-	rowWise("softmax", lastAxis, []int{0}, softmax[float32], softmax[float64])
-	rowWise("log_softmax", lastAxis, []int{0}, logSoftmax[float32], logSoftmax[float64])
-	rowWise("layer_norm", nil, []int{0}, layerNorm[float32], layerNorm[float64])
-	rowWise("standardize", lanes, nil, standardize[float32], standardize[float64])
-	rowWise("standardize_grad", lanes, nil, standardizeGrad[float32], standardizeGrad[float64])
-	rowWise("logsumexp", suffix, nil, logSumExp[float32], logSumExp[float64])
+	rowWise("softmax", lastAxis, []int{0}, softmax)
+	rowWise("log_softmax", lastAxis, []int{0}, logSoftmax)
+	rowWise("layer_norm", nil, []int{0}, layerNorm)
+	rowWise("standardize", lanes, nil, standardize)
+	rowWise("standardize_grad", lanes, nil, standardizeGrad)
+	rowWise("logsumexp", suffix, nil, logSumExp)
 }
 
 // rowWise adds the f32 and the f64 row of an op that works on rows.
-func rowWise(op string, match func([]graph.TensorType, graph.Attrs) bool, inPlace []int, f32 func(rowFuncs[float32], *Spec) (Func, error), f64 func(rowFuncs[float64], *Spec) (Func, error)) {
-	register(&Kernel{
-		Op: op, DTypes: graph.DTypes(graph.F32), Match: match, InPlace: inPlace,
-		Bind: func(s *Spec) (Func, error) { return f32(rows32, s) },
-	})
-	register(&Kernel{
-		Op: op, DTypes: graph.DTypes(graph.F64), Match: match, InPlace: inPlace,
-		Bind: func(s *Spec) (Func, error) { return f64(rows64, s) },
-	})
+func rowWise(op string, match func([]graph.TensorType, graph.Attrs) bool, inPlace []int, bind func(*rowKernels, *Spec) (Func, error)) {
+	for _, k := range []*rowKernels{rows32, rows64} {
+		register(&Kernel{
+			Op: op, DTypes: graph.DTypes(k.dtype), Match: match, InPlace: inPlace,
+			Bind: func(s *Spec) (Func, error) { return bind(k, s) },
+		})
+	}
+}
+
+// rowKernels are the kernels over rows of package portable for one dtype, on storage. What an op has one scalar per row of is stored
+// in the dtype too: load widens such scalars and store rounds them, so that arithmetic with them needs no second instance.
+type rowKernels struct {
+	dtype    graph.DType
+	size     int // bytes of an element
+	top      func(x []byte, ld, rows, n int, top []byte)
+	exp      func(y, x []byte, ld, rows, n int, top, sum []byte)
+	sumExp   func(x []byte, ld, rows, n int, top []byte, sum []float64)
+	scale    func(y []byte, ld, rows, n int, scale []byte)
+	shift    func(y, x []byte, ld, rows, n int, top, shift []byte)
+	sum      func(x []byte, ld, rows, n int, sum []byte)
+	sumWide  func(x []byte, ld, rows, n int, sum []float64)
+	squares  func(x []byte, ld, rows, n int, mean, sum []byte)
+	dot      func(x, y []byte, ld, rows, n int, sum []byte)
+	norm     func(y, x []byte, ld, rows, n int, mean, scale []byte)
+	affine   func(y, x []byte, ld, rows, n int, mean, scale, weight, bias []byte)
+	normGrad func(dx, dy, y []byte, ld, rows, n int, mean, along, scale []byte)
+	load     func(y []float64, x []byte)
+	store    func(y []byte, x []float64)
 }
 
 // rowFuncs are the kernels over rows of package portable; see there.
@@ -47,16 +66,102 @@ type rowFuncs[T portable.Float] struct {
 }
 
 var (
-	rows32 = rowFuncs[float32]{
+	rows32 = onStorage(graph.F32, &rowFuncs[float32]{
 		simd.RowTop, simd.RowExp, simd.RowSumExp, simd.RowScale, simd.RowShift, simd.RowSum, simd.RowSumWide, simd.RowSquares,
 		simd.RowDot, simd.RowNorm, simd.RowAffine, simd.RowNormGrad,
-	}
-	rows64 = rowFuncs[float64]{
+	})
+	rows64 = onStorage(graph.F64, &rowFuncs[float64]{
 		portable.RowTop[float64], portable.RowExp[float64], portable.RowSumExp[float64], portable.RowScale[float64],
 		portable.RowShift[float64], portable.RowSum[float64], portable.RowSumWide[float64], portable.RowSquares[float64],
 		portable.RowDot[float64], portable.RowNorm[float64], portable.RowAffine[float64], portable.RowNormGrad[float64],
-	}
+	})
 )
+
+// onStorage makes kernels take storage.
+func onStorage[T portable.Float](dt graph.DType, f *rowFuncs[T]) *rowKernels {
+	return &rowKernels{
+		dtype: dt,
+		size:  sizeOf(dt),
+		top:   func(x []byte, ld, rows, n int, top []byte) { f.top(cells[T](x), ld, rows, n, cells[T](top)) },
+		exp: func(y, x []byte, ld, rows, n int, top, sum []byte) {
+			f.exp(cells[T](y), cells[T](x), ld, rows, n, cells[T](top), cells[T](sum))
+		},
+		sumExp: func(x []byte, ld, rows, n int, top []byte, sum []float64) {
+			f.sumExp(cells[T](x), ld, rows, n, cells[T](top), sum)
+		},
+		scale: func(y []byte, ld, rows, n int, scale []byte) { f.scale(cells[T](y), ld, rows, n, cells[T](scale)) },
+		shift: func(y, x []byte, ld, rows, n int, top, shift []byte) {
+			f.shift(cells[T](y), cells[T](x), ld, rows, n, cells[T](top), cells[T](shift))
+		},
+		sum:     func(x []byte, ld, rows, n int, sum []byte) { f.sum(cells[T](x), ld, rows, n, cells[T](sum)) },
+		sumWide: func(x []byte, ld, rows, n int, sum []float64) { f.sumWide(cells[T](x), ld, rows, n, sum) },
+		squares: func(x []byte, ld, rows, n int, mean, sum []byte) {
+			f.squares(cells[T](x), ld, rows, n, cells[T](mean), cells[T](sum))
+		},
+		dot: func(x, y []byte, ld, rows, n int, sum []byte) {
+			f.dot(cells[T](x), cells[T](y), ld, rows, n, cells[T](sum))
+		},
+		norm: func(y, x []byte, ld, rows, n int, mean, scale []byte) {
+			f.norm(cells[T](y), cells[T](x), ld, rows, n, cells[T](mean), cells[T](scale))
+		},
+		affine: func(y, x []byte, ld, rows, n int, mean, scale, weight, bias []byte) {
+			f.affine(cells[T](y), cells[T](x), ld, rows, n, cells[T](mean), cells[T](scale), cells[T](weight), cells[T](bias))
+		},
+		normGrad: func(dx, dy, y []byte, ld, rows, n int, mean, along, scale []byte) {
+			f.normGrad(cells[T](dx), cells[T](dy), cells[T](y), ld, rows, n, cells[T](mean), cells[T](along), cells[T](scale))
+		},
+		load: func(y []float64, x []byte) {
+			for i, v := range cells[T](x)[:len(y)] {
+				y[i] = float64(v)
+			}
+		},
+		store: func(y []byte, x []float64) {
+			ys := cells[T](y)[:len(x)]
+			for i, v := range x {
+				ys[i] = T(v)
+			}
+		},
+	}
+}
+
+// cells returns storage for n elements.
+func (k *rowKernels) cells(n int) []byte { return newCells(n, k.size) }
+
+// from returns the elements from i on, part those of them that there are count of.
+func (k *rowKernels) from(x []byte, i int) []byte { return x[i*k.size:] }
+
+func (k *rowKernels) part(x []byte, i, count int) []byte { return x[i*k.size:][:count*k.size] }
+
+// in and out return the elements from i on of an operand and of a result.
+func (k *rowKernels) in(c *Call, operand, i int) []byte { return k.from(c.In[operand].Bytes(), i) }
+
+func (k *rowKernels) out(c *Call, result, i int) []byte { return k.from(c.Out[result].Bytes(), i) }
+
+// fill stores one scalar in the rows that wide has room for.
+func (k *rowKernels) fill(y []byte, v float64, wide []float64) {
+	for i := range wide {
+		wide[i] = v
+	}
+	k.store(y, wide)
+}
+
+// invRoots stores 1/sqrt(variance+eps) of rows; wide is room for them.
+func (k *rowKernels) invRoots(y, variance []byte, eps float64, wide []float64) {
+	k.load(wide, variance)
+	for i, v := range wide {
+		wide[i] = 1 / math.Sqrt(v+eps)
+	}
+	k.store(y, wide)
+}
+
+// divide divides scalars of rows; wide is room for them.
+func (k *rowKernels) divide(y []byte, by float64, wide []float64) {
+	k.load(wide, y)
+	for i := range wide {
+		wide[i] /= by
+	}
+	k.store(y, wide)
+}
 
 // lastAxis matches ops along the last axis.
 func lastAxis(in []graph.TensorType, attrs graph.Attrs) bool {
@@ -141,85 +246,99 @@ func rowShape(shape []int) (rows, n int) {
 	return rows, n
 }
 
-// tops stores the maxima of a block of rows; part is room for those of pieces.
-func (f *rowFuncs[T]) tops(b rowBlocks, x []T, count int, top, part []T) {
+// rounded returns v as the dtype has it, which it stores in cell; wide is room for it.
+func (k *rowKernels) rounded(v float64, cell []byte, wide []float64) float64 {
+	wide[0] = v
+	k.store(cell, wide[:1])
+	k.load(wide[:1], cell)
+	return wide[0]
+}
+
+// tops stores the maxima of a block of rows; part and wide are room for the maximum of a piece.
+func (k *rowKernels) tops(b rowBlocks, x []byte, count int, top, part []byte, wide []float64) {
 	if b.n <= rowBlock {
-		f.top(x, b.n, count, b.n, top)
+		k.top(x, b.n, count, b.n, top)
 		return
 	}
-	top[0] = T(math.Inf(-1))
+	most := math.Inf(-1)
 	for at := 0; at < b.n; at += rowBlock {
-		f.top(x[at:], 0, 1, min(rowBlock, b.n-at), part)
-		top[0] = max(top[0], part[0])
+		k.top(k.from(x, at), 0, 1, min(rowBlock, b.n-at), part)
+		k.load(wide[:1], part)
+		most = max(most, wide[0])
 	}
+	k.rounded(most, top, wide)
 }
 
 // sumExps stores the sums of e^(x-top) of a block of rows; part is room for those of pieces.
-func (f *rowFuncs[T]) sumExps(b rowBlocks, x []T, count int, top []T, sum, part []float64) {
+func (k *rowKernels) sumExps(b rowBlocks, x []byte, count int, top []byte, sum, part []float64) {
 	if b.n <= rowBlock {
-		f.sumExp(x, b.n, count, b.n, top, sum)
+		k.sumExp(x, b.n, count, b.n, top, sum)
 		return
 	}
 	sum[0] = 0
 	for at := 0; at < b.n; at += rowBlock {
-		f.sumExp(x[at:], 0, 1, min(rowBlock, b.n-at), top, part)
+		k.sumExp(k.from(x, at), 0, 1, min(rowBlock, b.n-at), top, part)
 		sum[0] += part[0]
 	}
 }
 
-func softmax[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func softmax(k *rowKernels, s *Spec) (Func, error) {
 	rows, n := rowShape(sizesOf(s.InTypes[0]))
 	if rows*n == 0 {
 		return nothing, nil
 	}
 	b := newRowBlocks(rows, n)
-	tops, sums, parts := make([]T, b.slots()), make([]T, b.slots()), make([]T, b.slots())
+	tops, sums, parts, wides := k.cells(b.slots()), k.cells(b.slots()), k.cells(b.slots()), make([]float64, b.slots())
 	return b.bind(8, func(c *Call, slot, r, count int) {
-		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r*n:]
-		top, sum, part := tops[slot:][:count], sums[slot:][:count], parts[slot:][:count]
-		f.tops(b, x, count, top, part)
+		x, y := k.in(c, 0, r*n), k.out(c, 0, r*n)
+		top, sum, part, wide := k.part(tops, slot, count), k.part(sums, slot, count), k.part(parts, slot, count), wides[slot:][:count]
+		k.tops(b, x, count, top, part, wide)
 		if n <= rowBlock {
-			f.exp(y, x, n, count, n, top, sum)
+			k.exp(y, x, n, count, n, top, sum)
 		} else {
-			sum[0] = 0
+			total := 0.0
 			for at := 0; at < n; at += rowBlock {
-				f.exp(y[at:], x[at:], 0, 1, min(rowBlock, n-at), top, part)
-				sum[0] += part[0]
+				k.exp(k.from(y, at), k.from(x, at), 0, 1, min(rowBlock, n-at), top, part)
+				k.load(wide, part)
+				total = k.rounded(total+wide[0], sum, wide)
 			}
 		}
-		for i, v := range sum {
-			sum[i] = 1 / v
+		k.load(wide, sum)
+		for i, v := range wide {
+			wide[i] = 1 / v
 		}
+		k.store(sum, wide)
 		for at := 0; at < n; at += rowBlock {
-			f.scale(y[at:], n, count, min(rowBlock, n-at), sum)
+			k.scale(k.from(y, at), n, count, min(rowBlock, n-at), sum)
 		}
 	}), nil
 }
 
-func logSoftmax[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func logSoftmax(k *rowKernels, s *Spec) (Func, error) {
 	rows, n := rowShape(sizesOf(s.InTypes[0]))
 	if rows*n == 0 {
 		return nothing, nil
 	}
 	b := newRowBlocks(rows, n)
-	tops, shifts := make([]T, b.slots()), make([]T, b.slots())
+	tops, shifts := k.cells(b.slots()), k.cells(b.slots())
 	sums, parts := make([]float64, b.slots()), make([]float64, b.slots())
 	return b.bind(8, func(c *Call, slot, r, count int) {
-		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r*n:]
-		top, shift, sum := tops[slot:][:count], shifts[slot:][:count], sums[slot:][:count]
-		f.tops(b, x, count, top, shift)
-		f.sumExps(b, x, count, top, sum, parts[slot:])
+		x, y := k.in(c, 0, r*n), k.out(c, 0, r*n)
+		top, shift, sum := k.part(tops, slot, count), k.part(shifts, slot, count), sums[slot:][:count]
+		k.tops(b, x, count, top, shift, sum)
+		k.sumExps(b, x, count, top, sum, parts[slot:])
 		for i, v := range sum {
-			shift[i] = T(math.Log(v))
+			sum[i] = math.Log(v)
 		}
+		k.store(shift, sum)
 		for at := 0; at < n; at += rowBlock {
-			f.shift(y[at:], x[at:], n, count, min(rowBlock, n-at), top, shift)
+			k.shift(k.from(y, at), k.from(x, at), n, count, min(rowBlock, n-at), top, shift)
 		}
 	}), nil
 }
 
 // logSumExp is max + log(sum(e^(x-max))) of lanes over the last axes; a lane of nothing but -inf gives -inf.
-func logSumExp[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func logSumExp(k *rowKernels, s *Spec) (Func, error) {
 	shape := sizesOf(s.InTypes[0])
 	rows, n := 1, 1
 	for i, reduced := range isReduced(len(shape), s.Attrs) {
@@ -229,61 +348,62 @@ func logSumExp[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 			rows *= shape[i]
 		}
 	}
+	wides := make([]float64, rows)
 	if rows*n == 0 {
 		return func(c *Call) error {
-			y := elems[T](c.Out[0])
-			for i := range y {
-				y[i] = T(math.Inf(-1))
-			}
+			k.fill(c.Out[0].Bytes(), math.Inf(-1), wides)
 			return nil
 		}, nil
 	}
 	b := newRowBlocks(rows, n)
-	tops, parts := make([]T, b.slots()), make([]T, b.slots())
+	tops, parts := k.cells(b.slots()), k.cells(b.slots())
 	sums, sumParts := make([]float64, b.slots()), make([]float64, b.slots())
 	return b.bind(8, func(c *Call, slot, r, count int) {
-		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r:]
-		top, sum := tops[slot:][:count], sums[slot:][:count]
-		f.tops(b, x, count, top, parts[slot:])
-		for i, v := range top {
-			if math.IsInf(float64(v), 0) {
-				top[i] = 0 // inf-inf would be NaN
+		x, top, wide, sum := k.in(c, 0, r*n), k.part(tops, slot, count), wides[r:][:count], sums[slot:][:count]
+		k.tops(b, x, count, top, k.from(parts, slot), wide)
+		k.load(wide, top)
+		for i, v := range wide {
+			if math.IsInf(v, 0) {
+				wide[i] = 0 // inf-inf would be NaN
 			}
 		}
-		f.sumExps(b, x, count, top, sum, sumParts[slot:])
+		k.store(top, wide)
+		k.sumExps(b, x, count, top, sum, sumParts[slot:])
 		for i, v := range sum {
-			y[i] = T(math.Log(v) + float64(top[i]))
+			wide[i] += math.Log(v)
 		}
+		k.store(k.out(c, 0, r), wide)
 	}), nil
 }
 
-// moments stores mean and biased variance of a block of rows; part is room.
-func (f *rowFuncs[T]) moments(b rowBlocks, x []T, count int, mean, variance, part []T, sum []float64) {
+// moments stores mean and biased variance of a block of rows; part and wide are room.
+func (k *rowKernels) moments(b rowBlocks, x []byte, count int, mean, variance, part []byte, wide []float64) {
 	if b.n <= rowBlock {
-		f.sumWide(x, b.n, count, b.n, sum)
-		for i, v := range sum[:count] {
-			mean[i] = T(v / float64(b.n))
+		k.sumWide(x, b.n, count, b.n, wide)
+		for i := range wide {
+			wide[i] /= float64(b.n)
 		}
-		f.squares(x, b.n, count, b.n, mean, variance)
-		for i, v := range variance[:count] {
-			variance[i] = v / T(b.n)
-		}
+		k.store(mean, wide)
+		k.squares(x, b.n, count, b.n, mean, variance)
+		k.divide(variance, float64(b.n), wide)
 		return
 	}
 	t := 0.0
 	for at := 0; at < b.n; at += rowBlock {
-		f.sumWide(x[at:], 0, 1, min(rowBlock, b.n-at), sum)
-		t += sum[0]
+		k.sumWide(k.from(x, at), 0, 1, min(rowBlock, b.n-at), wide)
+		t += wide[0]
 	}
-	mean[0], t = T(t/float64(b.n)), 0
+	k.fill(mean, t/float64(b.n), wide)
+	t = 0
 	for at := 0; at < b.n; at += rowBlock {
-		f.squares(x[at:], 0, 1, min(rowBlock, b.n-at), mean, part)
-		t += float64(part[0])
+		k.squares(k.from(x, at), 0, 1, min(rowBlock, b.n-at), mean, part)
+		k.load(wide, part)
+		t += wide[0]
 	}
-	variance[0] = T(t / float64(b.n))
+	k.fill(variance, t/float64(b.n), wide)
 }
 
-func layerNorm[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func layerNorm(k *rowKernels, s *Spec) (Func, error) {
 	shape := sizesOf(s.InTypes[0])
 	rows, n := 1, 1
 	for i, d := range shape {
@@ -298,30 +418,28 @@ func layerNorm[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	}
 	eps := s.Float("eps")
 	b := newRowBlocks(rows, n)
-	means, scales, parts, sums := make([]T, b.slots()), make([]T, b.slots()), make([]T, b.slots()), make([]float64, b.slots())
-	var zeros []T
+	means, scales, parts, wides := k.cells(b.slots()), k.cells(b.slots()), k.cells(b.slots()), make([]float64, b.slots())
+	var zeros []byte
 	if len(s.InTypes) == 2 {
-		zeros = make([]T, n)
+		zeros = k.cells(n)
 	}
 	return b.bind(4, func(c *Call, slot, r, count int) {
-		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r*n:]
-		mean, scale := means[slot:][:count], scales[slot:][:count]
-		f.moments(b, x, count, mean, scale, parts[slot:], sums[slot:])
-		for i, v := range scale {
-			scale[i] = T(1 / math.Sqrt(float64(v)+eps))
-		}
+		x, y := k.in(c, 0, r*n), k.out(c, 0, r*n)
+		mean, scale, wide := k.part(means, slot, count), k.part(scales, slot, count), wides[slot:][:count]
+		k.moments(b, x, count, mean, scale, k.from(parts, slot), wide)
+		k.invRoots(scale, scale, eps, wide)
 		if len(c.In) == 1 {
 			for at := 0; at < n; at += rowBlock {
-				f.norm(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale)
+				k.norm(k.from(y, at), k.from(x, at), n, count, min(rowBlock, n-at), mean, scale)
 			}
 			return
 		}
-		weight, bias := elems[T](c.In[1]), zeros
+		weight, bias := c.In[1].Bytes(), zeros
 		if len(c.In) > 2 {
-			bias = elems[T](c.In[2])
+			bias = c.In[2].Bytes()
 		}
 		for at := 0; at < n; at += rowBlock {
-			f.affine(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale, weight[at:], bias[at:])
+			k.affine(k.from(y, at), k.from(x, at), n, count, min(rowBlock, n-at), mean, scale, k.from(weight, at), k.from(bias, at))
 		}
 	}), nil
 }
@@ -348,7 +466,7 @@ func laneShape(s *Spec, shape []int) (outer, kept, n int) {
 }
 
 // standardize works on rows if nothing is reduced but the last axes, else on each lane, whose rows are kept*n apart.
-func standardize[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func standardize(k *rowKernels, s *Spec) (Func, error) {
 	outer, kept, n := laneShape(s, sizesOf(s.InTypes[0]))
 	if outer*n == 0 {
 		return nil, nil // statistics of nothing
@@ -358,77 +476,76 @@ func standardize[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	}
 	eps := s.Float("eps")
 	if outer > 1 {
-		return standardizeLanes(f, outer, kept, n, eps), nil
+		return standardizeLanes(k, outer, kept, n, eps), nil
 	}
 	b := newRowBlocks(kept, n)
-	scales, parts, sums := make([]T, b.slots()), make([]T, b.slots()), make([]float64, b.slots())
+	scales, parts, wides := k.cells(b.slots()), k.cells(b.slots()), make([]float64, b.slots())
 	return b.bind(4, func(c *Call, slot, r, count int) {
-		x, y := elems[T](c.In[0])[r*n:], elems[T](c.Out[0])[r*n:]
-		mean, variance := elems[T](c.Out[1])[r:][:count], elems[T](c.Out[2])[r:][:count]
-		f.moments(b, x, count, mean, variance, parts[slot:], sums[slot:])
-		scale := scales[slot:][:count]
-		for i, v := range variance {
-			scale[i] = T(1 / math.Sqrt(float64(v)+eps))
-		}
+		x, y := k.in(c, 0, r*n), k.out(c, 0, r*n)
+		mean, variance, scale, wide := k.out(c, 1, r), k.out(c, 2, r), k.part(scales, slot, count), wides[slot:][:count]
+		mean, variance = mean[:len(scale)], variance[:len(scale)]
+		k.moments(b, x, count, mean, variance, k.from(parts, slot), wide)
+		k.invRoots(scale, variance, eps, wide)
 		for at := 0; at < n; at += rowBlock {
-			f.norm(y[at:], x[at:], n, count, min(rowBlock, n-at), mean, scale)
+			k.norm(k.from(y, at), k.from(x, at), n, count, min(rowBlock, n-at), mean, scale)
 		}
 	}), nil
 }
 
-// lane calls do for parts of a lane of [outer, kept, n]: rows of it at once, which are kept*n apart, or pieces of one row. at is
-// where the part starts; o and rows tell which rows it is of.
-func lane(outer, kept, n, k int, do func(at, o, rows, n int)) {
+// lanePart is a part of a lane of [outer, kept, n]: rows of it at once, which are kept*n apart, or a piece of one row.
+type lanePart struct {
+	at      int // where it starts in the first lane
+	o       int // its first row
+	rows, n int
+}
+
+func laneParts(outer, kept, n int) []lanePart {
+	var parts []lanePart
 	rows := max(1, rowBlock/n)
 	for o := 0; o < outer; o += rows {
 		for at := 0; at < n; at += rowBlock {
-			do((o*kept+k)*n+at, o, min(rows, outer-o), min(rowBlock, n-at))
+			parts = append(parts, lanePart{o*kept*n + at, o, min(rows, outer-o), min(rowBlock, n-at)})
 		}
 	}
+	return parts
 }
 
-func standardizeLanes[T portable.Float](f rowFuncs[T], outer, kept, n int, eps float64) Func {
+func standardizeLanes(k *rowKernels, outer, kept, n int, eps float64) Func {
 	ld := kept * n
-	means, scales, parts := make([]T, kept*outer), make([]T, kept*outer), make([]T, kept*outer)
-	sums := make([]float64, kept*outer)
-	count := float64(outer) * float64(n)
+	means, scales, parts, wides := k.cells(kept*outer), k.cells(kept*outer), k.cells(kept*outer), make([]float64, kept*outer)
+	count, lane := float64(outer)*float64(n), laneParts(outer, kept, n)
 	return inRanges(kept, outer*n/2, func(c *Call, _, lo, hi int) {
-		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
-		for k := lo; k < hi; k++ {
-			mean, scale, part, sum := means[k*outer:][:outer], scales[k*outer:][:outer], parts[k*outer:][:outer], sums[k*outer:][:outer]
+		x, y := c.In[0].Bytes(), c.Out[0].Bytes()
+		for i := lo; i < hi; i++ {
+			mean, scale, part, wide := k.part(means, i*outer, outer), k.part(scales, i*outer, outer), k.part(parts, i*outer, outer), wides[i*outer:][:outer]
 			t := 0.0
-			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.sumWide(x[at:], ld, rows, n, sum[o:])
-				for _, v := range sum[o:][:rows] {
+			for _, p := range lane {
+				k.sumWide(k.from(x, i*n+p.at), ld, p.rows, p.n, wide[p.o:])
+				for _, v := range wide[p.o:][:p.rows] {
 					t += v
 				}
-			})
-			m := T(t / count)
-			for i := range mean {
-				mean[i] = m
 			}
+			k.fill(mean, t/count, wide)
+			k.store(k.out(c, 1, i), wide[:1])
 			t = 0
-			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.squares(x[at:], ld, rows, n, mean[o:], part[o:])
-				for _, v := range part[o:][:rows] {
-					t += float64(v)
+			for _, p := range lane {
+				k.squares(k.from(x, i*n+p.at), ld, p.rows, p.n, k.from(mean, p.o), k.from(part, p.o))
+				k.load(wide[p.o:][:p.rows], k.from(part, p.o))
+				for _, v := range wide[p.o:][:p.rows] {
+					t += v
 				}
-			})
-			variance := T(t / count)
-			r := T(1 / math.Sqrt(float64(variance)+eps))
-			for i := range scale {
-				scale[i] = r
 			}
-			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.norm(y[at:], x[at:], ld, rows, n, mean[o:], scale[o:])
-			})
-			elems[T](c.Out[1])[k], elems[T](c.Out[2])[k] = m, variance
+			variance := k.out(c, 2, i)
+			k.fill(scale, 1/math.Sqrt(k.rounded(t/count, variance, wide)+eps), wide)
+			for _, p := range lane {
+				k.norm(k.from(y, i*n+p.at), k.from(x, i*n+p.at), ld, p.rows, p.n, k.from(mean, p.o), k.from(scale, p.o))
+			}
 		}
 	})
 }
 
 // standardizeGrad is (dy - mean(dy) - y*mean(dy*y)) / sqrt(var+eps), of operands dy, y and var.
-func standardizeGrad[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
+func standardizeGrad(k *rowKernels, s *Spec) (Func, error) {
 	outer, kept, n := laneShape(s, sizesOf(s.InTypes[0]))
 	if outer*kept*n == 0 {
 		return nothing, nil
@@ -437,41 +554,44 @@ func standardizeGrad[T portable.Float](f rowFuncs[T], s *Spec) (Func, error) {
 	count := float64(outer) * float64(n)
 	if outer == 1 && n <= rowBlock {
 		b := newRowBlocks(kept, n)
-		means, alongs, scales := make([]T, b.slots()), make([]T, b.slots()), make([]T, b.slots())
+		means, alongs, scales, wides := k.cells(b.slots()), k.cells(b.slots()), k.cells(b.slots()), make([]float64, b.slots())
 		return b.bind(4, func(c *Call, slot, r, count int) {
-			dx, dy, y := elems[T](c.Out[0])[r*n:], elems[T](c.In[0])[r*n:], elems[T](c.In[1])[r*n:]
-			mean, along, scale := means[slot:][:count], alongs[slot:][:count], scales[slot:][:count]
-			f.sum(dy, n, count, n, mean)
-			f.dot(dy, y, n, count, n, along)
-			for i, v := range elems[T](c.In[2])[r:][:count] {
-				mean[i] /= T(n)
-				along[i] /= T(n)
-				scale[i] = T(1 / math.Sqrt(float64(v)+eps))
-			}
-			f.normGrad(dx, dy, y, n, count, n, mean, along, scale)
+			dx, dy, y := k.out(c, 0, r*n), k.in(c, 0, r*n), k.in(c, 1, r*n)
+			mean, along, scale, wide := k.part(means, slot, count), k.part(alongs, slot, count), k.part(scales, slot, count), wides[slot:][:count]
+			k.sum(dy, n, count, n, mean)
+			k.dot(dy, y, n, count, n, along)
+			k.divide(mean, float64(n), wide)
+			k.divide(along, float64(n), wide)
+			k.invRoots(scale, k.in(c, 2, r), eps, wide)
+			k.normGrad(dx, dy, y, n, count, n, mean, along, scale)
 		}), nil
 	}
-	means, alongs, scales := make([]T, kept*outer), make([]T, kept*outer), make([]T, kept*outer)
+	lane := laneParts(outer, kept, n)
+	means, alongs, scales, wides := k.cells(kept*outer), k.cells(kept*outer), k.cells(kept*outer), make([]float64, kept*outer)
 	return inRanges(kept, outer*n/2, func(c *Call, _, lo, hi int) {
-		dx, dy, y := elems[T](c.Out[0]), elems[T](c.In[0]), elems[T](c.In[1])
-		for k := lo; k < hi; k++ {
-			mean, along, scale := means[k*outer:][:outer], alongs[k*outer:][:outer], scales[k*outer:][:outer]
+		dx, dy, y := c.Out[0].Bytes(), c.In[0].Bytes(), c.In[1].Bytes()
+		for i := lo; i < hi; i++ {
+			mean, along, scale, wide := k.part(means, i*outer, outer), k.part(alongs, i*outer, outer), k.part(scales, i*outer, outer), wides[i*outer:][:outer]
 			t, u := 0.0, 0.0
-			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.sum(dy[at:], ld, rows, n, mean[o:])
-				f.dot(dy[at:], y[at:], ld, rows, n, along[o:])
-				for i, v := range mean[o:][:rows] {
-					t += float64(v)
-					u += float64(along[o+i])
+			for _, p := range lane {
+				at := i*n + p.at
+				k.sum(k.from(dy, at), ld, p.rows, p.n, k.from(mean, p.o))
+				k.dot(k.from(dy, at), k.from(y, at), ld, p.rows, p.n, k.from(along, p.o))
+				for r := p.o; r < p.o+p.rows; r++ {
+					k.load(wide[:1], k.from(mean, r))
+					t += wide[0]
+					k.load(wide[:1], k.from(along, r))
+					u += wide[0]
 				}
-			})
-			r := T(1 / math.Sqrt(float64(elems[T](c.In[2])[k])+eps))
-			for i := range mean {
-				mean[i], along[i], scale[i] = T(t/count), T(u/count), r
 			}
-			lane(outer, kept, n, k, func(at, o, rows, n int) {
-				f.normGrad(dx[at:], dy[at:], y[at:], ld, rows, n, mean[o:], along[o:], scale[o:])
-			})
+			k.fill(mean, t/count, wide)
+			k.fill(along, u/count, wide)
+			k.load(wide[:1], k.in(c, 2, i))
+			k.fill(scale, 1/math.Sqrt(wide[0]+eps), wide)
+			for _, p := range lane {
+				at := i*n + p.at
+				k.normGrad(k.from(dx, at), k.from(dy, at), k.from(y, at), ld, p.rows, p.n, k.from(mean, p.o), k.from(along, p.o), k.from(scale, p.o))
+			}
 		}
 	}), nil
 }
