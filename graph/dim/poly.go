@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -157,8 +158,8 @@ func withoutZeros(terms []term) []term {
 func collect(c int64, terms []term) Dim {
 	n := 0 // of those that are in order and distinct
 	for _, t := range terms {
-		at, found := slices.BinarySearchFunc(terms[:n], t, func(x, y term) int { return compareMonomials(x.monomial, y.monomial) })
-		if !found {
+		at := sort.Search(n, func(i int) bool { return compareMonomials(terms[i].monomial, t.monomial) >= 0 })
+		if at == n || compareMonomials(terms[at].monomial, t.monomial) != 0 {
 			copy(terms[at+1:n+1], terms[at:n])
 			terms[at] = t
 			n++
