@@ -321,7 +321,12 @@ func unnest(p, q Dim) (a, b Dim, ok bool) {
 		return a, b, false
 	}
 	x, m := inner.args[0], inner.args[1]
-	rest := slices.DeleteFunc(slices.Clone(p.terms()), func(t term) bool { return t.atom() == inner })
+	var rest []term
+	for _, t := range p.terms() {
+		if t.atom() != inner {
+			rest = append(rest, t)
+		}
+	}
 	a, b = Add(x, Mul(m, fromTerms(p.c, rest))), Mul(m, q)
 	return a, b, !a.Overflow() && !b.Overflow()
 }

@@ -150,7 +150,13 @@ func scale(d Dim, k int64) Dim {
 
 // withoutZeros drops terms that have come to nothing, in place.
 func withoutZeros(terms []term) []term {
-	return slices.DeleteFunc(terms, func(t term) bool { return t.coef == 0 })
+	kept := terms[:0]
+	for _, t := range terms {
+		if t.coef != 0 {
+			kept = append(kept, t)
+		}
+	}
+	return kept
 }
 
 // collect returns the dim that is c plus terms, which it sorts and merges in
