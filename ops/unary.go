@@ -155,8 +155,6 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Exp returns e^x; integers are cast to f32.
-//
-//go:noinline
 func Exp(x Value) Value { return floatUnary("exp", x) }
 
 var _ = graph.MustRegister(unary{
@@ -180,8 +178,6 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Log returns the natural logarithm of x; integers are cast to f32.
-//
-//go:noinline
 func Log(x Value) Value { return floatUnary("log", x) }
 
 var _ = graph.MustRegister(unary{
@@ -217,8 +213,6 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Rsqrt returns 1/sqrt(x); integers are cast to f32.
-//
-//go:noinline
 func Rsqrt(x Value) Value { return floatUnary("rsqrt", x) }
 
 var _ = graph.MustRegister(unary{
