@@ -104,13 +104,9 @@ func (a Attrs) Float(name string) float64 { v, _ := a.Get(name).(float64); retur
 func (a Attrs) Bool(name string) bool { v, _ := a.Get(name).(bool); return v }
 
 // Str returns a string attribute.
-//
-//go:noinline
 func (a Attrs) Str(name string) string { v, _ := a.Get(name).(string); return v }
 
 // Ints returns an ints attribute as ints.
-//
-//go:noinline
 func (a Attrs) Ints(name string) []int {
 	v, _ := a.Get(name).([]int64)
 	out := make([]int, len(v))
@@ -134,8 +130,6 @@ func (a Attrs) DType(name string) DType { v, _ := a.Get(name).(DType); return v 
 func (a Attrs) Dims(name string) []Dim { v, _ := a.Get(name).([]Dim); return v }
 
 // Sizes returns a dims attribute whose dims are constant, as they are whenever a node is evaluated.
-//
-//go:noinline
 func (a Attrs) Sizes(name string) []int {
 	dims := a.Dims(name)
 	out := make([]int, len(dims))

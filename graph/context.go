@@ -360,8 +360,6 @@ func newGradCtx(f *Func, n *Node, dy []Value) *GradCtx {
 func (g *GradCtx) Dy(i int) Value { return g.dy[i] }
 
 // HasDy reports whether result i contributes to the objective.
-//
-//go:noinline
 func (g *GradCtx) HasDy(i int) bool { return g.dy[i].Valid() }
 
 // RefCtx is what an op's Ref sees: operands in exact domains and results to be filled in. Results whose

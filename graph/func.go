@@ -114,8 +114,6 @@ func (f *Func) Pos() Pos { return f.pos }
 func (f *Func) IsRegion() bool { return f.detached }
 
 // Root returns the function of the module that f is nested in, f itself if it is not a region.
-//
-//go:noinline
 func (f *Func) Root() *Func {
 	for f.parent != nil {
 		f = f.parent

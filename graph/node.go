@@ -279,8 +279,6 @@ func (v Value) Constant() (t *value.Tensor, ok bool) {
 }
 
 // Is reports whether v is a result of the named op.
-//
-//go:noinline
 func (v Value) Is(op string) bool { return v.r != nil && v.r.node.op.Name == op }
 
 func (f *Func) claimName(name string, v Value) {

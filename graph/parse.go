@@ -86,7 +86,6 @@ type block struct {
 	returned bool
 }
 
-//go:noinline
 func (p *parser) report(op, format string, args ...any) { p.reportAt(p.line, op, format, args...) }
 
 //go:noinline

@@ -347,13 +347,13 @@ func (p *printer) attr(v any) {
 	case string:
 		p.put(strconv.Quote(v))
 	case []int64:
-		printList(p, v, func(x int64) string { return strconv.FormatInt(x, 10) })
+		p.list(len(v), func(i int) string { return strconv.FormatInt(v[i], 10) })
 	case []float64:
-		printList(p, v, formatFloat)
+		p.list(len(v), func(i int) string { return formatFloat(v[i]) })
 	case DType:
 		p.put(v.String())
 	case []Dim:
-		printList(p, v, Dim.String)
+		p.list(len(v), func(i int) string { return v[i].String() })
 	case *value.Tensor:
 		p.tensor(v)
 	case Type:
@@ -365,13 +365,13 @@ func (p *printer) attr(v any) {
 	}
 }
 
-func printList[T any](p *printer, list []T, text func(T) string) {
+func (p *printer) list(n int, text func(i int) string) {
 	p.put("[")
-	for i, x := range list {
+	for i := range n {
 		if i > 0 {
 			p.put(",")
 		}
-		p.put(text(x))
+		p.put(text(i))
 	}
 	p.put("]")
 }

@@ -190,8 +190,6 @@ func (t TensorType) Rank() int { return len(t.Shape) }
 func (t TensorType) NumElements() Dim { return dim.Product(t.Shape...) }
 
 // ConstShape returns the sizes if every dim is constant.
-//
-//go:noinline
 func (t TensorType) ConstShape() ([]int, bool) {
 	sizes := make([]int, len(t.Shape))
 	for i, d := range t.Shape {

@@ -21,8 +21,6 @@ func eachDim(t Type, visit func(Dim)) {
 }
 
 // mayHaveUnknown reports whether a type names an unknown size, or is none of a tensor.
-//
-//go:noinline
 func mayHaveUnknown(t Type) bool {
 	tt, ok := t.(TensorType)
 	return !ok || slices.ContainsFunc(tt.Shape, hasUnknown)

@@ -351,8 +351,6 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 // Maximum returns the larger of a and b, broadcast; dtypes are promoted as PyTorch's are.
-//
-//go:noinline
 func Maximum(a, b Operand) Value { return binary("maximum", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{
@@ -395,8 +393,6 @@ const extremumSamples = `
 `
 
 // Minimum returns the smaller of a and b, broadcast; dtypes are promoted as PyTorch's are.
-//
-//go:noinline
 func Minimum(a, b Operand) Value { return binary("minimum", a, b) }
 
 var _ = graph.MustRegister(&graph.Op{

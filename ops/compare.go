@@ -42,8 +42,6 @@ func holds[T cmp.Ordered](r relation, a, b T) bool {
 }
 
 // comparison is the part that the comparisons share.
-//
-//go:noinline
 func comparison(name, doc string, onnx graph.ONNX, types graph.DTypeSet, r relation) *graph.Op {
 	op := &graph.Op{
 		Name:    name,
@@ -80,8 +78,6 @@ var _ = graph.MustRegister(comparison("equal",
 	graph.AnyDType, relation{equal: true}))
 
 // Equal returns a == b, broadcast, as bool; dtypes are promoted first.
-//
-//go:noinline
 func Equal(a, b Operand) Value { return binary("equal", a, b) }
 
 var _ = graph.MustRegister(comparison("not_equal",
@@ -98,8 +94,6 @@ var _ = graph.MustRegister(comparison("less",
 	graph.Numeric, relation{less: true}))
 
 // Less returns a < b, broadcast, as bool; dtypes are promoted first.
-//
-//go:noinline
 func Less(a, b Operand) Value { return binary("less", a, b) }
 
 var _ = graph.MustRegister(comparison("less_equal",
@@ -108,8 +102,6 @@ var _ = graph.MustRegister(comparison("less_equal",
 	graph.Numeric, relation{less: true, equal: true}))
 
 // LessEqual returns a <= b, broadcast, as bool; dtypes are promoted first.
-//
-//go:noinline
 func LessEqual(a, b Operand) Value { return binary("less_equal", a, b) }
 
 var _ = graph.MustRegister(comparison("greater",
@@ -118,8 +110,6 @@ var _ = graph.MustRegister(comparison("greater",
 	graph.Numeric, relation{greater: true}))
 
 // Greater returns a > b, broadcast, as bool; dtypes are promoted first.
-//
-//go:noinline
 func Greater(a, b Operand) Value { return binary("greater", a, b) }
 
 var _ = graph.MustRegister(comparison("greater_equal",
@@ -131,8 +121,6 @@ var _ = graph.MustRegister(comparison("greater_equal",
 func GreaterEqual(a, b Operand) Value { return binary("greater_equal", a, b) }
 
 // logic is the part that the binary operations on truth values share.
-//
-//go:noinline
 func logic(name, doc string, onnx graph.ONNX, f func(a, b bool) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,
@@ -157,8 +145,6 @@ var _ = graph.MustRegister(logic("and", "Whether both a and b are true, with bro
 	func(a, b bool) bool { return a && b }))
 
 // And returns whether a and b are both true, broadcast; numbers count as true unless they are zero.
-//
-//go:noinline
 func And(a, b Operand) Value { return boolBinary("and", a, b) }
 
 var _ = graph.MustRegister(logic("or", "Whether a or b or both are true, with broadcasting (torch.logical_or).", "Or 1 7",

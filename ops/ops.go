@@ -46,13 +46,9 @@ func attr(name string, v any) graph.Attr {
 }
 
 // with returns attributes and more of them.
-//
-//go:noinline
 func with(attrs []graph.Attr, more ...graph.Attr) []graph.Attr { return slices.Concat(attrs, more) }
 
 // specsWith returns declarations of attributes and more of them.
-//
-//go:noinline
 func specsWith(specs []graph.AttrSpec, more ...graph.AttrSpec) []graph.AttrSpec {
 	return slices.Concat(specs, more)
 }

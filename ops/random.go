@@ -34,8 +34,6 @@ var streamAttr = graph.AttrSpec{Name: "stream", Kind: graph.IntAttr, Show: graph
 	"node of a module from those of the others, below 2^32"}
 
 // drawAttrs declares the attributes of a random tensor, with those of the distribution.
-//
-//go:noinline
 func drawAttrs(distribution ...graph.AttrSpec) []graph.AttrSpec {
 	return append(distribution,
 		graph.AttrSpec{Name: "shape", Kind: graph.DimsAttr, Show: graph.ShowNever, Doc: "the sizes of the result"},

@@ -281,8 +281,6 @@ var _ = graph.MustRegister(func() *graph.Op {
 }())
 
 // ReduceMean returns the mean of x over axes, all if nil, in x's float dtype; keepDims leaves reduced axes with size 1.
-//
-//go:noinline
 func ReduceMean(x Value, axes []int, keepDims bool) Value {
 	return reduce("reduce_mean", x, axes, keepDims)
 }
@@ -622,8 +620,6 @@ func DimSize(x Value, axis int) Value {
 var composed = graph.Tol{ULP: 64, Why: "the body rounds after each of its steps, a kernel only once"}
 
 // statistic makes a composite of a reduction.
-//
-//go:noinline
 func statistic(name, doc string, onnx graph.ONNX, sample string, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
 	op := reduction(name, doc, onnx, graph.Floats, sample)
 	op.Infer, op.FLOPs = nil, graph.Cost{} // the body has them

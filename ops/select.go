@@ -54,8 +54,6 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 // copyElement sets element i of y to element k of x, which has y's dtype.
-//
-//go:noinline
 func copyElement(y *value.Exact, i int, x *value.Exact, k int) {
 	switch y.DType.Domain() {
 	case value.Floats:

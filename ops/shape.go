@@ -433,8 +433,6 @@ func iotaDims(f *graph.Func, dt graph.DType, axis int, shape []graph.Dim) Value 
 func Arange(f *graph.Func, dt graph.DType, n any) Value { return Iota(f, dt, 0, n) }
 
 // triangle is the part that tril and triu share; keep says whether the element in column-row = d of a matrix stays.
-//
-//go:noinline
 func triangle(name, doc string, onnx graph.ONNX, keep func(d, diagonal int) bool) *graph.Op {
 	return &graph.Op{
 		Name:    name,

@@ -161,8 +161,6 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Exp returns e^x; integers are cast to f32.
-//
-//go:noinline
 func Exp(x Value) Value { return floatUnary("exp", x) }
 
 var _ = graph.MustRegister(unary{
@@ -187,8 +185,6 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Log returns the natural logarithm of x; integers are cast to f32.
-//
-//go:noinline
 func Log(x Value) Value { return floatUnary("log", x) }
 
 var _ = graph.MustRegister(unary{
@@ -225,8 +221,6 @@ var _ = graph.MustRegister(unary{
 }.op())
 
 // Rsqrt returns 1/sqrt(x); integers are cast to f32.
-//
-//go:noinline
 func Rsqrt(x Value) Value { return floatUnary("rsqrt", x) }
 
 var _ = graph.MustRegister(unary{

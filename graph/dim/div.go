@@ -321,7 +321,12 @@ func unnest(p, q Dim) (a, b Dim, ok bool) {
 		return a, b, false
 	}
 	x, m := inner.args[0], inner.args[1]
-	rest := slices.DeleteFunc(slices.Clone(p.terms()), func(t term) bool { return t.atom() == inner })
+	var rest []term
+	for _, t := range p.terms() {
+		if t.atom() != inner {
+			rest = append(rest, t)
+		}
+	}
 	a, b = Add(x, Mul(m, fromTerms(p.c, rest))), Mul(m, q)
 	return a, b, !a.Overflow() && !b.Overflow()
 }
@@ -354,9 +359,14 @@ func minMax(k kind, args ...Dim) Dim {
 			of = a.args
 		}
 		for _, d := range of {
-			at, found := slices.BinarySearchFunc(arms, d, Dim.Compare)
-			if !found {
-				arms = slices.Insert(arms, at, d)
+			at := len(arms)
+			for at > 0 && arms[at-1].Compare(d) > 0 {
+				at--
+			}
+			if at == 0 || !arms[at-1].Equal(d) {
+				arms = append(arms, Dim{})
+				copy(arms[at+1:], arms[at:])
+				arms[at] = d
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -149,7 +150,13 @@ func scale(d Dim, k int64) Dim {
 
 // withoutZeros drops terms that have come to nothing, in place.
 func withoutZeros(terms []term) []term {
-	return slices.DeleteFunc(terms, func(t term) bool { return t.coef == 0 })
+	kept := terms[:0]
+	for _, t := range terms {
+		if t.coef != 0 {
+			kept = append(kept, t)
+		}
+	}
+	return kept
 }
 
 // collect returns the dim that is c plus terms, which it sorts and merges in
@@ -157,8 +164,8 @@ func withoutZeros(terms []term) []term {
 func collect(c int64, terms []term) Dim {
 	n := 0 // of those that are in order and distinct
 	for _, t := range terms {
-		at, found := slices.BinarySearchFunc(terms[:n], t, func(x, y term) int { return compareMonomials(x.monomial, y.monomial) })
-		if !found {
+		at := sort.Search(n, func(i int) bool { return compareMonomials(terms[i].monomial, t.monomial) >= 0 })
+		if at == n || compareMonomials(terms[at].monomial, t.monomial) != 0 {
 			copy(terms[at+1:n+1], terms[at:n])
 			terms[at] = t
 			n++
@@ -268,11 +275,21 @@ func (t term) atom() *atom {
 }
 
 func (d Dim) hasUnknown() bool {
-	return d.n != nil && slices.ContainsFunc(d.n.terms, func(t term) bool { return t.hasUnknown() })
+	for _, t := range d.terms() {
+		if t.hasUnknown() {
+			return true
+		}
+	}
+	return false
 }
 
 func (m monomial) hasUnknown() bool {
-	return slices.ContainsFunc(m.factors, func(f factor) bool { return f.unk })
+	for _, f := range m.factors {
+		if f.unk {
+			return true
+		}
+	}
+	return false
 }
 
 // terms returns the terms of d other than its constant.

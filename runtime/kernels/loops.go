@@ -25,7 +25,8 @@ func elems[T backend.Number](t *value.Tensor) []T { return cells[T](t.Bytes()) }
 // cells is elems for storage.
 func cells[T backend.Number](b []byte) []T {
 	var v T
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(v)))
+	n := len(b) / int(unsafe.Sizeof(v))
+	return (*(*[]T)(unsafe.Pointer(&b)))[:n:n] // unsafe.Slice checks what holds of every slice: 9 kB of a service
 }
 
 // newCells returns storage for n elements of a size, aligned for each.

@@ -1,9 +1,9 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/graphrun/graphrun/runtime/program"
 )
@@ -187,8 +187,8 @@ func (c *checker) own(slot int, at, end int64) {
 	if c.views == nil {
 		c.views = map[int][]int{}
 	}
-	i, found := slices.BinarySearchFunc(c.owners, at, func(o owner, at int64) int { return cmp.Compare(o.at, at) })
-	if found && c.owners[i].end >= end {
+	i := sort.Search(len(c.owners), func(i int) bool { return c.owners[i].at >= at })
+	if i < len(c.owners) && c.owners[i].at == at && c.owners[i].end >= end {
 		o := c.owners[i].slot
 		c.views[o] = append(c.views[o], slot)
 	}
@@ -200,12 +200,7 @@ func (c *checker) overwrite(slot int, at, end int64) {
 	if end == at {
 		return
 	}
-	lo, _ := slices.BinarySearchFunc(c.owners, at, func(o owner, at int64) int {
-		if o.end <= at {
-			return -1
-		}
-		return 1
-	})
+	lo := sort.Search(len(c.owners), func(i int) bool { return c.owners[i].end > at })
 	hi := lo
 	for ; hi < len(c.owners) && c.owners[hi].at < end; hi++ {
 		old := c.owners[hi].slot

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
@@ -97,7 +98,7 @@ func lifetimes(f *program.Func, sizes []program.Affine) []buffer {
 	var buffers []buffer
 	touch := func(slot, at int) {
 		root := f.Root(slot)
-		if f.Slots[root].Place != program.Arena {
+		if f.Slots[root].Place != program.Arena || sizes[root] == (program.Affine{}) {
 			return
 		}
 		if index[root] == 0 {
@@ -124,7 +125,7 @@ func lifetimes(f *program.Func, sizes []program.Affine) []buffer {
 			touch(u.Slot, end)
 		}
 	}
-	return slices.DeleteFunc(buffers, func(b buffer) bool { return b.size.Per == 0 && b.size.Fixed == 0 })
+	return buffers
 }
 
 // mostLive returns the largest sum of sizes of buffers that are live at the same time.
@@ -245,7 +246,7 @@ func greedy(buffers []buffer, sizes, aligns []int64, order []int, limit int64) (
 		if top = max(top, at+size); top >= limit {
 			return offsets, top
 		}
-		k, _ := slices.BinarySearchFunc(placed, at, func(s spot, at int64) int { return cmp.Compare(s.at, at) })
+		k := sort.Search(len(placed), func(i int) bool { return placed[i].at >= at })
 		placed = insert(placed, k, spot{b.first, b.last, at, at + size})
 	}
 	return offsets, top
@@ -277,7 +278,7 @@ func sweep(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int
 		for ; done < n && buffers[ends[done]].last < b.first; done++ {
 			old := ends[done]
 			h := hole{offsets[old], size(&buffers[old])}
-			k, _ := slices.BinarySearchFunc(holes, h.at, func(x hole, at int64) int { return cmp.Compare(x.at, at) })
+			k := sort.Search(len(holes), func(i int) bool { return holes[i].at >= h.at })
 			holes = insert(holes, k, h)
 			if k+1 < len(holes) && holes[k].at+holes[k].size == holes[k+1].at {
 				holes[k].size += holes[k+1].size

@@ -103,8 +103,6 @@ type Instr struct {
 func (in *Instr) Alias() bool { return in.Kernel != nil && in.Kernel.Alias }
 
 // Root follows views and reuses to the slot that has storage of its own.
-//
-//go:noinline
 func (f *Func) Root(slot int) int {
 	for f.Slots[slot].Place == View || f.Slots[slot].Place == Reuse {
 		slot = f.Slots[slot].Index
