@@ -2,11 +2,11 @@ package graph
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 )
 
 // Pos is the place in a program or a .graph file that made a node. The zero Pos is unknown.
@@ -27,10 +27,8 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d", shortPath(p.File), p.Line)
 }
 
-// The system's own answer does: os.Getwd adds a search through the entries of all parents, for systems that have none, which is
-// 25 kB of a service.
 var workingDir = sync.OnceValue(func() string {
-	dir, err := syscall.Getwd()
+	dir, err := os.Getwd()
 	if err != nil {
 		return ""
 	}
