@@ -6,6 +6,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
 func init() {
@@ -58,13 +59,7 @@ func positions(s *Spec, count, n int) func(t *value.Tensor) ([]int, error) {
 }
 
 // count returns the number of elements of a bound type.
-func count(t graph.TensorType) int {
-	n := 1
-	for _, d := range sizesOf(t) {
-		n *= d
-	}
-	return n
-}
+func count(t graph.TensorType) int { return product(sizesOf(t)) }
 
 func bindGather(s *Spec) (Func, error) {
 	shape, size := sizesOf(s.InTypes[0]), sizeOf(s.InTypes[0].DType)
@@ -112,7 +107,7 @@ func bindIndexAdd(s *Spec) (Func, error) {
 	n, picks := shape[axis], count(s.InTypes[1])
 	read := positions(s, picks, n)
 	const strip = 256
-	strips := (inner + strip - 1) / strip
+	strips := backend.CeilDiv(inner, strip)
 	var at []int
 	run := inRanges(outer*strips, picks*min(inner, strip)/2, func(c *Call, _, lo, hi int) {
 		u, y := c.In[2].Bytes(), c.Out[0].Bytes()

@@ -307,7 +307,7 @@ type broadcast struct {
 
 func newBroadcast(s *Spec) broadcast {
 	out := sizesOf(s.OutTypes[0])
-	b := broadcast{strides: make([][]int, len(s.InTypes)), rows: 1, n: 1}
+	b := broadcast{strides: make([][]int, len(s.InTypes))}
 	own := make([][]int, len(s.InTypes))
 	for k, t := range s.InTypes {
 		shape := sizesOf(t)
@@ -343,10 +343,8 @@ func newBroadcast(s *Spec) broadcast {
 			b.strides[k] = []int{0}
 		}
 	}
-	for _, d := range b.dims[:len(b.dims)-1] {
-		b.rows *= d
-	}
-	b.n = b.dims[len(b.dims)-1]
+	last := len(b.dims) - 1
+	b.rows, b.n = product(b.dims[:last]), b.dims[last]
 	return b
 }
 
@@ -370,7 +368,7 @@ func (b *broadcast) spans(do func(c *Call, r, lo, hi int)) Func {
 			}
 		})
 	}
-	parts := (b.n + part - 1) / part
+	parts := backend.CeilDiv(b.n, part)
 	return inRanges(b.rows*parts, 2*part, func(c *Call, _, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			at := i % parts * part

@@ -140,15 +140,10 @@ func axisOf(s *Spec, rank int) int {
 }
 
 // around returns the products of the sizes before and behind an axis.
+//
+//go:noinline
 func around(shape []int, axis int) (outer, inner int) {
-	outer, inner = 1, 1
-	for _, d := range shape[:axis] {
-		outer *= d
-	}
-	for _, d := range shape[axis+1:] {
-		inner *= d
-	}
-	return outer, inner
+	return product(shape[:axis]), product(shape[axis+1:])
 }
 
 func bindTranspose(s *Spec) (Func, error) {
@@ -353,10 +348,7 @@ func bindPadMode(s *Spec) (Func, error) {
 		return func(c *Call) error { copy(c.Out[0].Bytes(), c.In[0].Bytes()); return nil }, nil
 	}
 	tables := padTables(s, sizesOf(s.InTypes[0]), y)
-	rows, n := 1, y[len(y)-1]
-	for _, d := range y[:len(y)-1] {
-		rows *= d
-	}
+	rows, n := rowShape(y)
 	last := tables[len(y)-1]
 	return inRanges(rows, n, func(c *Call, _, lo, hi int) {
 		x, y := c.In[0].Bytes(), c.Out[0].Bytes()

@@ -48,7 +48,7 @@ func bindRanked(s *Spec, option string) (Func, error) {
 	// One chunk of lanes has one piece of scratch.
 	const chunks = 64
 	lanes := outer * inner
-	per := (lanes + chunks - 1) / chunks
+	per := backend.CeilDiv(lanes, chunks)
 	if lanes == 0 || k == 0 {
 		return nothing, nil
 	}

@@ -26,7 +26,7 @@ func init() {
 // ops/random.go for what words those are. The reference refuses more blocks than there are.
 func draw(s *Spec, per, work int, do func(c *Call, block int, w [4]uint32)) (Func, error) {
 	n := count(s.OutTypes[0])
-	blocks := (n + per - 1) / per
+	blocks := backend.CeilDiv(n, per)
 	if blocks > math.MaxUint32 {
 		return byReference(s)
 	}

@@ -210,15 +210,12 @@ const (
 func (op reducer) bind(s *Spec) (Func, error) {
 	shape := sizesOf(s.InTypes[0])
 	axes := append([]int(nil), s.Ints("axes")...)
-	size, count := 1, 1
+	size, count := product(shape), 1
 	for i, a := range axes {
 		if a < 0 {
 			axes[i] = a + len(shape)
 		}
 		count *= shape[axes[i]]
-	}
-	for _, d := range shape {
-		size *= d
 	}
 	if size == 0 {
 		return func(c *Call) error { fill(op.size, c.Out[0].Bytes(), op.none()); return nil }, nil
@@ -232,7 +229,7 @@ func (op reducer) bind(s *Spec) (Func, error) {
 			if st.Inner > 1 {
 				chunk = colChunk
 			}
-			chunks := (st.R + chunk - 1) / chunk
+			chunks := backend.CeilDiv(st.R, chunk)
 			var to func(c *Call) []byte
 			if chunks == 1 && i == len(stages)-1 {
 				to = func(c *Call) []byte { return c.Out[0].Bytes() }
@@ -261,7 +258,7 @@ func (op reducer) bind(s *Spec) (Func, error) {
 
 // step reduces each chunk of a stage.
 func (op reducer) step(st driver.Stage, chunk int, from, to func(c *Call) []byte) Func {
-	chunks := (st.R + chunk - 1) / chunk
+	chunks := backend.CeilDiv(st.R, chunk)
 	size := st.Outer * st.R * st.Inner
 	switch {
 	case st.Inner == 1 && chunks == 1:
@@ -277,7 +274,7 @@ func (op reducer) step(st driver.Stage, chunk int, from, to func(c *Call) []byte
 			}
 		})
 	}
-	strips := (st.Inner + colStrip - 1) / colStrip
+	strips := backend.CeilDiv(st.Inner, colStrip)
 	parts := st.Outer * chunks * strips
 	return inRanges(parts, max(1, size/parts/8), func(c *Call, _, lo, hi int) {
 		x, y := from(c), to(c)

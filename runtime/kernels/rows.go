@@ -79,15 +79,18 @@ const (
 // one scalar per row.
 type rowBlocks struct{ rows, n, block, chunk int }
 
+//go:noinline
 func newRowBlocks(rows, n int) rowBlocks {
 	b := rowBlocks{rows: rows, n: n, block: min(rows, max(1, rowBlock/n))}
 	b.chunk = b.block * max(1, rowsChunk/(b.block*n))
 	return b
 }
 
-func (b rowBlocks) chunks() int { return (b.rows + b.chunk - 1) / b.chunk }
+func (b rowBlocks) chunks() int { return backend.CeilDiv(b.rows, b.chunk) }
 
 // slots returns how many slots there are.
+//
+//go:noinline
 func (b rowBlocks) slots() int { return b.chunks() * b.block }
 
 // bind returns the Func that calls do for every block: rows from r on, count of them, with slots from slot on.
@@ -103,12 +106,11 @@ func (b rowBlocks) bind(cost int, do func(c *Call, slot, r, count int)) Func {
 func nothing(*Call) error { return nil }
 
 // rowShape returns a shape as rows along its last axis.
+//
+//go:noinline
 func rowShape(shape []int) (rows, n int) {
-	rows, n = 1, shape[len(shape)-1]
-	for _, d := range shape[:len(shape)-1] {
-		rows *= d
-	}
-	return rows, n
+	last := len(shape) - 1
+	return product(shape[:last]), shape[last]
 }
 
 // rowTops stores the maxima of a block of rows; part is room for those of pieces.
@@ -255,14 +257,8 @@ func rowMoments[T backend.Float](f *backend.Rows[T], b rowBlocks, x []T, count i
 
 func layerNorm[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
 	shape := sizesOf(s.InTypes[0])
-	rows, n := 1, 1
-	for i, d := range shape {
-		if i < len(shape)-s.Int("axes") {
-			rows *= d
-		} else {
-			n *= d
-		}
-	}
+	kept := len(shape) - s.Int("axes")
+	rows, n := product(shape[:kept]), product(shape[kept:])
 	if rows*n == 0 {
 		return nothing, nil
 	}

@@ -95,7 +95,7 @@ func PlanMove(dims, to, from []int, toAt, fromAt int) (*Move, error) {
 	}
 	m.units = 1
 	for d := range m.rank {
-		m.units *= (m.dims[d] + m.tile[d] - 1) / m.tile[d]
+		m.units *= backend.CeilDiv(m.dims[d], m.tile[d])
 	}
 	return m, nil
 }
@@ -155,7 +155,7 @@ func (m *Move) walk(lo, hi int, do func(to, from, rows, cols int)) {
 	var at [MaxRank]int // first place of the unit
 	rest := lo
 	for d := last; d >= 0; d-- {
-		tiles := (m.dims[d] + m.tile[d] - 1) / m.tile[d]
+		tiles := backend.CeilDiv(m.dims[d], m.tile[d])
 		at[d] = rest % tiles * m.tile[d]
 		rest /= tiles
 	}

@@ -67,7 +67,7 @@ func window(start, taps, dil, size int) (lo, hi int) {
 		return 0, taps
 	}
 	if start < 0 {
-		lo = (-start + dil - 1) / dil
+		lo = backend.CeilDiv(-start, dil)
 	}
 	if start < size {
 		hi = min(taps, (size-start+dil-1)/dil)

@@ -85,9 +85,9 @@ func newFold(k *Kernel, r *reduction, dt value.DType) *fold {
 	case columns:
 		f.extents = append(f.extents, k.extents...)
 		n := f.extents[f.along]
-		f.groups = (n + maxChain - 1) / maxChain
-		f.each = (n + f.groups - 1) / f.groups
-		f.groups = (n + f.each - 1) / f.each
+		f.groups = backend.CeilDiv(n, maxChain)
+		f.each = backend.CeilDiv(n, f.groups)
+		f.groups = backend.CeilDiv(n, f.each)
 		f.extents[f.along] = f.groups
 		f.tasks = 1
 		for _, n := range f.extents {

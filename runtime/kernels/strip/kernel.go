@@ -124,7 +124,7 @@ func (b *Builder) bind(split int) *Kernel {
 		tasks, elements = k.fold.tasks, elements*float64(k.fold.each)
 	}
 	k.perChunk = max(1, int(chunkCost/(cost*elements)))
-	k.chunks = (tasks + k.perChunk - 1) / k.perChunk
+	k.chunks = backend.CeilDiv(tasks, k.perChunk)
 	k.parallel = k.chunks > 1 && cost*float64(s.size) >= 2*chunkCost
 	k.base = make([]unsafe.Pointer, len(k.sizes))
 	k.Workers(1)

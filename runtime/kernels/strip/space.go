@@ -1,6 +1,9 @@
 package strip
 
-import "github.com/graphrun/graphrun/runtime/kernels/driver"
+import (
+	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/driver"
+)
 
 // space is an iteration space: the shape of a map with axes of size 1 dropped and neighbours merged that are alike for all
 // operands and for the reduction.
@@ -98,10 +101,10 @@ func (s *space) newCut(bytes int) (c cut) {
 	}
 	n := s.dims[c.at]
 	c.count = min(limit/c.inner, n)
-	c.pieces = (n + c.count - 1) / c.count
-	if even := (n + c.pieces - 1) / c.pieces; c.inner == 1 { // strips of about one length
+	c.pieces = backend.CeilDiv(n, c.count)
+	if even := backend.CeilDiv(n, c.pieces); c.inner == 1 { // strips of about one length
 		c.count = min((even+63)&^63, n)
-		c.pieces = (n + c.count - 1) / c.count
+		c.pieces = backend.CeilDiv(n, c.count)
 	} else {
 		c.count = even
 	}
@@ -116,7 +119,7 @@ func (s *space) rowCut(bytes int) cut {
 	if s.dims[last] < longRow && last > 0 {
 		c = cut{at: last - 1, count: min(limit/s.dims[last], s.dims[last-1]), inner: s.dims[last]}
 	}
-	c.pieces = (s.dims[c.at] + c.count - 1) / c.count
+	c.pieces = backend.CeilDiv(s.dims[c.at], c.count)
 	return c
 }
 
