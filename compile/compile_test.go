@@ -222,7 +222,7 @@ func TestDump(t *testing.T) {
 
 // TestRulesAreDocumented wants a name of its own and a law of every rule.
 func TestRulesAreDocumented(t *testing.T) {
-	for _, rules := range [][]*compile.Rule{compile.StabilizeRules, compile.SimplifyRules} {
+	for _, rules := range [][]*compile.Rule{compile.StabilizeRules, compile.SimplifyRules, compile.ProductRules} {
 		seen := map[string]bool{}
 		for _, r := range rules {
 			if r.Name == "" || r.Law == "" || seen[r.Name] || graph.LookupOp(r.Op) == nil {

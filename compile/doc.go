@@ -47,6 +47,6 @@
 //
 // [Optimize] returns the module after the passes, [Portable] stops before fusion. [Dump] writes its text around each of
 // them, [Stats] counts the rewrites by rule, and [PassLimit] stops after a number of them, which finds the one that
-// breaks a program by bisection. [Only] and [Through] run some of the passes. StabilizeRules and SimplifyRules hold the
+// breaks a program by bisection. [Only] and [Through] run some of the passes. StabilizeRules, SimplifyRules and ProductRules hold the
 // rewrites, each with its law and where NaN, infinities and rounding break it.
 package compile

@@ -6,9 +6,9 @@ import (
 	"github.com/graphrun/graphrun/ops"
 )
 
-// productRules make what scales and shifts the result of a matrix product or a convolution with constant weights part of these, as a
+// ProductRules are rewrites of the pass simplify, behind SimplifyRules: they make what scales and shifts the result of a matrix product or a convolution with constant weights part of these, as a
 // frozen batch normalization does: (x·w + b)·s + t = x·(w·s) + (b·s + t). Constants are evaluated as they move, so that the next rule finds them.
-var productRules = []*Rule{
+var ProductRules = []*Rule{
 	scaleShifted("add"),
 	scaleShifted("sub"),
 	shiftShifted("add", "add", "(y + b) + c = y + (b + c)", func(b, c graph.Value) graph.Value { return ops.Add(b, c) }),

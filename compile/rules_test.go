@@ -18,7 +18,7 @@ import (
 )
 
 // tables are the tables of rules, by the pass that applies them.
-var tables = map[string][]*Rule{"stabilize": StabilizeRules, "simplify": SimplifyRules}
+var tables = map[string][]*Rule{"stabilize": StabilizeRules, "simplify": slices.Concat(SimplifyRules, ProductRules)}
 
 // TestRulesAreOfOps wants every op that a rule names to exist, and every rule to say what it is.
 func TestRulesAreOfOps(t *testing.T) {

@@ -10,13 +10,18 @@ import (
 var simplify = &Pass{
 	Name: "simplify",
 	Doc:  "Applies algebraic identities, each a named rule with its law, until none matches. It stands after autodiff, which leaves sums with zero, transposes of transposes and reshapes of reshapes.",
-	Run:  func(c *Context, m *graph.Module) error { return ApplyRules(c, m, SimplifyRules) },
+	Run: func(c *Context, m *graph.Module) error {
+		if err := ApplyRules(c, m, SimplifyRules); err != nil {
+			return err
+		}
+		return ApplyRules(c, m, ProductRules)
+	},
 	// stop_gradient is an identity here, and would be none before autodiff.
 	After: []string{"autodiff"},
 }
 
 // SimplifyRules are the rewrites of the pass simplify.
-var SimplifyRules = append(productRules, []*Rule{
+var SimplifyRules = []*Rule{
 	{
 		Name: "add_zero", Op: "add", Law: "x + 0 = x", Breaks: "-0 + 0 is +0, the right side keeps -0",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
@@ -234,7 +239,7 @@ var SimplifyRules = append(productRules, []*Rule{
 			return []graph.Value{ops.Reshape(x, dims...)}
 		},
 	},
-}...)
+}
 
 // involution is the rule op(op(x)) = x.
 func involution(name, op, law string) *Rule {
