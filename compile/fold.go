@@ -21,7 +21,17 @@ var fold = &Pass{
 const smallConstant = 64
 
 func foldFunc(c *Context, f *graph.Func) {
+	var live map[*graph.Node]bool // found when it is asked for
+	wanted := func(n *graph.Node) bool {
+		if live == nil {
+			live = needed(f, func(graph.Value) {})
+		}
+		return live[n]
+	}
 	rewriteFunc(f, func(n *graph.Node) []graph.Value {
+		if isLarge(n) && !wanted(n) { // it takes time, and dce removes it
+			return nil
+		}
 		outs := foldNode(n)
 		if outs == nil || !c.Allow(n.Op().Name, n) {
 			return nil
@@ -34,6 +44,18 @@ func foldFunc(c *Context, f *graph.Func) {
 		})
 		return consts
 	})
+}
+
+// isLarge reports whether a result has many elements.
+func isLarge(n *graph.Node) bool {
+	for _, t := range n.Types() {
+		if tt, ok := t.(graph.TensorType); ok {
+			if k, known := tt.NumElements().Int(); known && k > 1<<12 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // foldNode returns the results of a node that can be evaluated now, nil for others. A node that its

@@ -98,14 +98,21 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed
 // replaced counts too: that is one more, until the next round.
 func countUses(f *graph.Func, op string) map[*graph.Node]int {
 	uses := map[*graph.Node]int{}
+	needed(f, func(v graph.Value) {
+		if v.Is(op) {
+			uses[v.Node()]++
+		}
+	})
+	return uses
+}
+
+// needed returns the nodes on which a result or an update depends, and visits each use of a value by these.
+func needed(f *graph.Func, visit func(v graph.Value)) map[*graph.Node]bool {
 	seen := map[*graph.Node]bool{}
 	var todo []*graph.Node
 	use := func(v graph.Value) {
-		n := v.Node()
-		if v.Is(op) {
-			uses[n]++
-		}
-		if !seen[n] {
+		visit(v)
+		if n := v.Node(); !seen[n] {
 			seen[n] = true
 			todo = append(todo, n)
 		}
@@ -118,7 +125,7 @@ func countUses(f *graph.Func, op string) map[*graph.Node]int {
 			use(v)
 		}
 	}
-	return uses
+	return seen
 }
 
 // operand returns the node of operand i if it is an application of the named op, else nil.
