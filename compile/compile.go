@@ -214,7 +214,7 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 	if err := graph.VerifyChanges(m); err != nil {
 		return nil, nil, err
 	}
-	inits, funcs := signaturesOf(m)
+	signatures := signaturesOf(m)
 	var checks []*Pass
 	for row, p := range c.passes {
 		if p.Run == nil {
@@ -232,7 +232,7 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 			return nil, nil, bug(p, m, err)
 		}
 		if m.Version() != version {
-			if err := signatureFault(m, inits, funcs); err != nil {
+			if err := signatures.check(m); err != nil {
 				return nil, nil, bug(p, m, err)
 			}
 		}

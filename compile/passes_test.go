@@ -74,12 +74,12 @@ func TestSignaturesStay(t *testing.T) {
 		run  func(m *graph.Module, f *graph.Func)
 		want string
 	}{
-		"type of a result": {func(_ *graph.Module, f *graph.Func) { f.SetResult(1, f.Params()[0]) }, "result z of @f was z: f32[N], and is z: f32[N,3]"},
-		"another result":   {func(_ *graph.Module, f *graph.Func) { f.Return("more", f.Params()[0]) }, "@f has 1 inputs, 3 results and 1 updates, it had 1, 2 and 1"},
-		"an input":         {func(_ *graph.Module, f *graph.Func) { f.Input("more", graph.F32) }, "@f has 2 inputs"},
-		"name of an input": {func(_ *graph.Module, f *graph.Func) { f.Params()[0].Named("other") }, "input x of @f was x: f32[N,3], and is other: f32[N,3]"},
+		"type of a result": {func(_ *graph.Module, f *graph.Func) { f.SetResult(1, f.Params()[0]) }, "@f: result z was f32[N], and is z, f32[N,3]"},
+		"another result":   {func(_ *graph.Module, f *graph.Func) { f.Return("more", f.Params()[0]) }, "@f: it has 1 inputs, 3 results and 1 updates, it had 1, 2 and 1"},
+		"an input":         {func(_ *graph.Module, f *graph.Func) { f.Input("more", graph.F32) }, "@f: it has 2 inputs"},
+		"name of an input": {func(_ *graph.Module, f *graph.Func) { f.Params()[0].Named("other") }, "@f: input x was f32[N,3], and is other, f32[N,3]"},
 		"an update":        {func(_ *graph.Module, f *graph.Func) { f.DropUpdates(func(graph.Update) bool { return true }) }, "0 updates, it had 1, 2 and 1"},
-		"a function":       {func(m *graph.Module, f *graph.Func) { _ = m.RemoveFunc(f) }, "the module has 1 variables and 1 functions, it had 1 and 2"},
+		"a function":       {func(m *graph.Module, f *graph.Func) { _ = m.RemoveFunc(f) }, "the module has other variables or functions than before"},
 		"result of a callee": {func(m *graph.Module, _ *graph.Func) {
 			g := m.LookupFunc("g")
 			g.SetResult(0, ops.Sum(g.Params()[0], 0))
@@ -88,14 +88,6 @@ func TestSignaturesStay(t *testing.T) {
 			f := m.LookupVariable("w").Init()
 			f.SetResult(0, f.Params()[0])
 		}, "verifier rule initializer"},
-		"a result of an initializer": {func(m *graph.Module, _ *graph.Func) { // by another way than the verifier's
-			inits, funcs := signaturesOf(m)
-			inits[0].results[0].name = "first"
-			if err := signatureFault(m, inits, funcs); err == nil || !strings.Contains(err.Error(), "result first of the initializer of @w was first: f32[3], and is value: f32[3]") {
-				t.Errorf("the fault is %v", err)
-			}
-			m.LookupFunc("f").Input("more", graph.F32)
-		}, "@f has 2 inputs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Optimize(pipelined(), Insert(&Pass{Name: "planted", Doc: "d", Run: func(_ *Context, m *graph.Module) error {

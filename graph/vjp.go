@@ -182,10 +182,14 @@ func (d *differ) node(n *Node, dy []Value) error {
 			return fmt.Errorf("BUG: %s: the gradient rule of %s gives %d gradients for %d operands", n.pos, op.Name, len(dxs), len(n.in))
 		}
 		for i, v := range n.in {
-			if dx := dxs[i]; dx.Valid() && d.known(v).active && !EqualTypes(dx.Type(), v.Type()) {
+			dx := dxs[i]
+			if !dx.Valid() || !d.known(v).active {
+				continue
+			}
+			if !EqualTypes(dx.Type(), v.Type()) {
 				return fmt.Errorf("BUG: %s: the gradient rule of %s gives %s for an operand of %s", n.pos, op.Name, dx.Type(), v.Type())
 			}
-			if err := d.add(v, dxs[i]); err != nil {
+			if err := d.add(v, dx); err != nil {
 				return err
 			}
 		}
@@ -219,15 +223,16 @@ func (d *differ) node(n *Node, dy []Value) error {
 
 // add adds dx to the adjoint of v, if v is one that depends on an x.
 func (d *differ) add(v, dx Value) (err error) {
-	if !dx.Valid() || !d.known(v).active {
+	if !d.known(v).active {
 		return nil
 	}
-	if have := d.at(v).adjoint; have.Valid() {
-		if dx, err = d.f.emitNamed("add", []Value{have, dx}, nil); err != nil {
+	s := d.at(v)
+	if s.adjoint.Valid() {
+		if dx, err = d.f.emitNamed("add", []Value{s.adjoint, dx}, nil); err != nil {
 			return err
 		}
 	}
-	d.at(v).adjoint = dx
+	s.adjoint = dx
 	return nil
 }
 
