@@ -8,8 +8,8 @@ import (
 	"github.com/graphrun/graphrun/graph"
 )
 
-// signatures are what those who run a module rely on, and no pass changes: its variables and functions, and the functions' inputs, results and
-// updates. That the initializers of variables give what they should is a rule of the verifier.
+// signatures are what those who run a module rely on, and no pass changes: its variables and functions, and what goes into and comes out of the
+// functions. That the initializers of variables give what they should is a rule of the verifier.
 type signatures struct {
 	vars  []*graph.Variable
 	funcs []*graph.Func
@@ -17,31 +17,42 @@ type signatures struct {
 }
 
 type signature struct {
-	inputs, results []port
-	updates         []string // variables
-	version         int64    // of the function, when it was checked
+	ports   []port
+	version int64 // of the function, when it was checked
 }
 
-// port is an input or a result.
+// port is an input, a result or an update.
 type port struct {
-	name string
-	t    graph.Type
+	kind, name string
+	t          graph.Type
+}
+
+func (p port) String() string {
+	if p.kind == "" {
+		return "nothing"
+	}
+	return p.kind + p.name + ": " + p.t.String()
+}
+
+func portsOf(f *graph.Func) []port {
+	ports := make([]port, 0, 8)
+	add := func(kind, name string, v graph.Value) { ports = append(ports, port{kind, name, v.Type()}) }
+	for _, v := range f.Params() {
+		add("input ", v.Node().ResultName(0), v)
+	}
+	for _, r := range f.Results() {
+		add("result ", r.Name, r.Value)
+	}
+	for _, u := range f.Updates() {
+		add("update @", u.Var.Name(), u.Value)
+	}
+	return ports
 }
 
 func signaturesOf(m *graph.Module) *signatures {
-	s := &signatures{vars: slices.Clone(m.Variables()), funcs: slices.Clone(m.Funcs())}
-	for _, f := range s.funcs {
-		of := signature{version: f.Version()}
-		for _, v := range f.Params() {
-			of.inputs = append(of.inputs, port{v.Node().ResultName(0), v.Type()})
-		}
-		for _, r := range f.Results() {
-			of.results = append(of.results, port{r.Name, r.Value.Type()})
-		}
-		for _, u := range f.Updates() {
-			of.updates = append(of.updates, u.Var.Name())
-		}
-		s.of = append(s.of, of)
+	s := &signatures{slices.Clone(m.Variables()), slices.Clone(m.Funcs()), make([]signature, len(m.Funcs()))}
+	for i, f := range s.funcs {
+		s.of[i] = signature{portsOf(f), f.Version()}
 	}
 	return s
 }
@@ -52,43 +63,24 @@ func (s *signatures) check(m *graph.Module) error {
 		return errors.New("the module has other variables or functions than before")
 	}
 	for i, f := range s.funcs {
-		if of := &s.of[i]; f.Version() != of.version {
-			of.version = f.Version()
-			if err := of.check(f); err != nil {
-				return fmt.Errorf("@%s: %w", f.Name(), err)
+		of := &s.of[i]
+		if f.Version() == of.version {
+			continue
+		}
+		of.version = f.Version()
+		ports := portsOf(f)
+		for k := range max(len(ports), len(of.ports)) {
+			var is, was port
+			if k < len(ports) {
+				is = ports[k]
+			}
+			if k < len(of.ports) {
+				was = of.ports[k]
+			}
+			if is.kind != was.kind || is.name != was.name || !graph.EqualTypes(is.t, was.t) {
+				return fmt.Errorf("@%s has %v in the place of %v", f.Name(), is, was)
 			}
 		}
 	}
 	return nil
-}
-
-func (s *signature) check(f *graph.Func) error {
-	params, results, updates := f.Params(), f.Results(), f.Updates()
-	if len(params) != len(s.inputs) || len(results) != len(s.results) || len(updates) != len(s.updates) {
-		return fmt.Errorf("it has %d inputs, %d results and %d updates, it had %d, %d and %d",
-			len(params), len(results), len(updates), len(s.inputs), len(s.results), len(s.updates))
-	}
-	for i, v := range params {
-		if err := s.inputs[i].check("input", v.Node().ResultName(0), v.Type()); err != nil {
-			return err
-		}
-	}
-	for i, r := range results {
-		if err := s.results[i].check("result", r.Name, r.Value.Type()); err != nil {
-			return err
-		}
-	}
-	for i, u := range updates {
-		if u.Var.Name() != s.updates[i] {
-			return fmt.Errorf("it updates @%s where it updated @%s", u.Var.Name(), s.updates[i])
-		}
-	}
-	return nil
-}
-
-func (p *port) check(what, name string, t graph.Type) error {
-	if p.name == name && graph.EqualTypes(p.t, t) {
-		return nil
-	}
-	return fmt.Errorf("%s %s was %s, and is %s, %s", what, p.name, p.t, name, t)
 }
