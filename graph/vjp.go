@@ -19,7 +19,7 @@ func VJP(f *Func, ys, dys, xs []Value) ([]Value, error) {
 		return nil, fmt.Errorf("vjp: want as many cotangents as values, have %d for %d", len(dys), len(ys))
 	}
 	for _, v := range slices.Concat(ys, dys, xs) {
-		if v.node != nil && (v.node.fn != f || !f.holds(v.node)) {
+		if v.Node() != nil && (v.Node().fn != f || !f.holds(v.Node())) {
 			return nil, fmt.Errorf("vjp: %s is not a value of @%s", describe(v), f.name)
 		}
 	}
@@ -99,7 +99,7 @@ type diffState struct {
 //
 //go:noinline
 func (d *differ) at(v Value) *diffState {
-	i := v.node.at
+	i := v.Node().at
 	if i < 0 {
 		if d.params == nil {
 			d.params = make([]diffState, len(d.f.params))
@@ -110,16 +110,16 @@ func (d *differ) at(v Value) *diffState {
 		d.nodes = append(d.nodes, make([][]diffState, len(d.f.nodes)-len(d.nodes))...)
 	}
 	if d.nodes[i] == nil {
-		d.nodes[i] = make([]diffState, len(v.node.types))
+		d.nodes[i] = make([]diffState, len(v.Node().types))
 	}
-	return &d.nodes[i][v.index]
+	return &d.nodes[i][v.Index()]
 }
 
 // known returns the state of a value without making room for it.
 //
 //go:noinline
 func (d *differ) known(v Value) diffState {
-	if i := v.node.at; i >= 0 && (i >= len(d.nodes) || d.nodes[i] == nil) {
+	if i := v.Node().at; i >= 0 && (i >= len(d.nodes) || d.nodes[i] == nil) {
 		return diffState{}
 	}
 	return *d.at(v)
@@ -134,7 +134,7 @@ func (d *differ) activate(nodes []*Node) {
 			}
 			for i, t := range n.types {
 				if isFloat(t) {
-					d.at(Value{n, i}).active = true
+					d.at(n.Result(i)).active = true
 				}
 			}
 			break
@@ -149,7 +149,7 @@ func (d *differ) backward(nodes []*Node) error {
 		dy := make([]Value, len(n.types))
 		reached := false
 		for k := range dy {
-			if r := d.known(Value{n, k}); r.active {
+			if r := d.known(n.Result(k)); r.active {
 				dy[k] = r.adjoint
 				reached = reached || dy[k].Valid()
 			}
