@@ -63,24 +63,34 @@ func Portable() Option {
 
 // Insert adds a row to the table: as early as the passes that its After names allow, so that the rows behind it clean up after it. It is how
 // a pass from another module runs; see ReplaceNodes and ApplyRules. The pass has Run, and a name of its own.
-func Insert(p *Pass) Option { return func(c *Context) { c.inserted = append(c.inserted, p) } }
+func Insert(p *Pass) Option {
+	return func(c *Context) { c.inserts = append(c.inserts, func() error { return c.insert(p) }) }
+}
 
 // insert puts a pass into the pipeline, behind those that have been put to the same place before.
 func (c *Context) insert(p *Pass) error {
 	if p == nil || p.Name == "" || p.Doc == "" || p.Run == nil || p.Emit != nil {
 		return errors.New("an inserted pass needs Name, Doc and Run, and has no Emit")
 	}
-	at := 0
-	for left := slices.Clone(p.After); len(left) > 0 || at < len(c.passes) && slices.Contains(c.inserted, c.passes[at]); at++ {
-		if at == len(c.passes) || c.passes[at].Run == nil {
-			return fmt.Errorf("pass %q must stand after %v, but %v do not run before the program is made", p.Name, p.After, left)
-		}
-		left = slices.DeleteFunc(left, func(name string) bool { return name == c.passes[at].Name })
+	named := func(passes []*Pass, name string) bool {
+		return slices.ContainsFunc(passes, func(q *Pass) bool { return q.Name == name })
 	}
-	if LookupPass(p.Name) != nil || slices.ContainsFunc(c.passes, func(q *Pass) bool { return q.Name == p.Name }) {
+	if LookupPass(p.Name) != nil || named(c.passes, p.Name) {
 		return fmt.Errorf("there is a pass %q already", p.Name)
 	}
-	c.passes = slices.Insert(slices.Clone(c.passes), at, p)
+	at := 0
+	for _, name := range p.After {
+		for !named(c.passes[:at], name) {
+			if at == len(c.passes) || c.passes[at].Run == nil {
+				return fmt.Errorf("pass %q must stand after %s, which does not run before the program is made", p.Name, name)
+			}
+			at++
+		}
+	}
+	for at < len(c.passes) && LookupPass(c.passes[at].Name) == nil {
+		at++
+	}
+	c.passes = slices.Concat(c.passes[:at], []*Pass{p}, c.passes[at:])
 	return nil
 }
 
@@ -114,7 +124,7 @@ type Context struct {
 	stats   *[]RowStats
 	err     error // of the options
 
-	inserted []*Pass
+	inserts []func() error // what Insert asks for, done when the other options have chosen the rows
 
 	pass  *Pass                                // that runs
 	log   *[]Rewrite                           // nil: rewrites are only counted
@@ -207,9 +217,9 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 	for _, o := range opts {
 		o(c)
 	}
-	for _, p := range c.inserted {
+	for _, insert := range c.inserts {
 		if c.err == nil {
-			c.err = c.insert(p)
+			c.err = insert()
 		}
 	}
 	if c.err != nil {
@@ -230,7 +240,7 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 	if err := graph.VerifyChanges(m); err != nil {
 		return nil, nil, err
 	}
-	inits, funcs := signaturesOf(m)
+	signatures := signaturesOf(m)
 	var checks []*Pass
 	for row, p := range c.passes {
 		if p.Run == nil {
@@ -248,7 +258,7 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 			return nil, nil, bug(p, m, err)
 		}
 		if m.Version() != version {
-			if err := signatureFault(m, inits, funcs); err != nil {
+			if err := signatures.check(m); err != nil {
 				return nil, nil, bug(p, m, err)
 			}
 		}

@@ -43,6 +43,12 @@
 //	  return y: %1, dx: %4
 //	}
 //
+// # Other passes
+//
+// A pass from another module runs as a row of the table too: [Insert] puts it behind the rows that it names. [ApplyRules] runs a table of
+// rules, [ReplaceNodes] any other rewriting, and [Context] counts and limits what a pass does. A pass that lets values of other types stand for
+// results, or changes what a function takes and gives, is named by the error.
+//
 // # Looking inside
 //
 // [Optimize] returns the module after the passes, [Portable] stops before fusion. [Dump] writes its text around each of

@@ -39,10 +39,10 @@ func TestReplacementsKeepTypes(t *testing.T) {
 		run  func(c *Context, m *graph.Module) error
 		want string
 	}{
-		"shape": {rule(func(x graph.Value) []graph.Value { return []graph.Value{ops.Sum(x, 0)} }), "tanh: rule shrink: want f32[N,3] for result 0, have f32[3]"},
-		"dtype": {rule(func(x graph.Value) []graph.Value { return []graph.Value{ops.Cast(x, graph.F64)} }), "tanh: rule shrink: want f32[N,3] for result 0, have f64[N,3]"},
-		"count": {rule(func(x graph.Value) []graph.Value { return []graph.Value{x, x} }), "tanh: rule shrink: want values for 1 results, have 2"},
-		"none":  {rule(func(graph.Value) []graph.Value { return []graph.Value{{}} }), "tanh: rule shrink: want f32[N,3] for result 0, have "},
+		"shape": {rule(func(x graph.Value) []graph.Value { return []graph.Value{ops.Sum(x, 0)} }), "tanh: rule shrink: want f32[N,3] for its results, have f32[3]"},
+		"dtype": {rule(func(x graph.Value) []graph.Value { return []graph.Value{ops.Cast(x, graph.F64)} }), "tanh: rule shrink: want f32[N,3] for its results, have f64[N,3]"},
+		"count": {rule(func(x graph.Value) []graph.Value { return []graph.Value{x, x} }), "tanh: rule shrink: want f32[N,3] for its results, have f32[N,3], f32[N,3]"},
+		"none":  {rule(func(graph.Value) []graph.Value { return []graph.Value{{}} }), "tanh: rule shrink: want f32[N,3] for its results, have "},
 		"without a rule": {func(_ *Context, m *graph.Module) error {
 			ReplaceNodes(m, func(f *graph.Func, n *graph.Node) []graph.Value {
 				if n.Op().Name != "mul" {
@@ -51,7 +51,7 @@ func TestReplacementsKeepTypes(t *testing.T) {
 				return []graph.Value{f.Scalar(graph.F32, 1.0)}
 			})
 			return nil
-		}, "mul: want f32[N,3] for result 0, have f32[]"},
+		}, "mul: want f32[N,3] for its results, have f32[]"},
 		"no operation": {func(c *Context, m *graph.Module) error {
 			return ApplyRules(c, m, []*Rule{{Name: "rotten", Op: "tanhh"}})
 		}, `rule rotten is of "tanhh", which is no operation`},
@@ -74,12 +74,12 @@ func TestSignaturesStay(t *testing.T) {
 		run  func(m *graph.Module, f *graph.Func)
 		want string
 	}{
-		"type of a result": {func(_ *graph.Module, f *graph.Func) { f.SetResult(1, f.Params()[0]) }, "result z of @f was z: f32[N], and is z: f32[N,3]"},
-		"another result":   {func(_ *graph.Module, f *graph.Func) { f.Return("more", f.Params()[0]) }, "@f has 1 inputs, 3 results and 1 updates, it had 1, 2 and 1"},
-		"an input":         {func(_ *graph.Module, f *graph.Func) { f.Input("more", graph.F32) }, "@f has 2 inputs"},
-		"name of an input": {func(_ *graph.Module, f *graph.Func) { f.Params()[0].Named("other") }, "input x of @f was x: f32[N,3], and is other: f32[N,3]"},
-		"an update":        {func(_ *graph.Module, f *graph.Func) { f.DropUpdates(func(graph.Update) bool { return true }) }, "0 updates, it had 1, 2 and 1"},
-		"a function":       {func(m *graph.Module, f *graph.Func) { _ = m.RemoveFunc(f) }, "the module has 1 variables and 1 functions, it had 1 and 2"},
+		"type of a result": {func(_ *graph.Module, f *graph.Func) { f.SetResult(1, f.Params()[0]) }, "@f has result z: f32[N,3] in the place of result z: f32[N]"},
+		"another result":   {func(_ *graph.Module, f *graph.Func) { f.Return("more", f.Params()[0]) }, "@f has result more: f32[N,3] in the place of update @w: f32[3]"},
+		"an input":         {func(_ *graph.Module, f *graph.Func) { f.Input("more", graph.F32) }, "@f has input more: f32[] in the place of result y: f32[N,3]"},
+		"name of an input": {func(_ *graph.Module, f *graph.Func) { f.Params()[0].Named("other") }, "@f has input other: f32[N,3] in the place of input x: f32[N,3]"},
+		"an update":        {func(_ *graph.Module, f *graph.Func) { f.DropUpdates(func(graph.Update) bool { return true }) }, "@f has nothing in the place of update @w: f32[3]"},
+		"a function":       {func(m *graph.Module, f *graph.Func) { _ = m.RemoveFunc(f) }, "the module has other variables or functions than before"},
 		"result of a callee": {func(m *graph.Module, _ *graph.Func) {
 			g := m.LookupFunc("g")
 			g.SetResult(0, ops.Sum(g.Params()[0], 0))
@@ -88,14 +88,6 @@ func TestSignaturesStay(t *testing.T) {
 			f := m.LookupVariable("w").Init()
 			f.SetResult(0, f.Params()[0])
 		}, "verifier rule initializer"},
-		"a result of an initializer": {func(m *graph.Module, _ *graph.Func) { // by another way than the verifier's
-			inits, funcs := signaturesOf(m)
-			inits[0].results[0].name = "first"
-			if err := signatureFault(m, inits, funcs); err == nil || !strings.Contains(err.Error(), "result first of the initializer of @w was first: f32[3], and is value: f32[3]") {
-				t.Errorf("the fault is %v", err)
-			}
-			m.LookupFunc("f").Input("more", graph.F32)
-		}, "@f has 2 inputs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Optimize(pipelined(), Insert(&Pass{Name: "planted", Doc: "d", Run: func(_ *Context, m *graph.Module) error {
@@ -141,13 +133,13 @@ func TestInsert(t *testing.T) {
 		t.Error("the table itself has changed")
 	}
 	for want, opts := range map[string][]Option{
-		"needs Name, Doc and Run":                                           {Insert(&Pass{Name: "a", Doc: "d"})},
-		`there is a pass "dce" already`:                                     {Insert(nothing("dce"))},
-		`there is a pass "a" already`:                                       {Insert(a), Insert(nothing("a"))},
-		`pass "b" must stand after [dce], but [dce] do not run`:             {Insert(b), Through("cse")},
-		`pass "x" must stand after [nowhere dce], but [nowhere] do not run`: {Insert(nothing("x", "nowhere", "dce"))},
-		`pass "x" must stand after [emit], but [emit] do not run`:           {Insert(nothing("x", "emit"))},
-		`there is no pass "none"`:                                           {Only("none"), Insert(b)},
+		"needs Name, Doc and Run":                               {Insert(&Pass{Name: "a", Doc: "d"})},
+		`there is a pass "dce" already`:                         {Insert(nothing("dce"))},
+		`there is a pass "a" already`:                           {Insert(a), Insert(nothing("a"))},
+		`pass "b" must stand after dce, which does not run`:     {Insert(b), Through("cse")},
+		`pass "x" must stand after nowhere, which does not run`: {Insert(nothing("x", "nowhere", "dce"))},
+		`pass "x" must stand after emit, which does not run`:    {Insert(nothing("x", "emit"))},
+		`there is no pass "none"`:                               {Only("none"), Insert(b)},
 	} {
 		if _, err := Optimize(pipelined(), opts...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, have %v", want, err)

@@ -118,36 +118,38 @@ func eachUse(f *graph.Func, nodes []*graph.Node, visit func(v graph.Value)) {
 // eachFunc visits the regions of every function before the function, initializers included, and those that the visit makes after it.
 func eachFunc(m *graph.Module, visit func(f *graph.Func) error) error {
 	var walk func(f *graph.Func) error
-	regions := func(f *graph.Func, done map[*graph.Func]bool) error {
-		for _, n := range f.Nodes() {
-			for _, r := range n.Regions() {
-				if done[r] {
-					continue
-				}
-				done[r] = true
-				if err := walk(r); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
 	walk = func(f *graph.Func) error {
-		var done map[*graph.Func]bool
+		nodes := f.Nodes()
 		if f.Carries() {
-			done = map[*graph.Func]bool{}
-			if err := regions(f, done); err != nil {
-				return err
+			for _, n := range nodes {
+				for _, r := range n.Regions() {
+					if err := walk(r); err != nil {
+						return err
+					}
+				}
 			}
 		}
 		version := m.Version()
 		if err := visit(f); err != nil || !f.Carries() || m.Version() == version {
 			return err
 		}
-		if done == nil {
-			done = map[*graph.Func]bool{}
+		done := map[*graph.Func]bool{}
+		for _, n := range nodes {
+			for _, r := range n.Regions() {
+				done[r] = true
+			}
 		}
-		return regions(f, done)
+		for _, n := range f.Nodes() {
+			for _, r := range n.Regions() {
+				if done[r] {
+					continue
+				}
+				if err := walk(r); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	}
 	for _, v := range m.Variables() {
 		if v.Init() != nil {

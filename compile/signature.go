@@ -1,106 +1,86 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 )
 
-// signature is what those who run a function rely on: no pass changes it.
+// signatures are what those who run a module rely on, and no pass changes: its variables and functions, and what goes into and comes out of the
+// functions. That the initializers of variables give what they should is a rule of the verifier.
+type signatures struct {
+	vars  []*graph.Variable
+	funcs []*graph.Func
+	of    []signature // by function
+}
+
 type signature struct {
-	name            string // of the function, or of the variable whose initializer it is
-	isInit          bool
-	inputs, results []port
-	updates         []string // variables
+	ports   []port
+	version int64 // of the function, when it was checked
 }
 
-// port is an input or a result.
+// port is an input, a result or an update.
 type port struct {
-	name string
-	t    graph.Type
+	kind, name string
+	t          graph.Type
 }
 
-// signaturesOf returns the signatures of the initializers, by variables, and of the functions of m.
-func signaturesOf(m *graph.Module) (inits, funcs []signature) {
-	for _, v := range m.Variables() {
-		inits = append(inits, signatureOf(v.Name(), v.Init(), true))
+func (p port) String() string {
+	if p.kind == "" {
+		return "nothing"
 	}
-	for _, f := range m.Funcs() {
-		funcs = append(funcs, signatureOf(f.Name(), f, false))
-	}
-	return inits, funcs
+	return p.kind + p.name + ": " + p.t.String()
 }
 
-func signatureOf(name string, f *graph.Func, isInit bool) signature {
-	s := signature{name: name, isInit: isInit}
+func portsOf(f *graph.Func) []port {
+	ports := make([]port, 0, 8)
+	add := func(kind, name string, v graph.Value) { ports = append(ports, port{kind, name, v.Type()}) }
 	for _, v := range f.Params() {
-		s.inputs = append(s.inputs, port{v.Node().ResultName(0), v.Type()})
+		add("input ", v.Node().ResultName(0), v)
 	}
 	for _, r := range f.Results() {
-		s.results = append(s.results, port{r.Name, r.Value.Type()})
+		add("result ", r.Name, r.Value)
 	}
 	for _, u := range f.Updates() {
-		s.updates = append(s.updates, u.Var.Name())
+		add("update @", u.Var.Name(), u.Value)
+	}
+	return ports
+}
+
+func signaturesOf(m *graph.Module) *signatures {
+	s := &signatures{slices.Clone(m.Variables()), slices.Clone(m.Funcs()), make([]signature, len(m.Funcs()))}
+	for i, f := range s.funcs {
+		s.of[i] = signature{portsOf(f), f.Version()}
 	}
 	return s
 }
 
-// signatureFault says which function of m, and how, is not what it was, nil if all are.
-func signatureFault(m *graph.Module, inits, funcs []signature) error {
-	if len(m.Variables()) != len(inits) || len(m.Funcs()) != len(funcs) {
-		return fmt.Errorf("the module has %d variables and %d functions, it had %d and %d", len(m.Variables()), len(m.Funcs()), len(inits), len(funcs))
+// check says what is not as it was, nil if all is. It looks at functions that have changed since it was called last.
+func (s *signatures) check(m *graph.Module) error {
+	if !slices.Equal(m.Variables(), s.vars) || !slices.Equal(m.Funcs(), s.funcs) {
+		return errors.New("the module has other variables or functions than before")
 	}
-	for i, v := range m.Variables() {
-		if err := inits[i].fault(v.Name(), v.Init()); err != nil {
-			return err
+	for i, f := range s.funcs {
+		of := &s.of[i]
+		if f.Version() == of.version {
+			continue
 		}
-	}
-	for i, f := range m.Funcs() {
-		if err := funcs[i].fault(f.Name(), f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *signature) String() string {
-	if s.isInit {
-		return "the initializer of @" + s.name
-	}
-	return "@" + s.name
-}
-
-// fault says how f, which is found under a name, is not what the signature says.
-func (s *signature) fault(name string, f *graph.Func) error {
-	if name != s.name {
-		return fmt.Errorf("@%s stands where @%s was", name, s.name)
-	}
-	params, results, updates := f.Params(), f.Results(), f.Updates()
-	if len(params) != len(s.inputs) || len(results) != len(s.results) || len(updates) != len(s.updates) {
-		return fmt.Errorf("%s has %d inputs, %d results and %d updates, it had %d, %d and %d", s,
-			len(params), len(results), len(updates), len(s.inputs), len(s.results), len(s.updates))
-	}
-	for i, v := range params {
-		if err := s.inputs[i].fault(s, "input", v.Node().ResultName(0), v.Type()); err != nil {
-			return err
-		}
-	}
-	for i, r := range results {
-		if err := s.results[i].fault(s, "result", r.Name, r.Value.Type()); err != nil {
-			return err
-		}
-	}
-	for i, u := range updates {
-		if u.Var.Name() != s.updates[i] {
-			return fmt.Errorf("%s updates @%s where it updated @%s", s, u.Var.Name(), s.updates[i])
+		of.version = f.Version()
+		ports := portsOf(f)
+		for k := range max(len(ports), len(of.ports)) {
+			var is, was port
+			if k < len(ports) {
+				is = ports[k]
+			}
+			if k < len(of.ports) {
+				was = of.ports[k]
+			}
+			if is.kind != was.kind || is.name != was.name || !graph.EqualTypes(is.t, was.t) {
+				return fmt.Errorf("@%s has %v in the place of %v", f.Name(), is, was)
+			}
 		}
 	}
 	return nil
-}
-
-func (p *port) fault(of *signature, what, name string, t graph.Type) error {
-	if p.name == name && graph.EqualTypes(p.t, t) {
-		return nil
-	}
-	return fmt.Errorf("%s %s of %s was %s: %s, and is %s: %s", what, p.name, of, p.name, p.t, name, t)
 }

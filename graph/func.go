@@ -107,6 +107,9 @@ func (f *Func) Name() string { return f.name }
 // Module returns the module that f belongs to.
 func (f *Func) Module() *Module { return f.module }
 
+// Version returns a number that is another one after any change of f or of what it is nested in or holds.
+func (f *Func) Version() int64 { return f.Root().changed }
+
 // Pos returns the place of the declaration.
 func (f *Func) Pos() Pos { return f.pos }
 
@@ -515,7 +518,9 @@ func (f *Func) Outline(op *Op, attrs Attrs, nodes []*Node, args, results []Value
 	// The types are those of the operands of old, and symbols come from around the region: what has been checked of n holds for its copy.
 	copyNode := func(n *Node, in []Value) *Node {
 		k := fresh(Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: r, pos: n.pos, scope: n.scope, sound: n.sound, plain: n.plain})
-		k.regions = n.cloneRegions(r)
+		if len(n.regions) > 0 {
+			k.regions = n.cloneRegions(r)
+		}
 		r.push(k)
 		return k
 	}
@@ -657,7 +662,9 @@ func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 				k.in[i] = move(v)
 			}
 		}
-		k.regions = n.cloneRegions(g)
+		if len(n.regions) > 0 {
+			k.regions = n.cloneRegions(g)
+		}
 		return k
 	}
 	g.params = make([]*Node, len(f.params))

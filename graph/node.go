@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph/value"
@@ -133,20 +132,13 @@ func (n *Node) SetOperand(i int, v Value) {
 // none. They must be values of the results' types, by which what uses them has been typed: of others the error, a *Diagnostic, says what
 // differs, and what stands for the results is refused silently where it is used. It is for passes, which do not put the node back.
 func (n *Node) Replace(values []Value) error {
-	fault := ""
-	if len(values) != len(n.types) {
-		fault = fmt.Sprintf("want values for %d results, have %d", len(n.types), len(values))
-	} else {
-		for i, v := range values {
-			if !EqualTypes(n.types[i], v.Type()) {
-				fault = fmt.Sprintf("want %s for result %d, have %s", n.types[i], i, v.Type())
-				break
-			}
-		}
+	same := len(values) == len(n.types)
+	for i := 0; same && i < len(values); i++ {
+		same = EqualTypes(n.types[i], values[i].Type())
 	}
-	if fault != "" {
+	if !same {
 		n.instead = slices.Repeat([]Value{Poison(n.fn)}, len(n.types))
-		return &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: fault}
+		return &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: "want " + typeList(n.Results()) + " for its results, have " + typeList(values)}
 	}
 	n.instead = values
 	n.fn.rename(n, values)

@@ -321,7 +321,7 @@ func (v *verifier) walkNode(b *body, n *Node) {
 		if r.node(v, b, n); len(v.faults) > 0 {
 			return
 		}
-		if r.Name == "region" {
+		if len(n.regions) > 0 && r.Name == "region" {
 			for _, region := range n.regions {
 				if v.walk(b.region(region, n)); len(v.faults) > 0 {
 					return

@@ -1,6 +1,9 @@
 package graph
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // VJP emits into f, after its present nodes, the vector-Jacobian product of ys by xs, and returns it: for each x the sum over all y
 // of dy times the derivative of y by x, zeros where no y depends on x. It is reverse mode over the nodes on the paths from
@@ -15,17 +18,13 @@ func VJP(f *Func, ys, dys, xs []Value) ([]Value, error) {
 	if len(ys) != len(dys) {
 		return nil, fmt.Errorf("vjp: want as many cotangents as values, have %d for %d", len(dys), len(ys))
 	}
-	in := func(what string, i int, v Value) error {
-		if v.Node() == nil || v.Node().fn != f || !f.holds(v.Node()) {
-			return fmt.Errorf("vjp: %s %d is not a value of @%s", what, i, f.name)
+	for _, v := range slices.Concat(ys, dys, xs) {
+		if v.Node() != nil && (v.Node().fn != f || !f.holds(v.Node())) {
+			return nil, fmt.Errorf("vjp: %s is not a value of @%s", describe(v), f.name)
 		}
-		return nil
 	}
 	d := &differ{f: f}
 	for i, x := range xs {
-		if err := in("x", i, x); err != nil {
-			return nil, err
-		}
 		if !isFloat(x.Type()) {
 			return nil, fmt.Errorf("vjp: x %d is %s: only floats have gradients", i, x.Type())
 		}
@@ -33,20 +32,14 @@ func VJP(f *Func, ys, dys, xs []Value) ([]Value, error) {
 	}
 	nodes := f.nodes[:len(f.nodes):len(f.nodes)]
 	d.activate(nodes)
-	for i, y := range ys {
-		if err := in("y", i, y); err != nil {
-			return nil, err
-		}
-		if !dys[i].Valid() {
+	for i, dy := range dys {
+		if !dy.Valid() {
 			continue
 		}
-		if err := in("the cotangent of y", i, dys[i]); err != nil {
-			return nil, err
+		if !EqualTypes(dy.Type(), ys[i].Type()) {
+			return nil, fmt.Errorf("vjp: the cotangent of y %d is %s, want %s", i, dy.Type(), ys[i].Type())
 		}
-		if !EqualTypes(dys[i].Type(), y.Type()) {
-			return nil, fmt.Errorf("vjp: the cotangent of y %d is %s, want %s", i, dys[i].Type(), y.Type())
-		}
-		if err := d.add(y, dys[i]); err != nil {
+		if err := d.add(ys[i], dy); err != nil {
 			return nil, err
 		}
 	}
@@ -103,6 +96,8 @@ type diffState struct {
 }
 
 // at returns the state of a value of the function, whose nodes stay in their places.
+//
+//go:noinline
 func (d *differ) at(v Value) *diffState {
 	i := v.Node().at
 	if i < 0 {
@@ -121,6 +116,8 @@ func (d *differ) at(v Value) *diffState {
 }
 
 // known returns the state of a value without making room for it.
+//
+//go:noinline
 func (d *differ) known(v Value) diffState {
 	if i := v.Node().at; i >= 0 && (i >= len(d.nodes) || d.nodes[i] == nil) {
 		return diffState{}
@@ -182,10 +179,14 @@ func (d *differ) node(n *Node, dy []Value) error {
 			return fmt.Errorf("BUG: %s: the gradient rule of %s gives %d gradients for %d operands", n.pos, op.Name, len(dxs), len(n.in))
 		}
 		for i, v := range n.in {
-			if dx := dxs[i]; dx.Valid() && d.known(v).active && !EqualTypes(dx.Type(), v.Type()) {
+			dx := dxs[i]
+			if !dx.Valid() || !d.known(v).active {
+				continue
+			}
+			if !EqualTypes(dx.Type(), v.Type()) {
 				return fmt.Errorf("BUG: %s: the gradient rule of %s gives %s for an operand of %s", n.pos, op.Name, dx.Type(), v.Type())
 			}
-			if err := d.add(v, dxs[i]); err != nil {
+			if err := d.add(v, dx); err != nil {
 				return err
 			}
 		}
@@ -197,12 +198,11 @@ func (d *differ) node(n *Node, dy []Value) error {
 	// original's if that is replaced by them too.
 	start := len(d.f.nodes)
 	var outs []Value
-	switch {
-	case op.IsComposite():
-		outs = n.InlineBody(d.f)
-	case op == callOp:
+	if op == callOp {
 		outs = d.f.Splice(d.f.module.LookupFunc(string(n.attrs.Symbol("func"))), n.in)
-	default:
+	} else if op.IsComposite() {
+		outs = n.InlineBody(d.f)
+	} else {
 		return fmt.Errorf("%s: %s has no gradient", n.pos, op.Name)
 	}
 	body := append([]*Node(nil), d.f.nodes[start:]...)
@@ -219,15 +219,16 @@ func (d *differ) node(n *Node, dy []Value) error {
 
 // add adds dx to the adjoint of v, if v is one that depends on an x.
 func (d *differ) add(v, dx Value) (err error) {
-	if !dx.Valid() || !d.known(v).active {
+	if !d.known(v).active {
 		return nil
 	}
-	if have := d.at(v).adjoint; have.Valid() {
-		if dx, err = d.f.emitNamed("add", []Value{have, dx}, nil); err != nil {
+	s := d.at(v)
+	if s.adjoint.Valid() {
+		if dx, err = d.f.emitNamed("add", []Value{s.adjoint, dx}, nil); err != nil {
 			return err
 		}
 	}
-	d.at(v).adjoint = dx
+	s.adjoint = dx
 	return nil
 }
 

@@ -236,9 +236,9 @@ func TestVJPRefuses(t *testing.T) {
 	scalar := f.Scalar(graph.F64, 1.0)
 	for want, args := range map[string][3][]graph.Value{
 		"want as many cotangents":              {{y}, nil, {x}},
-		"y 0 is not a value of @f":             {{far}, {y}, {x}},
-		"the cotangent of y 0 is not a value":  {{y}, {far}, {x}},
-		"x 0 is not a value of @f":             {{y}, {y}, {{}}},
+		"%x (f64[2]) is not a value of @f":     {{far}, {y}, {x}},
+		"is not a value of @f":                 {{y}, {far}, {x}},
+		"x 0 is invalid: only floats":          {{y}, {y}, {{}}},
 		"x 1 is i64[]: only floats":            {{y}, {y}, {x, k}},
 		"cotangent of y 0 is f64[], want f64[": {{y}, {scalar}, {x}},
 	} {
