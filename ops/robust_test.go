@@ -47,6 +47,7 @@ var functions = map[string]any{
 	"Iota": ops.Iota, "IsFinite": ops.IsFinite, "IsInf": ops.IsInf, "IsNaN": ops.IsNaN, "Key": ops.Key,
 	"LayerNorm": ops.LayerNorm, "LeakyReLU": ops.LeakyReLU, "Less": ops.Less, "LessEqual": ops.LessEqual,
 	"LinearRecurrence": ops.LinearRecurrence, "Log": ops.Log, "Log1p": ops.Log1p, "LogAddExp": ops.LogAddExp,
+	"LogCumSumExp": ops.LogCumSumExp,
 	"LogSigmoid": ops.LogSigmoid,
 	"LogSoftmax": ops.LogSoftmax, "LogSumExp": ops.LogSumExp, "MatMul": ops.MatMul, "MaxPool": ops.MaxPool,
 	"MaxUnpool": ops.MaxUnpool, "Maximum": ops.Maximum, "Mean": ops.Mean, "Minimum": ops.Minimum, "Mish": ops.Mish,
