@@ -234,6 +234,8 @@ func TestLossFaults(t *testing.T) {
 		"cross_entropy: probabilities must have":           func(x, _, p graph.Value) graph.Value { return nn.CrossEntropy(x, ops.Transpose(p, 1, 0)) },
 		"nll: want float[N,C,...] and classes":             func(x, _, p graph.Value) graph.Value { return nn.NLL(x, p) },
 		"huber: want delta above 0":                        func(x, _, p graph.Value) graph.Value { return nn.Huber(x, p, nn.Delta(0)) },
+		"multi_label_margin: want float[N,C] or float[C]":  func(x, c, _ graph.Value) graph.Value { return nn.MultiLabelMargin(x, c) },
+		"multi_label_margin: it does not take the option":  func(x, c, _ graph.Value) graph.Value { return nn.MultiLabelMargin(x, c, nn.Margin(1)) },
 		"multi_margin: want a power of 1 or 2":             func(x, c, _ graph.Value) graph.Value { return nn.MultiMargin(x, c, nn.Power(3)) },
 	}
 	for want, construct := range build {

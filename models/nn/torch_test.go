@@ -63,7 +63,45 @@ var torchCases = []struct {
 			{2.858787540521281, 20.14151618376456, 73.78786793808978, 0.26172300981461283, 69.51577656390629, 4.268552085045825},
 		},
 	},
+	{
+		"MultiLabelMargin", labelsX, nil,
+		func(x graph.Value) graph.Value { return nn.MultiLabelMargin(x, x.Func().Const(labels)) },
+		[][]float64{
+			{0.80625},
+			{-0.2015625, 0.2015625, 0.2015625, -0.2015625, 0.2015625, -0.2015625, -0.2015625, 0.2015625, 0, 0, 0, 0, 0, 0, 0, 0},
+		},
+	},
+	{
+		"MultiLabelMargin, Sum", labelsX, nil,
+		func(x graph.Value) graph.Value { return nn.MultiLabelMargin(x, x.Func().Const(labels), nn.Sum) },
+		[][]float64{
+			{3.225},
+			{-3.225, 3.225, 3.225, -3.225, 3.225, -3.225, -3.225, 3.225, 0, 0, 0, 0, 0, 0, 0, 0},
+		},
+	},
+	{
+		"MultiLabelMargin, None", labelsX, nil,
+		func(x graph.Value) graph.Value {
+			return nn.MultiLabelMargin(x, ops.Cast(x.Func().Const(labels), graph.I32), nn.None)
+		},
+		[][]float64{
+			{0.8500000000000001, 2.375, 0, 0},
+			{-0.8500000000000001, 0.8500000000000001, 0.8500000000000001, -0.8500000000000001, 4.75, -4.75, -4.75, 4.75, 0, 0, 0, 0, 0, 0, 0, 0},
+		},
+	},
+	{
+		"MultiLabelMargin, one sample with a class listed twice", tensor([]float64{0.1, 0.2, 0.4, 0.8}, 4), nil,
+		func(x graph.Value) graph.Value {
+			return nn.MultiLabelMargin(x, x.Func().Const(tensor([]int64{1, 1, -1, 0}, 4)))
+		},
+		[][]float64{{1.85}, {1.85, -5.550000000000001, 1.85, 1.85}},
+	},
 }
+
+var (
+	labelsX = tensor([]float64{0.1, 0.2, 0.4, 0.8, 2, -1, 0.5, 0.25, -0.5, 0.3, 1.75, -2, 1, 0.5, 0.25, -1.5}, 4, 4)
+	labels  = tensor([]int64{3, 0, -1, 1, 2, 1, -1, 3, -1, 2, 1, 0, 0, 3, 2, 1}, 4, 4) // two classes, two, none and all
+)
 
 var rmsX = tensor([]float64{0.5, -1.0, 2.0, 0.25, 3.0, -0.125, 1e-4, 2e-4, -3e-4, 0.0, 1e-4, 5e-5}, 2, 6)
 
