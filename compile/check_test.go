@@ -3,6 +3,7 @@ package compile
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -186,5 +187,33 @@ func TestStabilizeMayMakeNumbers(t *testing.T) {
 	p := &Pass{Name: "other", Doc: "d", Run: stabilize.Run}
 	if err := Check(m, in, func(c *Context) { c.passes = []*Pass{p} }); err == nil || !strings.Contains(err.Error(), "pass other") {
 		t.Errorf("another pass that makes numbers of infinities gives %v", err)
+	}
+}
+
+// TestSoftplusByHand computes log(1+e^x) and its gradient where e^x is infinite: they are x and 1.
+func TestSoftplusByHand(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, 3)
+	y := ops.Log(ops.Add(ops.Exp(x), 1.0))
+	f.Return("y", y)
+	f.Return("dx", graph.Grad(ops.Sum(y), x)[0])
+	feed, _ := value.FromSlice([]float32{-1000, 0, 1000}, 3)
+	m, err := Optimize(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outs, err := (&graph.Interpreter{}).Run(m.LookupFunc("f"), []value.Value{feed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][]float32{{0, math.Ln2, 1000}, {0, 0.5, 1}} {
+		w, _ := value.FromSlice(want, 3)
+		if err := value.AllClose(outs[i].(*value.Tensor), w, 1e-6, 0); err != nil {
+			t.Errorf("result %d: %v", i, err)
+		}
+	}
+	if err := Check(m, Inputs{Func: "f", Feeds: map[string]value.Value{"x": feed}}); err != nil {
+		t.Error(err)
 	}
 }

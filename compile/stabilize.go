@@ -89,6 +89,21 @@ var StabilizeRules = []*Rule{
 		},
 	},
 	{
+		Name: "softplus", Op: "log1p",
+		Law:    "log(1 + exp(x)) = -log_sigmoid(-x)",
+		Breaks: "left side is inf where exp overflows",
+		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
+			e := operand(n, 0, "exp")
+			if e == nil {
+				return nil
+			}
+			if z := operand(e, 0, "neg"); z != nil && z.Operands()[0].Is("abs") {
+				return nil // exp(-|x|) does not overflow
+			}
+			return []graph.Value{ops.Neg(ops.LogSigmoid(ops.Neg(e.Operands()[0])))}
+		},
+	},
+	{
 		Name: "expm1", Op: "sub",
 		Law:    "exp(x) - 1 = expm1(x)",
 		Breaks: "left side cancels for small x",

@@ -420,6 +420,43 @@ var _ = graph.MustRegister(&graph.Op{
 // Atan2 returns the angle of the point (b, a), broadcast; integers are cast to f32.
 func Atan2(a, b Operand) Value { return floatBinary("atan2", a, b) }
 
+var _ = graph.MustRegister(&graph.Op{
+	Name: "logaddexp",
+	Doc: "The logarithm of the sum of two exponentials, log(e^a + e^b), element-wise with broadcasting (torch.logaddexp, " +
+		"numpy.logaddexp): the addition of probabilities given by their logarithms. It does not overflow: the larger is taken out " +
+		"first. Of two -inf it is -inf, with gradient 0.",
+	Args:    binaryArgs(graph.Floats),
+	Results: out,
+	Infer:   inferBroadcast,
+	Grad: func(g *graph.GradCtx) []Value {
+		a, b, y, dy := g.In[0], g.In[1], g.Out[0], g.Dy(0)
+		y = Where(Equal(y, math.Inf(-1)), 0.0, y) // -inf - -inf would be NaN
+		return []Value{SumTo(Mul(dy, Exp(Sub(a, y))), a.Shape()), SumTo(Mul(dy, Exp(Sub(b, y))), b.Shape())}
+	},
+	Ref:     arith{f: logAddExp}.ref,
+	Props:   graph.Props{Elementwise: true, Commutative: true},
+	InPlace: []int{0, 1},
+	Tol: graph.Tol{
+		Terms: func([]graph.TensorType, graph.Attrs) int { return 2 },
+		Why:   "the maximum and the logarithm may cancel, so that the error is one of theirs and not of the result",
+	},
+	Sample: binarySamples("", "f32|f16") + `
+		f32[8] [1000, -1000, inf, -inf, -inf, inf, nan, -inf], [8] [1000, -1001, 1, -inf, 2, -inf, inf, nan] nograd "infinities"
+	`,
+})
+
+// logAddExp is log(e^a + e^b).
+func logAddExp(a, b float64) float64 {
+	high := max(a, b)
+	if math.IsInf(high, 0) {
+		return high
+	}
+	return high + math.Log1p(math.Exp(min(a, b)-high))
+}
+
+// LogAddExp returns log(e^a + e^b), broadcast, without overflow; integers are cast to f32.
+func LogAddExp(a, b Operand) Value { return floatBinary("logaddexp", a, b) }
+
 // binary emits an element-wise op of two operands after promotion.
 func binary(name string, a, b Operand) Value {
 	in, ok := operands(name, a, b)

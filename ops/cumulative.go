@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"math"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
@@ -156,6 +157,54 @@ var _ = graph.MustRegister(&graph.Op{
 
 // CumProd returns the products of the elements so far along axis, of x's shape and dtype.
 func CumProd(x Value, axis int, opts ...CumOption) Value { return cumulative("cumprod", x, axis, opts) }
+
+var _ = graph.MustRegister(&graph.Op{
+	Name: "logcumsumexp",
+	Doc: "The logarithms of the sums of exponentials of the elements so far along an axis, log(cumsum(e^x)) (torch.logcumsumexp), " +
+		"which do not overflow. Where all so far are -inf it is -inf, with gradient 0.",
+	Kind:    graph.ReductionOp,
+	Args:    []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "the tensor"}},
+	Attrs:   cumAttrs[:1],
+	Results: out,
+	Infer:   inferAlongAxis,
+	Grad: func(g *graph.GradCtx) []Value {
+		// Element i takes part in results k >= i by e^(x[i]-y[k]) = e^(x[i]-y[i]) * e^(y[i]-y[k]). The sum of the second factors, each
+		// times its dy, is a recurrence from the end whose factors e^(y[i]-y[i+1]) are 1 at most, since y never falls.
+		y, axis := g.Out[0], g.Int("axis")
+		y = Where(Equal(y, math.Inf(-1)), 0.0, y) // -inf - -inf would be NaN
+		fall := Sub(y, Shift(y, axis, -1))
+		fall = Where(Greater(fall, 0.0), 0.0, fall) // at the last place, which has none after it
+		sum := recurrence(Exp(fall), g.Dy(0), axis, true, false)
+		return []Value{Mul(Exp(Sub(g.In[0], y)), sum)}
+	},
+	Ref: func(c *graph.RefCtx) {
+		x, y := c.In[0].F, c.Out[0].F
+		eachLane(c.In[0].Shape, c.Int("axis"), func(at, stride, n int) {
+			state := math.Inf(-1)
+			for i := range n {
+				state = logAddExp(state, x[at+i*stride])
+				y[at+i*stride] = state
+			}
+		})
+	},
+	Tol:   graph.Tol{Terms: laneTerms},
+	FLOPs: perOperand(0, 4, "4 for each element: a difference, an exponential, a logarithm and a sum"),
+	Sample: `
+		f64[2,3,4] {axis=-1}
+		f64[3,2] {axis=0}
+		f64[5] 700..720 {axis=0}
+		f64[2,0] {axis=0}
+		f32[2,3,4] {axis=1}
+		f16[4] {axis=-1}
+		f32[2,5] [-inf, -inf, 1000, -inf, 1001, -1000, inf, 0, nan, 1] {axis=1} nograd "infinities"
+	`,
+})
+
+// LogCumSumExp returns the logarithms of the sums of exponentials of the elements so far along axis, of x's shape, without overflow;
+// integers are cast to f32.
+func LogCumSumExp(x Value, axis int) Value {
+	return emit1("logcumsumexp", []Value{toFloat(x)}, attr("axis", normAxis(axis, x)))
+}
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "recurrence",

@@ -24,12 +24,17 @@ func (c *closeness) flags(cmd *cobra.Command) {
 
 // valid checks the flags of a command whose flag --expect is as given.
 func (c *closeness) valid(cmd *cobra.Command, expect string) error {
+	if expect == "" && (cmd.Flags().Changed("rtol") || cmd.Flags().Changed("atol")) {
+		return usagef("--rtol and --atol go with --expect")
+	}
+	return c.check()
+}
+
+// check wants no number to be negative.
+func (c *closeness) check() error {
 	for name, x := range map[string]float64{"rtol": c.rtol, "atol": c.atol} {
-		switch {
-		case !(x >= 0):
+		if !(x >= 0) {
 			return usagef("--%s %v: want 0 or more", name, x)
-		case expect == "" && cmd.Flags().Changed(name):
-			return usagef("--rtol and --atol go with --expect")
 		}
 	}
 	return nil

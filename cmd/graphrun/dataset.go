@@ -26,8 +26,26 @@ import (
 // builtinDigits is what --data takes for the digits that graphrun draws itself.
 const builtinDigits = "digits"
 
-const dataHelp = "`DATA` to read examples from: " + `a table FILE.csv (or .tsv), arrays FILE.npz, a folder with a folder of pictures for each class, a ` +
-	`folder with the four MNIST files (train-images-idx3-ubyte, ..., plain or .gz), or "digits" for the built-in ones; see graphrun help data`
+// fileSets are the data sets whose files, of names of their own, lie in a folder.
+var fileSets = []struct {
+	globs []string // what names among them look like
+	what  string
+	first string
+	rest  string // the others
+	load  func(fsys fs.FS, classes []string) (train, test *data.Images, err error)
+}{
+	{[]string{"*-idx[13]-ubyte*"}, "the four MNIST files", "train-images-idx3-ubyte", ", ..., plain or .gz", data.LoadIDX},
+	{[]string{"data_batch_*.bin", "train.bin"}, "the binary CIFAR files", "data_batch_1.bin", ", ..., or train.bin and test.bin", data.LoadCIFAR},
+}
+
+// dataHelp says what --data takes.
+func dataHelp() string {
+	text := "`DATA` to read examples from: a table FILE.csv (or .tsv), arrays FILE.npz, a folder with a folder of pictures for each class"
+	for _, s := range fileSets {
+		text += fmt.Sprintf(", a folder with %s (%s%s)", s.what, s.first, s.rest)
+	}
+	return text + `, or "digits" for the built-in ones; see graphrun help data`
+}
 
 // dataOptions are the flags of the commands that read data sets.
 type dataOptions struct {
@@ -53,7 +71,7 @@ type dataOptions struct {
 // flags adds the flags to a command; name is what --data is unless it is given.
 func (o *dataOptions) flags(cmd *cobra.Command, name string) {
 	f := cmd.Flags()
-	f.StringVar(&o.name, "data", name, dataHelp)
+	f.StringVar(&o.name, "data", name, dataHelp())
 	f.IntVar(&o.limit, "limit", 0, "use `N` training and test examples only (default all)")
 	f.Float64Var(&o.split, "test-split", 0.2, "`share` of the examples to test on, where the data does not say which; 1 for all of them")
 	f.Uint64Var(&o.splitSeed, "split-seed", 0, "which examples these are: the same for the same seed")
@@ -350,14 +368,18 @@ func (o *dataOptions) folder(classes []string) (data.FolderOptions, error) {
 	return opts, nil
 }
 
-// openFolder reads the files of MNIST, or pictures in CLASS/, or in train/CLASS/ and test/CLASS/.
+// openFolder reads the files of fileSets, or pictures in CLASS/, or in train/CLASS/ and test/CLASS/.
 func openFolder(fsys fs.FS, o dataOptions, classes []string) (train, test data.Dataset, err error) {
-	idx, err := fs.Glob(fsys, "*-idx[13]-ubyte*")
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(idx) > 0 {
-		return data.LoadIDX(fsys, classes)
+	for _, s := range fileSets {
+		for _, glob := range s.globs {
+			names, err := fs.Glob(fsys, glob)
+			if err != nil {
+				return nil, nil, err
+			}
+			if len(names) > 0 {
+				return s.load(fsys, classes)
+			}
+		}
 	}
 	tables, err := tablesIn(fsys)
 	if err != nil {
@@ -420,7 +442,9 @@ func pictureHint(err error) error {
 	case errors.Is(err, data.ErrSizes):
 		return fmt.Errorf("%w (--image-size WIDTHxHEIGHT)", err)
 	case errors.Is(err, data.ErrNoClasses):
-		return fmt.Errorf("%w; or the four MNIST files, train-images-idx3-ubyte and so on", err)
+		for _, s := range fileSets {
+			err = fmt.Errorf("%w; or %s, %s and so on", err, s.what, s.first)
+		}
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-// Package data reads training data and cuts it into batches: tables, pictures, arrays, MNIST, and a loader that shuffles.
+// Package data reads training data and cuts it into batches: tables, pictures, arrays, MNIST, CIFAR, and a loader that shuffles.
 //
 // A [Dataset] is a numbered set of examples, each an input and a target. A [Loader] goes over it once per epoch:
 //
@@ -25,6 +25,7 @@
 //	pictures          OpenFolder: a folder for each class, as torchvision's ImageFolder
 //	.npz of NumPy     ReadNPZ, OpenNPZ, ReadNPZFile: x_train, y_train, x_test and y_test as in Keras's mnist.npz, or x and y
 //	MNIST's files     LoadMNIST, LoadFashionMNIST, LoadIDX; ReadIDX for one file
+//	CIFAR's files     LoadCIFAR
 //	tensors           NewTensorDataset, NewClassified, NewImages
 //
 // Those called Open or Load take an fs.FS, such as an embed.FS, or os.DirFS("mnist") for a directory; others a reader or a path. No

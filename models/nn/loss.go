@@ -487,6 +487,27 @@ func classIndex(f *graph.Func, x Value, axis int) Value {
 	return ops.Iota(f, graph.I64, axis, shape...)
 }
 
+// MultiLabelMargin is the sum over the classes j of the target and the classes i that are not in it of max(0, 1 - (x[j] - x[i])),
+// divided by the number of classes (torch.nn.MultiLabelMarginLoss). x is float[N, C] or float[C]; the target, i32 or i64 of the same
+// shape, holds the classes of each sample from the left up to the first negative number. Mean divides by the number of samples. Options: a
+// Reduction.
+func MultiLabelMargin(x, target Value, opts ...LossOption) Value {
+	return loss("multi_label_margin", []Value{x, target}, lossOptions{}, opts, nil, func(l *lossBuilder) Value {
+		rank, dt := x.Rank(), target.DType()
+		if rank < 1 || rank > 2 || !x.DType().IsFloat() || dt != graph.I64 && dt != graph.I32 || !graph.EqualShapes(x.Shape(), target.Shape()) {
+			return l.refuse("want float[N,C] or float[C] and classes of i64 in the same shape, have %s and %s", x.Type(), target.Type())
+		}
+		listed := ops.Equal(ops.CumProd(ops.Cast(ops.GreaterEqual(target, 0), dt), -1), 1)
+		class := ops.Where(listed, target, 0)
+		own := ops.Greater(ops.ScatterAdd(ops.ZerosLike(target), -1, class, ops.Cast(listed, dt)), 0)
+		right := ops.Unsqueeze(ops.GatherElements(x, -1, class), -1) // by their places in the target, against all classes
+		z := ops.ReLU(ops.Add(ops.Sub(ops.Unsqueeze(x, -2), right), 1.0))
+		counts := ops.And(ops.Unsqueeze(listed, -1), ops.Not(ops.Unsqueeze(own, -2)))
+		sums := ops.ReduceSum(ops.Where(counts, z, 0.0), []int{-1, -2}, false)
+		return l.reduce(ops.Div(sums, ops.Cast(ops.DimSize(x, -1), x.DType())))
+	})
+}
+
 // SoftMargin is log(1+e^(-t*x)) for targets 1 and -1 (torch.nn.SoftMarginLoss). Mean divides by the number of places.
 // Options: a Reduction.
 func SoftMargin(x, target Value, opts ...LossOption) Value {

@@ -118,6 +118,9 @@ func TestFaults(t *testing.T) {
 		{nn.BatchNorm2d(3, nn.Momentum(2)), line(0), "batch_norm2d: want a momentum between 0 and 1, have 2"},
 		{nn.GroupNorm(2, 3), line(0), "group_norm: 3 channels do not divide into 2 groups"},
 		{nn.LayerNorm(nil), line(0), "layer_norm: want the sizes of the axes to normalize over, have none"},
+		{nn.RMSNorm([]int{8, 0}), line(0), "rms_norm: want size of at least 1, have 0"},
+		{nn.RMSNorm([]int{3, 8}), line(0), "rms_norm: want size of 3 on axis 2, have f32[N,3,8,8]"},
+		{nn.RMSNorm([]int{8}, nn.NoBias()), line(0), "rms_norm: it does not take the option NoBias: want one of Eps, Affine"},
 		{nn.Softmax(4), line(0), "softmax: "},
 		{nn.Softplus(0, 20), line(0), "softplus: beta is 0"},
 		{nn.Embedding(graph.F32, 5, 2), line(0), "embedding: want indices of i32 or i64, have f32[N,3,8,8]"},
@@ -231,6 +234,8 @@ func TestLossFaults(t *testing.T) {
 		"cross_entropy: probabilities must have":           func(x, _, p graph.Value) graph.Value { return nn.CrossEntropy(x, ops.Transpose(p, 1, 0)) },
 		"nll: want float[N,C,...] and classes":             func(x, _, p graph.Value) graph.Value { return nn.NLL(x, p) },
 		"huber: want delta above 0":                        func(x, _, p graph.Value) graph.Value { return nn.Huber(x, p, nn.Delta(0)) },
+		"multi_label_margin: want float[N,C] or float[C]":  func(x, c, _ graph.Value) graph.Value { return nn.MultiLabelMargin(x, c) },
+		"multi_label_margin: it does not take the option":  func(x, c, _ graph.Value) graph.Value { return nn.MultiLabelMargin(x, c, nn.Margin(1)) },
 		"multi_margin: want a power of 1 or 2":             func(x, c, _ graph.Value) graph.Value { return nn.MultiMargin(x, c, nn.Power(3)) },
 	}
 	for want, construct := range build {

@@ -12,22 +12,11 @@ import (
 func LayerNorm(shape []int, opts ...Option) Layer {
 	l := newLayer("layer_norm")
 	o := l.collect(opts, "Eps", "Affine")
-	if len(shape) == 0 {
-		l.faultf("want the sizes of the axes to normalize over, have none")
-	}
-	for _, n := range shape {
-		l.wantPositive("size", n)
-	}
+	shape = l.wantSizes(shape)
 	l.wantEps(o)
-	shape = append([]int(nil), shape...)
 	l.build = func(c *apply) Value {
-		if !c.wantFloat(c.x) {
+		if !c.wantFloat(c.x) || !c.wantLast(shape) {
 			return graph.Poison(c.f)
-		}
-		for i, n := range shape {
-			if !c.wantDim(c.x, i-len(shape), n, "size") {
-				return graph.Poison(c.f)
-			}
 		}
 		if !o.affine {
 			return ops.LayerNorm(c.x, len(shape), o.eps)
@@ -35,6 +24,62 @@ func LayerNorm(shape []int, opts ...Option) Layer {
 		return ops.LayerNorm(c.x, len(shape), o.eps, c.param("weight", shape, initializer.Ones()), c.param("bias", shape, initializer.Zeros()))
 	}
 	return l
+}
+
+// RMSNorm divides x by the root of the mean of its squares over its last axes, whose sizes shape gives, then multiplies by a
+// weight of that shape (Zhang and Sennrich 2019; torch.nn.RMSNorm). Unlike LayerNorm it takes no mean away and adds no bias.
+// What is added to the mean of squares is the machine epsilon unless Eps is given: 2^-23, 2^-52 for f64. Dtypes narrower than f32
+// are computed in f32. Variable, unless Affine(false) is given: weight, ones at first. Options: Eps, Affine.
+func RMSNorm(shape []int, opts ...Option) Layer {
+	l := newLayer("rms_norm")
+	o := l.collect(opts, "Eps", "Affine")
+	shape = l.wantSizes(shape)
+	l.wantEps(o)
+	l.build = func(c *apply) Value {
+		if !c.wantFloat(c.x) || !c.wantLast(shape) {
+			return graph.Poison(c.f)
+		}
+		x, eps := c.x, o.eps
+		if x.DType().Bits() < 32 {
+			x = ops.Cast(x, graph.F32)
+		}
+		if !o.given["Eps"] {
+			if eps = 0x1p-23; x.DType() == graph.F64 {
+				eps = 0x1p-52
+			}
+		}
+		axes := make([]int, len(shape))
+		for i := range axes {
+			axes[i] = i - len(shape)
+		}
+		y := ops.Mul(x, ops.Rsqrt(ops.Add(ops.ReduceMean(ops.Square(x), axes, true), eps)))
+		if o.affine {
+			y = ops.Mul(y, ops.Cast(c.param("weight", shape, initializer.Ones()), y.DType()))
+		}
+		return ops.Cast(y, c.x.DType())
+	}
+	return l
+}
+
+// wantSizes checks and copies the sizes of the axes that a layer normalizes over.
+func (l *layer) wantSizes(shape []int) []int {
+	if len(shape) == 0 {
+		l.faultf("want the sizes of the axes to normalize over, have none")
+	}
+	for _, n := range shape {
+		l.wantPositive("size", n)
+	}
+	return append([]int(nil), shape...)
+}
+
+// wantLast reports an input whose last axes are not of the given sizes.
+func (c *apply) wantLast(shape []int) bool {
+	for i, n := range shape {
+		if !c.wantDim(c.x, i-len(shape), n, "size") {
+			return false
+		}
+	}
+	return true
 }
 
 // GroupNorm standardizes groups of adjacent channels of x, float[N, C, ...], each over its channels and all further axes,

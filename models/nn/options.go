@@ -164,7 +164,8 @@ func Divisor(n int) Option { return Option{"Divisor", func(o *options) { o.divis
 // InstanceNorm.
 func Affine(on bool) Option { return Option{"Affine", func(o *options) { o.affine = on }} }
 
-// Eps sets what is added to the variance before the root is taken, 1e-5 unless given. For normalization.
+// Eps sets what is added to the variance before the root is taken, 1e-5 unless given. For normalization. RMSNorm adds it to the
+// mean of squares, and the machine epsilon unless it is given.
 func Eps(eps float64) Option { return Option{"Eps", func(o *options) { o.eps = eps }} }
 
 // Momentum sets the share of the batch in the running statistics, 0.1 unless given. For BatchNorm and InstanceNorm.

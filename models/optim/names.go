@@ -22,6 +22,7 @@ var named = []struct {
 	{"adamax", Adamax},
 	{"nadam", NAdam},
 	{"radam", RAdam},
+	{"lion", Lion},
 }
 
 // preset is a constructor with options that come before the caller's.

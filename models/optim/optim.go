@@ -31,6 +31,7 @@ type Optimizer struct {
 	dampening     float64
 	nesterov      bool
 	weightDecay   float64
+	shrinks       bool // weight decay shrinks the weight instead of changing the gradient
 	eps           float64
 	alpha         float64
 	rho           float64
@@ -68,19 +69,19 @@ func Dampening(d float64) Option {
 // Nesterov looks ahead along the momentum (Sutskever et al. 2013). For SGD with momentum and without dampening.
 func Nesterov() Option { return Option{"Nesterov", func(o *Optimizer) { o.nesterov = true }} }
 
-// WeightDecay adds decay*weight to the gradient; AdamW shrinks the weight itself instead, by lr*decay. It is 0 unless
-// given, 0.01 for AdamW. For all optimizers.
+// WeightDecay adds decay*weight to the gradient; AdamW and Lion shrink the weight itself instead, by lr*decay. It is 0
+// unless given, 0.01 for AdamW. For all optimizers.
 func WeightDecay(decay float64) Option {
 	return Option{"WeightDecay", func(o *Optimizer) { o.weightDecay = decay }}
 }
 
 // Betas sets how slowly the averages of the gradient and of its square follow; 0.9 and 0.999 unless given. For Adam, AdamW,
-// Adamax, NAdam and RAdam.
+// Adamax, NAdam and RAdam, and for Lion, whose two averages are of the gradient; 0.9 and 0.99 unless given.
 func Betas(beta1, beta2 float64) Option {
 	return Option{"Betas", func(o *Optimizer) { o.momentum, o.beta2 = beta1, beta2 }}
 }
 
-// Eps sets what is added to a divisor. For all optimizers but SGD; 1e-8 unless given, 1e-10 for Adagrad, 1e-6 for Adadelta.
+// Eps sets what is added to a divisor. For all optimizers but SGD and Lion; 1e-8 unless given, 1e-10 for Adagrad, 1e-6 for Adadelta.
 func Eps(eps float64) Option { return Option{"Eps", func(o *Optimizer) { o.eps = eps }} }
 
 // AMSGrad divides by the largest average of squares so far (Reddi et al. 2018). For Adam and AdamW.
@@ -157,7 +158,7 @@ func newOptimizer(kind string, lr float64, rule func(s *step), defaults Optimize
 	o.wantFrom0("a decay of the learning rate", o.lrDecay)
 	o.wantFrom0("an initial accumulator", o.accumulator)
 	o.wantFrom0("a decay of the momentum", o.momentumDecay)
-	if kind == "sgd" || kind == "rmsprop" {
+	if slices.Contains(takes, "Momentum") {
 		o.wantFrom0("a momentum", o.momentum)
 	} else {
 		o.wantBelow1("beta1", o.momentum)
@@ -257,9 +258,7 @@ func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 				g = ops.Neg(g)
 			}
 			s := &step{common: all, v: vars[i], p: reads[i], g: g}
-			if o.weightDecay != 0 && o.kind != "adamw" {
-				s.g = ops.Add(s.g, ops.Mul(s.p, o.weightDecay))
-			}
+			s.decay()
 			o.rule(s)
 		}
 		all.commit()
@@ -442,8 +441,25 @@ func (s *step) set(name string, first float64, next Value) Value {
 	return next
 }
 
+// decay applies the weight decay.
+func (s *step) decay() {
+	switch {
+	case s.weightDecay == 0:
+	case s.shrinks:
+		shrink := s.once("shrink", func() Value { return ops.Sub(1.0, ops.Mul(s.rate(), s.weightDecay)) })
+		s.p = ops.Mul(s.p, s.in(shrink))
+	default:
+		s.g = ops.Add(s.g, ops.Mul(s.p, s.weightDecay))
+	}
+}
+
 // average moves the state of a name towards x: decay*state + (1-decay)*x.
 func (s *step) average(name string, decay any, x Value) Value {
+	return s.set(name, 0, s.moved(name, decay, x))
+}
+
+// moved is what average makes of the state of a name, which stays as it is.
+func (s *step) moved(name string, decay any, x Value) Value {
 	var rest any
 	switch d := decay.(type) {
 	case float64:
@@ -451,7 +467,7 @@ func (s *step) average(name string, decay any, x Value) Value {
 	default:
 		rest = s.in(ops.Sub(1.0, decay))
 	}
-	return s.set(name, 0, ops.Add(ops.Mul(s.state(name, 0), s.in(decay)), ops.Mul(x, rest)))
+	return ops.Add(ops.Mul(s.state(name, 0), s.in(decay)), ops.Mul(x, rest))
 }
 
 // descend declares the weight's next value: p - rate*direction.

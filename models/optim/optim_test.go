@@ -141,6 +141,8 @@ func TestFaults(t *testing.T) {
 		"sgd: Nesterov wants a momentum and no dampening":           func(f *graph.Func) { optim.SGD(1, optim.Nesterov()).Minimize(scalar(f)) },
 		"sgd: an option is empty":                                   func(f *graph.Func) { optim.SGD(1, optim.Option{}).Minimize(scalar(f)) },
 		"adamw: want a weight decay that is finite and at least 0,": func(f *graph.Func) { optim.AdamW(1, optim.WeightDecay(-1)).Minimize(scalar(f)) },
+		"lion: it does not take the option Eps: want one of Betas":  func(f *graph.Func) { optim.Lion(1, optim.Eps(1e-8)).Minimize(scalar(f)) },
+		"lion: want beta2 of at least 0 and below 1, have 1":        func(f *graph.Func) { optim.Lion(1, optim.Betas(0.9, 1)).Minimize(scalar(f)) },
 		"sgd: weight 0 is not a variable of the loss's module": func(f *graph.Func) {
 			optim.SGD(1).Minimize(scalar(f), variable(graph.NewModule("other"), "w", 2))
 		},
@@ -200,24 +202,10 @@ func TestNames(t *testing.T) {
 // TestStateIsKnownWithoutMarks reads models as if they were stored in the first format version, which does not mark the state of optimizers:
 // what the functions do must tell.
 func TestStateIsKnownWithoutMarks(t *testing.T) {
-	type options = []optim.Option
-	for name, opt := range map[string]*optim.Optimizer{
-		"sgd":                 optim.SGD(0.1),
-		"sgd, dampened":       optim.SGD(0.1, optim.Momentum(0.9), optim.Dampening(0.1)),
-		"nesterov":            optim.SGD(0.1, optim.Momentum(0.9), optim.Nesterov(), optim.WeightDecay(0.1)),
-		"sgd, scheduled":      optim.SGD(0.1, optim.Momentum(0.9), optim.ScheduleMomentum(), optim.Maximize()),
-		"adam":                optim.Adam(0.1),
-		"adam, all":           optim.Adam(0.1, options{optim.AMSGrad(), optim.ScheduleMomentum(), optim.WeightDecay(0.1), optim.Name("one")}...),
-		"adamw":               optim.AdamW(0.1),
-		"rmsprop":             optim.RMSprop(0.1),
-		"rmsprop, all":        optim.RMSprop(0.1, optim.Centered(), optim.Momentum(0.9), optim.ScheduleMomentum()),
-		"adagrad":             optim.Adagrad(0.1),
-		"adagrad, with decay": optim.Adagrad(0.1, optim.LRDecay(0.1)),
-		"adadelta":            optim.Adadelta(1),
-		"adamax":              optim.Adamax(0.1),
-		"nadam":               optim.NAdam(0.1),
-		"radam":               optim.RAdam(0.1),
-	} {
+	for name, opt := range replaceable() {
+		if opt == nil {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			m := graph.NewModule("m")
 			net := nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, nn.CumulativeMomentum()), nn.Dropout(0.5), nn.Linear(4, 1))
@@ -240,6 +228,84 @@ func TestStateIsKnownWithoutMarks(t *testing.T) {
 			}
 			if d := cmp.Diff(text, again.String()); d != "" {
 				t.Errorf("-declared +read: %s", d)
+			}
+		})
+	}
+}
+
+// TestLion holds Lion against the algorithm of the paper (Chen et al. 2023, algorithm 2), which NumPy computed in f64:
+//
+//	p *= 1 - lr*decay; u = beta1*m + (1-beta1)*g; m = beta2*m + (1-beta2)*g; p -= lr*sign(u)
+//
+// Weights and state must be those after eight steps, also where the module went through text and another session after three.
+func TestLion(t *testing.T) {
+	start := []float64{1, -1, 0.25, 0.05}
+	for name, c := range map[string]struct {
+		opt  func() *optim.Optimizer
+		p, m []float64
+	}{
+		"plain": {
+			func() *optim.Optimizer { return optim.Lion(0.05) },
+			[]float64{0.5999999999999996, -1.0, -0.04999999999999999, -0.35},
+			[]float64{0.09258306033817172, 0.0008766874726228604, 0.002088518668505627, 0.04654293818810992},
+		},
+		"decay": {
+			func() *optim.Optimizer { return optim.Lion(0.05, optim.WeightDecay(0.1), optim.Betas(0.95, 0.98)) },
+			[]float64{0.5676234793298053, -0.9606831678279322, -0.15289630335177204, -0.34503491206685943},
+			[]float64{0.17795435042528096, -0.0019278698990356055, 0.003675737573353103, 0.08911845195827606},
+		},
+		"scheduled": {
+			func() *optim.Optimizer { return optim.Lion(0.05, optim.ScheduleMomentum()) },
+			[]float64{0.5999999999999996, -1.0, -0.04999999999999999, -0.35},
+			[]float64{0.09258306033817172, 0.0008766874726228604, 0.002088518668505627, 0.04654293818810992},
+		},
+		"maximize": {
+			func() *optim.Optimizer { return optim.Lion(0.02, optim.Maximize()) },
+			[]float64{1.1600000000000001, -1.1600000000000001, 0.41000000000000014, 0.20999999999999996},
+			[]float64{-0.09654984110032093, 0.020350222710903677, -0.008377155523307655, -0.10466591816843977},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := graph.NewModule("m")
+			f := m.Func("train")
+			tensor := func(xs ...float64) *value.Tensor {
+				v, err := value.FromSlice(xs, len(xs))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return v
+			}
+			p := m.Variable("p", graph.F64, []int{4}, initializer.FromTensor(tensor(start...)).For(graph.F64, 4)).Read(f)
+			d := ops.Sub(p, f.Const(tensor(0.3, -0.7, 2, 0)))
+			loss := ops.Sum(ops.Add(ops.Mul(ops.Mul(ops.Square(d), 0.5), f.Const(tensor(1, 2, 0.5, 3))), ops.Sin(p)))
+			f.Return("loss", loss)
+			c.opt().Minimize(loss)
+			run := func(m *graph.Module, steps int, weights map[string]*value.Tensor) *runtime.Session {
+				prog, err := compile.Compile(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sess, err := runtime.NewSession(prog, runtime.Weights(weights))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range steps {
+					if _, err := sess.Run(context.Background(), "train", nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return sess
+			}
+			again, err := graph.Parse("m.graph", []byte(m.String()), graph.ParseOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for way, sess := range map[string]*runtime.Session{"at once": run(m, 8, nil), "resumed": run(again, 5, run(m, 3, nil).Variables())} {
+				for name, want := range map[string][]float64{"p": c.p, "p.lion.exp_avg": c.m} {
+					if err := value.AllClose(sess.Variable(name), tensor(want...), 1e-12, 1e-15); err != nil {
+						t.Errorf("%s, %s: %v", way, name, err)
+					}
+				}
 			}
 		})
 	}

@@ -53,6 +53,8 @@ func replaceable() map[string]*optim.Optimizer {
 		"adamax":              optim.Adamax(0.1),
 		"nadam":               optim.NAdam(0.1),
 		"radam":               optim.RAdam(0.1),
+		"lion":                optim.Lion(0.1),
+		"lion, all":           optim.Lion(0.1, optim.WeightDecay(0.1), optim.Maximize(), optim.ScheduleMomentum(), optim.Name("one")),
 	}
 }
 
@@ -258,8 +260,8 @@ func TestClipIsForAll(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s with %s: %v", name, op, err)
 			}
-			if name == "adagrad" || name == "adamax" || name == "adadelta" || name == "rmsprop" {
-				continue // they divide by what is as small
+			if name == "adagrad" || name == "adamax" || name == "adadelta" || name == "rmsprop" || name == "lion" {
+				continue // they divide by what is as small, or take its sign alone
 			}
 			sess, err := runtime.NewSession(prog, runtime.Seed(1))
 			if err != nil {

@@ -41,15 +41,11 @@ func Adam(lr float64, opts ...Option) *Optimizer {
 // AdamW is Adam whose weight decay, 0.01 unless given, shrinks the weight before the step: p *= 1-lr*decay (Loshchilov
 // and Hutter 2019; torch.optim.AdamW). Options: as Adam.
 func AdamW(lr float64, opts ...Option) *Optimizer {
-	return newOptimizer("adamw", lr, adam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01}, opts,
+	return newOptimizer("adamw", lr, adam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01, shrinks: true}, opts,
 		"Betas", "Eps", "AMSGrad", "Maximize", "ScheduleMomentum")
 }
 
 func adam(s *step) {
-	if s.kind == "adamw" && s.weightDecay != 0 {
-		shrink := s.once("shrink", func() Value { return ops.Sub(1.0, ops.Mul(s.rate(), s.weightDecay)) })
-		s.p = ops.Mul(s.p, s.in(shrink))
-	}
 	m := s.average("exp_avg", s.mu(), s.g)
 	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
 	if s.amsgrad {
@@ -181,4 +177,18 @@ func radam(s *step) {
 	rate := s.once("rate", func() Value { return ops.Div(s.rate(), s.correction("correction1", s.mu())) })
 	adapted := ops.Div(ops.Mul(m, s.in(factor)), ops.Add(ops.Sqrt(v), s.eps))
 	s.descend(rate, ops.Where(known, adapted, m))
+}
+
+// Lion goes lr along the sign of an average of gradients, so that every element moves as far; the average that it keeps is
+// slower than the one whose sign it takes: p *= 1-lr*decay, p -= lr*sign(beta1*m + (1-beta1)*g), m = beta2*m + (1-beta2)*g
+// (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms"). It wants a learning rate 3 to 10 times lower than AdamW's
+// and a weight decay as much higher. State: exp_avg. Options: Betas, WeightDecay, Maximize, ScheduleMomentum, Name.
+func Lion(lr float64, opts ...Option) *Optimizer {
+	return newOptimizer("lion", lr, lion, Optimizer{momentum: 0.9, beta2: 0.99, shrinks: true}, opts, "Betas", "Maximize", "ScheduleMomentum")
+}
+
+func lion(s *step) {
+	direction := ops.Sign(s.moved("exp_avg", s.mu(), s.g))
+	s.average("exp_avg", s.beta2, s.g)
+	s.descend(s.rate(), direction)
 }

@@ -1,6 +1,8 @@
 package kernels
 
 import (
+	"math"
+
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
@@ -9,6 +11,7 @@ func init() {
 	register(
 		&Kernel{Op: "cumsum", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindCumulate(s, false) }},
 		&Kernel{Op: "cumprod", DTypes: countables, Bind: func(s *Spec) (Func, error) { return bindCumulate(s, true) }},
+		&Kernel{Op: "logcumsumexp", DTypes: stripFloats, Bind: byFloat(logCumSumExp[float32], logCumSumExp[float64])},
 		&Kernel{Op: "recurrence", DTypes: stripFloats, Bind: byFloat(recurrence[float32], recurrence[float64])},
 	)
 }
@@ -73,6 +76,29 @@ func cumulate[T backend.Number](xb, yb []byte, at, step, n int, product, exclusi
 		}
 		at += step
 	}
+}
+
+// logCumSumExp gives log(sum(e^x)) of the elements so far as the largest of them and the sum of e^(x-largest).
+func logCumSumExp[T portable.Float](s *Spec) (Func, error) {
+	return lanesAlong(s, func(c *Call, at, step, n int) {
+		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
+		largest, sum := math.Inf(-1), 0.0
+		for range n {
+			switch v := float64(x[at]); {
+			case math.IsInf(v, -1): // adds nothing, and has no difference from a largest that is the same
+			case v > largest:
+				largest, sum = v, sum*math.Exp(largest-v)+1
+			case v < largest:
+				sum += math.Exp(v - largest)
+			case v == largest:
+				sum++
+			default: // NaN, which stays
+				largest += v
+			}
+			y[at] = T(largest + math.Log(sum))
+			at += step
+		}
+	}), nil
 }
 
 // recurrence is h[t] = a[t]*h[t-1] + b[t].
