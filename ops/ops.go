@@ -74,6 +74,12 @@ func report(op string, in []Value, format string, args ...any) Value {
 	return Value{}
 }
 
+// refuse records a fault that a composite's body finds on the module, and returns results that are no values.
+func refuse(b *graph.BodyCtx, op, format string, args ...any) []Value {
+	b.Func.Module().Report(graph.Pos{}, op, format, args...)
+	return slices.Repeat([]Value{graph.Poison(b.Func)}, len(graph.LookupOp(op).Results))
+}
+
 // operands turns Operands into Values of one dtype by PyTorch's promotion, inserting casts and
 // constants. ok is false if there is nothing to emit: no operand is a Value, or one is no operand at
 // all, which is reported.

@@ -619,8 +619,7 @@ func statistic(name, doc, sample string, body func(b *graph.BodyCtx, x Value, ax
 	op.Body = func(b *graph.BodyCtx) []Value {
 		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
 		if err != nil {
-			b.Func.Module().Report(graph.Pos{}, name, "%v: x is %s", err, b.Tensor(0))
-			return []Value{graph.Poison(b.Func)}
+			return refuse(b, name, "%v: x is %s", err, b.Tensor(0))
 		}
 		return []Value{body(b, b.In[0], axes)}
 	}
