@@ -101,6 +101,7 @@ func countUses(f *graph.Func, nodes []*graph.Node, op string) map[*graph.Node]in
 }
 
 // operand returns the node of operand i if it is an application of the named op, else nil.
+// Not inlined: 3.3 kB of the service.
 //
 //go:noinline
 func operand(n *graph.Node, i int, op string) *graph.Node {

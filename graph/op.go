@@ -117,6 +117,7 @@ const (
 )
 
 // DTypes returns the set of the given dtypes.
+// Not inlined: 0.7 kB of the service.
 //
 //go:noinline
 func DTypes(ds ...DType) DTypeSet {
@@ -221,6 +222,7 @@ func Register(op *Op) error {
 
 // MustRegister registers an op and returns it; it panics on a faulty declaration, so that one stops the
 // program at start-up and not when the op is first used. It is for package-level variables.
+// Not inlined: 8.5 kB of the service.
 //
 //go:noinline
 func MustRegister(op *Op) *Op {
