@@ -290,22 +290,21 @@ func validate(op *Op) error {
 			return fmt.Errorf("%s", c.msg)
 		}
 	}
-	taken := func(name string, args, attrs int) bool { // by one of the first args and attrs
-		return slices.ContainsFunc(op.Args[:args], func(a Arg) bool { return a.Name == name }) ||
-			slices.ContainsFunc(op.Attrs[:attrs], func(a AttrSpec) bool { return a.Name == name })
-	}
+	taken := map[string]bool{"": true}
 	for i, a := range op.Args {
-		if a.Name == "" || taken(a.Name, i, 0) || a.Types == 0 {
+		if taken[a.Name] || a.Types == 0 {
 			return fmt.Errorf("operand %d needs a name of its own and Types", i)
 		}
+		taken[a.Name] = true
 		if a.Variadic && i != len(op.Args)-1 {
 			return fmt.Errorf("operand %q is variadic but not last", a.Name)
 		}
 	}
-	for i, a := range op.Attrs {
-		if a.Name == "" || taken(a.Name, len(op.Args), i) || a.Kind == 0 || a.Doc == "" {
+	for _, a := range op.Attrs {
+		if taken[a.Name] || a.Kind == 0 || a.Doc == "" {
 			return fmt.Errorf("attribute %q needs a name of its own, a Kind and a Doc", a.Name)
 		}
+		taken[a.Name] = true
 		if a.Default != nil && kindOf(a.Default) != a.Kind {
 			return fmt.Errorf("attribute %q: the default is a %T, not of kind %v", a.Name, a.Default, a.Kind)
 		}
@@ -341,7 +340,7 @@ func (op *Op) normalizeAttrs(attrs Attrs) (Attrs, error) {
 		out = append(out, a)
 	}
 	for _, spec := range op.Attrs {
-		if slices.ContainsFunc(out, func(a Attr) bool { return a.Name == spec.Name }) {
+		if out.Get(spec.Name) != nil {
 			continue
 		}
 		if spec.Default == nil {
