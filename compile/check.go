@@ -73,80 +73,105 @@ func Check(m *graph.Module, in Inputs, opts ...Option) error {
 	if err != nil {
 		return err
 	}
-	// faulty holds the module after a row against the oracles, which a row that makes formulas stable replaces.
-	type state struct {
-		steps   int
-		oracles []*graph.Oracle
+	s := &search{m: m, opts: opts, targets: targets}
+	wrong, err := s.row()
+	if wrong == nil {
+		return err
 	}
-	now := state{}
-	for _, t := range targets {
+	if wrong.Rewrite, err = s.rewrite(); err != nil {
+		return err
+	}
+	return wrong
+}
+
+// search finds the row of the table of passes, and the rewrite in it, from which on a target is computed otherwise.
+type search struct {
+	m       *graph.Module
+	opts    []Option
+	targets []*target
+
+	// What row finds.
+	wrongRow int
+	before   held      // the row before
+	log      []Rewrite // up to the wrong row's end
+}
+
+// held is what a search knows when a row is as it should be: how many rewrites there have been, and what the targets are held against
+// from there on, since a row that makes formulas stable gives new oracles.
+type held struct {
+	steps   int
+	oracles []*graph.Oracle
+}
+
+// each compiles the module and calls after behind every row.
+func (s *search) each(after func(c *Context, row int, m *graph.Module) error, more ...Option) error {
+	opts := append(s.opts[:len(s.opts):len(s.opts)], more...)
+	_, _, err := optimize(s.m, append(opts, func(c *Context) {
+		c.after = func(row int, m *graph.Module) error { return after(c, row, m) }
+	}))
+	return err
+}
+
+// compare holds the module behind a row against oracles.
+func (s *search) compare(c *Context, m *graph.Module, oracles []*graph.Oracle) (*Miscompile, *graph.Module, error) {
+	m, err := withoutGrads(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	wrong, err := compareTargets(m, s.targets, oracles, c.pass)
+	return wrong, m, err
+}
+
+// row returns what the first wrong row changes, nil if all rows are right.
+func (s *search) row() (wrong *Miscompile, err error) {
+	now := held{}
+	for _, t := range s.targets {
 		now.oracles = append(now.oracles, t.oracle)
 	}
-	before := now
-	var log []Rewrite
-	var wrong *Miscompile
-	wrongRow := 0
-	var c *Context
-	hook := func(after func(row int, m *graph.Module) error) Option {
-		return func(ctx *Context) { c, ctx.after = ctx, after }
-	}
-	_, _, err = optimize(m, append(opts[:len(opts):len(opts)], Rewrites(&log), hook(func(row int, m *graph.Module) error {
-		before = now
-		m, err := withoutGrads(m)
-		if err != nil {
-			return err
-		}
-		if wrong, err = compareTargets(m, targets, now.oracles, c.pass); err != nil {
+	err = s.each(func(c *Context, row int, m *graph.Module) (err error) {
+		s.before, s.wrongRow = now, row
+		if wrong, m, err = s.compare(c, m, now.oracles); err != nil {
 			return err
 		}
 		if wrong != nil {
-			wrongRow = row
 			return errStop
 		}
 		now.steps = c.steps
 		if c.pass == stabilize && len(c.counts) > 0 {
-			now.oracles, err = oraclesOf(m, targets)
+			now.oracles, err = oraclesOf(m, s.targets)
 		}
 		return err
-	})))
-	if wrong == nil {
-		return err
-	}
-	// The fault is among the rewrites of this row.
-	made := len(log)
-	try := func(n int) (bool, error) {
-		var found *Miscompile
-		_, _, err := optimize(m, append(opts[:len(opts):len(opts)], PassLimit(n), hook(func(row int, m *graph.Module) error {
-			if row < wrongRow {
+	}, Rewrites(&s.log))
+	return wrong, err
+}
+
+// rewrite returns the rewrite of the wrong row with which it goes wrong, nil if it does without any.
+func (s *search) rewrite() (*Rewrite, error) {
+	isWrong := func(limit int) (bool, error) {
+		var wrong *Miscompile
+		err := s.each(func(c *Context, row int, m *graph.Module) (err error) {
+			if row < s.wrongRow {
 				return nil
 			}
-			m, err := withoutGrads(m)
-			if err != nil {
-				return err
-			}
-			if found, err = compareTargets(m, targets, before.oracles, c.pass); err != nil {
+			if wrong, _, err = s.compare(c, m, s.before.oracles); err != nil {
 				return err
 			}
 			return errStop
-		})))
+		}, PassLimit(limit))
 		if err != nil && !errors.Is(err, errStop) {
 			return false, err
 		}
-		return found != nil, nil
+		return wrong != nil, nil
 	}
-	none, err := try(before.steps)
+	none, err := isWrong(s.before.steps)
+	if err != nil || none || len(s.log) == s.before.steps {
+		return nil, err
+	}
+	n, err := firstBad(s.before.steps, len(s.log), isWrong)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if none || made == before.steps {
-		return wrong
-	}
-	n, err := firstBad(before.steps, made, try)
-	if err != nil {
-		return err
-	}
-	wrong.Rewrite = &log[n-1]
-	return wrong
+	return &s.log[n-1], nil
 }
 
 // errStop ends a pipeline at the row that a check looks at.

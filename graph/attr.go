@@ -77,6 +77,7 @@ func kindOf(v any) AttrKind {
 type Attrs []Attr
 
 // Get returns the value of an attribute, nil if there is none.
+// Not inlined: 24.5 kB of the service.
 //
 //go:noinline
 func (a Attrs) Get(name string) any {
@@ -89,16 +90,19 @@ func (a Attrs) Get(name string) any {
 }
 
 // Int returns an int attribute.
+// Not inlined: 4.0 kB of the service.
 //
 //go:noinline
 func (a Attrs) Int(name string) int { v, _ := a.Get(name).(int64); return int(v) }
 
 // Float returns a float attribute.
+// Not inlined: 2.5 kB of the service.
 //
 //go:noinline
 func (a Attrs) Float(name string) float64 { v, _ := a.Get(name).(float64); return v }
 
 // Bool returns a bool attribute.
+// Not inlined: 2.6 kB of the service.
 //
 //go:noinline
 func (a Attrs) Bool(name string) bool { v, _ := a.Get(name).(bool); return v }
@@ -120,11 +124,13 @@ func (a Attrs) Ints(name string) []int {
 func (a Attrs) Floats(name string) []float64 { v, _ := a.Get(name).([]float64); return v }
 
 // DType returns a dtype attribute.
+// Not inlined: 0.6 kB of the service.
 //
 //go:noinline
 func (a Attrs) DType(name string) DType { v, _ := a.Get(name).(DType); return v }
 
 // Dims returns a dims attribute; it must not be modified.
+// Not inlined: 1.2 kB of the service.
 //
 //go:noinline
 func (a Attrs) Dims(name string) []Dim { v, _ := a.Get(name).([]Dim); return v }
@@ -147,6 +153,7 @@ func (a Attrs) Tensor(name string) *value.Tensor { v, _ := a.Get(name).(*value.T
 func (a Attrs) Type(name string) Type { v, _ := a.Get(name).(Type); return v }
 
 // Symbol returns a symbol attribute.
+// Not inlined: 0.9 kB of the service.
 //
 //go:noinline
 func (a Attrs) Symbol(name string) Symbol { v, _ := a.Get(name).(Symbol); return v }

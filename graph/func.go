@@ -39,6 +39,7 @@ type Func struct {
 }
 
 // touch notes that f, and with it the functions that it is nested in, is not what was checked.
+// Not inlined: 1.4 kB of the service.
 //
 //go:noinline
 func (f *Func) touch() {

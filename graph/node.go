@@ -203,6 +203,7 @@ func (v Value) Func() *Func {
 }
 
 // Type returns the type of v. The zero Value and values of refused nodes have an invalid type.
+// Not inlined: 8.3 kB of the service.
 //
 //go:noinline
 func (v Value) Type() Type {
@@ -213,6 +214,7 @@ func (v Value) Type() Type {
 }
 
 // TensorType returns the type of v if it is a tensor.
+// Not inlined: 1.0 kB of the service.
 //
 //go:noinline
 func (v Value) TensorType() (TensorType, bool) {
@@ -227,6 +229,7 @@ func (v Value) DType() DType {
 }
 
 // Shape returns the dims of a tensor value, nil for others; the slice must not be modified.
+// Not inlined: 2.4 kB of the service.
 //
 //go:noinline
 func (v Value) Shape() []Dim {
@@ -235,6 +238,7 @@ func (v Value) Shape() []Dim {
 }
 
 // Rank returns the number of axes of a tensor value, 0 for others.
+// Not inlined: 0.8 kB of the service.
 //
 //go:noinline
 func (v Value) Rank() int { return len(v.Shape()) }
@@ -296,6 +300,7 @@ func isIdent(s string) bool {
 }
 
 // isSymbol accepts what may follow an @: as isIdent, but "0.weight" is fine.
+// Not inlined: 1.0 kB of the service.
 //
 //go:noinline
 func isSymbol(s string) bool {

@@ -157,6 +157,7 @@ const (
 )
 
 // DTypes returns the set of the given dtypes.
+// Not inlined: 0.7 kB of the service.
 //
 //go:noinline
 func DTypes(ds ...DType) DTypeSet {
@@ -299,6 +300,7 @@ func Register(op *Op) error {
 
 // MustRegister registers an op and returns it; it panics on a faulty declaration, so that one stops the
 // program at start-up and not when the op is first used. It is for package-level variables.
+// Not inlined: 8.5 kB of the service.
 //
 //go:noinline
 func MustRegister(op *Op) *Op {
@@ -368,22 +370,21 @@ func validate(op *Op) error {
 			return fmt.Errorf("%s", c.msg)
 		}
 	}
-	taken := func(name string, args, attrs int) bool { // by one of the first args and attrs
-		return slices.ContainsFunc(op.Args[:args], func(a Arg) bool { return a.Name == name }) ||
-			slices.ContainsFunc(op.Attrs[:attrs], func(a AttrSpec) bool { return a.Name == name })
-	}
+	taken := map[string]bool{"": true}
 	for i, a := range op.Args {
-		if a.Name == "" || taken(a.Name, i, 0) || a.Types == 0 {
+		if taken[a.Name] || a.Types == 0 {
 			return fmt.Errorf("operand %d needs a name of its own and Types", i)
 		}
+		taken[a.Name] = true
 		if a.Variadic && i != len(op.Args)-1 {
 			return fmt.Errorf("operand %q is variadic but not last", a.Name)
 		}
 	}
-	for i, a := range op.Attrs {
-		if a.Name == "" || taken(a.Name, len(op.Args), i) || a.Kind == 0 || a.Doc == "" {
+	for _, a := range op.Attrs {
+		if taken[a.Name] || a.Kind == 0 || a.Doc == "" {
 			return fmt.Errorf("attribute %q needs a name of its own, a Kind and a Doc", a.Name)
 		}
+		taken[a.Name] = true
 		if a.Default != nil && kindOf(a.Default) != a.Kind {
 			return fmt.Errorf("attribute %q: the default is a %T, not of kind %v", a.Name, a.Default, a.Kind)
 		}
@@ -419,7 +420,7 @@ func (op *Op) normalizeAttrs(attrs Attrs) (Attrs, error) {
 		out = append(out, a)
 	}
 	for _, spec := range op.Attrs {
-		if slices.ContainsFunc(out, func(a Attr) bool { return a.Name == spec.Name }) {
+		if out.Get(spec.Name) != nil {
 			continue
 		}
 		if spec.Default == nil {

@@ -88,6 +88,8 @@ type block struct {
 
 func (p *parser) report(op, format string, args ...any) { p.reportAt(p.line, op, format, args...) }
 
+// Not inlined: 0.9 kB of the service.
+//
 //go:noinline
 func (p *parser) reportAt(line int, op, format string, args ...any) {
 	if len(p.m.diags) < maxFaults {
@@ -118,6 +120,7 @@ func (p *parser) full() bool {
 }
 
 // at makes line the position of what is declared next.
+// Not inlined: 1.0 kB of the service.
 //
 //go:noinline
 func (p *parser) at(line int) { p.m.site = site{pos: Pos{File: p.file, Line: line}} }
@@ -317,6 +320,7 @@ func (p *parser) function() {
 var unplaced = Pos{File: "unplaced", Line: -1}
 
 // signature reads parameters and the function's position; parameters without one are left unplaced.
+// Not inlined: 3.5 kB of the service.
 //
 //go:noinline
 func (p *parser) signature(b *block, op string) bool {

@@ -84,6 +84,7 @@ type printer struct {
 }
 
 // put writes strings one after the other.
+// Not inlined: 7.9 kB of the service.
 //
 //go:noinline
 func (p *printer) put(parts ...string) {

@@ -28,6 +28,8 @@ func mayHaveUnknown(t Type) bool {
 
 // eachUnknown calls visit for the unknown sizes in a type.
 //
+// Not inlined: 2.3 kB of the service.
+//
 //go:noinline
 func eachUnknown(t Type, visit func(id string)) {
 	eachDim(t, func(d Dim) {

@@ -114,8 +114,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 				cube := Mul(Square(x), x)
 				s = Tanh(Mul(Add(x, Mul(cube, 0.044715)), math.Sqrt(2/math.Pi)))
 			default:
-				b.Func.Module().Report(graph.Pos{}, "gelu", `approximate is %q: want "none" or "tanh"`, mode)
-				return graph.Poison(b.Func)
+				return refuse(b, "gelu", `approximate is %q: want "none" or "tanh"`, mode)[0]
 			}
 			return Mul(Mul(x, 0.5), Add(s, 1.0))
 		},

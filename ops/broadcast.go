@@ -93,6 +93,7 @@ func SumTo(v Value, shape []graph.Dim) Value {
 }
 
 // strides returns row-major strides of a shape, in elements.
+// Not inlined: 1.9 kB of the service.
 //
 //go:noinline
 func strides(shape []int) []int {

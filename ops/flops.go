@@ -6,6 +6,7 @@ import (
 )
 
 // perOperand counts n operations for each element of operand i.
+// Not inlined: 2.2 kB of the service.
 //
 //go:noinline
 func perOperand(i, n int, doc string) graph.Cost {
@@ -22,6 +23,7 @@ var normalizing = perOperand(0, 5, "5 for each element")
 
 // convolving counts two operations for each product of a weight and an element of its window. The tensor of type w(in, out) is
 // the kernels, y(in, out) what the convolution gives.
+// Not inlined: 1.6 kB of the service.
 //
 //go:noinline
 func convolving(w, y func(in, out []graph.TensorType) graph.TensorType) graph.Cost {
@@ -35,6 +37,7 @@ func convolving(w, y func(in, out []graph.TensorType) graph.TensorType) graph.Co
 }
 
 // pooling counts one operation for each cell of each window; y(in, out) has an element for each window.
+// Not inlined: 1.5 kB of the service.
 //
 //go:noinline
 func pooling(y func(in, out []graph.TensorType) graph.TensorType) graph.Cost {
@@ -51,12 +54,15 @@ func pooling(y func(in, out []graph.TensorType) graph.TensorType) graph.Cost {
 }
 
 // nthIn and nthOut pick operand i and result i.
+// Not inlined: 1.0 kB of the service.
 //
 //go:noinline
 func nthIn(i int) func(in, out []graph.TensorType) graph.TensorType {
 	return func(in, _ []graph.TensorType) graph.TensorType { return in[i] }
 }
 
+// Not inlined: 0.7 kB of the service.
+//
 //go:noinline
 func nthOut(i int) func(in, out []graph.TensorType) graph.TensorType {
 	return func(_, out []graph.TensorType) graph.TensorType { return out[i] }

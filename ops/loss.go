@@ -45,26 +45,22 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Results: []string{"loss", "weight"},
 	Body: func(b *graph.BodyCtx) []Value {
-		refuse := func(format string, args ...any) []Value {
-			b.Func.Module().Report(graph.Pos{}, "softmax_cross_entropy", format, args...)
-			return []Value{graph.Poison(b.Func), graph.Poison(b.Func)}
-		}
 		xt, tt := b.Tensor(0), b.Tensor(1)
 		if xt.Rank() == 0 {
-			return refuse("the logits need an axis of classes, have %s", xt)
+			return refuse(b, "softmax_cross_entropy", "the logits need an axis of classes, have %s", xt)
 		}
 		want := append([]graph.Dim(nil), xt.Shape...)
 		axis := min(1, xt.Rank()-1)
 		want = append(want[:axis], want[axis+1:]...)
 		if !graph.EqualShapes(want, tt.Shape) {
-			return refuse("the target must have the shape of the logits without their classes: logits are %s, target is %s", xt, tt)
+			return refuse(b, "softmax_cross_entropy", "the target must have the shape of the logits without their classes: logits are %s, target is %s", xt, tt)
 		}
 		smoothing := b.Float("label_smoothing")
 		if !(smoothing >= 0 && smoothing <= 1) {
-			return refuse("want a label smoothing between 0 and 1, have %v", smoothing)
+			return refuse(b, "softmax_cross_entropy", "want a label smoothing between 0 and 1, have %v", smoothing)
 		}
 		if len(b.In) > 3 {
-			return refuse("want one weight at most, have %d", len(b.In)-2)
+			return refuse(b, "softmax_cross_entropy", "want one weight at most, have %d", len(b.In)-2)
 		}
 		x, target := b.In[0], b.In[1]
 		_, valid, class, _ := classTarget(x, target, b.Int("ignore_index"))
@@ -75,7 +71,7 @@ var _ = graph.MustRegister(&graph.Op{
 		if len(b.In) == 3 {
 			wt := b.Tensor(2)
 			if !graph.EqualTypes(wt, graph.TensorType{DType: xt.DType, Shape: xt.Shape[axis : axis+1]}) {
-				return refuse("want a weight per class, of the logits' dtype: logits are %s, weight is %s", xt, wt)
+				return refuse(b, "softmax_cross_entropy", "want a weight per class, of the logits' dtype: logits are %s, weight is %s", xt, wt)
 			}
 			of := Gather(b.In[2], 0, class)
 			weight = Where(valid, of, 0.0)

@@ -21,8 +21,7 @@ var _ = graph.MustRegister(&graph.Op{
 		x := b.In[0]
 		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
 		if err != nil {
-			b.Func.Module().Report(graph.Pos{}, "standardize", "%v: x is %s", err, b.Tensor(0))
-			return []Value{graph.Poison(b.Func), graph.Poison(b.Func), graph.Poison(b.Func)}
+			return refuse(b, "standardize", "%v: x is %s", err, b.Tensor(0))
 		}
 		mean := ReduceMean(x, axes, true)
 		d := Sub(x, mean)
@@ -71,21 +70,17 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Results: out,
 	Body: func(b *graph.BodyCtx) []Value {
-		refuse := func(format string, args ...any) []Value {
-			b.Func.Module().Report(graph.Pos{}, "standardize_grad", format, args...)
-			return []Value{graph.Poison(b.Func)}
-		}
 		dy, y, variance := b.In[0], b.In[1], b.In[2]
 		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
 		if err != nil {
-			return refuse("%v: dy is %s", err, b.Tensor(0))
+			return refuse(b, "standardize_grad", "%v: dy is %s", err, b.Tensor(0))
 		}
 		if !graph.EqualTypes(b.Tensor(0), b.Tensor(1)) {
-			return refuse("the types differ: dy is %s, y is %s", b.Tensor(0), b.Tensor(1))
+			return refuse(b, "standardize_grad", "the types differ: dy is %s, y is %s", b.Tensor(0), b.Tensor(1))
 		}
 		want := graph.TensorType{DType: b.Tensor(0).DType, Shape: reducedShape(b.Tensor(0).Shape, axes, true)}
 		if !graph.EqualTypes(b.Tensor(2), want) {
-			return refuse("want a variance of %s, have %s", want, b.Tensor(2))
+			return refuse(b, "standardize_grad", "want a variance of %s, have %s", want, b.Tensor(2))
 		}
 		along := Mul(y, ReduceMean(Mul(dy, y), axes, true))
 		return []Value{Mul(Sub(Sub(dy, ReduceMean(dy, axes, true)), along), Rsqrt(Add(variance, b.Float("eps"))))}
@@ -131,21 +126,17 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Results: out,
 	Body: func(b *graph.BodyCtx) []Value {
-		refuse := func(format string, args ...any) []Value {
-			b.Func.Module().Report(graph.Pos{}, "layer_norm", format, args...)
-			return []Value{graph.Poison(b.Func)}
-		}
 		x, k := b.Tensor(0), b.Int("axes")
 		if k < 1 || k > x.Rank() {
-			return refuse("want 1 to %d axes, have %d: x is %s", x.Rank(), k, x)
+			return refuse(b, "layer_norm", "want 1 to %d axes, have %d: x is %s", x.Rank(), k, x)
 		}
 		if len(b.In) > 3 {
-			return refuse("want weight and bias at most, have %d operands after x", len(b.In)-1)
+			return refuse(b, "layer_norm", "want weight and bias at most, have %d operands after x", len(b.In)-1)
 		}
 		last := graph.TensorType{DType: x.DType, Shape: x.Shape[x.Rank()-k:]}
 		for i, name := range []string{"weight", "bias"}[:len(b.In)-1] {
 			if have := b.Tensor(i + 1); !graph.EqualTypes(have, last) {
-				return refuse("%s: want %s for x of %s, have %s", name, last, x, have)
+				return refuse(b, "layer_norm", "%s: want %s for x of %s, have %s", name, last, x, have)
 			}
 		}
 		y, _, _ := Standardize(b.In[0], lastAxes(x.Rank(), k), b.Float("eps"))

@@ -22,6 +22,7 @@ func emit(name string, in []Value, attrs ...graph.Attr) []Value {
 }
 
 // emit1 is emit for an op of one result.
+// Not inlined: 3.1 kB of the service.
 //
 //go:noinline
 func emit1(name string, in []Value, attrs ...graph.Attr) Value {
@@ -29,6 +30,7 @@ func emit1(name string, in []Value, attrs ...graph.Attr) Value {
 }
 
 // attr pairs a name with an attribute value of its kind.
+// Not inlined: 1.7 kB of the service.
 //
 //go:noinline
 func attr(name string, v any) graph.Attr {
@@ -74,6 +76,12 @@ func report(op string, in []Value, format string, args ...any) Value {
 	return Value{}
 }
 
+// refuse records a fault that a composite's body finds on the module, and returns results that are no values.
+func refuse(b *graph.BodyCtx, op, format string, args ...any) []Value {
+	b.Func.Module().Report(graph.Pos{}, op, format, args...)
+	return slices.Repeat([]Value{graph.Poison(b.Func)}, len(graph.LookupOp(op).Results))
+}
+
 // operands turns Operands into Values of one dtype by PyTorch's promotion, inserting casts and
 // constants. ok is false if there is nothing to emit: no operand is a Value, or one is no operand at
 // all, which is reported.
@@ -105,6 +113,8 @@ func operands(op string, args ...Operand) (in []Value, ok bool) {
 	return in, true
 }
 
+// Not inlined: 11.1 kB of the service.
+//
 //go:noinline
 func tensors(ts ...graph.TensorType) []graph.Type {
 	out := make([]graph.Type, len(ts))

@@ -222,11 +222,9 @@ var _ = graph.MustRegister(&graph.Op{
 		shared, err := normAxes(b.Ints("shared"), len(shape))
 		switch {
 		case err != nil:
-			b.Func.Module().Report(graph.Pos{}, "dropout", "shared: %v", err)
-			return []Value{graph.Poison(b.Func)}
+			return refuse(b, "dropout", "shared: %v", err)
 		case !(p >= 0 && p <= 1):
-			b.Func.Module().Report(graph.Pos{}, "dropout", "p is %v: want a probability", p)
-			return []Value{graph.Poison(b.Func)}
+			return refuse(b, "dropout", "p is %v: want a probability", p)
 		case p == 0:
 			return []Value{x}
 		case p == 1:

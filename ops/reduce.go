@@ -67,6 +67,7 @@ func inferReduce(c *graph.InferCtx) []graph.Type {
 }
 
 // reduction is the part that the reductions over any axes share: all but the meaning and the gradient.
+// Not inlined: 11.0 kB of the service.
 //
 //go:noinline
 func reduction(name, doc string, onnx graph.ONNX, types graph.DTypeSet, sample string) *graph.Op {
@@ -234,6 +235,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 }())
 
 // ReduceSum returns the sum of x over axes, all if nil, in x's dtype; keepDims leaves reduced axes with size 1.
+// Not inlined: 0.8 kB of the service.
 //
 //go:noinline
 func ReduceSum(x Value, axes []int, keepDims bool) Value {
@@ -457,6 +459,7 @@ func ReduceAll(x Value, axes []int, keepDims bool) Value {
 }
 
 // arg is the part that argmax and argmin share; wins says whether x replaces the best so far.
+// Not inlined: 2.2 kB of the service.
 //
 //go:noinline
 func arg(name, doc string, onnx graph.ONNX, wins func(order int) bool) *graph.Op {
@@ -551,6 +554,7 @@ func eachLane(shape []int, axis int, visit func(at, stride, n int)) {
 }
 
 // normAxis counts a negative axis from the end; one out of range is left for the type rule to refuse.
+// Not inlined: 0.7 kB of the service.
 //
 //go:noinline
 func normAxis(axis int, x Value) int {
@@ -626,8 +630,7 @@ func statistic(name, doc string, onnx graph.ONNX, sample string, body func(b *gr
 	op.Body = func(b *graph.BodyCtx) []Value {
 		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
 		if err != nil {
-			b.Func.Module().Report(graph.Pos{}, name, "%v: x is %s", err, b.Tensor(0))
-			return []Value{graph.Poison(b.Func)}
+			return refuse(b, name, "%v: x is %s", err, b.Tensor(0))
 		}
 		return []Value{body(b, b.In[0], axes)}
 	}

@@ -15,7 +15,10 @@ import (
 const serviceLimit = 5_000_000
 
 // serviceDeps are the packages that a service may link besides the standard library: the core.
-var serviceDeps = []string{"graph", "graph/artifact", "graph/dim", "graph/philox", "graph/value", "graph/value/atomicfile", "graph/value/safetensors", "ops", "compile", "runtime"}
+var serviceDeps = []string{
+	"graph", "graph/artifact", "graph/dim", "graph/philox", "graph/value", "graph/value/atomicfile", "graph/value/safetensors",
+	"ops", "compile", "runtime",
+}
 
 // TestService builds the service that embeds a model, looks at its size and at what it links, and runs it. How long it takes to the
 // first answer is told and not demanded: other programs that run at the same time make it longer.
@@ -35,7 +38,8 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d bytes", info.Size())
+	t.Logf("%d bytes of %d", info.Size(), serviceLimit)
+	logWeights(t, dir)
 	if info.Size() > serviceLimit {
 		t.Errorf("the service has %d bytes, want %d at most", info.Size(), serviceLimit)
 	}

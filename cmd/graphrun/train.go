@@ -248,74 +248,21 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	}
 	note := func(text string) { fmt.Fprintf(stderr, "graphrun: note: %s\n", text) }
 
-	if o.out == "" {
-		o.out = outDir(orElse(o.model, defaultModel))
-	}
-	var from *train.Checkpoint
-	if o.resume {
-		var err error
-		switch from, err = train.ReadCheckpoint(o.out); {
-		case errors.Is(err, train.ErrNoCheckpoint) && o.model == "":
-			return fmt.Errorf("--resume: there is no checkpoint in %s: --out says where to look for one", o.out)
-		case errors.Is(err, train.ErrNoCheckpoint):
-			note(fmt.Sprintf("there is no checkpoint in %s: the training starts from the beginning", o.out))
-		case err != nil:
-			return err
-		default:
-			if err := o.restore(flags, from); err != nil {
-				return err
-			}
-		}
-	}
-	o.model = orElse(o.model, defaultModel)
-	if err := o.validate(flags); err != nil {
-		return err
-	}
-	cfg, err := o.config()
+	from, err := o.checkpoint(flags, note)
 	if err != nil {
 		return err
 	}
-	cfg.Settings = o.settings(flags)
-	cfg.OnNote = note
-	budget := int64(0)
-	if o.budget != "" {
-		if budget, err = parseBytes(o.budget); err != nil {
-			return usagef("--mem-budget %s: %v", o.budget, err)
-		}
-	}
-	if cfg.Compile, err = o.exec.apply(); err != nil {
-		return err
-	}
-	cfg.Session = o.exec.session()
-
-	var m *graph.Module
-	if from != nil {
-		m = from.Module
-	} else if m, cfg.Weights, err = o.load(); err != nil {
-		return err
-	}
-	ds, err := o.loadData(&m, from != nil)
+	cfg, budget, err := o.configure(flags)
 	if err != nil {
 		return err
 	}
-	cfg.Train, cfg.Test = ds.Train, ds.Test
-	if o.validation > 0 {
-		rest, part, err := data.Split(ds.Train, o.validation, o.seed)
-		if err != nil {
-			return fmt.Errorf("--validation: %w", err)
-		}
-		cfg.Train, cfg.Validation = rest, part
+	m, ds, err := o.modelAndData(from, &cfg)
+	if err != nil {
+		return err
 	}
-	if from == nil {
-		if cfg.Weights, report.how, err = o.optimize(m, cfg.Weights); err != nil {
-			return err
-		}
-		cfg.Settings[howSetting] = report.how
-	} else {
-		report.how = from.Settings[howSetting]
-	}
+	report.how = cfg.Settings[howSetting]
 	bar := newProgress(stderr)
-	cfg.OnStep = bar.step
+	cfg.OnNote, cfg.OnStep = note, bar.step
 	cfg.OnEpoch = func(e train.Epoch) {
 		bar.epoch(e)
 		report.epoch(e, o.epochs)
@@ -324,31 +271,8 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	input, target := t.Inputs()
-	info, err := artifact.InfoOf(m)
-	if err != nil {
+	if err := o.tryFirst(ctx, stderr, t, m, cfg, budget); err != nil {
 		return err
-	}
-	fn, _ := info.LossResult()
-	if budget > 0 {
-		if err := fitsMemory(t, o.batch, budget); err != nil {
-			return err
-		}
-		debug.SetMemoryLimit(budget)
-	}
-	if o.exec.check {
-		feeds, err := examples(cfg.Train, o.batch, input, target)
-		if err != nil {
-			return err
-		}
-		in := compile.Inputs{Func: fn, Feeds: feeds, Variables: t.Session().Variables()}
-		if err := check(ctx, stderr, m, in, cfg.Compile); err != nil {
-			return err
-		}
-	}
-	// Better to fail now than after the training.
-	if err := os.MkdirAll(o.out, 0o777); err != nil {
-		return fmt.Errorf("--out: %w", err)
 	}
 
 	report.start(o, m, ds, cfg, t)
@@ -362,15 +286,12 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if interrupted {
 		report.interrupted(o, res)
 	}
+	input, _ := t.Inputs()
 	s := &saver{o: o, t: t, m: m, ds: ds, res: res, input: input, opts: cfg.Compile}
 	if err := s.save(); err != nil {
 		return err
 	}
-	if finished {
-		report.line("%s is trained: %d epochs are done, and there is nothing left to do\n", o.out, len(res.History))
-	} else {
-		report.line("saved %s after %d steps%s\n", o.out, res.Steps, s.which())
-	}
+	report.saved(s, finished)
 	if runErr == nil {
 		if s.sample, err = s.try(ctx); err != nil {
 			return err
@@ -385,6 +306,105 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		}
 	}
 	return runErr
+}
+
+// checkpoint returns the checkpoint that the training goes on from, nil if it begins, and takes the settings that are not given from it.
+func (o *trainOptions) checkpoint(flags *pflag.FlagSet, note func(string)) (*train.Checkpoint, error) {
+	if o.out == "" {
+		o.out = outDir(orElse(o.model, defaultModel))
+	}
+	if !o.resume {
+		return nil, nil
+	}
+	from, err := train.ReadCheckpoint(o.out)
+	switch {
+	case errors.Is(err, train.ErrNoCheckpoint) && o.model == "":
+		return nil, fmt.Errorf("--resume: there is no checkpoint in %s: --out says where to look for one", o.out)
+	case errors.Is(err, train.ErrNoCheckpoint):
+		note(fmt.Sprintf("there is no checkpoint in %s: the training starts from the beginning", o.out))
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return from, o.restore(flags, from)
+}
+
+// configure checks the flags and returns what they say of the training, and the memory that it may take, 0 for any.
+func (o *trainOptions) configure(flags *pflag.FlagSet) (cfg train.Config, budget int64, err error) {
+	o.model = orElse(o.model, defaultModel)
+	if err := o.validate(flags); err != nil {
+		return cfg, 0, err
+	}
+	if cfg, err = o.config(); err != nil {
+		return cfg, 0, err
+	}
+	cfg.Settings = o.settings(flags)
+	if o.budget != "" {
+		if budget, err = parseBytes(o.budget); err != nil {
+			return cfg, 0, usagef("--mem-budget %s: %v", o.budget, err)
+		}
+	}
+	if cfg.Compile, err = o.exec.apply(); err != nil {
+		return cfg, 0, err
+	}
+	cfg.Session = o.exec.session()
+	return cfg, budget, nil
+}
+
+// modelAndData returns the module to train, that of the checkpoint if there is one, and the examples. Those and the weights to begin
+// with go into cfg, and how the optimizer was chosen goes into its settings.
+func (o *trainOptions) modelAndData(from *train.Checkpoint, cfg *train.Config) (m *graph.Module, ds *datasets, err error) {
+	if from != nil {
+		m = from.Module
+	} else if m, cfg.Weights, err = o.load(); err != nil {
+		return nil, nil, err
+	}
+	if ds, err = o.loadData(&m, from != nil); err != nil {
+		return nil, nil, err
+	}
+	cfg.Train, cfg.Test = ds.Train, ds.Test
+	if o.validation > 0 {
+		if cfg.Train, cfg.Validation, err = data.Split(ds.Train, o.validation, o.seed); err != nil {
+			return nil, nil, fmt.Errorf("--validation: %w", err)
+		}
+	}
+	if from != nil {
+		cfg.Settings[howSetting] = from.Settings[howSetting]
+	} else if cfg.Weights, cfg.Settings[howSetting], err = o.optimize(m, cfg.Weights); err != nil {
+		return nil, nil, err
+	}
+	return m, ds, nil
+}
+
+// tryFirst finds out before the first step what would fail after the last one: whether the training fits the memory, what --check
+// finds, and whether there can be a directory for what is saved.
+func (o *trainOptions) tryFirst(ctx context.Context, stderr io.Writer, t *train.Trainer, m *graph.Module, cfg train.Config, budget int64) error {
+	info, err := artifact.InfoOf(m)
+	if err != nil {
+		return err
+	}
+	if budget > 0 {
+		if err := fitsMemory(t, o.batch, budget); err != nil {
+			return err
+		}
+		debug.SetMemoryLimit(budget)
+	}
+	if o.exec.check {
+		input, target := t.Inputs()
+		feeds, err := examples(cfg.Train, o.batch, input, target)
+		if err != nil {
+			return err
+		}
+		fn, _ := info.LossResult()
+		in := compile.Inputs{Func: fn, Feeds: feeds, Variables: t.Session().Variables()}
+		if err := check(ctx, stderr, m, in, cfg.Compile); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(o.out, 0o777); err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	return nil
 }
 
 func orElse(s, other string) string {
@@ -792,6 +812,14 @@ func (r *trainReport) epoch(e train.Epoch, epochs int) {
 		}
 	}
 	r.line("%s, %.0f samples/s\n", text, e.SamplesPerSecond())
+}
+
+func (r *trainReport) saved(s *saver, finished bool) {
+	if finished {
+		r.line("%s is trained: %d epochs are done, and there is nothing left to do\n", s.o.out, len(s.res.History))
+	} else {
+		r.line("saved %s after %d steps%s\n", s.o.out, s.res.Steps, s.which())
+	}
 }
 
 func (r *trainReport) interrupted(o *trainOptions, res *train.Result) {

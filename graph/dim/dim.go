@@ -107,6 +107,7 @@ var overflow = &node{text: overflowText}
 func overflowDim() Dim { return Dim{n: overflow} }
 
 // Const returns the constant n.
+// Not inlined: 0.9 kB of the service.
 //
 //go:noinline
 func Const(n int64) Dim { return Dim{c: n} }
@@ -197,6 +198,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // Int returns the value of d and whether d is a constant. The value is 0 if d
 // is not a constant.
+// Not inlined: 4.4 kB of the service.
 //
 //go:noinline
 func (d Dim) Int() (int64, bool) {
@@ -215,6 +217,7 @@ func (d Dim) Overflow() bool { return d.n == overflow }
 // Equal reports whether d and e have the same canonical form. Dims that are
 // equal have the same value for all values of their symbols and unknowns; dims
 // that are not may still do so. The overflow dim equals itself.
+// Not inlined: 6.4 kB of the service.
 //
 //go:noinline
 func (d Dim) Equal(e Dim) bool {

@@ -104,6 +104,7 @@ func (d DType) String() string {
 }
 
 // Bits returns the storage size of one element in bits; 0 for String and for invalid dtypes.
+// Not inlined: 2.2 kB of the service.
 //
 //go:noinline
 func (d DType) Bits() int {
@@ -114,6 +115,7 @@ func (d DType) Bits() int {
 }
 
 // Domain returns the exact domain in which reference ops compute on d.
+// Not inlined: 11.0 kB of the service.
 //
 //go:noinline
 func (d DType) Domain() Domain {

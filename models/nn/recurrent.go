@@ -138,20 +138,10 @@ func (r *recurrent) sequence(c *apply) []Value {
 	if r.o.bidirectional {
 		directions = 2
 	}
-	if len(given) != 0 && len(given) != r.parts {
-		c.refuse("want a state of %d values, have %d", r.parts, len(given))
+	if !r.wantState(c, given, r.o.layers*directions) {
 		return nil
 	}
-	for _, s := range given {
-		if s.Rank() != 3 {
-			c.refuse("want a state of float[%d,N,%d], have %s", r.o.layers*directions, r.hidden, s.Type())
-			return nil
-		}
-		if !c.wantDim(s, 0, r.o.layers*directions, "layers and directions") || !c.wantDim(s, 2, r.hidden, "hidden features") {
-			return nil
-		}
-	}
-	last := make([][]Value, r.parts)
+	last := make([][]Value, r.parts) // the states behind the last step, of all layers and directions
 	for k := range r.o.layers {
 		in := r.in
 		if k > 0 {
@@ -164,25 +154,8 @@ func (r *recurrent) sequence(c *apply) []Value {
 				suffix += "_reverse"
 			}
 			w := r.weights(c, in, suffix)
-			state := make([]Value, r.parts)
-			for i := range state {
-				if len(given) > 0 {
-					state[i] = ops.At(given[i], 0, k*directions+d)
-				} else {
-					state[i] = ops.Full(c.f, x.DType(), 0, x.Shape()[1], r.hidden)
-				}
-			}
-			gx := w.input(x) // all steps in one product
-			outs := make([]Value, steps)
-			for i := range outs {
-				t := i
-				if d == 1 {
-					t = len(outs) - 1 - i
-				}
-				state = r.step(ops.At(gx, 0, t), w.state(state[0]), state)
-				outs[t] = state[0]
-			}
-			ways = append(ways, ops.Stack(0, outs...))
+			way, state := r.steps(w, x, r.firstState(c, x, given, k*directions+d), int(steps), d == 1)
+			ways = append(ways, way)
 			for i := range state {
 				last[i] = append(last[i], state[i])
 			}
@@ -200,6 +173,53 @@ func (r *recurrent) sequence(c *apply) []Value {
 		out = append(out, ops.Stack(0, part...))
 	}
 	return out
+}
+
+// wantState checks the state that is given, if one is: a value per part, for so many layers and directions.
+func (r *recurrent) wantState(c *apply, given []Value, count int) bool {
+	if len(given) != 0 && len(given) != r.parts {
+		c.refuse("want a state of %d values, have %d", r.parts, len(given))
+		return false
+	}
+	for _, s := range given {
+		if s.Rank() != 3 {
+			c.refuse("want a state of float[%d,N,%d], have %s", count, r.hidden, s.Type())
+			return false
+		}
+		if !c.wantDim(s, 0, count, "layers and directions") || !c.wantDim(s, 2, r.hidden, "hidden features") {
+			return false
+		}
+	}
+	return true
+}
+
+// firstState is the given state of one layer and direction, the i-th, zeros if none is given.
+func (r *recurrent) firstState(c *apply, x Value, given []Value, i int) []Value {
+	state := make([]Value, r.parts)
+	for part := range state {
+		if len(given) > 0 {
+			state[part] = ops.At(given[part], 0, i)
+		} else {
+			state[part] = ops.Full(c.f, x.DType(), 0, x.Shape()[1], r.hidden)
+		}
+	}
+	return state
+}
+
+// steps takes all steps of one layer and direction, from the last to the first if reverse, and returns what each gives, in the order of
+// x, and the state behind them.
+func (r *recurrent) steps(w gateWeights, x Value, state []Value, count int, reverse bool) (out Value, after []Value) {
+	gx := w.input(x) // of all steps, in one product
+	outs := make([]Value, count)
+	for i := range outs {
+		t := i
+		if reverse {
+			t = len(outs) - 1 - i
+		}
+		state = r.step(ops.At(gx, 0, t), w.state(state[0]), state)
+		outs[t] = state[0]
+	}
+	return ops.Stack(0, outs...), state
 }
 
 // gateWeights are the variables of one layer and direction.

@@ -198,37 +198,9 @@ func New(m *graph.Module, cfg Config) (*Trainer, error) {
 }
 
 func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
-	for _, f := range []struct {
-		field *int
-		usual int
-	}{{&cfg.Epochs, 1}, {&cfg.Batch, 64}} {
-		if *f.field == 0 {
-			*f.field = f.usual
-		}
-	}
-	if cfg.Monitor == "" {
-		cfg.Monitor = MonitorLoss
-	}
-	if cfg.CheckpointEvery == 0 {
-		cfg.CheckpointEvery = 30 * time.Second
-	}
-	switch {
-	case m == nil:
-		return nil, errors.New("want a module, have nil")
-	case cfg.Epochs < 1:
-		return nil, fmt.Errorf("%d epochs: want at least 1", cfg.Epochs)
-	case cfg.Train == nil:
-		return nil, errors.New("want a training set, have nil")
-	case cfg.Monitor != MonitorLoss && cfg.Monitor != MonitorAccuracy:
-		return nil, fmt.Errorf("monitor %q: want %s or %s", cfg.Monitor, MonitorLoss, MonitorAccuracy)
-	case cfg.TopK < 0:
-		return nil, fmt.Errorf("top-k %d: want 0 or more", cfg.TopK)
-	case cfg.Patience < 0 || !(cfg.MinDelta >= 0):
-		return nil, fmt.Errorf("patience %d and minimal improvement %v: want 0 or more", cfg.Patience, cfg.MinDelta)
-	case cfg.Resume && cfg.Dir == "":
-		return nil, errors.New("resume: want a directory with checkpoints (Config.Dir)")
-	case (cfg.Patience > 0 || cfg.KeepBest) && cfg.Validation != nil && m.LookupFunc(artifact.EvalFunc) == nil:
-		return nil, fmt.Errorf("the model has no function %q to evaluate the validation set by", artifact.EvalFunc)
+	cfg.complete()
+	if err := cfg.check(m); err != nil {
+		return nil, err
 	}
 	t := &Trainer{cfg: cfg, module: m}
 	opts := t.options()
@@ -242,35 +214,8 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	t.loader = loader
-	info, err := artifact.InfoOf(m)
-	if err != nil {
+	if err := t.findFunctions(prog); err != nil {
 		return nil, err
-	}
-	name, loss := info.LossResult()
-	if name == "" {
-		name, loss = artifact.TrainFunc, lossResult // which is missing
-	}
-	if t.train, err = lookup(prog, info, name, loss); err != nil {
-		return nil, err
-	}
-	if len(t.train.f.Updates) == 0 {
-		return nil, fmt.Errorf("function %q updates no variable: it has no optimizer", name)
-	}
-	if prog.Funcs[artifact.EvalFunc] != nil {
-		if t.eval, err = lookup(prog, info, artifact.EvalFunc, lossResult); err != nil {
-			return nil, err
-		}
-	}
-	for _, d := range []struct {
-		what string
-		set  data.Dataset
-	}{{"validation", cfg.Validation}, {"test", cfg.Test}} {
-		if d.set == nil || t.eval == nil {
-			continue
-		}
-		if err := t.eval.takes(d.set); err != nil {
-			return nil, fmt.Errorf("%s set: %w", d.what, err) // now, and not after the first epoch
-		}
 	}
 	start := []runtime.Option{runtime.Seed(cfg.Seed), runtime.Weights(cfg.Weights)}
 	if t.sess, err = runtime.NewSession(prog, append(start, cfg.Session...)...); err != nil {
@@ -286,14 +231,8 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 	if cfg.Dir == "" {
 		return t, nil
 	}
-	for _, d := range []struct {
-		what string
-		set  data.Dataset
-		id   *identity
-	}{{"training", cfg.Train, &t.st.Train}, {"validation", cfg.Validation, &t.st.Held}, {"test", cfg.Test, &t.st.Test}} {
-		if *d.id, err = identify(d.set); err != nil {
-			return nil, fmt.Errorf("%s set: %w", d.what, err)
-		}
+	if err := t.identifySets(); err != nil {
+		return nil, err
 	}
 	if !cfg.Resume {
 		return t, nil
@@ -307,6 +246,97 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 		t.resumed = true
 		return t, t.resume(c)
 	}
+}
+
+// complete sets what is not given to what is usual.
+func (cfg *Config) complete() {
+	for _, f := range []struct {
+		field *int
+		usual int
+	}{{&cfg.Epochs, 1}, {&cfg.Batch, 64}} {
+		if *f.field == 0 {
+			*f.field = f.usual
+		}
+	}
+	if cfg.Monitor == "" {
+		cfg.Monitor = MonitorLoss
+	}
+	if cfg.CheckpointEvery == 0 {
+		cfg.CheckpointEvery = 30 * time.Second
+	}
+}
+
+// check looks for settings that make no sense, or not with the module.
+func (cfg *Config) check(m *graph.Module) error {
+	switch {
+	case m == nil:
+		return errors.New("want a module, have nil")
+	case cfg.Epochs < 1:
+		return fmt.Errorf("%d epochs: want at least 1", cfg.Epochs)
+	case cfg.Train == nil:
+		return errors.New("want a training set, have nil")
+	case cfg.Monitor != MonitorLoss && cfg.Monitor != MonitorAccuracy:
+		return fmt.Errorf("monitor %q: want %s or %s", cfg.Monitor, MonitorLoss, MonitorAccuracy)
+	case cfg.TopK < 0:
+		return fmt.Errorf("top-k %d: want 0 or more", cfg.TopK)
+	case cfg.Patience < 0 || !(cfg.MinDelta >= 0):
+		return fmt.Errorf("patience %d and minimal improvement %v: want 0 or more", cfg.Patience, cfg.MinDelta)
+	case cfg.Resume && cfg.Dir == "":
+		return errors.New("resume: want a directory with checkpoints (Config.Dir)")
+	case (cfg.Patience > 0 || cfg.KeepBest) && cfg.Validation != nil && m.LookupFunc(artifact.EvalFunc) == nil:
+		return fmt.Errorf("the model has no function %q to evaluate the validation set by", artifact.EvalFunc)
+	}
+	return nil
+}
+
+// findFunctions finds the functions that train and evaluate, and sees that they take the examples.
+func (t *Trainer) findFunctions(prog *program.Program) error {
+	info, err := artifact.InfoOf(t.module)
+	if err != nil {
+		return err
+	}
+	name, loss := info.LossResult()
+	if name == "" {
+		name, loss = artifact.TrainFunc, lossResult // which is missing
+	}
+	if t.train, err = lookup(prog, info, name, loss); err != nil {
+		return err
+	}
+	if len(t.train.f.Updates) == 0 {
+		return fmt.Errorf("function %q updates no variable: it has no optimizer", name)
+	}
+	if prog.Funcs[artifact.EvalFunc] == nil {
+		return nil
+	}
+	if t.eval, err = lookup(prog, info, artifact.EvalFunc, lossResult); err != nil {
+		return err
+	}
+	for _, d := range []struct {
+		what string
+		set  data.Dataset
+	}{{"validation", t.cfg.Validation}, {"test", t.cfg.Test}} {
+		if d.set == nil {
+			continue
+		}
+		if err := t.eval.takes(d.set); err != nil {
+			return fmt.Errorf("%s set: %w", d.what, err) // now, and not after the first epoch
+		}
+	}
+	return nil
+}
+
+// identifySets notes which examples the training is of, for checkpoints.
+func (t *Trainer) identifySets() (err error) {
+	for _, d := range []struct {
+		what string
+		set  data.Dataset
+		id   *identity
+	}{{"training", t.cfg.Train, &t.st.Train}, {"validation", t.cfg.Validation, &t.st.Held}, {"test", t.cfg.Test, &t.st.Test}} {
+		if *d.id, err = identify(d.set); err != nil {
+			return fmt.Errorf("%s set: %w", d.what, err)
+		}
+	}
+	return nil
 }
 
 // The names that the trainer knows.

@@ -48,9 +48,9 @@ func init() {
 			return b.IsInf(in[0])
 		}},
 		&Kernel{Op: "logaddexp", DTypes: stripFloats, Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value {
-			high, low := b.Binary(portable.Max, in[0], in[1]), b.Binary(portable.Min, in[0], in[1])
-			more := b.Unary(portable.Log1p, b.Unary(portable.Exp, b.Binary(portable.Sub, low, high)))
-			return b.Select(b.IsInf(high), high, b.Binary(portable.Add, high, more)) // inf-inf would be NaN
+			high, low := b.Binary(backend.Max, in[0], in[1]), b.Binary(backend.Min, in[0], in[1])
+			more := b.Unary(backend.Log1p, b.Unary(backend.Exp, b.Binary(backend.Sub, low, high)))
+			return b.Select(b.IsInf(high), high, b.Binary(backend.Add, high, more)) // inf-inf would be NaN
 		}},
 		&Kernel{
 			Op: "where", DTypes: graph.Bools, Match: func(s *Signature) bool { return strip.Holds(s.In[1].DType) },

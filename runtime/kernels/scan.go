@@ -79,7 +79,7 @@ func cumulate[T backend.Number](xb, yb []byte, at, step, n int, product, exclusi
 }
 
 // logCumSumExp gives log(sum(e^x)) of the elements so far as the largest of them and the sum of e^(x-largest).
-func logCumSumExp[T portable.Float](s *Spec) (Func, error) {
+func logCumSumExp[T backend.Float](s *Spec) (Func, error) {
 	return lanesAlong(s, func(c *Call, at, step, n int) {
 		x, y := elems[T](c.In[0]), elems[T](c.Out[0])
 		largest, sum := math.Inf(-1), 0.0

@@ -252,7 +252,7 @@ func greedy(buffers []buffer, sizes, aligns []int64, order []int, limit int64) (
 	return offsets, top
 }
 
-// insert puts v at place k of list. It is a fifth of slices.Insert, which takes any number of elements.
+// insert puts v at place k of list. slices.Insert, which takes any number of elements, would be 12 kB of the service.
 func insert[T any](list []T, k int, v T) []T {
 	list = append(list, v)
 	copy(list[k+1:], list[k:])

@@ -10,7 +10,7 @@ import (
 )
 
 // scanner reads the JSON of a header: of objects whose keys differ, strings and arrays of sizes, which is all that the format has.
-// encoding/json takes the last of equal keys and makes programs that read weights a quarter of a megabyte larger.
+// encoding/json takes the last of equal keys, and makes programs that read weights 340 kB larger.
 type scanner struct {
 	text string // valid UTF-8
 	at   int

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// longest is how many lines a function may have, from its func to its closing brace.
+const longest = 80
+
+// longer are the functions that may have more, each with the reason.
+var longer = map[string]string{
+	"runtime/kernels/portable.Unary":       "a switch over all primitives of one operand, a loop each: a table of functions would call one per element",
+	"runtime/kernels/simd.(*engine).block": "one loop nest, whose blocks share what is packed: its parts would pass a dozen sizes to each other",
+	"runtime/kernels.bindEpilogue":         "one walk over a region, in which each step may give up and needs what all steps before have gathered",
+	"compile.(*fuser).build":               "one walk over groups in the order of nodes, which numbers rewrites and makes what later groups take",
+	"graph.(*evaluator).node":              "a case for each op that means something to the interpreter itself, and the ways on which others are evaluated",
+	"graph/draw.(*layout).solve":           "the constraints of one linear program, kind by kind",
+	"cmd/graphrun.dotCommand":              "the flags of a command and what it does with them, in order",
+	"cmd/graphrun.passesCommand":           "the flags of a command and what it does with them, in order",
+	"cmd/graphrun.(inputs).read":           "a case for each way in which an input can be given",
+	"cmd/graphrun.flatten":                 "a switch over the characters of a list",
+}
+
+// TestFunctionLength parses all Go code but tests, generated files and modules of their own, such as the generators of assembly.
+func TestFunctionLength(t *testing.T) {
+	root := filepath.Join("..", "..")
+	used := map[string]bool{}
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if _, err := os.Stat(filepath.Join(file, "go.mod")); err == nil && file != root || d.Name() == ".git" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		files := token.NewFileSet()
+		f, err := parser.ParseFile(files, file, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil || ast.IsGenerated(f) {
+			return err
+		}
+		rel, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			name := path.Dir(filepath.ToSlash(rel)) + "." + functionName(fn)
+			lines := files.Position(fn.End()).Line - files.Position(fn.Pos()).Line + 1
+			switch {
+			case lines <= longest:
+			case longer[name] != "":
+				used[name] = true
+			default:
+				t.Errorf("%s: %s has %d lines, want %d at most: take it apart into steps that have names", files.Position(fn.Pos()), name, lines, longest)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range longer {
+		if !used[name] {
+			t.Errorf("%s is an exception and needs none: it is gone, or has %d lines at most", name, longest)
+		}
+	}
+}
+
+// functionName names a function as (T).M or (*T).M if it is a method, without type parameters.
+func functionName(fn *ast.FuncDecl) string {
+	if fn.Recv == nil {
+		return fn.Name.Name
+	}
+	of, _, _ := strings.Cut(types.ExprString(fn.Recv.List[0].Type), "[")
+	return "(" + of + ")." + fn.Name.Name
+}
