@@ -32,9 +32,9 @@ Nodes are matched by what they say, so that a node more does not make those afte
 values, and the order of functions do not count. The exit code is 0 if nothing differs, else 1.
 
 ` + modelHelp,
-		Example: `  graphrun diff trained/ again/
-  graphrun diff lenet5.graph edited.graph
-  graphrun diff trained/ exported/ --rtol 1e-5 --json`,
+		Example: `  graphrun diff lenet5 trained
+  graphrun diff lenet5 lenet5.graph
+  graphrun diff lenet5/ trained/ --rtol 1e-5 --json`,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 			return modelArgs(cmd, args[min(1, len(args)):], toComplete)
 		},
@@ -112,7 +112,7 @@ func (d *modelDiff) print(w io.Writer) error {
 	for _, section := range []struct {
 		title string
 		parts []partDiff
-	}{{"meta", d.Meta}, {"var", d.Variables}, {"func", d.Functions}} {
+	}{{"meta", d.Meta}, {"variable", d.Variables}, {"function", d.Functions}} {
 		for _, p := range section.parts {
 			fmt.Fprintf(&b, "%s %s\n", section.title, p.Name)
 			for _, line := range p.Removed {

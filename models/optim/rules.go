@@ -1,9 +1,35 @@
 package optim
 
 import (
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
 )
+
+// named are the optimizers that New knows, the usual choices first.
+var named = []struct {
+	name      string
+	construct func(lr float64, opts ...Option) *Optimizer
+}{
+	{"adam", Adam},
+	{"sgd", SGD},
+	{"momentum", preset(SGD, Momentum(0.9))},
+	{"nesterov", preset(SGD, Momentum(0.9), Nesterov())},
+	{"adamw", AdamW},
+	{"rmsprop", RMSprop},
+	{"adagrad", Adagrad},
+	{"adadelta", Adadelta},
+	{"adamax", Adamax},
+	{"nadam", NAdam},
+	{"radam", RAdam},
+	{"lion", Lion},
+}
+
+// preset is a constructor with options that come before the caller's.
+func preset(construct func(float64, ...Option) *Optimizer, first ...Option) func(float64, ...Option) *Optimizer {
+	return func(lr float64, opts ...Option) *Optimizer { return construct(lr, slices.Concat(first, opts)...) }
+}
 
 // SGD follows the gradient, with Momentum along an average of directions: buf = momentum*buf + (1-dampening)*g, where
 // the first buf is g itself; p -= lr*buf (torch.optim.SGD). State: momentum_buffer. Options: Momentum, Dampening,
