@@ -327,8 +327,22 @@ func (u *fuser) operands(i int32) []int32 { return u.places[u.first[i]:u.first[i
 
 // build replaces every group of several nodes by a fused node.
 func (u *fuser) build(c *Context) {
-	any := false
-	for i := range u.nodes { // in order, so that a limit on rewrites always means the same ones
+	if !u.choose(c) {
+		return
+	}
+	u.noteOperands()
+	b := &fuseBuilder{fuser: u, w: newRewriter(u.f), done: make([]bool, len(u.nodes))}
+	b.w.take()
+	for i := range u.nodes {
+		b.place(int32(i))
+	}
+	b.w.finish()
+	dropConstants(u.f)
+}
+
+// choose says which groups become nodes, in order, so that a limit on rewrites always means the same ones. It reports whether any does.
+func (u *fuser) choose(c *Context) (any bool) {
+	for i := range u.nodes {
 		g := u.groupOf(int32(i))
 		if g == nil || g.state != open {
 			continue
@@ -336,92 +350,101 @@ func (u *fuser) build(c *Context) {
 		g.state = apart
 		if len(g.members) > 1 && c.Allow("fuse", u.nodes[i]) {
 			g.state, any = fusing, true
-			for k, m := range g.members { // there are few
-				for ; k > 0 && g.members[k-1] > m; k-- {
-					g.members[k] = g.members[k-1]
-				}
-				g.members[k] = m
-			}
-			if k := slices.Index(g.members, g.producer); k > 0 { // it comes first
-				copy(g.members[1:], g.members[:k])
-				g.members[0] = g.producer
-			}
+			g.sort()
 		}
 	}
-	if !any {
+	return any
+}
+
+// sort puts the members of a group in order, its producer first.
+func (g *group) sort() {
+	for k, m := range g.members { // there are few
+		for ; k > 0 && g.members[k-1] > m; k-- {
+			g.members[k] = g.members[k-1]
+		}
+		g.members[k] = m
+	}
+	if k := slices.Index(g.members, g.producer); k > 0 {
+		copy(g.members[1:], g.members[:k])
+		g.members[0] = g.producer
+	}
+}
+
+// fuseBuilder puts the nodes of a function back. A node stands as soon as its operands do, a group when all operands of its members
+// do: depth first, without recursion.
+type fuseBuilder struct {
+	*fuser
+	w     *rewriter
+	done  []bool // by node: whether it stands
+	stack []fuseFrame
+}
+
+// fuseFrame goes through the operands of a node, or of all members of its group.
+type fuseFrame struct {
+	node     int32
+	g        *group // nil: the node alone
+	at, next int    // the member and its operand to look at
+}
+
+func (b *fuseBuilder) frame(i int32) fuseFrame {
+	if g := b.groupOf(i); g != nil && g.state >= fusing {
+		return fuseFrame{node: i, g: g}
+	}
+	return fuseFrame{node: i}
+}
+
+// place puts a node back, and before it all that it needs.
+func (b *fuseBuilder) place(i int32) {
+	if b.done[i] {
 		return
 	}
-	u.noteOperands()
-	w := newRewriter(u.f)
-	w.take()
-	done := make([]bool, len(u.nodes))
-	// A node stands as soon as its operands do, a group when all operands of its members do: depth first, without recursion. A frame
-	// goes through the operands of a node, or of all members of its group.
-	type frame struct {
-		node     int32
-		g        *group
-		at, next int // the member and its operand to look at
-	}
-	enter := func(i int32) frame {
-		if g := u.groupOf(i); g != nil && g.state >= fusing {
-			return frame{node: i, g: g}
-		}
-		return frame{node: i}
-	}
-	// needs returns the next operand that does not stand yet.
-	needs := func(fr *frame) (int32, bool) {
-		for {
-			m := fr.node
-			if fr.g != nil {
-				if fr.at == len(fr.g.members) {
-					return 0, false
-				}
-				m = fr.g.members[fr.at]
-			} else if fr.at > 0 {
-				return 0, false
-			}
-			if fr.next == len(u.operands(m)) {
-				fr.at, fr.next = fr.at+1, 0
-				continue
-			}
-			j := u.operands(m)[fr.next]
-			fr.next++
-			if j >= 0 && !done[j] && (fr.g == nil || u.groupOf(j) != fr.g) {
-				return j, true
-			}
-		}
-	}
-	var stack []frame
-	for i := range u.nodes {
-		if done[i] {
+	b.stack = append(b.stack[:0], b.frame(i))
+	for len(b.stack) > 0 {
+		top := &b.stack[len(b.stack)-1]
+		if j, more := b.needs(top); more {
+			b.stack = append(b.stack, b.frame(j))
 			continue
 		}
-		stack = append(stack[:0], enter(int32(i)))
-		for len(stack) > 0 {
-			top := &stack[len(stack)-1]
-			if j, more := needs(top); more {
-				stack = append(stack, enter(j))
-				continue
-			}
-			node, g := top.node, top.g
-			stack = stack[:len(stack)-1]
-			switch {
-			case done[node]:
-			case g == nil:
-				w.rewire(u.nodes[node])
-				u.f.Append(u.nodes[node])
-				done[node] = true
-			default:
-				u.emit(w, g)
-				g.state = fused
-				for _, m := range g.members {
-					done[m] = true
-				}
+		node, g := top.node, top.g
+		b.stack = b.stack[:len(b.stack)-1]
+		switch {
+		case b.done[node]:
+		case g == nil:
+			b.w.rewire(b.nodes[node])
+			b.f.Append(b.nodes[node])
+			b.done[node] = true
+		default:
+			b.emit(b.w, g)
+			g.state = fused
+			for _, m := range g.members {
+				b.done[m] = true
 			}
 		}
 	}
-	w.finish()
-	dropConstants(u.f)
+}
+
+// needs returns the next operand that does not stand yet.
+func (b *fuseBuilder) needs(fr *fuseFrame) (int32, bool) {
+	for {
+		m := fr.node
+		if fr.g != nil {
+			if fr.at == len(fr.g.members) {
+				return 0, false
+			}
+			m = fr.g.members[fr.at]
+		} else if fr.at > 0 {
+			return 0, false
+		}
+		if fr.next == len(b.operands(m)) {
+			fr.at, fr.next = fr.at+1, 0
+			continue
+		}
+		j := b.operands(m)[fr.next]
+		fr.next++
+		if j >= 0 && !b.done[j] && (fr.g == nil || b.groupOf(j) != fr.g) {
+			return j, true
+		}
+	}
 }
 
 // dropConstants removes the constants that have become part of regions.

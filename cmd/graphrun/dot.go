@@ -221,6 +221,28 @@ func stageLine(stage string, f *graph.Func) string {
 	return fmt.Sprintf("%s · %d operations", line, n)
 }
 
+// placeText says where a slot lies for one batch size.
+func placeText(p *program.Func, slot int, batch int64) string {
+	switch s := &p.Slots[slot]; s.Place {
+	case program.Arena:
+		if p.Plan == nil {
+			return "the arena"
+		}
+		return fmt.Sprintf("%s at %d", value.ByteText(float64(p.Plan.Sizes[slot].At(batch))), p.Plan.Offset(slot, batch))
+	case program.Output:
+		return "the caller's"
+	case program.View:
+		return fmt.Sprintf("view of %d", s.Index)
+	case program.Reuse:
+		return fmt.Sprintf("over %d", s.Index)
+	case program.Next:
+		return "over the variable"
+	case program.Omitted:
+		return "left out"
+	}
+	return "given"
+}
+
 // planNotes says of every instruction its number, and of its results the slots and where they lie, for one batch size; and how
 // long each piece of the arena is in use.
 func planNotes(p *program.Func, batch int64) (map[*graph.Node][]string, *draw.Memory) {
@@ -233,29 +255,7 @@ func planNotes(p *program.Func, batch int64) (map[*graph.Node][]string, *draw.Me
 		}
 		lines := []string{head}
 		for _, o := range ins.Out {
-			s := p.Slots[o]
-			line := fmt.Sprintf("slot %d: ", o)
-			switch s.Place {
-			case program.Arena:
-				if p.Plan == nil {
-					line += "the arena"
-					break
-				}
-				line += fmt.Sprintf("%s at %d", bytesOf(p.Plan.Sizes[o]), p.Plan.Offset(o, batch))
-			case program.Output:
-				line += "the caller's"
-			case program.View:
-				line += fmt.Sprintf("view of %d", s.Index)
-			case program.Reuse:
-				line += fmt.Sprintf("over %d", s.Index)
-			case program.Next:
-				line += "over the variable"
-			case program.Omitted:
-				line += "left out"
-			default:
-				line += "given"
-			}
-			lines = append(lines, line)
+			lines = append(lines, fmt.Sprintf("slot %d: %s", o, placeText(p, o, batch)))
 		}
 		notes[ins.Node] = lines
 	}

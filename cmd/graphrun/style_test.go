@@ -18,16 +18,8 @@ const longest = 80
 
 // longer are the functions that may have more, each with the reason.
 var longer = map[string]string{
-	"runtime/kernels/portable.Unary":       "a switch over all primitives of one operand, a loop each: a table of functions would call one per element",
-	"runtime/kernels/simd.(*engine).block": "one loop nest, whose blocks share what is packed: its parts would pass a dozen sizes to each other",
-	"runtime/kernels.bindEpilogue":         "one walk over a region, in which each step may give up and needs what all steps before have gathered",
-	"compile.(*fuser).build":               "one walk over groups in the order of nodes, which numbers rewrites and makes what later groups take",
-	"graph.(*evaluator).node":              "a case for each op that means something to the interpreter itself, and the ways on which others are evaluated",
-	"graph/draw.(*layout).solve":           "the constraints of one linear program, kind by kind",
-	"cmd/graphrun.dotCommand":              "the flags of a command and what it does with them, in order",
-	"cmd/graphrun.passesCommand":           "the flags of a command and what it does with them, in order",
-	"cmd/graphrun.(inputs).read":           "a case for each way in which an input can be given",
-	"cmd/graphrun.flatten":                 "a switch over the characters of a list",
+	"runtime/kernels/backend/plain.Unary":         "a switch over all primitives of one operand, a loop each: a table of functions would call one per element",
+	"runtime/kernels/backend/avx.(*engine).block": "one loop nest, whose blocks share what is packed: its parts would pass a dozen sizes to each other",
 }
 
 // TestFunctionLength parses all Go code but tests, generated files and modules of their own, such as the generators of assembly.
