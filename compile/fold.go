@@ -20,6 +20,9 @@ var fold = &Pass{
 // smallConstant is how many elements a folded result may have even if its operands have fewer.
 const smallConstant = 64
 
+// largeConstant is how many elements it takes time to evaluate.
+const largeConstant = 1 << 12
+
 func foldFunc(c *Context, f *graph.Func) {
 	var live map[*graph.Node]bool // found when it is asked for
 	wanted := func(n *graph.Node) bool {
@@ -29,10 +32,7 @@ func foldFunc(c *Context, f *graph.Func) {
 		return live[n]
 	}
 	rewriteFunc(f, func(n *graph.Node) []graph.Value {
-		if isLarge(n) && !wanted(n) { // it takes time, and dce removes it
-			return nil
-		}
-		outs := foldNode(n)
+		outs := foldNode(n, wanted)
 		if outs == nil || !c.Allow(n.Op().Name, n) {
 			return nil
 		}
@@ -46,21 +46,10 @@ func foldFunc(c *Context, f *graph.Func) {
 	})
 }
 
-// isLarge reports whether a result has many elements.
-func isLarge(n *graph.Node) bool {
-	for _, t := range n.Types() {
-		if tt, ok := t.(graph.TensorType); ok {
-			if k, known := tt.NumElements().Int(); known && k > 1<<12 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // foldNode returns the results of a node that can be evaluated now, nil for others. A node that its
-// reference refuses, such as an integer division by zero, stays and fails when it runs.
-func foldNode(n *graph.Node) []*value.Tensor {
+// reference refuses, such as an integer division by zero, stays and fails when it runs. So does one with large results that is not
+// wanted: it would take time, and dce removes it.
+func foldNode(n *graph.Node, wanted func(n *graph.Node) bool) []*value.Tensor {
 	op := n.Op()
 	if op.Props.Random || op.Props.Structural || len(n.Regions()) > 0 {
 		return nil
@@ -95,6 +84,9 @@ func foldNode(n *graph.Node) []*value.Tensor {
 			return nil
 		}
 		size += int(k)
+	}
+	if size > largeConstant && !wanted(n) {
+		return nil
 	}
 	vals, err := graph.EvalNode(n, in, nil)
 	if err != nil {

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/ops"
@@ -30,6 +32,18 @@ func weightsOf(v graph.Value) (w graph.Value, ok bool) {
 	w = v.Node().Operands()[1]
 	_, ok = w.Constant()
 	return w, ok && w.DType().IsFloat()
+}
+
+// hasConstantProduct reports whether there is something for the rules to look at.
+func hasConstantProduct(m *graph.Module) (found bool) {
+	_ = eachFunc(m, func(f *graph.Func) error {
+		found = found || slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool {
+			_, ok := weightsOf(n.Result(0))
+			return ok
+		})
+		return nil
+	})
+	return found
 }
 
 // withConstant returns the operands of n if the second one is constant, and of n's type when it has been broadcast.
@@ -110,7 +124,7 @@ func scaleProduct(op, law string) *Rule {
 // folded evaluates a node of constants.
 func folded(v graph.Value) graph.Value {
 	if v.OK() {
-		if t := foldNode(v.Node()); t != nil {
+		if t := foldNode(v.Node(), func(*graph.Node) bool { return true }); t != nil {
 			return v.Func().Const(t[0])
 		}
 	}

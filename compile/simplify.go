@@ -14,6 +14,9 @@ var simplify = &Pass{
 		if err := ApplyRules(c, m, SimplifyRules); err != nil {
 			return err
 		}
+		if !hasConstantProduct(m) {
+			return nil
+		}
 		return ApplyRules(c, m, ProductRules)
 	},
 	// stop_gradient is an identity here, and would be none before autodiff.

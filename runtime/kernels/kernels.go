@@ -208,41 +208,50 @@ func register(rows ...*Kernel) {
 // Select chooses the kernel that computes a node, nil if its reference does. The choice depends on dtypes, ranks and attributes, so that it
 // holds for all sizes.
 func Select(n *graph.Node) *Kernel {
-	if len(table[n.Op().Name]) == 0 { // without looking at types
+	rows := table[n.Op().Name]
+	if len(rows) == 0 {
 		return nil
 	}
-	return Lookup(n.Op().Name, n.OperandTypes(), n.Attrs(), n.Regions()...)
+	return row(rows, len(n.Operands()), func(i int) graph.Type { return n.Operands()[i].Type() }, n.Attrs(), n.Regions())
 }
 
 // Lookup is Select for an op on operands of the given types.
 func Lookup(op string, in []graph.Type, attrs graph.Attrs, regions ...*graph.Func) *Kernel {
-	rows := table[op]
-	if len(rows) == 0 {
-		return nil
-	}
-	s, ok := signature(in, attrs, regions)
-	if !ok {
-		return nil
+	return row(table[op], len(in), func(i int) graph.Type { return in[i] }, attrs, regions)
+}
+
+// row returns the row that takes n operands, nil if there is none or an operand is no tensor.
+func row(rows []*Kernel, n int, typeOf func(i int) graph.Type, attrs graph.Attrs, regions []*graph.Func) *Kernel {
+	var s *Signature // made where a row asks for it
+	var first graph.DType
+	for i := range n {
+		t, ok := typeOf(i).(graph.TensorType)
+		if !ok {
+			return nil
+		}
+		if i == 0 {
+			first = t.DType
+		}
 	}
 	for _, k := range rows {
-		if (len(in) == 0 || k.DTypes.Has(s.In[0].DType)) && (k.Match == nil || k.Match(s)) {
+		if n > 0 && !k.DTypes.Has(first) {
+			continue
+		}
+		if k.Match == nil {
+			return k
+		}
+		if s == nil {
+			s = &Signature{In: make([]Operand, n), Attrs: attrs, Regions: regions}
+			for i := range n {
+				t := typeOf(i).(graph.TensorType)
+				s.In[i] = Operand{t.DType, t.Rank()}
+			}
+		}
+		if k.Match(s) {
 			return k
 		}
 	}
 	return nil
-}
-
-// signature returns what a kernel is chosen by; ok is false where an operand is no tensor.
-func signature(in []graph.Type, attrs graph.Attrs, regions []*graph.Func) (s *Signature, ok bool) {
-	s = &Signature{In: make([]Operand, len(in)), Attrs: attrs, Regions: regions}
-	for i, t := range in {
-		tt, ok := t.(graph.TensorType)
-		if !ok {
-			return nil, false
-		}
-		s.In[i] = Operand{tt.DType, tt.Rank()}
-	}
-	return s, true
 }
 
 // CPU returns the instruction set that the kernels use: avx512, avx2, or generic for plain Go. The environment variable
