@@ -13,7 +13,11 @@ var selectKernels = &Pass{
 		"which results share storage, which are left out, what is packed, what runs. Nodes without a kernel are computed by their ops' references.",
 	After: []string{"fuse"},
 	Run: func(c *Context, m *graph.Module) error {
-		c.kernels = map[*graph.Node]*kernels.Kernel{}
+		nodes := 0
+		for _, f := range m.Funcs() {
+			nodes += len(f.Nodes())
+		}
+		c.kernels = make(map[*graph.Node]*kernels.Kernel, nodes)
 		choose := func(f *graph.Func) {
 			for _, n := range f.Nodes() {
 				if n.Op().Props.Structural {

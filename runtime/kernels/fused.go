@@ -24,6 +24,7 @@ type form struct {
 
 // formOf returns the form of a region; ok is false if some node has no place in one.
 func formOf(r *graph.Func) (f form, ok bool) {
+	f.members = make([]*graph.Node, 0, len(r.Nodes()))
 	for _, n := range r.Nodes() {
 		if c, constant := n.Result(0).Constant(); constant {
 			if c.Len() != 1 || !strip.Holds(c.DType()) {
@@ -44,6 +45,15 @@ func formOf(r *graph.Func) (f form, ok bool) {
 		}
 	}
 	return f, f.begin != nil || f.first() != nil || f.end != nil
+}
+
+// form returns the form of a fused node.
+func (s *Signature) form() (form, bool) {
+	if s.fused == nil {
+		f, ok := formOf(s.Regions[0])
+		s.fused, s.formed = &f, ok
+	}
+	return *s.fused, s.formed
 }
 
 // first returns the first element-wise node, nil if there is none.
@@ -89,8 +99,7 @@ func MapShape(n *graph.Node) (shape []graph.Dim, ok bool) {
 
 // isMap matches fused nodes that strips compute: nothing uses the reduction, which is a result.
 func isMap(s *Signature) bool {
-	r := s.Regions[0]
-	f, ok := formOf(r)
+	f, ok := s.form()
 	return ok && f.begin == nil && !slices.ContainsFunc(f.members, func(n *graph.Node) bool {
 		return slices.ContainsFunc(n.Operands(), func(v graph.Value) bool { return v.Node() == f.end })
 	})
@@ -99,7 +108,7 @@ func isMap(s *Signature) bool {
 // isEpilogue matches fused nodes of a producer of the operands, and one result that follows from it.
 func isEpilogue(s *Signature) bool {
 	r := s.Regions[0]
-	f, ok := formOf(r)
+	f, ok := s.form()
 	if !ok || f.begin == nil || f.end != nil || len(r.Results()) != 1 {
 		return false
 	}

@@ -55,6 +55,9 @@ type Signature struct {
 	graph.Attrs
 	// Regions are the node's regions, as many as its op has.
 	Regions []*graph.Func
+
+	fused  *form // of a fused node, once a row has asked for it
+	formed bool  // whether it has one
 }
 
 // Operand is the dtype and the rank of an operand.
