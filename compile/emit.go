@@ -194,7 +194,7 @@ func (e *emitter) share() {
 			for j, in := range ins.In {
 				root := p.Root(in)
 				if j >= 64 || taken&(1<<j) != 0 || p.Slots[root].Place != program.Arena || e.last[root] != i || e.twice(ins, j) ||
-					!overwrites(k, j) || !sameSize(p.Slots[root].Type, s.Type) {
+					!overwrites.May(k, j) || !sameSize(p.Slots[root].Type, s.Type) {
 					continue
 				}
 				taken |= 1 << j

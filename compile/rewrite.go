@@ -64,7 +64,11 @@ func (w *rewriter) rewire(n *graph.Node) {
 // recorded in the module, and the compiler reports it as a fault of the pass.
 func (w *rewriter) replace(n *graph.Node, values []graph.Value) {
 	w.replaced = true
-	if d := (*graph.Diagnostic)(nil); errors.As(n.Replace(values), &d) {
+	err := n.Replace(values)
+	if err == nil {
+		return
+	}
+	if d, ok := errors.AsType[*graph.Diagnostic](err); ok {
 		if w.rule != "" {
 			d.Msg = "rule " + w.rule + ": " + d.Msg
 		}

@@ -14,9 +14,9 @@ type Node struct {
 	attrs   Attrs
 	regions []*Func
 	types   []Type
-	first   result   // of the results, one per type
-	more    []result // those after the first
-	names   []string // the user's names of results; "" or missing where there is none
+	first   result    // of the results, one per type
+	more    *[]result // those after the first, if there are any
+	names   []string  // the user's names of results; "" or missing where there is none
 	fn      *Func
 	pos     Pos
 	scope   string
@@ -64,7 +64,7 @@ func (n *Node) Result(i int) Value {
 	if i == 0 {
 		return Value{&n.first}
 	}
-	return Value{&n.more[i-1]}
+	return Value{&(*n.more)[i-1]}
 }
 
 // Results returns all results.
@@ -81,10 +81,11 @@ func (n *Node) setTypes(types []Type) {
 	n.types = types
 	n.first = result{n, 0}
 	if len(types) > 1 {
-		n.more = make([]result, len(types)-1)
-		for i := range n.more {
-			n.more[i] = result{n, i + 1}
+		more := make([]result, len(types)-1)
+		for i := range more {
+			more[i] = result{n, i + 1}
 		}
+		n.more = &more
 	}
 }
 

@@ -47,13 +47,13 @@ func formOf(r *graph.Func) (f form, ok bool) {
 	return f, f.begin != nil || f.first() != nil || f.end != nil
 }
 
-// form returns the form of a fused node.
-func (s *Signature) form() (form, bool) {
-	if s.fused == nil {
-		f, ok := formOf(s.Regions[0])
-		s.fused, s.formed = &f, ok
+// formed returns the form of a fused node.
+func (s *Signature) formed() (*form, bool) {
+	if !s.asked {
+		s.form, s.ok = formOf(s.Regions[0])
+		s.asked = true
 	}
-	return *s.fused, s.formed
+	return &s.form, s.ok
 }
 
 // first returns the first element-wise node, nil if there is none.
@@ -99,7 +99,7 @@ func MapShape(n *graph.Node) (shape []graph.Dim, ok bool) {
 
 // isMap matches fused nodes that strips compute: nothing uses the reduction, which is a result.
 func isMap(s *Signature) bool {
-	f, ok := s.form()
+	f, ok := s.formed()
 	return ok && f.begin == nil && !slices.ContainsFunc(f.members, func(n *graph.Node) bool {
 		return slices.ContainsFunc(n.Operands(), func(v graph.Value) bool { return v.Node() == f.end })
 	})
@@ -108,7 +108,7 @@ func isMap(s *Signature) bool {
 // isEpilogue matches fused nodes of a producer of the operands, and one result that follows from it.
 func isEpilogue(s *Signature) bool {
 	r := s.Regions[0]
-	f, ok := s.form()
+	f, ok := s.formed()
 	if !ok || f.begin == nil || f.end != nil || len(r.Results()) != 1 {
 		return false
 	}

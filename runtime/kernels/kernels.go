@@ -56,8 +56,10 @@ type Signature struct {
 	// Regions are the node's regions, as many as its op has.
 	Regions []*graph.Func
 
-	fused  *form // of a fused node, once a row has asked for it
-	formed bool  // whether it has one
+	few   [4]Operand // storage of In
+	asked bool       // whether a row has asked for the form of a fused node,
+	form  form       // which this is
+	ok    bool       // if it has one
 }
 
 // Operand is the dtype and the rank of an operand.
@@ -147,19 +149,31 @@ func allStrips(n *graph.Node) bool {
 	return !slices.ContainsFunc(n.Types(), func(t graph.Type) bool { return !holds(t) })
 }
 
-// Overwrites returns which results of a node that the kernel computes may be written over which operands, element by element.
-func (k *Kernel) Overwrites(n *graph.Node) func(result, operand int) bool {
-	over, isMap := MapShape(n)
-	return func(result, operand int) bool {
-		in, out := n.Operands()[operand], n.Result(result)
-		switch {
-		case !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits():
-			return false
-		case isMap:
-			return graph.EqualShapes(out.Shape(), over)
-		}
-		return result == 0 && (slices.Contains(k.InPlace, operand) || n.Op().Props.Elementwise && slices.Contains(n.Op().InPlace, operand))
+// Overwriting says which results of a node may be written over which operands, element by element.
+type Overwriting struct {
+	k     *Kernel
+	n     *graph.Node
+	over  []graph.Dim // what a map iterates over
+	isMap bool
+}
+
+// Overwrites returns what the kernel may overwrite where it computes a node.
+func (k *Kernel) Overwrites(n *graph.Node) (o Overwriting) {
+	o.k, o.n = k, n
+	o.over, o.isMap = MapShape(n)
+	return o
+}
+
+// May reports whether a result may be written over an operand.
+func (o *Overwriting) May(result, operand int) bool {
+	in, out, op := o.n.Operands()[operand], o.n.Result(result), o.n.Op()
+	switch {
+	case !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits():
+		return false
+	case o.isMap:
+		return graph.EqualShapes(out.Shape(), o.over)
 	}
+	return result == 0 && (slices.Contains(o.k.InPlace, operand) || op.Props.Elementwise && slices.Contains(op.InPlace, operand))
 }
 
 // binder makes the function of a row of the table; see Kernel.Bind.
@@ -215,7 +229,8 @@ func Select(n *graph.Node) *Kernel {
 	if len(rows) == 0 {
 		return nil
 	}
-	return row(rows, len(n.Operands()), func(i int) graph.Type { return n.Operands()[i].Type() }, n.Attrs(), n.Regions())
+	in := n.Operands()
+	return row(rows, len(in), func(i int) graph.Type { return in[i].Type() }, n.Attrs(), n.Regions())
 }
 
 // Lookup is Select for an op on operands of the given types.
@@ -223,19 +238,17 @@ func Lookup(op string, in []graph.Type, attrs graph.Attrs, regions ...*graph.Fun
 	return row(table[op], len(in), func(i int) graph.Type { return in[i] }, attrs, regions)
 }
 
-// row returns the row that takes n operands, nil if there is none or an operand is no tensor.
+// row returns the row that takes n operands, nil if there is none. All types are asked for only where a row looks at them.
 func row(rows []*Kernel, n int, typeOf func(i int) graph.Type, attrs graph.Attrs, regions []*graph.Func) *Kernel {
-	var s *Signature // made where a row asks for it
 	var first graph.DType
-	for i := range n {
-		t, ok := typeOf(i).(graph.TensorType)
+	if n > 0 {
+		t, ok := typeOf(0).(graph.TensorType)
 		if !ok {
 			return nil
 		}
-		if i == 0 {
-			first = t.DType
-		}
+		first = t.DType
 	}
+	var s *Signature
 	for _, k := range rows {
 		if n > 0 && !k.DTypes.Has(first) {
 			continue
@@ -244,9 +257,15 @@ func row(rows []*Kernel, n int, typeOf func(i int) graph.Type, attrs graph.Attrs
 			return k
 		}
 		if s == nil {
-			s = &Signature{In: make([]Operand, n), Attrs: attrs, Regions: regions}
-			for i := range n {
-				t := typeOf(i).(graph.TensorType)
+			s = &Signature{Attrs: attrs, Regions: regions}
+			if s.In = s.few[:min(n, len(s.few))]; n > len(s.few) {
+				s.In = make([]Operand, n)
+			}
+			for i := range s.In {
+				t, ok := typeOf(i).(graph.TensorType)
+				if !ok {
+					return nil
+				}
 				s.In[i] = Operand{t.DType, t.Rank()}
 			}
 		}
