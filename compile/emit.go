@@ -142,7 +142,7 @@ func (e *emitter) node(n *graph.Node) {
 	for i := range n.NumResults() {
 		ins.Out[i] = e.slot(n.Result(i), program.Slot{Place: program.Arena})
 	}
-	if ins.Kernel = e.kernels[n]; ins.Alias() {
+	if ins.Kernel = e.kernels[n].Kernel; ins.Alias() {
 		out := &e.p.Slots[ins.Out[0]]
 		out.Place, out.Index = program.View, ins.In[0]
 	}
@@ -181,10 +181,7 @@ func (e *emitter) share() {
 				p.Slots[out].Place = program.Omitted
 			}
 		}
-		if ins.Kernel == nil {
-			continue
-		}
-		overwrites := ins.Kernel.Overwrites(ins.Node)
+		kernel := e.kernels[ins.Node]
 		taken := 0 // operands whose place a result has taken, as bits
 		for k, out := range ins.Out {
 			s := &p.Slots[out]
@@ -194,7 +191,7 @@ func (e *emitter) share() {
 			for j, in := range ins.In {
 				root := p.Root(in)
 				if j >= 64 || taken&(1<<j) != 0 || p.Slots[root].Place != program.Arena || e.last[root] != i || e.twice(ins, j) ||
-					!overwrites.May(k, j) || !sameSize(p.Slots[root].Type, s.Type) {
+					!kernel.mayReuse(ins.Node, k, j) || !sameSize(p.Slots[root].Type, s.Type) {
 					continue
 				}
 				taken |= 1 << j
@@ -320,9 +317,10 @@ func (c *Context) isCommit(x *indexed, i int, next map[graph.Value]string) bool 
 	if !x.update[i] || x.result[i] || len(x.users(i)) > 0 {
 		return false
 	}
-	over, isMap := kernels.MapShape(n) // what it iterates over
-	if !isMap {
-		if k := c.kernels[n]; k == nil || k.Element == nil || !n.Op().Props.Elementwise {
+	k := c.kernels[n]
+	over := k.over // what it iterates over
+	if !k.isMap {
+		if k.Kernel == nil || k.Element == nil || !n.Op().Props.Elementwise {
 			return false
 		}
 		over = n.Result(0).Shape()

@@ -33,6 +33,14 @@ const maxRounds = 32
 // ApplyRules rewrites every function of m by the rules until none matches: it is what a pass of rules runs. Of the rules of an op the first that
 // matches is applied. Rewrites are counted and limited by the rules' names.
 func ApplyRules(c *Context, m *graph.Module, rules []*Rule) error {
+	return applyRules(c, m, rules, countUses)
+}
+
+// useCount counts how often each node of an op is used.
+type useCount func(f *graph.Func, nodes []*graph.Node, op string) map[*graph.Node]int
+
+// applyRules is ApplyRules with a way to count for Rule.Sole.
+func applyRules(c *Context, m *graph.Module, rules []*Rule, count useCount) error {
 	byOp := map[*graph.Op][]*Rule{}
 	for _, r := range rules {
 		op := graph.LookupOp(r.Op)
@@ -43,7 +51,7 @@ func ApplyRules(c *Context, m *graph.Module, rules []*Rule) error {
 	}
 	return eachFunc(m, func(f *graph.Func) error {
 		for range maxRounds {
-			if !rewriteOnce(c, f, byOp) {
+			if !rewriteOnce(c, f, byOp, count) {
 				break
 			}
 		}
@@ -52,7 +60,7 @@ func ApplyRules(c *Context, m *graph.Module, rules []*Rule) error {
 }
 
 // rewriteOnce visits the nodes of f in order; the nodes that a rule emits are visited in the next round.
-func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed bool) {
+func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule, count useCount) (changed bool) {
 	nodes := f.Nodes()
 	if !slices.ContainsFunc(nodes, func(n *graph.Node) bool { return byOp[n.Op()] != nil }) {
 		return false
@@ -61,7 +69,7 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed
 	sole := func(n *graph.Node, op string) bool {
 		x := operand(n, 0, op)
 		if x != nil && uses[op] == nil {
-			uses[op] = countUses(f, op)
+			uses[op] = count(f, nodes, op)
 		}
 		return x != nil && uses[op][x] == 1
 	}
@@ -94,9 +102,20 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule) (changed
 	return changed
 }
 
-// countUses counts how often each node of an op is an operand of a node that something needs, a result or an update. What a rule has
-// replaced counts too: that is one more, until the next round.
-func countUses(f *graph.Func, op string) map[*graph.Node]int {
+// countUses counts how often each node of an op is an operand, a result or an update. What a rule has replaced counts too: that is
+// one more, until the next round.
+func countUses(f *graph.Func, nodes []*graph.Node, op string) map[*graph.Node]int {
+	uses := map[*graph.Node]int{}
+	eachUse(f, nodes, func(v graph.Value) {
+		if v.Is(op) {
+			uses[v.Node()]++
+		}
+	})
+	return uses
+}
+
+// countNeeded is countUses without the operands of nodes that nothing needs, which rules that have applied before leave behind.
+func countNeeded(f *graph.Func, _ []*graph.Node, op string) map[*graph.Node]int {
 	uses := map[*graph.Node]int{}
 	needed(f, func(v graph.Value) {
 		if v.Is(op) {

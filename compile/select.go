@@ -17,14 +17,15 @@ var selectKernels = &Pass{
 		for _, f := range m.Funcs() {
 			nodes += len(f.Nodes())
 		}
-		c.kernels = make(map[*graph.Node]*kernels.Kernel, nodes)
+		c.kernels = make(map[*graph.Node]chosen, nodes)
 		choose := func(f *graph.Func) {
 			for _, n := range f.Nodes() {
 				if n.Op().Props.Structural {
 					continue
 				}
 				if k := kernels.Select(n); k != nil {
-					c.kernels[n] = k
+					over, isMap := kernels.MapShape(n)
+					c.kernels[n] = chosen{k, over, isMap}
 				}
 			}
 		}
@@ -38,14 +39,33 @@ var selectKernels = &Pass{
 	},
 }
 
+// chosen is the kernel of a node, and the shape that it iterates over if the node is a fused map.
+type chosen struct {
+	*kernels.Kernel
+	over  []graph.Dim
+	isMap bool
+}
+
+// mayReuse reports whether result number result of a node may be written over an operand, element by element.
+func (k *chosen) mayReuse(n *graph.Node, result, operand int) bool {
+	in, out := n.Operands()[operand], n.Result(result)
+	switch {
+	case k.Kernel == nil || !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits():
+		return false
+	case k.isMap:
+		return graph.EqualShapes(out.Shape(), k.over)
+	}
+	return result == 0 && (slices.Contains(k.InPlace, operand) || n.Op().Props.Elementwise && slices.Contains(n.Op().InPlace, operand))
+}
+
 // isAlias reports whether a node moves nothing.
 func (c *Context) isAlias(n *graph.Node) bool {
-	k := c.kernels[n]
+	k := c.kernels[n].Kernel
 	return k != nil && k.Alias
 }
 
 // isOptional reports whether the kernel of a node leaves out result k where nobody needs it.
 func (c *Context) isOptional(n *graph.Node, k int) bool {
-	kernel := c.kernels[n]
+	kernel := c.kernels[n].Kernel
 	return kernel != nil && slices.Contains(kernel.Optional, k)
 }

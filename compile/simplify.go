@@ -17,7 +17,7 @@ var simplify = &Pass{
 		if !hasConstantProduct(m) {
 			return nil
 		}
-		return ApplyRules(c, m, ProductRules)
+		return applyRules(c, m, ProductRules, countNeeded)
 	},
 	// stop_gradient is an identity here, and would be none before autodiff.
 	After: []string{"autodiff"},

@@ -149,33 +149,6 @@ func allStrips(n *graph.Node) bool {
 	return !slices.ContainsFunc(n.Types(), func(t graph.Type) bool { return !holds(t) })
 }
 
-// Overwriting says which results of a node may be written over which operands, element by element.
-type Overwriting struct {
-	k     *Kernel
-	n     *graph.Node
-	over  []graph.Dim // what a map iterates over
-	isMap bool
-}
-
-// Overwrites returns what the kernel may overwrite where it computes a node.
-func (k *Kernel) Overwrites(n *graph.Node) (o Overwriting) {
-	o.k, o.n = k, n
-	o.over, o.isMap = MapShape(n)
-	return o
-}
-
-// May reports whether a result may be written over an operand.
-func (o *Overwriting) May(result, operand int) bool {
-	in, out, op := o.n.Operands()[operand], o.n.Result(result), o.n.Op()
-	switch {
-	case !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits():
-		return false
-	case o.isMap:
-		return graph.EqualShapes(out.Shape(), o.over)
-	}
-	return result == 0 && (slices.Contains(o.k.InPlace, operand) || op.Props.Elementwise && slices.Contains(op.InPlace, operand))
-}
-
 // binder makes the function of a row of the table; see Kernel.Bind.
 type binder = func(s *Spec) (Func, error)
 
