@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -316,7 +317,7 @@ func Ops() []*Op {
 	for _, op := range registry.ops {
 		all = append(all, op)
 	}
-	slices.SortStableFunc(all, func(a, b *Op) int { return strings.Compare(a.Name, b.Name) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all
 }
 
