@@ -80,7 +80,7 @@ func (c *Context) insert(p *Pass) error {
 	if LookupPass(p.Name) != nil || slices.ContainsFunc(c.passes, func(q *Pass) bool { return q.Name == p.Name }) {
 		return fmt.Errorf("there is a pass %q already", p.Name)
 	}
-	c.passes = slices.Insert(slices.Clone(c.passes), at, p)
+	c.passes = slices.Concat(c.passes[:at], []*Pass{p}, c.passes[at:])
 	return nil
 }
 

@@ -64,7 +64,7 @@ func (w *rewriter) rewire(n *graph.Node) {
 // recorded in the module, and the compiler reports it as a fault of the pass.
 func (w *rewriter) replace(n *graph.Node, values []graph.Value) {
 	w.replaced = true
-	if d := (*graph.Diagnostic)(nil); errors.As(n.Replace(values), &d) {
+	if d, ok := errors.AsType[*graph.Diagnostic](n.Replace(values)); ok {
 		if w.rule != "" {
 			d.Msg = "rule " + w.rule + ": " + d.Msg
 		}

@@ -3,7 +3,6 @@ package ops
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
@@ -24,12 +23,11 @@ func binaryArgs(types graph.DTypeSet) []graph.Arg {
 //
 //go:noinline
 func binarySamples(within, dtypes string) string {
-	return strings.ReplaceAll(`
-		f64[2,3] WITHIN spread, [2,3] WITHIN spread
-		f64[2,3,5] WITHIN spread, [3,1] WITHIN spread
-		f64[4,1] WITHIN spread, [2,1,3] WITHIN spread
-		f64[] WITHIN spread, [3] WITHIN spread
-	`, "WITHIN", within) + dtypes + "[2,3] 1..3, [3] 1..3\n"
+	samples := ""
+	for _, shapes := range [][2]string{{"[2,3]", "[2,3]"}, {"[2,3,5]", "[3,1]"}, {"[4,1]", "[2,1,3]"}, {"[]", "[3]"}} {
+		samples += "f64" + shapes[0] + " " + within + " spread, " + shapes[1] + " " + within + " spread\n"
+	}
+	return samples + dtypes + "[2,3] 1..3, [3] 1..3\n"
 }
 
 var _ = graph.MustRegister(&graph.Op{
