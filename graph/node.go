@@ -60,7 +60,9 @@ func (n *Node) Regions() []*Func { return n.regions }
 // NumResults returns the number of results.
 func (n *Node) NumResults() int { return len(n.types) }
 
-// Result returns result i.
+// Result returns result i. It is called in a hundred places: inlined, it takes 5 kB of a service.
+//
+//go:noinline
 func (n *Node) Result(i int) Value {
 	if i == 0 {
 		return Value{&n.first}
@@ -77,7 +79,9 @@ func (n *Node) Results() []Value {
 	return out
 }
 
-// setTypes gives a new node its results, one per type.
+// setTypes gives a new node its results, one per type. Inlined, it takes 2.4 kB of a service.
+//
+//go:noinline
 func (n *Node) setTypes(types []Type) {
 	n.types = types
 	n.first = result{n, 0}
