@@ -40,11 +40,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Grad: func(g *graph.GradCtx) []Value {
 		return []Value{SumTo(g.Dy(0), g.In[0].Shape()), SumTo(g.Dy(0), g.In[1].Shape())}
 	},
-	Ref: arith{
-		f: func(a, b float64) float64 { return a + b },
-		i: func(a, b int64) int64 { return a + b },
-		u: func(a, b uint64) uint64 { return a + b },
-	}.ref,
+	Ref:     sums.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
 	Sample:  binarySamples("", "i8|u8|i64|f16"),
@@ -91,11 +87,7 @@ var _ = graph.MustRegister(&graph.Op{
 		a, b, dy := g.In[0], g.In[1], g.Dy(0)
 		return []Value{SumTo(Mul(dy, b), a.Shape()), SumTo(Mul(dy, a), b.Shape())}
 	},
-	Ref: arith{
-		f: func(a, b float64) float64 { return a * b },
-		i: func(a, b int64) int64 { return a * b },
-		u: func(a, b uint64) uint64 { return a * b },
-	}.ref,
+	Ref:     products.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
 	Sample:  binarySamples("", "i8|u8|i64|f16"),
@@ -338,11 +330,7 @@ var _ = graph.MustRegister(&graph.Op{
 		a, b, dy := g.In[0], g.In[1], g.Dy(0)
 		return []Value{SumTo(unlessBeaten(Less(a, b), a, b, dy), a.Shape()), SumTo(unlessBeaten(Less(b, a), a, b, dy), b.Shape())}
 	},
-	Ref: arith{
-		f: func(a, b float64) float64 { return max(a, b) },
-		i: func(a, b int64) int64 { return max(a, b) },
-		u: func(a, b uint64) uint64 { return max(a, b) },
-	}.ref,
+	Ref:     maxima.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
 	Sample:  extremumSamples,
@@ -363,11 +351,7 @@ var _ = graph.MustRegister(&graph.Op{
 		a, b, dy := g.In[0], g.In[1], g.Dy(0)
 		return []Value{SumTo(unlessBeaten(Less(b, a), a, b, dy), a.Shape()), SumTo(unlessBeaten(Less(a, b), a, b, dy), b.Shape())}
 	},
-	Ref: arith{
-		f: func(a, b float64) float64 { return min(a, b) },
-		i: func(a, b int64) int64 { return min(a, b) },
-		u: func(a, b uint64) uint64 { return min(a, b) },
-	}.ref,
+	Ref:     minima.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
 	Sample:  extremumSamples,
