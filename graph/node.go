@@ -70,7 +70,9 @@ func (n *Node) Result(i int) Value {
 	return Value{&n.more[i-1]}
 }
 
-// Results returns all results.
+// Results returns all results. Inlined, it takes 1.4 kB of a service.
+//
+//go:noinline
 func (n *Node) Results() []Value {
 	out := make([]Value, len(n.types))
 	for i := range out {
