@@ -26,6 +26,7 @@ func sizeOf(dt value.DType) int {
 	}
 	return 0
 }
+
 // copyVec copies elements. Inlined, it takes 0.7 kB of a service.
 //
 //go:noinline
