@@ -2,6 +2,7 @@ package compile
 
 import (
 	"slices"
+	"sort"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels"
@@ -163,7 +164,7 @@ func (u *fuser) join(i int) *group {
 	// From the highest level down: the first that may stand above all users outside takes the node, others of its level merge into
 	// it, and what does not fit is outside.
 	if len(candidates) > 1 {
-		slices.SortStableFunc(candidates, func(a, b *group) int { return int(b.level) - int(a.level) })
+		sort.SliceStable(candidates, func(i, j int) bool { return candidates[i].level > candidates[j].level })
 	}
 	var to *group
 	merge := u.merge[:0]

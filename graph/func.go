@@ -704,7 +704,7 @@ func (f *Func) Symbols() []string {
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(set))
+	return sortedKeys(set)
 }
 
 // Poison returns a value of f that stands for one that was refused: nodes that use it are refused

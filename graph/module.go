@@ -3,6 +3,7 @@ package graph
 import (
 	"maps"
 	"slices"
+	"sort"
 )
 
 // FormatVersion is the version of the text form that this package prints. Every version up to it parses:
@@ -70,7 +71,16 @@ func (m *Module) LookupFunc(name string) *Func { return m.funcByName[name] }
 func (m *Module) Meta(key string) string { return m.meta[key] }
 
 // MetaKeys returns the keys stored, sorted.
-func (m *Module) MetaKeys() []string { return slices.Sorted(maps.Keys(m.meta)) }
+func (m *Module) MetaKeys() []string { return sortedKeys(m.meta) }
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.SliceStable(keys, func(i, j int) bool { return keys[i] < keys[j] })
+	return keys
+}
 
 // SetMeta stores a fact about the model that travels with its text: preprocessing, class names,
 // provenance. An empty value removes the key.

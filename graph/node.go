@@ -59,7 +59,9 @@ func (n *Node) Regions() []*Func { return n.regions }
 // NumResults returns the number of results.
 func (n *Node) NumResults() int { return len(n.types) }
 
-// Result returns result i.
+// Result returns result i. It is called in a hundred places: inlined, it takes 5 kB of a service.
+//
+//go:noinline
 func (n *Node) Result(i int) Value {
 	if i == 0 {
 		return Value{&n.first}
@@ -67,7 +69,9 @@ func (n *Node) Result(i int) Value {
 	return Value{&(*n.more)[i-1]}
 }
 
-// Results returns all results.
+// Results returns all results. Inlined, it takes 1.4 kB of a service.
+//
+//go:noinline
 func (n *Node) Results() []Value {
 	out := make([]Value, len(n.types))
 	for i := range out {
@@ -76,7 +80,9 @@ func (n *Node) Results() []Value {
 	return out
 }
 
-// setTypes gives a new node its results, one per type.
+// setTypes gives a new node its results, one per type. Inlined, it takes 2.4 kB of a service.
+//
+//go:noinline
 func (n *Node) setTypes(types []Type) {
 	n.types = types
 	n.first = result{n, 0}

@@ -163,7 +163,9 @@ func TypeOf(v value.Value) Type {
 	return invalidType{}
 }
 
-// HasUnknown reports whether the size of a value of type t depends on data.
+// HasUnknown reports whether the size of a value of type t depends on data. Inlined, it takes 1.5 kB of a service.
+//
+//go:noinline
 func HasUnknown(t Type) bool {
 	tt, ok := t.(TensorType)
 	return ok && slices.ContainsFunc(tt.Shape, hasUnknown)

@@ -1,10 +1,5 @@
 package graph
 
-import (
-	"maps"
-	"slices"
-)
-
 func (v *verifier) closed(b *body) {
 	if b.f.detached && len(b.f.updates) > 0 {
 		v.body(b, "it cannot update variables")
@@ -61,7 +56,7 @@ func (v *verifier) calls(b *body, n *Node) {
 	}
 	callee := v.callees[name]
 	b.sum.reads = b.sum.reads || callee.reads
-	for _, id := range slices.Sorted(maps.Keys(callee.sizes)) {
+	for _, id := range sortedKeys(callee.sizes) {
 		if b.sum.called[id] {
 			v.node(n, "@%s has a size that data decides (%s): a function can call it once, since a second call has another size of that name", name, id)
 			return

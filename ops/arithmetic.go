@@ -3,7 +3,6 @@ package ops
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
@@ -26,12 +25,11 @@ func binaryArgs(types graph.DTypeSet) []graph.Arg {
 //
 //go:noinline
 func binarySamples(within, dtypes string) string {
-	return strings.ReplaceAll(`
-		f64[2,3] WITHIN spread, [2,3] WITHIN spread
-		f64[2,3,5] WITHIN spread, [3,1] WITHIN spread
-		f64[4,1] WITHIN spread, [2,1,3] WITHIN spread
-		f64[] WITHIN spread, [3] WITHIN spread
-	`, "WITHIN", within) + dtypes + "[2,3] 1..3, [3] 1..3\n"
+	samples := ""
+	for _, shapes := range [][2]string{{"[2,3]", "[2,3]"}, {"[2,3,5]", "[3,1]"}, {"[4,1]", "[2,1,3]"}, {"[]", "[3]"}} {
+		samples += "f64" + shapes[0] + " " + within + " spread, " + shapes[1] + " " + within + " spread\n"
+	}
+	return samples + dtypes + "[2,3] 1..3, [3] 1..3\n"
 }
 
 var _ = graph.MustRegister(&graph.Op{
@@ -44,11 +42,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Grad: func(g *graph.GradCtx) []Value {
 		return []Value{SumTo(g.Dy(0), g.In[0].Shape()), SumTo(g.Dy(0), g.In[1].Shape())}
 	},
-	Ref: arith{
-		f: func(a, b float64) float64 { return a + b },
-		i: func(a, b int64) int64 { return a + b },
-		u: func(a, b uint64) uint64 { return a + b },
-	}.ref,
+	Ref:     sums.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
 	Sample:  binarySamples("", "i8|u8|i64|f16"),
@@ -97,11 +91,7 @@ var _ = graph.MustRegister(&graph.Op{
 		a, b, dy := g.In[0], g.In[1], g.Dy(0)
 		return []Value{SumTo(Mul(dy, b), a.Shape()), SumTo(Mul(dy, a), b.Shape())}
 	},
-	Ref: arith{
-		f: func(a, b float64) float64 { return a * b },
-		i: func(a, b int64) int64 { return a * b },
-		u: func(a, b uint64) uint64 { return a * b },
-	}.ref,
+	Ref:     products.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
 	Sample:  binarySamples("", "i8|u8|i64|f16"),
@@ -346,11 +336,7 @@ var _ = graph.MustRegister(&graph.Op{
 		a, b, dy := g.In[0], g.In[1], g.Dy(0)
 		return []Value{SumTo(unlessBeaten(Less(a, b), a, b, dy), a.Shape()), SumTo(unlessBeaten(Less(b, a), a, b, dy), b.Shape())}
 	},
-	Ref: arith{
-		f: func(a, b float64) float64 { return max(a, b) },
-		i: func(a, b int64) int64 { return max(a, b) },
-		u: func(a, b uint64) uint64 { return max(a, b) },
-	}.ref,
+	Ref:     maxima.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
 	Sample:  extremumSamples,
@@ -371,11 +357,7 @@ var _ = graph.MustRegister(&graph.Op{
 		a, b, dy := g.In[0], g.In[1], g.Dy(0)
 		return []Value{SumTo(unlessBeaten(Less(b, a), a, b, dy), a.Shape()), SumTo(unlessBeaten(Less(a, b), a, b, dy), b.Shape())}
 	},
-	Ref: arith{
-		f: func(a, b float64) float64 { return min(a, b) },
-		i: func(a, b int64) int64 { return min(a, b) },
-		u: func(a, b uint64) uint64 { return min(a, b) },
-	}.ref,
+	Ref:     minima.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
 	Sample:  extremumSamples,

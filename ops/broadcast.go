@@ -164,6 +164,30 @@ type arith struct {
 	b func(a, b bool) bool
 }
 
+// What element-wise ops, reductions and cumulative ops have in common.
+var (
+	sums = arith{
+		f: func(a, b float64) float64 { return a + b },
+		i: func(a, b int64) int64 { return a + b },
+		u: func(a, b uint64) uint64 { return a + b },
+	}
+	products = arith{
+		f: func(a, b float64) float64 { return a * b },
+		i: func(a, b int64) int64 { return a * b },
+		u: func(a, b uint64) uint64 { return a * b },
+	}
+	maxima = arith{
+		f: func(a, b float64) float64 { return max(a, b) },
+		i: func(a, b int64) int64 { return max(a, b) },
+		u: func(a, b uint64) uint64 { return max(a, b) },
+	}
+	minima = arith{
+		f: func(a, b float64) float64 { return min(a, b) },
+		i: func(a, b int64) int64 { return min(a, b) },
+		u: func(a, b uint64) uint64 { return min(a, b) },
+	}
+)
+
 // ref returns the broadcasting reference of a binary op.
 func (op arith) ref(c *graph.RefCtx) {
 	a, b, y := c.In[0], c.In[1], c.Out[0]

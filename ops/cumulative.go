@@ -88,13 +88,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Grad: func(g *graph.GradCtx) []Value {
 		return []Value{emit1("cumsum", []Value{g.Dy(0)}, g.Attrs.With("reverse", !g.Bool("reverse"))...)}
 	},
-	Ref: func(c *graph.RefCtx) {
-		accumulate(c, arith{
-			f: func(a, x float64) float64 { return a + x },
-			i: func(a, x int64) int64 { return a + x },
-			u: func(a, x uint64) uint64 { return a + x },
-		}, startAt(0))
-	},
+	Ref:    func(c *graph.RefCtx) { accumulate(c, sums, startAt(0)) },
 	Tol:    graph.Tol{Terms: laneTerms},
 	FLOPs:  perElement,
 	Sample: cumSamples,
@@ -140,13 +134,7 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		return []Value{Mul(CumProd(x, axis, before...), sum)}
 	},
-	Ref: func(c *graph.RefCtx) {
-		accumulate(c, arith{
-			f: func(a, x float64) float64 { return a * x },
-			i: func(a, x int64) int64 { return a * x },
-			u: func(a, x uint64) uint64 { return a * x },
-		}, startAt(1))
-	},
+	Ref:   func(c *graph.RefCtx) { accumulate(c, products, startAt(1)) },
 	Tol:   graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"},
 	FLOPs: perElement,
 	Sample: cumSamples + `

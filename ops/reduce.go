@@ -223,13 +223,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_sum", "The sum over axes (torch.sum). Integers wrap; the "+
 		"dtype stays.", "ReduceSum 1 11 13", graph.Numeric, floatAxes+"f32|i8|u8|i64|f16[2,3,5] {axes=[2, 0], keepdims=false}")
 	op.Grad = func(g *graph.GradCtx) []Value { return []Value{spread(g, g.Dy(0))} }
-	op.Ref = func(c *graph.RefCtx) {
-		fold(c, arith{
-			f: func(a, x float64) float64 { return a + x },
-			i: func(a, x int64) int64 { return a + x },
-			u: func(a, x uint64) uint64 { return a + x },
-		}, startAt(0))
-	}
+	op.Ref = func(c *graph.RefCtx) { fold(c, sums, startAt(0)) }
 	op.Tol = graph.Tol{Terms: reducedTerms}
 	return op
 }())
@@ -336,13 +330,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 		"elements it is -inf, for integers "+
 		"the least value. The gradient is shared evenly among ties.", "ReduceMax 1 11 12 13 18 20", graph.Numeric, extremeSamples)
 	op.Grad = sharedEvenly
-	op.Ref = func(c *graph.RefCtx) {
-		fold(c, arith{
-			f: func(a, x float64) float64 { return max(a, x) },
-			i: func(a, x int64) int64 { return max(a, x) },
-			u: func(a, x uint64) uint64 { return max(a, x) },
-		}, lowest)
-	}
+	op.Ref = func(c *graph.RefCtx) { fold(c, maxima, lowest) }
 	return op
 }())
 
@@ -357,13 +345,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 		"the greatest value. The gradient is shared evenly "+
 		"among ties.", "ReduceMin 1 11 12 13 18 20", graph.Numeric, extremeSamples)
 	op.Grad = sharedEvenly
-	op.Ref = func(c *graph.RefCtx) {
-		fold(c, arith{
-			f: func(a, x float64) float64 { return min(a, x) },
-			i: func(a, x int64) int64 { return min(a, x) },
-			u: func(a, x uint64) uint64 { return min(a, x) },
-		}, highest)
-	}
+	op.Ref = func(c *graph.RefCtx) { fold(c, minima, highest) }
 	return op
 }())
 
@@ -413,13 +395,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 		others = Transpose(reshapeDims(others, moved.Shape()), inverse...)
 		return []Value{Mul(unreduce(g, g.Dy(0)), others)}
 	}
-	op.Ref = func(c *graph.RefCtx) {
-		fold(c, arith{
-			f: func(a, x float64) float64 { return a * x },
-			i: func(a, x int64) int64 { return a * x },
-			u: func(a, x uint64) uint64 { return a * x },
-		}, startAt(1))
-	}
+	op.Ref = func(c *graph.RefCtx) { fold(c, products, startAt(1)) }
 	op.Tol = graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"}
 	return op
 }())

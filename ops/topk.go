@@ -3,6 +3,7 @@ package ops
 import (
 	"cmp"
 	"slices"
+	"sort"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
@@ -61,11 +62,11 @@ func rank(c *graph.RefCtx, descending bool) {
 		for i := range places {
 			places[i] = i
 		}
-		slices.SortStableFunc(places, func(a, b int) int {
+		sort.SliceStable(places, func(i, j int) bool {
 			if descending {
-				a, b = b, a
+				i, j = j, i
 			}
-			return compareElements(x, at+a*stride, at+b*stride)
+			return compareElements(x, at+places[i]*stride, at+places[j]*stride) < 0
 		})
 		for i := range values.Shape[axis] {
 			copyElement(values, starts[lane]+i*stride, x, at+places[i]*stride)

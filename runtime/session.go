@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -233,7 +234,7 @@ func (s *Session) lookup(fn string) (*program.Func, error) {
 	for name := range s.prog.Funcs {
 		names = append(names, name)
 	}
-	slices.Sort(names)
+	sort.SliceStable(names, func(i, j int) bool { return names[i] < names[j] })
 	return nil, fmt.Errorf("there is no function %q: want one of %s", fn, strings.Join(names, ", "))
 }
 

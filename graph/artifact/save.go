@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
@@ -204,6 +205,6 @@ func sortedKeys(m map[string]*value.Tensor) []string {
 	for k := range m {
 		keys = append(keys, k)
 	}
-	slices.Sort(keys)
+	sort.SliceStable(keys, func(i, j int) bool { return keys[i] < keys[j] })
 	return keys
 }

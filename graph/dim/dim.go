@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -280,7 +281,7 @@ func (d Dim) binds(k kind, prefix string) []string {
 			names = append(names, strings.TrimPrefix(a.bind, prefix))
 		}
 	})
-	slices.Sort(names)
+	sort.SliceStable(names, func(i, j int) bool { return names[i] < names[j] })
 	return slices.Compact(names)
 }
 

@@ -14,7 +14,9 @@ type chunked struct {
 func (t *chunked) Do(worker, chunk int) { t.do(t.call, worker, chunk) }
 
 // inChunks returns a Func that does chunks of a call, in any order: on several threads if the work, in about nanoseconds,
-// pays for them. Chunks depend on shapes only.
+// pays for them. Chunks depend on shapes only. Inlined, it takes 2.5 kB of a service.
+//
+//go:noinline
 func inChunks(chunks, work int, do func(c *Call, worker, chunk int)) Func {
 	if chunks <= 1 || work < serialWork {
 		return func(c *Call) error {

@@ -259,20 +259,23 @@ func Rows(op string) []*Kernel { return table[op] }
 // byReference is a Bind for sizes that no plan takes: the op's reference computes them.
 func byReference(s *Spec) (Func, error) {
 	s.byReference.Store(true)
-	return func(c *Call) error {
-		in := make([]value.Value, len(c.In))
-		for i, t := range c.In {
-			in[i] = t
+	return s.evaluate, nil
+}
+
+// evaluate computes a call by the op's reference.
+func (s *Spec) evaluate(c *Call) error {
+	in := make([]value.Value, len(c.In))
+	for i, t := range c.In {
+		in[i] = t
+	}
+	outs, err := graph.EvalNode(s.Node, in, s.Symbols)
+	if err != nil {
+		return err
+	}
+	for i, v := range outs {
+		if c.Out[i] != nil {
+			copy(c.Out[i].Bytes(), v.(*value.Tensor).Bytes())
 		}
-		outs, err := graph.EvalNode(s.Node, in, s.Symbols)
-		if err != nil {
-			return err
-		}
-		for i, v := range outs {
-			if c.Out[i] != nil {
-				copy(c.Out[i].Bytes(), v.(*value.Tensor).Bytes())
-			}
-		}
-		return nil
-	}, nil
+	}
+	return nil
 }

@@ -191,11 +191,11 @@ func place(buffers []buffer, size, align func(*buffer) int64) (offsets []int64, 
 		return true
 	}
 	order := make([]int, n)
-	for _, less := range orders {
+	for _, compare := range orders {
 		for i := range order {
 			order[i] = i
 		}
-		slices.SortStableFunc(order, less)
+		sort.SliceStable(order, func(i, j int) bool { return compare(order[i], order[j]) < 0 })
 		if try(order); top == bound {
 			return offsets, top
 		}
@@ -268,8 +268,8 @@ func sweep(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int
 	for i := range n {
 		starts[i], ends[i] = i, i
 	}
-	slices.SortStableFunc(starts, func(i, j int) int { return cmp.Compare(buffers[i].first, buffers[j].first) })
-	slices.SortStableFunc(ends, func(i, j int) int { return cmp.Compare(buffers[i].last, buffers[j].last) })
+	sort.SliceStable(starts, func(i, j int) bool { return buffers[starts[i]].first < buffers[starts[j]].first })
+	sort.SliceStable(ends, func(i, j int) bool { return buffers[ends[i]].last < buffers[ends[j]].last })
 	type hole struct{ at, size int64 }
 	var holes []hole // by place, apart from each other
 	done := 0
@@ -324,7 +324,7 @@ func padding(buffers []buffer, at []int64) []int64 {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(at[i], at[j]) })
+	sort.SliceStable(order, func(i, j int) bool { return at[order[i]] < at[order[j]] })
 	if n > exhaustive { // more than needed, but in linear time
 		level, most := int64(0), int64(0)
 		for k, i := range order {

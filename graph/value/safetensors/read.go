@@ -1,12 +1,11 @@
 package safetensors
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"sort"
 	"strconv"
 	"unicode/utf8"
 
@@ -123,8 +122,9 @@ func (in *input) read(n int) ([]byte, error) {
 // checkOffsets sorts entries by their place in the data, checks that they cover it from its beginning
 // without gaps and overlaps, and returns its size.
 func checkOffsets(entries []*entry) (int, error) {
-	slices.SortStableFunc(entries, func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
+	sort.SliceStable(entries, func(i, j int) bool {
+		a, b := entries[i], entries[j]
+		return a.begin < b.begin || a.begin == b.begin && a.end < b.end
 	})
 	at := 0
 	for _, e := range entries {

@@ -6,7 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
+	"sort"
 
 	"github.com/graphrun/graphrun/graph/value"
 )
@@ -139,11 +139,9 @@ func write(w io.Writer, tensors []Named, metadata map[string]string) error {
 		}
 		rank[t.Name] = i
 	}
-	slices.SortFunc(sorted, func(a, b Named) int {
-		if d := rank[b.Name] - rank[a.Name]; d != 0 {
-			return d
-		}
-		return strings.Compare(a.Name, b.Name)
+	sort.SliceStable(sorted, func(i, j int) bool {
+		a, b := sorted[i].Name, sorted[j].Name
+		return rank[a] > rank[b] || rank[a] == rank[b] && a < b
 	})
 	header, err := appendHeader(make([]byte, 8), sorted, rank, metadata)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"unicode/utf8"
 )
@@ -34,7 +35,9 @@ func appendHeader(b []byte, tensors []Named, rank map[string]int, metadata map[s
 	b = append(b, '{')
 	if metadata != nil {
 		b = append(appendQuote(b, metadataKey), ":{"...)
-		for i, k := range slices.Sorted(maps.Keys(metadata)) {
+		keys := slices.Collect(maps.Keys(metadata))
+		sort.SliceStable(keys, func(i, j int) bool { return keys[i] < keys[j] })
+		for i, k := range keys {
 			v := metadata[k]
 			if !utf8.ValidString(k) || !utf8.ValidString(v) {
 				return nil, fmt.Errorf("metadata %q: key or value is not UTF-8", k)

@@ -87,22 +87,25 @@ type convAxis struct {
 	first, stride int
 }
 
-func (a convAxis) done() convAxis {
+// done completes an axis that has its taps.
+func (a *convAxis) done() {
 	if len(a.taps) > 0 {
 		last := a.taps[len(a.taps)-1]
 		a.lo, a.hi = min(a.taps[0], last), max(a.taps[0], last)
 	}
-	return a
 }
 
-// forwardAxis is the axis of the convolution itself.
+// forwardAxis is the axis of the convolution itself. Inlined, it takes 1.5 kB of a service.
+//
+//go:noinline
 func forwardAxis(size, n, kernel, stride, pad, dil int) convAxis {
 	a := convAxis{size: size, n: n, step: stride, stride: 1}
 	for k := range kernel {
 		a.taps = append(a.taps, k*dil-pad)
 		a.cells = append(a.cells, k)
 	}
-	return a.done()
+	a.done()
+	return a
 }
 
 // inputAxes are those of its adjoint by x, which is a convolution of dy (of n cells along the axis) for each remainder that
@@ -117,7 +120,8 @@ func inputAxes(size, n, kernel, stride, pad, dil int) []convAxis {
 				a.cells = append(a.cells, k)
 			}
 		}
-		axes = append(axes, a.done())
+		a.done()
+		axes = append(axes, a)
 	}
 	return axes
 }

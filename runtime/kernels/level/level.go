@@ -71,7 +71,7 @@ func fill(l backend.Level) *backend.Table {
 // choose picks the level that env names, the best supported one (the first)
 // if it names none.
 func choose(env string, supported []backend.Level) (backend.Level, error) {
-	env = strings.ToLower(strings.TrimSpace(env))
+	env = lower(strings.TrimSpace(env))
 	if env == "" {
 		return supported[0], nil
 	}
@@ -87,6 +87,17 @@ func choose(env string, supported []backend.Level) (backend.Level, error) {
 		want = "this processor or build has no such instructions: " + want
 	}
 	return supported[0], fmt.Errorf("%s=%s: %s", Env, env, want)
+}
+
+// lower is strings.ToLower for ASCII, which names of levels are, without the tables for other letters.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c - 'A' + 'a'
+		}
+	}
+	return string(b)
 }
 
 // Name returns the name of the level in use: avx512, avx2 or generic.

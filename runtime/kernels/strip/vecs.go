@@ -27,11 +27,16 @@ func sizeOf(dt value.DType) int {
 	return 0
 }
 
+// copyVec copies elements. Inlined, it takes 0.7 kB of a service.
+//
+//go:noinline
 func copyVec(size int) backend.Vec {
 	return func(n int, y, a, _, _ *byte) { copy(unsafe.Slice(y, n*size), unsafe.Slice(a, n*size)) }
 }
 
-// splatVec fills y with the scalar a.
+// splatVec fills y with the scalar a. Inlined, it takes 2.6 kB of a service.
+//
+//go:noinline
 func splatVec(size int) backend.Vec {
 	switch size {
 	case 1:

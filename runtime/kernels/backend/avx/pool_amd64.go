@@ -34,7 +34,7 @@ func (e *quadPool[T]) lanesFor(n int) (lanes, kind int) {
 func (e *quadPool[T]) Max(y []T, index []int64, x []T, n, w int) {
 	lanes, kind := e.lanesFor(n)
 	if lanes == 0 {
-		plain.Pool[T]{}.Max(y, index, x, n, w)
+		new(plain.Pool[T]).Max(y, index, x, n, w)
 		return
 	}
 	var first, last *int64
@@ -52,7 +52,7 @@ func (e *quadPool[T]) Max(y []T, index []int64, x []T, n, w int) {
 func (e *quadPool[T]) Mean(y, x []T, n, w int) {
 	lanes, kind := e.lanesFor(n)
 	if lanes == 0 {
-		plain.Pool[T]{}.Mean(y, x, n, w)
+		new(plain.Pool[T]).Mean(y, x, n, w)
 		return
 	}
 	end, rows := n-lanes, len(y)/n

@@ -5,25 +5,25 @@ import "github.com/graphrun/graphrun/runtime/kernels/backend"
 // conv is the engine in plain Go.
 type conv[T backend.Float] struct{}
 
-func (conv[T]) Lanes() int { return 1 }
+func (*conv[T]) Lanes() int { return 1 }
 
-func (conv[T]) MaxK() int { return 512 }
+func (*conv[T]) MaxK() int { return 512 }
 
-func (conv[T]) InPlace() bool { return true }
+func (*conv[T]) InPlace() bool { return true }
 
-func (conv[T]) Pack(dst, b []T, ld, n, k, p0, p1 int) {
+func (*conv[T]) Pack(dst, b []T, ld, n, k, p0, p1 int) {
 	for j := range n {
 		copy(dst[j*k+p0:j*k+p1], b[j*ld:])
 	}
 }
 
-func (conv[T]) Unload(dst []T, ld int, t []T, m, n int) {
+func (*conv[T]) Unload(dst []T, ld int, t []T, m, n int) {
 	for j := range n {
 		copy(dst[j*ld:], t[j*m:(j+1)*m])
 	}
 }
 
-func (conv[T]) Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool) {
+func (*conv[T]) Sum(t []T, ld, at, n int, a []T, rows []int, run int, cols []int, b []T, k, p0 int, add bool) {
 	if !add {
 		for j := range n {
 			clear(t[j*ld+at:][:len(rows)])

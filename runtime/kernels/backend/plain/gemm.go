@@ -35,12 +35,12 @@ const minWork = 1 << 17
 // multiplier is the Multiplier of matrices of one type.
 type multiplier[T backend.Float] struct{}
 
-func (multiplier[T]) Tile() (rows, cols int) { return tileM / 4, tileN }
-func (multiplier[T]) MinWork() int           { return minWork }
-func (multiplier[T]) Scratch() int           { return (tileM + tileN) * tileK }
+func (*multiplier[T]) Tile() (rows, cols int) { return tileM / 4, tileN }
+func (*multiplier[T]) MinWork() int           { return minWork }
+func (*multiplier[T]) Scratch() int           { return (tileM + tileN) * tileK }
 
 // Multiply computes a part of a product tile by tile.
-func (multiplier[T]) Multiply(m *backend.Matrices[T, T, T], scratch []T, done backend.Done, i0, i1, j0, j1 int) {
+func (*multiplier[T]) Multiply(m *backend.Matrices[T, T, T], scratch []T, done backend.Done, i0, i1, j0, j1 int) {
 	g := gemm[T]{
 		m.TransA, m.TransB, i1 - i0, j1 - j0, m.K,
 		m.A, m.Lda, m.B, m.Ldb, m.C[i0*m.Ldc+j0:], m.Ldc, m.Accumulate,
@@ -439,12 +439,12 @@ func peakLoop(n int, x float32) float32 {
 }
 
 // PackA lays op(A) out in rows.
-func (p multiplier[T]) PackA(trans bool, m, k int, x []T, ld int) *backend.Packed[T] {
+func (p *multiplier[T]) PackA(trans bool, m, k int, x []T, ld int) *backend.Packed[T] {
 	return &backend.Packed[T]{Rows: m, Cols: k, Data: packRows(!trans, m, k, x, ld), Operand: "a", By: p}
 }
 
 // PackB lays op(B) out in columns.
-func (p multiplier[T]) PackB(trans bool, k, n int, x []T, ld int) *backend.Packed[T] {
+func (p *multiplier[T]) PackB(trans bool, k, n int, x []T, ld int) *backend.Packed[T] {
 	return &backend.Packed[T]{Rows: k, Cols: n, Data: packRows(trans, n, k, x, ld), Operand: "b", By: p}
 }
 

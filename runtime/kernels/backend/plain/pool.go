@@ -6,7 +6,7 @@ import "github.com/graphrun/graphrun/runtime/kernels/backend"
 type Pool[T backend.Float] struct{}
 
 // Max has no branches on the values but for NaN.
-func (Pool[T]) Max(y []T, index []int64, x []T, n, w int) {
+func (*Pool[T]) Max(y []T, index []int64, x []T, n, w int) {
 	for i := 0; i < len(y); i += n {
 		at := i / n * 2 * w
 		r0, r1 := x[at:at+2*n], x[at+w:][:2*n]
@@ -51,7 +51,7 @@ func firstMax[T backend.Float](a, b *[2]T) (p, q, k int) {
 	return p, q, k
 }
 
-func (Pool[T]) Mean(y, x []T, n, w int) {
+func (*Pool[T]) Mean(y, x []T, n, w int) {
 	for i := 0; i < len(y); i += n {
 		at := i / n * 2 * w
 		r0, r1 := x[at:at+2*n], x[at+w:][:2*n]

@@ -9,9 +9,9 @@ import (
 // New returns a table of everything, in plain Go.
 func New() *backend.Table {
 	t := &backend.Table{
-		Products: backend.Products{F32: multiplier[float32]{}, F64: multiplier[float64]{}},
-		F32:      backend.Engines[float32]{Conv: convF32, Pool: Pool[float32]{}, Rows: rowsF32},
-		F64:      backend.Engines[float64]{Conv: convF64, Pool: Pool[float64]{}, Rows: rowsF64},
+		Products: backend.Products{F32: &multiplier[float32]{}, F64: &multiplier[float64]{}},
+		F32:      backend.Engines[float32]{Conv: convF32, Pool: &Pool[float32]{}, Rows: rowsF32},
+		F64:      backend.Engines[float64]{Conv: convF64, Pool: &Pool[float64]{}, Rows: rowsF64},
 		Planes:   backend.Planes{W8: Transpose[uint8], W16: Transpose[uint16], W32: Transpose[uint32], W64: Transpose[uint64]},
 		Peak:     Peak,
 	}
@@ -32,8 +32,8 @@ func New() *backend.Table {
 	return t
 }
 
-func convF32(int, int) backend.ConvEngine[float32] { return conv[float32]{} }
-func convF64(int, int) backend.ConvEngine[float64] { return conv[float64]{} }
+func convF32(int, int) backend.ConvEngine[float32] { return &conv[float32]{} }
+func convF64(int, int) backend.ConvEngine[float64] { return &conv[float64]{} }
 
 // Written out for each type they are data; as one generic function they would be code.
 var (
