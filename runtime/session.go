@@ -325,8 +325,8 @@ func (b *binding) checkResults(results map[string]value.Value) error {
 	return nil
 }
 
-// finish hands over the results of a frame that has computed, copies of those that lie elsewhere than in the tensors computed, and commits its updates if accept does. Nothing fails once the
-// first variable has been written.
+// finish hands over the results of a frame that has computed, copies of those that lie elsewhere than in the tensors computed, and commits
+// its updates if accept does. Nothing fails once the first variable has been written.
 func (s *Session) finish(fr *frame, computed []*value.Tensor, results map[string]value.Value, into bool, accept func() error) error {
 	f := fr.b.f
 	for i, o := range f.Outputs {
