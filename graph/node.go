@@ -107,7 +107,9 @@ func (n *Node) OperandTypes() []Type {
 	return types
 }
 
-// typesOf returns the types of parameters.
+// typesOf returns the types of parameters. Inlined, it takes 1 kB of a service.
+//
+//go:noinline
 func typesOf(params []*Node) []Type {
 	types := make([]Type, len(params))
 	for i, p := range params {

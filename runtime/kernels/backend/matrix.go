@@ -98,7 +98,9 @@ func (d Done) Columns(rows, width int) int {
 // lineBytes is the size of a cache line.
 const lineBytes = 64
 
-// AlignedBytes returns n bytes that start a cache line, at a multiple of 64.
+// AlignedBytes returns n bytes that start a cache line, at a multiple of 64. Inlined, it takes 0.8 kB of a service.
+//
+//go:noinline
 func AlignedBytes(n int) []byte {
 	b := make([]byte, n+lineBytes)
 	at := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (lineBytes - 1))
