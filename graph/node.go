@@ -236,7 +236,9 @@ func (v Value) TensorType() (TensorType, bool) {
 	return t, ok
 }
 
-// DType returns the dtype of a tensor value, value.Invalid for others.
+// DType returns the dtype of a tensor value, value.Invalid for others. Inlined, it takes 0.6 kB of a service.
+//
+//go:noinline
 func (v Value) DType() DType {
 	t, _ := v.TensorType()
 	return t.DType
