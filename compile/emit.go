@@ -117,7 +117,9 @@ func (e *emitter) slot(v graph.Value, s program.Slot) int {
 	return len(e.p.Slots) - 1
 }
 
-// of returns the slot of a value.
+// of returns the slot of a value. Inlined, it takes 0.7 kB of a service.
+//
+//go:noinline
 func (e *emitter) of(v graph.Value) int {
 	if i := v.Node().Index(); i >= 0 {
 		return e.slots[i] + v.Index()

@@ -163,8 +163,13 @@ func (u *fuser) join(i int) *group {
 	}
 	// From the highest level down: the first that may stand above all users outside takes the node, others of its level merge into
 	// it, and what does not fit is outside.
-	if len(candidates) > 1 {
+	if len(candidates) > 16 {
 		sort.SliceStable(candidates, func(i, j int) bool { return candidates[i].level > candidates[j].level })
+	}
+	for i := range candidates { // few, as they mostly are, are put in order faster so, and many are in order
+		for k := i; k > 0 && candidates[k-1].level < candidates[k].level; k-- {
+			candidates[k-1], candidates[k] = candidates[k], candidates[k-1]
+		}
 	}
 	var to *group
 	merge := u.merge[:0]

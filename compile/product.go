@@ -73,6 +73,9 @@ func scaleShifted(shift string) *Rule {
 }
 
 // shiftShifted is a rule for the sum or difference of a sum or difference of a product y and a constant, and another constant.
+// Inlined, it takes 0.8 kB of a service.
+//
+//go:noinline
 func shiftShifted(outer, inner, law string, sum func(b, c graph.Value) graph.Value) *Rule {
 	return &Rule{
 		Name: outer + "_" + inner + "_product", Op: outer, Sole: inner, Law: law + " for a product y with constant weights", Breaks: otherRounding,

@@ -107,7 +107,9 @@ func (n *Node) OperandTypes() []Type {
 	return types
 }
 
-// typesOf returns the types of parameters.
+// typesOf returns the types of parameters. Inlined, it takes 1 kB of a service.
+//
+//go:noinline
 func typesOf(params []*Node) []Type {
 	types := make([]Type, len(params))
 	for i, p := range params {
@@ -229,7 +231,9 @@ func (v Value) TensorType() (TensorType, bool) {
 	return t, ok
 }
 
-// DType returns the dtype of a tensor value, value.Invalid for others.
+// DType returns the dtype of a tensor value, value.Invalid for others. Inlined, it takes 0.6 kB of a service.
+//
+//go:noinline
 func (v Value) DType() DType {
 	t, _ := v.TensorType()
 	return t.DType

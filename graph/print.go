@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -32,12 +31,13 @@ type PrintOptions struct {
 // Print writes the text form of m. Parse reads it back as an equal module, or reports the faults that
 // Verify finds in m.
 func Print(w io.Writer, m *Module, opt PrintOptions) error {
-	p := &printer{w: bufio.NewWriter(w), opt: opt}
+	p := &printer{opt: opt}
 	if opt.Editable {
 		p.taken = integers(m)
 	}
 	p.module(m)
-	return p.w.Flush() // the first error of all writes
+	_, err := w.Write(p.text)
+	return err
 }
 
 // String returns the text form without positions, all constants included.
@@ -68,19 +68,16 @@ func (n *Node) String() string {
 }
 
 func printed(opt PrintOptions, write func(*printer)) string {
-	var b strings.Builder
-	p := &printer{w: bufio.NewWriter(&b), opt: opt}
+	p := &printer{opt: opt}
 	write(p)
-	p.w.Flush() // a strings.Builder does not fail
-	return b.String()
+	return string(p.text)
 }
 
 type printer struct {
-	w       *bufio.Writer // keeps the first error
-	opt     PrintOptions
-	brief   bool
-	scratch []byte
-	taken   map[string]bool // numbers that no value gets
+	text  []byte
+	opt   PrintOptions
+	brief bool
+	taken map[string]bool // numbers that no value gets
 }
 
 // put writes strings one after the other.
@@ -89,7 +86,7 @@ type printer struct {
 //go:noinline
 func (p *printer) put(parts ...string) {
 	for _, s := range parts {
-		p.w.WriteString(s)
+		p.text = append(p.text, s...)
 	}
 }
 
@@ -407,14 +404,11 @@ func (p *printer) tensor(t *value.Tensor) {
 	case t.Len() > maxInline && p.brief:
 		p.put("...")
 	case t.Len() <= maxInline || t.DType() == String:
-		p.scratch = t.AppendText(p.scratch[:0])
-		p.w.Write(p.scratch)
+		p.text = t.AppendText(p.text)
 	case p.opt.External != nil && p.external(t):
 	default:
 		p.put(`base64 "`)
-		enc := base64.NewEncoder(base64.StdEncoding, p.w)
-		enc.Write(t.Bytes())
-		enc.Close() // errors stick to p.w
+		p.text = base64.StdEncoding.AppendEncode(p.text, t.Bytes())
 		p.put(`"`)
 	}
 }

@@ -23,7 +23,7 @@ type activation struct {
 }
 
 // op completes the declaration.
-func (a activation) op() *graph.Op {
+func (a *activation) op() *graph.Op {
 	op := &graph.Op{
 		Name:    a.name,
 		Doc:     a.doc,
@@ -44,7 +44,7 @@ func (a activation) op() *graph.Op {
 	return op
 }
 
-func (a activation) samples() string {
+func (a *activation) samples() string {
 	within := cmp.Or(a.within, "-2.5..2.5") + " spread "
 	s := "f64[2,5] " + within + a.needed + "\n" +
 		"f32[3,5] " + within + a.needed + "\n" +
@@ -59,7 +59,7 @@ func (a activation) samples() string {
 // within says where x is strictly between two numbers.
 func within(x Value, low, high float64) Value { return And(Greater(x, low), Less(x, high)) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "softplus",
 	doc: "log(1+e^(beta*x))/beta, and x itself where beta*x is above the threshold (torch.nn.Softplus; ONNX Softplus has beta 1). " +
 		"It does not overflow.",
@@ -78,27 +78,27 @@ var _ = graph.MustRegister(activation{
 		return Where(Greater(z, g.Float("threshold")), dy, Mul(dy, Sigmoid(z)))
 	},
 	other: `{beta=2.5, threshold=3.3}`,
-}.op())
+}).op())
 
 // Softplus returns log(1+e^(beta*x))/beta, and x where beta*x > threshold; PyTorch's defaults are 1 and 20.
 func Softplus(x Value, beta, threshold float64) Value {
 	return emit1("softplus", []Value{toFloat(x)}, attr("beta", beta), attr("threshold", threshold))
 }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "log_sigmoid",
 	doc:  "The logarithm of sigmoid, -log(1+e^-x) (torch.nn.LogSigmoid); it does not overflow.",
 	body: func(_ *graph.BodyCtx, x Value) Value {
 		return Sub(Minimum(x, 0.0), Log1p(Exp(Neg(Abs(x)))))
 	},
 	grad: func(_ *graph.GradCtx, x, dy Value) Value { return Mul(dy, Sigmoid(Neg(x))) },
-}.op())
+}).op())
 
 // LogSigmoid returns log(sigmoid(x)).
 func LogSigmoid(x Value) Value { return floatUnary("log_sigmoid", x) }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := activation{
+	op := (&activation{
 		name: "gelu",
 		doc: "x times the standard normal distribution function of x (torch.nn.GELU): x/2*(1+erf(x/sqrt(2))), or " +
 			"with approximate " +
@@ -119,7 +119,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 			return Mul(Mul(x, 0.5), Add(s, 1.0))
 		},
 		other: `{approximate="tanh"}`,
-	}.op()
+	}).op()
 	op.Tol = graph.Tol{ULP: 1 << 10, Why: "1+erf cancels where x is negative: the error is that of erf near -1, the result small"}
 	return op
 }())
@@ -129,38 +129,38 @@ func GELU(x Value, approximate string) Value {
 	return emit1("gelu", []Value{toFloat(x)}, attr("approximate", approximate))
 }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "silu",
 	doc:  "x*sigmoid(x) (torch.nn.SiLU; ONNX Swish with alpha 1).",
 	onnx: "Swish 24",
 	body: func(_ *graph.BodyCtx, x Value) Value { return Mul(x, Sigmoid(x)) },
-}.op())
+}).op())
 
 // SiLU returns x*sigmoid(x).
 func SiLU(x Value) Value { return floatUnary("silu", x) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "mish",
 	doc:  "x*tanh(softplus(x)) (torch.nn.Mish).",
 	onnx: "Mish 18 22",
 	body: func(_ *graph.BodyCtx, x Value) Value { return Mul(x, Tanh(Softplus(x, 1, 20))) },
-}.op())
+}).op())
 
 // Mish returns x*tanh(softplus(x)).
 func Mish(x Value) Value { return floatUnary("mish", x) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "softsign",
 	doc:  "x/(1+|x|) (torch.nn.Softsign).",
 	onnx: "Softsign 1 22",
 	body: func(_ *graph.BodyCtx, x Value) Value { return Div(x, Add(Abs(x), 1.0)) },
 	grad: func(_ *graph.GradCtx, x, dy Value) Value { return Div(dy, Square(Add(Abs(x), 1.0))) },
-}.op())
+}).op())
 
 // Softsign returns x/(1+|x|).
 func Softsign(x Value) Value { return floatUnary("softsign", x) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name:  "leaky_relu",
 	doc:   "x where it is positive, slope*x elsewhere (torch.nn.LeakyReLU). The gradient at 0 is the slope.",
 	onnx:  "LeakyRelu 1 6 16",
@@ -172,7 +172,7 @@ var _ = graph.MustRegister(activation{
 		return Where(Greater(x, 0.0), dy, Mul(dy, g.Float("slope")))
 	},
 	other: `{slope=0.2}`,
-}.op())
+}).op())
 
 // LeakyReLU returns x where it is positive and slope*x elsewhere; PyTorch's default slope is 0.01.
 func LeakyReLU(x Value, slope float64) Value {
@@ -195,21 +195,21 @@ func exponentialUnit(x Value, high, low, rate float64) Value {
 
 var alphaAttr = graph.AttrSpec{Name: "alpha", Kind: graph.FloatAttr, Default: 1.0, Doc: "the factor of the exponential part"}
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name:  "elu",
 	doc:   "x where it is positive, alpha*(e^x-1) elsewhere (torch.nn.ELU). The gradient at 0 is alpha.",
 	onnx:  "Elu 1 6 22",
 	attrs: []graph.AttrSpec{alphaAttr},
 	body:  func(b *graph.BodyCtx, x Value) Value { return exponentialUnit(x, 1, b.Float("alpha"), 1) },
 	other: `{alpha=0.7}`,
-}.op())
+}).op())
 
 // ELU returns x where it is positive and alpha*(e^x-1) elsewhere; PyTorch's default alpha is 1.
 func ELU(x Value, alpha float64) Value {
 	return emit1("elu", []Value{toFloat(x)}, attr("alpha", alpha))
 }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "selu",
 	doc:  "gamma*x where x is positive, gamma*alpha*(e^x-1) elsewhere (torch.nn.SELU). The gradient at 0 is gamma*alpha.",
 	onnx: "Selu 1 6 22",
@@ -221,12 +221,12 @@ var _ = graph.MustRegister(activation{
 		return exponentialUnit(x, b.Float("gamma"), b.Float("gamma")*b.Float("alpha"), 1)
 	},
 	other: `{alpha=0.7, gamma=2}`,
-}.op())
+}).op())
 
 // SELU returns the scaled ELU with the constants of self-normalizing networks.
 func SELU(x Value) Value { return floatUnary("selu", x) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name:  "celu",
 	doc:   "x where it is positive, alpha*(e^(x/alpha)-1) elsewhere (torch.nn.CELU). The gradient at 0 is 1.",
 	onnx:  "Celu 12 28",
@@ -235,7 +235,7 @@ var _ = graph.MustRegister(activation{
 		return exponentialUnit(x, 1, b.Float("alpha"), 1/b.Float("alpha"))
 	},
 	other: `{alpha=1.5}`,
-}.op())
+}).op())
 
 // CELU returns x where it is positive and alpha*(e^(x/alpha)-1) elsewhere; PyTorch's default alpha is 1.
 func CELU(x Value, alpha float64) Value {
@@ -315,7 +315,7 @@ func Clamp(x Value, low, high Operand) Value {
 	return emit1("clamp", []Value{in[0], l, bound(high, highest)})
 }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "hardtanh",
 	doc:  "x limited to [min, max] (torch.nn.Hardtanh), with gradient 0 at the bounds.",
 	attrs: []graph.AttrSpec{
@@ -329,7 +329,7 @@ var _ = graph.MustRegister(activation{
 		return Where(within(x, g.Float("min"), g.Float("max")), dy, 0.0)
 	},
 	other: `{min=-0.5, max=2}`,
-}.op())
+}).op())
 
 // Hardtanh returns x limited to [low, high]; the gradient at the bounds is 0.
 func Hardtanh(x Value, low, high float64) Value {
@@ -339,7 +339,7 @@ func Hardtanh(x Value, low, high float64) Value {
 // ReLU6 returns x limited to [0, 6], with gradient 0 at the bounds.
 func ReLU6(x Value) Value { return Hardtanh(x, 0, 6) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "hardsigmoid",
 	doc:  "alpha*x+beta limited to [0, 1] (torch.nn.Hardsigmoid has alpha 1/6), with gradient 0 at the bounds.",
 	onnx: "HardSigmoid 1 6 22",
@@ -359,12 +359,12 @@ var _ = graph.MustRegister(activation{
 	},
 	within: "-5..5",
 	other:  `{alpha=0.3, beta=0.4}`,
-}.op())
+}).op())
 
 // Hardsigmoid returns x/6+1/2 limited to [0, 1].
 func Hardsigmoid(x Value) Value { return floatUnary("hardsigmoid", x) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name: "hardswish",
 	doc: "x times x/6+1/2 limited to [0, 1] (torch.nn.Hardswish). The gradient at the bounds -3 and 3 is " +
 		"that of the outer parts, 0 and 1.",
@@ -377,12 +377,12 @@ var _ = graph.MustRegister(activation{
 		return Where(LessEqual(x, -3.0), 0.0, Where(Less(x, 3.0), middle, dy))
 	},
 	within: "-5..5",
-}.op())
+}).op())
 
 // Hardswish returns x times Hardsigmoid(x).
 func Hardswish(x Value) Value { return floatUnary("hardswish", x) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name:  "hardshrink",
 	doc:   "x where |x| is above lambda, 0 elsewhere (torch.nn.Hardshrink; ONNX Shrink with bias 0).",
 	onnx:  "Shrink 9",
@@ -391,14 +391,14 @@ var _ = graph.MustRegister(activation{
 		return Where(LessEqual(Abs(x), b.Float("lambda")), 0.0, x)
 	},
 	other: `{lambda=1}`,
-}.op())
+}).op())
 
 // Hardshrink returns x where |x| > lambda and 0 elsewhere; PyTorch's default lambda is 0.5.
 func Hardshrink(x Value, lambda float64) Value {
 	return emit1("hardshrink", []Value{toFloat(x)}, attr("lambda", lambda))
 }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name:  "softshrink",
 	doc:   "x moved toward 0 by lambda, and 0 where |x| is at most lambda (torch.nn.Softshrink; ONNX Shrink with bias lambda).",
 	onnx:  "Shrink 9",
@@ -411,7 +411,7 @@ var _ = graph.MustRegister(activation{
 		return Where(LessEqual(Abs(x), g.Float("lambda")), 0.0, dy)
 	},
 	other: `{lambda=1}`,
-}.op())
+}).op())
 
 // Softshrink returns x moved toward 0 by lambda, 0 where |x| <= lambda; PyTorch's default lambda is 0.5.
 func Softshrink(x Value, lambda float64) Value {
@@ -421,7 +421,7 @@ func Softshrink(x Value, lambda float64) Value {
 // Tanhshrink returns x - tanh(x).
 func Tanhshrink(x Value) Value { return Sub(x, Tanh(x)) }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name:  "threshold",
 	doc:   "x where it is above the threshold, value elsewhere (torch.nn.Threshold; ONNX ThresholdedRelu has value 0); NaN stays.",
 	onnx:  "ThresholdedRelu 10 22",
@@ -430,14 +430,14 @@ var _ = graph.MustRegister(activation{
 		return Where(LessEqual(x, b.Float("threshold")), b.Float("value"), x)
 	},
 	needed: `{threshold=1, value=20}`,
-}.op())
+}).op())
 
 // Threshold returns x where it is above the threshold and val elsewhere.
 func Threshold(x Value, threshold, val float64) Value {
 	return emit1("threshold", []Value{toFloat(x)}, attr("threshold", threshold), attr("value", val))
 }
 
-var _ = graph.MustRegister(activation{
+var _ = graph.MustRegister((&activation{
 	name:   "heaviside",
 	doc:    "The step function: 0 below 0, the attribute value at 0, 1 above (torch.heaviside); NaN stays.",
 	attrs:  []graph.AttrSpec{{Name: "value", Kind: graph.FloatAttr, Default: 1.0, Doc: "the result at 0"}},
@@ -447,7 +447,7 @@ var _ = graph.MustRegister(activation{
 		return Where(Less(x, 0.0), 0.0, Where(Equal(x, 0.0), b.Float("value"), y))
 	},
 	other: `{value=0.5}`,
-}.op())
+}).op())
 
 // Heaviside returns 0 where x is below 0, atZero where it is 0, and 1 above.
 func Heaviside(x Value, atZero float64) Value {

@@ -25,7 +25,7 @@ type unary struct {
 const edges = "[nan, inf, -inf, 0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-40, -1e-40, 3e38, -100, 100]"
 
 // op completes the declaration.
-func (fn unary) op() *graph.Op {
+func (fn *unary) op() *graph.Op {
 	types := graph.Floats
 	if fn.i != nil {
 		types = graph.Numeric
@@ -60,7 +60,7 @@ func (fn unary) op() *graph.Op {
 	return op
 }
 
-func (fn unary) ref(c *graph.RefCtx) {
+func (fn *unary) ref(c *graph.RefCtx) {
 	x, y := c.In[0], c.Out[0]
 	switch x.DType.Domain() {
 	case value.Floats:
@@ -84,7 +84,7 @@ func inferSame(c *graph.InferCtx) []graph.Type { return tensors(c.Tensor(0)) }
 // floatUnary emits an element-wise function of floats.
 func floatUnary(name string, x Value) Value { return emit1(name, []Value{toFloat(x)}) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "neg",
 	doc:  "The negative of x (torch.neg). Integers wrap.",
 	onnx: "Neg 1 6 13",
@@ -92,7 +92,7 @@ var _ = graph.MustRegister(unary{
 	i:    func(x int64) int64 { return -x },
 	u:    func(x uint64) uint64 { return -x },
 	grad: func(_, _, dy Value) Value { return Neg(dy) },
-}.op())
+}).op())
 
 // Neg returns -x.
 // Not inlined: 1.2 kB of the service.
@@ -100,7 +100,7 @@ var _ = graph.MustRegister(unary{
 //go:noinline
 func Neg(x Value) Value { return emit1("neg", []Value{x}) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "abs",
 	doc:  "The absolute value of x (torch.abs), with gradient 0 at 0. Integers wrap.",
 	onnx: "Abs 1 6 13",
@@ -113,12 +113,12 @@ var _ = graph.MustRegister(unary{
 	},
 	u:    func(x uint64) uint64 { return x },
 	grad: func(x, _, dy Value) Value { return Mul(dy, Sign(x)) },
-}.op())
+}).op())
 
 // Abs returns the absolute value of x.
 func Abs(x Value) Value { return emit1("abs", []Value{x}) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "sign",
 	doc:  "The sign of x: -1, 0 or 1 (torch.sign); zeros and NaN stay as they are.",
 	onnx: "Sign 9 13",
@@ -142,7 +142,7 @@ var _ = graph.MustRegister(unary{
 	},
 	u:      func(x uint64) uint64 { return min(x, 1) },
 	noGrad: piecewise,
-}.op())
+}).op())
 
 // piecewise is why rounding and its kind have no gradient.
 const piecewise = "it is piecewise constant: the gradient is zero wherever it exists"
@@ -150,30 +150,30 @@ const piecewise = "it is piecewise constant: the gradient is zero wherever it ex
 // Sign returns -1, 0 or 1 in the dtype of x.
 func Sign(x Value) Value { return emit1("sign", []Value{x}) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "exp",
 	doc:  "e to the power x (torch.exp).",
 	onnx: "Exp 1 6 13",
 	f:    math.Exp,
 	grad: func(_, y, dy Value) Value { return Mul(dy, y) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Exp returns e^x; integers are cast to f32.
 func Exp(x Value) Value { return floatUnary("exp", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "expm1",
 	doc:  "e to the power x, minus 1, accurate near 0 (torch.expm1).",
 	f:    math.Expm1,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Exp(x)) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Expm1 returns e^x - 1, accurately near 0; integers are cast to f32.
 func Expm1(x Value) Value { return floatUnary("expm1", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "log",
 	doc:    "The natural logarithm of x (torch.log): -inf at 0, NaN below.",
 	onnx:   "Log 1 6 13",
@@ -181,67 +181,67 @@ var _ = graph.MustRegister(unary{
 	grad:   func(x, _, dy Value) Value { return Div(dy, x) },
 	ulp:    4,
 	within: "0.3..3.7",
-}.op())
+}).op())
 
 // Log returns the natural logarithm of x; integers are cast to f32.
 func Log(x Value) Value { return floatUnary("log", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "log1p",
 	doc:    "The natural logarithm of 1+x, accurate near 0 (torch.log1p).",
 	f:      math.Log1p,
 	grad:   func(x, _, dy Value) Value { return Div(dy, Add(x, 1.0)) },
 	ulp:    4,
 	within: "-0.7..2.7",
-}.op())
+}).op())
 
 // Log1p returns log(1+x), accurately near 0; integers are cast to f32.
 func Log1p(x Value) Value { return floatUnary("log1p", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "sqrt",
 	doc:    "The square root of x (torch.sqrt), correctly rounded; NaN below 0.",
 	onnx:   "Sqrt 1 6 13",
 	f:      math.Sqrt,
 	grad:   func(_, y, dy Value) Value { return Div(Mul(dy, 0.5), y) },
 	within: "0.3..3.7",
-}.op())
+}).op())
 
 // Sqrt returns the square root of x; integers are cast to f32.
 func Sqrt(x Value) Value { return floatUnary("sqrt", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "rsqrt",
 	doc:    "The reciprocal of the square root of x (torch.rsqrt).",
 	f:      func(x float64) float64 { return 1 / math.Sqrt(x) },
 	grad:   func(_, y, dy Value) Value { return Mul(Mul(dy, -0.5), Mul(Square(y), y)) },
 	ulp:    2,
 	within: "0.3..3.7",
-}.op())
+}).op())
 
 // Rsqrt returns 1/sqrt(x); integers are cast to f32.
 func Rsqrt(x Value) Value { return floatUnary("rsqrt", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "reciprocal",
 	doc:    "1/x (torch.reciprocal), correctly rounded.",
 	onnx:   "Reciprocal 1 6 13",
 	f:      func(x float64) float64 { return 1 / x },
 	grad:   func(_, y, dy Value) Value { return Neg(Mul(dy, Square(y))) },
 	within: "0.4..3",
-}.op())
+}).op())
 
 // Reciprocal returns 1/x; integers are cast to f32.
 func Reciprocal(x Value) Value { return floatUnary("reciprocal", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "square",
 	doc:  "x*x (torch.square). Integers wrap.",
 	f:    func(x float64) float64 { return x * x },
 	i:    func(x int64) int64 { return x * x },
 	u:    func(x uint64) uint64 { return x * x },
 	grad: func(x, _, dy Value) Value { return Mul(dy, Mul(x, 2.0)) },
-}.op())
+}).op())
 
 // Square returns x*x.
 // Not inlined: 1.5 kB of the service.
@@ -249,31 +249,31 @@ var _ = graph.MustRegister(unary{
 //go:noinline
 func Square(x Value) Value { return emit1("square", []Value{x}) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "sin",
 	doc:  "The sine of x in radians (torch.sin).",
 	onnx: "Sin 7 22",
 	f:    math.Sin,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Cos(x)) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Sin returns the sine of x; integers are cast to f32.
 func Sin(x Value) Value { return floatUnary("sin", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "cos",
 	doc:  "The cosine of x in radians (torch.cos).",
 	onnx: "Cos 7 22",
 	f:    math.Cos,
 	grad: func(x, _, dy Value) Value { return Neg(Mul(dy, Sin(x))) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Cos returns the cosine of x; integers are cast to f32.
 func Cos(x Value) Value { return floatUnary("cos", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "tan",
 	doc:    "The tangent of x in radians (torch.tan).",
 	onnx:   "Tan 7 22",
@@ -281,12 +281,12 @@ var _ = graph.MustRegister(unary{
 	grad:   func(_, y, dy Value) Value { return Mul(dy, Add(Square(y), 1.0)) },
 	ulp:    4,
 	within: "-1.2..1.2",
-}.op())
+}).op())
 
 // Tan returns the tangent of x; integers are cast to f32.
 func Tan(x Value) Value { return floatUnary("tan", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "asin",
 	doc:    "The arc sine of x in radians (torch.asin); NaN outside [-1, 1].",
 	onnx:   "Asin 7 22",
@@ -294,12 +294,12 @@ var _ = graph.MustRegister(unary{
 	grad:   func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(1.0, Square(x)))) },
 	ulp:    4,
 	within: "-0.9..0.9",
-}.op())
+}).op())
 
 // Asin returns the arc sine of x; integers are cast to f32.
 func Asin(x Value) Value { return floatUnary("asin", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "acos",
 	doc:    "The arc cosine of x in radians (torch.acos); NaN outside [-1, 1].",
 	onnx:   "Acos 7 22",
@@ -307,72 +307,72 @@ var _ = graph.MustRegister(unary{
 	grad:   func(x, _, dy Value) Value { return Neg(Mul(dy, Rsqrt(Sub(1.0, Square(x))))) },
 	ulp:    4,
 	within: "-0.9..0.9",
-}.op())
+}).op())
 
 // Acos returns the arc cosine of x; integers are cast to f32.
 func Acos(x Value) Value { return floatUnary("acos", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "atan",
 	doc:  "The arc tangent of x in radians (torch.atan).",
 	onnx: "Atan 7 22",
 	f:    math.Atan,
 	grad: func(x, _, dy Value) Value { return Div(dy, Add(Square(x), 1.0)) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Atan returns the arc tangent of x; integers are cast to f32.
 func Atan(x Value) Value { return floatUnary("atan", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "sinh",
 	doc:  "The hyperbolic sine of x (torch.sinh).",
 	onnx: "Sinh 9 22",
 	f:    math.Sinh,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Cosh(x)) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Sinh returns the hyperbolic sine of x; integers are cast to f32.
 func Sinh(x Value) Value { return floatUnary("sinh", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "cosh",
 	doc:  "The hyperbolic cosine of x (torch.cosh).",
 	onnx: "Cosh 9 22",
 	f:    math.Cosh,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Sinh(x)) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Cosh returns the hyperbolic cosine of x; integers are cast to f32.
 func Cosh(x Value) Value { return floatUnary("cosh", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "tanh",
 	doc:  "The hyperbolic tangent of x (torch.tanh).",
 	onnx: "Tanh 1 6 13",
 	f:    math.Tanh,
 	grad: func(_, y, dy Value) Value { return Mul(dy, Sub(1.0, Square(y))) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Tanh returns the hyperbolic tangent of x; integers are cast to f32.
 func Tanh(x Value) Value { return floatUnary("tanh", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "asinh",
 	doc:  "The inverse hyperbolic sine of x (torch.asinh).",
 	onnx: "Asinh 9 22",
 	f:    math.Asinh,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Add(Square(x), 1.0))) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Asinh returns the inverse hyperbolic sine of x; integers are cast to f32.
 func Asinh(x Value) Value { return floatUnary("asinh", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "acosh",
 	doc:    "The inverse hyperbolic cosine of x (torch.acosh); NaN below 1.",
 	onnx:   "Acosh 9 22",
@@ -380,12 +380,12 @@ var _ = graph.MustRegister(unary{
 	grad:   func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(Square(x), 1.0))) },
 	ulp:    4,
 	within: "1.3..3.7",
-}.op())
+}).op())
 
 // Acosh returns the inverse hyperbolic cosine of x; integers are cast to f32.
 func Acosh(x Value) Value { return floatUnary("acosh", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "atanh",
 	doc:    "The inverse hyperbolic tangent of x (torch.atanh); NaN outside [-1, 1].",
 	onnx:   "Atanh 9 22",
@@ -393,19 +393,19 @@ var _ = graph.MustRegister(unary{
 	grad:   func(x, _, dy Value) Value { return Div(dy, Sub(1.0, Square(x))) },
 	ulp:    4,
 	within: "-0.9..0.9",
-}.op())
+}).op())
 
 // Atanh returns the inverse hyperbolic tangent of x; integers are cast to f32.
 func Atanh(x Value) Value { return floatUnary("atanh", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "sigmoid",
 	doc:  "The logistic function 1/(1+e^-x) (torch.sigmoid); it does not overflow.",
 	onnx: "Sigmoid 1 6 13",
 	f:    sigmoid,
 	grad: func(_, y, dy Value) Value { return Mul(dy, Mul(y, Sub(1.0, y))) },
 	ulp:  4,
-}.op())
+}).op())
 
 func sigmoid(x float64) float64 {
 	if x >= 0 {
@@ -418,68 +418,68 @@ func sigmoid(x float64) float64 {
 // Sigmoid returns 1/(1+e^-x); integers are cast to f32.
 func Sigmoid(x Value) Value { return floatUnary("sigmoid", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "erf",
 	doc:  "The error function of x (torch.erf).",
 	onnx: "Erf 9 13",
 	f:    math.Erf,
 	grad: func(x, _, dy Value) Value { return Mul(Mul(dy, 2/math.SqrtPi), Exp(Neg(Square(x)))) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Erf returns the error function of x; integers are cast to f32.
 func Erf(x Value) Value { return floatUnary("erf", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "erfc",
 	doc:  "The complement 1-erf(x), accurate where erf(x) is near 1 (torch.erfc).",
 	f:    math.Erfc,
 	grad: func(x, _, dy Value) Value { return Mul(Mul(dy, -2/math.SqrtPi), Exp(Neg(Square(x)))) },
 	ulp:  4,
-}.op())
+}).op())
 
 // Erfc returns 1 - erf(x); integers are cast to f32.
 func Erfc(x Value) Value { return floatUnary("erfc", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "floor",
 	doc:    "The largest integer not above x (torch.floor).",
 	onnx:   "Floor 1 6 13",
 	f:      math.Floor,
 	noGrad: piecewise,
-}.op())
+}).op())
 
 // Floor returns x rounded down; integers stay as they are.
 func Floor(x Value) Value { return rounding("floor", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "ceil",
 	doc:    "The smallest integer not below x (torch.ceil).",
 	onnx:   "Ceil 1 6 13",
 	f:      math.Ceil,
 	noGrad: piecewise,
-}.op())
+}).op())
 
 // Ceil returns x rounded up; integers stay as they are.
 func Ceil(x Value) Value { return rounding("ceil", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "round",
 	doc:    "The integer nearest to x, the even one of two (torch.round).",
 	onnx:   "Round 11 22",
 	f:      math.RoundToEven,
 	noGrad: piecewise,
-}.op())
+}).op())
 
 // Round returns x rounded to the nearest integer, halves to the even one; integers stay as they are.
 func Round(x Value) Value { return rounding("round", x) }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name:   "trunc",
 	doc:    "x rounded toward zero (torch.trunc).",
 	f:      math.Trunc,
 	noGrad: piecewise,
-}.op())
+}).op())
 
 // Trunc returns x rounded toward zero; integers stay as they are.
 func Trunc(x Value) Value { return rounding("trunc", x) }
@@ -491,7 +491,7 @@ func rounding(name string, x Value) Value {
 	return emit1(name, []Value{x})
 }
 
-var _ = graph.MustRegister(unary{
+var _ = graph.MustRegister((&unary{
 	name: "relu",
 	doc: "x where it is positive and 0 where it is negative; zeros and NaN stay as they are (torch.relu). The " +
 		"gradient at 0 is 0.",
@@ -505,7 +505,7 @@ var _ = graph.MustRegister(unary{
 	i:    func(x int64) int64 { return max(x, 0) },
 	u:    func(x uint64) uint64 { return x },
 	grad: func(_, y, dy Value) Value { return Where(LessEqual(y, 0.0), 0.0, dy) },
-}.op())
+}).op())
 
 // ReLU returns max(x, 0).
 func ReLU(x Value) Value { return emit1("relu", []Value{x}) }

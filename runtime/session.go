@@ -78,7 +78,9 @@ func Observe(o Observer) Option {
 	return watching(func(seen *observation) error { return o(seen.node, seen.in, seen.out) })
 }
 
-// set gives a variable another value.
+// set gives a variable another value. Inlined, it takes 0.6 kB of a service.
+//
+//go:noinline
 func (s *Session) set(index int, t *value.Tensor, shared bool) {
 	v := &s.vars[index]
 	v.tensor = t

@@ -304,7 +304,9 @@ func (d Dim) walk(f func(*atom)) {
 }
 
 // Affine returns d as coef*sym + rest, and whether d has that form. A constant
-// has it with coef 0 and sym "".
+// has it with coef 0 and sym "". Inlined, it takes 1.1 kB of a service.
+//
+//go:noinline
 func (d Dim) Affine() (coef int64, sym string, rest int64, ok bool) {
 	if d.n == nil {
 		return 0, "", d.c, true

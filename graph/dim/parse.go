@@ -223,7 +223,9 @@ func (p *parser) name(depth int) (Dim, error) {
 	return Dim{}, fmt.Errorf("wrong number of operands of %s", w)
 }
 
-// checked turns the overflow dim into an error.
+// checked turns the overflow dim into an error. Inlined, it takes 0.5 kB of a service.
+//
+//go:noinline
 func checked(d Dim, err error) (Dim, error) {
 	if err == nil && d.Overflow() {
 		err = errors.New("overflow or too large an expression")

@@ -274,6 +274,9 @@ func (t term) atom() *atom {
 	return t.factors[0].atom
 }
 
+// hasUnknown reports whether a term depends on data. Inlined, it takes 0.7 kB of a service.
+//
+//go:noinline
 func (d Dim) hasUnknown() bool {
 	for _, t := range d.terms() {
 		if t.hasUnknown() {

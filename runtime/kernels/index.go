@@ -91,7 +91,9 @@ func bindGather(s *Spec) (Func, error) {
 	}, nil
 }
 
-// takeOver makes the result a copy of operand 0, unless it has that one's storage.
+// takeOver makes the result a copy of operand 0, unless it has that one's storage. Inlined, it takes 0.6 kB of a service.
+//
+//go:noinline
 func takeOver(c *Call) {
 	x, y := c.In[0].Bytes(), c.Out[0].Bytes()
 	if len(x) > 0 && &x[0] != &y[0] {

@@ -21,8 +21,8 @@ func bindMatmul(s *Spec, epilogue backend.Epilogue) (Func, error) {
 }
 
 func matmul[T backend.Float](s *Spec, by backend.Multiplier[T, T, T], epilogue backend.Epilogue) Func {
-	g, batch, strideA, strideB := matrices[T](s)
-	p := driver.NewProduct(by, g, batch, strideA, strideB)
+	shape, batch, strideA, strideB := products(s)
+	p := driver.NewProduct(by, backend.Matrices[T, T, T]{Shape: shape}, batch, strideA, strideB)
 	packed := s.packed(1)
 	return func(c *Call) error {
 		if packed != nil {
@@ -72,8 +72,8 @@ func packB[T backend.Float](by backend.Multiplier[T, T, T], trans bool, t *value
 	return by.PackB(trans, k, n, elems[T](t), ld)
 }
 
-// matrices returns the products that a matmul of these types consists of.
-func matrices[T backend.Float](s *Spec) (g backend.Matrices[T, T, T], batch, strideA, strideB []int) {
+// products returns the products that a matmul of these types consists of.
+func products(s *Spec) (g backend.Shape, batch, strideA, strideB []int) {
 	g.TransA, g.TransB = s.Bool("transpose_a"), s.Bool("transpose_b")
 	rank := s.OutTypes[0].Rank()
 	out, a, b := sizes(s.OutTypes[0], rank), sizes(s.InTypes[0], rank), sizes(s.InTypes[1], rank)

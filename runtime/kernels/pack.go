@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"runtime"
 	"sync"
 	"weak"
 
@@ -87,19 +86,14 @@ func (p *Packs) share(t *value.Tensor, l *Layout) *packing {
 	if p.shared == nil {
 		p.shared = map[packKey]weak.Pointer[packing]{}
 	}
+	for k, have := range p.shared {
+		if have.Value() == nil { // nobody reads it any more
+			delete(p.shared, k)
+		}
+	}
 	made := &packing{}
 	p.shared[key] = weak.Make(made)
-	runtime.AddCleanup(made, p.forget, key)
 	return made
-}
-
-// forget drops what nobody reads any more.
-func (p *Packs) forget(key packKey) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.shared[key].Value() == nil {
-		delete(p.shared, key)
-	}
 }
 
 // Len returns how many tensors there are for good, in different layouts.

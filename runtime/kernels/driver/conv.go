@@ -22,12 +22,12 @@ type Conv2DParams struct {
 }
 
 // OutH returns the height of the output.
-func (p Conv2DParams) OutH() int {
+func (p *Conv2DParams) OutH() int {
 	return outSize(p.H+p.PadTop+p.PadBottom, p.KH, p.StrideH, p.DilH)
 }
 
 // OutW returns the width of the output.
-func (p Conv2DParams) OutW() int {
+func (p *Conv2DParams) OutW() int {
 	return outSize(p.W+p.PadLeft+p.PadRight, p.KW, p.StrideW, p.DilW)
 }
 
@@ -54,7 +54,7 @@ func (p Conv2DParams) normal(kernel string) Conv2DParams {
 	return p
 }
 
-func (p Conv2DParams) check(kernel string, x, y, w int) {
+func (p *Conv2DParams) check(kernel string, x, y, w int) {
 	backend.Need(kernel, "x or dx", x, p.N*p.C*p.H*p.W)
 	backend.Need(kernel, "y or dy", y, p.N*p.OC*p.OutH()*p.OutW())
 	backend.Need(kernel, "w or dw", w, p.OC*p.C/p.Groups*p.KH*p.KW)
@@ -272,8 +272,10 @@ type ConvLayout struct {
 }
 
 // Layout returns the order in which the convolution packs its weights.
-func (c *Conv2D[T]) Layout() ConvLayout {
-	l := ConvLayout{engine: c.e, p: Conv2DParams{C: c.p.C, OC: c.p.OC, KH: c.p.KH, KW: c.p.KW, Groups: c.p.Groups}, lanes: c.lanes}
+func (c *Conv2D[T]) Layout() ConvLayout { return c.layoutFor(c.e) }
+
+func (c *convPlan) layoutFor(engine any) ConvLayout {
+	l := ConvLayout{engine: engine, p: Conv2DParams{C: c.p.C, OC: c.p.OC, KH: c.p.KH, KW: c.p.KW, Groups: c.p.Groups}, lanes: c.lanes}
 	for i := range c.passes {
 		s := &c.passes[i]
 		l.rowsFirst, l.k, l.kb, l.cells = s.rowsFirst, s.k, s.kb, fmt.Sprint(s.h.cells, s.v.cells)
@@ -471,38 +473,45 @@ func inProportion(copied, image int) bool {
 // Run computes the result: y of x and w, or dx of dy and w. A sample of it has the same bits for any N. Padding is zeros, some
 // of which take part: an infinite weight may make them NaN. The epilogue may be nil.
 func (c *Conv2D[T]) Run(y, x, w []T, epilogue backend.Epilogue) {
-	if c.adjoint {
-		c.p.check(c.name, len(y), len(x), len(w))
-	} else {
-		c.p.check(c.name, len(x), len(y), len(w))
-	}
-	if c.chunks == 0 || c.og == 0 {
+	if !c.begins(len(y), len(x), len(w)) {
 		return
 	}
-	c.y, c.x, c.w, c.epilogue = y, x, w, epilogue
+	c.w = w
+	var packed []T
 	if !c.once {
-		c.packed = take[T](c.weightsLen)
+		packed = take[T](c.weightsLen)
+		c.packed = packed
 		c.packAll()
 	}
-	run(c.chunks, c.work(), c)
+	c.computeAll(y, x, packed, epilogue)
 	if !c.once {
-		give(c.packed)
+		give(packed)
 	}
-	c.y, c.x, c.w, c.packed, c.epilogue = nil, nil, nil, nil, nil
 }
 
 // RunPacked is Run of a convolution whose parameters say Packed, with weights that one of its Layout has packed.
 func (c *Conv2D[T]) RunPacked(y, x []T, w *PackedWeights[T], epilogue backend.Epilogue) {
-	c.p.check(c.name, len(x), len(y), c.p.OC*(c.p.C/c.p.Groups)*c.p.KH*c.p.KW)
 	if len(w.data) != c.weightsLen || c.adjoint {
 		panic("conv: the weights are not packed for this convolution")
 	}
-	if c.chunks == 0 || c.og == 0 {
-		return
+	if c.begins(len(y), len(x), c.p.OC*(c.p.C/c.p.Groups)*c.p.KH*c.p.KW) {
+		c.computeAll(y, x, w.data, epilogue)
 	}
-	c.y, c.x, c.packed, c.epilogue = y, x, w.data, epilogue
+}
+
+// begins panics unless there are all elements that a run touches, and reports whether there is anything to compute.
+func (c *convPlan) begins(y, x, w int) bool {
+	if c.adjoint {
+		x, y = y, x
+	}
+	c.p.check(c.name, x, y, w)
+	return c.chunks > 0 && c.og > 0
+}
+
+func (c *Conv2D[T]) computeAll(y, x, packed []T, epilogue backend.Epilogue) {
+	c.y, c.x, c.packed, c.epilogue = y, x, packed, epilogue
 	run(c.chunks, c.work(), c)
-	c.y, c.x, c.packed, c.epilogue = nil, nil, nil, nil
+	c.y, c.x, c.w, c.packed, c.epilogue = nil, nil, nil, nil, nil
 }
 
 // work estimates the time of a run in units of serialWork.

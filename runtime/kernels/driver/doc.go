@@ -2,7 +2,7 @@
 // caches and threads, what is packed when, where an epilogue is applied, the plans of pooling, reductions and moves, and scratch.
 // The loops inside come from an entry of a backend.Table.
 //
-//	g := backend.Matrices[float32, float32, float32]{M: 2, N: 2, K: 3, Lda: 3, Ldb: 2, Ldc: 2}
+//	g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{M: 2, N: 2, K: 3, Lda: 3, Ldb: 2, Ldc: 2}}
 //	p := driver.NewProduct(level.Table().Products.F32, g, nil, nil, nil)
 //	a := []float32{1, 2, 3, 4, 5, 6} // 2 x 3
 //	b := []float32{1, 0, 0, 1, 1, 1} // 3 x 2

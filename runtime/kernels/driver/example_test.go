@@ -27,7 +27,7 @@ func (e *bias) Apply(_, r0, r1, c0, c1 int) {
 
 // A product is bound to sizes once and run on slices; its epilogue gets each part right after it has been computed.
 func Example() {
-	g := backend.Matrices[float32, float32, float32]{M: 2, N: 2, K: 3, Lda: 3, Ldb: 2, Ldc: 2}
+	g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{M: 2, N: 2, K: 3, Lda: 3, Ldb: 2, Ldc: 2}}
 	p := driver.NewProduct(level.Table().Products.F32, g, nil, nil, nil)
 	a := []float32{1, 2, 3, 4, 5, 6} // 2 x 3
 	b := []float32{1, 0, 0, 1, 1, 1} // 3 x 2

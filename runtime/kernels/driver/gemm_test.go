@@ -38,7 +38,7 @@ func transposeInto[T any](dst, src []T, ld, rows, cols int) {
 
 // prepared returns the product of contiguous matrices.
 func prepared[T backend.Float](transA, transB bool, m, n, k int) *Product[T, T, T] {
-	g := backend.Matrices[T, T, T]{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n}
+	g := backend.Matrices[T, T, T]{Shape: backend.Shape{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n}}
 	if transA {
 		g.Lda = m
 	}
@@ -171,7 +171,7 @@ func TestAccumulate(t *testing.T) {
 	a, b := kerneltest.Normals[float32](r, m*k), kerneltest.Normals[float32](r, k*n)
 	c := kerneltest.Normals[float32](r, m*(n+3))
 	was := append([]float32(nil), c...)
-	g := backend.Matrices[float32, float32, float32]{M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n + 3, Accumulate: true}
+	g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n + 3, Accumulate: true}}
 	NewProduct(product[float32](), g, nil, nil, nil).Run(a, b, c, nil)
 	want, tol := naiveGemm(false, false, m, n, k, a, b)
 	for i := range m {
@@ -215,7 +215,7 @@ func TestBatch(t *testing.T) {
 	a, b := kerneltest.Normals[float32](r, 3*m*k), kerneltest.Normals[float32](r, 2*k*n)
 	got := withThreads(t, "batch", func() []float32 {
 		c := make([]float32, 3*2*m*n)
-		g := backend.Matrices[float32, float32, float32]{TransB: true, M: m, N: n, K: k, Lda: k, Ldb: k, Ldc: n}
+		g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{TransB: true, M: m, N: n, K: k, Lda: k, Ldb: k, Ldc: n}}
 		NewProduct(product[float32](), g, []int{3, 2}, []int{m * k, 0}, []int{0, k * n}).Run(a, b, c, nil)
 		return c
 	})
@@ -323,7 +323,7 @@ func TestTypes(t *testing.T) {
 			want[i] += int32(a[i/n*k+p]) * int32(b[p*n+i%n])
 		}
 	}
-	g := backend.Matrices[uint8, int8, int32]{M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n}
+	g := backend.Matrices[uint8, int8, int32]{Shape: backend.Shape{M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n}}
 	packed := g
 	packed.PackedB = small{}.PackB(false, k, n, b, n)
 	for _, threads := range []int{1, 3} {

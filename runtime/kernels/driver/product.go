@@ -18,7 +18,7 @@ type Product[TA, TB, TC backend.Number] struct {
 
 // productPlan is what a Product does, whatever its types.
 type productPlan struct {
-	m, n, k                 int
+	shape                   backend.Shape
 	batch, strideA, strideB []int
 	count                   int // products in the batch
 	lastA, lastB            int // where the last ones start
@@ -39,7 +39,7 @@ type worker[TA, TB, TC backend.Number] struct {
 // M rows of Ldc elements. No dims are one product.
 func NewProduct[TA, TB, TC backend.Number](by backend.Multiplier[TA, TB, TC], g backend.Matrices[TA, TB, TC], batch, strideA, strideB []int) *Product[TA, TB, TC] {
 	g.K = max(g.K, 0)
-	p := &Product[TA, TB, TC]{by: by, g: g, productPlan: newProductPlan(g.M, g.N, g.K, batch, strideA, strideB)}
+	p := &Product[TA, TB, TC]{by: by, g: g, productPlan: newProductPlan(g.Shape, batch, strideA, strideB)}
 	if x := g.PackedA; x != nil {
 		fits(x.By == by && p.lastA == 0, "a", g.M, g.K, x.Operand, x.Rows, x.Cols)
 	}
@@ -72,7 +72,7 @@ func (p *Product[TA, TB, TC]) Run(a []TA, b []TB, c []TC, epilogue backend.Epilo
 	if p.empty() {
 		return
 	}
-	p.check(len(a), len(b), len(c))
+	p.check(len(a), len(b), len(c), g.PackedA == nil, g.PackedB == nil)
 	g.A, g.B, g.C, p.epilogue = a, b, c, epilogue
 	if threads := parallel.Threads(); threads != p.threads {
 		mr, nr := p.by.Tile()
@@ -94,21 +94,21 @@ func (p *Product[TA, TB, TC]) Run(a []TA, b []TB, c []TC, epilogue backend.Epilo
 	g.A, g.B, g.C, p.epilogue = nil, nil, nil, nil
 }
 
-// check panics unless all elements that the products touch exist, and rows of C are apart.
-func (p *Product[TA, TB, TC]) check(a, b, c int) {
-	g := &p.g
-	if g.Ldc < g.N && (g.M > 1 || p.count > 1) {
-		panic(fmt.Sprintf("gemm: ldc is %d, needs %d", g.Ldc, g.N))
+// check panics unless all elements that the products touch exist, of A and B where they are read, and rows of C are apart.
+func (p *productPlan) check(a, b, c int, readsA, readsB bool) {
+	s := &p.shape
+	if s.Ldc < s.N && (s.M > 1 || p.count > 1) {
+		panic(fmt.Sprintf("gemm: ldc is %d, needs %d", s.Ldc, s.N))
 	}
-	needOperand("c", false, p.count*g.M, g.N, c, g.Ldc)
-	if g.K == 0 {
+	needOperand("c", false, p.count*s.M, s.N, c, s.Ldc)
+	if s.K == 0 {
 		return
 	}
-	if g.PackedA == nil {
-		needOperand("a", g.TransA, g.M, g.K, a-p.lastA, g.Lda)
+	if readsA {
+		needOperand("a", s.TransA, s.M, s.K, a-p.lastA, s.Lda)
 	}
-	if g.PackedB == nil {
-		needOperand("b", g.TransB, g.K, g.N, b-p.lastB, g.Ldb)
+	if readsB {
+		needOperand("b", s.TransB, s.K, s.N, b-p.lastB, s.Ldb)
 	}
 }
 
@@ -120,8 +120,8 @@ func needOperand(name string, trans bool, rows, cols, have, ld int) {
 	backend.NeedMatrix("gemm", name, rows, cols, have, ld)
 }
 
-func newProductPlan(m, n, k int, batch, strideA, strideB []int) productPlan {
-	p := productPlan{m: m, n: n, k: k, batch: batch, strideA: strideA, strideB: strideB, count: 1}
+func newProductPlan(shape backend.Shape, batch, strideA, strideB []int) productPlan {
+	p := productPlan{shape: shape, batch: batch, strideA: strideA, strideB: strideB, count: 1}
 	for i, d := range batch {
 		p.count *= d
 		p.lastA += (d - 1) * strideA[i]
@@ -131,7 +131,7 @@ func newProductPlan(m, n, k int, batch, strideA, strideB []int) productPlan {
 }
 
 // empty reports whether there is nothing to compute.
-func (p *productPlan) empty() bool { return p.count <= 0 || p.m <= 0 || p.n <= 0 }
+func (p *productPlan) empty() bool { return p.count <= 0 || p.shape.M <= 0 || p.shape.N <= 0 }
 
 // chunks returns how many chunks there are.
 func (p *productPlan) chunks() int {
@@ -145,14 +145,15 @@ func (p *productPlan) chunks() int {
 // best multiples of mr and nr. No bits depend on it.
 func (p *productPlan) plan(threads, least, mr, nr int) {
 	p.threads = threads
-	p.rows, p.cols, p.group = p.m, p.n, p.count
-	depth := float64(max(p.k, 1))
-	work := float64(p.m) * float64(p.n) * depth
+	m, n := p.shape.M, p.shape.N
+	p.rows, p.cols, p.group = m, n, p.count
+	depth := float64(max(p.shape.K, 1))
+	work := float64(m) * float64(n) * depth
 	enough := 2 * float64(least)
 	if threads > 1 && work*float64(p.count) >= enough {
 		chunks := 4 * threads
 		p.group = max(1, min(p.count/chunks, int(float64(p.count)*float64(least)/work)))
-		for p.group == 1 && p.count*backend.CeilDiv(p.m, p.rows)*backend.CeilDiv(p.n, p.cols) < chunks &&
+		for p.group == 1 && p.count*backend.CeilDiv(m, p.rows)*backend.CeilDiv(n, p.cols) < chunks &&
 			float64(p.rows)*float64(p.cols)*depth >= enough {
 			r, c := roundUp(backend.CeilDiv(p.rows, 2), mr), roundUp(backend.CeilDiv(p.cols, 2), nr)
 			switch {
@@ -165,8 +166,8 @@ func (p *productPlan) plan(threads, least, mr, nr int) {
 			}
 		}
 	}
-	p.across = backend.CeilDiv(p.n, p.cols)
-	p.parts = backend.CeilDiv(p.m, p.rows) * p.across
+	p.across = backend.CeilDiv(n, p.cols)
+	p.parts = backend.CeilDiv(m, p.rows) * p.across
 }
 
 // offsets returns where product i of the batch starts in A and B.

@@ -65,7 +65,7 @@ func benchGemm(b *testing.B, transA, transB bool, m, n, k, threads int) {
 	x, y := newMatrix[float32](r, transA, m, k, 0), newMatrix[float32](r, transB, k, n, 0)
 	c := make([]float32, m*n)
 	peak := Table().Peak()
-	g := backend.Matrices[float32, float32, float32]{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: x.ld, Ldb: y.ld, Ldc: n}
+	g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: x.ld, Ldb: y.ld, Ldc: n}}
 	p := driver.NewProduct(multiplier[float32](), g, nil, nil, nil)
 	run := func() { p.Run(x.x, y.x, c, nil) }
 	run()
@@ -92,7 +92,7 @@ func BenchmarkThreads(b *testing.B) {
 	r := newRand(1)
 	x, y := newMatrix[float32](r, false, n, n, 0), newMatrix[float32](r, false, n, n, 0)
 	c := make([]float32, n*n)
-	g := backend.Matrices[float32, float32, float32]{M: n, N: n, K: n, Lda: x.ld, Ldb: y.ld, Ldc: n}
+	g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{M: n, N: n, K: n, Lda: x.ld, Ldb: y.ld, Ldc: n}}
 	p := driver.NewProduct(multiplier[float32](), g, nil, nil, nil)
 	var times [2][]float64
 	for b.Loop() {

@@ -2,7 +2,7 @@
 // environment variable GRAPHRUN_CPU names. [Name] says which it is; generic is plain Go.
 //
 //	t := level.Table()
-//	g := backend.Matrices[float32, float32, float32]{M: 2, N: 2, K: 3, Lda: 3, Ldb: 2, Ldc: 2}
+//	g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{M: 2, N: 2, K: 3, Lda: 3, Ldb: 2, Ldc: 2}}
 //	p := driver.NewProduct(t.Products.F32, g, nil, nil, nil)
 //	a := []float32{1, 2, 3, 4, 5, 6} // 2 x 3
 //	b := []float32{1, 0, 0, 1, 1, 1} // 3 x 2

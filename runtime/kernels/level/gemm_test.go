@@ -20,7 +20,7 @@ var gemmF32, gemmF64 = gemmOf(multiplier[float32]), gemmOf(multiplier[float64])
 
 func gemmOf[T backend.Float](by func() backend.Multiplier[T, T, T]) gemmFunc[T] {
 	return func(transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool) {
-		g := backend.Matrices[T, T, T]{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: lda, Ldb: ldb, Ldc: ldc, Accumulate: accumulate}
+		g := backend.Matrices[T, T, T]{Shape: backend.Shape{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: lda, Ldb: ldb, Ldc: ldc, Accumulate: accumulate}}
 		driver.NewProduct(by(), g, nil, nil, nil).Run(a, b, c, nil)
 	}
 }
@@ -426,7 +426,7 @@ func TestNoAllocations(t *testing.T) {
 			m, n, k := s[0], s[1], s[2]
 			a, b := newMatrix[float32](r, false, m, k, 0), newMatrix[float32](r, true, k, n, 0)
 			c := make([]float32, m*n)
-			g := backend.Matrices[float32, float32, float32]{TransB: true, M: m, N: n, K: k, Lda: a.ld, Ldb: b.ld, Ldc: n}
+			g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{TransB: true, M: m, N: n, K: k, Lda: a.ld, Ldb: b.ld, Ldc: n}}
 			p := driver.NewProduct(multiplier[float32](), g, nil, nil, nil)
 			run := func() { p.Run(a.x, b.x, c, nil) }
 			for range 20 {

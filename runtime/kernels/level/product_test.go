@@ -86,7 +86,7 @@ func testEpilogue[T backend.Float](by func() backend.Multiplier[T, T, T]) func(t
 				}
 				transA, transB := x&1 != 0, x&2 != 0
 				a, b := newMatrix[T](r, transA, m, k, 0), newMatrix[T](r, transB, k, n, 0)
-				g := backend.Matrices[T, T, T]{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: a.ld, Ldb: b.ld, Ldc: n}
+				g := backend.Matrices[T, T, T]{Shape: backend.Shape{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: a.ld, Ldb: b.ld, Ldc: n}}
 				want := make([]T, m*n)
 				plain := driver.NewProduct(by(), g, nil, nil, nil)
 				plain.Run(a.x, b.x, want, nil)
@@ -126,7 +126,7 @@ func testBatches[T backend.Float](by func() backend.Multiplier[T, T, T], gemm ge
 				// A is [7,1], B is [3]: C is [7,3].
 				const outer, inner = 7, 3
 				a, b := newMatrix[T](r, false, 1, outer*m*k, 0), newMatrix[T](r, false, 1, inner*k*n, 0)
-				g := backend.Matrices[T, T, T]{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n}
+				g := backend.Matrices[T, T, T]{Shape: backend.Shape{TransA: transA, TransB: transB, M: m, N: n, K: k, Lda: k, Ldb: n, Ldc: n}}
 				if transA {
 					g.Lda = m
 				}
@@ -151,7 +151,7 @@ func testBatches[T backend.Float](by func() backend.Multiplier[T, T, T], gemm ge
 				e.run(t, "packed B shared by a batch", p, a.x, nil, want[:outer*m*n], n)
 			}
 		}
-		driver.NewProduct(by(), backend.Matrices[T, T, T]{M: 3, N: 3, K: 3, Lda: 3, Ldb: 3, Ldc: 3}, []int{0}, []int{9}, []int{9}).Run(nil, nil, nil, nil)
+		driver.NewProduct(by(), backend.Matrices[T, T, T]{Shape: backend.Shape{M: 3, N: 3, K: 3, Lda: 3, Ldb: 3, Ldc: 3}}, []int{0}, []int{9}, []int{9}).Run(nil, nil, nil, nil)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestRunsDoNotAllocate(t *testing.T) {
 				for _, count := range []int{1, 6} {
 					for _, pack := range []bool{false, true} {
 						a, b := newMatrix[float32](r, true, m, k*count, 0), newMatrix[float32](r, true, k, n, 0)
-						g := backend.Matrices[float32, float32, float32]{TransA: true, TransB: true, M: m, N: n, K: k, Lda: m, Ldb: k, Ldc: n}
+						g := backend.Matrices[float32, float32, float32]{Shape: backend.Shape{TransA: true, TransB: true, M: m, N: n, K: k, Lda: m, Ldb: k, Ldc: n}}
 						if pack {
 							g.PackedB = multiplier[float32]().PackB(true, k, n, b.x, b.ld)
 						}
@@ -203,13 +203,13 @@ func TestPackedForAnother(t *testing.T) {
 	pack := multiplier[float32]().PackB(false, 5, 4, x, 4)
 	for name, f := range map[string]func(){
 		"shape": func() {
-			driver.NewProduct(multiplier[float32](), backend.Matrices[float32, float32, float32]{M: 3, N: 5, K: 4, Lda: 4, Ldc: 5, PackedB: pack}, nil, nil, nil)
+			driver.NewProduct(multiplier[float32](), backend.Matrices[float32, float32, float32]{Shape: backend.Shape{M: 3, N: 5, K: 4, Lda: 4, Ldc: 5}, PackedB: pack}, nil, nil, nil)
 		},
 		"steps": func() {
-			driver.NewProduct(multiplier[float32](), backend.Matrices[float32, float32, float32]{M: 3, N: 4, K: 5, Lda: 5, Ldc: 4, PackedB: pack}, []int{2}, []int{15}, []int{20})
+			driver.NewProduct(multiplier[float32](), backend.Matrices[float32, float32, float32]{Shape: backend.Shape{M: 3, N: 4, K: 5, Lda: 5, Ldc: 4}, PackedB: pack}, []int{2}, []int{15}, []int{20})
 		},
 		"operand": func() {
-			driver.NewProduct(multiplier[float32](), backend.Matrices[float32, float32, float32]{M: 5, N: 4, K: 4, Ldb: 4, Ldc: 4, PackedA: pack}, nil, nil, nil)
+			driver.NewProduct(multiplier[float32](), backend.Matrices[float32, float32, float32]{Shape: backend.Shape{M: 5, N: 4, K: 4, Ldb: 4, Ldc: 4}, PackedA: pack}, nil, nil, nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -100,7 +100,9 @@ func (b *Builder) number(dt value.DType, x int) Value {
 // DType returns the dtype of a value.
 func (b *Builder) DType(v Value) value.DType { return b.nodes[v].dt }
 
-// Unary returns op(x), for integers where op has them.
+// Unary returns op(x), for integers where op has them. Inlined, it takes 0.6 kB of a service.
+//
+//go:noinline
 func (b *Builder) Unary(op backend.UnaryOp, x Value) Value {
 	return b.add(node{kind: unary, dt: b.DType(x), op: uint8(op)}, x)
 }
