@@ -14,7 +14,8 @@ import (
 // ParseOptions change what Parse needs beside the text.
 type ParseOptions struct {
 	// External returns a constant that the text stores elsewhere, of the given type; Parse checks the
-	// type and the checksum of what comes. Without it such a constant is a fault.
+	// type and the checksum of what comes. Without it such a constant is a fault, and so it is in a
+	// program that does not link crypto/sha256.
 	External func(name, sha256 string, t TensorType) (*value.Tensor, error)
 }
 
@@ -928,7 +929,12 @@ func (p *parser) external(t TensorType) *value.Tensor {
 	case !EqualTypes(TypeOf(x), t):
 		p.failf("%s: want %s, have %s", quoteShort(name), t, TypeOf(x))
 	}
-	if have := sha256Hex(x); have != sum {
+	have, ok := checksumOf(x)
+	if !ok {
+		p.failf("%s is stored outside the text, and its checksum needs crypto/sha256, which this program does not link: "+
+			"import _ \"crypto/sha256\"", quoteShort(name))
+	}
+	if have != sum {
 		p.failf("%s: the tensor is not the one that the text was written with: want sha256 %s, have %s", quoteShort(name), quoteShort(sum), have)
 	}
 	if p.stored == nil {

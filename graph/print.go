@@ -1,7 +1,7 @@
 package graph
 
 import (
-	"crypto/sha256"
+	"crypto"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
@@ -21,7 +21,8 @@ type PrintOptions struct {
 	Locations bool
 	// External offers a constant of more than 64 elements under a name made from its contents. If it
 	// returns true, the caller keeps the tensor under that name and the text holds name and sha256
-	// only. Equal tensors have equal names and may be offered again.
+	// only. Equal tensors have equal names and may be offered again. It is not called in a program that
+	// does not link crypto/sha256.
 	External func(name string, t *value.Tensor) bool
 	// Editable leaves out numbers of values that are sizes or other integers of the module too: a text in which a layer's 84
 	// stands for nothing else can be edited by search and replace. The numbers are then not those of Func.ValueNames.
@@ -414,7 +415,10 @@ func (p *printer) tensor(t *value.Tensor) {
 }
 
 func (p *printer) external(t *value.Tensor) bool {
-	sum := sha256Hex(t)
+	sum, ok := checksumOf(t)
+	if !ok {
+		return false // the text holds it whole
+	}
 	name := ExternalName(t, sum)
 	if !p.opt.External(name, t) {
 		return false
@@ -441,8 +445,16 @@ func ExternalName(t *value.Tensor, sum string) string {
 	return name
 }
 
-// sha256Hex is the checksum of a tensor's bytes, little-endian and row-major.
-func sha256Hex(t *value.Tensor) string {
-	sum := sha256.Sum256(t.Bytes())
-	return hex.EncodeToString(sum[:])
+// checksum is SHA-256 where the program links crypto/sha256, which is 150 kB: a program whose models have no constants beside their text need
+// not pay for it.
+var checksum = crypto.SHA256
+
+// checksumOf returns the checksum of a tensor's bytes, little-endian and row-major; ok is false where the program has no checksum.
+func checksumOf(t *value.Tensor) (sum string, ok bool) {
+	if !checksum.Available() {
+		return "", false
+	}
+	h := checksum.New()
+	h.Write(t.Bytes())
+	return hex.EncodeToString(h.Sum(nil)), true
 }

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"crypto"
 	"errors"
 	"fmt"
 	"math"
@@ -614,4 +615,35 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("-module +clone:\n%s", d)
 		}
 	})
+}
+
+// TestExternalConstantWithoutChecksum is what happens in a program that does not link crypto/sha256: texts hold their constants, and one
+// that does not says what to import.
+func TestExternalConstantWithoutChecksum(t *testing.T) {
+	m := NewModule("m")
+	f := m.Func("f")
+	big, err := value.New(F32, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Return("y", f.Const(big))
+	store := map[string]*value.Tensor{}
+	opt := PrintOptions{External: func(name string, t *value.Tensor) bool { store[name] = t; return true }}
+	var outside, inside strings.Builder
+	if err := Print(&outside, m, opt); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { checksum = crypto.SHA256 }()
+	checksum = crypto.MD4 // which nothing here links
+	if err := Print(&inside, m, opt); err != nil || strings.Contains(inside.String(), "external") {
+		t.Errorf("%v:\n%s", err, inside.String())
+	}
+	if back, err := Parse("x.graph", []byte(inside.String()), ParseOptions{}); err != nil || back.String() != m.String() {
+		t.Errorf("the text that holds its constant comes back as %v, %v", back, err)
+	}
+	lookup := func(name, _ string, _ TensorType) (*value.Tensor, error) { return store[name], nil }
+	_, err = Parse("x.graph", []byte(outside.String()), ParseOptions{External: lookup})
+	if err == nil || !strings.Contains(err.Error(), `its checksum needs crypto/sha256, which this program does not link: import _ "crypto/sha256"`) {
+		t.Errorf("a constant outside the text: %v", err)
+	}
 }

@@ -30,7 +30,7 @@ func newArena(size int) (*arena, error) {
 		}
 		if mem != nil {
 			a.mem = mem
-			runtime.SetFinalizer(a, func(*arena) { unmapMemory(whole) }) // frames do not refer to their arena
+			runtime.AddCleanup(a, unmapMemory, whole) // frames do not refer to their arena
 			return a, nil
 		}
 	}
