@@ -3,7 +3,6 @@ package graph
 import (
 	"maps"
 	"slices"
-	"sort"
 )
 
 // FormatVersion is the version of the text form that this package prints. Every version up to it parses:
@@ -78,7 +77,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	for k := range m {
 		keys = append(keys, k)
 	}
-	sort.SliceStable(keys, func(i, j int) bool { return keys[i] < keys[j] })
+	slices.Sort(keys)
 	return keys
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -236,7 +235,7 @@ func (s *Session) lookup(fn string) (*program.Func, error) {
 	for name := range s.prog.Funcs {
 		names = append(names, name)
 	}
-	sort.SliceStable(names, func(i, j int) bool { return names[i] < names[j] })
+	slices.Sort(names)
 	return nil, fmt.Errorf("there is no function %q: want one of %s", fn, strings.Join(names, ", "))
 }
 

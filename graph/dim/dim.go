@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 )
@@ -281,7 +280,7 @@ func (d Dim) binds(k kind, prefix string) []string {
 			names = append(names, strings.TrimPrefix(a.bind, prefix))
 		}
 	})
-	sort.SliceStable(names, func(i, j int) bool { return names[i] < names[j] })
+	slices.Sort(names)
 	return slices.Compact(names)
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"unicode/utf8"
 )
@@ -36,7 +35,7 @@ func appendHeader(b []byte, tensors []Named, rank map[string]int, metadata map[s
 	if metadata != nil {
 		b = append(appendQuote(b, metadataKey), ":{"...)
 		keys := slices.Collect(maps.Keys(metadata))
-		sort.SliceStable(keys, func(i, j int) bool { return keys[i] < keys[j] })
+		slices.Sort(keys)
 		for i, k := range keys {
 			v := metadata[k]
 			if !utf8.ValidString(k) || !utf8.ValidString(v) {
