@@ -234,3 +234,36 @@ func TestFreezeKeepsRange(t *testing.T) {
 		}
 	}
 }
+
+// TestFoldByKernel folds a product that takes the reference long: it is the one that a program computes, to the bit.
+func TestFoldByKernel(t *testing.T) {
+	const n = 256
+	m := graph.NewModule("m")
+	f, g := m.Func("constant"), m.Func("input")
+	w := draw(t, n, n)
+	f.Return("y", ops.MatMul(f.Const(w), f.Const(w)))
+	x := g.Input("w", graph.F32, n, n)
+	g.Return("y", ops.MatMul(x, x))
+	prog, err := compile.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps := prog.Funcs["constant"].Steps(); steps != 0 {
+		t.Errorf("a product of constants is %d instructions", steps)
+	}
+	s, err := runtime.NewSession(prog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Run(context.Background(), "constant", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := s.Run(context.Background(), "input", map[string]value.Value{"w": w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !value.Equal(got["y"], want["y"]) {
+		t.Error("the folded product differs from the one computed")
+	}
+}
