@@ -15,6 +15,7 @@ import (
 	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/program"
 )
 
 // normalized is a small network with normalizations, and weights for it that are nothing like the first ones.
@@ -111,6 +112,30 @@ func TestFreeze(t *testing.T) {
 	}
 	if err := compile.Check(m, compile.Inputs{}, compile.Freeze(weights)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFreezeShares freezes a network that several functions apply: what is made of its weights is there once, and packed once.
+func TestFreezeShares(t *testing.T) {
+	m, weights := normalized(t)
+	m = m.Clone()
+	again := m.Func("again")
+	x := again.Input("x", graph.F32, "N", 3, 8, 8)
+	again.Return("y", ops.Sigmoid(again.Splice(m.LookupFunc("predict"), []graph.Value{x})[0]))
+	prog, err := compile.Compile(m, compile.Freeze(weights))
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := map[*value.Tensor]bool{}
+	for _, f := range prog.Funcs {
+		for _, s := range f.Slots {
+			if s.Place == program.Constant && s.Const.Len() > 64 {
+				large[s.Const] = true
+			}
+		}
+	}
+	if len(large) != 4 || prog.Packs.Len() != 3 { // the last layer is small
+		t.Errorf("four layers in two functions have %d constants, of which %d are packed", len(large), prog.Packs.Len())
 	}
 }
 
