@@ -10,8 +10,9 @@ import (
 	"github.com/graphrun/graphrun/ops"
 )
 
-// ProductRules are rewrites of the pass simplify, behind SimplifyRules: they make what scales and shifts the result of a matrix product or a convolution with constant weights part of these, as a
-// frozen batch normalization does: (x·w + b)·s + t = x·(w·s) + (b·s + t). Constants are evaluated as they move, so that the next rule finds them.
+// ProductRules are rewrites of the pass simplify, behind SimplifyRules: they make what scales and shifts the result of a matrix product or
+// a convolution with constant weights part of these, as a frozen batch normalization does: (x·w + b)·s + t = x·(w·s) + (b·s + t).
+// Constants are evaluated as they move, so that the next rule finds them. What weights of their dtype cannot hold stays as it is.
 var ProductRules = []*Rule{
 	scaleShifted("add"),
 	scaleShifted("sub"),
