@@ -13,22 +13,29 @@ import (
 var cse = &Pass{
 	Name: "cse",
 	Doc: "Merges nodes of one op with the same operands and the same attributes, all compared in full: " +
-		"hashes only find candidates, and constants are compared by their bits. Random nodes are never merged.",
+		"hashes only find candidates, and constants are compared by their bits. Random nodes are never merged. " +
+		"Equal constants of several functions share their memory, and with it what is packed of them.",
 	Run: func(c *Context, m *graph.Module) error {
-		return eachFunc(m, func(f *graph.Func) error { mergeEqual(c, f); return nil })
+		s := &sharing{maphash.MakeSeed(), map[uint64]*value.Tensor{}}
+		return eachFunc(m, func(f *graph.Func) error { s.mergeEqual(c, f); return nil })
 	},
 	After: []string{"autodiff"},
 }
 
-func mergeEqual(c *Context, f *graph.Func) {
-	seed := maphash.MakeSeed()
+// sharing is what functions have in common while equal nodes of each are merged.
+type sharing struct {
+	seed      maphash.Seed
+	constants map[uint64]*value.Tensor // the first large one of each hash
+}
+
+func (s *sharing) mergeEqual(c *Context, f *graph.Func) {
 	first := make(map[uint64]*graph.Node, len(f.Nodes())) // of each hash, and
 	var more map[uint64][]*graph.Node                     // those that share it
 	rewriteFunc(f, func(n *graph.Node) []graph.Value {
 		if n.Op().Props.Random || len(n.Regions()) > 0 {
 			return nil
 		}
-		key := hashNode(seed, n)
+		key := hashNode(s.seed, n)
 		old := first[key]
 		if old != nil && !sameNode(old, n) {
 			i := slices.IndexFunc(more[key], func(k *graph.Node) bool { return sameNode(k, n) })
@@ -43,11 +50,32 @@ func mergeEqual(c *Context, f *graph.Func) {
 		} else if old == nil {
 			first[key] = n
 		}
-		if old == nil || !c.Allow(n.Op().Name, n) {
+		if old == nil {
+			return s.shareConstant(f, n, key, first)
+		}
+		if !c.Allow(n.Op().Name, n) {
 			return nil
 		}
 		return old.Results()
 	})
+}
+
+// shareConstant returns a constant that takes the place of an equal one of a function if another function has that, in the same memory.
+func (s *sharing) shareConstant(f *graph.Func, n *graph.Node, key uint64, first map[uint64]*graph.Node) (values []graph.Value) {
+	t, ok := n.Result(0).Constant()
+	if !ok || t.Len() <= smallConstant || first[key] != n {
+		return nil
+	}
+	have := s.constants[key]
+	if have == nil {
+		s.constants[key] = t
+	}
+	if have == t || !have.Equal(t) {
+		return nil
+	}
+	f.Module().AtNode(n, func() { values = []graph.Value{f.Const(have)} })
+	first[key] = values[0].Node()
+	return values
 }
 
 // sameNode compares op, operands and attributes in full.

@@ -5,11 +5,12 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/runtime/kernels"
 )
 
 var fold = &Pass{
 	Name: "fold",
-	Doc: "Evaluates nodes whose operands are constants by their ops' references. " +
+	Doc: "Evaluates nodes whose operands are constants by their ops' references, those of much work by their kernels. " +
 		"A node whose result is much larger than its operands, such as an expand, stays: a constant costs memory for the life of the program.",
 	Run: func(c *Context, m *graph.Module) error {
 		return eachFunc(m, func(f *graph.Func) error { foldFunc(c, f); return nil })
@@ -22,6 +23,9 @@ const smallConstant = 64
 
 // largeConstant is how many elements it takes time to evaluate.
 const largeConstant = 1 << 12
+
+// muchWork is how many operations take a reference a tenth of a second or more.
+const muchWork = 1 << 24
 
 func foldFunc(c *Context, f *graph.Func) {
 	var live map[*graph.Node]bool // found when it is asked for
@@ -88,7 +92,7 @@ func foldNode(n *graph.Node, wanted func(n *graph.Node) bool) []*value.Tensor {
 	if size > largeConstant && !wanted(n) {
 		return nil
 	}
-	vals, err := graph.EvalNode(n, in, nil)
+	vals, err := evaluate(n, in)
 	if err != nil {
 		return nil
 	}
@@ -97,6 +101,39 @@ func foldNode(n *graph.Node, wanted func(n *graph.Node) bool) []*value.Tensor {
 		outs[i] = v.(*value.Tensor)
 	}
 	return outs
+}
+
+// evaluate computes a node of constant sizes: by its reference, or its kernel if that takes a noticeable time.
+func evaluate(n *graph.Node, in []value.Value) ([]value.Value, error) {
+	k, count := kernels.Select(n), n.Op().FLOPs.Count
+	if k == nil || k.Alias || count == nil {
+		return graph.EvalNode(n, in, nil)
+	}
+	tensors, types := make([]*value.Tensor, len(in)+n.NumResults()), make([]graph.TensorType, len(in)+n.NumResults())
+	for i, v := range in {
+		tensors[i], types[i] = v.(*value.Tensor), graph.TypeOf(v).(graph.TensorType)
+	}
+	outs := make([]value.Value, n.NumResults())
+	for i, t := range n.Types() {
+		types[len(in)+i] = t.(graph.TensorType)
+	}
+	if work, _ := count(types[:len(in)], types[len(in):], n.Attrs()).Int(); work < muchWork {
+		return graph.EvalNode(n, in, nil)
+	}
+	for i, t := range types[len(in):] {
+		shape, _ := t.ConstShape()
+		out, err := value.New(t.DType, shape...)
+		if err != nil {
+			return nil, err
+		}
+		tensors[len(in)+i], outs[i] = out, out
+	}
+	spec := &kernels.Spec{Attrs: n.Attrs(), Node: n, InTypes: types[:len(in)], OutTypes: types[len(in):]}
+	run, err := k.Bind(spec)
+	if err != nil {
+		return nil, err
+	}
+	return outs, run(&kernels.Call{Spec: spec, In: tensors[:len(in)], Out: tensors[len(in):]})
 }
 
 // foldDimSize knows the size of an axis without knowing the tensor.

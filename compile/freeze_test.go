@@ -2,7 +2,9 @@ package compile_test
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +13,9 @@ import (
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/nn"
 	"github.com/graphrun/graphrun/models/optim"
+	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/program"
 )
 
 // normalized is a small network with normalizations, and weights for it that are nothing like the first ones.
@@ -111,6 +115,30 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
+// TestFreezeShares freezes a network that several functions apply: what is made of its weights is there once, and packed once.
+func TestFreezeShares(t *testing.T) {
+	m, weights := normalized(t)
+	m = m.Clone()
+	again := m.Func("again")
+	x := again.Input("x", graph.F32, "N", 3, 8, 8)
+	again.Return("y", ops.Sigmoid(again.Splice(m.LookupFunc("predict"), []graph.Value{x})[0]))
+	prog, err := compile.Compile(m, compile.Freeze(weights))
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := map[*value.Tensor]bool{}
+	for _, f := range prog.Funcs {
+		for _, s := range f.Slots {
+			if s.Place == program.Constant && s.Const.Len() > 64 {
+				large[s.Const] = true
+			}
+		}
+	}
+	if len(large) != 4 || prog.Packs.Len() != 3 { // the last layer is small
+		t.Errorf("four layers in two functions have %d constants, of which %d are packed", len(large), prog.Packs.Len())
+	}
+}
+
 // TestFreezeKeeps leaves variables that are updated, and those whose values are not known.
 func TestFreezeKeeps(t *testing.T) {
 	m := graph.NewModule("m")
@@ -150,5 +178,117 @@ func TestFreezeKeeps(t *testing.T) {
 	all["0.weight"] = draw(t, 4, 3)
 	if _, err := compile.Compile(m, compile.Freeze(all)); err == nil || !strings.Contains(err.Error(), "@0.weight is f32[3,4], the tensor is f32[4,3]") {
 		t.Errorf("a tensor of another shape: %v", err)
+	}
+}
+
+// TestFreezeKeepsRange freezes weights and factors whose products no weight can hold, though results can: they stay apart. So does a factor
+// that weights cannot take, with the shift before it.
+func TestFreezeKeepsRange(t *testing.T) {
+	fill := func(dt graph.DType, x float64, shape ...int) *value.Tensor {
+		v, err := value.New(dt, shape...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := v.Exact()
+		for i := range e.F {
+			e.F[i] = x
+		}
+		return e.Tensor()
+	}
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		dt         graph.DType
+		x, w, b, s float64
+	}{
+		{graph.F16, 1.0 / 512, 512, 0, 512},
+		{graph.F16, 4096, 0x1p-12, 0, 0x1p-14},
+		{graph.F16, 1, 1, 0, inf},
+		{graph.F16, 1, -512, 2048, 512},
+		{graph.BF16, 1e-20, 1e20, 0, 1e20},
+		{graph.BF16, 1e30, 1e-30, 0, 1e-30},
+		{graph.F32, 1e-20, 1e20, 0, 1e20},
+		{graph.F32, 1e30, 1e-30, 0, 1e-30},
+		{graph.F32, 1, 1, 0, inf},
+		{graph.F32, 1, -1e30, 4e30, 1e30},
+		{graph.F64, 1e-200, 1e200, 0, 1e200},
+		{graph.F64, 1e200, 1e-200, 0, 1e-200},
+		{graph.F64, 1, -1e200, 4e200, 1e200},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		y := ops.MatMul(f.Input("x", c.dt, "N", 4), f.Const(fill(c.dt, c.w, 4, 3)))
+		if c.b != 0 {
+			y = ops.Add(y, f.Const(fill(c.dt, c.b, 3)))
+		}
+		f.Return("y", ops.Mul(y, f.Const(fill(c.dt, c.s, 3))))
+		x := fill(c.dt, c.x, 2, 4)
+		want, err := (&graph.Interpreter{}).Run(f, []value.Value{x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prog, err := compile.Compile(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := runtime.NewSession(prog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Run(context.Background(), "f", map[string]value.Value{"x": x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := value.AllClose(got["y"].(*value.Tensor), want[0].(*value.Tensor), 0.02, 0); err != nil {
+			t.Errorf("%s: (%v*%v + %v) * %v: %v", c.dt, c.x, c.w, c.b, c.s, err)
+		}
+	}
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	y := ops.Conv(f.Input("x", graph.F32, "N", 3, 8, 8), f.Const(draw(t, 4, 3, 3, 3)), ops.ConvParams{Pads: []int{1, 1, 1, 1}})
+	f.Return("y", ops.Mul(ops.Add(y, f.Const(draw(t, 4, 1, 1))), f.Const(draw(t, 8, 8))))
+	z := ops.Conv(f.Input("z", graph.F32, "N", 3, 8, 8), f.Const(draw(t, 4, 3, 3, 3)), ops.ConvParams{Pads: []int{1, 1, 1, 1}})
+	f.Return("z", ops.Sub(ops.Add(z, f.Const(draw(t, 4, 1, 1))), f.Const(draw(t, 8, 8))))
+	f.Return("u", ops.Mul(ops.Add(ops.Mul(z, 2.0), f.Const(draw(t, 8, 8))), f.Const(draw(t, 4, 1, 1))))
+	prog, err := compile.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range prog.Funcs["f"].Instrs {
+		if n := prog.Funcs["f"].Instrs[i].Node; !slices.ContainsFunc(n.Operands(), func(v graph.Value) bool { return !v.Is("constant") }) {
+			t.Errorf("a %s of constants is left to every call", n.Op().Name)
+		}
+	}
+}
+
+// TestFoldByKernel folds a product that takes the reference long: it is the one that a program computes, to the bit.
+func TestFoldByKernel(t *testing.T) {
+	const n = 256
+	m := graph.NewModule("m")
+	f, g := m.Func("constant"), m.Func("input")
+	w := draw(t, n, n)
+	f.Return("y", ops.MatMul(f.Const(w), f.Const(w)))
+	x := g.Input("w", graph.F32, n, n)
+	g.Return("y", ops.MatMul(x, x))
+	prog, err := compile.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps := prog.Funcs["constant"].Steps(); steps != 0 {
+		t.Errorf("a product of constants is %d instructions", steps)
+	}
+	s, err := runtime.NewSession(prog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Run(context.Background(), "constant", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := s.Run(context.Background(), "input", map[string]value.Value{"w": w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !value.Equal(got["y"], want["y"]) {
+		t.Error("the folded product differs from the one computed")
 	}
 }

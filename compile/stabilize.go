@@ -91,7 +91,7 @@ var StabilizeRules = []*Rule{
 	{
 		Name: "softplus", Op: "log1p",
 		Law:    "log(1 + exp(x)) = -log_sigmoid(-x)",
-		Breaks: "left side is inf where exp overflows",
+		Breaks: "left side is inf where exp overflows, and 0 where it underflows, where the right one is -0",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 			e := operand(n, 0, "exp")
 			if e == nil {

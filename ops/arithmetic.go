@@ -417,9 +417,13 @@ var _ = graph.MustRegister(&graph.Op{
 	Results: out,
 	Infer:   inferBroadcast,
 	Grad: func(g *graph.GradCtx) []Value {
-		a, b, y, dy := g.In[0], g.In[1], g.Out[0], g.Dy(0)
-		y = Where(Equal(y, math.Inf(-1)), 0.0, y) // -inf - -inf would be NaN
-		return []Value{SumTo(Mul(dy, Exp(Sub(a, y))), a.Shape()), SumTo(Mul(dy, Exp(Sub(b, y))), b.Shape())}
+		// By a it is e^(a-y), and y - a is rounded by as much as y is: a - b is not, and is finite or infinite where one of them is.
+		a, b, dy := g.In[0], g.In[1], g.Dy(0)
+		none := Equal(g.Out[0], math.Inf(-1)) // -inf - -inf would be NaN
+		share := func(x, other Value) Value {
+			return SumTo(Mul(dy, Sigmoid(Where(none, math.Inf(-1), Sub(x, other)))), x.Shape())
+		}
+		return []Value{share(a, b), share(b, a)}
 	},
 	Ref:     arith{f: logAddExp}.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},

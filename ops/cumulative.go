@@ -160,8 +160,8 @@ var _ = graph.MustRegister(&graph.Op{
 		// times its dy, is a recurrence from the end whose factors e^(y[i]-y[i+1]) are 1 at most, since y never falls.
 		y, axis := g.Out[0], g.Int("axis")
 		y = Where(Equal(y, math.Inf(-1)), 0.0, y) // -inf - -inf would be NaN
-		fall := Sub(y, Shift(y, axis, -1))
-		fall = Where(Greater(fall, 0.0), 0.0, fall) // at the last place, which has none after it
+		next := Shift(y, axis, -1)
+		fall := Where(GreaterEqual(y, next), 0.0, Sub(y, next)) // inf - inf would be NaN, and the last place has none after it
 		sum := recurrence(Exp(fall), g.Dy(0), axis, true, false)
 		return []Value{Mul(Exp(Sub(g.In[0], y)), sum)}
 	},

@@ -93,6 +93,12 @@ func TestKinks(t *testing.T) {
 		{"norm", func(x graph.Value) graph.Value { return ops.Norm(x, 2, nil, false) }, []float64{0, 0}, []float64{0, 0}},
 		{"std", func(x graph.Value) graph.Value { return ops.Std(x, nil, 1, false) }, []float64{2, 2}, []float64{0, 0}},
 		{"logsumexp", func(x graph.Value) graph.Value { return ops.LogSumExp(x, nil, false) }, []float64{math.Inf(-1), math.Inf(-1)}, []float64{0, 0}},
+		{"logaddexp", func(x graph.Value) graph.Value { return ops.LogAddExp(x, 1.0) }, []float64{math.Inf(1), math.Inf(-1), 1}, []float64{1, 0, 0.5}},
+		{"logaddexp of inf", func(x graph.Value) graph.Value { return ops.LogAddExp(math.Inf(1), x) }, []float64{1, math.Inf(-1)}, []float64{0, 0}},
+		{"logaddexp of large numbers", func(x graph.Value) graph.Value { return ops.LogAddExp(x, 1e17) }, []float64{1e17}, []float64{0.5}},
+		{"logcumsumexp", func(x graph.Value) graph.Value { return ops.LogCumSumExp(x, 0) }, []float64{1, 2, math.Inf(1), 0}, []float64{
+			1 + 1/(1+math.E), math.E / (1 + math.E),
+		}},
 		{"softplus", func(x graph.Value) graph.Value { return ops.Softplus(x, 1, 20) }, []float64{0, 1e4, -1e4}, []float64{0.5, 1, 0}},
 	} {
 		got := gradientOf(t, c.build, f64s(t, c.at, len(c.at)), len(c.at))

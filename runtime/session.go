@@ -289,6 +289,9 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 	s.refresh(b)
 	a.out = slices.Grow(a.out[:0], len(f.Outputs))[:len(f.Outputs)]
 	if err = fr.targets(a.in, a.out, results, into); err == nil {
+		if into {
+			fr.keep(a.in, results)
+		}
 		err = fr.load(a.in, a.out, s.vars)
 	}
 	if err == nil {

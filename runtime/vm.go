@@ -22,6 +22,8 @@ type frame struct {
 	// what lies in the storage of one of these in another shape or after it.
 	feeds, reads, outputs, views []moving
 	spare                        []*value.Tensor // by output: what takes its place where the caller brings no tensor
+	late                         []bool          // by input: whether it is needed while results are handed over, or afterwards
+	kept                         []*value.Tensor // by input: a copy for then, where a result takes its storage
 	pc                           int             // the instruction that runs
 	// next are the tensors that take the next values of variables, by index, while they are written.
 	next []*value.Tensor
@@ -58,6 +60,14 @@ func newFrame(a *arena, b *binding, variables int) (*frame, error) {
 	f := b.f
 	fr := &frame{
 		b: b, slots: make([]*value.Tensor, len(f.Slots)), next: make([]*value.Tensor, variables), spare: make([]*value.Tensor, len(f.Outputs)),
+		late: make([]bool, len(f.Inputs)), kept: make([]*value.Tensor, len(f.Inputs)),
+	}
+	late := f.Late()
+	for _, o := range f.Outputs {
+		late[f.Root(o.Slot)] = true // results are handed over one after another
+	}
+	for _, p := range f.Inputs {
+		fr.late[f.Slots[p.Slot].Index] = late[p.Slot]
 	}
 	for i, slot := range f.Slots {
 		t := b.types[i]
@@ -195,6 +205,27 @@ func (fr *frame) targets(in, out []*value.Tensor, results map[string]value.Value
 		}
 	}
 	return nil
+}
+
+// keep puts copies into in of feeds whose storage results take before the last use of the feed.
+func (fr *frame) keep(in []*value.Tensor, results map[string]value.Value) {
+	for i, feed := range in {
+		if !fr.late[i] {
+			continue
+		}
+		for _, o := range fr.b.f.Outputs {
+			if t, _ := results[o.Name].(*value.Tensor); !t.Overlaps(feed) {
+				continue
+			}
+			if fr.kept[i] == nil {
+				fr.kept[i] = feed.Clone()
+			} else {
+				copy(fr.kept[i].Bytes(), feed.Bytes())
+			}
+			in[i] = fr.kept[i]
+			break
+		}
+	}
 }
 
 // unload lets go of the tensors of the call.

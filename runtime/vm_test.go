@@ -399,6 +399,54 @@ func TestResultsAreComputedInPlace(t *testing.T) {
 	try("over a feed", map[string]value.Value{"x": own, "w": feeds["w"]}, map[string]value.Value{"flat": flat, "sum": zeros(3, 1)})
 }
 
+// TestResultsOverFeeds has results written over feeds that are needed until the end of the call: by another result, and by an update.
+func TestResultsOverFeeds(t *testing.T) {
+	m := graph.NewModule("m")
+	two := func(name string) (f *graph.Func, x, y graph.Value) {
+		f = m.Func(name)
+		return f, f.Input("x", graph.F32, 3), f.Input("y", graph.F32, 3)
+	}
+	f, x, y := two("exchange")
+	f.Return("x", y)
+	f.Return("y", ops.Reshape(x, -1))
+	f, x, y = two("fibonacci")
+	f.Return("y", ops.Add(x, y))
+	f.Return("x", y)
+	f, x, y = two("update")
+	w := m.Variable("w", graph.F32, []int{3}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F32, 0, 3) })
+	v := m.Variable("v", graph.F32, []int{3}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F32, 0, 3) })
+	f.Return("x", ops.Mul(x, y))
+	f.Return("y", ops.Sub(x, y))
+	f.Update(w, ops.Add(w.Read(f), x))
+	f.Update(v, y)
+	p, ctx := compiled(t, m), context.Background()
+	for _, fn := range []string{"exchange", "fibonacci", "update"} {
+		apart, over := session(t, p), session(t, p)
+		feeds := map[string]value.Value{"x": vec(t, 1, 2, 3), "y": vec(t, 4, 5, 6)}
+		both := map[string]value.Value{"x": vec(t, 1, 2, 3), "y": vec(t, 4, 5, 6)}
+		for call := range 3 {
+			want, err := apart.Run(ctx, fn, feeds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := over.RunInto(ctx, fn, both, both); err != nil {
+				t.Fatal(err)
+			}
+			for name := range want {
+				if !value.Equal(both[name], want[name]) {
+					t.Errorf("@%s, call %d: %s is %v, want %v", fn, call, name, both[name], want[name])
+				}
+			}
+			for _, name := range []string{"w", "v"} {
+				if have, want := over.Variable(name), apart.Variable(name); !value.Equal(have, want) {
+					t.Errorf("@%s, call %d: @%s is %v, want %v", fn, call, name, have, want)
+				}
+			}
+			feeds = want
+		}
+	}
+}
+
 func ramp(t *testing.T, dims ...int) *value.Tensor {
 	t.Helper()
 	r, err := value.New(graph.F32, dims...)
