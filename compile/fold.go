@@ -36,7 +36,7 @@ func foldFunc(c *Context, f *graph.Func) {
 		return live[n]
 	}
 	rewriteFunc(f, func(n *graph.Node) []graph.Value {
-		outs := foldNode(n, wanted)
+		outs := foldNode(n, wanted, c.target.Evaluate)
 		if outs == nil || !c.Allow(n.Op().Name, n) {
 			return nil
 		}
@@ -53,7 +53,7 @@ func foldFunc(c *Context, f *graph.Func) {
 // foldNode returns the results of a node that can be evaluated now, nil for others. A node that its
 // reference refuses, such as an integer division by zero, stays and fails when it runs. So does one with large results that is not
 // wanted: it would take time, and dce removes it.
-func foldNode(n *graph.Node, wanted func(n *graph.Node) bool) []*value.Tensor {
+func foldNode(n *graph.Node, wanted func(n *graph.Node) bool, evaluate evaluation) []*value.Tensor {
 	op := n.Op()
 	if op.Props.Random || op.Props.Structural || len(n.Regions()) > 0 {
 		return nil
@@ -92,6 +92,9 @@ func foldNode(n *graph.Node, wanted func(n *graph.Node) bool) []*value.Tensor {
 	if size > largeConstant && !wanted(n) {
 		return nil
 	}
+	if evaluate == nil {
+		evaluate = byReference
+	}
 	vals, err := evaluate(n, in)
 	if err != nil {
 		return nil
@@ -103,11 +106,18 @@ func foldNode(n *graph.Node, wanted func(n *graph.Node) bool) []*value.Tensor {
 	return outs
 }
 
-// evaluate computes a node of constant sizes: by its reference, or its kernel if that takes a noticeable time.
-func evaluate(n *graph.Node, in []value.Value) ([]value.Value, error) {
+// evaluation computes a node of constant sizes.
+type evaluation = func(n *graph.Node, in []value.Value) ([]value.Value, error)
+
+func byReference(n *graph.Node, in []value.Value) ([]value.Value, error) {
+	return graph.EvalNode(n, in, nil)
+}
+
+// byKernel is byReference, or the node's kernel where that takes a noticeable time.
+func byKernel(n *graph.Node, in []value.Value) ([]value.Value, error) {
 	k, count := kernels.Select(n), n.Op().FLOPs.Count
 	if k == nil || k.Alias || count == nil {
-		return graph.EvalNode(n, in, nil)
+		return byReference(n, in)
 	}
 	tensors, types := make([]*value.Tensor, len(in)+n.NumResults()), make([]graph.TensorType, len(in)+n.NumResults())
 	for i, v := range in {
@@ -118,7 +128,7 @@ func evaluate(n *graph.Node, in []value.Value) ([]value.Value, error) {
 		types[len(in)+i] = t.(graph.TensorType)
 	}
 	if work, _ := count(types[:len(in)], types[len(in):], n.Attrs()).Int(); work < muchWork {
-		return graph.EvalNode(n, in, nil)
+		return byReference(n, in)
 	}
 	for i, t := range types[len(in):] {
 		shape, _ := t.ConstShape()

@@ -2,10 +2,11 @@ package compile
 
 import (
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 )
 
-// Target is what the rows decompose and fuse ask about the machine that a program is made for. They ask nothing else.
+// Target is what the rows fold, decompose and fuse ask about the machine that a program is made for. They ask nothing else.
 type Target struct {
 	// Name is the target's name in messages.
 	Name string
@@ -13,6 +14,8 @@ type Target struct {
 	Whole func(n *graph.Node) bool
 	// Role returns what a node may be in a fused one.
 	Role func(n *graph.Node) kernels.Role
+	// Evaluate computes a node of constants when the module is compiled; nil leaves it to the op's reference.
+	Evaluate func(n *graph.Node, in []value.Value) ([]value.Value, error)
 }
 
 // CPU is the target that the kernels of this build describe.
@@ -20,6 +23,8 @@ var CPU = &Target{
 	Name:  "cpu",
 	Whole: func(n *graph.Node) bool { return kernels.Select(n) != nil },
 	Role:  kernels.RoleOf,
+
+	Evaluate: byKernel,
 }
 
 // anywhere is the target of what leaves this build. Composites that targets commonly compute as one say so themselves.
