@@ -165,32 +165,29 @@ func (fr *frame) rebase(slot int, to *value.Tensor) (err error) {
 	return err
 }
 
-// targets fills out, by output, with the tensors that results are computed in: new ones, or, if into, those that results holds unless they
+// targets fills a.out with the tensors that results are computed in: new ones, or, if into, those that the caller wants them in unless they
 // share storage with feeds or each other.
-func (fr *frame) targets(in, out []*value.Tensor, results map[string]value.Value, into bool) error {
-	clear(out)
+func (fr *frame) targets(a *arena, into bool) error {
 	for _, m := range fr.outputs {
-		o := &fr.b.f.Outputs[m.from]
 		if into {
-			if v, wanted := results[o.Name]; wanted {
-				t := v.(*value.Tensor)
-				if !slices.ContainsFunc(in, t.Overlaps) && !slices.ContainsFunc(out, t.Overlaps) {
-					out[m.from] = t
-					continue
-				}
+			t := a.wanted[m.from]
+			others := func(list []*value.Tensor) bool { return slices.ContainsFunc(list, t.Overlaps) }
+			if t != nil && !others(a.in) && !others(a.wanted[:m.from]) && !others(a.wanted[m.from+1:]) {
+				a.out[m.from] = t
+				continue
 			}
-			out[m.from] = fr.spare[m.from]
+			a.out[m.from] = fr.spare[m.from]
 		}
-		if out[m.from] != nil {
+		if a.out[m.from] != nil {
 			continue
 		}
-		t := fr.b.types[o.Slot]
+		t := fr.b.types[fr.b.f.Outputs[m.from].Slot]
 		shape, _ := t.ConstShape()
 		made, err := value.New(t.DType, shape...)
 		if err != nil {
 			return err
 		}
-		if out[m.from] = made; into {
+		if a.out[m.from] = made; into {
 			fr.spare[m.from] = made
 		}
 	}
