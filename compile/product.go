@@ -1,10 +1,12 @@
 package compile
 
 import (
+	"math"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
 )
 
@@ -22,7 +24,7 @@ var ProductRules = []*Rule{
 }
 
 // otherRounding is where rules of products differ.
-const otherRounding = "the factors round once more before the sums, and once less behind them; a factor that is infinite or 0 meets w before x"
+const otherRounding = "the factors round once more before the sums, and once less behind them; a factor of 0 meets w before x"
 
 // weightsOf returns the weights of a product of constant ones, in floats.
 func weightsOf(v graph.Value) (w graph.Value, ok bool) {
@@ -64,7 +66,7 @@ func scaleShifted(shift string) *Rule {
 				return nil
 			}
 			y, b, ok := withConstant(shifted.Node())
-			if _, product := weightsOf(y); !ok || !product {
+			if _, product := weightsOf(y); !ok || !product || !allFinite(s) || overflows(s.DType(), greatest(b)*greatest(s)) {
 				return nil
 			}
 			return f.Emit(shifted.Node().Op(), []graph.Value{ops.Mul(y, s), folded(ops.Mul(b, s))}, nil)
@@ -82,7 +84,7 @@ func shiftShifted(outer, inner, law string, sum func(b, c graph.Value) graph.Val
 				return nil
 			}
 			y, b, ok := withConstant(shifted.Node())
-			if _, product := weightsOf(y); !ok || !product {
+			if _, product := weightsOf(y); !ok || !product || overflows(c.DType(), greatest(b)+greatest(c)) {
 				return nil
 			}
 			return is(n, ops.Add(y, folded(sum(b, c))))
@@ -139,10 +141,70 @@ func factorAlong(s graph.Value, rank, axis int, w graph.Value, along int) (graph
 			return s, false
 		}
 	}
+	if !scales(w, s, along) {
+		return s, false
+	}
 	shape := make([]any, w.Rank())
 	for i := range shape {
 		shape[i] = 1
 	}
 	shape[along] = dim.Product(s.Shape()...)
 	return folded(ops.Reshape(s, shape...)), true
+}
+
+// scales reports whether weights can be multiplied by factors, one of all or one for each place of an axis, and keep their precision: factors are
+// finite, no weight becomes infinite, and those of a place do not all become so small that they lose digits.
+func scales(w, s graph.Value, along int) bool {
+	if !allFinite(s) {
+		return false
+	}
+	weights, _ := w.Constant()
+	factors, _ := s.Constant()
+	inner := 1
+	for _, n := range weights.Shape()[along+1:] {
+		inner *= n
+	}
+	most := make([]float64, weights.Shape()[along]) // by place
+	for i, x := range weights.Float64s() {
+		if at := &most[i/inner%len(most)]; !math.IsInf(x, 0) {
+			*at = max(*at, math.Abs(x))
+		}
+	}
+	by := factors.Float64s()
+	for i, x := range most {
+		f := math.Abs(by[min(i, len(by)-1)])
+		if overflows(w.DType(), x*f) || x*f < leastNormal(w.DType()) && x != 0 && f != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func allFinite(c graph.Value) bool {
+	t, _ := c.Constant()
+	return !slices.ContainsFunc(t.Float64s(), func(x float64) bool { return math.IsInf(x, 0) || math.IsNaN(x) })
+}
+
+// greatest returns the greatest magnitude of the finite elements of a constant.
+func greatest(c graph.Value) (x float64) {
+	t, _ := c.Constant()
+	for _, y := range t.Float64s() {
+		if !math.IsInf(y, 0) && !math.IsNaN(y) {
+			x = max(x, math.Abs(y))
+		}
+	}
+	return x
+}
+
+func overflows(dt graph.DType, x float64) bool { return math.IsInf(value.RoundFloat(dt, x), 0) }
+
+// leastNormal is the least float of a dtype that has all digits.
+func leastNormal(dt graph.DType) float64 {
+	switch dt {
+	case graph.F16:
+		return 0x1p-14
+	case graph.F64:
+		return 0x1p-1022
+	}
+	return 0x1p-126
 }
