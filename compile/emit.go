@@ -212,7 +212,15 @@ func (e *emitter) deliver() {
 	if p.Dynamic {
 		return
 	}
-	late := p.Late()
+	late := map[int]bool{} // storage that is needed then
+	for i := p.Commit; i < len(p.Instrs); i++ {
+		for _, s := range p.Instrs[i].In {
+			late[p.Root(s)] = true
+		}
+	}
+	for _, u := range p.Updates {
+		late[p.Root(u.Slot)] = true
+	}
 	for i, o := range p.Outputs {
 		root := p.Root(o.Slot)
 		if s := &p.Slots[root]; s.Place == program.Arena && !late[root] {

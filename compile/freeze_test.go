@@ -292,3 +292,68 @@ func TestFoldByKernel(t *testing.T) {
 		t.Error("the folded product differs from the one computed")
 	}
 }
+// TestFreezeRanges freezes products whose factors, or sums with what is added before, leave the range of the dtype: results stay what they are.
+func TestFreezeRanges(t *testing.T) {
+	type variables = map[string][]float64
+	for name, c := range map[string]struct {
+		typ  string
+		x    []float64
+		vars variables // of (x·w + b)·s + c
+		want []float64
+	}{
+		"products overflow":          {"f16", []float64{1. / 1024, 0}, variables{"w": {512, 0, 0, 512}, "s": {256, 256}}, []float64{128, 0}},
+		"products lose digits":       {"f16", []float64{1024, 1024}, variables{"w": {0x1.8p-12, 0, 0, 1}, "s": {0x1.8p-12, 1}}, []float64{0x9p-16, 1024}},
+		"products vanish":            {"f32", []float64{1e30, 1}, variables{"w": {1e-30, 0, 0, 1}, "s": {1e-30, 1}}, []float64{1e-30, 1}},
+		"one weight may vanish":      {"f32", []float64{1, 1}, variables{"w": {1e-30, 0, 1, 1}, "s": {1e-30, 1}}, []float64{1e-30, 1}},
+		"shifts overflow":            {"f16", []float64{-300, 0}, variables{"w": {200, 0, 0, 1}, "b": {60000, 1}, "s": {2, 2}}, []float64{0, 2}},
+		"sums of shifts overflow":    {"f16", []float64{-250, 0}, variables{"w": {200, 0, 0, 1}, "b": {50000, 1}, "c": {50000, 1}}, []float64{50000, 2}},
+		"infinite factors":           {"f32", []float64{5, 1}, variables{"w": {1, 0, 0, 1}, "s": {math.Inf(1), 1}}, []float64{math.Inf(1), 1}},
+		"infinite factor of sums":    {"f32", []float64{5, 1}, variables{"w": {1, 0, 0, 1}, "b": {-1, 0}, "s": {math.Inf(1), 1}}, []float64{math.Inf(1), 1}},
+		"infinite weights":           {"f32", []float64{5, 1}, variables{"w": {math.Inf(1), 0, 2, 1}, "s": {2, 2}}, []float64{math.Inf(1), 2}},
+		"a weight that is no number": {"f32", []float64{5, 1}, variables{"w": {math.NaN(), 0, 2, 1}, "s": {2, 2}}, []float64{math.NaN(), 2}},
+	} {
+		dt, err := value.ParseDType(c.typ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, weights := graph.NewModule("m"), map[string]*value.Tensor{}
+		f := m.Func("predict")
+		y := f.Input("x", dt, "N", 2)
+		for _, v := range []string{"w", "b", "s", "c"} {
+			if c.vars[v] == nil {
+				continue
+			}
+			shape := []int{2, 2}[:len(c.vars[v])/2]
+			weights[v] = (&value.Exact{DType: dt, Shape: shape, F: c.vars[v]}).Tensor()
+			r := m.Variable(v, dt, shape, func(f *graph.Func, _ graph.Value) graph.Value { return f.Const(weights[v]) }).Read(f)
+			switch v {
+			case "w":
+				y = ops.MatMul(y, r)
+			case "s":
+				y = ops.Mul(y, r)
+			default:
+				y = ops.Add(y, r)
+			}
+		}
+		f.Return("y", y)
+		feeds := map[string]value.Value{"x": (&value.Exact{DType: dt, Shape: []int{1, 2}, F: c.x}).Tensor()}
+		want := (&value.Exact{DType: dt, Shape: []int{1, 2}, F: c.want}).Tensor()
+		for _, opts := range [][]compile.Option{nil, {compile.Freeze(weights)}} {
+			prog, err := compile.Compile(m, opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := runtime.NewSession(prog)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.Run(context.Background(), "predict", feeds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := value.AllClose(got["y"].(*value.Tensor), want, 1e-6, 0); err != nil {
+				t.Errorf("%s, with %d options: %v", name, len(opts), err)
+			}
+		}
+	}
+}

@@ -15,6 +15,9 @@ import (
 //
 // Sums and zeros are nodes of the ops add and expand, which package ops declares.
 func VJP(f *Func, ys, dys, xs []Value) ([]Value, error) {
+	if f == nil {
+		return nil, fmt.Errorf("vjp: want a function, have nil")
+	}
 	if len(ys) != len(dys) {
 		return nil, fmt.Errorf("vjp: want as many cotangents as values, have %d for %d", len(dys), len(ys))
 	}
@@ -236,14 +239,18 @@ func (d *differ) add(v, dx Value) (err error) {
 // region's parameters and the cotangents of its results ys, which follow them, it computes the cotangents of the parameters xs. Nil stands for
 // all results, or parameters, that are floats. The rule emits a node that carries it; that node's own rule may ask for the product again.
 //
-// What cannot be differentiated is the error of the VJP that the rule runs for.
+// What cannot be differentiated, and a region, result or parameter that there is not, is the error of the VJP that the rule runs for.
 func (g *GradCtx) RegionVJP(region int, ys, xs []int) *Func {
+	if len(g.choose("region", []int{region}, len(g.Node.regions))) == 0 {
+		return g.Func.Region("none", nil, func(*Func, []Value) []Value { return nil })
+	}
 	r := g.Node.regions[region]
 	results := make([]Value, len(r.results))
 	for i, res := range r.results {
 		results[i] = res.Value
 	}
-	ys, xs = floatsOf(ys, results), floatsOf(xs, r.Params())
+	ys = g.choose("result", floatsOf(ys, results), len(results))
+	xs = g.choose("parameter", floatsOf(xs, r.Params()), len(r.params))
 	types := typesOf(r.params)
 	for _, i := range ys {
 		types = append(types, results[i].Type())
@@ -258,6 +265,18 @@ func (g *GradCtx) RegionVJP(region int, ys, xs []int) *Func {
 		}
 		return dxs
 	})
+}
+
+// choose returns those of the places that are among n; another one is an error.
+func (g *GradCtx) choose(what string, places []int, n int) (chosen []int) {
+	for _, i := range places {
+		if i >= 0 && i < n {
+			chosen = append(chosen, i)
+		} else {
+			g.err = fmt.Errorf("BUG: %s: the gradient rule of %s asks for %s %d of %d", g.Node.pos, g.Node.op.Name, what, i, n)
+		}
+	}
+	return chosen
 }
 
 // floatsOf returns the places among values: the given ones, or, if they are nil, those of floats.

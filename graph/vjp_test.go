@@ -246,6 +246,52 @@ func TestVJPRefuses(t *testing.T) {
 			t.Errorf("want %q, have %v", want, err)
 		}
 	}
+	if _, err := graph.VJP(nil, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "want a function, have nil") {
+		t.Errorf("no function: %v", err)
+	}
+}
+
+// vjpAsks is an op of a region whose gradient rule asks for what the region has not.
+var vjpAsks = graph.MustRegister(&graph.Op{
+	Name: "vjp_test_asks", Doc: "Identity that a region computes.", NumRegions: 1, Args: []graph.Arg{{Name: "x", Types: graph.Floats, Doc: "a scalar"}}, Results: []string{"y"}, Sample: "f64[]",
+	Infer: func(c *graph.InferCtx) []graph.Type { return []graph.Type{c.In[0]} },
+	Ref:   func(c *graph.RefCtx) { copy(c.Out, c.Region(0, c.In)) },
+	Grad: func(g *graph.GradCtx) []graph.Value {
+		g.Func.Emit(g.Node.Op(), g.In, nil, g.RegionVJP(vjpAsked.region, vjpAsked.ys, vjpAsked.xs))
+		return []graph.Value{g.Dy(0)}
+	},
+})
+
+var vjpAsked struct {
+	region int
+	ys, xs []int
+}
+
+// TestRegionVJPRefuses has a gradient rule ask for regions, results and parameters that there are not.
+func TestRegionVJPRefuses(t *testing.T) {
+	for want, asked := range map[string]struct {
+		region int
+		ys, xs []int
+	}{
+		"asks for region 1 of 1":     {1, nil, nil},
+		"asks for region -1 of 1":    {-1, nil, nil},
+		"asks for result 2 of 1":     {0, []int{0, 2}, nil},
+		"asks for parameter -1 of 1": {0, nil, []int{-1}},
+		"x 0 is i64[]: only floats":  {0, []int{0}, []int{0}},
+	} {
+		f := graph.NewModule("m").Func("f")
+		dt := graph.F64
+		if strings.Contains(want, "i64") {
+			dt = graph.I64
+		}
+		x := f.Input("x", graph.F64)
+		r := f.Region("r", []graph.Type{graph.TensorType{DType: dt}}, func(_ *graph.Func, in []graph.Value) []graph.Value { return in })
+		y := f.Emit(vjpAsks, []graph.Value{x}, nil, r)[0]
+		vjpAsked = asked
+		if _, err := graph.VJP(f, []graph.Value{y}, []graph.Value{x}, []graph.Value{x}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, have %v", want, err)
+		}
+	}
 }
 
 func must[T any](x T, err error) T {

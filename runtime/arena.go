@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/program"
@@ -15,6 +16,7 @@ type arena struct {
 	frames map[*binding]*frame
 	in     []*value.Tensor // the feeds of the present call
 	out    []*value.Tensor // by output: where it is computed, if that is not the arena
+	wanted []*value.Tensor // by output: the caller's tensor that takes it, if there is one
 }
 
 // maxFrames bounds the bindings for which an arena keeps frames.
@@ -72,7 +74,29 @@ func (s *Session) takeArena() (*arena, error) {
 func (s *Session) putArena(a *arena) {
 	clear(a.in)
 	clear(a.out)
+	clear(a.wanted)
 	s.pool.Lock()
 	s.arenas = append(s.arenas, a)
 	s.pool.Unlock()
+}
+
+// sized returns a list of n tensors, none of which is there, in the storage of another if that suffices.
+func sized(list []*value.Tensor, n int) []*value.Tensor {
+	list = slices.Grow(list[:0], n)[:n]
+	clear(list)
+	return list
+}
+
+// keepFeeds copies the feeds that results are written over before all that reads them has: results and next values that are feeds, in whatever
+// shape, and what is computed when the results have been handed over.
+func (a *arena) keepFeeds(f *program.Func) {
+	isFeed := func(p program.Port) bool { return f.Slots[f.Root(p.Slot)].Place == program.Input }
+	if len(f.Updates) == 0 && !slices.ContainsFunc(f.Outputs, isFeed) {
+		return
+	}
+	for i, t := range a.in {
+		if slices.ContainsFunc(a.wanted, t.Overlaps) {
+			a.in[i] = t.Clone()
+		}
+	}
 }

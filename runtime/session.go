@@ -269,45 +269,43 @@ func (s *Session) run(ctx context.Context, f *program.Func, feeds, results map[s
 		return err
 	}
 	if len(a.mem) < b.size { // the smaller one is dropped
-		in, out := a.in, a.out
+		in, out, wanted := a.in, a.out, a.wanted
 		if a, err = newArena(b.size); err != nil {
 			return err
 		}
-		a.in, a.out = in, out
+		a.in, a.out, a.wanted = in, out, wanted
 	}
 	fr, err := a.frame(b, len(s.vars))
 	if err != nil {
 		s.putArena(a)
 		return err
 	}
+	a.out, a.wanted = sized(a.out, len(f.Outputs)), sized(a.wanted, len(f.Outputs))
 	if into {
-		if err := b.checkResults(results); err != nil {
+		if err := b.wanted(a.wanted, results); err != nil {
 			s.putArena(a)
 			return err
 		}
+		a.keepFeeds(f)
 	}
 	s.refresh(b)
-	a.out = slices.Grow(a.out[:0], len(f.Outputs))[:len(f.Outputs)]
-	if err = fr.targets(a.in, a.out, results, into); err == nil {
-		if into {
-			fr.keep(a.in, results)
-		}
+	if err = fr.targets(a, into); err == nil {
 		err = fr.load(a.in, a.out, s.vars)
 	}
 	if err == nil {
 		err = fr.compute(ctx, s.watch)
 	}
 	if err == nil {
-		err = s.finish(fr, a.out, results, into, accept)
+		err = s.finish(fr, a, results, into, accept)
 	}
 	fr.unload()
 	s.putArena(a)
 	return err
 }
 
-// checkResults holds the tensors that shall take results against the results' types.
-func (b *binding) checkResults(results map[string]value.Value) error {
-	for _, o := range b.f.Outputs {
+// wanted fills to, by output, with the tensors that shall take results, which it holds against the results' types.
+func (b *binding) wanted(to []*value.Tensor, results map[string]value.Value) error {
+	for k, o := range b.f.Outputs {
 		v, wanted := results[o.Name]
 		if !wanted {
 			continue
@@ -325,23 +323,23 @@ func (b *binding) checkResults(results map[string]value.Value) error {
 		if !same {
 			return fmt.Errorf("result %q: it is %s, the tensor to write to is %s", o.Name, want, graph.TypeOf(t))
 		}
+		to[k] = t
 	}
 	return nil
 }
 
-// finish hands over the results of a frame that has computed, copies of those that lie elsewhere than in the tensors computed, and commits
-// its updates if accept does. Nothing fails once the first variable has been written.
-func (s *Session) finish(fr *frame, computed []*value.Tensor, results map[string]value.Value, into bool, accept func() error) error {
+// finish hands over the results of a frame that has computed in an arena, copies of those that lie elsewhere than in the tensors of the call,
+// and commits its updates if accept does. Nothing fails once the first variable has been written.
+func (s *Session) finish(fr *frame, a *arena, results map[string]value.Value, into bool, accept func() error) error {
 	f := fr.b.f
 	for i, o := range f.Outputs {
-		v, wanted := results[o.Name]
+		to := a.wanted[i]
 		switch {
-		case into && wanted && v == value.Value(computed[i]): // it is where it shall be
-		case into && wanted:
-			copy(v.(*value.Tensor).Bytes(), fr.slots[o.Slot].Bytes())
+		case into && (to == nil || to == a.out[i]): // nobody wants it, or it is where it shall be
 		case into:
-		case computed[i] != nil:
-			results[o.Name] = computed[i]
+			copy(to.Bytes(), fr.slots[o.Slot].Bytes())
+		case a.out[i] != nil:
+			results[o.Name] = a.out[i]
 		default:
 			results[o.Name] = fr.slots[o.Slot].Clone()
 		}

@@ -22,8 +22,6 @@ type frame struct {
 	// what lies in the storage of one of these in another shape or after it.
 	feeds, reads, outputs, views []moving
 	spare                        []*value.Tensor // by output: what takes its place where the caller brings no tensor
-	late                         []bool          // by input: whether it is needed while results are handed over, or afterwards
-	kept                         []*value.Tensor // by input: a copy for then, where a result takes its storage
 	pc                           int             // the instruction that runs
 	// next are the tensors that take the next values of variables, by index, while they are written.
 	next []*value.Tensor
@@ -60,14 +58,6 @@ func newFrame(a *arena, b *binding, variables int) (*frame, error) {
 	f := b.f
 	fr := &frame{
 		b: b, slots: make([]*value.Tensor, len(f.Slots)), next: make([]*value.Tensor, variables), spare: make([]*value.Tensor, len(f.Outputs)),
-		late: make([]bool, len(f.Inputs)), kept: make([]*value.Tensor, len(f.Inputs)),
-	}
-	late := f.Late()
-	for _, o := range f.Outputs {
-		late[f.Root(o.Slot)] = true // results are handed over one after another
-	}
-	for _, p := range f.Inputs {
-		fr.late[f.Slots[p.Slot].Index] = late[p.Slot]
 	}
 	for i, slot := range f.Slots {
 		t := b.types[i]
@@ -175,57 +165,33 @@ func (fr *frame) rebase(slot int, to *value.Tensor) (err error) {
 	return err
 }
 
-// targets fills out, by output, with the tensors that results are computed in: new ones, or, if into, those that results holds unless they
+// targets fills a.out with the tensors that results are computed in: new ones, or, if into, those that the caller wants them in unless they
 // share storage with feeds or each other.
-func (fr *frame) targets(in, out []*value.Tensor, results map[string]value.Value, into bool) error {
-	clear(out)
+func (fr *frame) targets(a *arena, into bool) error {
 	for _, m := range fr.outputs {
-		o := &fr.b.f.Outputs[m.from]
 		if into {
-			if v, wanted := results[o.Name]; wanted {
-				t := v.(*value.Tensor)
-				if !slices.ContainsFunc(in, t.Overlaps) && !slices.ContainsFunc(out, t.Overlaps) {
-					out[m.from] = t
-					continue
-				}
+			t := a.wanted[m.from]
+			others := func(list []*value.Tensor) bool { return slices.ContainsFunc(list, t.Overlaps) }
+			if t != nil && !others(a.in) && !others(a.wanted[:m.from]) && !others(a.wanted[m.from+1:]) {
+				a.out[m.from] = t
+				continue
 			}
-			out[m.from] = fr.spare[m.from]
+			a.out[m.from] = fr.spare[m.from]
 		}
-		if out[m.from] != nil {
+		if a.out[m.from] != nil {
 			continue
 		}
-		t := fr.b.types[o.Slot]
+		t := fr.b.types[fr.b.f.Outputs[m.from].Slot]
 		shape, _ := t.ConstShape()
 		made, err := value.New(t.DType, shape...)
 		if err != nil {
 			return err
 		}
-		if out[m.from] = made; into {
+		if a.out[m.from] = made; into {
 			fr.spare[m.from] = made
 		}
 	}
 	return nil
-}
-
-// keep puts copies into in of feeds whose storage results take before the last use of the feed.
-func (fr *frame) keep(in []*value.Tensor, results map[string]value.Value) {
-	for i, feed := range in {
-		if !fr.late[i] {
-			continue
-		}
-		for _, o := range fr.b.f.Outputs {
-			if t, _ := results[o.Name].(*value.Tensor); !t.Overlaps(feed) {
-				continue
-			}
-			if fr.kept[i] == nil {
-				fr.kept[i] = feed.Clone()
-			} else {
-				copy(fr.kept[i].Bytes(), feed.Bytes())
-			}
-			in[i] = fr.kept[i]
-			break
-		}
-	}
 }
 
 // unload lets go of the tensors of the call.

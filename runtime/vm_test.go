@@ -399,8 +399,8 @@ func TestResultsAreComputedInPlace(t *testing.T) {
 	try("over a feed", map[string]value.Value{"x": own, "w": feeds["w"]}, map[string]value.Value{"flat": flat, "sum": zeros(3, 1)})
 }
 
-// TestResultsOverFeeds has results written over feeds that are needed until the end of the call: by another result, and by an update.
-func TestResultsOverFeeds(t *testing.T) {
+// TestResultsExchangeFeeds has results written over feeds that are needed until the end of the call: by another result, and by an update.
+func TestResultsExchangeFeeds(t *testing.T) {
 	m := graph.NewModule("m")
 	two := func(name string) (f *graph.Func, x, y graph.Value) {
 		f = m.Func(name)

@@ -100,6 +100,9 @@ func runConvert(o convertOptions, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.freeze && format != artifactFormat && format != graphFormat {
+		return usagef("--freeze: %s would hold no weights, which are constants of the graph: write a directory, or FILE.graph", o.out)
+	}
 	a, err := openArtifact(o.model)
 	if err != nil {
 		return err

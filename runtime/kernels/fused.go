@@ -97,10 +97,17 @@ func MapShape(n *graph.Node) (shape []graph.Dim, ok bool) {
 	return end.Operands()[0].Shape(), true
 }
 
-// isMap matches fused nodes that strips compute: nothing uses the reduction, which is a result.
+// isMap matches fused nodes that strips compute: they hold all operands, and nothing uses the reduction, which is one result.
 func isMap(s *Signature) bool {
 	f, ok := s.formed()
-	return ok && f.begin == nil && !slices.ContainsFunc(f.members, func(n *graph.Node) bool {
+	ends := 0
+	for _, r := range s.Regions[0].Results() {
+		if f.end != nil && r.Value.Node() == f.end {
+			ends++
+		}
+	}
+	held := !slices.ContainsFunc(s.In, func(o Operand) bool { return !strip.Holds(o.DType) })
+	return ok && held && f.begin == nil && (f.end == nil || ends == 1) && !slices.ContainsFunc(f.members, func(n *graph.Node) bool {
 		return slices.ContainsFunc(n.Operands(), func(v graph.Value) bool { return v.Node() == f.end })
 	})
 }
@@ -169,6 +176,9 @@ func bindMap(s *Spec) (Func, error) {
 	values := map[graph.Value]strip.Value{}
 	for _, p := range r.Params() {
 		dt, operand := r.tensor(p)
+		if !stretches(operand, shape) { // nothing over the shape reads it
+			return byReference(s)
+		}
 		values[p] = b.Operand(dt, operand)
 	}
 	if !r.lower(b, shape, values) {
@@ -196,6 +206,17 @@ func bindMap(s *Spec) (Func, error) {
 		b.Reduce(*Select(r.end).Reduce, values[v], axes)
 	}
 	return bound(s, b.Bind())
+}
+
+// stretches reports whether a tensor of some sizes broadcasts to a shape.
+func stretches(sizes, shape []int) bool {
+	lead := len(shape) - len(sizes)
+	for i, n := range sizes {
+		if lead < 0 || n != 1 && n != shape[lead+i] {
+			return false
+		}
+	}
+	return lead >= 0
 }
 
 // lower adds the members over a shape to an expression; values holds those of their operands. It reports whether all have that shape.

@@ -110,20 +110,6 @@ func (f *Func) Root(slot int) int {
 	return slot
 }
 
-// Late reports by slot whether its storage is needed once results have been handed over: to compute next values of variables.
-func (f *Func) Late() []bool {
-	late := make([]bool, len(f.Slots))
-	for i := f.Commit; i < len(f.Instrs); i++ {
-		for _, s := range f.Instrs[i].In {
-			late[f.Root(s)] = true
-		}
-	}
-	for _, u := range f.Updates {
-		late[f.Root(u.Slot)] = true
-	}
-	return late
-}
-
 // Steps returns the number of instructions that are executed: all but aliases.
 func (f *Func) Steps() int {
 	n := 0

@@ -40,7 +40,7 @@ type way uint8
 
 const (
 	toOne   way = iota // all of it to one element
-	toRows             // each index of the cut dim to one element
+	toRows             // the last dims to one element, for each index of the others
 	mapped             // by a table
 	columns            // added to other strips
 )
@@ -52,13 +52,17 @@ func newFold(k *Kernel, r *reduction, dt value.DType) *fold {
 	s, c := &k.space, k.cut
 	f := &fold{op: r.op, result: r.result, size: sizeOf(dt), each: 1, inner: 1}
 	elements := 1
-	last, kept := -1, false
+	last, rows := -1, 1 // rows counts the indices of dims behind the cut dim up to those that are reduced, 0 if there are others behind these
 	for d, n := range s.dims {
 		if s.reduced[d] {
 			elements *= n
 			last = d
+		} else if d > c.at {
+			rows *= n
+			if last >= c.at {
+				rows = 0
+			}
 		}
-		kept = kept || d > c.at && !s.reduced[d]
 	}
 	if r.op == backend.Mean {
 		f.op, f.count = backend.Sum, float64(elements)
@@ -74,7 +78,7 @@ func newFold(k *Kernel, r *reduction, dt value.DType) *fold {
 	switch {
 	case last < c.at || last == c.at && c.at < len(s.dims)-1:
 		f.way, f.along = columns, last
-	case kept:
+	case rows == 0:
 		f.way = mapped
 	case s.reduced[c.at]:
 		f.way = toOne
@@ -104,8 +108,12 @@ func newFold(k *Kernel, r *reduction, dt value.DType) *fold {
 			f.dims[c.at] = c.pieces
 		}
 		f.reduced = append(f.reduced, s.reduced[:c.at+1]...)
-		if f.way == mapped {
+		switch f.way {
+		case mapped:
 			f.table(s, c)
+		case toRows:
+			f.inner = rows
+			f.dims, f.reduced = append(f.dims, rows), append(f.reduced, false)
 		}
 	}
 	f.layOut()
@@ -215,8 +223,9 @@ func (f *fold) take(k *Kernel, w *worker, position, n int) {
 	case toOne:
 		f.whole(n, (*byte)(y), (*byte)(x), nil, nil)
 	case toRows:
-		for i := range rows {
-			f.whole(k.cut.inner, (*byte)(unsafe.Add(y, i*f.size)), (*byte)(unsafe.Add(x, i*k.cut.inner*f.size)), nil, nil)
+		length := k.cut.inner / f.inner
+		for i := range rows * f.inner {
+			f.whole(length, (*byte)(unsafe.Add(y, i*f.size)), (*byte)(unsafe.Add(x, i*length*f.size)), nil, nil)
 		}
 	case mapped:
 		sums := unsafe.Slice((*float64)(w.acc), rows*f.inner)

@@ -95,7 +95,9 @@ func (b *Builder) bind(split int) *Kernel {
 	first := b.lower(s, c, false)
 	bytes := 0
 	for i, p := range first.places {
-		if p.kind == register || p.kind == memory && (i >= len(b.operands) || s.varies(i) != 0) {
+		// In front of a reduction an operand counts that varies in batches of more than one.
+		varies := i >= len(b.operands) || s.varies(i) != 0 || reduced != nil && len(shapes[i]) == len(b.shape)
+		if p.kind == register || p.kind == memory && varies {
 			bytes += p.size
 		}
 	}

@@ -15,22 +15,23 @@ type space struct {
 }
 
 // newSpace lays operands, whose shapes broadcast to shape, over it. split, if not 0, is an axis before
-// which none merges; what is behind it is one dim at least.
+// which none merges; what is behind it is one dim at least. A first axis that a reduction leaves stays a dim of its own, of whatever
+// size: it may be the batch, of which no bits depend.
 // ok is false if more than driver.MaxRank dims remain.
 func newSpace(shape []int, operands [][]int, reduced []bool, split int) (s space, ok bool) {
 	var over []uint64 // by dim: the operands that have it
 	s.size = 1
-	cut, columns := true, false
+	cut, columns, batch := true, false, len(reduced) > 0 && !reduced[0]
 	for d, n := range shape {
 		s.size *= n
-		cut = cut || d == split
-		if n == 1 && (split == 0 || d < len(shape)-1 || columns) {
+		cut = cut || d == split || batch && d == 1
+		if n == 1 && (split == 0 || d < len(shape)-1 || columns) && !(batch && d == 0) {
 			continue
 		}
 		columns = columns || split > 0 && d >= split
 		var has uint64
 		for i, o := range operands {
-			if k := d - (len(shape) - len(o)); n == 1 || k >= 0 && o[k] != 1 {
+			if k := d - (len(shape) - len(o)); n == 1 && !(batch && d == 0) || k >= 0 && o[k] != 1 {
 				has |= 1 << i
 			}
 		}
