@@ -61,7 +61,7 @@ func Portable() Option {
 }
 
 // Insert adds a row to the table: as early as the passes that its After names allow, so that the rows behind it clean up after it. It is how
-// a pass from another module runs; see ReplaceNodes and ApplyRules. The pass has Run, and a name of its own.
+// a pass from another module runs; see ReplaceNodes and ApplyRules. The pass has Doc, Run, and a name of its own.
 func Insert(p *Pass) Option {
 	return func(c *Context) { c.inserts = append(c.inserts, func() error { return c.insert(p) }) }
 }
