@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -159,6 +160,8 @@ func TestInsert(t *testing.T) {
 		`pass "x" must stand after nowhere, which does not run`: {Insert(nothing("x", "nowhere", "dce"))},
 		`pass "x" must stand after emit, which does not run`:    {Insert(nothing("x", "emit"))},
 		`there is no pass "none"`:                               {Only("none"), Insert(b)},
+		`there is no pass "bb"`:                                 {Insert(b), Dump(io.Discard, "b", "dce", "bb")},
+		"a target needs Whole and Role":                         {Insert(b), For(&Target{Name: "t"})},
 	} {
 		if _, err := Optimize(pipelined(), opts...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, have %v", want, err)
