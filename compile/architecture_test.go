@@ -63,7 +63,7 @@ func TestArchitecture(t *testing.T) {
 		default:
 			var ok bool
 			if want, ok = stages[m[3]]; !ok {
-				t.Fatalf("ARCHITECTURE.md shows the stage %q, which there is not", m[3])
+				t.Fatalf("ARCHITECTURE.md shows the stage %q, which there is not: a stage has the number of its row in compile.Passes", m[3])
 			}
 		}
 		return m[1] + want + "```\n"

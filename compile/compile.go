@@ -32,10 +32,14 @@ func Only(names ...string) Option {
 		}
 		for _, n := range names {
 			if LookupPass(n) == nil {
-				c.err = fmt.Errorf("there is no pass %q: want one of %v", n, PassNames())
+				c.err = noPass(n)
 			}
 		}
 	}
+}
+
+func noPass(name string) error {
+	return fmt.Errorf("there is no pass %q: want one of %v", name, PassNames())
 }
 
 // Through runs the given passes in the given order, which the table's After rules need not allow: it is for
@@ -46,7 +50,7 @@ func Through(names ...string) Option {
 		for _, n := range names {
 			p := LookupPass(n)
 			if p == nil {
-				c.err = fmt.Errorf("there is no pass %q: want one of %v", n, PassNames())
+				c.err = noPass(n)
 				return
 			}
 			c.passes = append(c.passes, p)
@@ -61,7 +65,7 @@ func Portable() Option {
 }
 
 // Insert adds a row to the table: as early as the passes that its After names allow, so that the rows behind it clean up after it. It is how
-// a pass from another module runs; see ReplaceNodes and ApplyRules. The pass has Run, and a name of its own.
+// a pass from another module runs; see ReplaceNodes and ApplyRules. The pass has Doc, Run, and a name of its own.
 func Insert(p *Pass) Option {
 	return func(c *Context) { c.inserts = append(c.inserts, func() error { return c.insert(p) }) }
 }
@@ -70,9 +74,6 @@ func Insert(p *Pass) Option {
 func (c *Context) insert(p *Pass) error {
 	if p == nil || p.Name == "" || p.Doc == "" || p.Run == nil || p.Emit != nil {
 		return errors.New("an inserted pass needs Name, Doc and Run, and has no Emit")
-	}
-	named := func(passes []*Pass, name string) bool {
-		return slices.ContainsFunc(passes, func(q *Pass) bool { return q.Name == name })
 	}
 	if LookupPass(p.Name) != nil || named(c.passes, p.Name) {
 		return fmt.Errorf("there is a pass %q already", p.Name)
@@ -91,6 +92,11 @@ func (c *Context) insert(p *Pass) error {
 	}
 	c.passes = slices.Concat(c.passes[:at], []*Pass{p}, c.passes[at:])
 	return nil
+}
+
+// named reports whether a pass of that name is among some.
+func named(passes []*Pass, name string) bool {
+	return slices.ContainsFunc(passes, func(p *Pass) bool { return p.Name == name })
 }
 
 // Dump writes the module's text before and after each of the named passes to w; without names, around
@@ -220,6 +226,14 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 		if c.err == nil {
 			c.err = insert()
 		}
+	}
+	for _, name := range c.dumped {
+		if c.err == nil && LookupPass(name) == nil && !named(c.passes, name) {
+			c.err = noPass(name)
+		}
+	}
+	if t := c.target; c.err == nil && (t == nil || t.Whole == nil || t.Role == nil) {
+		c.err = errors.New("a target needs Whole and Role")
 	}
 	if c.err != nil {
 		return nil, nil, c.err

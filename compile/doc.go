@@ -18,7 +18,7 @@
 //     that nothing needs;
 //   - decompose replaces calls and the operations that no kernel computes whole by their bodies;
 //   - fuse puts element-wise nodes, a reduction of them, and what follows a matrix product or a convolution into single
-//     nodes, and schedule chooses an order of small memory;
+//     nodes, select chooses the kernel of each node, and schedule an order of small memory;
 //   - emit flattens the functions, prepack lays out constants for their kernels, and plan finds a place in memory for
 //     every value and proves that it is free.
 //
@@ -42,6 +42,9 @@
 //	  %4 = sub %2, %3 : f32[N]
 //	  return y: %1, dx: %4
 //	}
+//
+// A program for use has its weights frozen: [Freeze] makes constants of variables that no function updates, so that fold computes what
+// follows from them, simplify makes normalizations part of the weights before them, and prepack lays them out.
 //
 // # Other passes
 //

@@ -1,6 +1,9 @@
 package compile
 
 import (
+	"io"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -53,18 +56,35 @@ func TestReplacementsKeepTypes(t *testing.T) {
 			return nil
 		}, "mul: want f32[N,3] for its results, have f32[]"},
 		"no operation": {func(c *Context, m *graph.Module) error {
-			return ApplyRules(c, m, []*Rule{{Name: "rotten", Op: "tanhh"}})
+			return ApplyRules(c, m, []*Rule{{Name: "rotten", Op: "tanhh", Apply: func(*graph.Func, *graph.Node) []graph.Value { return nil }}})
 		}, `rule rotten is of "tanhh", which is no operation`},
+		"no rule": {func(c *Context, m *graph.Module) error {
+			return ApplyRules(c, m, []*Rule{{Name: "rotten", Op: "tanh"}})
+		}, "a rule needs Name, Op and Apply"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Optimize(pipelined(), Insert(&Pass{Name: "planted", Doc: "d", After: []string{"fold"}, Run: c.run}))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("want %q, have %v", c.want, err)
 			}
-			if name != "no operation" && (!strings.Contains(err.Error(), "BUG: after planted") || !strings.Contains(err.Error(), "passes_test.go:")) {
+			if !strings.HasPrefix(name, "no ") && (!strings.Contains(err.Error(), "BUG: after planted") || !strings.Contains(err.Error(), "passes_test.go:")) {
 				t.Errorf("want the pass and the place, have %v", err)
 			}
 		})
+	}
+}
+
+// TestPackageComment wants every pass in what the package says that the rows do.
+func TestPackageComment(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, _, _ := strings.Cut(string(text), "// All but the last three")
+	for _, name := range PassNames() {
+		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(rows) {
+			t.Errorf("doc.go does not say what %s does", name)
+		}
 	}
 }
 
@@ -140,6 +160,8 @@ func TestInsert(t *testing.T) {
 		`pass "x" must stand after nowhere, which does not run`: {Insert(nothing("x", "nowhere", "dce"))},
 		`pass "x" must stand after emit, which does not run`:    {Insert(nothing("x", "emit"))},
 		`there is no pass "none"`:                               {Only("none"), Insert(b)},
+		`there is no pass "bb"`:                                 {Insert(b), Dump(io.Discard, "b", "dce", "bb")},
+		"a target needs Whole and Role":                         {Insert(b), For(&Target{Name: "t"})},
 	} {
 		if _, err := Optimize(pipelined(), opts...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, have %v", want, err)

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -30,8 +31,8 @@ type Rule struct {
 // is not reached except through a fault in a rule.
 const maxRounds = 32
 
-// ApplyRules rewrites every function of m by the rules until none matches: it is what a pass of rules runs. Of the rules of an op the first that
-// matches is applied. Rewrites are counted and limited by the rules' names.
+// ApplyRules rewrites every function of m by the rules until none matches, but no more than 32 times over: it is what a pass of rules runs. Of the
+// rules of an op the first that matches is applied. Rewrites are counted and limited by the rules' names.
 func ApplyRules(c *Context, m *graph.Module, rules []*Rule) error {
 	return applyRules(c, m, rules, countUses)
 }
@@ -43,6 +44,9 @@ type useCount func(f *graph.Func, nodes []*graph.Node, op string) map[*graph.Nod
 func applyRules(c *Context, m *graph.Module, rules []*Rule, count useCount) error {
 	byOp := map[*graph.Op][]*Rule{}
 	for _, r := range rules {
+		if r == nil || r.Name == "" || r.Apply == nil {
+			return errors.New("a rule needs Name, Op and Apply")
+		}
 		op := graph.LookupOp(r.Op)
 		if op == nil {
 			return fmt.Errorf("rule %s is of %q, which is no operation", r.Name, r.Op)

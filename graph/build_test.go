@@ -165,3 +165,18 @@ func TestSymbols(t *testing.T) {
 		t.Errorf("N and M are two sizes: %v", err)
 	}
 }
+
+// TestSharedFault applies faulty code in three functions, as models do: it is one fault.
+func TestSharedFault(t *testing.T) {
+	m := graph.NewModule("m")
+	for _, name := range []string{"train", "eval", "predict"} {
+		f := m.Func(name)
+		x := f.Input("x", graph.F32, "N", 3)
+		f.Return("y", ops.Add(x, ops.Full(f, graph.F32, 1, 4)))
+		f.Return("z", ops.Add(x, ops.Full(f, graph.F32, 1, 5)))
+	}
+	var ds graph.Diagnostics
+	if err := m.Err(); !errors.As(err, &ds) || len(ds) != 2 || ds[0].Pos == ds[1].Pos {
+		t.Errorf("want a message for each of two lines, have\n%v", err)
+	}
+}

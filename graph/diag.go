@@ -56,12 +56,20 @@ func (m *Module) Report(pos Pos, op, format string, args ...any) {
 	m.diags = append(m.diags, &Diagnostic{Pos: pos, Op: op, Msg: fmt.Sprintf(format, args...)})
 }
 
-// Err returns every fault recorded so far as Diagnostics, or nil.
+// Err returns every fault recorded so far as Diagnostics, or nil. A fault of what several functions apply, such as a layer, is returned once.
 func (m *Module) Err() error {
 	if len(m.diags) == 0 {
 		return nil
 	}
-	return m.diags
+	var faults Diagnostics
+	seen := map[string]bool{}
+	for _, d := range m.diags {
+		if text := d.Error(); !seen[text] {
+			seen[text] = true
+			faults = append(faults, d)
+		}
+	}
+	return faults
 }
 
 func sameBits(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }

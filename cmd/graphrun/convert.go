@@ -139,6 +139,9 @@ func runConvert(o convertOptions, stdout, stderr io.Writer) error {
 	} else if err := drawMissing(a, o.seed); err != nil {
 		return err
 	}
+	if (format == safetensorsFormat || format == npzFormat) && len(a.StateDict()) == 0 {
+		return fmt.Errorf("--out %s: the model has no weights: those of a frozen one are constants of its graph", o.out)
+	}
 	if err := writeModel(a, o.out, format); err != nil {
 		return err
 	}

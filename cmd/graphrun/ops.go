@@ -390,7 +390,7 @@ func wrap(text, indent string) string {
 
 // didYouMean lists the names that are nearly like the one that was not found, the nearest first; all of them if they are few.
 func didYouMean(name string, all []string) string {
-	const few = 12
+	const few = 16
 	near := nearest(name, all)
 	switch {
 	case len(near) > 0:

@@ -24,8 +24,10 @@ func (s *sample) checkKernels(in []value.Value) error {
 		return nil
 	}
 	for _, v := range s.variants(in) {
-		if err := s.checkKernel(v); err != nil {
-			return err
+		for _, packed := range []bool{false, true} {
+			if err := s.checkKernel(v, packed); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -90,10 +92,12 @@ type bound struct {
 	spec *kernels.Spec
 	in   []*value.Tensor
 	want []value.Value
+	what string // in messages
 }
 
-// bind returns the kernel that computes the op on the operands, nil if the reference does or refuses them.
-func (s *sample) bind(in []value.Value) (*bound, error) {
+// bind returns the kernel that computes the op on the operands, nil if the reference does or refuses them. With packed, those operands
+// are packed that the kernel wants so, as far as they are; nil if it wants none.
+func (s *sample) bind(in []value.Value, packed bool) (*bound, error) {
 	types := make([]graph.Type, len(in))
 	b := &bound{in: make([]*value.Tensor, len(in))}
 	for i, v := range in {
@@ -119,13 +123,66 @@ func (s *sample) bind(in []value.Value) (*bound, error) {
 	for _, w := range b.want {
 		b.spec.OutTypes = append(b.spec.OutTypes, graph.TypeOf(w).(graph.TensorType))
 	}
+	b.what = fmt.Sprintf("kernel on %v", types)
+	if packed {
+		which := b.pack(k)
+		if len(which) == 0 {
+			return nil, nil
+		}
+		b.what += fmt.Sprintf(", operands %v packed", which)
+	}
 	if b.run, err = k.Bind(b.spec); err != nil {
-		return nil, fmt.Errorf("kernel on %v: %w", types, err)
+		return nil, fmt.Errorf("%s: %w", b.what, err)
 	}
 	if b.run == nil {
-		return nil, fmt.Errorf("the kernel on %v declines sizes", types)
+		return nil, fmt.Errorf("%s: it declines sizes", b.what)
 	}
 	return b, nil
+}
+
+// pack packs the operands for which a kernel has a layout and returns which these are: as a program does it, first when only their own
+// sizes are known, then when all are. What the kernel is not to read any more gets other elements.
+func (b *bound) pack(k *kernels.Kernel) (which []int) {
+	if k.Pack == nil {
+		return nil
+	}
+	b.spec.Packed = make([]*kernels.Packed, len(b.in))
+	var packs kernels.Packs
+	for i, t := range b.in {
+		declared := &kernels.Spec{
+			Attrs: b.spec.Attrs, Node: b.node, Regions: b.spec.Regions,
+			InTypes: unsized(b.spec.InTypes, "in"), OutTypes: unsized(b.spec.OutTypes, "out"),
+		}
+		declared.InTypes[i] = b.spec.InTypes[i]
+		for _, s := range []*kernels.Spec{declared, b.spec} {
+			if l := k.Pack(s, i); l != nil {
+				b.spec.Packed[i] = packs.Of(i, l)
+				b.spec.Packed[i].Refresh(t, 0, nil)
+			} else {
+				b.spec.Packed[i] = nil
+			}
+		}
+		if b.spec.Packed[i] != nil {
+			which = append(which, i)
+			b.in[i] = t.Clone()
+			for k := range b.in[i].Bytes() { // of floats NaN; no kernel packs bools
+				b.in[i].Bytes()[k] = 0xFF // NaN
+			}
+		}
+	}
+	return which
+}
+
+// unsized puts symbols in place of sizes.
+func unsized(types []graph.TensorType, name string) []graph.TensorType {
+	out := make([]graph.TensorType, len(types))
+	for i, t := range types {
+		out[i] = graph.TensorType{DType: t.DType, Shape: make([]graph.Dim, t.Rank())}
+		for k := range out[i].Shape {
+			out[i].Shape[k] = dim.Sym(fmt.Sprintf("%s%d_%d", name, i, k))
+		}
+	}
+	return out
 }
 
 // checkChoice holds the choice of a kernel against the one for other dims of the operands and in the attributes: it must not read any.
@@ -168,35 +225,43 @@ func Allocations(op *graph.Op) ([]string, error) {
 			return nil, err
 		}
 		for _, v := range s.variants(in) {
-			b, err := s.bind(v)
-			if err != nil {
-				return nil, err
-			}
-			if b == nil {
-				continue
-			}
-			c := &kernels.Call{Spec: b.spec, In: b.in}
-			for _, w := range b.want {
-				c.Out = append(c.Out, w.(*value.Tensor).Clone())
-			}
-			n := testing.AllocsPerRun(3, func() { err = errors.Join(err, b.run(c)) })
-			if err != nil {
-				return nil, err
-			}
-			if n > 0 {
-				lines = append(lines, fmt.Sprintf("%s%v: %v allocations a call", op.Name, b.spec.InTypes, n))
+			for _, packed := range []bool{false, true} {
+				b, err := s.bind(v, packed)
+				if err != nil {
+					return nil, err
+				}
+				if b == nil {
+					continue
+				}
+				n, err := b.allocations()
+				if err != nil {
+					return nil, err
+				}
+				if n > 0 {
+					lines = append(lines, fmt.Sprintf("%s: %s: %v allocations a call", op.Name, b.what, n))
+				}
 			}
 		}
 	}
 	return lines, nil
 }
 
-func (s *sample) checkKernel(in []value.Value) error {
-	b, err := s.bind(in)
+// allocations counts those of a call.
+func (b *bound) allocations() (n float64, err error) {
+	c := &kernels.Call{Spec: b.spec, In: b.in}
+	for _, w := range b.want {
+		c.Out = append(c.Out, w.(*value.Tensor).Clone())
+	}
+	n = testing.AllocsPerRun(3, func() { err = errors.Join(err, b.run(c)) })
+	return n, err
+}
+
+func (s *sample) checkKernel(in []value.Value, packed bool) error {
+	b, err := s.bind(in, packed)
 	if b == nil || err != nil {
 		return err
 	}
-	n, tensors, want, types, run := b.node, b.in, b.want, b.spec.InTypes, b.run
+	n, tensors, want, run := b.node, b.in, b.want, b.run
 	c := &kernels.Call{Spec: b.spec, In: tensors}
 	var guards []func() error
 	for _, w := range want {
@@ -212,22 +277,22 @@ func (s *sample) checkKernel(in []value.Value) error {
 		before[i] = t.Clone()
 	}
 	if err := run(c); err != nil {
-		return fmt.Errorf("kernel on %v: %w", types, err)
+		return fmt.Errorf("%s: %w", b.what, err)
 	}
 	for i, t := range tensors {
 		if !t.Equal(before[i]) {
-			return fmt.Errorf("kernel on %v: operand %d has been written to", types, i)
+			return fmt.Errorf("%s: operand %d has been written to", b.what, i)
 		}
 	}
 	got := make([]value.Value, len(want))
 	for i, t := range c.Out {
 		if err := guards[i](); err != nil {
-			return fmt.Errorf("kernel on %v: result %d: %w", types, i, err)
+			return fmt.Errorf("%s: result %d: %w", b.what, i, err)
 		}
 		got[i] = t
 	}
 	if err := graph.CompareNode(n, in, got, want, nil); err != nil {
-		return fmt.Errorf("kernel on %v: %w", types, err)
+		return fmt.Errorf("%s: %w", b.what, err)
 	}
 	return nil
 }

@@ -34,8 +34,8 @@ const (
 
 func training(mode []Mode) bool { return slices.Contains(mode, Training) }
 
-// Func makes a layer without variables of its own from a function. The function may apply other layers; the mode is
-// passed on to it.
+// Func makes a layer without variables of its own from a function, such as a residual block. The function may apply other layers, which
+// it gives names (see [Named]) where there are several; the mode is passed on to it.
 func Func(apply func(x Value, mode ...Mode) Value) Layer { return funcLayer(apply) }
 
 type funcLayer func(x Value, mode ...Mode) Value
@@ -211,16 +211,24 @@ func (c *apply) wantFloat(x Value) bool {
 }
 
 // variable returns the layer's variable of a local name such as "weight", declaring it on first use below the scope in
-// force, and its value.
+// force, and its value. That another layer has taken the name is reported once for all variables of the layer.
 func (c *apply) variable(local string, dt graph.DType, dims []int, init initializer.Func, opts ...graph.VariableOption) (*graph.Variable, Value) {
+	var taken *graph.Variable
 	v := c.own.Variable(c.m, local, func() string {
 		if s := c.m.Scope(); s != "" {
 			return s + "." + local
 		}
 		return local
 	}, func(name string) *graph.Variable {
+		if taken = c.m.LookupVariable(name); taken != nil {
+			return nil
+		}
 		return c.m.Variable(name, dt, dims, init.For(dt, dims...), opts...)
 	})
+	if taken != nil && c.own.First(c.m, "") {
+		c.m.Report(c.pos, c.kind, "@%s is already a variable of the module (declared at %s): nn.Named gives a layer a name of its own",
+			taken.Name(), taken.Pos())
+	}
 	if v == nil { // its declaration was refused, and reported
 		return nil, graph.Poison(c.f)
 	}

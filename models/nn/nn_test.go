@@ -80,6 +80,28 @@ func TestSharing(t *testing.T) {
 	}
 }
 
+// TestTakenName gives two layers of a block the same names, and applies it in two functions: the one fault is that, and not the five other
+// variables, nor what would follow if the second layer had the weights of the first.
+func TestTakenName(t *testing.T) {
+	body := nn.Sequential(nn.Conv2d(4, 8, 3, nn.Padding(1)), nn.BatchNorm2d(8))
+	short := nn.Sequential(nn.Conv2d(4, 8, 1), nn.BatchNorm2d(8))
+	block := nn.Func(func(x nn.Value, mode ...nn.Mode) nn.Value {
+		return ops.Add(body.Apply(x, mode...), short.Apply(x, mode...))
+	})
+	m := graph.NewModule("m")
+	for _, name := range []string{"f", "g"} {
+		f := m.Func(name)
+		f.Return("y", block.Apply(f.Input("x", graph.F32, "N", 4, 8, 8)))
+	}
+	err := m.Err()
+	if want := "conv2d: @0.weight is already a variable"; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "nn.Named") {
+		t.Fatalf("want %q, have %v", want, err)
+	}
+	if n := strings.Count(err.Error(), "\n"); n != 0 {
+		t.Errorf("want one fault, have\n%v", err)
+	}
+}
+
 // line returns the caller's position.
 func line(offset int) string {
 	_, file, n, _ := runtime.Caller(1)

@@ -19,7 +19,7 @@ type Set struct {
 }
 
 // Variable returns the variable of m that the owner calls key. On its first use in m it is declared by declare under
-// the name that name returns; if that name is another's, the module reports it.
+// the name that name returns; if that name is another's, the module reports it. It is nil if declare returned nil.
 func (s *Set) Variable(m *graph.Module, key string, name func() string, declare func(name string) *graph.Variable) *graph.Variable {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,8 +28,10 @@ func (s *Set) Variable(m *graph.Module, key string, name func() string, declare 
 		return m.LookupVariable(n)
 	}
 	n := name()
+	if declare(n) == nil {
+		n = ""
+	}
 	of[key] = n
-	declare(n)
 	return m.LookupVariable(n)
 }
 

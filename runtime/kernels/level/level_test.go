@@ -1,6 +1,7 @@
 package level
 
 import (
+	"reflect"
 	"sync"
 	"testing"
 
@@ -64,12 +65,35 @@ func enginesOf[T backend.Float](t *backend.Table) *backend.Engines[T] {
 }
 
 // multiplier returns the multiplier of the level in use for matrices of one type.
-func multiplier[T backend.Float]() backend.Multiplier[T, T, T] {
-	p := &Table().Products
+func multiplier[T backend.Float]() backend.Multiplier[T, T, T] { return multiplierOf[T](Table()) }
+
+func multiplierOf[T backend.Float](t *backend.Table) backend.Multiplier[T, T, T] {
+	p := &t.Products
 	if by, ok := p.F32.(backend.Multiplier[T, T, T]); ok {
 		return by
 	}
 	return p.F64.(backend.Multiplier[T, T, T])
+}
+
+// own reports whether an entry is not the one of package plain.
+func own(entry, plain any) bool {
+	if v := reflect.ValueOf(entry); v.Kind() == reflect.Func {
+		return v.Pointer() != reflect.ValueOf(plain).Pointer()
+	}
+	return reflect.TypeOf(entry) != reflect.TypeOf(plain)
+}
+
+// ownMultiplier reports whether the level in use multiplies in its own way.
+func ownMultiplier[T backend.Float]() bool { return own(multiplier[T](), multiplierOf[T](whole)) }
+
+// TestOneMultiplier holds a level that has one entry of its own to what the tests of all levels ask of it: only that entry keeps the order of
+// sums that instruction sets have.
+func TestOneMultiplier(t *testing.T) {
+	best := inUse.level
+	defer setTo(best)
+	setTo(backend.Level{Name: "one", Fill: func(t *backend.Table) { t.Products.F32 = fill(best).Products.F32 }})
+	both(t, testParts(gemmF32), testParts(gemmF64))
+	t.Run("fold", testFoldOrder)
 }
 
 func TestChoose(t *testing.T) {

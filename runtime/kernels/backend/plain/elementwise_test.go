@@ -48,7 +48,7 @@ var unaryRef = map[backend.UnaryOp]func(float64) float64{
 	backend.Erf: math.Erf, backend.Erfc: math.Erfc, backend.Floor: math.Floor, backend.Ceil: math.Ceil, backend.Round: math.RoundToEven, backend.Trunc: math.Trunc,
 }
 
-// within1ulp reports whether got is want rounded to T, or next to it.
+// withinUlp reports whether got is want rounded to T, or next to it.
 func withinUlp[T backend.Float](got T, want float64, ulps float64) bool {
 	g, w := float64(got), float64(T(want))
 	if math.IsNaN(g) || math.IsNaN(w) {
@@ -70,6 +70,9 @@ func testUnary[T backend.Float](t *testing.T) {
 		f := unaryRef[op]
 		if op == backend.Square {
 			f = func(x float64) float64 { return float64(T(x) * T(x)) }
+		}
+		if f == nil {
+			t.Fatalf("%s: want what it computes in unaryRef", op)
 		}
 		for _, n := range awkward {
 			x := kerneltest.Normals[T](r, n)
@@ -144,6 +147,11 @@ func TestForms(t *testing.T) {
 		backend.Mul: func(a, b float64) float64 { return a * b }, backend.Div: func(a, b float64) float64 { return a / b },
 		backend.Max: func(a, b float64) float64 { return max(a, b) }, backend.Min: func(a, b float64) float64 { return min(a, b) },
 		backend.Pow: math.Pow, backend.Mod: math.Mod, backend.Atan2: math.Atan2,
+	}
+	for op := range backend.BinaryOps {
+		if op.Kinds()&backend.Floats != 0 && (int(op) >= len(binary) || binary[op] == nil) {
+			t.Fatalf("%s: want its formula here", op)
+		}
 	}
 	comparisons := []func(a, b float64) bool{
 		backend.Equal: func(a, b float64) bool { return a == b }, backend.NotEqual: func(a, b float64) bool { return a != b },
