@@ -261,15 +261,16 @@ var _ = graph.MustRegister(&graph.Op{
 		dx := to(x, And(Greater(x, low), Less(x, high)))
 		dlow := to(low, And(Less(x, low), LessEqual(low, high)))
 		dhigh := to(high, Or(Greater(x, high), Greater(low, high)))
-		tie := func(bound Value, dbound *Value) {
-			if _, constant := bound.Constant(); constant && bound.Rank() == 0 {
+		tie := func(i int, dbound *Value) {
+			bound := g.In[i]
+			if _, constant := bound.Constant(); constant && bound.Rank() == 0 && !g.Wants(i) {
 				return // a number
 			}
 			half := Where(And(Equal(x, bound), Less(low, high)), Mul(dy, 0.5), 0.0)
 			dx, *dbound = Add(dx, SumTo(half, x.Shape())), Add(*dbound, SumTo(half, bound.Shape()))
 		}
-		tie(low, &dlow)
-		tie(high, &dhigh)
+		tie(1, &dlow)
+		tie(2, &dhigh)
 		return []Value{dx, dlow, dhigh}
 	},
 	Props:   graph.Props{Elementwise: true},
