@@ -417,9 +417,13 @@ var _ = graph.MustRegister(&graph.Op{
 	Results: out,
 	Infer:   inferBroadcast,
 	Grad: func(g *graph.GradCtx) []Value {
-		a, b, y, dy := g.In[0], g.In[1], g.Out[0], g.Dy(0)
-		y = Where(Equal(y, math.Inf(-1)), 0.0, y) // -inf - -inf would be NaN
-		return []Value{SumTo(Mul(dy, Exp(Sub(a, y))), a.Shape()), SumTo(Mul(dy, Exp(Sub(b, y))), b.Shape())}
+		// The derivatives are sigmoid(a-b) and sigmoid(b-a), which lose nothing to the rounding of a large y.
+		a, b, dy := g.In[0], g.In[1], g.Dy(0)
+		nothing := Equal(g.Out[0], math.Inf(-1)) // of -inf and -inf, whose difference would be NaN
+		dx := func(a, b Value) Value {
+			return SumTo(Mul(dy, Sigmoid(Where(nothing, math.Inf(-1), Sub(a, b)))), a.Shape())
+		}
+		return []Value{dx(a, b), dx(b, a)}
 	},
 	Ref:     arith{f: logAddExp}.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},

@@ -161,7 +161,7 @@ var _ = graph.MustRegister(&graph.Op{
 		y, axis := g.Out[0], g.Int("axis")
 		y = Where(Equal(y, math.Inf(-1)), 0.0, y) // -inf - -inf would be NaN
 		fall := Sub(y, Shift(y, axis, -1))
-		fall = Where(Greater(fall, 0.0), 0.0, fall) // at the last place, which has none after it
+		fall = Where(Or(Greater(fall, 0.0), Equal(y, math.Inf(1))), 0.0, fall) // at the last place, which has none after it, and of inf to inf
 		sum := recurrence(Exp(fall), g.Dy(0), axis, true, false)
 		return []Value{Mul(Exp(Sub(g.In[0], y)), sum)}
 	},
