@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
@@ -74,5 +75,32 @@ func TestGradOfWhatIsRewritten(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGradByVariableReadTwice takes a gradient by a variable that a text reads by two nodes: it is by both, as where a callee reads it.
+func TestGradByVariableReadTwice(t *testing.T) {
+	m, err := graph.Parse("m.graph", []byte(`graphrun 2
+module @m
+
+var @w: f64[3] = init(%key: u64[2]) {
+  %0 = constant {value=f64[3] [2, 3, 4]} : f64[3]
+  return value: %0
+}
+
+func @f(%x: f64[3]) {
+  %0 = read {var=@w} : f64[3]
+  %1 = read {var=@w} : f64[3]
+  %2 = mul %0, %1 : f64[3]
+  %3 = reduce_sum %2 {axes=[0], keepdims=false} : f64[]
+  %4 = grad %3, %1 : f64[3]
+  return dw: %4
+}
+`), graph.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, m, "f", map[string][]float64{"x": {0, 0, 0}})["dw"]; !slices.Equal(got, []float64{4, 6, 8}) {
+		t.Errorf("the gradient is %v, want %v", got, []float64{4, 6, 8})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/nn"
 	"github.com/graphrun/graphrun/models/optim"
+	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
 )
 
@@ -150,5 +151,43 @@ func TestFreezeKeeps(t *testing.T) {
 	all["0.weight"] = draw(t, 4, 3)
 	if _, err := compile.Compile(m, compile.Freeze(all)); err == nil || !strings.Contains(err.Error(), "@0.weight is f32[3,4], the tensor is f32[4,3]") {
 		t.Errorf("a tensor of another shape: %v", err)
+	}
+}
+
+// TestFreezeKeepsGradients takes a gradient by a variable that a callee reads too: it stays what it is when the variable is frozen.
+func TestFreezeKeepsGradients(t *testing.T) {
+	m := graph.NewModule("m")
+	w := m.Variable("w", graph.F64, []int{3}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F64, 0, 3) })
+	g := m.Func("g")
+	g.Return("y", ops.Mul(g.Input("x", graph.F64, 3), w.Read(g)))
+	f := m.Func("f")
+	y := f.Call(g, f.Input("x", graph.F64, 3))[0]
+	f.Return("dw", graph.Grad(ops.Sum(ops.Mul(y, w.Read(f))), w.Read(f))[0])
+	x, err := value.FromSlice([]float64{1, 2, 3}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := map[string]*value.Tensor{"w": x}
+	for name, opts := range map[string][]compile.Option{"as it is": nil, "frozen": {compile.Freeze(weights)}} {
+		prog, err := compile.Compile(m, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := runtime.NewSession(prog)
+		if opts == nil {
+			s, err = runtime.NewSession(prog, runtime.Weights(weights))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		outs, err := s.Run(context.Background(), "f", map[string]value.Value{"x": x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []float64{2, 8, 18} {
+			if got := outs["dw"].(*value.Tensor).Float64s()[i]; got != want {
+				t.Errorf("%s: the gradient by w[%d] is %v, want %v", name, i, got, want)
+			}
+		}
 	}
 }
