@@ -29,14 +29,10 @@ var autodiff = &Pass{
 }
 
 // expandGrads replaces the grads of f in order, so that an inner grad has become ordinary nodes when an
-// outer one differentiates them. In a function with a grad, calls become the callee's nodes and each variable is read
-// by one node: a gradient with respect to a variable reaches what a callee computes from it.
+// outer one differentiates them.
 func expandGrads(c *Context, f *graph.Func) error {
-	if !slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "grad" }) {
+	if !joinReads(f, c.Count) {
 		return nil
-	}
-	for hasCall(f) && f.Module().Err() == nil {
-		inlineCalls(c, f)
 	}
 	var fault error
 	rewriteFunc(f, func(n *graph.Node) (dxs []graph.Value) {
@@ -54,16 +50,27 @@ func expandGrads(c *Context, f *graph.Func) error {
 	return fault
 }
 
-func hasCall(f *graph.Func) bool {
-	return slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "call" })
+// joinReads prepares a function with a grad, and reports whether it is one: calls become the callees' nodes, and each variable is read by
+// one node, so that a gradient by a variable reaches all that is computed from it.
+func joinReads(f *graph.Func, count func(rule string)) bool {
+	if !slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool { return n.Op().Name == "grad" }) {
+		return false
+	}
+	for f.Module().Err() == nil && slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool {
+		v := n.Variable()
+		return n.Op().Name == "call" || v != nil && v.Read(f) != n.Result(0)
+	}) {
+		inlineCalls(f, count)
+	}
+	return true
 }
 
 // inlineCalls replaces the calls in f by the callees' nodes, whose calls stay.
-func inlineCalls(c *Context, f *graph.Func) {
+func inlineCalls(f *graph.Func, count func(rule string)) {
 	rewriteFunc(f, func(n *graph.Node) (values []graph.Value) {
 		switch n.Op().Name {
 		case "call":
-			c.Count("call")
+			count("call")
 			return bodyOf(f, n)
 		case "read":
 			v := f.Module().LookupVariable(string(n.Attrs().Symbol("var")))

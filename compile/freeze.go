@@ -30,7 +30,8 @@ func frozen(m *graph.Module, opts []Option) (*graph.Module, []Option, error) {
 	return m, append(opts[:len(opts):len(opts)], Freeze(nil)), FreezeVariables(m, c.weights)
 }
 
-// FreezeVariables does to a module what Freeze does before it is compiled.
+// FreezeVariables does to a module what Freeze does before it is compiled. In a function with a grad, calls become what they call: a gradient
+// by a frozen variable is what it was by the variable.
 func FreezeVariables(m *graph.Module, weights map[string]*value.Tensor) error {
 	for name := range weights {
 		if m.LookupVariable(name) == nil {
@@ -39,6 +40,7 @@ func FreezeVariables(m *graph.Module, weights map[string]*value.Tensor) error {
 	}
 	updated := map[*graph.Variable]bool{}
 	for _, f := range m.Funcs() {
+		joinReads(f, func(string) {}) // while it shows that it is one variable that a function and what it calls read
 		for _, u := range f.Updates() {
 			updated[u.Var] = true
 		}

@@ -292,6 +292,7 @@ func TestFoldByKernel(t *testing.T) {
 		t.Error("the folded product differs from the one computed")
 	}
 }
+
 // TestFreezeRanges freezes products whose factors, or sums with what is added before, leave the range of the dtype: results stay what they are.
 func TestFreezeRanges(t *testing.T) {
 	type variables = map[string][]float64
@@ -353,6 +354,44 @@ func TestFreezeRanges(t *testing.T) {
 			}
 			if err := value.AllClose(got["y"].(*value.Tensor), want, 1e-6, 0); err != nil {
 				t.Errorf("%s, with %d options: %v", name, len(opts), err)
+			}
+		}
+	}
+}
+
+// TestFreezeKeepsGradients takes a gradient by a variable that a callee reads too: it stays what it is when the variable is frozen.
+func TestFreezeKeepsGradients(t *testing.T) {
+	m := graph.NewModule("m")
+	w := m.Variable("w", graph.F64, []int{3}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F64, 0, 3) })
+	g := m.Func("g")
+	g.Return("y", ops.Mul(g.Input("x", graph.F64, 3), w.Read(g)))
+	f := m.Func("f")
+	y := f.Call(g, f.Input("x", graph.F64, 3))[0]
+	f.Return("dw", graph.Grad(ops.Sum(ops.Mul(y, w.Read(f))), w.Read(f))[0])
+	x, err := value.FromSlice([]float64{1, 2, 3}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := map[string]*value.Tensor{"w": x}
+	for name, opts := range map[string][]compile.Option{"as it is": nil, "frozen": {compile.Freeze(weights)}} {
+		prog, err := compile.Compile(m, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := runtime.NewSession(prog)
+		if opts == nil {
+			s, err = runtime.NewSession(prog, runtime.Weights(weights))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		outs, err := s.Run(context.Background(), "f", map[string]value.Value{"x": x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []float64{2, 8, 18} {
+			if got := outs["dw"].(*value.Tensor).Float64s()[i]; got != want {
+				t.Errorf("%s: the gradient by w[%d] is %v, want %v", name, i, got, want)
 			}
 		}
 	}

@@ -77,6 +77,7 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule, count us
 		}
 		return x != nil && uses[op][x] == 1
 	}
+	asked := derivedBy(nodes)
 	w := newRewriter(f)
 	for _, n := range w.take() {
 		w.rewire(n)
@@ -87,7 +88,12 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule, count us
 					if r.Sole != "" && !sole(n, r.Sole) {
 						continue
 					}
-					if values = r.Apply(f, n); values != nil {
+					before := len(f.Nodes())
+					if values = r.Apply(f, n); values != nil && leavesOut(n, values, f.Nodes()[before:], asked) {
+						f.Truncate(before)
+						values = nil
+					}
+					if values != nil {
 						c.Allow(r.Name, n)
 						w.rule = r.Name
 						return
@@ -99,11 +105,59 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule, count us
 			f.Append(n)
 			continue
 		}
+		for i := range min(len(values), n.NumResults()) {
+			if asked[n.Result(i)] {
+				asked[values[i]] = true
+			}
+		}
 		w.replace(n, values)
 		changed = true
 	}
 	w.finish()
 	return changed
+}
+
+// derivedBy returns the values by which grads among the nodes derive.
+func derivedBy(nodes []*graph.Node) map[graph.Value]bool {
+	asked := map[graph.Value]bool{}
+	for _, n := range nodes {
+		if n.Op().Name == "grad" {
+			for _, x := range n.Operands()[1:] {
+				asked[x] = true
+			}
+		}
+	}
+	return asked
+}
+
+// leavesOut reports whether values that stand for n's results, computed by the nodes emitted, bypass one by which a gradient is asked for: the
+// derivative of log_softmax(x) by what softmax(x) was is zero. What n is computed from is followed up to what they are computed from.
+func leavesOut(n *graph.Node, values []graph.Value, emitted []*graph.Node, asked map[graph.Value]bool) bool {
+	if len(asked) == 0 {
+		return false
+	}
+	seen := map[graph.Value]bool{}
+	for _, v := range values {
+		seen[v] = true
+	}
+	for _, e := range emitted {
+		for _, v := range e.Operands() {
+			seen[v] = true
+		}
+	}
+	todo := slices.Clone(n.Operands())
+	for len(todo) > 0 {
+		v := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[v] {
+			continue
+		}
+		if seen[v] = true; asked[v] {
+			return true
+		}
+		todo = append(todo, v.Node().Operands()...)
+	}
+	return false
 }
 
 // countUses counts how often each node of an op is an operand, a result or an update. What a rule has replaced counts too: that is

@@ -146,7 +146,8 @@ func TestVerifyChangesSeesChanges(t *testing.T) {
 			}
 			f.Forget()
 		}},
-		"Update": {"call", func(m *Module, _ *Func) { g := m.funcs[0]; g.Update(m.vars[0], g.results[0].Value) }},
+		"Truncate": {"update", func(_ *Module, f *Func) { f.Truncate(len(f.nodes) - 1) }},
+		"Update":   {"call", func(m *Module, _ *Func) { g := m.funcs[0]; g.Update(m.vars[0], g.results[0].Value) }},
 	}
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -232,7 +233,7 @@ func TestPutBackIsNoChange(t *testing.T) {
 func TestExportedMethods(t *testing.T) {
 	known := strings.Fields(`
 		Func: Append Call Carries Const DropUpdates Emit FLOPs Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
-			Results Return Root Scalar SetNodes SetResult SetUpdate Splice String Symbols TakeNodes Update Updates ValueNames Version
+			Results Return Root Scalar SetNodes SetResult SetUpdate Splice String Symbols TakeNodes Truncate Update Updates ValueNames Version
 		Node: Attrs BindRegions Callee FLOPs Func Index InlineBody IsConstant IsFused IsGrad IsParam NumResults Op OperandTypes Operands Pos Regions
 			Replace Result ResultName Results Scope SetOperand String Types Variable
 		Variable: Init IsOptimizerState Name Pos Read Shape Trainable Type`)

@@ -342,17 +342,18 @@ type GradCtx struct {
 	Func *Func
 
 	dy  []Value
+	d   *differ
 	err error // of RegionVJP
 }
 
 // newGradCtx makes a context of the function that receives the nodes; dy holds one gradient per result, the zero Value where it is
 // zero.
-func newGradCtx(f *Func, n *Node, dy []Value) *GradCtx {
+func newGradCtx(d *differ, n *Node, dy []Value) *GradCtx {
 	outs := make([]Value, n.NumResults())
 	for i := range outs {
 		outs[i] = n.Result(i)
 	}
-	return &GradCtx{Attrs: n.attrs, In: n.in, Out: outs, Node: n, Func: f, dy: dy}
+	return &GradCtx{Attrs: n.attrs, In: n.in, Out: outs, Node: n, Func: d.f, dy: dy, d: d}
 }
 
 // Dy returns the gradient with respect to result i; HasDy reports whether it is other than zero, and
@@ -364,6 +365,10 @@ func (g *GradCtx) Dy(i int) Value { return g.dy[i] }
 
 // HasDy reports whether result i contributes to the objective.
 func (g *GradCtx) HasDy(i int) bool { return g.dy[i].Valid() }
+
+// Wants reports whether a gradient by operand i is asked for; one that is not may be the zero Value. A constant has one too where it is
+// what a function is derived by.
+func (g *GradCtx) Wants(i int) bool { return g.d.known(g.In[i]).active }
 
 // RefCtx is what an op's Ref sees: operands in exact domains and results to be filled in. Results whose
 // sizes are known are allocated; Ref sets the others.

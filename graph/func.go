@@ -479,6 +479,12 @@ func (f *Func) Append(n *Node) {
 	f.push(n)
 }
 
+// Truncate drops the nodes behind the first n, which have been emitted since TakeNodes and which nothing uses. It is for passes.
+func (f *Func) Truncate(n int) {
+	f.nodes, f.reads = f.nodes[:n], nil
+	f.touch()
+}
+
 // Outline appends a node of op that carries one region, and returns it. The region does what the given nodes of f do, which have been
 // taken and are not put back: it holds copies of them on parameters that stand for args, with their attributes, types, positions
 // and scopes. Their operands are args, results of nodes before, or constants, which are copied too. Of their results the given ones are the

@@ -119,7 +119,7 @@ func (m *Module) RemoveVariable(v *Variable) error {
 }
 
 // FreezeVariable takes a variable out of the module whose value stays what it is: its reads become constants, in place. The tensor is shared
-// and must not be modified. One that a function updates stays, and the error, a *Diagnostic, says which and where; so does one of another type.
+// and must not be modified. A gradient by one of them is by that one alone, not by what other reads have become. One that a function updates stays, and the error, a *Diagnostic, says which and where; so does one of another type.
 func (m *Module) FreezeVariable(v *Variable, t *value.Tensor) error {
 	if v == nil || !slices.Contains(m.vars, v) {
 		return &Diagnostic{Op: "variable", Msg: "the variable is none of the module"}

@@ -173,7 +173,7 @@ func (d *differ) node(n *Node, dy []Value) error {
 	op := n.op
 	switch {
 	case op.Grad != nil:
-		g := newGradCtx(d.f, n, dy)
+		g := newGradCtx(d, n, dy)
 		dxs := op.Grad(g)
 		if g.err != nil {
 			return g.err

@@ -21,6 +21,7 @@ import (
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/models/initializer"
 	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
 )
@@ -28,7 +29,13 @@ import (
 // TestGolden runs the cases that PyTorch computed, from the folder named by GRAPHRUN_GOLDEN: inputs, parameters and
 // attributes go through the public API, and every result, gradient and state must be within the case's tolerance. A
 // case whose operation has no builder is skipped and counted.
-func TestGolden(t *testing.T) {
+func TestGolden(t *testing.T) { eachGolden(t, (*golden).check) }
+
+// TestGoldenFrozen runs the cases of TestGolden with their parameters frozen: the same tolerances hold.
+func TestGoldenFrozen(t *testing.T) { eachGolden(t, (*golden).checkFrozen) }
+
+func eachGolden(t *testing.T, check func(c *golden, t *testing.T, run builder)) {
+	t.Helper()
 	dir := os.Getenv("GRAPHRUN_GOLDEN")
 	if dir == "" {
 		t.Skip("GRAPHRUN_GOLDEN is not set: PyTorch's reference values are not compared")
@@ -58,7 +65,7 @@ func TestGolden(t *testing.T) {
 			skipped := false
 			ok := t.Run(c.family+"/"+c.Name, func(t *testing.T) {
 				defer func() { skipped = t.Skipped() }()
-				c.check(t, run)
+				check(c, t, run)
 			})
 			switch {
 			case !ok:
@@ -249,6 +256,8 @@ type build struct {
 	vars  map[string]*value.Tensor // variables set before the run
 	want  map[string]*value.Tensor // results by name
 	state map[string]*value.Tensor // variables after the run
+
+	frozen bool // parameters and buffers are variables, which are frozen, and constants are constants
 }
 
 // values is what a builder returns: the outputs by name.
@@ -276,6 +285,14 @@ func (b *build) input(name string, t *value.Tensor) graph.Value {
 	return v
 }
 
+// variable declares a variable that has an array's value.
+func (b *build) variable(name string, t *value.Tensor) graph.Value {
+	v := b.m.Variable(strings.ReplaceAll(name, "/", "_"), t.DType(), t.Shape(), initializer.FromTensor(t).For(t.DType(), t.Shape()...))
+	b.vars[v.Name()] = t
+	b.in[name] = v.Read(b.f)
+	return b.in[name]
+}
+
 // x returns an input, parameter or constant of the case by name, as a parameter of f.
 func (b *build) x(name string) graph.Value {
 	b.t.Helper()
@@ -284,6 +301,13 @@ func (b *build) x(name string) graph.Value {
 	}
 	for _, role := range []string{"inputs", "params", "const", "buffers"} {
 		if t := b.roles[role][name]; t != nil {
+			switch {
+			case b.frozen && role == "const":
+				b.in[name] = b.f.Const(t)
+				return b.in[name]
+			case b.frozen && role != "inputs":
+				return b.variable(name, t)
+			}
 			return b.input(name, t)
 		}
 	}
@@ -295,11 +319,23 @@ func (b *build) x(name string) graph.Value {
 func (b *build) given(role, name string) bool { return b.roles[role][name] != nil }
 
 // check builds a case, runs it and compares.
-func (c *golden) check(t *testing.T, run builder) {
+func (c *golden) check(t *testing.T, run builder) { c.checkAs(t, run, false) }
+
+// checkFrozen is check with frozen parameters, of a case that has any.
+func (c *golden) checkFrozen(t *testing.T, run builder) {
+	if len(c.roles["params"])+len(c.roles["const"])+len(c.roles["buffers"]) == 0 {
+		t.SkipNow()
+	}
+	c.checkAs(t, run, true)
+}
+
+func (c *golden) checkAs(t *testing.T, run builder, frozen bool) {
+	t.Helper()
 	m := graph.NewModule("golden")
 	b := &build{
 		golden: c, t: t, m: m, f: m.Func("f"), in: map[string]graph.Value{}, feeds: map[string]value.Value{},
 		vars: map[string]*value.Tensor{}, want: map[string]*value.Tensor{}, state: map[string]*value.Tensor{},
+		frozen: frozen,
 	}
 	outs := run(b)
 	if outs == nil {
@@ -411,11 +447,21 @@ func (b *build) gradients(outs values) {
 // session compiles the module and starts a session with the case's weights.
 func (b *build) session() *runtime.Session {
 	b.t.Helper()
-	prog, err := compile.Compile(b.m)
+	var opts []compile.Option
+	if b.frozen {
+		opts = append(opts, compile.Freeze(b.vars))
+	}
+	prog, err := compile.Compile(b.m, opts...)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	sess, err := runtime.NewSession(prog, runtime.Seed(1), runtime.Weights(b.vars))
+	weights := map[string]*value.Tensor{}
+	for _, v := range prog.Variables {
+		if t := b.vars[v.Name]; t != nil {
+			weights[v.Name] = t
+		}
+	}
+	sess, err := runtime.NewSession(prog, runtime.Seed(1), runtime.Weights(weights))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -246,7 +246,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "clamp",
 	Doc: "x limited to [low, high], all three broadcast (torch.clamp): min(max(x, low), high). NaN stays. The " +
 		"gradient passes to x between the bounds; at and beyond one it goes to the bound. At a bound that is no number " +
-		"of the declaration x and the bound share it, as they do in maximum and minimum.",
+		"of the declaration x and the bound share it, as they do in maximum and minimum; where two such bounds meet x has it all.",
 	ONNX: "Clip 1 6 11 12 13",
 	Args: []graph.Arg{
 		{Name: "x", Types: graph.Numeric, Doc: "the operand"},
@@ -261,15 +261,21 @@ var _ = graph.MustRegister(&graph.Op{
 		dx := to(x, And(Greater(x, low), Less(x, high)))
 		dlow := to(low, And(Less(x, low), LessEqual(low, high)))
 		dhigh := to(high, Or(Greater(x, high), Greater(low, high)))
-		tie := func(bound Value, dbound *Value) {
-			if _, constant := bound.Constant(); constant && bound.Rank() == 0 {
-				return // a number
+		numbers := 0
+		tie := func(i int, dbound *Value) {
+			bound := g.In[i]
+			if _, constant := bound.Constant(); constant && bound.Rank() == 0 && !g.Wants(i) {
+				numbers++
+				return
 			}
 			half := Where(And(Equal(x, bound), Less(low, high)), Mul(dy, 0.5), 0.0)
 			dx, *dbound = Add(dx, SumTo(half, x.Shape())), Add(*dbound, SumTo(half, bound.Shape()))
 		}
-		tie(low, &dlow)
-		tie(high, &dhigh)
+		tie(1, &dlow)
+		tie(2, &dhigh)
+		if numbers < 2 {
+			dx = Add(dx, to(x, And(Equal(x, low), Equal(x, high)))) // as in PyTorch, the bounds have none
+		}
 		return []Value{dx, dlow, dhigh}
 	},
 	Props:   graph.Props{Elementwise: true},
@@ -373,8 +379,8 @@ var _ = graph.MustRegister((&activation{
 		return Mul(x, Div(Hardtanh(Add(x, 3.0), 0, 6), 6.0))
 	},
 	grad: func(_ *graph.GradCtx, x, dy Value) Value {
-		middle := Mul(dy, Add(Div(x, 3.0), 0.5))
-		return Where(LessEqual(x, -3.0), 0.0, Where(Less(x, 3.0), middle, dy))
+		slope := Where(Less(Abs(x), 3.0), Add(Div(x, 3.0), 0.5), 1.0) // finite, since the second gradient multiplies 0 by it
+		return Where(LessEqual(x, -3.0), 0.0, Mul(dy, slope))
 	},
 	within: "-5..5",
 }).op())

@@ -62,6 +62,7 @@ func TestSymbolicSizes(t *testing.T) {
 
 // TestKinks holds the gradients at kinks against PyTorch's conventions.
 func TestKinks(t *testing.T) {
+	inf := math.Inf(1)
 	for _, c := range []struct {
 		name  string
 		build func(x graph.Value) graph.Value
@@ -86,6 +87,21 @@ func TestKinks(t *testing.T) {
 			low := ops.StopGradient(ops.Mul(x, 0.0))
 			return ops.Clamp(x, low, ops.Add(low, 1.0))
 		}, []float64{0, 1, 0.5, 2}, []float64{0.5, 0.5, 1, 0}},
+		{"clamp to one value", func(x graph.Value) graph.Value {
+			one := ops.StopGradient(ops.Add(ops.Mul(x, 0.0), 1.0))
+			return ops.Clamp(x, one, one)
+		}, []float64{0, 1, 2}, []float64{0, 1, 0}},
+		{"clamp to a number", func(x graph.Value) graph.Value { return ops.Clamp(x, 1.0, 1.0) }, []float64{0, 1, 2}, []float64{0, 0, 0}},
+		{"hardswish twice, by the cotangent", func(x graph.Value) graph.Value {
+			at := x.Func().Const(tensor([]float64{inf, -inf, 0, 3}, 4))
+			return graph.Grad(ops.Sum(ops.Mul(x, ops.Hardswish(at))), at)[0]
+		}, []float64{2, 2, 2, 2}, []float64{1, 0, 0.5, 1}},
+		{"logaddexp", func(x graph.Value) graph.Value { return ops.LogAddExp(x, 1.0) }, []float64{inf, -inf, 1}, []float64{1, 0, 0.5}},
+		{"logaddexp of nothing", func(x graph.Value) graph.Value { return ops.LogAddExp(x, -inf) }, []float64{inf, -inf, 1}, []float64{1, 0, 1}},
+		{"logaddexp of large ones", func(x graph.Value) graph.Value { return ops.LogAddExp(1e15, x) }, []float64{1e15 + 1}, []float64{0.7310585786300049}},
+		{"logcumsumexp before inf", func(x graph.Value) graph.Value {
+			return ops.LogCumSumExp(ops.Concat(0, x, x.Func().Const(tensor([]float64{inf}, 1)), x), 0)
+		}, []float64{1, 1}, []float64{1.5, 0.5}},
 		{"maximum", func(x graph.Value) graph.Value { return ops.Maximum(x, 1.0) }, []float64{1, 2, 0}, []float64{0.5, 1, 0}},
 		{"amax", func(x graph.Value) graph.Value { return ops.ReduceMax(x, nil, false) }, []float64{2, 1, 2}, []float64{0.5, 0, 0.5}},
 		{"pow", func(x graph.Value) graph.Value { return ops.Pow(x, 2.0) }, []float64{0, -3}, []float64{0, -6}},

@@ -295,7 +295,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Grad: func(g *graph.GradCtx) []Value {
 		dy, low, high := g.Dy(0), g.Dims("low"), g.Dims("high")
 		dx := []Value{fit(padDims(dy, 0.0, negated(low), negated(high)), g.In[0].Shape()), {}}
-		if _, fixed := g.In[1].Constant(); !fixed {
+		if g.Wants(1) {
 			inside := fullDims(g.Func, graph.Bool, true, g.In[0].Shape())
 			dx[1] = ReduceSum(Where(padDims(inside, false, low, high), 0.0, dy), nil, false)
 		}
