@@ -279,7 +279,7 @@ var _ = graph.MustRegister(&graph.Op{
 			base = Where(And(Equal(a, 0.0), Equal(b, 0.0)), 1.0, a)
 		}
 		dx := []Value{SumTo(Mul(Mul(dy, b), Pow(base, Sub(b, 1.0))), a.Shape()), {}}
-		if !fixed {
+		if g.Wants(1) {
 			base = Where(And(Equal(a, 0.0), GreaterEqual(b, 0.0)), 1.0, a)
 			dx[1] = SumTo(Mul(Mul(dy, y), Log(base)), b.Shape())
 		}
