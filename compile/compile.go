@@ -217,7 +217,8 @@ func Optimize(m *graph.Module, opts ...Option) (*graph.Module, error) {
 	return m, err
 }
 
-func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
+// newContext is what the options ask for.
+func newContext(opts []Option) (*Context, error) {
 	c := &Context{passes: Passes, target: CPU, limit: -1}
 	for _, o := range opts {
 		o(c)
@@ -235,8 +236,13 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 	if t := c.target; c.err == nil && (t == nil || t.Whole == nil || t.Role == nil) {
 		c.err = errors.New("a target needs Whole and Role")
 	}
-	if c.err != nil {
-		return nil, nil, c.err
+	return c, c.err
+}
+
+func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
+	c, err := newContext(opts)
+	if err != nil {
+		return nil, nil, err
 	}
 	if m == nil {
 		return nil, nil, errors.New("compile: want a module, have nil")
