@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"container/heap"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
@@ -158,7 +159,7 @@ func (s *scheduler) greedy() []int32 {
 	queued := make([]int64, n) // the cost with which a node waits in the heap
 	push := func(i int32) {
 		queued[i] = cost(i)
-		ready.push(readyNode{queued[i], i})
+		heap.Push(&ready, readyNode{queued[i], i})
 	}
 	for i := range s.nodes {
 		if waits[i] == 0 && !s.last[i] {
@@ -168,7 +169,7 @@ func (s *scheduler) greedy() []int32 {
 	done := make([]bool, n)
 	order := make([]int32, 0, n)
 	for len(ready) > 0 {
-		r := ready.pop()
+		r := heap.Pop(&ready).(readyNode)
 		if done[r.node] || r.cost != queued[r.node] {
 			continue
 		}
@@ -202,42 +203,17 @@ func (a readyNode) less(b readyNode) bool {
 	return a.cost < b.cost || a.cost == b.cost && a.node < b.node
 }
 
-// readyHeap is a binary heap, the least first.
+// readyHeap is a heap.Interface, the least first.
 type readyHeap []readyNode
 
-func (h *readyHeap) push(x readyNode) {
-	*h = append(*h, x)
-	a := *h
-	for i := len(a) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if !a[i].less(a[parent]) {
-			break
-		}
-		a[i], a[parent] = a[parent], a[i]
-		i = parent
-	}
-}
+func (h readyHeap) Len() int           { return len(h) }
+func (h readyHeap) Less(i, j int) bool { return h[i].less(h[j]) }
+func (h readyHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *readyHeap) Push(x any)        { *h = append(*h, x.(readyNode)) }
 
-func (h *readyHeap) pop() readyNode {
-	a := *h
-	top := a[0]
-	last := len(a) - 1
-	a[0] = a[last]
-	a = a[:last]
-	*h = a
-	for i := 0; ; {
-		child := 2*i + 1
-		if child >= last {
-			break
-		}
-		if child+1 < last && a[child+1].less(a[child]) {
-			child++
-		}
-		if !a[child].less(a[i]) {
-			break
-		}
-		a[i], a[child] = a[child], a[i]
-		i = child
-	}
-	return top
+func (h *readyHeap) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	*h = (*h)[:last]
+	return x
 }

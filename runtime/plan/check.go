@@ -211,7 +211,7 @@ func (c *checker) overwrite(slot int, at, end int64) {
 		delete(c.views, old)
 	}
 	if lo == hi {
-		c.owners = insert(c.owners, lo, owner{at, end, slot})
+		c.owners = slices.Insert(c.owners, lo, owner{at, end, slot})
 		return
 	}
 	c.owners[lo] = owner{at, end, slot}
