@@ -170,6 +170,24 @@ func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
 	return f, nil
 }
 
+// BodyOf returns the body of a composite node on operand values as a function of its own. Symbols in the node's attributes must be bound
+// by env.
+func BodyOf(n *Node, in []value.Value, env map[string]Dim) (*Func, error) {
+	attrs, err := n.attrs.Bind(env)
+	if err != nil {
+		return nil, err
+	}
+	regions, err := n.BindRegions(env)
+	if err != nil {
+		return nil, err
+	}
+	types := make([]Type, len(in))
+	for i, v := range in {
+		types[i] = TypeOf(v)
+	}
+	return n.op.bodyFunc(types, attrs, regions)
+}
+
 // InlineBody emits the body of a composite node into f, where the node's operands are, and returns the
 // body's results. A body may let its nodes carry the regions: it gets copies. It is for passes.
 func (n *Node) InlineBody(f *Func) []Value {

@@ -3,7 +3,9 @@ package runtime_test
 import (
 	"context"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/graphrun/graphrun/compile/randgraph"
@@ -135,6 +137,28 @@ func TestResultsAnywhere(t *testing.T) {
 					t.Fatalf("seed %d, N=%d: @%s differs", seed, 1+n, name)
 				}
 			}
+		}
+	}
+}
+
+// TestResultsAreCounted wants a call refused whose results, copies of one value, do not fit beside each other.
+func TestResultsAreCounted(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 29))
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	y := ops.Expand(ops.Sum(f.Input("x", graph.F32, "N")), "N", 1<<18)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		f.Return(name, y)
+	}
+	s := session(t, compiled(t, m))
+	for n, fits := range map[int]bool{1: true, 1 << 8: false} {
+		x, err := value.New(graph.F32, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Run(context.Background(), "f", map[string]value.Value{"x": x})
+		if (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "out of memory: the call needs more than the 512.0 MiB there are") {
+			t.Errorf("four results of %d MiB: %v", n, err)
 		}
 	}
 }

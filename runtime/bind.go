@@ -208,10 +208,8 @@ func (b *binding) layOut() error {
 		n = d
 	}
 	need := float64(p.Peak.Per)*float64(n) + float64(p.Peak.Fixed)
-	for i, slot := range f.Slots {
-		if slot.Place == program.Output {
-			need += bytesOf(b.types[i])
-		}
+	for _, o := range f.Outputs { // each has storage of its own, copies of one value too
+		need += bytesOf(b.types[o.Slot])
 	}
 	if need > float64(value.Memory()) {
 		return b.outOfMemory()

@@ -40,8 +40,8 @@ func watching(w watcher) Option {
 }
 
 // Recheck makes all calls of the session compute every instruction once more, by the reference of its node on the same operands, and
-// hold the results against it within the tolerance that the op declares; for a fused node, within what those of its nodes come to. A
-// call ends with the first instruction that is off, and names its node and how far off it is.
+// hold the results against it within the tolerance that the op declares; for a fused node, and for a composite that is off by more, within
+// what those of its nodes, or of its body's, come to. A call ends with the first instruction that is off, and names its node and how far off it is.
 func Recheck() Option { return watching(recheck) }
 
 func recheck(o *observation) error {
@@ -61,20 +61,7 @@ func recheck(o *observation) error {
 
 func (o *observation) disagreement() error {
 	if o.node.IsFused() {
-		ip := &graph.Interpreter{Sizes: o.sizes}
-		oracle, err := ip.Oracle(o.node.Regions()[0], o.in)
-		if err != nil {
-			return fmt.Errorf("the reference fails: %w", err)
-		}
-		for i, v := range o.out {
-			if v == nil {
-				continue
-			}
-			if err := oracle.Compare(i, v); err != nil {
-				return fmt.Errorf("result %d: %w", i, err)
-			}
-		}
-		return nil
+		return o.disagreementWith(o.node.Regions()[0])
 	}
 	want, err := graph.EvalNode(o.node, o.in, o.sizes)
 	if err != nil {
@@ -86,7 +73,33 @@ func (o *observation) disagreement() error {
 			got[i] = want[i]
 		}
 	}
-	return graph.CompareNode(o.node, o.in, got, want, o.sizes)
+	if err = graph.CompareNode(o.node, o.in, got, want, o.sizes); err == nil || !o.node.Op().IsComposite() {
+		return err
+	}
+	// A body may cancel, and is off itself then by more than the composite declares.
+	body, failed := graph.BodyOf(o.node, o.in, o.sizes)
+	if failed != nil {
+		return err
+	}
+	return o.disagreementWith(body)
+}
+
+// disagreementWith holds the results against those of a function, within what its nodes come to.
+func (o *observation) disagreementWith(f *graph.Func) error {
+	ip := &graph.Interpreter{Sizes: o.sizes}
+	oracle, err := ip.Oracle(f, o.in)
+	if err != nil {
+		return fmt.Errorf("the reference fails: %w", err)
+	}
+	for i, v := range o.out {
+		if v == nil {
+			continue
+		}
+		if err := oracle.Compare(i, v); err != nil {
+			return fmt.Errorf("result %d: %w", i, err)
+		}
+	}
+	return nil
 }
 
 // within says where a node stands: in which layer, and which nodes it stands for.

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -151,5 +152,53 @@ func TestNaNGuardNamesTheFirstNode(t *testing.T) {
 	nan := inf - inf
 	if err := runWatched(s, 0, nan, 1, 1, 1, 1); err != nil {
 		t.Errorf("NaN that was fed is no node's fault: %v", err)
+	}
+}
+
+// TestRecheckOfBodiesThatCancel runs a kernel whose reference, the body of a composite, is off by more than the composite declares: where
+// the shift takes away what the scale gives, digits that the body has rounded come to the front. A kernel that is wrong is found all the same.
+func TestRecheckOfBodiesThatCancel(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, 64, 128)
+	f.Return("y", ops.LayerNorm(x, 1, 1e-5, f.Input("scale", graph.F32, 128), f.Input("shift", graph.F32, 128)))
+	prog, err := compile.Compile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	feeds := map[string]value.Value{}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for name, shape := range map[string][]int{"x": {64, 128}, "scale": {128}, "shift": {128}} {
+		e := value.NewExact(graph.F32, shape)
+		for i := range e.F {
+			e.F[i] = rng.NormFloat64()
+		}
+		feeds[name] = e.Tensor()
+	}
+	s, err := NewSession(prog, Recheck())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(context.Background(), "f", feeds); err != nil {
+		t.Errorf("a kernel that is right: %v", err)
+	}
+	ins := &prog.Funcs["f"].Instrs[0]
+	right := ins.Kernel
+	wrong := *right
+	wrong.Bind = func(spec *kernels.Spec) (kernels.Func, error) {
+		run, err := right.Bind(spec)
+		return func(c *kernels.Call) error {
+			err := run(c)
+			out, _ := value.Data[float32](c.Out[0])
+			out[77] += 1e-3
+			return err
+		}, err
+	}
+	ins.Kernel = &wrong
+	if s, err = NewSession(prog, Recheck()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(context.Background(), "f", feeds); err == nil || !strings.Contains(err.Error(), "layer_norm: BUG: the kernel computes something else") {
+		t.Errorf("a kernel that is wrong by 0.001: %v", err)
 	}
 }
