@@ -268,22 +268,24 @@ func writeModel(a *artifact.Artifact, path, format string) error {
 }
 
 func printConverted(w io.Writer, o convertOptions, a *artifact.Artifact, format string) error {
-	weights, params := 0, 0
+	weights := 0
 	for _, v := range a.Module.Variables() {
 		if v.Trainable() {
-			n, _ := v.Type().NumElements().Int()
 			weights++
-			params += int(n)
 		}
 	}
+	sums := sumsOf(variablesOf(a.Module), a.Module)
 	names := funcNames(a.Module)
 	if o.json {
-		return printJSON(w, map[string]any{"out": o.out, "format": format, "functions": names, "weights": weights, "parameters": params})
+		return printJSON(w, map[string]any{
+			"out": o.out, "format": format, "functions": names, "weights": weights, "parameters": sums.Parameters, "constants": sums.Constants,
+		})
 	}
-	text := fmt.Sprintf("%s: %d weights, %d parameters", o.out, weights, params)
+	text := fmt.Sprintf("%d weights, %d parameters", weights, sums.Parameters)
 	if format == artifactFormat || format == graphFormat {
-		text = fmt.Sprintf("%s: functions %s; %d weights, %d parameters", o.out, strings.Join(names, ", "), weights, params)
+		text = fmt.Sprintf("functions %s; %s%s", strings.Join(names, ", "), text, sums.constants())
 	}
+	text = o.out + ": " + text
 	_, err := fmt.Fprintln(w, text)
 	return err
 }

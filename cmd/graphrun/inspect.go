@@ -145,6 +145,8 @@ type variableSums struct {
 	State          int64 `json:"optimizer_state"`
 	StateBytes     int64 `json:"optimizer_state_bytes"`
 	Variables      int   `json:"variables"`
+	Constants      int64 `json:"constants"` // elements of those that are no scalars: a frozen model's weights
+	ConstantBytes  int64 `json:"constant_bytes"`
 }
 
 type variableRow struct {
@@ -371,6 +373,26 @@ func sumsOf(rows []variableRow, m *graph.Module) *variableSums {
 			s.BufferBytes += rows[i].Bytes
 		}
 	}
+	seen := map[*value.Tensor]bool{}
+	var add func(f *graph.Func)
+	add = func(f *graph.Func) {
+		for _, n := range f.Nodes() {
+			if n.IsConstant() {
+				t, _ := n.Result(0).Constant()
+				if len(t.Shape()) > 0 && !seen[t] {
+					seen[t] = true
+					s.Constants += int64(t.Len())
+					s.ConstantBytes += int64(len(t.Bytes()))
+				}
+			}
+			for _, r := range n.Regions() {
+				add(r)
+			}
+		}
+	}
+	for _, f := range m.Funcs() {
+		add(f)
+	}
 	return s
 }
 
@@ -584,7 +606,7 @@ func countText(n int64) string {
 	return fmt.Sprintf("%.3g E", x)
 }
 
-// String says in one line what the variables sum up to.
+// String says in one line what the variables and constants sum up to.
 func (s *variableSums) String() string {
 	text := fmt.Sprintf("%d variables: %d parameters (%s)", s.Variables, s.Parameters, value.ByteText(float64(s.ParameterBytes)))
 	if s.Buffers > 0 {
@@ -593,7 +615,15 @@ func (s *variableSums) String() string {
 	if s.State > 0 {
 		text += fmt.Sprintf("; optimizer state: %d (%s)", s.State, value.ByteText(float64(s.StateBytes)))
 	}
-	return text
+	return text + s.constants()
+}
+
+// constants says how much the constants are, if there are any to speak of.
+func (s *variableSums) constants() string {
+	if s.Constants == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; constants: %d (%s)", s.Constants, value.ByteText(float64(s.ConstantBytes)))
 }
 
 func (i *infoRow) print(w io.Writer) {
