@@ -11,6 +11,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -135,8 +136,8 @@ type Context struct {
 	log   *[]Rewrite                           // nil: rewrites are only counted
 	after func(row int, m *graph.Module) error // called when a row has passed the verifier
 
-	kernels map[*graph.Node]chosen // from select on: of the nodes that have one
-	program *program.Program       // from emit on
+	kernels map[*graph.Node]*kernels.Kernel // from select on: of the nodes that have one
+	program *program.Program                // from emit on
 }
 
 // Allow reports whether one more optional rewrite may be made, and counts it: a pass asks right before it makes one. The node, nil

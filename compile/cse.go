@@ -62,8 +62,11 @@ func (s *sharing) mergeEqual(c *Context, f *graph.Func) {
 
 // shareConstant returns a constant that takes the place of an equal one of a function if another function has that, in the same memory.
 func (s *sharing) shareConstant(f *graph.Func, n *graph.Node, key uint64, first map[uint64]*graph.Node) (values []graph.Value) {
-	t, ok := n.Result(0).Constant()
-	if !ok || t.Len() <= smallConstant || first[key] != n {
+	if !n.IsConstant() || first[key] != n {
+		return nil
+	}
+	t, _ := n.Result(0).Constant()
+	if t.Len() <= smallConstant {
 		return nil
 	}
 	have := s.constants[key]

@@ -144,7 +144,7 @@ func (e *emitter) node(n *graph.Node) {
 	for i := range n.NumResults() {
 		ins.Out[i] = e.slot(n.Result(i), program.Slot{Place: program.Arena})
 	}
-	if ins.Kernel = e.kernels[n].Kernel; ins.Alias() {
+	if ins.Kernel = e.kernels[n]; ins.Alias() {
 		out := &e.p.Slots[ins.Out[0]]
 		out.Place, out.Index = program.View, ins.In[0]
 	}
@@ -179,11 +179,10 @@ func (e *emitter) share() {
 			continue
 		}
 		for k, out := range ins.Out {
-			if e.last[out] < 0 && p.Slots[out].Place == program.Arena && e.isOptional(ins.Node, k) {
+			if e.last[out] < 0 && p.Slots[out].Place == program.Arena && isOptional(ins.Kernel, k) {
 				p.Slots[out].Place = program.Omitted
 			}
 		}
-		kernel := e.kernels[ins.Node]
 		taken := 0 // operands whose place a result has taken, as bits
 		for k, out := range ins.Out {
 			s := &p.Slots[out]
@@ -193,7 +192,7 @@ func (e *emitter) share() {
 			for j, in := range ins.In {
 				root := p.Root(in)
 				if j >= 64 || taken&(1<<j) != 0 || p.Slots[root].Place != program.Arena || e.last[root] != i || e.twice(ins, j) ||
-					!kernel.mayReuse(ins.Node, k, j) || !sameSize(p.Slots[root].Type, s.Type) {
+					!mayReuse(ins.Kernel, ins.Node, k, j) || !sameSize(p.Slots[root].Type, s.Type) {
 					continue
 				}
 				taken |= 1 << j
@@ -212,7 +211,10 @@ func (e *emitter) deliver() {
 	if p.Dynamic {
 		return
 	}
-	late := map[int]bool{} // storage that is needed then
+	var late map[int]bool // storage that is needed then
+	if p.Commit < len(p.Instrs) || len(p.Updates) > 0 {
+		late = map[int]bool{}
+	}
 	for i := p.Commit; i < len(p.Instrs); i++ {
 		for _, s := range p.Instrs[i].In {
 			late[p.Root(s)] = true
@@ -320,9 +322,12 @@ func (c *Context) isCommit(x *indexed, i int, next map[graph.Value]string) bool 
 		return false
 	}
 	k := c.kernels[n]
-	over := k.over // what it iterates over
-	if !k.isMap {
-		if k.Kernel == nil || k.Element == nil || !n.Op().Props.Elementwise {
+	if k == nil {
+		return false
+	}
+	over, isMap := kernels.MapShape(n) // what it iterates over
+	if !isMap {
+		if k.Element == nil || !n.Op().Props.Elementwise {
 			return false
 		}
 		over = n.Result(0).Shape()

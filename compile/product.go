@@ -39,9 +39,12 @@ func weightsOf(v graph.Value) (w graph.Value, ok bool) {
 
 // hasConstantProduct reports whether there is something for the rules to look at.
 func hasConstantProduct(m *graph.Module) (found bool) {
+	matmul, conv := graph.LookupOp("matmul"), graph.LookupOp("conv")
 	_ = eachFunc(m, func(f *graph.Func) error {
-		found = found || slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool {
-			_, ok := weightsOf(n.Result(0))
+		found = found || slices.ContainsFunc(f.Nodes(), func(n *graph.Node) (ok bool) {
+			if n.Op() == matmul || n.Op() == conv {
+				_, ok = weightsOf(n.Result(0))
+			}
 			return ok
 		})
 		return nil

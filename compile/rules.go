@@ -119,9 +119,10 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule, count us
 
 // derivedBy returns the values by which grads among the nodes derive.
 func derivedBy(nodes []*graph.Node) map[graph.Value]bool {
+	grad := graph.LookupOp("grad")
 	asked := map[graph.Value]bool{}
 	for _, n := range nodes {
-		if n.Op().Name == "grad" {
+		if n.Op() == grad {
 			for _, x := range n.Operands()[1:] {
 				asked[x] = true
 			}
@@ -226,13 +227,13 @@ func scalarConstant(v graph.Value) (x float64, ok bool) {
 	if !ok || !t.DType().IsNumeric() || t.Len() == 0 || t.Len() > 1<<12 {
 		return 0, false
 	}
-	xs := t.Float64s()
-	for _, y := range xs[1:] {
-		if y != xs[0] {
+	x = t.Float64At(0)
+	for i := range t.Len() {
+		if t.Float64At(i) != x { // NaN is no match
 			return 0, false
 		}
 	}
-	return xs[0], xs[0] == xs[0] //nolint:staticcheck // NaN is no match
+	return x, true
 }
 
 // isConst reports whether v is the constant x everywhere. Zeros are told apart by sign only where the rule

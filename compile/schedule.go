@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"container/heap"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
@@ -86,7 +85,7 @@ func newScheduler(c *Context, x *indexed, symbol string) *scheduler {
 			if !ok {
 				return nil
 			}
-			if alias || s.last[i] || k > 0 && len(x.users(i)) == 0 && c.isOptional(node, k) {
+			if alias || s.last[i] || k > 0 && len(x.users(i)) == 0 && isOptional(c.kernels[node], k) {
 				continue // no storage, or a variable's
 			}
 			s.bytes[i] += size.At(nominal)
@@ -159,7 +158,7 @@ func (s *scheduler) greedy() []int32 {
 	queued := make([]int64, n) // the cost with which a node waits in the heap
 	push := func(i int32) {
 		queued[i] = cost(i)
-		heap.Push(&ready, readyNode{queued[i], i})
+		ready.push(readyNode{queued[i], i})
 	}
 	for i := range s.nodes {
 		if waits[i] == 0 && !s.last[i] {
@@ -169,7 +168,7 @@ func (s *scheduler) greedy() []int32 {
 	done := make([]bool, n)
 	order := make([]int32, 0, n)
 	for len(ready) > 0 {
-		r := heap.Pop(&ready).(readyNode)
+		r := ready.pop()
 		if done[r.node] || r.cost != queued[r.node] {
 			continue
 		}
@@ -203,17 +202,42 @@ func (a readyNode) less(b readyNode) bool {
 	return a.cost < b.cost || a.cost == b.cost && a.node < b.node
 }
 
-// readyHeap is a heap.Interface, the least first.
+// readyHeap is a binary heap, the least first.
 type readyHeap []readyNode
 
-func (h readyHeap) Len() int           { return len(h) }
-func (h readyHeap) Less(i, j int) bool { return h[i].less(h[j]) }
-func (h readyHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *readyHeap) Push(x any)        { *h = append(*h, x.(readyNode)) }
+func (h *readyHeap) push(x readyNode) {
+	*h = append(*h, x)
+	a := *h
+	for i := len(a) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !a[i].less(a[parent]) {
+			break
+		}
+		a[i], a[parent] = a[parent], a[i]
+		i = parent
+	}
+}
 
-func (h *readyHeap) Pop() any {
-	last := len(*h) - 1
-	x := (*h)[last]
-	*h = (*h)[:last]
-	return x
+func (h *readyHeap) pop() readyNode {
+	a := *h
+	top := a[0]
+	last := len(a) - 1
+	a[0] = a[last]
+	a = a[:last]
+	*h = a
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			break
+		}
+		if child+1 < last && a[child+1].less(a[child]) {
+			child++
+		}
+		if !a[child].less(a[i]) {
+			break
+		}
+		a[i], a[child] = a[child], a[i]
+		i = child
+	}
+	return top
 }

@@ -14,18 +14,20 @@ var selectKernels = &Pass{
 	After: []string{"fuse"},
 	Run: func(c *Context, m *graph.Module) error {
 		nodes := 0
+		for _, v := range m.Variables() {
+			nodes += len(v.Init().Nodes())
+		}
 		for _, f := range m.Funcs() {
 			nodes += len(f.Nodes())
 		}
-		c.kernels = make(map[*graph.Node]chosen, nodes)
+		c.kernels = make(map[*graph.Node]*kernels.Kernel, nodes)
 		choose := func(f *graph.Func) {
 			for _, n := range f.Nodes() {
 				if n.Op().Props.Structural {
 					continue
 				}
 				if k := kernels.Select(n); k != nil {
-					over, isMap := kernels.MapShape(n)
-					c.kernels[n] = chosen{k, over, isMap}
+					c.kernels[n] = k
 				}
 			}
 		}
@@ -39,33 +41,25 @@ var selectKernels = &Pass{
 	},
 }
 
-// chosen is the kernel of a node, and the shape that it iterates over if the node is a fused map.
-type chosen struct {
-	*kernels.Kernel
-	over  []graph.Dim
-	isMap bool
-}
-
 // mayReuse reports whether result number result of a node may be written over an operand, element by element.
-func (k *chosen) mayReuse(n *graph.Node, result, operand int) bool {
+func mayReuse(k *kernels.Kernel, n *graph.Node, result, operand int) bool {
 	in, out := n.Operands()[operand], n.Result(result)
-	switch {
-	case k.Kernel == nil || !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits():
+	if k == nil || !graph.EqualShapes(in.Shape(), out.Shape()) || in.DType().Bits() != out.DType().Bits() {
 		return false
-	case k.isMap:
-		return graph.EqualShapes(out.Shape(), k.over)
+	}
+	if over, isMap := kernels.MapShape(n); isMap {
+		return graph.EqualShapes(out.Shape(), over)
 	}
 	return result == 0 && (slices.Contains(k.InPlace, operand) || n.Op().Props.Elementwise && slices.Contains(n.Op().InPlace, operand))
 }
 
 // isAlias reports whether a node moves nothing.
 func (c *Context) isAlias(n *graph.Node) bool {
-	k := c.kernels[n].Kernel
+	k := c.kernels[n]
 	return k != nil && k.Alias
 }
 
-// isOptional reports whether the kernel of a node leaves out result k where nobody needs it.
-func (c *Context) isOptional(n *graph.Node, k int) bool {
-	kernel := c.kernels[n].Kernel
-	return kernel != nil && slices.Contains(kernel.Optional, k)
+// isOptional reports whether a kernel leaves out result number result where nobody needs it.
+func isOptional(k *kernels.Kernel, result int) bool {
+	return k != nil && slices.Contains(k.Optional, result)
 }

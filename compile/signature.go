@@ -14,6 +14,7 @@ type signatures struct {
 	vars  []*graph.Variable
 	funcs []*graph.Func
 	of    []signature // by function
+	now   []port      // scratch of check
 }
 
 type signature struct {
@@ -34,8 +35,8 @@ func (p port) String() string {
 	return p.kind + p.name + ": " + p.t.String()
 }
 
-func portsOf(f *graph.Func) []port {
-	ports := make([]port, 0, 8)
+// portsOf appends the ports of a function.
+func portsOf(ports []port, f *graph.Func) []port {
 	add := func(kind, name string, v graph.Value) { ports = append(ports, port{kind, name, v.Type()}) }
 	for _, v := range f.Params() {
 		add("input ", v.Node().ResultName(0), v)
@@ -50,9 +51,9 @@ func portsOf(f *graph.Func) []port {
 }
 
 func signaturesOf(m *graph.Module) *signatures {
-	s := &signatures{slices.Clone(m.Variables()), slices.Clone(m.Funcs()), make([]signature, len(m.Funcs()))}
+	s := &signatures{vars: slices.Clone(m.Variables()), funcs: slices.Clone(m.Funcs()), of: make([]signature, len(m.Funcs()))}
 	for i, f := range s.funcs {
-		s.of[i] = signature{portsOf(f), f.Version()}
+		s.of[i] = signature{portsOf(make([]port, 0, len(f.Params())+len(f.Results())+len(f.Updates())), f), f.Version()}
 	}
 	return s
 }
@@ -68,7 +69,8 @@ func (s *signatures) check(m *graph.Module) error {
 			continue
 		}
 		of.version = f.Version()
-		ports := portsOf(f)
+		ports := portsOf(s.now[:0], f)
+		s.now = ports
 		for k := range max(len(ports), len(of.ports)) {
 			var is, was port
 			if k < len(ports) {

@@ -172,6 +172,9 @@ func HasUnknown(t Type) bool {
 }
 
 func hasUnknown(d Dim) bool {
+	if d.IsConst() {
+		return false
+	}
 	_, _, _, affine := d.Affine()
 	return !affine && len(d.Unknowns()) > 0
 }

@@ -292,6 +292,18 @@ func (t *Tensor) Float64s() []float64 {
 	return out
 }
 
+// Float64At is element i of Float64s, of a tensor that is not of strings, without the copy.
+func (t *Tensor) Float64At(i int) float64 {
+	switch c := t.code(i); t.dt.Domain() {
+	case Ints:
+		return float64(wrapInt(c, t.dt))
+	case Floats:
+		return DecodeFloat(t.dt, c)
+	default: // an unsigned integer, or 1 for true
+		return float64(c)
+	}
+}
+
 // String returns dtype, shape and the first elements, such as "f32[2,3] [[1 2 3] [4 5 6]]" and
 // "i64[100] [0 1 2 3 4 5 6 7 ...]". Tensors of up to 16 elements are shown in full.
 func (t *Tensor) String() string {

@@ -2,7 +2,7 @@ package kernels
 
 import (
 	"fmt"
-	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
@@ -118,10 +118,10 @@ const (
 
 // RoleOf returns what a node may be in a fused one.
 func RoleOf(n *graph.Node) Role {
-	if len(n.Operands()) == 0 || len(table[n.Op().Name]) == 0 {
+	if len(n.Operands()) == 0 {
 		return Apart
 	}
-	k := Select(n)
+	k := selectOf(table[n.Op().Name], n)
 	switch {
 	case k == nil:
 	case k.BindEpilogue != nil:
@@ -137,16 +137,22 @@ func RoleOf(n *graph.Node) Role {
 
 // allStrips reports whether strips hold all operands and results of a node.
 func allStrips(n *graph.Node) bool {
-	holds := func(t graph.Type) bool {
-		tt, ok := t.(graph.TensorType)
-		return ok && strip.Holds(tt.DType) && !graph.HasUnknown(tt)
-	}
 	for _, v := range n.Operands() {
-		if !holds(v.Type()) {
+		if !inStrips(v.Type()) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(n.Types(), func(t graph.Type) bool { return !holds(t) })
+	for _, t := range n.Types() {
+		if !inStrips(t) {
+			return false
+		}
+	}
+	return true
+}
+
+func inStrips(t graph.Type) bool {
+	tt, ok := t.(graph.TensorType)
+	return ok && strip.Holds(tt.DType) && !graph.HasUnknown(t)
 }
 
 // binder makes the function of a row of the table; see Kernel.Bind.
@@ -198,7 +204,10 @@ func register(rows ...*Kernel) {
 // Select chooses the kernel that computes a node, nil if its reference does. The choice depends on dtypes, ranks and attributes, so that it
 // holds for all sizes.
 func Select(n *graph.Node) *Kernel {
-	rows := table[n.Op().Name]
+	return selectOf(table[n.Op().Name], n)
+}
+
+func selectOf(rows []*Kernel, n *graph.Node) *Kernel {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -211,6 +220,9 @@ func Lookup(op string, in []graph.Type, attrs graph.Attrs, regions ...*graph.Fun
 	return row(table[op], len(in), func(i int) graph.Type { return in[i] }, attrs, regions)
 }
 
+// signatures are those that no row looks at: a signature is gone when Match returns.
+var signatures = sync.Pool{New: func() any { return new(Signature) }}
+
 // row returns the row that takes n operands, nil if there is none. All types are asked for only where a row looks at them.
 func row(rows []*Kernel, n int, typeOf func(i int) graph.Type, attrs graph.Attrs, regions []*graph.Func) *Kernel {
 	var first graph.DType
@@ -221,28 +233,38 @@ func row(rows []*Kernel, n int, typeOf func(i int) graph.Type, attrs graph.Attrs
 		}
 		first = t.DType
 	}
-	var s *Signature
-	for _, k := range rows {
+	for i, k := range rows {
 		if n > 0 && !k.DTypes.Has(first) {
 			continue
 		}
 		if k.Match == nil {
 			return k
 		}
-		if s == nil {
-			s = &Signature{Attrs: attrs, Regions: regions}
-			if s.In = s.few[:min(n, len(s.few))]; n > len(s.few) {
-				s.In = make([]Operand, n)
-			}
-			for i := range s.In {
-				t, ok := typeOf(i).(graph.TensorType)
-				if !ok {
-					return nil
-				}
-				s.In[i] = Operand{t.DType, t.Rank()}
-			}
+		return matching(rows[i:], n, first, typeOf, attrs, regions)
+	}
+	return nil
+}
+
+// matching is row where the first of the rows has a Match.
+func matching(rows []*Kernel, n int, first graph.DType, typeOf func(i int) graph.Type, attrs graph.Attrs, regions []*graph.Func) *Kernel {
+	s := signatures.Get().(*Signature)
+	defer func() {
+		*s = Signature{}
+		signatures.Put(s)
+	}()
+	s.Attrs, s.Regions = attrs, regions
+	if s.In = s.few[:min(n, len(s.few))]; n > len(s.few) {
+		s.In = make([]Operand, n)
+	}
+	for i := range s.In {
+		t, ok := typeOf(i).(graph.TensorType)
+		if !ok {
+			return nil
 		}
-		if k.Match(s) {
+		s.In[i] = Operand{t.DType, t.Rank()}
+	}
+	for _, k := range rows {
+		if (n == 0 || k.DTypes.Has(first)) && (k.Match == nil || k.Match(s)) {
 			return k
 		}
 	}

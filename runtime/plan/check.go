@@ -14,12 +14,15 @@ import (
 //
 // It follows who owns each byte, instruction by instruction, and knows nothing of lifetimes or of how the plan was made.
 func Check(f *program.Func, p *program.Plan, n int64) error {
-	c := &checker{f: f, p: p, n: n, valid: make([]bool, len(f.Slots)), readers: map[int][]int{}, outputs: map[int]int64{}}
+	c := &checker{f: f, p: p, n: n, valid: make([]bool, len(f.Slots)), readers: map[int][]int{}}
 	beyond := p.Size(n)
 	for i, s := range f.Slots {
 		switch s.Place {
 		case program.Arena, program.Reuse:
 		case program.Output:
+			if c.outputs == nil {
+				c.outputs = make([]int64, len(f.Slots))
+			}
 			beyond = program.RoundUp(beyond, program.Align)
 			c.outputs[i] = beyond
 			beyond += p.Sizes[i].At(n)
@@ -74,8 +77,8 @@ type checker struct {
 	views  map[int][]int
 	// readers are the slots that see a variable, in whatever shape.
 	readers map[int][]int
-	// outputs are the slots in tensors of the caller: these are storage as the arena is, one behind the other beyond its end.
-	outputs map[int]int64
+	// outputs are where slots in tensors of the caller lie: these are storage as the arena is, one behind the other beyond its end.
+	outputs []int64
 }
 
 // storage returns the slot whose storage a slot uses and where that lies, size 0 if it is neither in the arena nor in an output.
@@ -156,7 +159,7 @@ func (c *checker) step(i int) error {
 				return fail(fmt.Errorf("slot %d reuses slot %d of another size", out, s.Index))
 			}
 		}
-		if _, output := c.outputs[root]; at < 0 || end > c.p.Size(c.n) && !output {
+		if at < 0 || end > c.p.Size(c.n) && c.f.Slots[root].Place != program.Output {
 			return fail(fmt.Errorf("slot %d lies beyond the arena", out))
 		}
 		if at%c.p.Sizes[root].Alignment() != 0 {
@@ -211,7 +214,7 @@ func (c *checker) overwrite(slot int, at, end int64) {
 		delete(c.views, old)
 	}
 	if lo == hi {
-		c.owners = slices.Insert(c.owners, lo, owner{at, end, slot})
+		c.owners = insert(c.owners, lo, owner{at, end, slot})
 		return
 	}
 	c.owners[lo] = owner{at, end, slot}

@@ -213,7 +213,7 @@ func place(buffers []buffer, size, align func(*buffer) int64) (offsets []int64, 
 		copy(order, best)
 		from, to := next(), next()
 		moved := order[from]
-		order = slices.Insert(slices.Delete(order, from, from+1), to, moved)
+		order = insert(slices.Delete(order, from, from+1), to, moved)
 		if try(order); top == bound {
 			break
 		}
@@ -247,9 +247,17 @@ func greedy(buffers []buffer, sizes, aligns []int64, order []int, limit int64) (
 			return offsets, top
 		}
 		k := sort.Search(len(placed), func(i int) bool { return placed[i].at >= at })
-		placed = slices.Insert(placed, k, spot{b.first, b.last, at, at + size})
+		placed = insert(placed, k, spot{b.first, b.last, at, at + size})
 	}
 	return offsets, top
+}
+
+// insert puts v at place k of list. slices.Insert, which takes any number of elements, would be 12 kB of the service.
+func insert[T any](list []T, k int, v T) []T {
+	list = append(list, v)
+	copy(list[k+1:], list[k:])
+	list[k] = v
+	return list
 }
 
 // sweep places buffers in order of time in the smallest hole that fits.
@@ -271,7 +279,7 @@ func sweep(buffers []buffer, size func(*buffer) int64) (offsets []int64, top int
 			old := ends[done]
 			h := hole{offsets[old], size(&buffers[old])}
 			k := sort.Search(len(holes), func(i int) bool { return holes[i].at >= h.at })
-			holes = slices.Insert(holes, k, h)
+			holes = insert(holes, k, h)
 			if k+1 < len(holes) && holes[k].at+holes[k].size == holes[k+1].at {
 				holes[k].size += holes[k+1].size
 				holes = slices.Delete(holes, k+1, k+2)
