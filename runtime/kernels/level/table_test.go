@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -165,11 +166,11 @@ func TestEntries(t *testing.T) {
 // madeUp is an instruction set that has one multiplier, which counts its calls.
 type madeUp struct {
 	backend.Multiplier[float32, float32, float32]
-	calls int
+	calls atomic.Int64
 }
 
 func (m *madeUp) Multiply(g *backend.Matrices[float32, float32, float32], scratch []float32, done backend.Done, i0, i1, j0, j1 int) {
-	m.calls++
+	m.calls.Add(1)
 	m.Multiplier.Multiply(g, scratch, done, i0, i1, j0, j1)
 }
 
@@ -182,7 +183,7 @@ func TestOneEntry(t *testing.T) {
 		t.Fatalf("%s multiplies by %T", Name(), Table().Products.F32)
 	}
 	testSizes(gemmF32)(t)
-	if mine.calls == 0 {
+	if mine.calls.Load() == 0 {
 		t.Error("the multiplier is not used")
 	}
 	testSizes(gemmF64)(t)
