@@ -211,10 +211,7 @@ func (e *emitter) deliver() {
 	if p.Dynamic {
 		return
 	}
-	var late map[int]bool // storage that is needed then
-	if p.Commit < len(p.Instrs) || len(p.Updates) > 0 {
-		late = map[int]bool{}
-	}
+	late := make([]bool, len(p.Slots)) // storage that is needed then
 	for i := p.Commit; i < len(p.Instrs); i++ {
 		for _, s := range p.Instrs[i].In {
 			late[p.Root(s)] = true

@@ -27,9 +27,12 @@ var ProductRules = []*Rule{
 // otherRounding is where rules of products differ.
 const otherRounding = "the factors round once more before the sums, and once less behind them; what overflows on the way differs"
 
+// The products whose weights the rules look for, in every node of every module.
+var matmul, conv = graph.LookupOp("matmul"), graph.LookupOp("conv")
+
 // weightsOf returns the weights of a product of constant ones, in floats.
 func weightsOf(v graph.Value) (w graph.Value, ok bool) {
-	if !v.Is("matmul") && !v.Is("conv") {
+	if op := v.Node().Op(); op != matmul && op != conv {
 		return w, false
 	}
 	w = v.Node().Operands()[1]
@@ -39,12 +42,9 @@ func weightsOf(v graph.Value) (w graph.Value, ok bool) {
 
 // hasConstantProduct reports whether there is something for the rules to look at.
 func hasConstantProduct(m *graph.Module) (found bool) {
-	matmul, conv := graph.LookupOp("matmul"), graph.LookupOp("conv")
 	_ = eachFunc(m, func(f *graph.Func) error {
-		found = found || slices.ContainsFunc(f.Nodes(), func(n *graph.Node) (ok bool) {
-			if n.Op() == matmul || n.Op() == conv {
-				_, ok = weightsOf(n.Result(0))
-			}
+		found = found || slices.ContainsFunc(f.Nodes(), func(n *graph.Node) bool {
+			_, ok := weightsOf(n.Result(0))
 			return ok
 		})
 		return nil

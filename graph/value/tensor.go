@@ -281,13 +281,12 @@ func (t *Tensor) Float64s() []float64 {
 	if t.dt == String {
 		return nil
 	}
-	e := t.Exact()
-	if e.F != nil {
-		return e.F
+	if t.dt.Domain() == Floats {
+		return t.Exact().F
 	}
 	out := make([]float64, t.n)
 	for i := range out {
-		out[i] = e.float64At(i)
+		out[i] = t.Float64At(i)
 	}
 	return out
 }

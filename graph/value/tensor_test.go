@@ -359,11 +359,17 @@ func TestFloat64s(t *testing.T) {
 		{must[*Tensor](t)(FromSlice([]uint64{1 << 63}, 1)), []float64{1 << 63}},
 		{must[*Tensor](t)(FromSlice([]bool{true, false}, 2)), []float64{1, 0}},
 		{must[*Tensor](t)(FromSlice([]Float16{0x3c00}, 1)), []float64{1}},
+		{must[*Tensor](t)(FromSlice([]float32{-0.5, 3}, 2)), []float64{-0.5, 3}},
 		{Scalar(2.5), []float64{2.5}},
 		{Scalar("1"), nil},
 	} {
 		if diff := cmp.Diff(test.want, test.x.Float64s()); diff != "" {
 			t.Errorf("%v: %s", test.x, diff)
+		}
+		for i, want := range test.want {
+			if got := test.x.Float64At(i); got != want {
+				t.Errorf("element %d of %v: want %v, have %v", i, test.x, want, got)
+			}
 		}
 	}
 	x := Scalar(2.5)
