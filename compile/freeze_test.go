@@ -302,16 +302,16 @@ func TestFreezeRanges(t *testing.T) {
 		vars variables // of (x·w + b)·s + c
 		want []float64
 	}{
-		"products overflow":          {"f16", []float64{1. / 1024, 0}, variables{"w": {512, 0, 0, 512}, "s": {256, 256}}, []float64{128, 0}},
-		"products lose digits":       {"f16", []float64{1024, 1024}, variables{"w": {0x1.8p-12, 0, 0, 1}, "s": {0x1.8p-12, 1}}, []float64{0x9p-16, 1024}},
-		"products vanish":            {"f32", []float64{1e30, 1}, variables{"w": {1e-30, 0, 0, 1}, "s": {1e-30, 1}}, []float64{1e-30, 1}},
-		"one weight may vanish":      {"f32", []float64{1, 1}, variables{"w": {1e-30, 0, 1, 1}, "s": {1e-30, 1}}, []float64{1e-30, 1}},
-		"shifts overflow":            {"f16", []float64{-300, 0}, variables{"w": {200, 0, 0, 1}, "b": {60000, 1}, "s": {2, 2}}, []float64{0, 2}},
-		"sums of shifts overflow":    {"f16", []float64{-250, 0}, variables{"w": {200, 0, 0, 1}, "b": {50000, 1}, "c": {50000, 1}}, []float64{50000, 2}},
-		"infinite factors":           {"f32", []float64{5, 1}, variables{"w": {1, 0, 0, 1}, "s": {math.Inf(1), 1}}, []float64{math.Inf(1), 1}},
-		"infinite factor of sums":    {"f32", []float64{5, 1}, variables{"w": {1, 0, 0, 1}, "b": {-1, 0}, "s": {math.Inf(1), 1}}, []float64{math.Inf(1), 1}},
-		"infinite weights":           {"f32", []float64{5, 1}, variables{"w": {math.Inf(1), 0, 2, 1}, "s": {2, 2}}, []float64{math.Inf(1), 2}},
-		"a weight that is no number": {"f32", []float64{5, 1}, variables{"w": {math.NaN(), 0, 2, 1}, "s": {2, 2}}, []float64{math.NaN(), 2}},
+		"products overflow":             {"f16", []float64{1. / 1024, 0}, variables{"w": {512, 0, 0, 512}, "s": {256, 256}}, []float64{128, 0}},
+		"products lose digits":          {"f16", []float64{1024, 1024}, variables{"w": {0x1.8p-12, 0, 0, 1}, "s": {0x1.8p-12, 1}}, []float64{0x9p-16, 1024}},
+		"products vanish":               {"f32", []float64{1e30, 1}, variables{"w": {1e-30, 0, 0, 1}, "s": {1e-30, 1}}, []float64{1e-30, 1}},
+		"one weight may vanish":         {"f32", []float64{1, 1}, variables{"w": {1e-30, 0, 1, 1}, "s": {1e-30, 1}}, []float64{1e-30, 1}},
+		"shifts overflow":               {"f16", []float64{-300, 0}, variables{"w": {200, 0, 0, 1}, "b": {60000, 1}, "s": {2, 2}}, []float64{0, 2}},
+		"sums of shifts overflow":       {"f16", []float64{-250, 0}, variables{"w": {200, 0, 0, 1}, "b": {50000, 1}, "c": {50000, 1}}, []float64{50000, 2}},
+		"infinite factors":              {"f32", []float64{5, 1}, variables{"w": {1, 0, 0, 1}, "s": {math.Inf(1), 1}}, []float64{math.Inf(1), 1}},
+		"infinite factor of sums":       {"f32", []float64{5, 1}, variables{"w": {1, 0, 0, 1}, "b": {-1, 0}, "s": {math.Inf(1), 1}}, []float64{math.Inf(1), 1}},
+		"infinite weights":              {"f32", []float64{5, 1}, variables{"w": {math.Inf(1), 0, 2, 1}, "s": {2, 2}}, []float64{math.Inf(1), 2}},
+		"a weight that is not a number": {"f32", []float64{5, 1}, variables{"w": {math.NaN(), 0, 2, 1}, "s": {2, 2}}, []float64{math.NaN(), 2}},
 	} {
 		dt, err := value.ParseDType(c.typ)
 		if err != nil {

@@ -245,7 +245,7 @@ func CELU(x Value, alpha float64) Value {
 var _ = graph.MustRegister(&graph.Op{
 	Name: "clamp",
 	Doc: "x limited to [low, high], all three broadcast (torch.clamp): min(max(x, low), high). NaN stays. The " +
-		"gradient passes to x between the bounds; at and beyond one it goes to the bound. At a bound that is no number " +
+		"gradient passes to x between the bounds; at and beyond one it goes to the bound. At a bound that is not a number " +
 		"of the declaration x and the bound share it, as they do in maximum and minimum; where two such bounds meet x has it all.",
 	ONNX: "Clip 1 6 11 12 13",
 	Args: []graph.Arg{

@@ -32,12 +32,12 @@ func bisectCommand() *cobra.Command {
 	var o bisectOptions
 	cmd := &cobra.Command{
 		Use:   "bisect MODEL|DIR|FILE.graph",
-		Short: "Find the compiler's rewrite that makes results wrong",
-		Long: `bisect compiles a model under limits on the compiler's optional rewrites, runs it, and finds the first rewrite
-with which the results go wrong. It prints the pass, the rule and the node with its place.
+		Short: "Find the compiler rewrite that makes a result wrong",
+		Long: `bisect compiles and runs a model with limited numbers of optional rewrites and finds the first rewrite that makes the
+results wrong. It prints the pass, the rule, and the node with its line.
 
-Right is what --expect holds, or else what the references of the operations give for the model as it was declared, up
-to rounding. Feeds are the arrays of an .npz file under the names of the inputs; without --feeds, they are drawn.
+The expected results come from --expect, or else from evaluating the declared model by the operations' references, up to
+rounding. --feeds is an .npz file with the inputs by name; without it, inputs are random.
 
 ` + modelHelp,
 		Example: `  graphrun bisect lenet5 --func train
@@ -54,7 +54,7 @@ to rounding. Feeds are the arrays of an .npz file under the names of the inputs;
 	f := cmd.Flags()
 	f.StringVar(&o.fn, "func", "", "the function to run (default the only one)")
 	f.StringVar(&o.feeds, "feeds", "", "`FILE.npz` with the inputs by name")
-	f.StringVar(&o.expect, "expect", "", "`FILE.npz` with the results that are right, all or some")
+	f.StringVar(&o.expect, "expect", "", "`FILE.npz` with the expected results, all or some")
 	o.close.flags(cmd)
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	return cmd
@@ -172,7 +172,7 @@ func meetsArrays(ctx context.Context, p *program.Program, e *compile.Expectation
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		got, ok := results[name].(*value.Tensor)
 		if !ok {
-			return fmt.Errorf("result %s is no tensor", name)
+			return fmt.Errorf("result %s is not a tensor", name)
 		}
 		d, err := compareArrays(got, want[name], c)
 		if err != nil {

@@ -18,8 +18,8 @@ type closeness struct{ rtol, atol float64 }
 
 // flags adds the flags to a command.
 func (c *closeness) flags(cmd *cobra.Command) {
-	cmd.Flags().Float64Var(&c.rtol, "rtol", 1e-5, "with --expect, how far elements may be off, relative to them")
-	cmd.Flags().Float64Var(&c.atol, "atol", 1e-8, "with --expect, how far elements may be off in any case")
+	cmd.Flags().Float64Var(&c.rtol, "rtol", 1e-5, "with --expect, the tolerance relative to the expected element")
+	cmd.Flags().Float64Var(&c.atol, "atol", 1e-8, "with --expect, the absolute tolerance")
 }
 
 // valid checks the flags of a command whose flag --expect is as given.

@@ -138,7 +138,7 @@ func addCompletion(root *cobra.Command) {
 	i := slices.IndexFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "completion" })
 	cmd := root.Commands()[i]
 	cmd.Use = "completion bash|zsh|fish|powershell"
-	cmd.Short = "Print the script that completes graphrun's command lines in a shell"
+	cmd.Short = "Print a shell completion script"
 	cmd.Long = `completion prints a script for a shell. With it, the Tab key completes commands, flags, models, functions, inputs, nodes, stages,
 optimizers and operations. The help of each shell's command says how to load the script.`
 	cmd.Example = `  source <(graphrun completion bash)

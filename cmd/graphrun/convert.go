@@ -49,19 +49,19 @@ func convertCommand() *cobra.Command {
 	var o convertOptions
 	cmd := &cobra.Command{
 		Use:   "convert MODEL -o OUT",
-		Short: "Write a model in another form: as text, as weights, smaller, or with another optimizer",
-		Long: `convert reads a model and writes it again. What --out is called says how:
+		Short: "Convert a model: to text, to weights, to fewer functions, or to another optimizer",
+		Long: `convert reads a model and writes it in another form, which the name of --out decides:
 
   OUT              a directory with model.graph and model.safetensors, as train saves it
-  OUT.graph        the graph alone, as text to read and edit, with all its constants
-  OUT.safetensors  the weights alone, under the names that a PyTorch state_dict has them; without an optimizer's state
+  OUT.graph        the graph alone, as text to read and edit, including all constants
+  OUT.safetensors  the weights alone, named as in a PyTorch state_dict; without the optimizer's state
   OUT.npz          the same for NumPy
 
---optimizer takes the optimizer out of the function train, with its state, and derives a new step from the loss that the model names.
---weights takes the weights from a file of either kind, such as a state_dict of PyTorch: names and shapes must be the model's. --func
-keeps some functions and what they need: predict is what a service has to load. Weights that are in no file are drawn from --seed.
---freeze makes the weights of these functions constants: sessions then start without them, normalizations become part of the layers before
-them, and kernels read weights in layouts of their own. A frozen model does not train any more.
+--optimizer replaces the optimizer of the function train, and its state, by a new step derived from the model's loss.
+--weights imports weights from a .safetensors or .npz file, such as a PyTorch state_dict; names and shapes must match the model.
+--func keeps only these functions and what they need: a service needs predict. Weights found in no file are initialized from --seed.
+--freeze turns the weights of the kept functions into constants: sessions need no weights, normalizations merge into the layers before
+them, and kernels read weights in their preferred layouts. A frozen model cannot be trained.
 
 ` + modelHelp,
 		Example: `  graphrun convert lenet5 -o lenet5.graph
@@ -87,10 +87,10 @@ them, and kernels read weights in layouts of their own. A frozen model does not 
 	f.StringVarP(&o.out, "out", "o", "", "`FILE` or directory to write")
 	f.StringSliceVar(&o.funcs, "func", nil, "keep these functions, as in predict,eval, and what they need (default all)")
 	f.StringVar(&o.weights, "weights", "", "take the weights from `FILE`, .safetensors or .npz")
-	f.StringVar(&o.optimizer, "optimizer", "", "train with another one: "+strings.Join(optimizerNames(), ", "))
+	f.StringVar(&o.optimizer, "optimizer", "", "replace the optimizer by one of: "+strings.Join(optimizerNames(), ", "))
 	f.Float64Var(&o.lr, "lr", defaultLR, "learning rate of --optimizer")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of weights that are in no file, as that of a session")
-	f.BoolVar(&o.freeze, "freeze", false, "make the weights constants; the functions left, see --func, must not update any")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of weights found in no file")
+	f.BoolVar(&o.freeze, "freeze", false, "turn the weights into constants; the kept functions, see --func, must not update any")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }

@@ -72,17 +72,17 @@ type dataOptions struct {
 func (o *dataOptions) flags(cmd *cobra.Command, name string) {
 	f := cmd.Flags()
 	f.StringVar(&o.name, "data", name, dataHelp())
-	f.IntVar(&o.limit, "limit", 0, "use `N` training and test examples only (default all)")
-	f.Float64Var(&o.split, "test-split", 0.2, "`share` of the examples to test on, where the data does not say which; 1 for all of them")
-	f.Uint64Var(&o.splitSeed, "split-seed", 0, "which examples these are: the same for the same seed")
-	f.StringVar(&o.label, "label-column", "", "the `column` of a table that is to be predicted: its name or its number from 1 on (default the last)")
-	f.StringVar(&o.skip, "skip-columns", "", "`columns` of a table to leave out, such as id,name")
-	f.StringVar(&o.delimiter, "delimiter", "", "what stands between the cells of a table, such as ';' (default a comma, in .tsv a tab)")
+	f.IntVar(&o.limit, "limit", 0, "use only `N` training and test examples (default all)")
+	f.Float64Var(&o.split, "test-split", 0.2, "`fraction` of the examples to test on, if the data has no test set; 1 for all of them")
+	f.Uint64Var(&o.splitSeed, "split-seed", 0, "seed of the split")
+	f.StringVar(&o.label, "label-column", "", "the `column` of a table to predict, by name or by number from 1 (default the last)")
+	f.StringVar(&o.skip, "skip-columns", "", "`columns` of a table to ignore, such as id,name")
+	f.StringVar(&o.delimiter, "delimiter", "", "`character` between the cells of a table, such as ';' (default a comma, in .tsv a tab)")
 	f.StringVar(&o.header, "header", "auto", "whether a table's first row names its columns: auto, yes or no")
 	f.BoolVar(&o.regression, "regression", false, "the targets of a table or of arrays are numbers, not classes")
-	f.StringVar(&o.classes, "classes", "", "`names` of the classes in their order, such as cat,dog (default what the data has)")
-	f.StringVar(&o.imageSize, "image-size", "", "`WxH`, the width and height to resize pictures to (default what the model takes, or what they all have)")
-	f.StringVar(&o.imageMode, "image-mode", "", "make pictures gray or rgb (default what the model takes, or what they are)")
+	f.StringVar(&o.classes, "classes", "", "`names` of the classes, such as cat,dog; fixes the class order so that labels match another data set (default from the model or the data)")
+	f.StringVar(&o.imageSize, "image-size", "", "resize pictures to `WxH`, width by height (default the model's size, or the pictures' common size)")
+	f.StringVar(&o.imageMode, "image-mode", "", "convert pictures to gray or rgb (default as the model takes, or as they are)")
 }
 
 // forModel makes the data fit a model that is there already: what a function takes by an input, and the model's classes.
@@ -153,7 +153,7 @@ func loadData(name string, o dataOptions) (*datasets, error) {
 	case o.limit < 0:
 		return nil, usagef("--limit %d: want a number of examples, or 0 for all", o.limit)
 	case !(o.split > 0 && o.split <= 1):
-		return nil, usagef("--test-split %v: want a share of the examples above 0, such as 0.2, or 1 for all", o.split)
+		return nil, usagef("--test-split %v: want a fraction of the examples above 0, such as 0.2, or 1 for all", o.split)
 	}
 	ds, err := openData(name, o)
 	if err != nil {
@@ -307,7 +307,7 @@ func (o *dataOptions) misplaced(table, pictures bool) error {
 		{"image-mode", o.imageMode, pictures, "pictures in folders"},
 	} {
 		if f.value != "" && !f.fits {
-			return usagef("--%s %s: it is for %s, and --data %s is not that: leave it out", f.name, f.value, f.data, o.name)
+			return usagef("--%s %s: it applies to %s, and --data %s is not that: omit it", f.name, f.value, f.data, o.name)
 		}
 	}
 	return nil

@@ -20,16 +20,16 @@ func diffCommand() *cobra.Command {
 	var within closeness
 	cmd := &cobra.Command{
 		Use:   "diff MODEL MODEL",
-		Short: "Compare two models: functions, nodes, variables, and how far weights are apart",
-		Long: `diff compares the text of two models, and their weights where both have stored ones. It prints what only the first has after a -,
-what only the second has after a +:
+		Short: "Compare two models: functions, nodes, variables and weights",
+		Long: `diff compares the text of two models and, if both have stored weights, their weights. A line that only the first model has begins
+with -, one that only the second has with +:
 
-  inputs, nodes, results and updates of functions, and functions that one of them lacks
-  variables, their types, how they start, whether they are trained, and what is kept with the model, such as classes
-  for weights that differ by more than --atol + --rtol*|first| the largest absolute and relative difference
+  inputs, nodes, results and updates of functions, and functions missing from one model
+  variables, their types, initializers and kinds, and the model's metadata, such as classes
+  for weights that differ by more than --atol + --rtol*|first|, the largest absolute and relative difference
 
-Nodes are matched by what they say, so that a node more does not make those after it others. Positions in sources, names of models and
-values, and the order of functions do not count. The exit code is 0 if nothing differs, else 1.
+Nodes are matched by content, so one inserted node does not change the match of those after it. Source positions, names of models and
+values, and the order of functions are ignored. The exit code is 0 if nothing differs, else 1.
 
 ` + modelHelp,
 		Example: `  graphrun diff lenet5 trained
@@ -57,8 +57,8 @@ values, and the order of functions do not count. The exit code is 0 if nothing d
 		},
 	}
 	f := cmd.Flags()
-	f.Float64Var(&within.rtol, "rtol", 0, "how far weights may be apart, relative to the first")
-	f.Float64Var(&within.atol, "atol", 0, "how far weights may be apart in any case")
+	f.Float64Var(&within.rtol, "rtol", 0, "tolerance relative to the weight of the first model")
+	f.Float64Var(&within.atol, "atol", 0, "absolute tolerance")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }

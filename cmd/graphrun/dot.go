@@ -24,12 +24,12 @@ func init() { commands = append(commands, dotCommand) }
 
 // stages are the stages that have names of their own, in their order: the row of compile.Passes after which each stands.
 var stages = []struct{ name, row, doc string }{
-	{"declared", "", "the model as it was written"},
-	{"differentiated", "autodiff", "gradients are nodes"},
-	{"simplified", "dce:2", "rewritten as far as that means the same on every machine"},
-	{"fused", "fuse", "several nodes are one loop over memory"},
-	{"optimized", "schedule", "all that changes the graph, in the order in which it runs"},
-	{stagePlanned, "plan", "with the number, the slot and the address of every instruction"},
+	{"declared", "", "the model as declared"},
+	{"differentiated", "autodiff", "with gradients as nodes"},
+	{"simplified", "dce:2", "rewritten by all rules that hold on every machine"},
+	{"fused", "fuse", "with several nodes fused into one loop over memory"},
+	{"optimized", "schedule", "after all passes that change the graph, in execution order"},
+	{stagePlanned, "plan", "with the number, the slot and the address of each instruction"},
 }
 
 const stagePlanned = "planned"
@@ -60,21 +60,19 @@ func dotCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dot MODEL|DIR|FILE.graph",
 		Short: "Draw a function of a model: SVG, PNG, or DOT for Graphviz",
-		Long: `dot draws a function of a model: a box for every operation, a frame around every layer, the types beside the edges.
-Variables and constants stand beside the operations that use them, reshaped or transposed where need be. A training step has
-three columns: forward, gradient (which goes up, each layer's beside the layer) and the optimizer, in which one box is the
-whole step of a weight. --full shows every operation as a box.
+		Long: `dot draws a function of a model: a box for each operation, a frame around each layer, and types beside the edges.
+Variables and constants appear beside the operations that use them. A training step has three columns: the forward pass, the
+gradients (upwards, each layer's beside the layer) and the optimizer, where one box stands for the whole update of a weight.
+--full draws a box for every operation.
 
-The format is the extension of the output file, or that of --format: svg and png are drawn without other programs,
-dot is text for Graphviz.
+The extension of the output file, or --format, decides the format: graphrun draws svg and png itself; dot is text for Graphviz.
 
 ` + modelHelp + `
 
-The stage says how far the compiler has come:
+--stage chooses the stage of compilation to draw:
 
 ` + help.String() + `
-or the name of a pass, which stands for the model after it. A pass that stands in the table more than once is counted:
-simplify is its first run, simplify:2 its second.`,
+or the name of a pass, for the model after it. If a pass runs more than once, simplify is its first run and simplify:2 its second.`,
 		Example: `  graphrun dot lenet5 -o lenet5.svg
   graphrun dot lenet5 --func train --stage differentiated -o train.png
   graphrun dot ./lenet5 --stage planned --batch 64 -o memory.svg
@@ -103,9 +101,9 @@ simplify is its first run, simplify:2 its second.`,
 	cmd.Flags().StringVar(&o.stage, "stage", stages[0].name, strings.Join(namedStages(), ", ")+`, or a pass such as "simplify:2"`)
 	cmd.Flags().StringVarP(&o.out, "output", "o", "", `file to write, "-" for standard output (the default)`)
 	cmd.Flags().StringVar(&o.format, "format", "", "dot, svg or png (default the extension of the output file, else dot)")
-	cmd.Flags().BoolVar(&o.flat, "flat", false, "no frames around layers, no columns")
-	cmd.Flags().BoolVar(&o.full, "full", false, "a box for every operation, those of the optimizer and of running statistics too")
-	cmd.Flags().Int64Var(&o.batch, "batch", 64, "the size for which addresses are shown, at the stage planned")
+	cmd.Flags().BoolVar(&o.flat, "flat", false, "without frames around layers and without columns")
+	cmd.Flags().BoolVar(&o.full, "full", false, "draw a box for every operation, including those of the optimizer and of running statistics")
+	cmd.Flags().Int64Var(&o.batch, "batch", 64, "batch size to show addresses for, at the stage planned")
 	return cmd
 }
 

@@ -21,10 +21,10 @@ type execOptions struct {
 func (o *execOptions) flags(cmd *cobra.Command) {
 	o.cmd = cmd
 	f := cmd.Flags()
-	f.IntVar(&o.threads, "threads", 0, "processors to use (default all)")
-	f.BoolVar(&o.check, "check", false, "first hold every pass of the compiler and every instruction against the operations' references, on a few examples")
-	f.BoolVar(&o.nanGuard, "nan-guard", false, "end at the first node that makes a NaN, and name it with its place (slower)")
-	f.IntVar(&o.passLimit, "pass-limit", 0, "stop optional rewrites of the compiler after this many (default no limit)")
+	f.IntVar(&o.threads, "threads", 0, "threads to use (default all processors)")
+	f.BoolVar(&o.check, "check", false, "first check every compiler pass and every instruction against the operations' references, on a few examples")
+	f.BoolVar(&o.nanGuard, "nan-guard", false, "stop at the first node that produces a NaN and name it and its line (slower)")
+	f.IntVar(&o.passLimit, "pass-limit", 0, "stop after this many optional rewrites (default no limit)")
 }
 
 // apply sets the number of threads of the process and returns what to compile with.

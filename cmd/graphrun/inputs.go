@@ -274,12 +274,12 @@ func readArray(name, file string) (*value.Tensor, error) {
 func readPictureInput(tt graph.TensorType, file string, pre artifact.Preprocess, invert bool) (t *value.Tensor, notice string, err error) {
 	var sizes [3]int
 	if tt.DType != graph.F32 || tt.Rank() != 4 {
-		return nil, "", fmt.Errorf("it is %s, which a picture cannot fill: want f32[N,C,H,W]; give an array in .npy", tt)
+		return nil, "", fmt.Errorf("it is %s, which cannot hold a picture: want f32[N,C,H,W]; give an array in .npy", tt)
 	}
 	for i := range sizes {
 		n, ok := tt.Shape[i+1].Int()
 		if !ok {
-			return nil, "", fmt.Errorf("it is %s, which leaves the size of the picture open; give an array in .npy", tt)
+			return nil, "", fmt.Errorf("it is %s, which does not fix the size of the picture; give an array in .npy", tt)
 		}
 		sizes[i] = int(n)
 	}
@@ -344,7 +344,7 @@ func flatten(text string) (list string, shape []int, err error) {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		if l.closed && c != ' ' {
-			err = errors.New("there is more after its last bracket")
+			err = errors.New("unexpected text after the last bracket")
 		} else {
 			switch c {
 			case '[':
@@ -409,7 +409,7 @@ func (l *nested) end(c byte) error {
 		l.shape = append(l.shape, -1)
 	}
 	if have := l.shape[level-1]; have >= 0 && have != n {
-		return fmt.Errorf("its lists are not equally long: %d and %d", have, n)
+		return fmt.Errorf("its lists differ in length: %d and %d", have, n)
 	}
 	l.shape[level-1] = n
 	l.counts = l.counts[:level-1]

@@ -39,15 +39,14 @@ func inspectCommand() *cobra.Command {
 		Short: "Show a model's layers, parameters, FLOPs, memory and source lines",
 		Long: `inspect shows what a model is made of and what it compiles to:
 
-- the layers of a function (predict, or the only one, unless --func names another) with their operations, the shape of what they
-  give, parameters, and FLOPs: operations on numbers, where a product that is added to a sum counts as two. Those of a function
-  with gradients are counted after differentiation, the optimizer's included;
-- for every function, the number of instructions, of those that no kernel computes, the bytes that they read and write, and the
-  memory plan: the size of the arena as a formula in the batch size, the least that any plan must take, and the gap between them;
-- the variables, summed up, and what the model says about itself: classes, inputs, preprocessing, how it was trained.
+- the layers of a function (predict, or the only one, unless --func names another): operations, output shape, parameters and FLOPs,
+  where a multiply-add counts as two. FLOPs of a training function include its gradients and the optimizer;
+- for every function, the number of instructions, how many of them have no kernel, the bytes that they read and write, and the
+  memory plan: the size of the arena as a formula in the batch size, the lower bound of any plan, and the gap between the two;
+- totals of the variables, and what the model says about itself: classes, inputs, preprocessing, how it was trained.
 
-Formulas are evaluated for --batch. --nodes lists the values that a function declares instead, under the names that run --fetch
-takes; --variables lists the variables.
+--batch evaluates the formulas. --nodes instead lists the values that a function declares, by the names that run --fetch takes;
+--variables lists the variables.
 
 ` + modelHelp,
 		Example: `  graphrun inspect lenet5
@@ -68,7 +67,7 @@ takes; --variables lists the variables.
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.fn, "func", "", "the function whose layers or nodes are shown (default predict, or the only one)")
-	f.Int64Var(&o.batch, "batch", 64, "the size for which formulas are evaluated")
+	f.Int64Var(&o.batch, "batch", 64, "batch size to evaluate the formulas for")
 	f.BoolVar(&o.variables, "variables", false, "list the variables only: type, kind, bytes, source line")
 	f.BoolVar(&o.nodes, "nodes", false, "list the declared nodes only: the name that run --fetch takes, type, layer, source line")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")

@@ -218,7 +218,7 @@ func TestSignals(t *testing.T) {
 			t.Errorf("%v: %v, stderr %q", sig, err, &stderr)
 		}
 		text := strings.Join(lines, "\n")
-		if want := "; to go on: graphrun train --resume --out " + dir + "\nsaved " + dir; !strings.Contains(text, want) {
+		if want := "; to resume: graphrun train --resume --out " + dir + "\nsaved " + dir; !strings.Contains(text, want) {
 			t.Errorf("%v: stdout has no %q:\n%s", sig, want, text)
 		}
 		c, err := train.ReadCheckpoint(dir)

@@ -88,7 +88,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "graphrun",
 		Short: "Train, run and inspect static computation graphs",
-		Long: `graphrun trains, runs and inspects models that are static computation graphs.
+		Long: `graphrun trains, runs and inspects models declared as static computation graphs.
 
 Exit codes: 0 success, 1 a failed run, 2 a wrong command line, 130 interrupted.`,
 		Example: `  graphrun train lenet5                                train LeNet-5 on the built-in digits
@@ -106,7 +106,7 @@ Exit codes: 0 success, 1 a failed run, 2 a wrong command line, 130 interrupted.`
 				return nil
 			}
 			if _, err := readTopic(args[0]); err == nil {
-				return usagef("%s is no command but a help topic: graphrun help %s shows it", args[0], args[0])
+				return usagef("%s is a help topic, not a command: graphrun help %s", args[0], args[0])
 			}
 			return usagef("there is no command %q%s", args[0], didYouMean(args[0], commandNames(cmd)))
 		},

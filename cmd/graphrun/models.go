@@ -15,8 +15,8 @@ import (
 	_ "github.com/graphrun/graphrun/ops"
 )
 
-const modelHelp = `A model is the directory of a saved one, a file with a model's text, or the name of one that train knows. The weights of the
-latter two are drawn from a seed, unless model.safetensors lies beside the file model.graph.`
+const modelHelp = `MODEL is the directory of a saved model, a file with a model's text, or the name of a built-in model. The weights of the latter two
+are initialized from a seed, unless model.safetensors lies beside the file model.graph.`
 
 // model is what an argument names.
 type model struct {
@@ -87,7 +87,7 @@ func loadSaved(dir string) (*model, error) {
 		return nil, err
 	}
 	if !isSaved(dir) {
-		return nil, fmt.Errorf("%s is no saved model: it has no %s; graphrun train makes one", dir, artifact.GraphFile)
+		return nil, fmt.Errorf("%s is not a saved model: it has no %s; graphrun train creates one", dir, artifact.GraphFile)
 	}
 	a, err := artifact.LoadDir(dir)
 	switch {

@@ -22,10 +22,10 @@ func opsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ops [NAME...]",
 		Short: "List the operations, or print their declarations",
-		Long: `ops lists all operations of the graph language with the first sentence of their documentation and how far a
-kernel's result may be from the reference.
+		Long: `ops lists all operations of the graph language: the first sentence of their documentation, and how far a kernel's result may
+deviate from the reference.
 
-With names it prints the declarations in full: operands, attributes, results, ONNX's name, gradient, tolerance and kernels.`,
+With names, it prints their full declarations: operands, attributes, results, name in ONNX, gradient, tolerance and kernels.`,
 		Example: `  graphrun ops
   graphrun ops softmax conv
   graphrun ops --json`,
@@ -53,7 +53,7 @@ With names it prints the declarations in full: operands, attributes, results, ON
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with the declarations, of all operations without names")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with the declarations; of all operations, if none is named")
 	return cmd
 }
 

@@ -28,14 +28,13 @@ func passesCommand() *cobra.Command {
 	var o passesOptions
 	cmd := &cobra.Command{
 		Use:   "passes [MODEL|DIR|FILE.graph]",
-		Short: "Show the compiler's passes, or what each does to a model",
-		Long: `passes prints the compiler's table of passes in their order.
+		Short: "Show the compiler's passes, or what each one does to a model",
+		Long: `passes prints the compiler's table of passes in order.
 
-With a model it runs them and prints for each how many rewrites each rule made, how many nodes there are afterwards
-and how long it took. With --dump it prints the model's text before and after the passes named; "all" names every
-pass. With --check it evaluates the model, on inputs that it draws, before the first pass and after every one by the
-operations' references, and names the pass, the rewrite and the node that change what a function gives. --pass-limit N stops
-optional rewrites after N of them: bisect finds the one that makes a result wrong by itself.
+With a model, it runs them and prints for each pass the number of rewrites by rule, the number of nodes afterwards and the time
+taken. --dump prints the model's text before and after the named passes; "all" names every pass. --check evaluates the model on
+random inputs by the operations' references, before the first pass and after each one, and names the pass, the rewrite and the
+node that change a result. --pass-limit N stops after N optional rewrites; bisect finds the rewrite that makes a result wrong.
 
 ` + modelHelp,
 		Example: `  graphrun passes
@@ -64,9 +63,9 @@ optional rewrites after N of them: bisect finds the one that makes a result wron
 	}
 	cmd.Flags().StringSliceVar(&o.dump, "dump", nil, `print the model's text before and after these passes ("all" for every pass)`)
 	cmd.Flags().BoolVar(&o.stats, "stats", false, "print what each pass did (the default without --dump)")
-	cmd.Flags().BoolVar(&o.checked, "check", false, "hold what the model computes after every pass against what it computed before")
+	cmd.Flags().BoolVar(&o.checked, "check", false, "compare what the model computes before and after every pass")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object")
-	cmd.Flags().IntVar(&o.limit, "pass-limit", 0, "stop optional rewrites after this many (default no limit)")
+	cmd.Flags().IntVar(&o.limit, "pass-limit", 0, "stop after this many optional rewrites (default no limit)")
 	return cmd
 }
 

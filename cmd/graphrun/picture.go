@@ -36,7 +36,7 @@ func readPicture(path string) (image.Image, error) {
 // red, green and blue for three. It reports whether the picture had to be resized. Where the picture is transparent, black shows.
 func pictureTensor(img image.Image, pre artifact.Preprocess, channels, h, w int, invert bool) (t *value.Tensor, resized bool, err error) {
 	if n := pre.Channels(); n != 0 && n != channels {
-		return nil, false, fmt.Errorf("the model says that its pictures are %s, and its input has %d channels", pre.Mode, channels)
+		return nil, false, fmt.Errorf("the model declares %s pictures, but its input has %d channels", pre.Mode, channels)
 	}
 	pixels, err := data.Pixels(img, channels, h, w)
 	if err != nil {

@@ -61,26 +61,26 @@ func runCommand() *cobra.Command {
 		Short: "Run a model on a picture, on arrays, or on a test set",
 		Long: `run loads a model and runs one of its functions: predict, or the only one, unless --func names another.
 
-An input is given as --input NAME=WHAT. WHAT is
+--input NAME=WHAT gives an input. WHAT is
 
-  picture.png      a picture (PNG, JPEG or GIF), resized to the size that the model takes and scaled as the model says
-  x.npy, x.npz     an array; its dtype may differ from the model's if every element can be converted exactly
-  [1, 2, 3]        a list; flat, it fills the input in order; [[1, 2], [3, 4]] has a shape of its own
+  picture.png      a picture (PNG, JPEG or GIF), resized and scaled as the model says
+  x.npy, x.npz     an array; its dtype may differ from the input's if every element converts exactly
+  [1, 2, 3]        a list; a flat one fills the input in order, a nested one such as [[1, 2], [3, 4]] has its own shape
   0.5              a number, for an input of rank 0
 
-or all inputs come by name from one file, --feeds in.npz, and are fed as they are. By --input, columns of a table that the model
-standardizes are given as the table has them.
+--feeds in.npz takes all inputs by name from one file and feeds them as they are. For a model that standardizes the columns of a
+table, --input takes the values as they stand in the table.
 
---fetch NODE returns any value that the function computes, whatever the compiler fuses: it is named as in the model's text
-(%5 or 5, or a name that you gave it), or by its layer, for the layer's output (conv1; a number is always a value). The command
-inspect --nodes lists all. Gradients and next weights of a training function are nodes as well.
+--fetch NODE returns any value that the function computes, whatever the compiler fuses. NODE is a value's name in the model's text
+(%5 or 5, or a name that you gave it), or a layer's name, for the layer's output (conv1). inspect --nodes lists all nodes. Gradients
+and updated weights of a training function are nodes too.
 
---expect out.npz holds the results against the arrays of a file. Its names are those of results, and any that --fetch takes.
-The largest absolute and relative errors are printed; if an element is off by more than --atol + --rtol*|expected|, the command
-fails and says which of the named nodes, in the order of the declaration, is the first that diverges.
+--expect out.npz compares the results with the arrays of a file, which are named after results or after any node that --fetch takes.
+It prints the largest absolute and relative errors. If an element is off by more than --atol + --rtol*|expected|, the command
+fails and names the first of these nodes, in the order of declaration, that diverges.
 
-With --data the model is evaluated on the test examples of a data set: loss, accuracy, top-k accuracy, and for each class how many
-of its examples were found (recall) and how many of the answers were right (precision). What it answers does not depend on --batch.
+--data evaluates the model on the test examples of a data set: loss, accuracy, top-k accuracy and, for each class, recall and
+precision. The results do not depend on --batch.
 
 ` + modelHelp,
 		Example: `  graphrun run lenet5 --input image=lenet5/sample.png
@@ -101,18 +101,18 @@ of its examples were found (recall) and how many of the answers were right (prec
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.fn, "func", "", "the function to run (default predict, or the only one)")
-	f.StringArrayVar(&o.in.inputs, "input", nil, "give an input of the function as `NAME=WHAT`; once per input")
+	f.StringArrayVar(&o.in.inputs, "input", nil, "set an input of the function, `NAME=WHAT`; once per input")
 	f.StringVar(&o.in.feeds, "feeds", "", "take inputs by name from `FILE.npz`")
 	f.BoolVar(&o.in.invert, "invert", false, "swap black and white in pictures: the models of train expect light on dark")
-	f.StringArrayVar(&o.fetch, "fetch", nil, "return `NODE` besides the results; may be repeated")
-	f.StringVar(&o.expect, "expect", "", "hold the results against those in `FILE.npz`")
+	f.StringArrayVar(&o.fetch, "fetch", nil, "also return `NODE`; may be repeated")
+	f.StringVar(&o.expect, "expect", "", "compare the results with those in `FILE.npz`")
 	o.close.flags(cmd)
 	f.StringVarP(&o.out, "out", "o", "", "write the results to `FILE.npz|FILE.npy`")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of the weights that are not stored, and of random operations")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of weights that are not stored and of random operations")
 	o.data.flags(cmd, "")
-	f.IntVar(&o.batch, "batch", 100, "with --data, examples at a time")
-	f.IntVar(&o.topK, "top-k", 5, "with --data, count too how often the right class is among the `K` likeliest")
-	f.StringVar(&o.confusion, "confusion", "", "with --data, draw the confusion matrix to `FILE.svg|FILE.png`")
+	f.IntVar(&o.batch, "batch", 100, "with --data, examples per batch")
+	f.IntVar(&o.topK, "top-k", 5, "with --data, also count how often the right class is among the `K` most likely")
+	f.StringVar(&o.confusion, "confusion", "", "with --data, draw the confusion matrix in `FILE.svg|FILE.png`")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	o.exec.flags(cmd)
 	return cmd
@@ -316,7 +316,7 @@ func printComparison(w io.Writer, o runOptions, d *declared, out map[string]valu
 		if have, ok := out[keys[name]].(*value.Tensor); ok {
 			c.difference, c.err = compareArrays(have, want, o.close)
 		} else {
-			c.err = errors.New("it is no tensor")
+			c.err = errors.New("it is not a tensor")
 		}
 		rows = append(rows, c)
 	}
@@ -354,7 +354,7 @@ func printComparison(w io.Writer, o runOptions, d *declared, out map[string]valu
 		return nil
 	}
 	c := rows[first]
-	return fmt.Errorf("results are not what %s holds: %s: %s (allowed is %g + %g*|want|); the first node that diverges is %s",
+	return fmt.Errorf("results differ from %s: %s: %s (allowed is %g + %g*|want|); the first node that diverges is %s",
 		o.expect, c.Name, c.difference, o.close.atol, o.close.rtol, c.Node)
 }
 

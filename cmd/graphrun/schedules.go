@@ -25,11 +25,11 @@ var schedules = []struct {
 	params    []parameter
 	build     func(p map[string]float64, lr float64, steps int, epoch float64) schedule.Func
 }{
-	{"constant", "the learning rate stays", nil, func(_ map[string]float64, lr float64, _ int, _ float64) schedule.Func {
+	{"constant", "the learning rate does not change", nil, func(_ map[string]float64, lr float64, _ int, _ float64) schedule.Func {
 		return schedule.Constant(lr)
 	}},
 	{
-		"step", "it is multiplied by gamma every so many epochs, a third of them unless given",
+		"step", "it is multiplied by gamma every so many epochs (default a third of all)",
 		[]parameter{{"every", 0}, {"gamma", 0.1}},
 		func(p map[string]float64, lr float64, steps int, epoch float64) schedule.Func {
 			size := p["every"] * epoch
@@ -47,21 +47,21 @@ var schedules = []struct {
 		},
 	},
 	{
-		"cosine", "it falls along half a cosine to a share of it",
+		"cosine", "it falls along half a cosine, to the fraction `to` of the start",
 		[]parameter{{"to", 0}},
 		func(p map[string]float64, lr float64, steps int, _ float64) schedule.Func {
 			return schedule.Cosine(lr, steps, lr*p["to"])
 		},
 	},
 	{
-		"linear", "it falls along a line to a share of it",
+		"linear", "it falls linearly, to the fraction `to` of the start",
 		[]parameter{{"to", 0}},
 		func(p map[string]float64, lr float64, steps int, _ float64) schedule.Func {
 			return schedule.Linear(lr, 1, p["to"], steps)
 		},
 	},
 	{
-		"onecycle", "it rises to --lr in a share of the time, from a fraction 1/div of it, and falls to 1/final of where it began",
+		"onecycle", "it rises from --lr/div to --lr in the fraction `start` of the training, then falls to 1/final of its first value",
 		[]parameter{{"start", 0.3}, {"div", 25}, {"final", 1e4}},
 		func(p map[string]float64, lr float64, steps int, _ float64) schedule.Func {
 			return schedule.OneCycle{Max: lr, Steps: steps, Start: p["start"], Div: p["div"], FinalDiv: p["final"]}.Rate()
@@ -94,7 +94,7 @@ func scheduleHelp() string {
 		}
 		fmt.Fprintf(&b, "  %-38s %s\n", text, s.doc)
 	}
-	return b.String() + "  All take warmup=EPOCHS too, in which the rate rises from 0 to what the schedule says."
+	return b.String() + "  All also take warmup=EPOCHS, during which the rate rises from 0 to that of the schedule."
 }
 
 // parseSchedule reads NAME[:KEY=NUMBER,...]; it returns nil for a rate that stays.
@@ -121,7 +121,7 @@ func parseSchedule(text string, epochs int) (trainSchedule, error) {
 		key, val, _ := strings.Cut(pair, "=")
 		x, err := strconv.ParseFloat(val, 64)
 		if !slices.Contains(names, key) || err != nil || !(x >= 0) || math.IsInf(x, 0) {
-			return nil, usagef("--schedule %s: want NAME=NUMBER with a name of %s and a number from 0 on, have %q", text, strings.Join(names, ", "), pair)
+			return nil, usagef("--schedule %s: want NAME=NUMBER, where NAME is one of %s and NUMBER is at least 0, have %q", text, strings.Join(names, ", "), pair)
 		}
 		params[key] = x
 	}
@@ -131,7 +131,7 @@ func parseSchedule(text string, epochs int) (trainSchedule, error) {
 		}
 	}
 	if params["start"] > 1 {
-		return nil, usagef("--schedule %s: want start up to 1", text)
+		return nil, usagef("--schedule %s: want a start of at most 1", text)
 	}
 	return func(lr float64, steps int) schedule.Func {
 		epoch := float64(steps) / float64(epochs)

@@ -69,27 +69,27 @@ func trainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train [MODEL | DIR | FILE.graph]",
 		Short: "Train a model, save it, and try the saved model on a picture",
-		Long: `train compiles a model, trains it and saves it. Then it loads what it saved, and tries it on an example that the
-model has not seen.
+		Long: `train compiles a model, trains it and saves it. It then loads the saved model and tries it on an example that the model
+has not seen.
 
-What is trained is a known model (default ` + defaultModel + `):
+The model is one of the built-in ones (default ` + defaultModel + `):
 
 ` + modelList() + `
 
-or a saved model, from the weights in its directory on; or the text of a model, from its initializers. A saved model
-keeps its optimizer unless --optimizer gives it another. Where a directory has the name of a known model, write a path
-with a slash: lenet5/.
+or a saved model, which continues from its weights, or a model's text, which starts from its initializers. A saved model
+keeps its optimizer unless --optimizer names another. If a directory has the name of a built-in model, write it with a
+slash: lenet5/.
 
-The directory --out gets model.graph, the graph as text; model.safetensors, the variables; ` + samplePicture + `, a test
-picture; history.csv and history.json, the epochs; their curves and the confusion matrix of the test set as pictures; and
-checkpoint/, from which --resume goes on.
+The directory --out receives model.graph, the graph as text; model.safetensors, the variables; ` + samplePicture + `, a test
+picture; history.csv and history.json, a record of the epochs; the learning curves and the confusion matrix of the test set as
+pictures; and checkpoint/, from which --resume continues.
 
-Ctrl-C stops the training and saves what is trained so far. --resume goes on from the last checkpoint, in the middle of an epoch
-too, and comes to the same weights, bit for bit, as if nothing had happened. It takes all settings from the checkpoint;
-more --epochs may be given.
+Ctrl-C stops training and saves the current state. --resume continues from the last checkpoint, even in the middle of an
+epoch, and ends with the same weights, bit for bit, as an uninterrupted run. It takes all settings from the checkpoint; only
+--epochs may be raised.
 
-Each epoch is evaluated on the test set; with --validation, on a share of the training set that is held out, and the test set
-is evaluated once, at the end.
+Each epoch is evaluated on the test set. With --validation, it is evaluated on a held-out fraction of the training set instead,
+and the test set is used once, at the end.
 
 --schedule changes the learning rate from step to step:
 ` + scheduleHelp(),
@@ -110,27 +110,27 @@ is evaluated once, at the end.
 	}
 	f := cmd.Flags()
 	o.data.flags(cmd, builtinDigits)
-	f.IntVar(&o.epochs, "epochs", 2, "how often to go through the training set")
+	f.IntVar(&o.epochs, "epochs", 2, "passes over the training set")
 	f.IntVar(&o.batch, "batch", 64, "examples per step")
 	f.StringVar(&o.optimizer, "optimizer", "", "one of "+strings.Join(optimizerNames(), ", ")+" (default "+defaultOptimizer+", or that of a saved model)")
 	f.Float64Var(&o.lr, "lr", 0, "learning rate (default "+strconv.FormatFloat(defaultLR, 'g', -1, 64)+", or that of a saved model)")
-	f.Float64Var(&o.clipNorm, "clip-norm", 0, "scale gradients so that the `norm` of all together is at most this (default they are not)")
-	f.Float64Var(&o.clipValue, "clip-value", 0, "limit each element of the gradients to plus or minus this `number` (default they are not)")
-	f.BoolVar(&o.standardize, "standardize", false, "give each column of a table, or channel of pictures, a mean of 0 and a deviation of 1; the model keeps the numbers")
-	f.StringVar(&o.schedule, "schedule", "constant", "how the learning rate changes: one of "+strings.Join(scheduleNames(), ", ")+", with parameters as in cosine:to=0.01,warmup=1")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of the first weights, of dropout and of the order of the examples")
-	f.Float64Var(&o.validation, "validation", 0, "`share` of the training set to hold out and evaluate epochs on, such as 0.1")
-	f.StringVar(&o.monitor, "monitor", "loss", "what tells whether an epoch is better: loss or accuracy")
-	f.IntVar(&o.patience, "patience", 0, "stop after so many epochs that were not better (default never)")
-	f.Float64Var(&o.minDelta, "min-delta", 0, "how much better an epoch must be for --patience")
+	f.Float64Var(&o.clipNorm, "clip-norm", 0, "scale the gradients so that their total `norm` is at most this (default no limit)")
+	f.Float64Var(&o.clipValue, "clip-value", 0, "limit each element of the gradients to plus or minus this `number` (default no limit)")
+	f.BoolVar(&o.standardize, "standardize", false, "give each column of a table, or channel of pictures, mean 0 and standard deviation 1; the model stores both")
+	f.StringVar(&o.schedule, "schedule", "constant", "learning rate schedule: one of "+strings.Join(scheduleNames(), ", ")+", with parameters as in cosine:to=0.01,warmup=1")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the initial weights, of dropout and of the order of the examples")
+	f.Float64Var(&o.validation, "validation", 0, "`fraction` of the training set to hold out for evaluating epochs, such as 0.1")
+	f.StringVar(&o.monitor, "monitor", "loss", "what must improve for --patience and --save best: loss or accuracy")
+	f.IntVar(&o.patience, "patience", 0, "stop after this many epochs without improvement (default never)")
+	f.Float64Var(&o.minDelta, "min-delta", 0, "smallest change that counts as an improvement")
 	f.StringVar(&o.save, "save", "", "weights to save: last or best (default last, with --patience best)")
-	f.IntVar(&o.topK, "top-k", 0, "count too how often the right class is among the `K` likeliest")
+	f.IntVar(&o.topK, "top-k", 0, "also count how often the right class is among the `K` most likely")
 	f.StringVar(&o.out, "out", "", "`directory` to save in (default the model's name; DIR-tuned for a saved model)")
-	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in --out, with its settings")
-	f.StringVar(&o.every, "checkpoint-every", "30s", "`time` (such as 90s) or number of steps after which a checkpoint is written, besides those after each epoch")
-	f.StringVar(&o.budget, "mem-budget", "", "`memory` that training may take, such as 512MB: more is refused before it starts")
-	f.IntVar(&o.workers, "workers", 0, "goroutines that prepare batches ahead; it pays where examples are decoded")
-	f.BoolVar(&o.json, "json", false, "print one JSON object on standard output at the end, and lines of progress on standard error")
+	f.BoolVar(&o.resume, "resume", false, "continue from the last checkpoint in --out, with its settings")
+	f.StringVar(&o.every, "checkpoint-every", "30s", "write a checkpoint after this `time` (such as 90s) or number of steps, besides those after each epoch")
+	f.StringVar(&o.budget, "mem-budget", "", "refuse to start a training that needs more `memory` than this, such as 512MB")
+	f.IntVar(&o.workers, "workers", 0, "goroutines that prepare batches in advance; useful when examples must be decoded")
+	f.BoolVar(&o.json, "json", false, "print one JSON object on standard output at the end, and progress lines on standard error")
 	o.exec.flags(cmd)
 	return cmd
 }
@@ -162,7 +162,7 @@ func (o *trainOptions) settings(flags *pflag.FlagSet) map[string]string {
 func (o *trainOptions) restore(flags *pflag.FlagSet, c *train.Checkpoint) (err error) {
 	refuse := func(given, was string) {
 		if err == nil {
-			err = usagef("%s: the checkpoint in %s is of a training with %s: leave it out, or train anew without --resume", given, o.out, was)
+			err = usagef("%s: the checkpoint in %s comes from a training with %s: omit the flag, or start over without --resume", given, o.out, was)
 		}
 	}
 	if model := c.Settings[modelSetting]; o.model == "" {
@@ -200,7 +200,7 @@ func (o *trainOptions) validate(flags *pflag.FlagSet) error {
 	case flags.Changed("clip-value") && !(o.clipValue > 0 && o.clipValue <= math.MaxFloat64):
 		return usagef("--clip-value %v: want a number above 0", o.clipValue)
 	case !(o.validation >= 0 && o.validation < 1):
-		return usagef("--validation %v: want a share of the training set, such as 0.1", o.validation)
+		return usagef("--validation %v: want a fraction of the training set, such as 0.1", o.validation)
 	case o.monitor != string(train.MonitorLoss) && o.monitor != string(train.MonitorAccuracy):
 		return usagef("--monitor %s: want loss or accuracy", o.monitor)
 	case o.patience < 0:
@@ -319,7 +319,7 @@ func (o *trainOptions) checkpoint(flags *pflag.FlagSet, note func(string)) (*tra
 	from, err := train.ReadCheckpoint(o.out)
 	switch {
 	case errors.Is(err, train.ErrNoCheckpoint) && o.model == "":
-		return nil, fmt.Errorf("--resume: there is no checkpoint in %s: --out says where to look for one", o.out)
+		return nil, fmt.Errorf("--resume: there is no checkpoint in %s: --out names the directory to look in", o.out)
 	case errors.Is(err, train.ErrNoCheckpoint):
 		note(fmt.Sprintf("there is no checkpoint in %s: the training starts from the beginning", o.out))
 		return nil, nil
@@ -475,7 +475,7 @@ func (o *trainOptions) loadData(m **graph.Module, resumed bool) (*datasets, erro
 		return nil, err
 	}
 	if ds.Train.Len() == 0 {
-		return nil, usagef("--test-split 1 leaves nothing to train on: want a share, such as 0.2")
+		return nil, usagef("--test-split 1 leaves nothing to train on: want a fraction, such as 0.2")
 	}
 	if known {
 		if *m, err = o.declareFor(ds); err != nil {
@@ -515,7 +515,7 @@ func (o *trainOptions) declareFor(ds *datasets) (*graph.Module, error) {
 		return nil, err
 	}
 	if classes == 0 {
-		return nil, fmt.Errorf("--data %s: %s tells classes apart, and the targets are numbers: train the text of a model for them, FILE.graph", ds.Name, o.model)
+		return nil, fmt.Errorf("--data %s: %s is a classifier, but the targets are numbers: train a model of your own, FILE.graph", ds.Name, o.model)
 	}
 	opts := []zoo.Option{zoo.Input(shape...), zoo.Classes(classes)}
 	lr := o.lr
@@ -670,7 +670,7 @@ func (s *saver) try(ctx context.Context) (*trySample, error) {
 	}
 	for name := range want {
 		if !value.Equal(out[name], want[name]) {
-			return nil, fmt.Errorf("BUG: the saved model gives another %s than the trained one: %v and %v", name, out[name], want[name])
+			return nil, fmt.Errorf("BUG: the saved model and the trained one differ in %s: %v and %v", name, out[name], want[name])
 		}
 	}
 	rows := classify(out, saved.classes)
@@ -680,7 +680,7 @@ func (s *saver) try(ctx context.Context) (*trySample, error) {
 	name := className(saved.classes, label)
 	return &trySample{
 		Image: path, Label: name, classification: rows[0],
-		text: fmt.Sprintf("\nthe saved graph looks at %s, a %s that it has not seen:\n\n%s\n%s", path, name, asciiArt(img), rows[0].text()),
+		text: fmt.Sprintf("\nthe saved graph classifies %s, a %s that it has not seen:\n\n%s\n%s", path, name, asciiArt(img), rows[0].text()),
 	}, nil
 }
 
@@ -824,10 +824,10 @@ func (r *trainReport) saved(s *saver, finished bool) {
 
 func (r *trainReport) interrupted(o *trainOptions, res *train.Result) {
 	if res.Kept >= 0 {
-		r.line("stopped while the test set was evaluated; to go on: graphrun train --resume --out %s\n", o.out)
+		r.line("stopped while the test set was evaluated; to resume: graphrun train --resume --out %s\n", o.out)
 		return
 	}
-	r.line("stopped in epoch %d after step %d of %d; to go on: graphrun train --resume --out %s\n",
+	r.line("stopped in epoch %d after step %d of %d; to resume: graphrun train --resume --out %s\n",
 		len(res.History)+1, res.Step, res.StepsPerEpoch, o.out)
 }
 

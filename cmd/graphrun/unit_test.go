@@ -266,16 +266,16 @@ func TestFlatten(t *testing.T) {
 		"]":                    {fault: "want '[' first"},
 		"[1":                   {fault: "a ']' is missing"},
 		"[[1]":                 {fault: "a ']' is missing"},
-		"[1]]":                 {fault: "there is more after its last bracket"},
-		"[1] 2":                {fault: "there is more after its last bracket"},
+		"[1]]":                 {fault: "unexpected text after the last bracket"},
+		"[1] 2":                {fault: "unexpected text after the last bracket"},
 		"[1,]":                 {fault: "an element is missing before the ']'"},
 		"[,1]":                 {fault: "an element is missing before the ','"},
 		"[1 2]":                {fault: "want ',' or ']' before 2]"},
 		"[[1] [2]]":            {fault: "a list stands where an element is expected"},
 		"[1,[2]]":              {fault: "a list stands where an element is expected"},
 		"[[1],2]":              {fault: "an element stands where a list is expected"},
-		"[[1],[2,3]]":          {fault: "its lists are not equally long: 1 and 2"},
-		"[[[]],[]]":            {fault: "its lists are not equally long: 1 and 0"},
+		"[[1],[2,3]]":          {fault: "its lists differ in length: 1 and 2"},
+		"[[[]],[]]":            {fault: "its lists differ in length: 1 and 0"},
 	} {
 		list, shape, err := flatten(text)
 		switch {

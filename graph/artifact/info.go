@@ -150,7 +150,7 @@ func (i *Info) loss(m *graph.Module) error {
 		return fmt.Errorf("meta %q: @%s has no result %q", metaLoss, name, result)
 	default:
 		if t, ok := f.Results()[at].Value.TensorType(); !ok || t.Rank() != 0 || !t.DType.IsFloat() {
-			return fmt.Errorf("meta %q: want a float of rank 0, %q is %s", metaLoss, i.Loss, f.Results()[at].Value.Type())
+			return fmt.Errorf("meta %q: want a scalar loss, %q is %s", metaLoss, i.Loss, f.Results()[at].Value.Type())
 		}
 	}
 	return nil

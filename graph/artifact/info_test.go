@@ -110,7 +110,7 @@ func TestInfoFaults(t *testing.T) {
 		{"loss", "loss", `meta "loss": want FUNCTION/RESULT of a function of the module, have "loss"`},
 		{"loss", "fit/loss", `meta "loss": want FUNCTION/RESULT of a function of the module, have "fit/loss"`},
 		{"loss", "train/los", `meta "loss": @train has no result "los"`},
-		{"loss", "predict/logits", `meta "loss": want a float of rank 0, "predict/logits" is f32[N,3]`},
+		{"loss", "predict/logits", `meta "loss": want a scalar loss, "predict/logits" is f32[N,3]`},
 		{"role.image", "label", `meta "role.image": want "input" or "target", have "label"`},
 		{"role.picture", "input", `meta "role.picture": no function has an input "picture"`},
 		{"preprocess.picture", "gray", `meta "preprocess.picture": no function has an input "picture"`},

@@ -538,8 +538,8 @@ func TestEval(t *testing.T) {
 		{"N+1", map[string]int64{"N": huge}, 0, "integer overflow"},
 		{"N+M", map[string]int64{"N": 1}, 0, "no value for symbol M"},
 		{"unknown(nz, 3)", map[string]int64{"nz": 1}, 0, "no value for unknown ?nz"},
-		{"N", map[string]int64{"N": 0}, 0, "value 0 of symbol N is less than 1"},
-		{"unknown(nz, 3)", map[string]int64{"?nz": -1}, 0, "value -1 of unknown ?nz is less than 0"},
+		{"N", map[string]int64{"N": 0}, 0, "N is 0: want at least 1"},
+		{"unknown(nz, 3)", map[string]int64{"?nz": -1}, 0, "?nz is -1: want at least 0"},
 		{"mod(3, N-1)", map[string]int64{"N": 1}, 0, "division by zero: N-1 is 0 in mod(3, N-1)"},
 		{"N*N*N+mod(3, N-M)", map[string]int64{"N": huge, "M": huge}, 0, "division by zero"},
 	} {

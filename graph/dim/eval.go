@@ -116,7 +116,7 @@ func (a *atom) lookup(env map[string]int64) (int64, error) {
 		return 0, fmt.Errorf("dim: no value for %s %s", kindNames[a.kind], brief(a.bind))
 	}
 	if v < least {
-		return 0, fmt.Errorf("dim: value %d of %s %s is less than %d", v, kindNames[a.kind], brief(a.bind), least)
+		return 0, fmt.Errorf("dim: %s is %d: want at least %d", brief(a.bind), v, least)
 	}
 	return v, nil
 }
@@ -222,7 +222,7 @@ func (a *atom) subst(env map[string]Dim) (Dim, error) {
 				least = 0
 			}
 			if d.rng().hi < least {
-				return Dim{}, fmt.Errorf("dim: value %s of %s %s is less than %d", d.brief(), kindNames[a.kind], brief(a.bind), least)
+				return Dim{}, fmt.Errorf("dim: %s is %s: want at least %d", brief(a.bind), d.brief(), least)
 			}
 			return d, nil
 		}

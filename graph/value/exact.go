@@ -209,7 +209,7 @@ func (e *Exact) Clone() *Exact {
 //   - To bool: x != 0, so NaN gives true. From bool: 0 or 1.
 //   - To string: integers in decimal, floats in the shortest form that reads back to the same value of
 //     e's dtype, bools "true" and "false".
-//   - From string: by strconv after cutting surrounding white space. Text that is no number or does not
+//   - From string: by strconv after cutting surrounding white space. Text that is not a number or does not
 //     fit an integer dtype is an error that names the element; fractions are truncated. Floats out of
 //     range overflow as numbers do. Bools are what strconv.ParseBool accepts.
 //

@@ -153,7 +153,7 @@ func readCSV(r io.Reader, opts CSVOptions) (*TensorDataset, error) {
 		return nil, errors.New("it has a header and no rows")
 	}
 	if t, ok := targets.(*classes); ok && opts.Header == HeaderAuto && n > 1 && t.words == 1 && t.wordFirst && len(t.want) == 0 {
-		return nil, errors.New("line 1 may be a header, since its label alone is no number: say whether it is one")
+		return nil, errors.New("line 1 may be a header, since its label alone is not a number: say whether it is one")
 	}
 	inputs, err := value.FromSlice(x, n, len(x)/n)
 	if err != nil {
@@ -250,7 +250,7 @@ func parseCell(cell string) (x float32, fault string) {
 	case errors.Is(err, strconv.ErrRange):
 		return 0, fmt.Sprintf("%s is too large for f32", clipped(cell))
 	case err != nil:
-		return 0, fmt.Sprintf("%q is no number", clipped(cell))
+		return 0, fmt.Sprintf("%q is not a number", clipped(cell))
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return 0, fmt.Sprintf("%q is no finite number", clipped(cell))
 	}
@@ -297,7 +297,7 @@ type classes struct {
 	want      []string // the classes, if they are given
 	seen      map[string]int
 	lab       []int64
-	words     int   // rows of which the label is no number
+	words     int   // rows of which the label is not a number
 	wordFirst bool  // the first row is one
 	fraction  error // what is wrong with the first number that is not whole
 }

@@ -50,7 +50,7 @@ func ExampleReadCSV() {
 	}
 	fmt.Println(set.Item(1))
 	// Output:
-	// csv: line 3, column 2 (rooms): "?" is no number
+	// csv: line 3, column 2 (rooms): "?" is not a number
 	// f32[1] [4] f32[1] [310] <nil>
 }
 

@@ -127,7 +127,7 @@ func Split(d Dataset, share float64, seed uint64) (rest, part *Subset, err error
 	n := d.Len()
 	switch {
 	case !(share > 0 && share < 1):
-		return nil, nil, fmt.Errorf("split: the share is %v: want a number between 0 and 1", share)
+		return nil, nil, fmt.Errorf("split: the fraction is %v: want a number between 0 and 1", share)
 	case n < 2:
 		return nil, nil, fmt.Errorf("split: %d examples: want at least 2", n)
 	}

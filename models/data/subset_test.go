@@ -160,8 +160,8 @@ func TestSplit(t *testing.T) {
 		want  string
 	}{
 		{nil, 0.5, "split: the dataset is nil"},
-		{d, 0, "split: the share is 0: want a number between 0 and 1"},
-		{d, 1, "split: the share is 1"},
+		{d, 0, "split: the fraction is 0: want a number between 0 and 1"},
+		{d, 1, "split: the fraction is 1"},
 		{labelled(t, []string{"a"}, 0), 0.5, "split: 1 examples: want at least 2"},
 		{named{faultyAt{d, 3, broken}, []string{"a", "b", "c"}}, 0.5, "split: example 3: disk on fire"},
 		{named{itemsOnly{d}, []string{"a", "b"}}, 0.5, "split: example 3 has class 2: there are 2"},

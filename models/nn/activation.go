@@ -68,7 +68,7 @@ func ELU(alpha float64) Layer {
 func CELU(alpha float64) Layer {
 	l := newLayer("celu").wantFinite("alpha", alpha)
 	if alpha == 0 {
-		l.faultf("alpha is 0, by which x would be divided")
+		l.faultf("alpha is 0: x would be divided by it")
 	}
 	return pure(l, func(x Value) Value { return ops.CELU(x, alpha) })
 }
@@ -78,7 +78,7 @@ func CELU(alpha float64) Layer {
 func Softplus(beta, threshold float64) Layer {
 	l := newLayer("softplus").wantFinite("beta", beta).wantFinite("threshold", threshold)
 	if beta == 0 {
-		l.faultf("beta is 0, by which the logarithm would be divided")
+		l.faultf("beta is 0: the logarithm would be divided by it")
 	}
 	return pure(l, func(x Value) Value { return ops.Softplus(x, beta, threshold) })
 }

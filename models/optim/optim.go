@@ -169,7 +169,7 @@ func newOptimizer(kind string, lr float64, rule func(s *step), defaults Optimize
 		o.faultf("want rho between 0 and 1, have %v", o.rho)
 	}
 	if o.nesterov && (o.momentum <= 0 || o.dampening != 0) {
-		o.faultf("Nesterov wants a momentum and no dampening, have %v and %v", o.momentum, o.dampening)
+		o.faultf("Nesterov needs a momentum and no dampening, have %v and %v", o.momentum, o.dampening)
 	}
 	if math.IsNaN(o.dampening) || math.IsInf(o.dampening, 0) {
 		o.faultf("want a finite dampening, have %v", o.dampening)
@@ -221,7 +221,7 @@ func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 		return
 	}
 	if t, ok := loss.TensorType(); !ok || t.Rank() != 0 || !t.DType.IsFloat() {
-		m.Report(graph.Pos{}, o.kind, "the loss is a float of rank 0, have %s", loss.Type())
+		m.Report(graph.Pos{}, o.kind, "want a scalar loss, have %s", loss.Type())
 		return
 	}
 	if f.IsRegion() {

@@ -133,12 +133,12 @@ func TestTwoOptimizers(t *testing.T) {
 func TestFaults(t *testing.T) {
 	scalar := func(f *graph.Func) graph.Value { return ops.Sum(variable(f.Module(), "w", 2).Read(f)) }
 	cases := map[string]func(f *graph.Func){
-		"adam: the loss is a float of rank 0, have f32[2]":          func(f *graph.Func) { optim.Adam(1).Minimize(variable(f.Module(), "w", 2).Read(f)) },
+		"adam: want a scalar loss, have f32[2]":                     func(f *graph.Func) { optim.Adam(1).Minimize(variable(f.Module(), "w", 2).Read(f)) },
 		"adam: the loss does not depend on any trainable variable":  func(f *graph.Func) { optim.Adam(1).Minimize(f.Scalar(graph.F32, 1.0)) },
 		"adam: want a learning rate that is finite and at least 0":  func(f *graph.Func) { optim.Adam(-1).Minimize(scalar(f)) },
 		"adam: want beta1 of at least 0 and below 1, have 1":        func(f *graph.Func) { optim.Adam(1, optim.Betas(1, 0.5)).Minimize(scalar(f)) },
 		"adam: it does not take the option Momentum: want one of":   func(f *graph.Func) { optim.Adam(1, optim.Momentum(0.9)).Minimize(scalar(f)) },
-		"sgd: Nesterov wants a momentum and no dampening":           func(f *graph.Func) { optim.SGD(1, optim.Nesterov()).Minimize(scalar(f)) },
+		"sgd: Nesterov needs a momentum and no dampening":           func(f *graph.Func) { optim.SGD(1, optim.Nesterov()).Minimize(scalar(f)) },
 		"sgd: an option is empty":                                   func(f *graph.Func) { optim.SGD(1, optim.Option{}).Minimize(scalar(f)) },
 		"adamw: want a weight decay that is finite and at least 0,": func(f *graph.Func) { optim.AdamW(1, optim.WeightDecay(-1)).Minimize(scalar(f)) },
 		"lion: it does not take the option Eps: want one of Betas":  func(f *graph.Func) { optim.Lion(1, optim.Eps(1e-8)).Minimize(scalar(f)) },

@@ -135,7 +135,7 @@ func TestReplaceFaults(t *testing.T) {
 	}{
 		`replace the optimizer of @fit: there is no such function: want one of ["predict" "train"]`: {fn: "fit"},
 		`there is no result "cost": want one of ["loss"]`:                                           {result: "cost"},
-		`the loss is a float of rank 0, have f32[N,1]`:                                              {fn: "predict", result: "y"},
+		`want a scalar loss, have f32[N,1]`:                                                         {fn: "predict", result: "y"},
 		`the optimizer is missing`:                                                                  {opt: &optim.Optimizer{}},
 		`want a learning rate that is finite and at least 0, have -1`:                               {opt: optim.SGD(-1)},
 		`@lr is the optimizer's and would go: replace_test.go:`: {spoil: func(m *graph.Module) {

@@ -336,7 +336,7 @@ func checkDots(t *testing.T, d *doc, x, y []float64, log bool) {
 	}
 }
 
-// TestCurvesGaps leaves out what is no number, and draws what is left.
+// TestCurvesGaps leaves out what is not a number, and draws what is left.
 func TestCurvesGaps(t *testing.T) {
 	d, _ := both(t, func(w io.Writer, f Format) error {
 		return Curves(w, f, []Panel{{Title: "loss", Log: true, Series: []Series{

@@ -184,9 +184,9 @@ func (c *Checkpoint) decode(text string, module []byte) (err error) {
 	case st.Version != stateVersion:
 		return fmt.Errorf("its state has version %d: want %d", st.Version, stateVersion)
 	case st.Graph != sum(module):
-		return fmt.Errorf("it belongs to another %s than the one beside it", CheckpointGraph)
+		return fmt.Errorf("it does not belong to the %s beside it", CheckpointGraph)
 	case st.Epochs < 1 || st.Batch < 1 || st.Step < 0 || st.Samples < 0 || st.Steps < st.Step:
-		return errors.New("its state makes no sense")
+		return errors.New("its state is inconsistent")
 	}
 	if c.Module, err = graph.Parse(CheckpointGraph, module, graph.ParseOptions{}); err != nil {
 		return err
@@ -231,17 +231,17 @@ func (t *Trainer) resume(c *Checkpoint) error {
 		}
 		if id, ok := f.now.(identity); ok {
 			if then := f.then.(identity); id.Len != then.Len {
-				return fmt.Errorf("the checkpoint is of a %s of %d examples, this one has %d", f.what, then.Len, id.Len)
+				return fmt.Errorf("the checkpoint comes from a %s of %d examples, this one has %d", f.what, then.Len, id.Len)
 			}
-			return fmt.Errorf("the checkpoint is of another %s: the examples differ", f.what)
+			return fmt.Errorf("the checkpoint comes from another %s: the examples differ", f.what)
 		}
-		return fmt.Errorf("the checkpoint is of a training with %s %v, this one has %v", f.what, f.then, f.now)
+		return fmt.Errorf("the checkpoint comes from a training with %s %v, this one has %v", f.what, f.then, f.now)
 	}
 	if err := t.setSchedule(was.Schedule); err != nil {
 		return err
 	}
 	if !now.Schedule.same(was.Schedule) {
-		return errors.New("the checkpoint is of a training with another schedule of the learning rate")
+		return errors.New("the checkpoint comes from a training with another schedule of the learning rate")
 	}
 	if len(was.History) > t.cfg.Epochs {
 		return fmt.Errorf("the checkpoint has trained %d epochs: want as many or more, have %d", len(was.History), t.cfg.Epochs)

@@ -110,7 +110,7 @@ func ReadHistory(r io.Reader) (History, error) {
 
 // WriteCSV writes the history as a table with a head: epoch, steps, samples, lr, train_loss, seconds, and for the set that the epochs
 // were evaluated on, such as test, test_loss, test_accuracy and test_top5. Numbers are written so that they read back exactly;
-// a cell is empty where there is no number.
+// a cell is empty where there is not a number.
 func (h History) WriteCSV(w io.Writer) error {
 	head := []string{"epoch", "steps", "samples", "lr", "train_loss", "seconds"}
 	k := 0

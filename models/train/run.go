@@ -74,7 +74,7 @@ func (t *Trainer) run(ctx context.Context) error {
 				return err
 			}
 			if lost := t.checkpoint(context.WithoutCancel(ctx)); lost != nil {
-				return fmt.Errorf("%w; what was trained since the last checkpoint is lost: %w", err, lost)
+				return fmt.Errorf("%w; work since the last checkpoint is lost: %w", err, lost)
 			}
 			return err
 		}
@@ -431,7 +431,7 @@ func (t *Trainer) poisoned(ctx context.Context, name string) error {
 		}
 		before := sess.Variables()
 		if _, err := t.train.call(ctx, sess, b, []string{t.train.loss}); err != nil {
-			return fmt.Errorf("%w; the step that is at fault could not be repeated: %w", generic, err)
+			return fmt.Errorf("%w; the failing step could not be repeated: %w", generic, err)
 		}
 		step++
 		if name := t.notFinite(sess.Variables()); name != "" {

@@ -354,7 +354,7 @@ func (t *Trainer) setSchedule(start *rates) error {
 	}
 	v := t.sess.Variable(rateVariable)
 	if v == nil || v.DType() != value.F64 || v.Rank() != 0 {
-		return fmt.Errorf("a schedule sets the variable @%s, an f64 of rank 0, which the model does not have: it wants an optimizer of package optim", rateVariable)
+		return fmt.Errorf("a schedule sets the variable @%s, an f64 of rank 0, which the model does not have: give it an optimizer of package optim", rateVariable)
 	}
 	lr, n := number(v), t.cfg.Epochs*t.loader.Len()
 	if start != nil {
@@ -482,7 +482,7 @@ func lookup(prog *program.Program, info artifact.Info, name, loss string) (*func
 	}
 	switch {
 	case len(open) > 0:
-		return nil, fmt.Errorf("function %q of the model has the input %q besides an input and a target: a dataset has nothing for it", name, open[0])
+		return nil, fmt.Errorf("function %q of the model has the input %q besides an input and a target: a dataset has no value for it", name, open[0])
 	case fn.input == "":
 		return nil, fmt.Errorf("function %q of the model has no input", name)
 	}
@@ -491,7 +491,7 @@ func lookup(prog *program.Program, info artifact.Info, name, loss string) (*func
 		return nil, fmt.Errorf("function %q of the model has no result %q", name, loss)
 	}
 	if tt, ok := f.Outputs[i].Type.(graph.TensorType); !ok || tt.Rank() != 0 || !tt.DType.IsFloat() {
-		return nil, fmt.Errorf("function %q of the model: result %q: want a float of rank 0, have %s", name, loss, f.Outputs[i].Type)
+		return nil, fmt.Errorf("function %q of the model: result %q: want a scalar loss, have %s", name, loss, f.Outputs[i].Type)
 	}
 	return fn, nil
 }

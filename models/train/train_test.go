@@ -320,12 +320,12 @@ func TestResumeOther(t *testing.T) {
 		change func(cfg *train.Config)
 		want   string
 	}{
-		{"batch", 0.01, func(c *train.Config) { c.Batch = 8 }, "of a training with batch size 16, this one has 8"},
-		{"seed", 0.01, func(c *train.Config) { c.Seed = 8 }, "of a training with seed 0, this one has 8"},
-		{"size", 0.01, func(c *train.Config) { c.Train = points(t, 41, 1) }, "of a training set of 40 examples, this one has 41"},
-		{"examples", 0.01, func(c *train.Config) { c.Train = points(t, 40, 9) }, "of another training set: the examples differ"},
-		{"test set", 0.01, func(c *train.Config) { c.Test = nil }, "of a test set of 20 examples, this one has 0"},
-		{"validation set", 0.01, func(c *train.Config) { c.Validation = points(t, 5, 1) }, "of a validation set of 0 examples"},
+		{"batch", 0.01, func(c *train.Config) { c.Batch = 8 }, "from a training with batch size 16, this one has 8"},
+		{"seed", 0.01, func(c *train.Config) { c.Seed = 8 }, "from a training with seed 0, this one has 8"},
+		{"size", 0.01, func(c *train.Config) { c.Train = points(t, 41, 1) }, "from a training set of 40 examples, this one has 41"},
+		{"examples", 0.01, func(c *train.Config) { c.Train = points(t, 40, 9) }, "from another training set: the examples differ"},
+		{"test set", 0.01, func(c *train.Config) { c.Test = nil }, "from a test set of 20 examples, this one has 0"},
+		{"validation set", 0.01, func(c *train.Config) { c.Validation = points(t, 5, 1) }, "from a validation set of 0 examples"},
 		{"optimizer", 0.02, func(*train.Config) {}, "the model is not the one of the checkpoint"},
 		{"schedule", 0.01, func(c *train.Config) {
 			c.Schedule = func(float64, int) schedule.Func { return schedule.Constant(1) }
@@ -357,9 +357,9 @@ func TestDamagedCheckpoints(t *testing.T) {
 	for _, c := range []struct {
 		file, old, with, want string
 	}{
-		{module, "points", "dots", "belongs to another model.graph"},
+		{module, "points", "dots", "it does not belong to the model.graph beside it"},
 		{last, `\"version\":1`, `\"version\":2`, "version 2: want 1"},
-		{last, `\"epochs\":1`, `\"epochs\":0`, "makes no sense"},
+		{last, `\"epochs\":1`, `\"epochs\":0`, "is inconsistent"},
 		{last, `"fc1.bias":`, `"fc1.bios":`, "variable @fc1.bias is missing"},
 		{last, `"train":`, `"trxin":`, "no state of a training"},
 	} {
@@ -723,7 +723,7 @@ func TestFaults(t *testing.T) {
 		{one(func(m *graph.Module) {
 			f := m.Func("train")
 			f.Return("loss", ops.Square(f.Input("x", graph.F32, "N", 2)))
-		}), func(*train.Config) {}, "want a float of rank 0"},
+		}), func(*train.Config) {}, "want a scalar loss"},
 		{one(func(m *graph.Module) {
 			f := m.Func("train")
 			f.Return("loss", ops.Mean(ops.Add(ops.Add(f.Input("a", graph.F32, "N"), f.Input("b", graph.F32, "N")), f.Input("c", graph.F32, "N"))))
