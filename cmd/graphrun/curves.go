@@ -47,7 +47,7 @@ func drawTraining(dir, model string, h train.History, best int, confusion train.
 		classes = nil
 	}
 	return draw(confusionPicture, func(w io.Writer, f plot.Format) error {
-		return plot.Confusion(w, f, confusion, classes, plot.ConfusionOptions{Title: model + ": test set"})
+		return plot.Confusion(w, f, confusion, visible(classes), plot.ConfusionOptions{Title: model + ": test set"})
 	})
 }
 

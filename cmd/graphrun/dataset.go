@@ -62,10 +62,11 @@ type dataOptions struct {
 	imageSize  string
 	imageMode  string
 
-	// takes is the shape of one example that a model takes, and known are its classes, where these are settled before the data is
-	// read: pictures are made to fit, and labels are numbered as the model's.
-	takes []int
-	known []string
+	// takes is the shape of one example that a model takes, known are its classes, and logits is how many it tells apart, where these are
+	// settled before the data is read: pictures are made to fit, and labels are numbered as the model's.
+	takes  []int
+	known  []string
+	logits int
 }
 
 // flags adds the flags to a command; name is what --data is unless it is given.
@@ -87,7 +88,7 @@ func (o *dataOptions) flags(cmd *cobra.Command, name string) {
 
 // forModel makes the data fit a model that is there already: what a function takes by an input, and the model's classes.
 func (o *dataOptions) forModel(f *graph.Func, input string, classes []string) {
-	o.takes, o.known = nil, classes
+	o.takes, o.known, o.logits = nil, classes, logitsOf(f.Module())
 	p, ok := f.Lookup(input)
 	if !ok {
 		return
@@ -136,8 +137,9 @@ type datasets struct {
 	Classes     []string     // empty if the targets are no classes
 	Name        string
 
-	bytes bool         // the examples are pictures, of which 0 to 255 became [0, 1]
-	raw   data.Dataset // Test before it was normalized
+	bytes   bool         // the examples are pictures, of which 0 to 255 became [0, 1]
+	unnamed bool         // the data numbers its classes from 0 and has no names for them
+	raw     data.Dataset // Test before it was normalized
 }
 
 // loadData reads the data sets of a name, each cut to o.limit examples if that is positive.
@@ -158,11 +160,6 @@ func loadData(name string, o dataOptions) (*datasets, error) {
 	ds, err := openData(name, o)
 	if err != nil {
 		return fail(err)
-	}
-	if o.classes == "" && !numbers(o.known) && len(ds.Classes) > 0 && !slices.Equal(ds.Classes, o.known) {
-		if ds, err = renumbered(ds, name, o); err != nil {
-			return fail(err)
-		}
 	}
 	if ds.Test == nil {
 		if err := ds.divide(o.split, o.splitSeed); err != nil {
@@ -187,23 +184,6 @@ func numbers(classes []string) bool {
 		}
 	}
 	return true
-}
-
-// renumbered is data of other classes than the model's, read once more with the labels numbered as the model's. Data
-// that has numbers for classes is what it is.
-func renumbered(ds *datasets, name string, o dataOptions) (*datasets, error) {
-	if numbers(ds.Classes) {
-		if len(ds.Classes) <= len(o.known) {
-			ds.Classes = o.known
-		}
-		return ds, nil
-	}
-	for _, class := range ds.Classes {
-		if !slices.Contains(o.known, class) {
-			return nil, fmt.Errorf("it has the class %q, which the model does not know: it knows %s; --classes says which of the data's takes which place", class, strings.Join(o.known[:min(len(o.known), 10)], ", "))
-		}
-	}
-	return openDataOf(name, o, o.known)
 }
 
 // divide cuts what is in ds.Train into examples to train and to test on.
@@ -231,15 +211,27 @@ func limited(d data.Dataset, n int, seed uint64) (data.Dataset, error) {
 	return part, err
 }
 
+// openData reads data and numbers its labels as those of --classes, or else as the model's classes. Test is nil if the data does not say
+// what to test on.
 func openData(name string, o dataOptions) (*datasets, error) {
-	var classes []string
 	if o.classes != "" {
-		classes = strings.Split(o.classes, ",")
+		return openDataOf(name, o, strings.Split(o.classes, ","))
 	}
-	return openDataOf(name, o, classes)
+	ds, err := openDataOf(name, o, nil)
+	if err != nil || len(ds.Classes) == 0 {
+		return ds, err
+	}
+	if shape, _, err := ds.example(); err != nil || o.takes != nil && !slices.Equal(shape, o.takes) {
+		return ds, nil // which fits tells
+	}
+	known, err := o.modelClasses(ds.Classes)
+	if err != nil || slices.Equal(ds.Classes, known) {
+		return ds, err
+	}
+	return ds, ds.number(known)
 }
 
-// openDataOf reads data with the given classes, or those it has. Test is nil if the data does not say what to test on.
+// openDataOf reads data with the given classes, or those it has.
 func openDataOf(name string, o dataOptions, classes []string) (*datasets, error) {
 	var train, test data.Dataset
 	var err error
@@ -287,6 +279,7 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 	if l, ok := train.(data.Labelled); ok {
 		ds.Classes = l.Classes()
 	}
+	ds.unnamed = !table && !pictures && numbers(ds.Classes)
 	if len(classes) > 0 && len(ds.Classes) == len(classes) {
 		ds.Classes = classes
 	}

@@ -85,7 +85,7 @@ func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.
 		return err
 	}
 	speed := float64(score.Samples) / max(time.Since(start).Seconds(), 1e-9)
-	classes := m.classes
+	classes := m.info.Classes
 	if len(classes) < len(score.Confusion) && len(ds.Classes) == len(score.Confusion) {
 		classes = ds.Classes
 	}
@@ -94,7 +94,7 @@ func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.
 			return errors.New("--confusion: there are no classes to count: want a model that returns logits, f[N,C], with C up to 1024")
 		}
 		err := atomicfile.Write(o.confusion, func(w io.Writer) error {
-			return plot.Confusion(w, pictureFormat(o.confusion), score.Confusion, classes, plot.ConfusionOptions{Title: m.module.Name() + " on " + filepath.Base(ds.Name)})
+			return plot.Confusion(w, pictureFormat(o.confusion), score.Confusion, visible(classes), plot.ConfusionOptions{Title: m.module.Name() + " on " + filepath.Base(ds.Name)})
 		})
 		if err != nil {
 			return fmt.Errorf("--confusion: %w", err)
@@ -181,9 +181,9 @@ func (e *evaluation) print(out io.Writer) error {
 	for _, s := range rows {
 		wrong := "-"
 		if s.Errors > 0 {
-			wrong = fmt.Sprintf("%s (%d)", s.TakenFor, s.Errors)
+			wrong = fmt.Sprintf("%s (%d)", artifact.Visible(s.TakenFor), s.Errors)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Samples, percent(s.Recall), percent(s.Precision), percent(s.F1), wrong)
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", artifact.Visible(s.Name), s.Samples, percent(s.Recall), percent(s.Precision), percent(s.F1), wrong)
 	}
 	return w.Flush()
 }

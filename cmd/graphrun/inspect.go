@@ -510,7 +510,7 @@ func (r *report) print(w *tabwriter.Writer) {
 	if r.Sums != nil {
 		doc := ""
 		if r.Doc != "" {
-			doc = ": " + r.Doc
+			doc = ": " + artifact.Visible(r.Doc)
 		}
 		section("@%s%s\n", r.Model, doc)
 		if r.path != "" {
@@ -625,6 +625,15 @@ func (s *variableSums) constants() string {
 	return fmt.Sprintf("; constants: %d (%s)", s.Constants, value.ByteText(float64(s.ConstantBytes)))
 }
 
+// visible returns names as they can be shown.
+func visible(names []string) []string {
+	shown := make([]string, len(names))
+	for i, name := range names {
+		shown[i] = artifact.Visible(name)
+	}
+	return shown
+}
+
 func (i *infoRow) print(w io.Writer) {
 	first := true
 	line := func(key, text string) {
@@ -636,12 +645,12 @@ func (i *infoRow) print(w io.Writer) {
 	}
 	table := func(key string, m map[string]string) {
 		for _, name := range slices.Sorted(maps.Keys(m)) {
-			line(key+" "+name, m[name])
+			line(key+" "+artifact.Visible(name), artifact.Visible(m[name]))
 		}
 	}
 	if len(i.Classes) > 0 {
 		const most = 10
-		text := strings.Join(i.Classes[:min(len(i.Classes), most)], ", ")
+		text := strings.Join(visible(i.Classes[:min(len(i.Classes), most)]), ", ")
 		if more := len(i.Classes) - most; more > 0 {
 			text += fmt.Sprintf(", %d more", more)
 		}

@@ -24,8 +24,7 @@ type model struct {
 	// weights are the stored values of variables, nil where none are stored.
 	weights map[string]*value.Tensor
 	info    artifact.Info
-	classes []string // of info
-	dir     string   // of a saved model
+	dir     string // of a saved model
 }
 
 // openModel returns the model that an argument names: a saved one first, if a directory and a model of the zoo have the same name.
@@ -116,7 +115,7 @@ func modelOf(m *graph.Module, err error) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model{module: m, info: info, classes: info.Classes}, nil
+	return &model{module: m, info: info}, nil
 }
 
 // function returns the function of a name, by default the only one of the model, or the one that predicts.
@@ -137,9 +136,4 @@ func (m *model) function(flag string) (*graph.Func, error) {
 		return f, nil
 	}
 	return nil, usagef("--func is missing: want one of %s", strings.Join(names, ", "))
-}
-
-// setClasses keeps the names of the classes with a module.
-func setClasses(m *graph.Module, classes []string) {
-	m.SetMeta("classes", strings.Join(classes, "\n"))
 }

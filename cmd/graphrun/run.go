@@ -213,7 +213,7 @@ func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
 	if expected != nil {
 		return printComparison(stdout, o, declaredIn(f), out, expected, keys)
 	}
-	return printResults(stdout, module.LookupFunc(f.Name()), out, m.classes, o.json)
+	return printResults(stdout, module.LookupFunc(f.Name()), out, m.info.Classes, o.json)
 }
 
 // readsTrainable reports whether a function, or one that it calls, reads a variable that training changes.
@@ -372,7 +372,7 @@ func (c classification) text() string {
 	for _, x := range c.Logits {
 		fmt.Fprintf(&b, " %.3f", float64(x))
 	}
-	fmt.Fprintf(&b, "\nclass: %s (probability %.5f)\n", c.Name, float64(c.Probability))
+	fmt.Fprintf(&b, "\nclass: %s (probability %.5f)\n", artifact.Visible(c.Name), float64(c.Probability))
 	return b.String()
 }
 

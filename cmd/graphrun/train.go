@@ -483,7 +483,7 @@ func (o *trainOptions) loadData(m **graph.Module, resumed bool) (*datasets, erro
 		}
 	}
 	if len(ds.Classes) > 0 {
-		setClasses(*m, ds.Classes)
+		artifact.SetClasses(*m, ds.Classes)
 	}
 	info, f, input, target, err := describe()
 	if err != nil || f == nil {
@@ -673,14 +673,14 @@ func (s *saver) try(ctx context.Context) (*trySample, error) {
 			return nil, fmt.Errorf("BUG: the saved model and the trained one differ in %s: %v and %v", name, out[name], want[name])
 		}
 	}
-	rows := classify(out, saved.classes)
+	rows := classify(out, saved.info.Classes)
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	name := className(saved.classes, label)
+	name := className(saved.info.Classes, label)
 	return &trySample{
 		Image: path, Label: name, classification: rows[0],
-		text: fmt.Sprintf("\nthe saved graph classifies %s, a %s that it has not seen:\n\n%s\n%s", path, name, asciiArt(img), rows[0].text()),
+		text: fmt.Sprintf("\nthe saved graph classifies %s, a %s that it has not seen:\n\n%s\n%s", path, artifact.Visible(name), asciiArt(img), rows[0].text()),
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/graphrun/graphrun/graph"
 )
@@ -28,7 +29,8 @@ const (
 type Info struct {
 	// Doc is a sentence on the model and its source. Meta "doc".
 	Doc string
-	// Classes are the names of what a classifier tells apart, in the order of its logits. Meta "classes", one per line.
+	// Classes are the names of what a classifier tells apart, in the order of its logits. Meta "classes", one per line; a name that a line
+	// cannot show as it is, such as one with a line break or a control character, is quoted as in Go.
 	Classes []string
 	// Loss names the result that training minimizes, after its function: "train/loss". Meta "loss".
 	Loss string
@@ -50,7 +52,7 @@ const (
 	metaProvenance = "train."
 )
 
-// Set replaces what m says about itself. Other entries of its meta table stay. A line break in a class's name becomes a space.
+// Set replaces what m says about itself. Other entries of its meta table stay.
 func (i Info) Set(m *graph.Module) {
 	for _, key := range m.MetaKeys() {
 		for _, prefix := range []string{metaRole, metaPreprocess, metaProvenance} {
@@ -59,12 +61,8 @@ func (i Info) Set(m *graph.Module) {
 			}
 		}
 	}
-	classes := slices.Clone(i.Classes)
-	for k, c := range classes {
-		classes[k] = strings.ReplaceAll(c, "\n", " ")
-	}
 	m.SetMeta(metaDoc, i.Doc)
-	m.SetMeta(metaClasses, strings.Join(classes, "\n"))
+	SetClasses(m, i.Classes)
 	m.SetMeta(metaLoss, i.Loss)
 	for name, role := range i.Roles {
 		m.SetMeta(metaRole+name, role)
@@ -83,7 +81,7 @@ func (i Info) Set(m *graph.Module) {
 func InfoOf(m *graph.Module) (Info, error) {
 	i := Info{Doc: m.Meta(metaDoc), Loss: m.Meta(metaLoss), Roles: map[string]string{}, Preprocess: map[string]Preprocess{}, Provenance: map[string]string{}}
 	if text := m.Meta(metaClasses); text != "" {
-		i.Classes = strings.Split(text, "\n")
+		i.Classes = splitClasses(text)
 	}
 	inputs := map[string]bool{}
 	for _, f := range m.Funcs() {
@@ -121,6 +119,39 @@ func InfoOf(m *graph.Module) (Info, error) {
 	}
 	i.roles(m)
 	return i, nil
+}
+
+// SetClasses replaces the names of m's classes, and leaves the rest of what it says about itself.
+func SetClasses(m *graph.Module, classes []string) { m.SetMeta(metaClasses, joinClasses(classes)) }
+
+// joinClasses is the text that splitClasses takes apart.
+func joinClasses(classes []string) string {
+	lines := slices.Clone(classes)
+	for i, c := range lines {
+		if c == "" || c[0] == '"' || Visible(c) != c {
+			lines[i] = strconv.Quote(c)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func splitClasses(text string) []string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if name, err := strconv.Unquote(line); err == nil && line[0] == '"' {
+			lines[i] = name
+		}
+	}
+	return lines
+}
+
+// Visible returns a name as it can be shown on a line, in a terminal or in a picture: one with line breaks, control characters or others
+// that do not print is quoted as in Go.
+func Visible(name string) string {
+	if utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) < 0 {
+		return name
+	}
+	return strconv.Quote(name)
 }
 
 // Models of format version 1 say in a sentence how pictures are fed.

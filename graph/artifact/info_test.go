@@ -165,3 +165,36 @@ func TestPreprocessApply(t *testing.T) {
 		}
 	}
 }
+
+// Names of classes are stored as they are, whatever they hold, and shown on one line without what a terminal obeys.
+func TestClassNames(t *testing.T) {
+	for _, names := range [][]string{
+		{"cat", "dog"}, {"a\nb", "c"}, {"", "x"}, {""}, {`"quoted"`, `"`, `back\slash`}, {"\x1b[31mred", "\r", "\u202edigits"}, {"\xff\xfe", "é", "猫"},
+	} {
+		m := classifier(t)
+		artifact.SetClasses(m, names)
+		again, err := graph.Parse("m.graph", []byte(m.String()), graph.ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := artifact.InfoOf(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(names, info.Classes); d != "" {
+			t.Errorf("-set +read:\n%s", d)
+		}
+	}
+	m := classifier(t)
+	m.SetMeta("classes", "\"a\nb") // no quoted name: a text of before
+	if info, err := artifact.InfoOf(m); err != nil || !cmp.Equal(info.Classes, []string{`"a`, "b"}) {
+		t.Errorf("have %q, %v", info.Classes, err)
+	}
+	for name, want := range map[string]string{
+		"cat": "cat", "T-shirt/top": "T-shirt/top", "é猫": "é猫", "a\nb": `"a\nb"`, "\x1b[31m": `"\x1b[31m"`, "\u202e": `"\u202e"`, "\xff": `"\xff"`, "\u0085": `"\u0085"`,
+	} {
+		if have := artifact.Visible(name); have != want {
+			t.Errorf("%q: want %s, have %s", name, want, have)
+		}
+	}
+}
