@@ -129,7 +129,7 @@ func (n *Node) Callee() *Func {
 	return n.fn.module.LookupFunc(string(n.attrs.Symbol("func")))
 }
 
-// Call calls a function of the module that v's function belongs to.
+// Call calls another function of f's module and returns its results.
 func (f *Func) Call(callee *Func, args ...Value) []Value {
 	if callee == nil {
 		f.module.Report(Pos{}, "call", "want a function, have nil")

@@ -97,7 +97,7 @@ or the name of a pass, for the model after it. If a pass runs more than once, si
 			})
 		},
 	}
-	cmd.Flags().StringVar(&o.fn, "func", "predict", "the function to draw")
+	cmd.Flags().StringVar(&o.fn, "func", "", "the function to draw (default predict, or the only one)")
 	cmd.Flags().StringVar(&o.stage, "stage", stages[0].name, strings.Join(namedStages(), ", ")+`, or a pass such as "simplify:2"`)
 	cmd.Flags().StringVarP(&o.out, "output", "o", "", `file to write, "-" for standard output (the default)`)
 	cmd.Flags().StringVar(&o.format, "format", "", "dot, svg or png (default the extension of the output file, else dot)")
@@ -120,9 +120,11 @@ func (o dotOptions) draw(w io.Writer, model string) error {
 	if err != nil {
 		return err
 	}
-	if m.LookupFunc(o.fn) == nil {
-		return usagef("dot: --func %s: %s has no such function: want one of %s", o.fn, model, strings.Join(funcNames(m), ", "))
+	f, err := chooseFunc(m, o.fn)
+	if err != nil {
+		return err
 	}
+	name := f.Name()
 	var notes map[*graph.Node][]string
 	var memory *draw.Memory
 	switch {
@@ -132,14 +134,14 @@ func (o dotOptions) draw(w io.Writer, model string) error {
 			return err
 		}
 		m = prog.Module
-		notes, memory = planNotes(prog.Funcs[o.fn], o.batch)
+		notes, memory = planNotes(prog.Funcs[name], o.batch)
 	case len(rows) > 0:
 		if m, err = compile.Optimize(m, compile.Through(rows...)); err != nil {
 			return err
 		}
 	}
-	f := m.LookupFunc(o.fn)
-	title := m.Name() + " @" + o.fn
+	f = m.LookupFunc(name) // of the module after the passes
+	title := m.Name() + " @" + name
 	if o.format == "dot" {
 		return dot.Write(w, f, dot.Options{Title: title + " (" + o.stage + ")", Flat: o.flat, Full: o.full, Notes: notes})
 	}

@@ -118,21 +118,24 @@ func modelOf(m *graph.Module, err error) (*model, error) {
 	return &model{module: m, info: info}, nil
 }
 
-// function returns the function of a name, by default the only one of the model, or the one that predicts.
-func (m *model) function(flag string) (*graph.Func, error) {
-	if f := m.module.LookupFunc(flag); f != nil {
+// function is chooseFunc of the model.
+func (m *model) function(flag string) (*graph.Func, error) { return chooseFunc(m.module, flag) }
+
+// chooseFunc returns the function that --func names, by default the only one, or the one that predicts.
+func chooseFunc(m *graph.Module, flag string) (*graph.Func, error) {
+	if f := m.LookupFunc(flag); f != nil {
 		return f, nil
 	}
-	names := funcNames(m.module)
+	names := funcNames(m)
 	switch {
 	case len(names) == 0:
 		return nil, errors.New("the model has no function")
 	case flag != "":
 		return nil, usagef("--func %s: the model has no such function: want one of %s", flag, strings.Join(names, ", "))
 	case len(names) == 1:
-		return m.module.Funcs()[0], nil
+		return m.Funcs()[0], nil
 	}
-	if f := m.module.LookupFunc(artifact.PredictFunc); f != nil {
+	if f := m.LookupFunc(artifact.PredictFunc); f != nil {
 		return f, nil
 	}
 	return nil, usagef("--func is missing: want one of %s", strings.Join(names, ", "))

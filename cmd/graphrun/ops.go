@@ -36,7 +36,7 @@ With names, it prints their full declarations: operands, attributes, results, na
 			}
 			for _, name := range args {
 				if graph.LookupOp(name) == nil {
-					return usagef("there is no operation %q%s", name, didYouMean(name, opNames()))
+					return usagef("there is no operation %q%s", name, suggest(name, similarOps(name)))
 				}
 			}
 			if asJSON {
@@ -187,7 +187,7 @@ func firstSentence(doc string) string {
 		case ')':
 			depth--
 		case '.':
-			if depth == 0 && doc[i+1] == ' ' {
+			if depth == 0 && doc[i+1] == ' ' && !strings.HasSuffix(doc[:i], ".") { // not an ellipsis
 				return doc[:i+1]
 			}
 		}
@@ -390,15 +390,54 @@ func wrap(text, indent string) string {
 
 // didYouMean lists the names that are nearly like the one that was not found, the nearest first; all of them if they are few.
 func didYouMean(name string, all []string) string {
-	const few = 16
-	near := nearest(name, all)
-	switch {
-	case len(near) > 0:
-		return ": did you mean " + strings.Join(near[:min(len(near), few)], ", ") + "?"
-	case len(all) > 0 && len(all) <= few:
-		return ": want one of " + strings.Join(all, ", ")
+	if near := nearest(name, all); len(near) > 0 || len(all) > few {
+		return suggest(name, near)
 	}
-	return ""
+	if len(all) == 0 {
+		return ""
+	}
+	return ": want one of " + strings.Join(all, ", ")
+}
+
+const few = 16 // names in a message
+
+func suggest(name string, near []string) string {
+	if len(near) == 0 {
+		return ""
+	}
+	return ": did you mean " + strings.Join(near[:min(len(near), few)], ", ") + "?"
+}
+
+// similarOps returns the operations that a name from elsewhere may stand for: those that ONNX or PyTorch call so, in any case and for
+// any number of axes, as in Conv2d; else those with nearly such a name.
+func similarOps(name string) []string {
+	plain := func(s string) string {
+		s = strings.ReplaceAll(strings.ToLower(s[strings.LastIndexByte(s, '.')+1:]), "_", "")
+		for _, axes := range []string{"1d", "2d", "3d"} {
+			s = strings.TrimSuffix(s, axes)
+		}
+		return s
+	}
+	want := plain(name)
+	var called []string
+	for _, op := range graph.Ops() {
+		if plain(op.Name) == want {
+			return []string{op.Name}
+		}
+		names := []string{op.ONNX.Name()}
+		for i, part := range strings.Split(op.Doc, "(") { // names elsewhere stand in parentheses: (torch.where; an element-wise if)
+			if inside, _, ok := strings.Cut(part, ")"); i > 0 && ok {
+				names = append(names, strings.FieldsFunc(inside, func(r rune) bool { return strings.ContainsRune(" ,;:", r) })...)
+			}
+		}
+		if slices.ContainsFunc(names, func(n string) bool { return n != "" && plain(n) == want }) {
+			called = append(called, op.Name)
+		}
+	}
+	if len(called) > 0 {
+		return called
+	}
+	return nearest(want, opNames())
 }
 
 // nearest returns the names that are nearly like the given one, the nearest first.
@@ -406,7 +445,7 @@ func nearest(name string, all []string) []string {
 	var near []string
 	most := min(2, len(name)/2) // letters that may be wrong
 	for _, n := range all {
-		if strings.Contains(n, name) || name != "" && strings.Contains(name, n) || distance(name, n) <= most {
+		if strings.Contains(n, name) || len(n) > 2 && strings.Contains(name, n) || distance(name, n) <= most {
 			near = append(near, n)
 		}
 	}

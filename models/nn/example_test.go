@@ -67,7 +67,7 @@ func ExampleLayer_faults() {
 	_, err := compile.Compile(m)
 	fmt.Println(err)
 	// Output:
-	// example_test.go:64: linear: it does not take the option Stride: want one of NoBias, WeightInit, BiasInit
+	// example_test.go:64: linear: it does not take the option Stride: want one of NoBias, WeightInit, BiasInit, Name
 	// example_test.go:64: dropout: want a probability between 0 and 1, have 1.5
 }
 

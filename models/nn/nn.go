@@ -43,7 +43,7 @@ type funcLayer func(x Value, mode ...Mode) Value
 func (f funcLayer) Apply(x Value, mode ...Mode) Value { return f(x, mode...) }
 
 // Sequential applies layers one after the other (torch.nn.Sequential). The variables of layer i are named below "i.",
-// those of a Named layer below its name.
+// those of a layer that has a name ([Named], [Name]) below that.
 func Sequential(layers ...Layer) Layer { return &sequential{layers: layers, pos: graph.Caller()} }
 
 type sequential struct {
@@ -65,7 +65,7 @@ func (s *sequential) Apply(x Value, mode ...Mode) Value {
 			}
 			return graph.Poison(f)
 		}
-		if _, named := l.(*named); named {
+		if n, ok := l.(interface{ hasName() bool }); ok && n.hasName() {
 			x = l.Apply(x, mode...)
 			continue
 		}
@@ -75,7 +75,8 @@ func (s *sequential) Apply(x Value, mode ...Mode) Value {
 }
 
 // Named applies a layer with its variables named below name, instead of below its place in a Sequential:
-// Named("conv1", Conv2d(1, 6, 5)) has "conv1.weight" and "conv1.bias".
+// Named("conv1", Conv2d(1, 6, 5)) has "conv1.weight" and "conv1.bias". The option [Name] does the same for a layer of this package; use
+// it for recurrent layers and attention, which can do more than Apply.
 func Named(name string, l Layer) Layer { return &named{name: name, layer: l, pos: graph.Caller()} }
 
 type named struct {
@@ -84,6 +85,8 @@ type named struct {
 	pos   graph.Pos
 	own   own.Set
 }
+
+func (n *named) hasName() bool { return true }
 
 func (n *named) Apply(x Value, mode ...Mode) Value {
 	f := x.Func()
@@ -106,6 +109,7 @@ func (n *named) Apply(x Value, mode ...Mode) Value {
 // which variables are theirs.
 type layer struct {
 	kind   string // the name in messages
+	name   string // of the option Name, "" without
 	pos    graph.Pos
 	faults []string
 	build  func(c *apply) Value
@@ -114,6 +118,8 @@ type layer struct {
 
 // newLayer starts a layer; it must be called by the exported constructor, whose caller it notes.
 func newLayer(kind string) *layer { return &layer{kind: kind, pos: graph.Caller()} }
+
+func (l *layer) hasName() bool { return l.name != "" }
 
 // faultf records a fault of the constructor's arguments.
 func (l *layer) faultf(format string, args ...any) {
@@ -144,7 +150,7 @@ func (l *layer) applyTo(in []Value, mode []Mode, n int, build func(c *apply) []V
 	for i := range out {
 		out[i] = graph.Poison(f)
 	}
-	m.At(l.pos, "", func() {
+	m.At(l.pos, l.name, func() {
 		if len(l.faults) > 0 {
 			if l.own.First(m, "") {
 				for _, fault := range l.faults {
@@ -226,7 +232,7 @@ func (c *apply) variable(local string, dt graph.DType, dims []int, init initiali
 		return c.m.Variable(name, dt, dims, init.For(dt, dims...), opts...)
 	})
 	if taken != nil && c.own.First(c.m, "") {
-		c.m.Report(c.pos, c.kind, "@%s is already a variable of the module (declared at %s): nn.Named gives a layer a name of its own",
+		c.m.Report(c.pos, c.kind, "@%s is already a variable of the module (declared at %s): name the layer, by nn.Named or the option nn.Name",
 			taken.Name(), taken.Pos())
 	}
 	if v == nil { // its declaration was refused, and reported

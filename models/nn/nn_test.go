@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -391,5 +392,47 @@ func TestInitializers(t *testing.T) {
 	other, _ := run(t, m, map[string]value.Value{"x": in}, session.Seed(8))
 	if other.Variable("0.weight").Equal(sess.Variable("0.weight")) {
 		t.Error("two seeds give one initial weight")
+	}
+}
+
+// TestName gives names by the option, which keeps what recurrent layers, cells and attention can do.
+func TestName(t *testing.T) {
+	m := graph.NewModule("m")
+	f := m.Func("f")
+	x := f.Input("x", graph.F32, 5, "N", 8)
+	y, last := nn.LSTM(8, 4, nn.Name("encoder")).Run(x, nil)
+	z, _ := nn.LSTM(4, 8, nn.Name("decoder"), nn.NoBias()).Run(y, nil)
+	a, _ := nn.MultiheadAttention(8, 2, nn.Name("attention"), nn.NoBias()).Attend(z, x, x)
+	h := nn.GRUCell(4, 4, nn.Name("cell")).Apply(ops.Squeeze(last[0], 0))
+	f.Return("a", nn.Sequential(nn.ReLU(), nn.Linear(8, 2, nn.Name("fc")), nn.Linear(2, 2)).Apply(a))
+	f.Return("h", h[0])
+	if err := m.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, v := range m.Variables() {
+		names = append(names, v.Name())
+	}
+	want := []string{
+		"encoder.weight_ih_l0", "encoder.weight_hh_l0", "encoder.bias_ih_l0", "encoder.bias_hh_l0",
+		"decoder.weight_ih_l0", "decoder.weight_hh_l0",
+		"attention.in_proj_weight", "attention.out_proj.weight",
+		"cell.weight_ih", "cell.weight_hh", "cell.bias_ih", "cell.bias_hh",
+		"fc.weight", "fc.bias", "2.weight", "2.bias",
+	}
+	slices.Sort(names)
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("have %q\nwant %q", names, want)
+	}
+
+	m = graph.NewModule("m")
+	f = m.Func("f")
+	x = f.Input("x", graph.F32, 5, "N", 8)
+	y, _ = nn.LSTM(8, 8).Run(x, nil)
+	y, _ = nn.LSTM(8, 8).Run(y, nil)
+	f.Return("y", y)
+	if err := m.Err(); err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(), "nn.Name") {
+		t.Errorf("want one fault that says how to name a layer, have\n%v", err)
 	}
 }

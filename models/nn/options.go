@@ -14,6 +14,7 @@ type Option struct {
 }
 
 type options struct {
+	name        string
 	noBias      bool
 	stride      []int
 	padding     []int
@@ -49,23 +50,28 @@ type options struct {
 func (l *layer) collect(opts []Option, takes ...string) *options {
 	o := &options{groups: 1, paddingMode: "zeros", eps: 1e-5, momentum: 0.1, affine: true, runningStats: true, layers: 1, nonlinearity: "tanh", given: map[string]bool{}}
 	for _, op := range opts {
-		known := false
+		known := op.name == "Name"
 		for _, name := range takes {
 			known = known || name == op.name
 		}
 		switch {
 		case op.set == nil:
 			l.faultf("an option is empty")
-		case !known && len(takes) == 0:
-			l.faultf("it takes no options, have %s", op.name)
 		case !known:
-			l.faultf("it does not take the option %s: want one of %s", op.name, strings.Join(takes, ", "))
+			l.faultf("it does not take the option %s: want one of %s", op.name, strings.Join(append(takes, "Name"), ", "))
 		default:
 			op.set(o)
 			o.given[op.name] = true
 		}
 	}
+	l.name = o.name
 	return o
+}
+
+// Name names the layer's variables below name, as [Named] does, and keeps what else the layer can do, such as Run of a recurrent layer:
+// LSTM(8, 16, Name("encoder")) has "encoder.weight_ih_l0". For every layer that takes options, and cells.
+func Name(name string) Option {
+	return Option{"Name", func(o *options) { o.name = name }}
 }
 
 // perAxis spreads an option of one number or one per axis over the axes; none means the default.
