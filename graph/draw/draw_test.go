@@ -123,7 +123,7 @@ func checkNodes(t testing.TB, f *graph.Func, p *picture.Picture, o Options) {
 			from := v.Node()
 			name := from.Op().Name
 			switch {
-			case len(to.Nodes) > 1 || to.Kind == picture.Optimize || to.Kind == picture.Statistics:
+			case len(to.Nodes) > 1 || to.Folded:
 			case name == "constant" || name == "read" || views[name] && inside[from] == nil:
 				if !slices.ContainsFunc(to.Sources, func(s *picture.Source) bool { return slices.Contains(s.Nodes, from) }) {
 					t.Errorf("node %d, %s: operand %d, %s, does not stand beside it", n.Index(), n.Op().Name, i, name)

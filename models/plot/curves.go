@@ -195,7 +195,11 @@ func drawLegend(c draw.Canvas, row []legendItem, colors map[string]color.RGBA, y
 func header(c draw.Canvas, p Panel, data draw.Canvas, axes *plot.Plot, o CurvesOptions) {
 	s := bold(headerSize, ink)
 	y := data.Max.Y + 13
-	title := fit(s, clean(p.Title), curvesWidth/2)
+	title := clean(p.Title)
+	if axes.Y.Scale == plot.Normalizer(plot.LogScale{}) {
+		title += " (logarithmic scale)"
+	}
+	title = fit(s, title, curvesWidth/2)
 	put(c, s, pad, y, draw.XLeft, title)
 	if o.Best == 0 {
 		return

@@ -257,7 +257,11 @@ func TestCurves(t *testing.T) {
 						return Curves(w, f, []Panel{lossPanel, {Title: "accuracy", Percent: true, Series: []Series{{Name: "validation", X: x, Y: acc}}}},
 							CurvesOptions{Title: "<lenet5> & digits", Best: best})
 					})
-					for _, want := range []string{"<lenet5> & digits", "training", "validation", "loss", "accuracy", "epoch"} {
+					lossTitle := "loss"
+					if log {
+						lossTitle = "loss (logarithmic scale)"
+					}
+					for _, want := range []string{"<lenet5> & digits", "training", "validation", lossTitle, "accuracy", "epoch"} {
 						d.find(t, want)
 					}
 					d.find(t, fmt.Sprintf("epoch %v: validation %s", best, valueText(Panel{Percent: true}, acc[int(best)-1])))

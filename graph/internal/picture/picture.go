@@ -65,6 +65,7 @@ type Box struct {
 	Cluster *Cluster
 	Column  Column
 	Nodes   []*graph.Node // what it stands for, in order; none for results and updates
+	Folded  bool          // it stands for all nodes of an optimizer's step, of statistics, or of the random state, however many
 	Updates []*graph.Variable
 	Sources []*Source
 }
@@ -315,6 +316,10 @@ func (b *builder) fold(n *graph.Node, c Column) *Box {
 		return b.group("weight "+w.Name(), func() *Box {
 			return &Box{Kind: Optimize, Title: b.parts.optimizer + " " + w.Name(), Tip: tip(n), Column: c, Cluster: b.column(c)}
 		})
+	case b.parts.statistics[n] && b.parts.keys[n]:
+		return b.group("key", func() *Box {
+			return &Box{Kind: Random, Title: "random state", Tip: tip(n), Column: c, Cluster: b.column(c)}
+		})
 	case b.parts.statistics[n]:
 		scope := scopeOf(n)
 		return b.group("statistics "+scope, func() *Box {
@@ -327,13 +332,14 @@ func (b *builder) fold(n *graph.Node, c Column) *Box {
 func (b *builder) group(key string, make func() *Box) *Box {
 	if b.groups[key] == nil {
 		b.groups[key] = b.box(make())
+		b.groups[key].Folded = true
 	}
 	return b.groups[key]
 }
 
 // update adds an update of a variable: a box of its own, or a part of the one that computes the next value.
 func (b *builder) update(u graph.Update) {
-	if x := b.at[u.Value.Node()]; x != nil && folded(x) {
+	if x := b.at[u.Value.Node()]; x != nil && x.Folded {
 		x.Updates = append(x.Updates, u.Var)
 		return
 	}
@@ -347,8 +353,6 @@ func (b *builder) update(u graph.Update) {
 	}
 	b.box(&Box{Kind: Update, Title: "update @" + u.Var.Name(), Column: c, Cluster: home, Updates: []*graph.Variable{u.Var}})
 }
-
-func folded(x *Box) bool { return x.Kind == Optimize || x.Kind == Statistics }
 
 // edges adds what leads to the boxes of the function: operands, results and updates.
 func (b *builder) edges(f *graph.Func) {
@@ -365,7 +369,7 @@ func (b *builder) edges(f *graph.Func) {
 		}
 	}
 	for _, x := range b.p.Boxes {
-		if folded(x) {
+		if x.Folded {
 			b.describe(x)
 		}
 	}
@@ -394,7 +398,7 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 		return // not of this function: the verifier refuses it
 	}
 	if b.beside(n) {
-		if folded(to) && isSource(n) || slices.ContainsFunc(to.Sources, func(s *Source) bool { return s.Nodes[0] == n }) {
+		if to.Folded && isSource(n) || slices.ContainsFunc(to.Sources, func(s *Source) bool { return s.Nodes[0] == n }) {
 			return
 		}
 		to.Sources = append(to.Sources, source(n))
@@ -404,7 +408,7 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 	if from == nil || from == to {
 		return
 	}
-	if folded(to) {
+	if to.Folded {
 		if from == b.groups["shared"] {
 			return // that each step uses what all share goes without saying
 		}
@@ -654,13 +658,14 @@ type parts struct {
 	optimizer  string // the optimizer's layer
 	weight     map[*graph.Node]*graph.Variable
 	statistics map[*graph.Node]bool
+	keys       map[*graph.Node]bool // what computes the next state of random draws
 	users      map[*graph.Node]int
 	only       map[string]string // the op of a layer that has one forward node
 }
 
 func classify(f *graph.Func) *parts {
 	p := &parts{
-		column: map[*graph.Node]Column{}, weight: map[*graph.Node]*graph.Variable{}, statistics: map[*graph.Node]bool{},
+		column: map[*graph.Node]Column{}, weight: map[*graph.Node]*graph.Variable{}, statistics: map[*graph.Node]bool{}, keys: map[*graph.Node]bool{},
 		users: map[*graph.Node]int{},
 	}
 	p.countUsers(f)
@@ -708,9 +713,20 @@ func classify(f *graph.Func) *parts {
 			ancestors(n, training)
 		}
 	}
+	drawn := map[*graph.Variable]bool{}
+	for _, n := range f.Nodes() {
+		for _, v := range n.Operands() {
+			if x := v.Node().Variable(); x != nil && n.Op().Props.Random {
+				drawn[x] = true
+			}
+		}
+	}
 	for _, u := range f.Updates() {
 		if u.Var.Trainable() {
 			ancestors(u.Value.Node(), training)
+		}
+		if drawn[u.Var] {
+			ancestors(u.Value.Node(), p.keys)
 		}
 		ancestors(u.Value.Node(), needed)
 	}
