@@ -151,7 +151,7 @@ func TestStandardize(t *testing.T) {
 	if err := ds.standardize(m, "x"); err != nil {
 		t.Fatal(err)
 	}
-	const want = "mean=2,25 std=0.70710677,15"
+	const want = "mean=2,25 std=0.7071067811865476,15"
 	if got := m.Meta("preprocess.x"); got != want {
 		t.Errorf("the model says %q, want %q", got, want)
 	}

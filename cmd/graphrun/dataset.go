@@ -253,6 +253,9 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 		var opts data.CSVOptions
 		if opts, err = o.csv(ext, classes); err == nil {
 			train, err = data.ReadCSVFile(name, opts)
+			if errors.Is(err, data.ErrHeader) {
+				err = fmt.Errorf("%w (--header yes or no)", err)
+			}
 		}
 	case ext == ".npz":
 		var first, second data.Labelled
@@ -467,16 +470,16 @@ func normalization(p artifact.Preprocess) *data.Normalization {
 	}
 	n := &data.Normalization{}
 	for _, m := range p.Mean {
-		n.Mean = append(n.Mean, float32(m/scale))
+		n.Mean = append(n.Mean, m/scale)
 	}
 	for _, s := range p.Std {
-		n.Std = append(n.Std, float32(s/scale))
+		n.Std = append(n.Std, s/scale)
 	}
 	if n.Mean == nil {
-		n.Mean = []float32{0}
+		n.Mean = []float64{0}
 	}
 	if n.Std == nil {
-		n.Std = []float32{float32(1 / scale)}
+		n.Std = []float64{1 / scale}
 	}
 	return n
 }
@@ -570,21 +573,12 @@ func (ds *datasets) standardize(m *graph.Module, input string) error {
 	}
 	scale := scaleOf(p, ds.bytes || p.Mode != "")
 	for i := range n.Mean {
-		p.Mean = append(p.Mean, shortest(n.Mean[i])*scale)
-		p.Std = append(p.Std, shortest(n.Std[i])*scale)
+		p.Mean = append(p.Mean, n.Mean[i]*scale)
+		p.Std = append(p.Std, n.Std[i]*scale)
 	}
 	info.Preprocess[input] = p
 	info.Set(m)
 	return nil
-}
-
-// shortest returns the number of the fewest digits that stands for the same float32.
-func shortest(v float32) float64 {
-	x, err := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
-	if err != nil {
-		return float64(v)
-	}
-	return x
 }
 
 // picture returns a test example as a picture, and its class; false if the examples are no pictures or have no classes.

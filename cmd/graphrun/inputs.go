@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,7 +105,11 @@ func (r *inputReader) argument(arg string, invert bool) error {
 	if ok && pre.Mode == "" && (strings.HasPrefix(file, "[") || isArrayFile(file)) {
 		r.columns[name] = normalization(pre)
 	}
-	t, notice, err := readInput(name, p.Type(), file, pre, invert)
+	dt := p.DType()
+	if r.columns[name] != nil {
+		dt = value.F64 // columns are rounded when they have been prepared, as in training
+	}
+	t, notice, err := readInput(name, p.Type(), dt, file, pre, invert)
 	if err != nil {
 		return fmt.Errorf("--input %s: %w", name, err)
 	}
@@ -119,19 +122,23 @@ func (r *inputReader) argument(arg string, invert bool) error {
 
 // arrays reads what an .npz file has for inputs that are not given otherwise.
 func (r *inputReader) arrays(file string) error {
-	arrays, err := npy.ReadNPZ(file)
+	arrays, err := npy.OpenArchive(file)
 	if err != nil {
 		return fmt.Errorf("--feeds: %w", err)
 	}
+	defer arrays.Close()
 	var unused []string
-	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+	for _, name := range arrays.Names() {
 		p, ok := r.params[name]
 		switch {
 		case !ok:
 			unused = append(unused, name)
 		case r.feeds[name] == nil:
-			t, err := value.CastExactly(arrays[name], p.DType())
+			t, err := arrays.Read(name)
 			if err != nil {
+				return fmt.Errorf("--feeds %s: %w", file, err)
+			}
+			if t, err = value.CastExactly(t, p.DType()); err != nil {
 				return fmt.Errorf("--feeds %s: %s: %w", file, name, err)
 			}
 			r.feeds[name], r.from[name] = t, fmt.Sprintf("--feeds %s: %s", file, name)
@@ -154,7 +161,12 @@ func (r *inputReader) check(file string) error {
 		case r.feeds[name] == nil:
 			return usagef("%s needs --input %s=FILE, which is %s", r.f.Name(), name, typ)
 		}
-		want, have = append(want, typ), append(have, graph.TypeOf(r.feeds[name]))
+		is := graph.TypeOf(r.feeds[name])
+		if tt, ok := is.(graph.TensorType); ok && r.columns[name] != nil {
+			tt.DType = r.params[name].DType()
+			is = tt
+		}
+		want, have = append(want, typ), append(have, is)
 	}
 	i, err := graph.UnifyAll(want, have, map[string]graph.Dim{})
 	if err == nil {
@@ -169,13 +181,32 @@ func (r *inputReader) check(file string) error {
 func (r *inputReader) normalize() error {
 	for _, name := range r.names {
 		t, ok := r.feeds[name].(*value.Tensor)
-		if n := r.columns[name]; n != nil && ok {
-			if err := n.Apply(t); err != nil {
-				return fmt.Errorf("%s: the model has the preprocessing %q: %w", r.from[name], r.info.Preprocess[name], err)
-			}
+		n := r.columns[name]
+		if n == nil || !ok {
+			continue
 		}
+		err := n.Apply(t)
+		if err == nil {
+			t, err = rounded(t, r.params[name].DType())
+		}
+		if err != nil {
+			return fmt.Errorf("%s: the model has the preprocessing %q: %w", r.from[name], r.info.Preprocess[name], err)
+		}
+		r.feeds[name] = t
 	}
 	return nil
+}
+
+// rounded is a tensor in another dtype.
+func rounded(t *value.Tensor, dt graph.DType) (*value.Tensor, error) {
+	e, err := t.TryExact()
+	if err == nil {
+		e, err = value.Convert(e, dt)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.Tensor(), nil
 }
 
 // wantOneOf ends a message by what could have been written.
@@ -208,14 +239,14 @@ func typeWith(t graph.Type, env map[string]graph.Dim) string {
 	return fmt.Sprintf("%s (%s)", bound, strings.Join(slices.Compact(known), ", "))
 }
 
-// readInput reads one input of a type from a file, from a list in brackets or from a number.
-func readInput(name string, want graph.Type, file string, pre artifact.Preprocess, invert bool) (t *value.Tensor, notice string, err error) {
+// readInput reads one input of a type from a file, from a list in brackets or from a number. Elements of lists and arrays are read as dt.
+func readInput(name string, want graph.Type, dt graph.DType, file string, pre artifact.Preprocess, invert bool) (t *value.Tensor, notice string, err error) {
 	tt, ok := want.(graph.TensorType)
 	if !ok {
 		return nil, "", fmt.Errorf("it is a %s: only tensors can be given", want)
 	}
 	if strings.HasPrefix(file, "[") {
-		t, err = parseList(tt, file)
+		t, err = parseList(tt, dt, file)
 		return t, "", err
 	}
 	_, statErr := os.Stat(file)
@@ -237,7 +268,7 @@ func readInput(name string, want graph.Type, file string, pre artifact.Preproces
 		if err != nil {
 			return nil, "", err
 		}
-		if t, err = value.CastExactly(t, tt.DType); err != nil {
+		if t, err = value.CastExactly(t, dt); err != nil {
 			return nil, "", fmt.Errorf("%s: %w", file, err)
 		}
 		return t, "", nil
@@ -256,16 +287,21 @@ func readArray(name, file string) (*value.Tensor, error) {
 	if strings.EqualFold(filepath.Ext(file), ".npy") {
 		return npy.ReadFile(file)
 	}
-	arrays, err := npy.ReadNPZ(file)
+	arrays, err := npy.OpenArchive(file)
 	if err != nil {
 		return nil, err
 	}
-	names := slices.Sorted(maps.Keys(arrays))
-	if t := arrays[name]; t != nil {
-		return t, nil
-	}
+	defer arrays.Close()
+	names := arrays.Names()
 	if len(names) == 1 {
-		return arrays[names[0]], nil
+		name = names[0]
+	}
+	if arrays.Has(name) {
+		t, err := arrays.Read(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		return t, nil
 	}
 	return nil, fmt.Errorf("%s holds no array %s: it has %s", file, name, strings.Join(names, ", "))
 }
@@ -298,8 +334,8 @@ func readPictureInput(tt graph.TensorType, file string, pre artifact.Preprocess,
 }
 
 // parseList reads a list of elements. A flat one fills the type in row-major order, an axis whose size is open taking as many as
-// there are; of one with lists in it, the shape is that of the brackets.
-func parseList(tt graph.TensorType, text string) (*value.Tensor, error) {
+// there are; of one with lists in it, the shape is that of the brackets. Elements are read as dt.
+func parseList(tt graph.TensorType, dt graph.DType, text string) (*value.Tensor, error) {
 	list, shape, err := flatten(text)
 	if err != nil {
 		return nil, err
@@ -313,7 +349,7 @@ func parseList(tt graph.TensorType, text string) (*value.Tensor, error) {
 		if graph.Unify(tt, have, map[string]graph.Dim{}) != nil {
 			return nil, fmt.Errorf("wrong shape: want %s, have %s", tt, have)
 		}
-		return value.ParseElements(tt.DType, shape, list)
+		return value.ParseElements(dt, shape, list)
 	}
 	count, open, known := shape[0], -1, 1
 	shape = make([]int, tt.Rank())
@@ -335,7 +371,7 @@ func parseList(tt graph.TensorType, text string) (*value.Tensor, error) {
 		}
 		shape[open] = count / known
 	}
-	return value.ParseElements(tt.DType, shape, list)
+	return value.ParseElements(dt, shape, list)
 }
 
 // flatten takes the inner brackets away from a list of lists, and returns its shape. The shape of a list of elements has rank 1.

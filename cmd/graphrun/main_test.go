@@ -155,12 +155,20 @@ func mknpy(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // mknpz FILE NAME=NUMBER,... writes f8 vectors by name.
+// The list "object" stands for an array of a dtype that tensors have not.
 func mknpz(ts *testscript.TestScript, _ bool, args []string) {
 	f, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
 	z := zip.NewWriter(f)
 	for _, a := range args[1:] {
 		name, list, _ := strings.Cut(a, "=")
+		if list == "object" { // as np.array([None])
+			w, err := z.Create(name + ".npy")
+			ts.Check(err)
+			_, err = io.WriteString(w, "\x93NUMPY\x01\x00\x3a\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }   \n\x80\x04")
+			ts.Check(err)
+			continue
+		}
 		var xs []float64
 		for text := range strings.SplitSeq(list, ",") {
 			x, err := strconv.ParseFloat(text, 64)

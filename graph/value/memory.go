@@ -21,6 +21,10 @@ func Memory() int {
 	return limit
 }
 
+// ReadLimit returns how many bytes readers of files hold at most of what they read, where the files are not trusted: half of Memory, since
+// there are two copies where storage grows, or elements are put into another order.
+func ReadLimit() int { return Memory() / 2 }
+
 var machineMemory = sync.OnceValue(func() int {
 	limit := maxBytes
 	if text, err := os.ReadFile("/proc/meminfo"); err == nil {

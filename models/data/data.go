@@ -52,6 +52,7 @@ type TensorDataset struct {
 	n       int
 	classes []string
 	lab     []int64 // the elements of y where there are classes
+	rounded bool    // x is f64, and the inputs of examples are f32
 }
 
 // NewTensorDataset returns the dataset with inputs x[N, ...] and targets y[N, ...], of any dtypes of whole bytes.
@@ -130,7 +131,20 @@ func (d *TensorDataset) Fill(b *Batch, index []int) error {
 	if err := checkIndex(index, d.n); err != nil {
 		return err
 	}
+	if d.rounded {
+		return errors.Join(round(&b.X, d.x, index), gather(&b.Y, d.y, index))
+	}
 	return errors.Join(gather(&b.X, d.x, index), gather(&b.Y, d.y, index))
+}
+
+func (d *TensorDataset) fillPrecise(b *Batch, index []int) (bool, error) {
+	if !d.rounded {
+		return false, nil
+	}
+	if err := checkIndex(index, d.n); err != nil {
+		return true, err
+	}
+	return true, errors.Join(gather(&b.X, d.x, index), gather(&b.Y, d.y, index))
 }
 
 // Images is a Dataset of labelled images: bytes u8[N,C,H,W], labels i64[N] and the names of the classes. Its examples are

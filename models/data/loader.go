@@ -79,10 +79,7 @@ func NewLoader(d Dataset, opts LoaderOptions) (*Loader, error) {
 		norm := Normalization{slices.Clone(opts.Normalize.Mean), slices.Clone(opts.Normalize.Std)}
 		opts.Normalize = &norm
 		var probe Batch
-		if err := fill(d, &probe, []int{0}); err != nil {
-			return nil, fmt.Errorf("loader: %w", err)
-		}
-		if err := norm.Apply(probe.X); err != nil {
+		if err := fillNormalized(d, &norm, &probe, []int{0}); err != nil {
 			return nil, fmt.Errorf("loader: %w", err)
 		}
 	}
@@ -213,13 +210,10 @@ func (l *Loader) prepare(bufs *buffers, b int) error {
 		s.batch = &bufs.last
 	}
 	s.batch.Index = append(s.batch.Index[:0], bufs.order[lo:hi]...)
-	if err := fill(l.data, s.batch, s.batch.Index); err != nil {
-		return err
-	}
 	if l.opts.Normalize != nil {
-		return l.opts.Normalize.Apply(s.batch.X)
+		return fillNormalized(l.data, l.opts.Normalize, s.batch, s.batch.Index)
 	}
-	return nil
+	return fill(l.data, s.batch, s.batch.Index)
 }
 
 // fill sets b to the examples of the given numbers.

@@ -224,7 +224,7 @@ func TestLoaderWorkers(t *testing.T) {
 			runtime.Gosched()
 		}
 	}}
-	base := LoaderOptions{BatchSize: 5, Shuffle: true, Seed: 3, Normalize: &Normalization{[]float32{1}, []float32{2}}}
+	base := LoaderOptions{BatchSize: 5, Shuffle: true, Seed: 3, Normalize: &Normalization{[]float64{1}, []float64{2}}}
 	const epoch = 2
 	want, err := copies(newLoader(t, d, base), epoch, 0)
 	if err != nil || len(want) != 11 {
@@ -384,8 +384,8 @@ func TestLoaderWorkersAllocate(t *testing.T) {
 
 func TestLoaderErrors(t *testing.T) {
 	two := counting(t, 2)
-	nan := float32(math.NaN())
-	inf := float32(math.Inf(1))
+	nan := math.NaN()
+	inf := math.Inf(1)
 	ints, err := NewTensorDataset(tensor(t, []int64{1, 2}, 2), tensor(t, []int64{1, 2}, 2))
 	if err != nil {
 		t.Fatal(err)
@@ -407,14 +407,14 @@ func TestLoaderErrors(t *testing.T) {
 		{two, LoaderOptions{BatchSize: 1, Prefetch: -1}, "0 workers, -1 batches ahead"},
 		{two, LoaderOptions{BatchSize: 3, DropLast: true}, "DropLast would leave no batch"},
 		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{}}, "0 means and 0 deviations"},
-		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{nan}, []float32{1}}}, "mean 0 is NaN"},
-		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{inf}, []float32{1}}}, "mean 0 is +Inf"},
-		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{0}, []float32{0}}}, "deviation 0 is 0"},
-		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{0}, []float32{nan}}}, "deviation 0 is NaN"},
-		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{0}, []float32{1, -1}}}, "deviation 1 is -1"},
-		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{0, 1, 2}, []float32{1}}}, "3 channels, the input is f32[1 2]"},
-		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{0, 1}, []float32{1, 2, 3}}}, "2 means and 3 deviations"},
-		{ints, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float32{0}, []float32{1}}}, "dtype f32"},
+		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float64{nan}, []float64{1}}}, "mean 0 is NaN"},
+		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float64{inf}, []float64{1}}}, "mean 0 is +Inf"},
+		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float64{0}, []float64{0}}}, "deviation 0 is 0"},
+		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float64{0}, []float64{nan}}}, "deviation 0 is NaN"},
+		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float64{0}, []float64{1, -1}}}, "deviation 1 is -1"},
+		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float64{0, 1, 2}, []float64{1}}}, "3 channels, the input is f32[1,2]"},
+		{two, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float64{0, 1}, []float64{1, 2, 3}}}, "2 means and 3 deviations"},
+		{ints, LoaderOptions{BatchSize: 1, Normalize: &Normalization{[]float64{0}, []float64{1}}}, "dtype f32"},
 	} {
 		if _, err := NewLoader(tt.d, tt.opts); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: error %v, want %q", tt.opts, err, tt.want)
@@ -471,11 +471,11 @@ func TestNormalization(t *testing.T) {
 		shape []int
 		want  []float32
 	}{
-		{Normalization{[]float32{1}, []float32{2}}, []int{1, 2, 2, 1}, []float32{-0.5, 0, 0.5, 1}},
-		{Normalization{[]float32{1}, []float32{2}}, []int{4}, []float32{-0.5, 0, 0.5, 1}},
-		{Normalization{[]float32{1, 2}, []float32{2}}, []int{1, 2, 2, 1}, []float32{-0.5, 0, 0, 0.5}},
-		{Normalization{[]float32{1, 2}, []float32{2, 1}}, []int{2, 2}, []float32{-0.5, -1, 0.5, 1}},
-		{Normalization{[]float32{1}, []float32{2, 1}}, []int{2, 2, 1, 1}, []float32{-0.5, 0, 0.5, 2}},
+		{Normalization{[]float64{1}, []float64{2}}, []int{1, 2, 2, 1}, []float32{-0.5, 0, 0.5, 1}},
+		{Normalization{[]float64{1}, []float64{2}}, []int{4}, []float32{-0.5, 0, 0.5, 1}},
+		{Normalization{[]float64{1, 2}, []float64{2}}, []int{1, 2, 2, 1}, []float32{-0.5, 0, 0, 0.5}},
+		{Normalization{[]float64{1, 2}, []float64{2, 1}}, []int{2, 2}, []float32{-0.5, -1, 0.5, 1}},
+		{Normalization{[]float64{1}, []float64{2, 1}}, []int{2, 2, 1, 1}, []float32{-0.5, 0, 0.5, 2}},
 	} {
 		x := tensor(t, []float32{0, 1, 2, 3}, tt.shape...)
 		if err := tt.n.Apply(x); err != nil {
@@ -484,15 +484,15 @@ func TestNormalization(t *testing.T) {
 			t.Errorf("%+v: got %v, want %v", tt.n, x, want)
 		}
 	}
-	if err := (&Normalization{[]float32{1, 2}, []float32{1}}).Apply(tensor(t, []float32{}, 0, 2, 0)); err != nil {
+	if err := (&Normalization{[]float64{1, 2}, []float64{1}}).Apply(tensor(t, []float32{}, 0, 2, 0)); err != nil {
 		t.Error("empty input: ", err)
 	}
-	if err := (&Normalization{[]float32{1}, []float32{1}}).Apply(nil); err == nil {
+	if err := (&Normalization{[]float64{1}, []float64{1}}).Apply(nil); err == nil {
 		t.Error("nil input: no error")
 	}
 	// Every batch is normalized once, whether its memory is used again or not.
 	for _, reuse := range []bool{false, true} {
-		l := newLoader(t, counting(t, 4), LoaderOptions{BatchSize: 2, Reuse: reuse, Normalize: &Normalization{[]float32{1}, []float32{0.5}}})
+		l := newLoader(t, counting(t, 4), LoaderOptions{BatchSize: 2, Reuse: reuse, Normalize: &Normalization{[]float64{1}, []float64{0.5}}})
 		for range 2 {
 			for b, err := range l.Epoch(0) {
 				if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // Normalization shifts and scales inputs: (x - Mean) / Std. Both hold one number for all of x or one for each channel.
 type Normalization struct {
-	Mean, Std []float32
+	Mean, Std []float64
 }
 
 // check looks for numbers that make no sense.
@@ -21,29 +21,39 @@ func (n *Normalization) check() error {
 		return fmt.Errorf("normalization: %d means and %d deviations: want one of each, or one for every channel", m, s)
 	}
 	for i, m := range n.Mean {
-		if math.IsNaN(float64(m)) || math.IsInf(float64(m), 0) {
+		if math.IsNaN(m) || math.IsInf(m, 0) {
 			return fmt.Errorf("normalization: mean %d is %v: want a finite number", i, m)
 		}
 	}
 	for i, s := range n.Std {
-		if !(s > 0) || math.IsInf(float64(s), 0) {
+		if !(s > 0) || math.IsInf(s, 0) {
 			return fmt.Errorf("normalization: deviation %d is %v: want a finite number above 0", i, s)
 		}
 	}
 	return nil
 }
 
-// Apply normalizes x in place: f32[N,C,...], of which dimension 1 counts the channels. One mean and one deviation serve
-// f32 of any rank.
+// Apply normalizes x in place: f32[N,C,...] or f64[N,C,...], of which dimension 1 counts the channels. One mean and one deviation serve x of any
+// rank. It computes in f64, and f32 is rounded once.
 func (n *Normalization) Apply(x *value.Tensor) error {
+	if n == nil {
+		return errors.New("normalization: it is nil")
+	}
 	if err := n.check(); err != nil {
 		return err
 	}
-	if x == nil || x.DType() != value.F32 {
-		return errors.New("normalization: want a tensor of dtype f32")
+	switch {
+	case x != nil && x.DType() == value.F32:
+		return normalize[float32](n, x)
+	case x != nil && x.DType() == value.F64:
+		return normalize[float64](n, x)
 	}
+	return errors.New("normalization: want a tensor of dtype f32 or f64")
+}
+
+func normalize[T float32 | float64](n *Normalization, x *value.Tensor) error {
 	shape := x.Shape()
-	data, err := value.Data[float32](x)
+	data, err := value.Data[T](x)
 	if err != nil {
 		return err
 	}
@@ -51,7 +61,7 @@ func (n *Normalization) Apply(x *value.Tensor) error {
 	plane := len(data)
 	if channels > 1 {
 		if len(shape) < 2 || shape[1] != channels {
-			return fmt.Errorf("normalization: it has %d channels, the input is f32%v", channels, shape)
+			return fmt.Errorf("normalization: it has %d channels, the input is %s", channels, typeOf(x))
 		}
 		plane = 1
 		for _, d := range shape[2:] {
@@ -64,7 +74,7 @@ func (n *Normalization) Apply(x *value.Tensor) error {
 	for i := 0; i*plane < len(data); i++ {
 		mean, std := n.Mean[i%channels%len(n.Mean)], n.Std[i%channels%len(n.Std)]
 		for k, v := range data[i*plane : (i+1)*plane] {
-			data[i*plane+k] = (v - mean) / std
+			data[i*plane+k] = T((float64(v) - mean) / std)
 		}
 	}
 	return nil
@@ -78,35 +88,32 @@ func Standardization(d Dataset) (*Normalization, error) {
 	}
 	var mean, squares []float64
 	count := 0.0
+	var b Batch
 	for i := range d.Len() {
-		x, _, err := d.Item(i)
+		data, shape, err := preciseInput(d, i, &b)
 		if err != nil {
 			return nil, fmt.Errorf("standardization: example %d: %w", i, err)
 		}
-		data, err := value.Data[float32](x)
-		if err != nil || x.Len() == 0 {
-			return nil, fmt.Errorf("standardization: example %d is %s: want f32[C, ...]", i, typeOf(x))
-		}
 		channels := 1
-		if x.Rank() > 0 {
-			channels = x.Shape()[0]
+		if len(shape) > 0 {
+			channels = shape[0]
 		}
 		if mean == nil {
 			mean, squares = make([]float64, channels), make([]float64, channels)
 		}
 		if channels != len(mean) {
-			return nil, fmt.Errorf("standardization: example %d is %s, the first has %d channels", i, typeOf(x), len(mean))
+			return nil, fmt.Errorf("standardization: example %d has %d channels, the first %d", i, channels, len(mean))
 		}
 		// Welford's update, which does not cancel where the mean is far from 0, for all of a channel at once (Chan, Golub and LeVeque).
 		plane := len(data) / channels
 		for c := range channels {
 			sum := 0.0
 			for _, v := range data[c*plane : (c+1)*plane] {
-				sum += float64(v)
+				sum += v
 			}
 			here, spread := sum/float64(plane), 0.0
 			for _, v := range data[c*plane : (c+1)*plane] {
-				spread += (float64(v) - here) * (float64(v) - here)
+				spread += (v - here) * (v - here)
 			}
 			delta := here - mean[c]
 			mean[c] += delta * float64(plane) / (count + float64(plane))
@@ -116,11 +123,11 @@ func Standardization(d Dataset) (*Normalization, error) {
 	}
 	n := &Normalization{}
 	for c := range mean {
-		std := float32(math.Sqrt(squares[c] / count))
+		std := math.Sqrt(squares[c] / count)
 		if std == 0 {
 			std = 1
 		}
-		n.Mean, n.Std = append(n.Mean, float32(mean[c])), append(n.Std, std)
+		n.Mean, n.Std = append(n.Mean, mean[c]), append(n.Std, std)
 	}
 	if err := n.check(); err != nil {
 		return nil, fmt.Errorf("standardization: %w", err)
@@ -199,13 +206,24 @@ func (d *Normalized) Fill(b *Batch, index []int) error {
 	if err := checkIndex(index, d.Len()); err != nil {
 		return err
 	}
+	if d.table == nil {
+		return fillNormalized(d.of, &d.by, b, index)
+	}
 	if err := fill(d.of, b, index); err != nil {
 		return err
 	}
-	if d.table == nil {
-		return d.by.Apply(b.X)
-	}
 	return d.look(b.X)
+}
+
+func (d *Normalized) fillPrecise(b *Batch, index []int) (bool, error) {
+	if d.table != nil {
+		return false, nil
+	}
+	ok, err := fillPrecise(d.of, b, index)
+	if ok && err == nil {
+		err = d.by.Apply(b.X)
+	}
+	return ok, err
 }
 
 // look replaces bytes divided by 255.

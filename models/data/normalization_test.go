@@ -26,11 +26,11 @@ func TestStandardization(t *testing.T) {
 		want Normalization
 	}{
 		{"columns", tensor(t, []float32{1, -5, 1e6, 2, -5, 1e6 + 1, 3, -5, 1e6 + 2, 4, -5, 1e6 + 3}, 4, 3), Normalization{
-			[]float32{2.5, -5, 1e6 + 1.5},
-			[]float32{float32(math.Sqrt(1.25)), 1, float32(math.Sqrt(1.25))},
+			[]float64{2.5, -5, 1e6 + 1.5},
+			[]float64{math.Sqrt(1.25), 1, math.Sqrt(1.25)},
 		}},
-		{"scalars", tensor(t, []float32{0, 4, 0, 4}, 4), Normalization{[]float32{2}, []float32{2}}},
-		{"planes", tensor(t, []float32{0, 4, 1, 1, 0, 4, 1, 1, 0, 4, 1, 3, 0, 4, 1, 3}, 4, 2, 1, 2), Normalization{[]float32{2, 1.5}, []float32{2, float32(math.Sqrt(0.75))}}},
+		{"scalars", tensor(t, []float32{0, 4, 0, 4}, 4), Normalization{[]float64{2}, []float64{2}}},
+		{"planes", tensor(t, []float32{0, 4, 1, 1, 0, 4, 1, 1, 0, 4, 1, 3, 0, 4, 1, 3}, 4, 2, 1, 2), Normalization{[]float64{2, 1.5}, []float64{2, math.Sqrt(0.75)}}},
 	} {
 		d := set(c.x)
 		got, err := Standardization(d)
@@ -63,10 +63,10 @@ func TestStandardization(t *testing.T) {
 		want string
 	}{
 		{nil, "standardization: there are no examples"},
-		{set(tensor(t, make([]int64, 4), 4, 1)), "standardization: example 0 is i64[1]: want f32[C, ...]"},
-		{set(tensor(t, []float32{}, 4, 0)), "standardization: example 0 is f32[0]: want f32[C, ...]"},
+		{set(tensor(t, make([]int64, 4), 4, 1)), "standardization: example 0: it is i64[1]: want f32[C, ...]"},
+		{set(tensor(t, []float32{}, 4, 0)), "standardization: example 0: it is f32[0]: want f32[C, ...]"},
 		{set(tensor(t, []float32{0, 1, 2, float32(math.NaN())}, 4)), "standardization: normalization: mean 0 is NaN: want a finite number"},
-		{pairOfShapes{}, "standardization: example 1 is f32[2], the first has 1 channels"},
+		{pairOfShapes{}, "standardization: example 1 has 2 channels, the first 1"},
 	} {
 		if _, err := Standardization(c.d); err == nil || err.Error() != c.want {
 			t.Errorf("%v, want %s", err, c.want)
@@ -78,7 +78,7 @@ func TestStandardization(t *testing.T) {
 func TestNormalize(t *testing.T) {
 	abc := []string{"a", "b", "c"}
 	d := labelled(t, abc, 0, 1, 2, 0, 1)
-	norm := Normalization{[]float32{1}, []float32{2}}
+	norm := Normalization{[]float64{1}, []float64{2}}
 	opts := LoaderOptions{BatchSize: 2, Shuffle: true, Normalize: &norm}
 	for _, of := range []Dataset{d, itemsOnly{d}} {
 		n, err := Normalize(of, norm)
@@ -118,7 +118,7 @@ func TestNormalize(t *testing.T) {
 	}{
 		{nil, norm, "normalization: the dataset is nil"},
 		{d, Normalization{}, "normalization: 0 means and 0 deviations: want one of each, or one for every channel"},
-		{d, Normalization{[]float32{1, 2}, []float32{1}}, "normalization: it has 2 channels, the input is f32[1]"},
+		{d, Normalization{[]float64{1, 2}, []float64{1}}, "normalization: it has 2 channels, the input is f32[1]"},
 	} {
 		if _, err := Normalize(c.d, c.n); err == nil || err.Error() != c.want {
 			t.Errorf("%v, want %s", err, c.want)

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -34,57 +32,70 @@ const maxClasses = 100_000
 //	u8[N,H,W]    images, as from NewImages: f32[1,H,W] in [0, 1]
 //	u8[N,C,H,W]  images; those of channels last, u8[N,H,W,1] or u8[N,H,W,3], are turned
 //	u8[N,F]      f32[F], divided by 255 as well
-//	f64, f16     f32, rounded
+//	f64          f32, rounded; Standardization and Normalize compute of the f64
+//	f16          f32
 //	others       what they are
 //
 // Targets y[N] or y[N,1] of integers are classes, i64[], and those of floats, or with Regression, are f32[1]. Other targets of floats, y[N, ...],
 // are f32[...]. The input need not be trusted; see package npy.
 func ReadNPZ(r io.ReaderAt, size int64, opts NPZOptions) (train, test Labelled, err error) {
-	arrays, err := npy.ReadNPZFrom(r, size)
-	if err == nil {
-		train, test, err = fromArrays(arrays, opts)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("npz: %w", err)
-	}
-	return train, test, nil
+	a, err := npy.NewArchive(r, size)
+	return readNPZ("npz", a, err, opts)
 }
 
 // OpenNPZ reads the .npz file of that name in fsys, as ReadNPZ does.
 func OpenNPZ(fsys fs.FS, name string, opts NPZOptions) (train, test Labelled, err error) {
-	arrays, err := npy.OpenNPZ(fsys, name)
-	return fromArraysOf(name, arrays, err, opts)
+	a, err := npy.OpenArchiveFS(fsys, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return readNPZ(name, a, nil, opts)
 }
 
 // ReadNPZFile reads the .npz file of that path, as ReadNPZ does.
 func ReadNPZFile(path string, opts NPZOptions) (train, test Labelled, err error) {
-	arrays, err := npy.ReadNPZ(path)
-	return fromArraysOf(path, arrays, err, opts)
-}
-
-func fromArraysOf(name string, arrays map[string]*value.Tensor, err error, opts NPZOptions) (train, test Labelled, _ error) {
+	a, err := npy.OpenArchive(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	if train, test, err = fromArrays(arrays, opts); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return train, test, nil
+	return readNPZ(path, a, nil, opts)
 }
 
-func fromArrays(arrays map[string]*value.Tensor, opts NPZOptions) (train, test Labelled, err error) {
+// readNPZ reads the arrays of the data sets, and no others.
+func readNPZ(name string, a *npy.Archive, err error, opts NPZOptions) (train, test Labelled, _ error) {
+	fail := func(err error) (train, test Labelled, _ error) { return nil, nil, fmt.Errorf("%s: %w", name, err) }
+	if err != nil {
+		return fail(err)
+	}
+	defer a.Close()
 	sets := [][2]string{{"x_train", "y_train"}, {"x_test", "y_test"}}
-	if arrays["x"] != nil || arrays["y"] != nil {
+	if a.Has("x") || a.Has("y") {
 		sets = [][2]string{{"x", "y"}}
 	}
 	for _, names := range sets {
 		for _, name := range names {
-			if arrays[name] == nil {
-				return nil, nil, fmt.Errorf("there is no array %s: want x_train, y_train, x_test and y_test, or x and y, have %s",
-					name, strings.Join(slices.Sorted(maps.Keys(arrays)), ", "))
+			if !a.Has(name) {
+				return fail(fmt.Errorf("there is no array %s: want x_train, y_train, x_test and y_test, or x and y, have %s",
+					name, strings.Join(a.Names(), ", ")))
 			}
 		}
 	}
+	arrays := map[string]*value.Tensor{}
+	for _, names := range sets {
+		for _, name := range names {
+			if arrays[name], err = a.Read(name); err != nil {
+				return fail(err)
+			}
+		}
+	}
+	if train, test, err = fromArrays(arrays, sets, opts); err != nil {
+		return fail(err)
+	}
+	return train, test, nil
+}
+
+// fromArrays makes data sets of arrays, given by the names of each two that belong together.
+func fromArrays(arrays map[string]*value.Tensor, sets [][2]string, opts NPZOptions) (train, test Labelled, err error) {
 	classes := opts.Classes
 	if len(classes) == 0 {
 		most := int64(-1)
@@ -191,12 +202,14 @@ func fromPair(names [2]string, x, y *value.Tensor, classes []string, opts NPZOpt
 		if err != nil {
 			return fail(names[0], err)
 		}
+		d.rounded = x.DType() == value.F64
 		return d, nil
 	}
 	d, err := NewClassified(x, y, classes)
 	if err != nil {
 		return fail(names[1], err)
 	}
+	d.rounded = x.DType() == value.F64
 	return d, nil
 }
 
@@ -270,7 +283,7 @@ func asInputs(x *value.Tensor) (*value.Tensor, error) {
 			data[i] = scaled[v]
 		}
 		return t, nil
-	case dt.IsFloat():
+	case dt.IsFloat() && dt != value.F64: // f64 is rounded when examples are asked for
 		return asFloats(x)
 	}
 	return x, nil

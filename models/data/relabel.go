@@ -77,6 +77,19 @@ func (d *Relabelled) Fill(b *Batch, index []int) error {
 	if err := fill(d.of, b, index); err != nil {
 		return err
 	}
+	return d.number(b, index)
+}
+
+func (d *Relabelled) fillPrecise(b *Batch, index []int) (bool, error) {
+	ok, err := fillPrecise(d.of, b, index)
+	if ok && err == nil {
+		err = d.number(b, index)
+	}
+	return ok, err
+}
+
+// number gives the labels of a batch their new numbers.
+func (d *Relabelled) number(b *Batch, index []int) error {
 	labels, err := value.Data[int64](b.Y)
 	if err != nil {
 		return fmt.Errorf("relabel: %w", err)

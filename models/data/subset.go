@@ -60,6 +60,9 @@ func NewSubset(d Dataset, index []int) (*Subset, error) {
 
 // First returns the first n examples of d, all of them if there are no more.
 func First(d Dataset, n int) (Dataset, error) {
+	if d == nil {
+		return nil, errors.New("subset: the dataset is nil")
+	}
 	if n >= d.Len() {
 		return d, nil
 	}
@@ -102,6 +105,19 @@ func (s *Subset) Item(i int) (x, y *value.Tensor, err error) {
 
 // Fill implements Filler.
 func (s *Subset) Fill(b *Batch, index []int) error {
+	return s.there(index, func(index []int) error { return fill(s.of, b, index) })
+}
+
+func (s *Subset) fillPrecise(b *Batch, index []int) (ok bool, err error) {
+	err = s.there(index, func(index []int) error {
+		ok, err = fillPrecise(s.of, b, index)
+		return err
+	})
+	return ok, err
+}
+
+// there calls f with the numbers in the other dataset of some examples.
+func (s *Subset) there(index []int, f func(index []int) error) error {
 	if err := checkIndex(index, s.Len()); err != nil {
 		return err
 	}
@@ -114,7 +130,7 @@ func (s *Subset) Fill(b *Batch, index []int) error {
 	for _, i := range index {
 		*there = append(*there, s.index[i])
 	}
-	return fill(s.of, b, *there)
+	return f(*there)
 }
 
 // Split divides a dataset at random into one of about a share of its examples, 0 < share < 1, and one of the rest; both keep the order of the

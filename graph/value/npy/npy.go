@@ -1,7 +1,6 @@
 package npy
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/sbinet/npyio"
 
 	"github.com/graphrun/graphrun/graph/value"
 )
@@ -35,45 +32,50 @@ const (
 
 // Read reads an array as numpy.save writes it. The array must fill all of r, which holds size bytes: size is trusted for how much memory
 // to take, and a header that does not agree with it is refused before. A size of -1 says that it is not known, and memory
-// grows with the bytes that come.
+// grows with the bytes that come. An array of more than value.ReadLimit is an error.
 func Read(r io.Reader, size int64) (*value.Tensor, error) {
+	return read(r, size, value.ReadLimit())
+}
+
+// read is Read with the bytes that the array may take.
+func read(r io.Reader, size int64, limit int) (*value.Tensor, error) {
+	if r == nil {
+		return nil, errors.New("npy: the reader is nil")
+	}
 	h, left, err := readHeader(r, size)
 	if err != nil {
 		return nil, err
 	}
-	code := strings.TrimLeft(h.Descr.Type, "<>|=")
-	dt, ok := types[code]
-	if !ok {
-		return nil, fmt.Errorf("its dtype %q is none of tensors: want b1, i1 to i8, u1 to u8, f2, f4 or f8", h.Descr.Type)
-	}
-	shape := h.Descr.Shape
-	want, err := value.SizeBytes(dt, shape...)
-	if err != nil {
+	want, err := value.SizeBytes(h.dtype, h.shape...)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if left >= 0 && left != int64(want) {
-		return nil, fmt.Errorf("the .npy file has %d bytes of elements: want %d for shape %v of %s", left, want, shape, h.Descr.Type)
+	case left >= 0 && left != int64(want):
+		return nil, fmt.Errorf("the .npy file has %d bytes of elements: want %d for shape %v of %s", left, want, h.shape, h.descr)
+	case want > limit:
+		text := func(n int) string { return value.ByteText(float64(n)) }
+		return nil, fmt.Errorf("shape %v of %s would take %s: %s of memory are allowed", h.shape, h.descr, text(want), text(limit))
 	}
 	elems, err := readElements(r, want, left >= 0)
 	if err != nil {
-		return nil, fmt.Errorf("%w for shape %v of %s", err, shape, h.Descr.Type)
+		return nil, fmt.Errorf("%w for shape %v of %s", err, h.shape, h.descr)
 	}
-	width := dt.Bits() / 8
-	if strings.HasPrefix(h.Descr.Type, ">") && width > 1 {
+	width := h.dtype.Bits() / 8
+	if h.bigEndian && width > 1 {
 		for e := range slices.Chunk(elems, width) {
 			slices.Reverse(e)
 		}
 	}
-	if h.Descr.Fortran && len(shape) > 1 {
-		if elems, err = rowMajor(elems, shape, width); err != nil {
+	if h.fortran && len(h.shape) > 1 {
+		if elems, err = rowMajor(elems, h.shape, width); err != nil {
 			return nil, err
 		}
 	}
-	return value.FromBytes(dt, elems, shape...)
+	return value.FromBytes(h.dtype, elems, h.shape...)
 }
 
 // readHeader reads what stands before the elements, and returns how many bytes are left of size, -1 if that is not known.
-func readHeader(r io.Reader, size int64) (h npyio.Header, left int64, err error) {
+func readHeader(r io.Reader, size int64) (h header, left int64, err error) {
 	// The header's length stands before it: 2 bytes in version 1, 4 bytes later.
 	start := make([]byte, 10, 12)
 	if n, err := io.ReadFull(r, start); err != nil || string(start[:6]) != magic {
@@ -84,6 +86,9 @@ func readHeader(r io.Reader, size int64) (h npyio.Header, left int64, err error)
 			return h, 0, errors.New("not an .npy file")
 		}
 		return h, 0, errors.New("the .npy file is truncated: it ends inside its header")
+	}
+	if start[6] < 1 || start[6] > 3 || start[7] != 0 {
+		return h, 0, fmt.Errorf("the .npy file is of version %d.%d: want 1.0, 2.0 or 3.0", start[6], start[7])
 	}
 	length := int64(binary.LittleEndian.Uint16(start[8:]))
 	if start[6] >= 2 {
@@ -107,7 +112,7 @@ func readHeader(r io.Reader, size int64) (h npyio.Header, left int64, err error)
 	if size >= 0 {
 		left = size - int64(len(start)) - length
 	}
-	h, err = parseHeader(append(start, text...))
+	h, err = parseHeader(string(text), start[6])
 	return h, left, err
 }
 
@@ -117,25 +122,6 @@ func ended(err error) error {
 		return errors.New("the .npy file is truncated: it ends inside its header")
 	}
 	return err
-}
-
-// parseHeader parses a header. npyio expects one that NumPy wrote and panics at others.
-func parseHeader(text []byte) (h npyio.Header, err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("the header of the .npy file is damaged")
-		}
-	}()
-	in, err := npyio.NewReader(bytes.NewReader(text))
-	if err != nil {
-		return h, fmt.Errorf("the header of the .npy file: %w", err)
-	}
-	for _, d := range in.Header.Descr.Shape {
-		if d < 0 {
-			return h, fmt.Errorf("shape %v: a size is negative", in.Header.Descr.Shape)
-		}
-	}
-	return in.Header, nil
 }
 
 // readElements reads want bytes and the end of the input, into storage aligned for any dtype. Unless they are known to be there, memory is
@@ -204,6 +190,9 @@ func ReadFile(path string) (*value.Tensor, error) {
 
 // Open reads the array in the .npy file of that name in fsys, as Read does.
 func Open(fsys fs.FS, name string) (*value.Tensor, error) {
+	if fsys == nil {
+		return nil, errors.New("npy: the file system is nil")
+	}
 	f, err := fsys.Open(name)
 	return readOpened(f, name, err)
 }
@@ -245,19 +234,22 @@ func (e noFileError) Unwrap() error { return fs.ErrNotExist }
 // Write writes an array as numpy.save does. NumPy has no bf16, no floats of 8 bits, nothing narrower than a byte, and no strings of open
 // length: tensors of these dtypes are errors.
 func Write(w io.Writer, t *value.Tensor) error {
-	head, err := header(t)
+	if w == nil {
+		return errors.New("npy: the writer is nil")
+	}
+	start, err := head(t)
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(head); err != nil {
+	if _, err := w.Write(start); err != nil {
 		return err
 	}
 	_, err = w.Write(t.Bytes())
 	return err
 }
 
-// header is what stands before the elements: version 1, padded so that they begin at a multiple of 64 bytes.
-func header(t *value.Tensor) ([]byte, error) {
+// head is what stands before the elements: version 1, padded so that they begin at a multiple of 64 bytes.
+func head(t *value.Tensor) ([]byte, error) {
 	if t == nil {
 		return nil, errors.New("npy: the tensor is nil")
 	}

@@ -74,7 +74,7 @@ func TestRead(t *testing.T) {
 		{"bool of 2", array("|b1", false, "(1,)", "\x02"), "not 0 or 1"},
 		{"negative", array("<f4", false, "(-1,)", ""), "a size is negative"},
 		{"huge", array("<f4", false, "(4294967296, 4294967296, 4294967296)", ""), "too large"},
-		{"promises", array("<f4", false, "(1099511627776,)", "1234"), "4 bytes of elements: want 4398046511104"},
+		{"promises", array("<f4", false, "(16777216,)", "1234"), "4 bytes of elements: want 67108864"},
 		{"header cut off", array("<f4", false, "(1,)", "")[:40], "ends inside its header"},
 		{"header damaged", "\x93NUMPY\x01\x00\x04\x00{'a'", "the header of the .npy file is damaged"},
 		{"header without newline", "\x93NUMPY\x01\x00\x02\x00{}", "the header of the .npy file is damaged"},
@@ -279,7 +279,7 @@ func TestReadNPZ(t *testing.T) {
 		{"no archive", []byte(one), "not an .npz file"},
 		{"other file", archive(t, [2]string{"readme", "hello"}), "readme: not an .npy file"},
 		{"twice", archive(t, [2]string{"x.npy", one}, [2]string{"x", one}), "holds x twice"},
-		{"promises", archive(t, [2]string{"x.npy", array("<f8", false, "(137438953472,)", strings.Repeat("\x00", 1<<20))}), "1048576 bytes of elements: want 1099511627776"},
+		{"promises", archive(t, [2]string{"x.npy", array("<f8", false, "(1048576,)", strings.Repeat("\x00", 1<<20))}), "1048576 bytes of elements: want 8388608"},
 		{"overlapping", overlapping(t, 64), "its entries take more than its"},
 		{"damaged", damaged, "x.npy"},
 	} {
