@@ -2,7 +2,7 @@
 // dot and draw show it, each in its way, so that both show the same.
 //
 // A node of the function is a box, or part of one: an optimizer's step of one weight is one box, and so are the running statistics
-// of one layer. Constants and reads of variables are sources: they belong to the boxes that use them, each to all of its users.
+// of one layer, and so are all steps of a recurrent layer but the first. Constants and reads of variables are sources: they belong to the boxes that use them, each to all of its users.
 //
 // A training step has three columns: forward, what the results need; gradient, what only next values of variables need;
 // and the optimizer, what depends on its state. The layers of each are clusters, so that no cluster surrounds what is between its
@@ -65,7 +65,8 @@ type Box struct {
 	Cluster *Cluster
 	Column  Column
 	Nodes   []*graph.Node // what it stands for, in order; none for results and updates
-	Folded  bool          // it stands for all nodes of an optimizer's step, of statistics, or of the random state, however many
+	Folded  bool          // it stands for all nodes of an optimizer's step, of statistics, of the random state, or of many steps alike
+	Several bool          // of many steps alike: edges to and from it stand for several
 	Updates []*graph.Variable
 	Sources []*Source
 }
@@ -115,6 +116,9 @@ func build(f *graph.Func, o Options) *Picture {
 		o: o, p: &Picture{Root: &Cluster{}}, parts: classify(f), at: map[*graph.Node]*Box{}, groups: map[string]*Box{},
 		clusters: map[clusterKey]*Cluster{},
 	}
+	if !o.Full && !o.Flat {
+		b.repeated = b.repeats(f)
+	}
 	b.function(f, nil, nil)
 	b.edges(f)
 	if !o.Full {
@@ -129,6 +133,7 @@ type builder struct {
 	parts    *parts
 	at       map[*graph.Node]*Box
 	groups   map[string]*Box // folded boxes by what they stand for
+	repeated map[*graph.Node]*repeat
 	clusters map[clusterKey]*Cluster
 }
 
@@ -326,6 +331,11 @@ func (b *builder) fold(n *graph.Node, c Column) *Box {
 			return &Box{Kind: Statistics, Title: "running statistics", Tip: tip(n), Column: c, Cluster: b.layer(b.column(c), c, scope)}
 		})
 	}
+	if r := b.repeated[n]; r != nil {
+		return b.group(fmt.Sprintf("repeat %p", r.first), func() *Box {
+			return &Box{Kind: Control, Title: r.title(), Tip: tip(n), Column: c, Cluster: b.layer(b.column(c), c, scopeOf(n)), Several: true}
+		})
+	}
 	return nil
 }
 
@@ -375,6 +385,9 @@ func (b *builder) edges(f *graph.Func) {
 	}
 }
 
+// up reports whether an edge leads upwards.
+func (b *builder) up(from, to *Box) bool { return !b.o.Flat && from.Column == Gradient && to.Column == Gradient }
+
 func (b *builder) operands(f *graph.Func) {
 	for _, n := range f.Nodes() {
 		to := b.at[n]
@@ -401,7 +414,11 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 		if to.Folded && isSource(n) || slices.ContainsFunc(to.Sources, func(s *Source) bool { return s.Nodes[0] == n }) {
 			return
 		}
-		to.Sources = append(to.Sources, source(n))
+		src := source(n)
+		if to.Several && slices.ContainsFunc(to.Sources, func(s *Source) bool { return s.Label == src.Label && s.Type == src.Type }) {
+			return
+		}
+		to.Sources = append(to.Sources, src)
 		return
 	}
 	from := b.at[n]
@@ -417,9 +434,15 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 		}
 		operand = ""
 	}
+	if from.Several || to.Several {
+		if !slices.ContainsFunc(b.p.Edges, func(e *Edge) bool { return e.To == to && e.From == from }) {
+			b.p.Edges = append(b.p.Edges, &Edge{From: from, To: to, Up: b.up(from, to)})
+		}
+		return
+	}
 	e := &Edge{
 		From: from, To: to, Value: v, Type: v.Type().String(), Operand: operand, Dashed: dashed,
-		Up: !b.o.Flat && from.Column == Gradient && to.Column == Gradient,
+		Up: b.up(from, to),
 	}
 	if n.NumResults() > 1 {
 		e.Result = n.Op().ResultName(v.Index())
