@@ -386,7 +386,9 @@ func (b *builder) edges(f *graph.Func) {
 }
 
 // up reports whether an edge leads upwards.
-func (b *builder) up(from, to *Box) bool { return !b.o.Flat && from.Column == Gradient && to.Column == Gradient }
+func (b *builder) up(from, to *Box) bool {
+	return !b.o.Flat && from.Column == Gradient && to.Column == Gradient
+}
 
 func (b *builder) operands(f *graph.Func) {
 	for _, n := range f.Nodes() {
