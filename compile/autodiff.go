@@ -11,10 +11,18 @@ var autodiff = &Pass{
 	Name: "autodiff",
 	Doc: "Replaces every grad by the nodes that compute it, in reverse mode. " +
 		"It stands after stabilize, since the gradient of an unstable formula is worse than the formula: " +
-		"the gradient of log(softmax(x)) taken naively is NaN where softmax underflows.",
+		"the gradient of log(softmax(x)) taken naively is NaN where softmax underflows. " +
+		"A branch that where does not select has the gradient 0, whatever its derivative.",
 	After: []string{"stabilize"},
 	Run: func(c *Context, m *graph.Module) error {
-		return eachFunc(m, func(f *graph.Func) error { return expandGrads(c, f) })
+		return eachFunc(m, func(f *graph.Func) error {
+			derived := map[*graph.Node]bool{}
+			if err := expandGrads(c, f, derived); err != nil || len(derived) == 0 {
+				return err
+			}
+			maskGradients(c, f, derived)
+			return nil
+		})
 	},
 	Check: func(_ *Context, m *graph.Module) error {
 		return eachFunc(m, func(f *graph.Func) error {
@@ -29,8 +37,8 @@ var autodiff = &Pass{
 }
 
 // expandGrads replaces the grads of f in order, so that an inner grad has become ordinary nodes when an
-// outer one differentiates them.
-func expandGrads(c *Context, f *graph.Func) error {
+// outer one differentiates them. It notes the nodes that it makes.
+func expandGrads(c *Context, f *graph.Func, derived map[*graph.Node]bool) error {
 	if !joinReads(f, c.Count) {
 		return nil
 	}
@@ -40,11 +48,14 @@ func expandGrads(c *Context, f *graph.Func) error {
 			return nil
 		}
 		c.Count("grad")
-		in := n.Operands()
+		in, before := n.Operands(), len(f.Nodes())
 		f.Module().AtNode(n, func() {
 			one := f.Scalar(in[0].DType(), 1.0)
 			dxs, fault = graph.VJP(f, in[:1], []graph.Value{one}, in[1:])
 		})
+		for _, d := range f.Nodes()[before:] {
+			derived[d] = true
+		}
 		return dxs
 	})
 	return fault

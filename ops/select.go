@@ -11,7 +11,7 @@ import (
 var _ = graph.MustRegister(&graph.Op{
 	Name: "where",
 	Doc: "Selects a where cond is true and b elsewhere, all three broadcast (torch.where; an element-wise if). The operand that is not " +
-		"selected has no influence, its NaN included, and gets a zero gradient.",
+		"selected has no influence, its NaN included, and gets a zero gradient, though its derivative be infinite or NaN.",
 	ONNX: "Where 9 16",
 	Args: []graph.Arg{
 		{Name: "cond", Types: graph.Bools, Doc: "which to select"},
