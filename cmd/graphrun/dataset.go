@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
@@ -67,11 +68,14 @@ type dataOptions struct {
 	takes  []int
 	known  []string
 	logits int
+
+	set *pflag.FlagSet // where the flags are
 }
 
 // flags adds the flags to a command; name is what --data is unless it is given.
 func (o *dataOptions) flags(cmd *cobra.Command, name string) {
 	f := cmd.Flags()
+	o.set = f
 	f.StringVar(&o.name, "data", name, dataHelp())
 	f.IntVar(&o.limit, "limit", 0, "use only `N` training and test examples (default all)")
 	f.Float64Var(&o.split, "test-split", 0.2, "`fraction` of the examples to test on, if the data has no test set; 1 for all of them")
@@ -106,6 +110,66 @@ func (o *dataOptions) forModel(f *graph.Func, input string, classes []string) {
 		shape[i] = int(n)
 	}
 	o.takes = shape
+}
+
+// sourceFlags are the flags by which a trained model says how its data is read, besides the data's name. Those of tables say nothing about other
+// data.
+var sourceFlags = []struct {
+	name  string
+	table bool
+}{{"label-column", true}, {"skip-columns", true}, {"delimiter", true}, {"header", true}, {"regression", false}, {"test-split", false}, {"split-seed", false}}
+
+// dataSource is the key under which a trained model names its data.
+const dataSource = "data"
+
+// source returns what a model says of the data that it was trained on. Values that are usual are empty, and a model does not tell where on a
+// machine its data was.
+func (o *dataOptions) source() map[string]string {
+	name := o.name
+	if filepath.IsAbs(name) {
+		name = filepath.Base(name)
+	}
+	s := map[string]string{dataSource: filepath.ToSlash(filepath.Clean(name))}
+	for _, f := range sourceFlags {
+		flag := o.set.Lookup(f.name)
+		if s[f.name] = flag.Value.String(); s[f.name] == flag.DefValue || f.table && !isTable(o.name) {
+			s[f.name] = ""
+		}
+	}
+	return s
+}
+
+// trainedOn takes the data that a model was trained on, as it says, if --data names no other.
+func (o *dataOptions) trainedOn(info artifact.Info, model string) error {
+	name := info.Provenance[dataSource]
+	if name == "" || o.set.Changed("data") {
+		return o.readAs(info)
+	}
+	if _, err := os.Stat(filepath.FromSlash(name)); err != nil && name != builtinDigits {
+		return usagef("--data is missing: %s was trained on %s, and there is no such file here", model, name)
+	}
+	o.name = filepath.FromSlash(name)
+	return o.readAs(info)
+}
+
+// readAs reads the data as that which a model was trained on, where flags do not say how.
+func (o *dataOptions) readAs(info artifact.Info) error {
+	for _, f := range sourceFlags {
+		val := info.Provenance[f.name]
+		if val == "" || o.set.Changed(f.name) || f.table && !isTable(o.name) {
+			continue
+		}
+		if err := o.set.Lookup(f.name).Value.Set(val); err != nil {
+			return fmt.Errorf("meta \"train.%s\": %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+// isTable reports whether data is a table, by its name.
+func isTable(name string) bool {
+	ext := strings.ToLower(filepath.Ext(name))
+	return ext == ".csv" || ext == ".tsv"
 }
 
 // dataInputs returns the inputs of a function that take examples and their targets, "" where it has none: by what the model says of them, or else
@@ -237,7 +301,7 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 	var err error
 	info, statErr := os.Stat(name)
 	ext := strings.ToLower(filepath.Ext(name))
-	table := ext == ".csv" || ext == ".tsv"
+	table := isTable(name)
 	switch {
 	case name == builtinDigits && len(classes) > 0 && len(classes) != 10:
 		return nil, usagef("--classes %s: want 10 names, one for each digit, have %d", o.classes, len(classes))

@@ -44,26 +44,29 @@ type classScore struct {
 	Errors   int    `json:"taken_for_samples,omitempty"`
 }
 
-func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.Option, stdout, stderr io.Writer) error {
+func runEval(ctx context.Context, o *runOptions, m *model, compileOpts []compile.Option, stdout, stderr io.Writer) error {
 	f := m.module.LookupFunc(evalFunc)
 	if f == nil {
 		return fmt.Errorf("--data: the model has no function %s to evaluate it by, only %s", evalFunc, strings.Join(funcNames(m.module), ", "))
 	}
 	in, target := m.info.InRole(f, artifact.InputRole), m.info.InRole(f, artifact.TargetRole)
-	if len(in) != 1 || len(target) > 1 {
+	input, label := dataInputs(m.info, f)
+	if input == "" || len(f.Params()) > 2 || len(in) > 1 || len(target) > 1 {
 		return fmt.Errorf("--data: %s takes %d inputs and %d targets: want one input and at most one target; --feeds can give all",
 			evalFunc, len(in), len(target))
 	}
-	target = append(target, "")
-	o.data.forModel(f, in[0], m.info.Classes)
+	o.data.forModel(f, input, m.info.Classes)
+	if err := o.data.readAs(m.info); err != nil {
+		return err
+	}
 	ds, err := loadData(o.data.name, o.data)
 	if err != nil {
 		return err
 	}
-	if err := ds.fits(o.model, f, in[0], target[0]); err != nil {
+	if err := ds.fits(o.model, f, input, label); err != nil {
 		return err
 	}
-	if err := ds.preprocess(m.info, in[0]); err != nil {
+	if err := ds.preprocess(m.info, input); err != nil {
 		return err
 	}
 	sess, err := m.session(evalFunc, o, compileOpts, stderr)
@@ -71,7 +74,7 @@ func runEval(ctx context.Context, o runOptions, m *model, compileOpts []compile.
 		return err
 	}
 	if o.exec.check {
-		feeds, err := examples(ds.Test, o.batch, in[0], target[0])
+		feeds, err := examples(ds.Test, o.batch, input, label)
 		if err != nil {
 			return err
 		}

@@ -96,7 +96,7 @@ precision. The results do not depend on --batch.
 			if err := o.valid(cmd); err != nil {
 				return err
 			}
-			return runRun(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runRun(cmd.Context(), &o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -151,7 +151,7 @@ func (o *runOptions) valid(cmd *cobra.Command) error {
 	return o.close.valid(cmd, o.expect)
 }
 
-func runRun(ctx context.Context, o runOptions, stdout, stderr io.Writer) error {
+func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error {
 	compileOpts, err := o.exec.apply()
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func readsTrainable(f *graph.Func) bool {
 }
 
 // session compiles the model and starts a session to run a function. It says so if the weights that this reads are drawn.
-func (m *model) session(fn string, o runOptions, compileOpts []compile.Option, stderr io.Writer) (*runtime.Session, error) {
+func (m *model) session(fn string, o *runOptions, compileOpts []compile.Option, stderr io.Writer) (*runtime.Session, error) {
 	prog, err := compile.Compile(m.module, compileOpts...)
 	if err != nil {
 		return nil, err
@@ -307,7 +307,7 @@ type comparison struct {
 }
 
 // printComparison holds results against what is expected of them. It fails if some are off.
-func printComparison(w io.Writer, o runOptions, d *declared, out map[string]value.Value, expected map[string]*value.Tensor, keys map[string]string) error {
+func printComparison(w io.Writer, o *runOptions, d *declared, out map[string]value.Value, expected map[string]*value.Tensor, keys map[string]string) error {
 	var rows []comparison
 	for name, want := range expected {
 		c := comparison{Name: name}

@@ -57,6 +57,8 @@ type trainOptions struct {
 	clipValue   float64
 	out         string
 	resume      bool
+	force       bool
+	lock        *train.Lock // of out
 	every       string
 	budget      string
 	workers     int
@@ -84,6 +86,9 @@ The directory --out receives model.graph, the graph as text; model.safetensors, 
 picture; history.csv and history.json, a record of the epochs; the learning curves and the confusion matrix of the test set as
 pictures; and checkpoint/, from which --resume continues.
 
+A directory that holds a model is not overwritten unless --force says so, and while a training runs, no other one starts in
+its directory. Without --data, a saved model is trained on the data that it names as its own.
+
 Ctrl-C stops training and saves the current state. --resume continues from the last checkpoint, even in the middle of an
 epoch, and ends with the same weights, bit for bit, as an uninterrupted run. It takes all settings from the checkpoint; only
 --epochs may be raised.
@@ -95,6 +100,7 @@ and the test set is used once, at the end.
 ` + scheduleHelp(),
 		Example: `  graphrun train lenet5
   graphrun train lenet5 --resume --epochs 5
+  graphrun train trained/ --resume
   graphrun train mlp --epochs 20 --optimizer sgd --lr 0.1 --schedule cosine:warmup=1
   graphrun train lenet5 --data mnist/ --validation 0.1 --patience 3 --out trained/
   graphrun train trained/ --data other/ --lr 1e-4 --out tuned/
@@ -126,7 +132,8 @@ and the test set is used once, at the end.
 	f.StringVar(&o.save, "save", "", "weights to save: last or best (default last, with --patience best)")
 	f.IntVar(&o.topK, "top-k", 0, "also count how often the right class is among the `K` most likely")
 	f.StringVar(&o.out, "out", "", "`directory` to save in (default the model's name; DIR-tuned for a saved model)")
-	f.BoolVar(&o.resume, "resume", false, "continue from the last checkpoint in --out, with its settings")
+	f.BoolVar(&o.resume, "resume", false, "continue from the last checkpoint in --out, or else in DIR, with its settings")
+	f.BoolVar(&o.force, "force", false, "overwrite the model in --out")
 	f.StringVar(&o.every, "checkpoint-every", "30s", "write a checkpoint after this `time` (such as 90s) or number of steps, besides those after each epoch")
 	f.StringVar(&o.budget, "mem-budget", "", "refuse to start a training that needs more `memory` than this, such as 512MB")
 	f.IntVar(&o.workers, "workers", 0, "goroutines that prepare batches in advance; useful when examples must be decoded")
@@ -136,7 +143,7 @@ and the test set is used once, at the end.
 }
 
 // Flags that say where and how fast training runs, and not what comes out: a checkpoint does not keep them.
-var unsettled = []string{"out", "resume", "checkpoint-every", "mem-budget", "workers", "json", "threads", "check", "nan-guard", "help"}
+var unsettled = []string{"out", "resume", "force", "checkpoint-every", "mem-budget", "workers", "json", "threads", "check", "nan-guard", "help"}
 
 // Flags that a resumed training may change.
 var changeable = []string{"epochs", "patience", "min-delta", "save"}
@@ -248,6 +255,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	}
 	note := func(text string) { fmt.Fprintf(stderr, "graphrun: note: %s\n", text) }
 
+	defer func() { o.lock.Unlock() }()
 	from, err := o.checkpoint(flags, note)
 	if err != nil {
 		return err
@@ -256,7 +264,10 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	m, ds, err := o.modelAndData(from, &cfg)
+	if err := o.mayWrite(); err != nil {
+		return err
+	}
+	m, ds, err := o.modelAndData(flags, from, &cfg)
 	if err != nil {
 		return err
 	}
@@ -310,13 +321,26 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 
 // checkpoint returns the checkpoint that the training goes on from, nil if it begins, and takes the settings that are not given from it.
 func (o *trainOptions) checkpoint(flags *pflag.FlagSet, note func(string)) (*train.Checkpoint, error) {
-	if o.out == "" {
+	given := o.out != ""
+	if !given {
 		o.out = outDir(orElse(o.model, defaultModel))
 	}
-	if !o.resume {
-		return nil, nil
+	if err := o.lockOut(); err != nil || !o.resume {
+		return nil, err
 	}
 	from, err := train.ReadCheckpoint(o.out)
+	if dir := o.model; errors.Is(err, train.ErrNoCheckpoint) && !given && dir != "" && !o.isKnown() && isDir(dir) {
+		// The training to continue is not one of the saved model, but the one that saved it.
+		none := o.out
+		o.lock.Unlock()
+		o.lock, o.out, o.model = nil, filepath.Clean(dir), ""
+		if err := o.lockOut(); err != nil {
+			return nil, err
+		}
+		if from, err = train.ReadCheckpoint(o.out); errors.Is(err, train.ErrNoCheckpoint) {
+			return nil, fmt.Errorf("--resume: there is no checkpoint in %s or in %s: omit --resume to train the saved model further", dir, none)
+		}
+	}
 	switch {
 	case errors.Is(err, train.ErrNoCheckpoint) && o.model == "":
 		return nil, fmt.Errorf("--resume: there is no checkpoint in %s: --out names the directory to look in", o.out)
@@ -329,6 +353,29 @@ func (o *trainOptions) checkpoint(flags *pflag.FlagSet, note func(string)) (*tra
 	return from, o.restore(flags, from)
 }
 
+// lockOut keeps other trainings out of the directory --out, if it is there already.
+func (o *trainOptions) lockOut() (err error) {
+	if o.lock == nil && isDir(o.out) {
+		if o.lock, err = train.LockDir(o.out); err != nil {
+			return fmt.Errorf("--out %w", err)
+		}
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// mayWrite refuses to overwrite a model that nobody has said to overwrite.
+func (o *trainOptions) mayWrite() error {
+	if o.resume || o.force || !isDir(o.out) || !artifact.Exists(o.out) {
+		return nil
+	}
+	return fmt.Errorf("--out %s: it holds a model already: --force overwrites it, --resume continues its training, another --out keeps it", o.out)
+}
+
 // configure checks the flags and returns what they say of the training, and the memory that it may take, 0 for any.
 func (o *trainOptions) configure(flags *pflag.FlagSet) (cfg train.Config, budget int64, err error) {
 	o.model = orElse(o.model, defaultModel)
@@ -338,7 +385,6 @@ func (o *trainOptions) configure(flags *pflag.FlagSet) (cfg train.Config, budget
 	if cfg, err = o.config(); err != nil {
 		return cfg, 0, err
 	}
-	cfg.Settings = o.settings(flags)
 	if o.budget != "" {
 		if budget, err = parseBytes(o.budget); err != nil {
 			return cfg, 0, usagef("--mem-budget %s: %v", o.budget, err)
@@ -353,7 +399,7 @@ func (o *trainOptions) configure(flags *pflag.FlagSet) (cfg train.Config, budget
 
 // modelAndData returns the module to train, that of the checkpoint if there is one, and the examples. Those and the weights to begin
 // with go into cfg, and how the optimizer was chosen goes into its settings.
-func (o *trainOptions) modelAndData(from *train.Checkpoint, cfg *train.Config) (m *graph.Module, ds *datasets, err error) {
+func (o *trainOptions) modelAndData(flags *pflag.FlagSet, from *train.Checkpoint, cfg *train.Config) (m *graph.Module, ds *datasets, err error) {
 	if from != nil {
 		m = from.Module
 	} else if m, cfg.Weights, err = o.load(); err != nil {
@@ -368,6 +414,7 @@ func (o *trainOptions) modelAndData(from *train.Checkpoint, cfg *train.Config) (
 			return nil, nil, fmt.Errorf("--validation: %w", err)
 		}
 	}
+	cfg.Settings = o.settings(flags)
 	if from != nil {
 		cfg.Settings[howSetting] = from.Settings[howSetting]
 	} else if cfg.Weights, cfg.Settings[howSetting], err = o.optimize(m, cfg.Weights); err != nil {
@@ -404,7 +451,10 @@ func (o *trainOptions) tryFirst(ctx context.Context, stderr io.Writer, t *train.
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	return nil
+	if err := o.lockOut(); err != nil {
+		return err
+	}
+	return o.mayWrite() // another training may have ended there meanwhile
 }
 
 func orElse(s, other string) string {
@@ -420,7 +470,7 @@ func (o *trainOptions) config() (train.Config, error) {
 		Epochs: o.epochs, Batch: o.batch, Seed: o.seed, TopK: o.topK, Workers: o.workers,
 		Monitor: train.Monitor(o.monitor), Patience: o.patience, MinDelta: o.minDelta,
 		KeepBest: o.save == "best" || o.save == "" && o.patience > 0,
-		Dir:      o.out, Resume: o.resume,
+		Dir:      o.out, Resume: o.resume, Locked: true,
 	}
 	var err error
 	if cfg.CheckpointEvery, cfg.CheckpointSteps, err = checkpoints(o.every); err != nil {
@@ -469,6 +519,11 @@ func (o *trainOptions) loadData(m **graph.Module, resumed bool) (*datasets, erro
 		return nil, err
 	} else if !known && f != nil {
 		o.data.forModel(f, input, info.Classes)
+		if !resumed {
+			if err := o.data.trainedOn(info, o.model); err != nil {
+				return nil, err
+			}
+		}
 	}
 	ds, err := loadData(o.data.name, o.data)
 	if err != nil {
@@ -586,7 +641,12 @@ type saver struct {
 
 // save writes the model and what shows how it came about.
 func (s *saver) save() error {
-	s.m.SetMeta("train.data", filepath.Base(s.o.data.name)) // a stored model does not tell where it was made
+	for key, val := range s.o.data.source() {
+		s.m.SetMeta("train."+key, val)
+	}
+	if lr := s.t.Rate(); lr > 0 {
+		s.m.SetMeta("train.lr", strconv.FormatFloat(lr, 'g', -1, 64))
+	}
 	s.m.SetMeta("train.steps", strconv.Itoa(s.res.Steps))
 	s.m.SetMeta("train.seed", strconv.FormatUint(s.o.seed, 10))
 	if n := len(s.res.History); n > 0 {
@@ -787,8 +847,8 @@ func (r *trainReport) start(o *trainOptions, m *graph.Module, ds *datasets, cfg 
 		sets += fmt.Sprintf(" and %d test", cfg.Test.Len())
 	}
 	how := r.how
-	if lr := t.Session().Variable("lr"); lr != nil && lr.Len() == 1 && !t.Resumed() {
-		how += fmt.Sprintf(", learning rate %g", lr.Float64s()[0])
+	if lr := t.Rate(); lr > 0 {
+		how += fmt.Sprintf(", learning rate %g", lr)
 	}
 	if o.schedule != "constant" {
 		how += ", " + o.schedule

@@ -254,6 +254,11 @@ func (t *Trainer) resume(c *Checkpoint) error {
 			return err
 		}
 	}
+	if t.rate != nil {
+		if err := t.sess.SetVariable(rateVariable, value.Scalar(t.Rate())); err != nil {
+			return err
+		}
+	}
 	now.Graph = was.Graph // of a text that may name other lines than this module
 	now.History, now.Steps, now.Step = was.History, was.Steps, was.Step
 	now.Samples, now.Sum, now.Seconds = was.Samples, was.Sum, was.Seconds

@@ -21,6 +21,23 @@ import (
 //
 // Run may be called again after it was interrupted: it goes on.
 func (t *Trainer) Run(ctx context.Context) (*Result, error) {
+	if t.cfg.Dir != "" && !t.cfg.Locked {
+		lock, err := LockDir(t.cfg.Dir)
+		if err != nil {
+			return t.Progress(), fmt.Errorf("train: %w", err)
+		}
+		defer lock.Unlock()
+	}
+	res, err := t.toEnd(ctx)
+	if t.rate != nil {
+		if fault := t.sess.SetVariable(rateVariable, value.Scalar(t.Rate())); err == nil {
+			err = fault
+		}
+	}
+	return res, err
+}
+
+func (t *Trainer) toEnd(ctx context.Context) (*Result, error) {
 	err := t.run(ctx)
 	res := t.Progress()
 	if err != nil {
@@ -52,6 +69,11 @@ func (t *Trainer) run(ctx context.Context) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if made := len(t.st.History)*t.loader.Len() + t.st.Step; made > 0 { // the rate is that of the last step again
+		if err := t.setRate(t.sess, made-1); err != nil {
+			return err
+		}
 	}
 	if t.safe.variables == nil {
 		if err := t.begin(); err != nil {

@@ -112,6 +112,9 @@ type Config struct {
 	// training with another batch size, seed, schedule, top-k or monitor. More epochs than before go on with the training;
 	// with the same number, a finished training stays as it is.
 	Resume bool
+	// Locked says that the caller holds the lock of Dir (LockDir), as one who saves a model there too does; otherwise Run locks it while it
+	// runs, so that two trainings do not write the same checkpoint.
+	Locked bool
 	// CheckpointEvery is the time between checkpoints within an epoch, 30 s unless set; CheckpointSteps, if above 0, writes one
 	// after so many steps too. Every epoch ends with one.
 	CheckpointEvery time.Duration
@@ -391,7 +394,19 @@ func (t *Trainer) options() data.LoaderOptions {
 	return data.LoaderOptions{BatchSize: t.cfg.Batch, Reuse: true, Workers: t.cfg.Workers}
 }
 
-// Session returns the session that is trained.
+// Rate returns the learning rate that the training started from, which a schedule multiplies; 0 for a model without the variable "lr".
+func (t *Trainer) Rate() float64 {
+	if t.st.Schedule != nil {
+		return t.st.Schedule.LR
+	}
+	if v := t.sess.Variable(rateVariable); v != nil && v.Len() == 1 && v.DType().IsFloat() {
+		return number(v)
+	}
+	return 0
+}
+
+// Session returns the session that is trained. While Run does not run, its variable "lr" is what Rate returns, not the rate of the last step, so
+// that a saved model starts from there when it is trained again.
 func (t *Trainer) Session() *runtime.Session { return t.sess }
 
 // Resumed reports whether the training goes on from a checkpoint.

@@ -852,3 +852,67 @@ func TestHistory(t *testing.T) {
 		t.Errorf("an empty history is %q", &empty)
 	}
 }
+
+// TestBaseRate trains by a schedule that ends near 0: what is saved starts from the rate that training started from, whether it came to its end
+// or not, and after it was resumed.
+func TestBaseRate(t *testing.T) {
+	const rate = 0.01 // of start
+	dir := t.TempDir()
+	config := func(epochs int) train.Config {
+		return train.Config{
+			Epochs: epochs, Batch: 10, Dir: dir, Resume: true,
+			Schedule: func(lr float64, steps int) schedule.Func { return schedule.Cosine(lr, steps, 0) },
+		}
+	}
+	check := func(tr *train.Trainer, when string) {
+		t.Helper()
+		if have := tr.Session().Variable("lr").Float64s()[0]; have != rate || tr.Rate() != rate {
+			t.Errorf("%s: the rate is %v, started from %v: want %v", when, have, tr.Rate(), rate)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg := config(2)
+	cfg.OnStep = func(s train.Step) {
+		if s.Epoch == 2 && s.Step == 3 {
+			cancel()
+		}
+	}
+	tr := start(t, cfg)
+	check(tr, "before")
+	if _, err := tr.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	check(tr, "interrupted")
+	tr = start(t, config(2))
+	check(tr, "resumed")
+	res, err := tr.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(tr, "finished")
+	if last := res.History[1].LR; last >= rate/10 {
+		t.Errorf("the last step had the rate %v: want that of the schedule", last)
+	}
+	tr = start(t, config(2))
+	if _, err := tr.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check(tr, "finished before")
+}
+
+// TestLocked runs two trainings in one directory: the second says who holds it, and does no harm to the first.
+func TestLocked(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, train.Config{Epochs: 1, Dir: dir, OnEpoch: func(train.Epoch) {
+		_, err := start(t, train.Config{Epochs: 1, Dir: dir}).Run(t.Context())
+		if !errors.Is(err, train.ErrLocked) || !strings.Contains(err.Error(), "process "+strconv.Itoa(os.Getpid())+" on ") {
+			t.Errorf("the second training: %v", err)
+		}
+	}})
+	if _, err := first.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := start(t, train.Config{Epochs: 1, Dir: dir}).Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
