@@ -10,6 +10,7 @@ import (
 var decompose = &Pass{
 	Name: "decompose",
 	Doc: "Replaces composites and calls by their bodies, except composites that the target computes whole: those never have to be found again by pattern. " +
+		"What the target computes in f32, but not in f16 or another float for storage, becomes the same op in f32 between casts. " +
 		"It stands after autodiff, so that gradient rules of composites apply, and before a second round of simplify, fold, cse and dce over the bodies.",
 	Run: func(c *Context, m *graph.Module) error {
 		return eachFunc(m, func(f *graph.Func) error { return inlineBodies(c, f) })
@@ -29,7 +30,12 @@ var decompose = &Pass{
 
 // inlined reports whether a node is replaced by its body.
 func (c *Context) inlined(n *graph.Node) bool {
-	return n.Op().Name == "call" || n.Op().IsComposite() && !c.target.Whole(n)
+	return n.Op().Name == "call" || n.Op().IsComposite() && !c.target.Whole(n) || c.widened(n)
+}
+
+// widened reports whether a node is replaced by one in f32.
+func (c *Context) widened(n *graph.Node) bool {
+	return c.target.Wide != nil && n.Widens() && c.target.Wide(n)
 }
 
 // inlineBodies replaces bodies until none is left; bodies may hold composites and calls themselves.

@@ -89,16 +89,16 @@ func (w *rewriter) finish() {
 	w.f.Forget()
 }
 
-// body emits what a composite or a call stands for; see bodyOf. The node itself is neither put back nor replaced.
+// body emits what a node stands for; see bodyOf. The node itself is neither put back nor replaced.
 func (w *rewriter) body(n *graph.Node) []graph.Value { return bodyOf(w.f, n) }
 
-// bodyOf emits into f what a composite or a call stands for, positioned as the node is, and returns the values of its results.
+// bodyOf emits into f what a composite, a call or a node that widens stands for, positioned as the node is, and returns the values of its results.
 func bodyOf(f *graph.Func, n *graph.Node) (outs []graph.Value) {
 	f.Module().AtNode(n, func() {
-		if n.Op().IsComposite() {
+		if n.Callee() == nil {
 			outs = n.InlineBody(f)
 		} else {
-			outs = f.Splice(f.Module().LookupFunc(string(n.Attrs().Symbol("func"))), n.Operands())
+			outs = f.Splice(n.Callee(), n.Operands())
 		}
 	})
 	return outs

@@ -125,6 +125,16 @@ var SimplifyRules = []*Rule{
 		},
 	},
 	sameType("cast_same", "cast", "a cast to the dtype of x is x"),
+	{
+		Name: "cast_back", Op: "cast", Law: "x of fewer than 32 bits, cast to f32 or f64 and back, is x",
+		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
+			wide := operand(n, 0, "cast")
+			if wide == nil || !graph.IsNarrow(n.Result(0).DType()) || !wide.Result(0).DType().IsFloat() || graph.IsNarrow(wide.Result(0).DType()) {
+				return nil
+			}
+			return is(n, wide.Operands()[0])
+		},
+	},
 	sameType("reshape_same", "reshape", "a reshape to the shape of x is x"),
 	sameType("expand_same", "expand", "an expand to the shape of x is x"),
 	sameType("stop_gradient", "stop_gradient", "stop_gradient(x) = x once gradients are ordinary nodes"),

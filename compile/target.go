@@ -12,6 +12,8 @@ type Target struct {
 	Name string
 	// Whole reports whether the target computes a composite as one, so that it stays a node.
 	Whole func(n *graph.Node) bool
+	// Wide reports whether the target computes a node in f32 only, whose operands are floats for storage; nil stands for no.
+	Wide func(n *graph.Node) bool
 	// Role returns what a node may be in a fused one.
 	Role func(n *graph.Node) kernels.Role
 	// Evaluate computes a node of constants when the module is compiled; nil leaves it to the op's reference.
@@ -22,6 +24,7 @@ type Target struct {
 var CPU = &Target{
 	Name:  "cpu",
 	Whole: func(n *graph.Node) bool { return kernels.Select(n) != nil },
+	Wide:  kernels.Widens,
 	Role:  kernels.RoleOf,
 
 	Evaluate: byKernel,

@@ -235,7 +235,7 @@ func TestExportedMethods(t *testing.T) {
 		Func: Append Call Carries Const DropUpdates Emit FLOPs Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
 			Results Return Root Scalar SetNodes SetResult SetUpdate Splice String Symbols TakeNodes Truncate Update Updates ValueNames Version
 		Node: Attrs BindRegions Callee FLOPs Func Index InlineBody IsConstant IsFused IsGrad IsParam NumResults Op OperandTypes Operands Pos Regions
-			Replace Result ResultName Results Scope SetOperand String Types Variable
+			Replace Result ResultName Results Scope SetOperand String Types Variable Widens
 		Variable: Init IsOptimizerState Name Pos Read Shape Trainable Type`)
 	at := ""
 	methods := map[string][]string{}

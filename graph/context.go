@@ -117,7 +117,7 @@ func InferTypes(op *Op, in []Type, attrs Attrs, regions []*Func, m *Module) ([]T
 }
 
 func (op *Op) inferBody(c *InferCtx) ([]Type, error) {
-	body, err := op.bodyFunc(c.In, c.Attrs, c.Regions)
+	body, err := op.newBody(c.In, c.Attrs, c.Regions, op.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +147,20 @@ func (b *BodyCtx) Tensor(i int) TensorType {
 	return t
 }
 
-// bodyFunc builds a composite's body as a function of its own, for type inference and evaluation.
+// bodyFunc builds what a composite stands for as a function of its own, for evaluation.
 func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
+	if !op.widens(in, regions) {
+		return op.newBody(in, attrs, regions, op.Body)
+	}
+	types, err := op.inferBody(&InferCtx{Attrs: attrs, In: in})
+	if err != nil {
+		return nil, err
+	}
+	return op.newBody(in, attrs, nil, func(b *BodyCtx) []Value { return op.widened(b, types) })
+}
+
+// newBody makes a function of operands of the given types of what emit emits.
+func (op *Op) newBody(in []Type, attrs Attrs, regions []*Func, emit func(b *BodyCtx) []Value) (*Func, error) {
 	m := NewModule("body")
 	m.site = site{pos: Pos{File: op.Name, Line: 1}}
 	f := m.Func(op.Name)
@@ -159,7 +171,7 @@ func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
 	for i, t := range in {
 		args[i] = f.param(op.Arg(i).Name+fmt.Sprint(i), t)
 	}
-	outs := op.Body(&BodyCtx{Attrs: attrs, In: args, Func: f, Regions: regions})
+	outs := emit(&BodyCtx{Attrs: attrs, In: args, Func: f, Regions: regions})
 	for i, v := range outs {
 		f.Return(op.ResultName(i), v)
 	}
@@ -186,12 +198,6 @@ func BodyOf(n *Node, in []value.Value, env map[string]Dim) (*Func, error) {
 		types[i] = TypeOf(v)
 	}
 	return n.op.bodyFunc(types, attrs, regions)
-}
-
-// InlineBody emits the body of a composite node into f, where the node's operands are, and returns the
-// body's results. A body may let its nodes carry the regions: it gets copies. It is for passes.
-func (n *Node) InlineBody(f *Func) []Value {
-	return n.op.Body(&BodyCtx{Attrs: n.attrs, In: n.in, Func: f, Regions: n.cloneRegions(f)})
 }
 
 // Splice emits a copy of the nodes of g into f, with args for g's parameters, and returns the values of g's

@@ -172,7 +172,7 @@ func (d *differ) backward(nodes []*Node) error {
 func (d *differ) node(n *Node, dy []Value) error {
 	op := n.op
 	switch {
-	case op.Grad != nil:
+	case op.Grad != nil && !n.Widens():
 		g := newGradCtx(d, n, dy)
 		dxs := op.Grad(g)
 		if g.err != nil {
@@ -197,15 +197,16 @@ func (d *differ) node(n *Node, dy []Value) error {
 	case op.NoGrad != "" || len(n.in) == 0:
 		return nil
 	}
-	// No rule of its own: differentiate what the node stands for. The forward nodes are emitted once more; cse merges them with the
-	// original's if that is replaced by them too.
+	// No rule of its own, or not for these operands: differentiate what the node stands for. The forward nodes are emitted once more;
+	// cse merges them with the original's if that is replaced by them too.
 	start := len(d.f.nodes)
 	var outs []Value
-	if op == callOp {
+	switch {
+	case op == callOp:
 		outs = d.f.Splice(d.f.module.LookupFunc(string(n.attrs.Symbol("func"))), n.in)
-	} else if op.IsComposite() {
+	case op.IsComposite() || n.Widens():
 		outs = n.InlineBody(d.f)
-	} else {
+	default:
 		return fmt.Errorf("%s: %s has no gradient", n.pos, op.Name)
 	}
 	body := append([]*Node(nil), d.f.nodes[start:]...)

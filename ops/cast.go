@@ -59,3 +59,26 @@ func Cast(x Value, dt graph.DType) Value {
 	}
 	return emit1("cast", []Value{x}, attr("to", dt))
 }
+
+// Widen casts the given values whose dtypes are floats for storage, such as f16, to f32, so that what several ops compute of them is rounded
+// once: narrow casts its result back to their dtype. Where they have several dtypes, or none of them is such a float, the result has the
+// dtype that it has, as an op on them has by promotion. Zero values, and nil, are passed over.
+func Widen(values ...*Value) (narrow func(Value) Value) {
+	common := value.Invalid
+	several := false
+	for _, v := range values {
+		if v == nil || !v.OK() || !v.DType().IsFloat() {
+			continue
+		}
+		several = several || common != value.Invalid && common != v.DType()
+		if common = v.DType(); graph.IsNarrow(common) {
+			*v = Cast(*v, graph.F32)
+		}
+	}
+	return func(y Value) Value {
+		if y.OK() && !several && graph.IsNarrow(common) && y.DType() == graph.F32 {
+			return Cast(y, common)
+		}
+		return y
+	}
+}

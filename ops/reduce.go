@@ -742,5 +742,6 @@ func Norm(x Value, p float64, axes []int, keepDims bool) Value {
 	case math.IsInf(p, 1):
 		return ReduceMax(Abs(x), axes, keepDims)
 	}
-	return Pow(ReduceSum(Pow(Abs(x), p), axes, keepDims), 1/p)
+	narrow := Widen(&x)
+	return narrow(Pow(ReduceSum(Pow(Abs(x), p), axes, keepDims), 1/p))
 }

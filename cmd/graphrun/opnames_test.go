@@ -25,6 +25,7 @@ var otherWords = []struct{ file, word, meaning string }{
 	{"graph/artifact/info.go", "std", "a standard deviation in the meta table"},
 	{"graph/internal/picture/kind.go", "constant", "a colour in the legend"},
 	{"graph/module.go", "var", "an attribute"},
+	{"graph/narrow.go", "cast", "what floats for storage are widened and rounded by"},
 	{"graph/parse.go", "var", "a keyword"},
 	{"graph/vjp.go", "add", "what reverse mode adds gradients up by"},
 	{"graph/vjp.go", "expand", "what it makes zeros by"},

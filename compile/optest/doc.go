@@ -1,7 +1,7 @@
 // Package optest checks an op against its own declaration: inferred types against what its reference computes, first
-// and second gradients against finite differences, the text form, and every kernel against the reference, with operands as they
-// are and packed as it wants them. The project's test ranges over all registered ops; modules that register ops of their own call
-// [Check] on them.
+// and second gradients against finite differences, f16 and bf16 against f64, the text form, and every kernel against the reference, with
+// operands as they are and packed as it wants them. The project's test ranges over all registered ops; modules that register ops of their
+// own call [Check] on them.
 //
 // An op brings the inputs that it is checked on, its samples (see graph.Op); nothing else is needed. For an op x*x*x, once
 // with the gradient 3*x*x and once with x*x,

@@ -110,6 +110,9 @@ func (s *sample) check() error {
 	if err := s.checkSymbolic(in, types, want); err != nil {
 		return err
 	}
+	if err := s.checkNarrow(in); err != nil {
+		return err
+	}
 	if err := s.checkKernels(in); err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ type Options struct {
 	Steps int
 	// F64 makes all floats f64 and leaves out what has kinks and jumps, so that gradients can be held against differences.
 	F64 bool
+	// Half makes floats f16 and bf16, and some f32.
+	Half bool
 	// Grad adds a scalar loss, its gradients and updates of the variables by them.
 	Grad bool
 	// Special draws NaN, infinities and zeros of both signs among the feeds, and leaves out what is replaced by a formula that
@@ -270,6 +272,9 @@ func (g *gen) grads(floats []val, reads map[string]val) {
 func (g *gen) floatType() graph.DType {
 	if g.o.F64 {
 		return graph.F64
+	}
+	if g.o.Half {
+		return pick(g.source, graph.F16, graph.F16, graph.BF16, graph.F32)
 	}
 	return pick(g.source, graph.F32, graph.F32, graph.F32, graph.F64)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // kinds are the options that seeds and fuzzed bytes go through in turn.
-var kinds = []randgraph.Options{{}, {Grad: true}, {Special: true}, {F64: true, Grad: true}}
+var kinds = []randgraph.Options{{}, {Grad: true}, {Special: true}, {F64: true, Grad: true}, {Half: true}, {Half: true, Grad: true}}
 
 // TestRandomGraphs runs random graphs compiled, at limits on rewrites, and by the references of the ops as they were declared, and
 // wants the same from all.

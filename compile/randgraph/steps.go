@@ -245,6 +245,9 @@ func (g *gen) cast() {
 	default:
 		v := g.float()
 		dt := graph.F32 + graph.F64 - v.DType()
+		if g.o.Half {
+			dt = g.floatType()
+		}
 		g.keep(func() val { return val{ops.Cast(v.Value, dt), v.lo, v.hi} })
 	}
 }

@@ -5,10 +5,9 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
-	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
-// Casts from or to a dtype that strips do not hold. They go by way of 64 bits, so that there is a loop per dtype and not
+// Casts from or to an integer that strips do not hold. They go by way of 64 bits, so that there is a loop per dtype and not
 // one per pair of them; value.Convert has the meaning.
 
 func init() {
@@ -16,7 +15,7 @@ func init() {
 		Op: "cast", DTypes: countables | graph.Bools,
 		Match: func(s *Signature) bool {
 			to := s.DType("to")
-			return (countables | graph.Bools).Has(to) && !(strip.Holds(s.In[0].DType) && strip.Holds(to))
+			return (countables | graph.Bools).Has(to) && !(stripAny.Has(s.In[0].DType) && stripAny.Has(to))
 		},
 		Bind: bindCast,
 	})

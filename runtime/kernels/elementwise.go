@@ -10,6 +10,7 @@ var (
 	stripFloats  = graph.DTypes(graph.F32, graph.F64)
 	stripNumbers = graph.DTypes(graph.F32, graph.F64, graph.I32, graph.I64)
 	stripAny     = graph.DTypes(graph.F32, graph.F64, graph.I32, graph.I64, graph.Bool)
+	stored       = graph.DTypes(graph.F16, graph.BF16) // in strips for what only moves them
 )
 
 func init() {
@@ -57,7 +58,10 @@ func init() {
 			Element: func(b builder, in []strip.Value, _ graph.Attrs) strip.Value { return b.Select(in[0], in[1], in[2]) },
 		},
 		&Kernel{
-			Op: "cast", DTypes: stripAny, Match: func(s *Signature) bool { return strip.Holds(s.DType("to")) },
+			Op: "cast", DTypes: stripAny | stored, Match: func(s *Signature) bool {
+				to := s.DType("to")
+				return stripAny.Has(to) || stored.Has(to) && (graph.DTypes(graph.F32, graph.Bool)|stored).Has(s.In[0].DType)
+			},
 			Element: func(b builder, in []strip.Value, attrs graph.Attrs) strip.Value {
 				return b.Cast(in[0], attrs.DType("to"))
 			},

@@ -220,6 +220,12 @@ func Lookup(op string, in []graph.Type, attrs graph.Attrs, regions ...*graph.Fun
 	return row(table[op], len(in), func(i int) graph.Type { return in[i] }, attrs, regions)
 }
 
+// Widens reports whether a node on floats for storage has a kernel in f32 and none of its own.
+func Widens(n *graph.Node) bool {
+	rows, in := table[n.Op().Name], n.Operands()
+	return selectOf(rows, n) == nil && row(rows, len(in), func(i int) graph.Type { return graph.Wide(in[i].Type()) }, n.Attrs(), nil) != nil
+}
+
 // signatures are those that no row looks at: a signature is gone when Match returns.
 var signatures = sync.Pool{New: func() any { return new(Signature) }}
 

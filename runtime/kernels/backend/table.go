@@ -116,7 +116,13 @@ type Primitive struct {
 }
 
 // Vecs are the primitives by the type of their operands. Those of bool are of bytes that are 0 and 1.
-type Vecs struct{ F32, F64, I32, I64, Bool Elements }
+type Vecs struct {
+	F32, F64, I32, I64, Bool Elements
+	F16, BF16                Storage
+}
+
+// Storage is what there is for floats that are stored, and computed with as float32.
+type Storage struct{ ToF32, FromF32 Primitive }
 
 // Elements are the primitives on elements of one type. There is none where an op does not have the kind of elements.
 type Elements struct {

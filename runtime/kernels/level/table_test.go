@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/driver"
 )
@@ -76,8 +77,49 @@ func init() {
 	addVecs("I32", randomInt[int32], map[string]cases{"Unary": unaryCases, "Binary": binaryCases, "Select": selectCases})
 	addVecs("I64", randomInt[int64], map[string]cases{"Unary": unaryCases, "Binary": binaryCases, "Select": selectCases})
 	addVecs("Bool", randomTruth, map[string]cases{"Select": selectCases, "Logic": logicCases})
+	addStorage("F16", func(x uint16) float32 { return value.Float16(x).Float32() }, func(x float32) uint16 { return uint16(value.Float16FromFloat32(x)) },
+		func(v *backend.Vecs) *backend.Storage { return &v.F16 })
+	addStorage("BF16", func(x uint16) float32 { return value.BFloat16(x).Float32() }, func(x float32) uint16 { return uint16(value.BFloat16FromFloat32(x)) },
+		func(v *backend.Vecs) *backend.Storage { return &v.BF16 })
 	entries["Vecs.F32.Fold"] = func(t *testing.T) { testFolds[float32](t, &Table().Vecs.F32) }
 	entries["Vecs.F64.Fold"] = func(t *testing.T) { testFolds[float64](t, &Table().Vecs.F64) }
+}
+
+// addStorage adds the tests of the conversions of a float for storage: of all its numbers, and of float32 on them, between them and next
+// to what is between.
+func addStorage(field string, decode func(uint16) float32, encode func(float32) uint16, of func(*backend.Vecs) *backend.Storage) {
+	entries["Vecs."+field+".ToF32"] = func(t *testing.T) {
+		x, y := make([]uint16, 1<<16), make([]float32, 1<<16)
+		for i := range x {
+			x[i] = uint16(i)
+		}
+		of(&Table().Vecs).ToF32.Do(len(x), ptr(y), ptr(x), nil, nil)
+		for i, v := range y {
+			if want := decode(x[i]); math.Float32bits(v) != math.Float32bits(want) {
+				t.Fatalf("%#x is %v, want %v", x[i], v, want)
+			}
+		}
+	}
+	entries["Vecs."+field+".FromF32"] = func(t *testing.T) {
+		var x []float32
+		for i := range 1 << 16 {
+			b := math.Float32bits(decode(uint16(i)))
+			for _, more := range []uint32{0, 1, 0x7ff, 0x800, 0x801, 0xfff, 0x1000, 0x1001, 0x1fff, 0x7fff, 0x8000, 0x8001, 0xffff} {
+				x = append(x, math.Float32frombits(b+more))
+			}
+		}
+		r := rand.New(rand.NewPCG(7, 8))
+		for range 1 << 18 {
+			x = append(x, math.Float32frombits(r.Uint32()))
+		}
+		y := make([]uint16, len(x))
+		of(&Table().Vecs).FromF32.Do(len(x), ptr(y), ptr(x), nil, nil)
+		for i, v := range y {
+			if want := encode(x[i]); v != want {
+				t.Fatalf("%v (%#x) is %#x, want %#x", x[i], math.Float32bits(x[i]), v, want)
+			}
+		}
+	}
 }
 
 // addVecs adds the tests of primitives on one type, with its comparisons and conversions. Arrays that are left out are empty.

@@ -148,6 +148,9 @@ func (b *Builder) Compare(op backend.CompareOp, x, y Value) Value {
 
 // Select returns x where cond holds, else y.
 func (b *Builder) Select(cond, x, y Value) Value {
+	if dt := b.DType(x); sizeOf(dt) == 2 {
+		return b.Cast(b.Select(cond, b.Cast(x, value.F32), b.Cast(y, value.F32)), dt)
+	}
 	return b.add(node{kind: choose, dt: b.DType(x)}, cond, x, y)
 }
 
@@ -156,11 +159,15 @@ func (b *Builder) Logic(op backend.LogicOp, x, y Value) Value {
 	return b.add(node{kind: logical, dt: value.Bool, op: uint8(op)}, x, y)
 }
 
-// Cast converts x as value.Convert does.
+// Cast converts x as value.Convert does. To a float for storage it goes by way of f32, which rounds numbers of more bits twice.
 func (b *Builder) Cast(x Value, to value.DType) Value {
 	switch from := b.DType(x); {
 	case from == to:
 		return x
+	case to != value.F32 && sizeOf(from) == 2: // exactly
+		return b.Cast(b.Cast(x, value.F32), to)
+	case from != value.F32 && sizeOf(to) == 2:
+		return b.Cast(b.Cast(x, value.F32), to)
 	case from == value.Bool:
 		return b.Select(x, b.number(to, 1), b.number(to, 0))
 	case to == value.Bool:

@@ -257,6 +257,8 @@ func (k *Kernel) prepare(w *worker, c *code) {
 			switch p.size {
 			case 1:
 				*(*uint8)(at) = uint8(p.bits)
+			case 2:
+				*(*uint16)(at) = uint16(p.bits)
 			case 4:
 				*(*uint32)(at) = uint32(p.bits)
 			default:
@@ -436,44 +438,33 @@ func (k *Kernel) spreadOut(w *worker, rows int) {
 		at := unsafe.Pointer(&w.mem[k.at[sp.operand]])
 		off := w.offset[sp.operand]
 		if f := &w.filled[i]; f.offset != off || f.count < rows {
-			switch k.sizes[sp.operand] {
-			case 1:
-				spreadTo[uint8](sp, at, w.ptr[sp.operand], 0, rows)
-			case 4:
-				spreadTo[uint32](sp, at, w.ptr[sp.operand], 0, rows)
-			default:
-				spreadTo[uint64](sp, at, w.ptr[sp.operand], 0, rows)
-			}
+			sp.to(k.sizes[sp.operand], at, w.ptr[sp.operand], 0, rows)
 			*f = fill{off, rows}
 		}
 		w.ptr[sp.operand] = at
 	}
 }
 
-// spreadTo writes n indices of dim d, with all dims behind it, and returns the number of elements.
-func spreadTo[T uint8 | uint32 | uint64](sp *spread, y, x unsafe.Pointer, d, n int) int {
-	size := int(unsafe.Sizeof(T(0)))
+// to writes n indices of dim d, with all dims behind it, and returns the number of bytes.
+func (sp *spread) to(size int, y, x unsafe.Pointer, d, n int) int {
 	if d == len(sp.dims)-1 {
-		ys := unsafe.Slice((*T)(y), n)
+		ys := unsafe.Slice((*byte)(y), n*size)
 		if sp.strides[d] == 0 {
-			splat(ys, *(*T)(x))
+			splat(ys, (*byte)(x), size)
 		} else {
-			copy(ys, unsafe.Slice((*T)(x), n))
+			copy(ys, unsafe.Slice((*byte)(x), n*size))
 		}
-		return n
+		return len(ys)
 	}
 	inner := sp.dims[d+1]
 	if sp.strides[d] == 0 {
-		m := spreadTo[T](sp, y, x, d+1, inner)
-		ys := unsafe.Slice((*T)(y), n*m)
-		for done := m; done < len(ys); done *= 2 {
-			copy(ys[done:], ys[:done])
-		}
+		m := sp.to(size, y, x, d+1, inner)
+		repeat(unsafe.Slice((*byte)(y), n*m), m)
 		return n * m
 	}
 	done := 0
 	for i := range n {
-		done += spreadTo[T](sp, unsafe.Add(y, done*size), unsafe.Add(x, i*sp.strides[d]), d+1, inner)
+		done += sp.to(size, unsafe.Add(y, done), unsafe.Add(x, i*sp.strides[d]), d+1, inner)
 	}
 	return done
 }

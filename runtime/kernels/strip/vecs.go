@@ -10,8 +10,6 @@ import (
 
 // What moves bytes.
 
-func elems[T any](p *byte, n int) []T { return unsafe.Slice((*T)(unsafe.Pointer(p)), n) }
-
 // sizeOf returns the bytes that an element takes, 0 if strips do not hold the dtype.
 //
 //go:noinline
@@ -19,6 +17,8 @@ func sizeOf(dt value.DType) int {
 	switch dt {
 	case value.Bool:
 		return 1
+	case value.F16, value.BF16:
+		return 2
 	case value.F32, value.I32:
 		return 4
 	case value.F64, value.I64:
@@ -38,20 +38,18 @@ func copyVec(size int) backend.Vec {
 //
 //go:noinline
 func splatVec(size int) backend.Vec {
-	switch size {
-	case 1:
-		return func(n int, y, a, _, _ *byte) { splat(unsafe.Slice(y, n), *a) }
-	case 4:
-		return func(n int, y, a, _, _ *byte) { splat(elems[uint32](y, n), elems[uint32](a, 1)[0]) }
-	}
-	return func(n int, y, a, _, _ *byte) { splat(elems[uint64](y, n), elems[uint64](a, 1)[0]) }
+	return func(n int, y, a, _, _ *byte) { splat(unsafe.Slice(y, n*size), a, size) }
 }
 
-func splat[T any](y []T, v T) {
-	for i := range y[:min(len(y), 64)] {
-		y[i] = v
-	}
-	for done := 64; done < len(y); done *= 2 {
+// splat fills y with the element x of a size.
+func splat(y []byte, x *byte, size int) {
+	copy(y, unsafe.Slice(x, size))
+	repeat(y, size)
+}
+
+// repeat fills y with its first bytes.
+func repeat(y []byte, done int) {
+	for ; done < len(y); done *= 2 {
 		copy(y[done:], y[:done])
 	}
 }
@@ -72,8 +70,19 @@ func elementsOf(dt value.DType) *backend.Elements {
 	return &v.Bool
 }
 
-// castTo returns the conversion between two dtypes of numbers.
+// castTo returns the conversion between two dtypes of numbers, of which floats for storage have those with f32.
 func castTo(from, to value.DType) backend.Primitive {
+	v := &level.Table().Vecs
+	switch {
+	case from == value.F16:
+		return v.F16.ToF32
+	case from == value.BF16:
+		return v.BF16.ToF32
+	case to == value.F16:
+		return v.F16.FromF32
+	case to == value.BF16:
+		return v.BF16.FromF32
+	}
 	p := &elementsOf(from).To
 	switch to {
 	case value.F32:
