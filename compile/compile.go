@@ -210,9 +210,9 @@ func Compile(m *graph.Module, opts ...Option) (*program.Program, error) {
 	return c.program, nil
 }
 
-// Optimize runs the passes on a copy of the module and returns the copy. The verifier runs before the
-// first pass and after every one; what it finds after a pass is a fault of the compiler, and the error
-// says so and holds the module's text.
+// Optimize runs the passes on a copy of the module and returns the copy. The copy takes no sizes that the module refuses, though its
+// text may. The verifier runs before the first pass and after every one; what it finds after a pass is a fault of the compiler, and the
+// error says so and holds the module's text.
 func Optimize(m *graph.Module, opts ...Option) (*graph.Module, error) {
 	_, m, err := optimize(m, opts)
 	return m, err
@@ -258,6 +258,9 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 		}
 	}
 	if err := graph.VerifyChanges(m); err != nil {
+		return nil, nil, err
+	}
+	if err := m.KeepDemands(); err != nil {
 		return nil, nil, err
 	}
 	signatures := signaturesOf(m)

@@ -4,7 +4,8 @@ import "github.com/graphrun/graphrun/graph"
 
 var dce = &Pass{
 	Name: "dce",
-	Doc:  "Removes nodes on which no result and no update depends. It stands after cse and fold, which leave such nodes behind.",
+	Doc: "Removes nodes on which no result and no update depends. It stands after cse and fold, which leave such nodes behind. " +
+		"What they demand of sizes stays demanded; what their references refuse of values, such as an index out of range, does not.",
 	Run: func(c *Context, m *graph.Module) error {
 		return eachFunc(m, func(f *graph.Func) error { removeDead(c, f); return nil })
 	},

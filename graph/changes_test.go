@@ -232,7 +232,7 @@ func TestPutBackIsNoChange(t *testing.T) {
 // list, or notes what it changes by touch, and belongs into the tests above.
 func TestExportedMethods(t *testing.T) {
 	known := strings.Fields(`
-		Func: Append Call Carries Const DropUpdates Emit FLOPs Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
+		Func: Append Call Carries CheckSizes Const DropUpdates Emit FLOPs Forget Input InputOf IsRegion Lookup Module Name Nodes Outline Params Pos Region
 			Results Return Root Scalar SetNodes SetResult SetUpdate Splice String Symbols TakeNodes Truncate Update Updates ValueNames Version
 		Node: Attrs BindRegions Callee FLOPs Func Index InlineBody IsConstant IsFused IsGrad IsParam NumResults Op OperandTypes Operands Pos Regions
 			Replace Result ResultName Results Scope SetOperand String Types Variable Widens

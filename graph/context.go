@@ -17,6 +17,8 @@ type InferCtx struct {
 	Op      *Op
 	Regions []*Func
 	Module  *Module // nil when a node is bound to sizes outside a module
+
+	open bool // a size that is not known yet decides whether the node is refused
 }
 
 // failure carries the message of Failf up to the caller of a rule.
@@ -72,6 +74,20 @@ func (c *InferCtx) MustEqual(a, b Dim, format string, args ...any) {
 	if a.Overflow() || b.Overflow() || dim.ProvablyDifferent(a, b) || (a.IsConst() && b.IsConst()) {
 		c.Failf(format, args...)
 	}
+	c.open = true
+}
+
+// Exceeds reports whether a > b is known, for a type rule that refuses the node then: unless a <= b is known, the question is asked again when
+// the sizes are.
+func (c *InferCtx) Exceeds(a, b Dim) bool {
+	if a.IsConst() && b.IsConst() {
+		return a.Compare(b) > 0
+	}
+	if dim.Max(a, dim.Add(b, dim.Const(1))).Equal(a) {
+		return true
+	}
+	c.open = c.open || !dim.Max(a, b).Equal(b)
+	return false
 }
 
 // infer runs the op's type rule and turns a failure into an error.
@@ -90,6 +106,9 @@ func (op *Op) infer(c *InferCtx) (types []Type, err error) {
 	}
 	if fault := op.regionsFault(c.Attrs, len(c.In), len(c.Regions)); fault != "" {
 		return nil, errors.New(fault)
+	}
+	for _, r := range c.Regions {
+		c.open = c.open || slices.ContainsFunc(r.nodes, func(n *Node) bool { return n.open })
 	}
 	if op.IsComposite() {
 		types, err = op.inferBody(c)
@@ -121,6 +140,7 @@ func (op *Op) inferBody(c *InferCtx) ([]Type, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.open = c.open || slices.ContainsFunc(body.nodes, func(n *Node) bool { return n.open })
 	types := make([]Type, len(body.results))
 	for i, r := range body.results {
 		types[i] = r.Value.Type()
@@ -162,6 +182,7 @@ func (op *Op) bodyFunc(in []Type, attrs Attrs, regions []*Func) (*Func, error) {
 // newBody makes a function of operands of the given types of what emit emits.
 func (op *Op) newBody(in []Type, attrs Attrs, regions []*Func, emit func(b *BodyCtx) []Value) (*Func, error) {
 	m := NewModule("body")
+	m.body = true
 	m.site = site{pos: Pos{File: op.Name, Line: 1}}
 	f := m.Func(op.Name)
 	if len(regions) > 0 {
@@ -316,9 +337,6 @@ func InferRegion(r *Func, in []Type) ([]Type, error) {
 	}
 	for i, res := range r.results {
 		types[i] = at(res.Value)
-	}
-	if same {
-		r.assumed = false
 	}
 	return types, nil
 }

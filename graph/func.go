@@ -29,6 +29,7 @@ type Func struct {
 	reads    map[string]Value // the first read of each variable; nil if not yet known
 	captures []Value          // values of parent that became the last parameters
 	captured map[Value]Value  // from captures to parameters
+	demands  []demand         // see KeepDemands
 
 	taken []*Node                                  // by TakeNodes, until Forget
 	since struct{ before, moduleBefore, at int64 } // changed of the function and of the module before TakeNodes, and of both after
@@ -403,16 +404,29 @@ func (f *Func) Emit(op *Op, in []Value, attrs Attrs, regions ...*Func) []Value {
 		}
 		n.in[i] = v
 	}
+	for i, r := range regions {
+		if r == nil || r.parent != f && !m.body {
+			m.Report(n.pos, op.Name, "want region %d made by Region of @%s", i, f.name)
+			return n.poison(attrs)
+		}
+	}
 	var types []Type
 	var err error
 	if n.attrs, err = op.normalizeAttrs(attrs); err == nil {
-		types, err = InferTypes(op, n.OperandTypes(), n.attrs, regions, m)
+		c := InferCtx{Attrs: n.attrs, In: n.OperandTypes(), Op: op, Regions: regions, Module: m}
+		if types, err = op.infer(&c); err == nil {
+			n.types = types
+			n.open = n.mayFail(&c)
+		}
 	}
 	if err != nil {
 		m.Report(n.pos, op.Name, "%v", err)
 		return n.poison(attrs)
 	}
 	n.setTypes(types)
+	for _, r := range regions {
+		r.assumed = false
+	}
 	n.sound = op.registered == op && op != callOp && len(regions) == 0
 	f.push(n)
 	f.touch()
@@ -524,7 +538,7 @@ func (f *Func) Outline(op *Op, attrs Attrs, nodes []*Node, args, results []Value
 	copies := links[cap(r.nodes)+len(args) : cap(links)] // of constants, then of nodes
 	// The types are those of the operands of old, and symbols come from around the region: what has been checked of n holds for its copy.
 	copyNode := func(n *Node, in []Value) *Node {
-		k := fresh(Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: r, pos: n.pos, scope: n.scope, sound: n.sound, plain: n.plain})
+		k := fresh(Node{op: n.op, in: in, attrs: n.attrs, types: n.types, fn: r, pos: n.pos, scope: n.scope, sound: n.sound, plain: n.plain, open: n.open})
 		if len(n.regions) > 0 {
 			k.regions = n.cloneRegions(r)
 		}
@@ -640,7 +654,7 @@ func (n *Node) cloneRegions(f *Func) []*Func {
 
 // cloneInto copies f into the module c.
 func (f *Func) cloneInto(c *Module, parent *Func) *Func {
-	g := &Func{name: f.name, module: c, parent: parent, detached: f.detached, pos: f.pos}
+	g := &Func{name: f.name, module: c, parent: parent, detached: f.detached, pos: f.pos, demands: slices.Clip(f.demands)}
 	move := func(v Value) Value { // what no earlier node of f gives stays, for the verifier to find
 		switch n := v.Node(); {
 		case n == nil || !f.holds(n):
@@ -661,7 +675,7 @@ func (f *Func) cloneInto(c *Module, parent *Func) *Func {
 	copyNode := func(n *Node) *Node {
 		k := &nodes[0]
 		nodes = nodes[1:]
-		*k = Node{op: n.op, attrs: n.attrs, names: slices.Clone(n.names), fn: g, pos: n.pos, scope: n.scope, at: n.at}
+		*k = Node{op: n.op, attrs: n.attrs, names: slices.Clone(n.names), fn: g, pos: n.pos, scope: n.scope, at: n.at, open: n.open}
 		k.setTypes(n.types)
 		if count := len(n.in); count > 0 {
 			k.in, values = values[:count:count], values[count:]

@@ -84,6 +84,9 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 	if i, err := UnifyAll(typesOf(f.params), have, env); err != nil {
 		return nil, fmt.Errorf("@%s: %s: %w", f.name, describe(f.params[i].Result(0)), err)
 	}
+	if err := f.CheckSizes(env); err != nil {
+		return nil, err
+	}
 	for _, n := range f.nodes {
 		args := make([]value.Value, len(n.in))
 		for i, v := range n.in {

@@ -31,6 +31,7 @@ type Module struct {
 	clock   int64
 	changed int64 // when a function changed last
 	checked bool  // the tables, and not changed since
+	body    bool  // of a composite for inference: its nodes may carry regions of the node
 }
 
 // site overrides the position, if it is known, and the scope that new nodes get.

@@ -25,6 +25,8 @@ type Node struct {
 	// What VerifyChanges relies on.
 	sound bool // the verifier's local rules hold
 	plain bool // those of sizes do too, and no size depends on data
+
+	open bool // the type rule may refuse the node when sizes are known: see demand
 }
 
 // Op returns the node's op.

@@ -41,7 +41,8 @@ type Op struct {
 
 	// Infer returns the result types, or calls c.Failf. It runs when a node is declared, in the verifier,
 	// and again with constant dims whenever a program is bound to new sizes, so what it refuses is
-	// refused with the user's position at whichever time the sizes are known.
+	// refused with the user's position at whichever time the sizes are known. What it cannot decide before, it asks by
+	// InferCtx.MustEqual and Exceeds, which remember that.
 	Infer func(c *InferCtx) []Type
 	// Grad returns one gradient per operand, the zero Value where there is none. The rule builds ordinary
 	// nodes with the functions of package ops, so gradients have gradients. A composite without Grad is

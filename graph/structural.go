@@ -64,6 +64,11 @@ var callOp = MustRegister(&Op{
 		if i, err := UnifyAll(typesOf(f.params), c.In, env); err != nil {
 			c.Failf("operand %d of @%s: %v", i, name, err)
 		}
+		for s, d := range env {
+			if c.Exceeds(Ints(1)[0], d) {
+				c.Failf("@%s has no size %s of %s", name, s, d)
+			}
+		}
 		types := make([]Type, len(f.results))
 		for i, r := range f.results {
 			t, err := SubstType(r.Value.Type(), env)

@@ -277,7 +277,9 @@ func (v *verifier) walkModule() {
 	if tables && len(v.faults) == 0 {
 		v.tables(rules[first:])
 	}
-	m.checked = m.checked || v.trust && len(v.faults) == 0
+	if v.trust && len(v.faults) == 0 {
+		m.checked = true
+	}
 }
 
 // tables checks what rules ask of the module's tables.

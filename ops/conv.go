@@ -77,9 +77,8 @@ func inferConv(c *graph.InferCtx, xs, ws, ys []graph.Dim, have string) {
 		c.Failf("groups is %d, want 1 or more", groups)
 	}
 	divides := func(d graph.Dim, what string) graph.Dim {
-		if left, _ := dim.Mod(d, dim.Const(int64(groups))); dim.ProvablyDifferent(left, dim.Const(0)) {
-			c.Failf("%d groups do not divide the %s channels of %s: %s", groups, d, what, have)
-		}
+		left, _ := dim.Mod(d, dim.Const(int64(groups)))
+		c.MustEqual(left, dim.Const(0), "%d groups do not divide the %s channels of %s: %s", groups, d, what, have)
 		return floorDivBy(d, groups)
 	}
 	if xs != nil && ws != nil {
@@ -102,10 +101,10 @@ func inferConv(c *graph.InferCtx, xs, ws, ys []graph.Dim, have string) {
 func checkConvSizes(c *graph.InferCtx, x, kernel, y []graph.Dim, have string) {
 	for i := range x {
 		n := convSize(c.Attrs, i, x[i], kernel[i])
-		if exceeds(dim.Const(1), kernel[i]) {
+		if c.Exceeds(dim.Const(1), kernel[i]) {
 			c.Failf("spatial axis %d of the kernel is empty: %s", i, have)
 		}
-		if exceeds(dim.Const(1), n) {
+		if c.Exceeds(dim.Const(1), n) {
 			c.Failf("the kernel does not fit into spatial axis %d: size %s with pads %v, kernel %s with dilation %d: %s",
 				i, x[i], c.Ints("pads"), kernel[i], c.Ints("dilations")[i], have)
 		}

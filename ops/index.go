@@ -166,7 +166,7 @@ func inferElements(c *graph.InferCtx) (x, indices graph.TensorType) {
 		c.Failf("want indices of the same rank: %s is %s, indices is %s", c.Op.Args[0].Name, x, indices)
 	}
 	for i, d := range indices.Shape {
-		if i != axis && exceeds(d, x.Shape[i]) {
+		if i != axis && c.Exceeds(d, x.Shape[i]) {
 			c.Failf("indices reach beyond axis %d: %s is %s, indices is %s", i, c.Op.Args[0].Name, x, indices)
 		}
 	}

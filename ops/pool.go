@@ -42,11 +42,14 @@ func pooledShape(c *graph.InferCtx, x graph.TensorType) []graph.Dim {
 			c.Failf("pads %v of spatial axis %d exceed the window: kernel %v: x is %s", pads, i, kernel, x)
 		}
 		shape[2+i] = windowCount(size, dim.Const(int64(kernel[i])), strides[i], pads[i], pads[n+i], d, ceil)
-		if exceeds(dim.Const(1), shape[2+i]) {
+		if c.Exceeds(dim.Const(1), shape[2+i]) {
 			c.Failf("the window does not fit into spatial axis %d of size %s with pads %v: kernel %v: x is %s", i, size, pads, kernel, x)
 		}
 		// A window that starts in the padding misses the input if this is shorter than the dilation.
 		m, known := size.Int()
+		if pads[i] > 0 && !known {
+			c.Exceeds(dim.Const(int64(d)), size)
+		}
 		count, _ := shape[2+i].Int()
 		for k := 0; known && m < int64(d) && k < int(count) && k*strides[i] < pads[i]; k++ {
 			if first := ((k*strides[i]-pads[i])%d + d) % d; int64(first) >= m {
@@ -427,7 +430,7 @@ func adaptiveTerms(from, to []graph.Dim) int {
 // checkAdaptive refuses empty axes.
 func checkAdaptive(c *graph.InferCtx, x, y graph.TensorType) {
 	for i, n := range x.Shape[2:] {
-		if isZero(n) && !isZero(y.Shape[2+i]) {
+		if !isZero(y.Shape[2+i]) && c.Exceeds(dim.Const(1), n) {
 			c.Failf("there is nothing to average along spatial axis %d: x is %s", i, x)
 		}
 	}

@@ -453,7 +453,7 @@ func arg(name, doc string, onnx graph.ONNX, wins func(order int) bool) *graph.Op
 		Infer: func(c *graph.InferCtx) []graph.Type {
 			x := c.Tensor(0)
 			axis := c.Axis("axis", x.Rank())
-			if n, ok := x.Shape[axis].Int(); ok && n == 0 {
+			if c.Exceeds(dim.Const(1), x.Shape[axis]) {
 				c.Failf("there is nothing to search along axis %d of %s", axis, x)
 			}
 			return tensors(graph.TensorType{DType: graph.I64, Shape: reducedShape(x.Shape, []int{axis}, c.Bool("keepdims"))})

@@ -33,7 +33,7 @@ func slicedShape(c *graph.InferCtx, x graph.TensorType) []graph.Dim {
 		case step < 0:
 			low, high = dim.Add(limit, dim.Const(1)), dim.Add(start, dim.Const(1))
 		}
-		if exceeds(dim.Const(0), low) || exceeds(low, high) || exceeds(high, n) {
+		if c.Exceeds(dim.Const(0), low) || c.Exceeds(low, high) || c.Exceeds(high, n) {
 			c.Failf("axis %d has no positions from %s to %s with step %d: x is %s", i, start, limit, step, x)
 		}
 		shape[i] = ceilDivBy(dim.Sub(high, low), max(step, -step))
@@ -266,7 +266,7 @@ func paddedShape(c *graph.InferCtx, x graph.TensorType) []graph.Dim {
 			}
 		}
 		shape[i] = dim.Sum(low[i], n, high[i])
-		if exceeds(dim.Const(0), shape[i]) {
+		if c.Exceeds(dim.Const(0), shape[i]) {
 			c.Failf("axis %d has not as many elements as low %s and high %s take away: x is %s", i, low[i], high[i], x)
 		}
 	}
@@ -408,7 +408,7 @@ func paddedInMode(c *graph.InferCtx, x graph.TensorType) []graph.Dim {
 	}
 	shape := paddedShape(c, x)
 	for i, n := range x.Shape {
-		if isZero(n) && !isZero(shape[i]) {
+		if !isZero(shape[i]) && c.Exceeds(dim.Const(1), n) {
 			c.Failf("axis %d has no element to pad with: x is %s", i, x)
 		}
 	}

@@ -92,7 +92,7 @@ var _ = graph.MustRegister(&graph.Op{
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x, k := c.Tensor(0), dim.Const(int64(c.Int("k")))
 		axis := c.Axis("axis", x.Rank())
-		if c.Int("k") < 0 || exceeds(k, x.Shape[axis]) {
+		if c.Int("k") < 0 || c.Exceeds(k, x.Shape[axis]) {
 			c.Failf("k is %d, axis %d has size %s: x is %s", c.Int("k"), axis, x.Shape[axis], x)
 		}
 		return inferRanked(c, axis, k)

@@ -84,6 +84,9 @@ func bind(prog *program.Program, f *program.Func, in []graph.TensorType, packs *
 	if i, err := graph.UnifyAll(want, have, b.env); err != nil {
 		return nil, fmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
 	}
+	if err := checkSizes(prog, f, b.env); err != nil {
+		return nil, err
+	}
 	for i, slot := range f.Slots {
 		switch slot.Place {
 		case program.Input:
@@ -102,6 +105,14 @@ func bind(prog *program.Program, f *program.Func, in []graph.TensorType, packs *
 		b.steps = append(b.steps, st)
 	}
 	return b, b.layOut()
+}
+
+// checkSizes refuses sizes that the function refuses as it was declared.
+func checkSizes(prog *program.Program, f *program.Func, env map[string]graph.Dim) error {
+	if declared := prog.Module.LookupFunc(f.Name); declared != nil { // and no initializer, whose sizes are all known
+		return declared.CheckSizes(env)
+	}
+	return nil
 }
 
 // step infers an instruction.

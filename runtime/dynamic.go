@@ -73,6 +73,9 @@ func (s *Session) callDynamic(ctx context.Context, f *program.Func, in []value.V
 	if i, err := graph.UnifyAll(want, have, d.env); err != nil {
 		return nil, nil, fmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
 	}
+	if err := checkSizes(s.prog, f, d.env); err != nil {
+		return nil, nil, err
+	}
 	for i, slot := range f.Slots {
 		switch slot.Place {
 		case program.Constant:
@@ -92,6 +95,9 @@ func (s *Session) callDynamic(ctx context.Context, f *program.Func, in []value.V
 		for _, slot := range ins.Free {
 			d.slots[slot] = nil
 		}
+	}
+	if err := checkSizes(s.prog, f, d.env); err != nil { // those that data has decided, too
+		return nil, nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err

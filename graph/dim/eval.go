@@ -32,6 +32,18 @@ func (d Dim) Eval(env map[string]int64) (int64, error) {
 	return b.Int64(), nil
 }
 
+// Defined reports whether d is known to have a value: no divisor in it can be 0.
+func (d Dim) Defined() bool {
+	defined := true
+	d.walk(func(a *atom) {
+		if a.kind == floordiv || a.kind == ceildiv || a.kind == mod {
+			r := a.args[1].rng()
+			defined = defined && (r.lo > 0 || r.hi < 0)
+		}
+	})
+	return defined
+}
+
 func (d Dim) brief() string { return brief(d.String()) }
 
 // brief returns s shortened to what is useful in an error.

@@ -33,11 +33,11 @@ type Options struct {
 	Memory *Memory
 }
 
-// mostBoxes bounds what is drawn: beyond it nothing can be read, and the time grows faster than the graph.
+// mostBoxes bounds what is drawn: beyond it nothing can be read.
 const mostBoxes = 20000
 
 // Write draws f. The bytes depend on f and the options only. It refuses a nil function, an unknown format, and a function of more than
-// 20000 boxes.
+// 20000 boxes or with very many long edges.
 func Write(w io.Writer, format Format, f *graph.Func, o Options) error {
 	if f == nil {
 		return fmt.Errorf("draw: want a function, have nil")
@@ -68,7 +68,11 @@ func newScene(f *graph.Func, o Options) (*scene, error) {
 	if title == "" {
 		title = f.Module().Name() + " @" + f.Name()
 	}
-	return compose(newLayout(p, o.notes), title, o.Stage, o.Memory), nil
+	l, err := newLayout(p, o.notes)
+	if err != nil {
+		return nil, fmt.Errorf("draw: @%s: %w", f.Name(), err)
+	}
+	return compose(l, title, o.Stage, o.Memory), nil
 }
 
 // picture says what the picture holds: what has a note is a box.

@@ -55,14 +55,21 @@ func check(t testing.TB, f *graph.Func, o Options) {
 	t.Helper()
 	p := picture.New(f, o.picture())
 	checkNodes(t, f, p, o)
-	l := newLayout(p, o.notes)
+	l, err := newLayout(p, o.notes)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := compose(l, f.Name(), o.Stage, o.Memory)
 	checkBoxes(t, l)
 	checkTexts(t, s)
 	checkClusters(t, l)
 	checkEdges(t, l, s)
 
-	again := compose(newLayout(picture.New(f, o.picture()), o.notes), f.Name(), o.Stage, o.Memory)
+	twice, err := newLayout(picture.New(f, o.picture()), o.notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := compose(twice, f.Name(), o.Stage, o.Memory)
 	svg := s.svg()
 	if !bytes.Equal(svg, again.svg()) {
 		t.Error("a second drawing differs")

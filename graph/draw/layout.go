@@ -2,6 +2,7 @@ package draw
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -113,6 +114,7 @@ type group struct {
 	c        *picture.Cluster
 	label    string
 	elements []*element
+	bands    [][]*element // those of each band, from the first of the group on
 	headRoom float64
 	footRoom float64
 	labelW   float64
@@ -121,17 +123,27 @@ type group struct {
 	y0, y1   float64
 }
 
-func newLayout(p *picture.Picture, notes func(b *picture.Box) []string) *layout {
+// mostPassed bounds how many bands edges pass on their ways: each is a place to be found.
+const mostPassed = 400_000
+
+func newLayout(p *picture.Picture, notes func(b *picture.Box) []string) (*layout, error) {
 	l := &layout{p: p, notes: notes, clusterOf: map[*picture.Cluster]*group{}}
 	l.build()
 	l.rank()
+	passed := 0
+	for _, w := range l.nets {
+		passed += w.to.first - w.from.first
+	}
+	if passed > mostPassed {
+		return nil, fmt.Errorf("its %d edges pass %d bands: want at most %d (DOT has no such limit)", len(l.nets), passed, mostPassed)
+	}
 	l.chains()
 	l.ports()
 	l.order()
 	l.placePorts()
 	l.solve()
 	l.bands()
-	return l
+	return l, nil
 }
 
 // build makes the items of boxes, clusters and edges.
@@ -246,21 +258,14 @@ func (l *layout) rank() {
 		x.first, x.last = ranks[i], ranks[i]
 		l.ranks = max(l.ranks, ranks[i]+1)
 	}
-	var span func(g *group)
-	span = func(g *group) {
+	for _, g := range l.groups {
 		g.first, g.last = math.MaxInt, -1
-		for _, x := range l.boxes {
-			if x.parent == g {
-				g.first, g.last = min(g.first, x.first), max(g.last, x.last)
-			}
-		}
-		for _, s := range g.c.Clusters {
-			s := l.clusterOf[s]
-			span(s)
-			g.first, g.last = min(g.first, s.first), max(g.last, s.last)
+	}
+	for _, x := range l.boxes {
+		for g := x.parent; g != nil && (x.first < g.first || x.last > g.last); g = g.parent {
+			g.first, g.last = min(g.first, x.first), max(g.last, x.last)
 		}
 	}
-	span(l.root)
 }
 
 // stack has clusters begin below what leads to them and end above what they lead to, in their column, where no circle comes of it:
@@ -348,6 +353,17 @@ func (l *layout) chains() {
 			w.key = float64(a)
 		}
 		add(&w.element)
+	}
+	for _, g := range l.groups {
+		if g.last < 0 {
+			continue
+		}
+		g.bands = make([][]*element, g.last-g.first+1)
+		for _, e := range g.elements {
+			for r := max(e.first, g.first); r <= min(e.last, g.last); r++ {
+				g.bands[r-g.first] = append(g.bands[r-g.first], e)
+			}
+		}
 	}
 }
 
@@ -641,12 +657,10 @@ func (l *layout) sequence(g *group, r int, to []*element) []*element {
 
 // sorted returns what a cluster holds in a band, in order.
 func (l *layout) sorted(g *group, r int) []*element {
-	var at []*element
-	for _, e := range g.elements {
-		if e.first <= r && r <= e.last {
-			at = append(at, e)
-		}
+	if r < g.first || r > g.last {
+		return nil
 	}
+	at := slices.Clone(g.bands[r-g.first])
 	slices.SortFunc(at, func(a, b *element) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.pos, b.pos), a.id-b.id)
 	})
@@ -723,19 +737,33 @@ func (l *layout) crossings(bands [][]*element) int {
 	count := 0
 	for _, g := range gaps {
 		slices.SortFunc(g, func(x, y segment) int { return cmp.Or(cmp.Compare(x.a, y.a), cmp.Compare(x.b, y.b)) })
-		// Insertion into a sorted list counts the inversions.
-		var ends []float64
-		for _, s := range g {
-			i, _ := slices.BinarySearchFunc(ends, s.b, func(e, t float64) int {
-				if e <= t {
-					return -1
-				}
-				return 1
-			})
-			count += len(ends) - i
-			ends = slices.Insert(ends, i, s.b)
+		ends := make([]float64, len(g))
+		for i, s := range g {
+			ends[i] = s.b
+		}
+		count += inversions(ends, make([]float64, len(g)))
+	}
+	return count
+}
+
+// inversions sorts numbers and returns how many pairs of them stood in the wrong order.
+func inversions(x, scratch []float64) (count int) {
+	if len(x) < 2 {
+		return 0
+	}
+	mid := len(x) / 2
+	count = inversions(x[:mid], scratch) + inversions(x[mid:], scratch)
+	a, b, sorted := x[:mid], x[mid:], scratch[:0]
+	for len(a) > 0 && len(b) > 0 {
+		if a[0] <= b[0] {
+			sorted, a = append(sorted, a[0]), a[1:]
+		} else {
+			sorted, b = append(sorted, b[0]), b[1:]
+			count += len(a)
 		}
 	}
+	sorted = append(append(sorted, a...), b...)
+	copy(x, sorted)
 	return count
 }
 

@@ -248,6 +248,15 @@ func (c *canvas) stroke(pts []point, width float64, col string, dashed bool) {
 	if len(clean) < 2 {
 		return
 	}
+	if around(clean) > 1<<16 { // filling takes time by the area: two halves have half of it
+		mid := len(clean) / 2
+		if len(clean) == 2 {
+			clean = slices.Insert(clean, 1, point{(clean[0].x + clean[1].x) / 2, (clean[0].y + clean[1].y) / 2})
+		}
+		c.stroke(clean[:mid+1:mid+1], width, col, false)
+		c.stroke(clean[mid:], width, col, false)
+		return
+	}
 	n := len(clean)
 	left, right := make([]point, n), make([]point, n)
 	normal := func(a, b point) point {
@@ -274,6 +283,15 @@ func (c *canvas) stroke(pts []point, width float64, col string, dashed bool) {
 		right[n-1-i] = point{p.x - m.x*width/2, p.y - m.y*width/2}
 	}
 	c.fill(col, append(left, right...))
+}
+
+// around is the area of the rectangle around points.
+func around(pts []point) float64 {
+	x0, x1, y0, y1 := pts[0].x, pts[0].x, pts[0].y, pts[0].y
+	for _, p := range pts {
+		x0, x1, y0, y1 = min(x0, p.x), max(x1, p.x), min(y0, p.y), max(y1, p.y)
+	}
+	return (x1 - x0) * (y1 - y0)
 }
 
 // dashes cuts a polyline into pieces.

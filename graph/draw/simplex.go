@@ -1,5 +1,10 @@
 package draw
 
+import (
+	"cmp"
+	"container/heap"
+)
+
 // network assigns a whole number to every node so that the differences along edges are at least their lengths and the sum of
 // weights times differences is least. It is the network simplex of Gansner, Koutsofios, North and Vo, "A Technique for Drawing Directed
 // Graphs" (1993). The edges must not form a circle.
@@ -15,6 +20,7 @@ type network struct {
 	parent   []int   // tree edge towards the root, by node
 	low, lim []int   // numbers of a walk of the tree: a node's subtree has lim from low to its own
 	next     int     // where to look for the next edge that leaves the tree
+	work     int     // nodes and edges looked at
 }
 
 type link struct{ tail, head, length, weight int }
@@ -29,7 +35,10 @@ func (g *network) edge(tail, head, length, weight int) {
 	g.edges = append(g.edges, link{tail, head, length, weight})
 }
 
-// solve returns the numbers, the least of which is 0. After the given number of steps it returns what it has.
+// mostWork bounds what a network looks at until it returns what it has: the last steps for a large picture change little of it.
+const mostWork = 1e8
+
+// solve returns the numbers, the least of which is 0. After the given number of steps, or much work, it returns what it has.
 func (g *network) solve(steps int) []int {
 	root := g.node()
 	for v := range root { // connects what is not connected
@@ -55,6 +64,9 @@ func (g *network) solve(steps int) []int {
 			break
 		}
 		g.exchange(e, f)
+		if g.work > mostWork {
+			break
+		}
 	}
 	least := g.y[0]
 	for _, y := range g.y[:root] {
@@ -146,27 +158,77 @@ func (g *network) feasible(root int) {
 			}
 		}
 	}
-	add(root)
-	for len(members) < g.n {
-		best, least := -1, 0
-		for i, e := range g.edges {
-			if inside[e.tail] != inside[e.head] {
-				if s := g.slack(i); best < 0 || s < least {
-					best, least = i, s
+	// All that is inside moves as one, so that among the edges that leave it the order by slack stays, and so among those that enter it. What
+	// has joined before the last move stands at y-moved+shift.
+	shift := 0
+	moved := make([]int, g.n)
+	var leaving, entering slacks
+	join := func(v int) {
+		known := len(members)
+		add(v)
+		for _, v := range members[known:] {
+			moved[v] = shift
+		}
+		for _, v := range members[known:] {
+			for _, i := range g.out[v] {
+				if !inside[g.edges[i].head] {
+					heap.Push(&leaving, slackOf{g.slack(i) + shift, i})
+				}
+			}
+			for _, i := range g.in[v] {
+				if !inside[g.edges[i].tail] {
+					heap.Push(&entering, slackOf{g.slack(i) - shift, i})
 				}
 			}
 		}
-		e := g.edges[best]
-		delta, outer := least, e.head
-		if inside[e.head] {
-			delta, outer = -least, e.tail
-		}
-		for _, v := range members {
-			g.y[v] += delta
-		}
-		g.insert(best)
-		add(outer)
 	}
+	join(root)
+	for len(members) < g.n {
+		out, in := leaving.least(g, inside), entering.least(g, inside)
+		out.slack, in.slack = out.slack-shift, in.slack+shift
+		best := out
+		if out.edge < 0 || in.edge >= 0 && cmp.Or(cmp.Compare(in.slack, out.slack), in.edge-out.edge) < 0 {
+			best = in
+		}
+		e := g.edges[best.edge]
+		outer := e.head
+		if shift += best.slack; inside[e.head] {
+			shift, outer = shift-2*best.slack, e.tail
+		}
+		g.insert(best.edge)
+		join(outer)
+	}
+	for v := range moved {
+		g.y[v] += shift - moved[v]
+	}
+}
+
+// slacks is a heap of edges between what is inside and what is not, by their slack and then by their numbers.
+type slacks []slackOf
+
+type slackOf struct{ slack, edge int }
+
+func (s slacks) Len() int { return len(s) }
+func (s slacks) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(s[i].slack, s[j].slack), s[i].edge-s[j].edge) < 0
+}
+func (s slacks) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
+func (s *slacks) Push(x any)   { *s = append(*s, x.(slackOf)) }
+func (s *slacks) Pop() any {
+	last := (*s)[len(*s)-1]
+	*s = (*s)[:len(*s)-1]
+	return last
+}
+
+// least returns the first of the heap that still leads out, edge -1 if there is none.
+func (s *slacks) least(g *network, inside []bool) slackOf {
+	for len(*s) > 0 {
+		if e := g.edges[(*s)[0].edge]; inside[e.tail] != inside[e.head] {
+			return (*s)[0]
+		}
+		heap.Pop(s)
+	}
+	return slackOf{0, -1}
 }
 
 func (g *network) insert(e int) {
@@ -201,6 +263,7 @@ func (g *network) walk(v, parent, low int) {
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
 		v := top.v
+		g.work++
 		if top.next == len(g.treeAt[v]) {
 			g.lim[v] = count
 			count++
@@ -249,6 +312,7 @@ func (g *network) leave() int {
 	best, seen := -1, 0
 	for range g.edges {
 		i := g.next
+		g.work++
 		if g.next++; g.next == len(g.edges) {
 			g.next = 0
 		}
@@ -280,6 +344,7 @@ func (g *network) enter(e int) int {
 		if outward {
 			edges = g.out[v]
 		}
+		g.work += len(edges) + 1
 		for _, i := range edges {
 			w := g.edges[i].head + g.edges[i].tail - v
 			if g.tree[i] || low <= g.lim[w] && g.lim[w] <= lim {
@@ -310,6 +375,7 @@ func (g *network) exchange(e, f int) {
 			v := stack[len(stack)-1]
 			stack = stack[:len(stack)-1]
 			g.y[v] += delta
+			g.work++
 			for _, i := range g.treeAt[v] {
 				if i != g.parent[v] {
 					stack = append(stack, g.edges[i].head+g.edges[i].tail-v)

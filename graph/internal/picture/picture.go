@@ -114,7 +114,7 @@ func New(f *graph.Func, o Options) *Picture {
 func build(f *graph.Func, o Options) *Picture {
 	b := &builder{
 		o: o, p: &Picture{Root: &Cluster{}}, parts: classify(f), at: map[*graph.Node]*Box{}, groups: map[string]*Box{},
-		clusters: map[clusterKey]*Cluster{},
+		clusters: map[clusterKey]*Cluster{}, arrived: map[arrival]bool{},
 	}
 	if !o.Full && !o.Flat {
 		b.repeated = b.repeats(f)
@@ -135,6 +135,14 @@ type builder struct {
 	groups   map[string]*Box // folded boxes by what they stand for
 	repeated map[*graph.Node]*repeat
 	clusters map[clusterKey]*Cluster
+	ends     []arrival        // at results and updates
+	arrived  map[arrival]bool // at boxes that show a value once: sources, and all values where the box is folded
+}
+
+// arrival is a value at a box.
+type arrival struct {
+	value graph.Value
+	box   *Box
 }
 
 type clusterKey struct {
@@ -212,7 +220,7 @@ func (b *builder) function(f *graph.Func, carrier *Box, within *Cluster) {
 		return
 	}
 	for _, r := range f.Results() {
-		b.box(&Box{Kind: Result, Title: "return " + r.Name, Column: Forward, Cluster: b.column(Forward)})
+		b.end(r.Value, &Box{Kind: Result, Title: "return " + r.Name, Column: Forward, Cluster: b.column(Forward)})
 	}
 	for _, u := range f.Updates() {
 		b.update(u)
@@ -361,22 +369,17 @@ func (b *builder) update(u graph.Update) {
 	} else if x := b.at[n]; x != nil {
 		home = x.Cluster
 	}
-	b.box(&Box{Kind: Update, Title: "update @" + u.Var.Name(), Column: c, Cluster: home, Updates: []*graph.Variable{u.Var}})
+	b.end(u.Value, &Box{Kind: Update, Title: "update @" + u.Var.Name(), Column: c, Cluster: home, Updates: []*graph.Variable{u.Var}})
 }
+
+// end adds the box of a result or an update.
+func (b *builder) end(v graph.Value, x *Box) { b.ends = append(b.ends, arrival{v, b.box(x)}) }
 
 // edges adds what leads to the boxes of the function: operands, results and updates.
 func (b *builder) edges(f *graph.Func) {
 	b.operands(f)
-	i := slices.IndexFunc(b.p.Boxes, func(x *Box) bool { return x.Kind == Result })
-	for _, r := range f.Results() {
-		b.edge(r.Value, b.p.Boxes[i], "", false)
-		i++
-	}
-	for _, u := range f.Updates() {
-		if i < len(b.p.Boxes) && b.p.Boxes[i].Kind == Update && b.p.Boxes[i].Updates[0] == u.Var {
-			b.edge(u.Value, b.p.Boxes[i], "", false)
-			i++
-		}
+	for _, e := range b.ends {
+		b.edge(e.value, e.box, "", false)
 	}
 	for _, x := range b.p.Boxes {
 		if x.Folded {
@@ -413,7 +416,7 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 		return // not of this function: the verifier refuses it
 	}
 	if b.beside(n) {
-		if to.Folded && isSource(n) || slices.ContainsFunc(to.Sources, func(s *Source) bool { return s.Nodes[0] == n }) {
+		if to.Folded && isSource(n) || b.again(v, to) {
 			return
 		}
 		src := source(n)
@@ -431,7 +434,7 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 		if from == b.groups["shared"] {
 			return // that each step uses what all share goes without saying
 		}
-		if slices.ContainsFunc(b.p.Edges, func(e *Edge) bool { return e.To == to && e.Value == v }) {
+		if b.again(v, to) {
 			return
 		}
 		operand = ""
@@ -450,6 +453,14 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 		e.Result = n.Op().ResultName(v.Index())
 	}
 	b.p.Edges = append(b.p.Edges, e)
+}
+
+// again reports whether the value has arrived at the box before.
+func (b *builder) again(v graph.Value, to *Box) bool {
+	a := arrival{v, to}
+	was := b.arrived[a]
+	b.arrived[a] = true
+	return was
 }
 
 // describe fills the rows of a box of several nodes.
