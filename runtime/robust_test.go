@@ -115,7 +115,7 @@ func TestFeeds(t *testing.T) {
 		{numbers(t, "f64[2,3]", 1, 2, 3, 4, 5, 6), "have f64[2,3]"},
 		{vec(t, 1), "want f32[2*N,M*N], have f32[1]"},
 		{numbers(t, "f32[3,3]", 1, 2, 3, 4, 5, 6, 7, 8, 9), "axis 0: 2*N is 2 here, not 3"},
-		{numbers(t, "f32[0,0]"), "less than 1"},
+		{numbers(t, "f32[0,0]"), "want at least 1"},
 		{numbers(t, "f32[2,2]", 1, 2, 3, 4), "axis 1: M*N is 3 here, not 2"},
 	} {
 		_, err := s.Run(context.Background(), "f", map[string]value.Value{"x": c.x, "k": k})

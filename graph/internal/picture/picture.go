@@ -114,7 +114,7 @@ func New(f *graph.Func, o Options) *Picture {
 func build(f *graph.Func, o Options) *Picture {
 	b := &builder{
 		o: o, p: &Picture{Root: &Cluster{}}, parts: classify(f), at: map[*graph.Node]*Box{}, groups: map[string]*Box{},
-		clusters: map[clusterKey]*Cluster{}, arrived: map[arrival]bool{},
+		clusters: map[clusterKey]*Cluster{}, arrived: map[arrival]bool{}, joined: map[[2]*Box]bool{},
 	}
 	if !o.Full && !o.Flat {
 		b.repeated = b.repeats(f)
@@ -136,6 +136,7 @@ type builder struct {
 	repeated map[*graph.Node]*repeat
 	clusters map[clusterKey]*Cluster
 	ends     []arrival        // at results and updates
+	joined   map[[2]*Box]bool // boxes with one edge for all values
 	arrived  map[arrival]bool // at boxes that show a value once: sources, and all values where the box is folded
 }
 
@@ -440,7 +441,8 @@ func (b *builder) edge(v graph.Value, to *Box, operand string, dashed bool) {
 		operand = ""
 	}
 	if from.Several || to.Several {
-		if !slices.ContainsFunc(b.p.Edges, func(e *Edge) bool { return e.To == to && e.From == from }) {
+		if ends := [2]*Box{from, to}; !b.joined[ends] {
+			b.joined[ends] = true
 			b.p.Edges = append(b.p.Edges, &Edge{From: from, To: to, Up: b.up(from, to)})
 		}
 		return
@@ -749,14 +751,7 @@ func classify(f *graph.Func) *parts {
 			ancestors(n, training)
 		}
 	}
-	drawn := map[*graph.Variable]bool{}
-	for _, n := range f.Nodes() {
-		for _, v := range n.Operands() {
-			if x := v.Node().Variable(); x != nil && n.Op().Props.Random {
-				drawn[x] = true
-			}
-		}
-	}
+	drawn := keysOf(f)
 	for _, u := range f.Updates() {
 		if u.Var.Trainable() {
 			ancestors(u.Value.Node(), training)
@@ -782,6 +777,19 @@ func classify(f *graph.Func) *parts {
 	}
 	p.assignWeights(f)
 	return p
+}
+
+// keysOf returns the variables that random nodes draw from.
+func keysOf(f *graph.Func) map[*graph.Variable]bool {
+	drawn := map[*graph.Variable]bool{}
+	for _, n := range f.Nodes() {
+		for _, v := range n.Operands() {
+			if x := v.Node().Variable(); x != nil && n.Op().Props.Random {
+				drawn[x] = true
+			}
+		}
+	}
+	return drawn
 }
 
 // oneOps finds the layers that are one operation, such as an activation that is called by its number.
