@@ -54,13 +54,16 @@ func drawTraining(dir, model string, h train.History, best int, confusion train.
 // curves are the panels of a history: the losses, and the shares that are right where they were counted.
 func curves(h train.History) []plot.Panel {
 	training := plot.Series{Name: "training"}
-	loss, accuracy, top := plot.Series{}, plot.Series{}, plot.Series{}
+	loss, accuracy, top, learned := plot.Series{}, plot.Series{}, plot.Series{}, plot.Series{}
 	k := 0
 	add := func(s *plot.Series, name string, epoch int, y float64) {
 		s.Name, s.X, s.Y = name, append(s.X, float64(epoch)), append(s.Y, y)
 	}
 	for _, e := range h {
 		add(&training, "training", e.Epoch, e.TrainLoss)
+		if e.TrainCorrect != nil {
+			add(&learned, "training", e.Epoch, e.TrainAccuracy())
+		}
 		m, set := e.Metrics()
 		if m == nil {
 			continue
@@ -79,12 +82,13 @@ func curves(h train.History) []plot.Panel {
 		losses.Series = append(losses.Series, loss)
 	}
 	panels := []plot.Panel{losses}
-	if accuracy.X != nil {
-		right := plot.Panel{Title: "accuracy", Percent: true}
-		if top.X != nil {
-			right.Series = append(right.Series, top)
+	right := plot.Panel{Title: "accuracy", Percent: true}
+	for _, s := range []plot.Series{learned, top, accuracy} { // the last one's value is written out
+		if s.X != nil {
+			right.Series = append(right.Series, s)
 		}
-		right.Series = append(right.Series, accuracy) // the last one's value is written out
+	}
+	if len(right.Series) > 0 {
 		panels = append(panels, right)
 	}
 	return panels

@@ -756,6 +756,7 @@ type trainJSON struct {
 	Steps            int             `json:"steps"`
 	SamplesPerSecond float64         `json:"samples_per_second"`
 	TrainLoss        []float64       `json:"train_loss"`
+	TrainAccuracy    []float64       `json:"train_accuracy,omitempty"`
 	LR               []float64       `json:"lr"`
 	ValidationLoss   []float64       `json:"validation_loss,omitempty"`
 	ValidationAcc    []float64       `json:"validation_accuracy,omitempty"`
@@ -785,6 +786,9 @@ func (s *saver) json(w io.Writer, interrupted bool) error {
 	for _, e := range h {
 		samples, seconds = samples+e.Samples, seconds+e.Seconds
 		doc.TrainLoss, doc.LR = append(doc.TrainLoss, e.TrainLoss), append(doc.LR, e.LR)
+		if e.TrainCorrect != nil {
+			doc.TrainAccuracy = append(doc.TrainAccuracy, e.TrainAccuracy())
+		}
 		if v := e.Validation; v != nil {
 			doc.ValidationLoss = append(doc.ValidationLoss, v.Loss)
 			if v.Classifier {

@@ -64,13 +64,14 @@ type state struct {
 	Schedule *rates            `json:"schedule,omitempty"`
 	Settings map[string]string `json:"settings,omitempty"`
 
-	// Where it is: epochs that are over, and of the one under way the steps done, their samples, the sum of their losses and the
-	// seconds they took.
+	// Where it is: epochs that are over, and of the one under way the steps done, their samples, the sum of their losses, the
+	// correct predictions among them and the seconds they took.
 	History History `json:"history"`
 	Steps   int     `json:"steps"` // of all epochs
 	Step    int     `json:"step"`
 	Samples int     `json:"samples"`
 	Sum     float64 `json:"loss_sum"`
+	Correct *int    `json:"correct,omitempty"` // of a classifier whose training function returns logits
 	Seconds float64 `json:"seconds"`
 	Stopped bool    `json:"stopped_early"`
 }

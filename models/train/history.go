@@ -18,6 +18,9 @@ type Epoch struct {
 	Samples   int     `json:"samples"`
 	LR        float64 `json:"lr"`         // of the last step; 0 for a model without a variable "lr"
 	TrainLoss float64 `json:"train_loss"` // the mean over the samples of the epoch, each as it was before its update
+	// TrainCorrect counts the samples of the epoch whose class was predicted correctly, each as the model was before its update and
+	// with dropout on, as Keras counts them. It is nil unless the training function returns "logits".
+	TrainCorrect *int `json:"train_correct,omitempty"`
 	// Seconds is what training took, evaluation and checkpoints not counted.
 	Seconds float64 `json:"seconds"`
 	// How the model does after the epoch: on the validation set if there is one, else on the test set, if there is one and
@@ -36,6 +39,14 @@ func (e Epoch) Metrics() (m *Metrics, set string) {
 		return e.Test, "test"
 	}
 	return nil, ""
+}
+
+// TrainAccuracy returns the fraction of correct predictions in training, NaN where they are not counted.
+func (e Epoch) TrainAccuracy() float64 {
+	if e.TrainCorrect == nil || e.Samples == 0 {
+		return math.NaN()
+	}
+	return float64(*e.TrainCorrect) / float64(e.Samples)
 }
 
 // SamplesPerSecond returns the speed of training.
@@ -108,11 +119,16 @@ func ReadHistory(r io.Reader) (History, error) {
 	return h, nil
 }
 
-// WriteCSV writes the history as a table with a head: epoch, steps, samples, lr, train_loss, seconds, and for the set that the epochs
-// were evaluated on, such as test, test_loss, test_accuracy and test_top5. Numbers are written so that they read back exactly;
+// WriteCSV writes the history as a table with a head: epoch, steps, samples, lr, train_loss, train_accuracy where it is known, seconds, and
+// for the set that the epochs were evaluated on, such as test, test_loss, test_accuracy and test_top5. Numbers are written so that they read back exactly;
 // a cell is empty where there is not a number.
 func (h History) WriteCSV(w io.Writer) error {
-	head := []string{"epoch", "steps", "samples", "lr", "train_loss", "seconds"}
+	head := []string{"epoch", "steps", "samples", "lr", "train_loss"}
+	counted := slices.ContainsFunc(h, func(e Epoch) bool { return e.TrainCorrect != nil })
+	if counted {
+		head = append(head, "train_accuracy")
+	}
+	head = append(head, "seconds")
 	k := 0
 	var sets []string
 	for _, e := range h {
@@ -135,8 +151,12 @@ func (h History) WriteCSV(w io.Writer) error {
 	}
 	for _, e := range h {
 		row := []string{
-			strconv.Itoa(e.Epoch), strconv.Itoa(e.Steps), strconv.Itoa(e.Samples), cell(e.LR), cell(e.TrainLoss), cell(e.Seconds),
+			strconv.Itoa(e.Epoch), strconv.Itoa(e.Steps), strconv.Itoa(e.Samples), cell(e.LR), cell(e.TrainLoss),
 		}
+		if counted {
+			row = append(row, cell(e.TrainAccuracy()))
+		}
+		row = append(row, cell(e.Seconds))
 		m, on := e.Metrics()
 		for _, set := range sets {
 			loss, accuracy, top := math.NaN(), math.NaN(), math.NaN()

@@ -113,7 +113,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	}
 	e := Epoch{
 		Epoch: number, Steps: st.Steps, Samples: st.Samples,
-		TrainLoss: st.Sum / float64(st.Samples), Seconds: st.Seconds,
+		TrainLoss: st.Sum / float64(st.Samples), TrainCorrect: st.Correct, Seconds: st.Seconds,
 	}
 	if lr := t.sess.Variable(rateVariable); lr != nil && lr.Len() == 1 && lr.DType().IsFloat() {
 		e.LR = float(lr)
@@ -137,7 +137,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	}
 	before := *st
 	st.History = append(slices.Clone(st.History), e)
-	st.Step, st.Samples, st.Sum, st.Seconds = 0, 0, 0, 0
+	st.Step, st.Samples, st.Sum, st.Correct, st.Seconds = 0, 0, 0, nil, 0
 	st.Stopped = t.stopped() && len(st.History) < t.cfg.Epochs
 	if err := t.snapshot(ctx); err != nil {
 		*st = before
@@ -175,6 +175,10 @@ func (t *Trainer) steps(ctx context.Context, number int) error {
 	spent := st.Seconds
 	start := time.Now()
 	names := []string{t.train.loss}
+	if t.train.has(logitsResult) && t.train.target != "" {
+		names = append(names, logitsResult)
+	}
+	var m Metrics
 	for b, err := range t.loader.EpochFrom(number-1, st.Step) {
 		if err != nil {
 			return fmt.Errorf("training set: %w", err)
@@ -194,6 +198,17 @@ func (t *Trainer) steps(ctx context.Context, number int) error {
 		st.Steps++
 		st.Samples += b.Len()
 		st.Sum += loss * float64(b.Len())
+		if x, _ := out[logitsResult].(*value.Tensor); classifies(x, b.Y) {
+			m.Correct = 0
+			if err := m.Count(x, b.Y); err != nil {
+				return fmt.Errorf("epoch %d, step %d: %w", number, st.Step, err)
+			}
+			if st.Correct != nil {
+				m.Correct += *st.Correct
+			}
+			correct := m.Correct
+			st.Correct = &correct
+		}
 		st.Seconds = spent + time.Since(start).Seconds()
 		if t.cfg.OnStep != nil {
 			t.cfg.OnStep(Step{

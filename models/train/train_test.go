@@ -66,8 +66,10 @@ func classifier(rate float64) *graph.Module {
 	}
 	f := m.Func("train")
 	x, label := inputs(f)
-	loss := nn.CrossEntropy(net.Apply(x, nn.Training), label)
+	trained := net.Apply(x, nn.Training)
+	loss := nn.CrossEntropy(trained, label)
 	f.Return("loss", loss)
+	f.Return("logits", trained)
 	optim.Adam(rate).Minimize(loss)
 	f = m.Func("eval")
 	x, label = inputs(f)
@@ -255,6 +257,37 @@ func tensors(t testing.TB, dir, file string) string {
 	text := must(os.ReadFile(filepath.Join(dir, train.CheckpointDir, file)))(t)
 	head := 8 + int(text[0]) | int(text[1])<<8 | int(text[2])<<16
 	return string(text[head:])
+}
+
+// TestTrainAccuracy counts what the training function predicts as it goes: here 3 of 4 in each epoch, since nothing is learned.
+func TestTrainAccuracy(t *testing.T) {
+	m := graph.NewModule("fixed")
+	w := m.Variable("w", graph.F32, []int{2}, func(f *graph.Func, _ graph.Value) graph.Value { return ops.Full(f, graph.F32, 1, 2) })
+	f := m.Func("train")
+	logits := ops.Mul(f.Input("x", graph.F32, "N", 2), w.Read(f))
+	loss := nn.CrossEntropy(logits, f.Input("label", graph.I64, "N"))
+	f.Return("loss", loss)
+	f.Return("logits", logits)
+	optim.SGD(1e-30).Minimize(loss)
+	xs, ys := make([]float32, 2*40), make([]int64, 40)
+	for i := range ys {
+		xs[2*i+i%2] = 1
+		ys[i] = int64(i % 2)
+		if i%4 == 3 {
+			ys[i] = 0
+		}
+	}
+	d := must(data.NewTensorDataset(must(value.FromSlice(xs, 40, 2))(t), must(value.FromSlice(ys, 40))(t)))(t)
+	res := finish(t, must(train.New(m, train.Config{Train: d, Epochs: 2, Batch: 16}))(t))
+	for _, e := range res.History {
+		if e.TrainAccuracy() != 0.75 {
+			t.Errorf("epoch %d: accuracy %v in training, want 0.75", e.Epoch, e.TrainAccuracy())
+		}
+	}
+	var b strings.Builder
+	if err := res.History.WriteCSV(&b); err != nil || !strings.Contains(b.String(), "train_loss,train_accuracy,seconds") || strings.Count(b.String(), ",0.75,") != 2 {
+		t.Errorf("history %q, %v", b.String(), err)
+	}
 }
 
 // TestResumeAgain looks at a training that is finished: it stays so, and goes on with more epochs, to what it would have come to at once.
@@ -834,14 +867,14 @@ func TestHistory(t *testing.T) {
 		t.Errorf("the history read back differs:\n%s", d)
 	}
 	rows := must(csv.NewReader(bytes.NewReader(must(os.ReadFile(filepath.Join(dir, train.HistoryCSV)))(t))).ReadAll())(t)
-	if d := cmp.Diff([]string{"epoch", "steps", "samples", "lr", "train_loss", "seconds", "test_loss", "test_accuracy", "test_top2"}, rows[0]); d != "" {
+	if d := cmp.Diff([]string{"epoch", "steps", "samples", "lr", "train_loss", "train_accuracy", "seconds", "test_loss", "test_accuracy", "test_top2"}, rows[0]); d != "" {
 		t.Error(d)
 	}
 	if len(rows) != 4 {
 		t.Fatalf("%d rows, want a head and 3", len(rows))
 	}
 	for i, e := range res.History {
-		for col, want := range map[int]float64{0: float64(e.Epoch), 4: e.TrainLoss, 6: e.Test.Loss, 7: e.Test.Accuracy(), 8: e.Test.TopKAccuracy()} {
+		for col, want := range map[int]float64{0: float64(e.Epoch), 4: e.TrainLoss, 5: e.TrainAccuracy(), 7: e.Test.Loss, 8: e.Test.Accuracy(), 9: e.Test.TopKAccuracy()} {
 			if x, err := strconv.ParseFloat(rows[i+1][col], 64); err != nil || x != want {
 				t.Errorf("row %d: %s is %s, want %v", i, rows[0][col], rows[i+1][col], want)
 			}

@@ -20,7 +20,7 @@
 // unless [Input], [Classes] and [DType] say otherwise:
 //
 //	predict(image)       returns logits, f32[N,10]
-//	train(image, label)  returns loss, f32[], and updates the weights
+//	train(image, label)  returns loss, f32[], and logits, and updates the weights
 //	eval(image, label)   returns loss, f32[], correct, the i64[] number of right predictions, and logits
 //
 // It says about itself what those who load it need: the loss, the classes, and how a picture becomes an image (see

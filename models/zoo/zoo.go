@@ -164,8 +164,10 @@ func (m *Model) Build(opts ...Option) *graph.Module {
 	predict.Return("logits", net.Apply(image(predict)))
 
 	train := mod.Func(artifact.TrainFunc)
-	loss := nn.CrossEntropy(net.Apply(image(train), nn.Training), label(train))
+	outputs := net.Apply(image(train), nn.Training)
+	loss := nn.CrossEntropy(outputs, label(train))
 	train.Return("loss", loss)
+	train.Return("logits", outputs) // by which the trainer counts the accuracy in training
 	o.optimizer.Minimize(loss)
 
 	eval := mod.Func(artifact.EvalFunc)
