@@ -71,7 +71,8 @@ type state struct {
 	Step    int     `json:"step"`
 	Samples int     `json:"samples"`
 	Sum     float64 `json:"loss_sum"`
-	Correct *int    `json:"correct,omitempty"` // of a classifier whose training function returns logits
+	Correct int     `json:"correct"`
+	Counted bool    `json:"counted"` // Correct is, by the logits that the training function returns
 	Seconds float64 `json:"seconds"`
 	Stopped bool    `json:"stopped_early"`
 }

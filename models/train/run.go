@@ -113,7 +113,11 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	}
 	e := Epoch{
 		Epoch: number, Steps: st.Steps, Samples: st.Samples,
-		TrainLoss: st.Sum / float64(st.Samples), TrainCorrect: st.Correct, Seconds: st.Seconds,
+		TrainLoss: st.Sum / float64(st.Samples), Seconds: st.Seconds,
+	}
+	if st.Counted {
+		correct := st.Correct
+		e.TrainCorrect = &correct
 	}
 	if lr := t.sess.Variable(rateVariable); lr != nil && lr.Len() == 1 && lr.DType().IsFloat() {
 		e.LR = float(lr)
@@ -137,7 +141,7 @@ func (t *Trainer) epoch(ctx context.Context) error {
 	}
 	before := *st
 	st.History = append(slices.Clone(st.History), e)
-	st.Step, st.Samples, st.Sum, st.Correct, st.Seconds = 0, 0, 0, nil, 0
+	st.Step, st.Samples, st.Sum, st.Correct, st.Seconds = 0, 0, 0, 0, 0
 	st.Stopped = t.stopped() && len(st.History) < t.cfg.Epochs
 	if err := t.snapshot(ctx); err != nil {
 		*st = before
@@ -203,11 +207,7 @@ func (t *Trainer) steps(ctx context.Context, number int) error {
 			if err := m.Count(x, b.Y); err != nil {
 				return fmt.Errorf("epoch %d, step %d: %w", number, st.Step, err)
 			}
-			if st.Correct != nil {
-				m.Correct += *st.Correct
-			}
-			correct := m.Correct
-			st.Correct = &correct
+			st.Correct, st.Counted = st.Correct+m.Correct, true
 		}
 		st.Seconds = spent + time.Since(start).Seconds()
 		if t.cfg.OnStep != nil {
