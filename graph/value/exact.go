@@ -201,8 +201,8 @@ func (e *Exact) Clone() *Exact {
 
 // Convert casts e to another dtype; the shape stays, and the result is new and rounded.
 //
-//   - To floats: rounded once, to nearest even (EncodeFloat); 64-bit integers are rounded to float64
-//     first. An 8-bit float saturates, infinities too, as ONNX's Cast does by default.
+//   - To floats: rounded once, to nearest even (EncodeFloat). An 8-bit float saturates, infinities too,
+//     as ONNX's Cast does by default.
 //   - Float to integer: truncated toward zero, then wrapped modulo 2^bits. NaN gives 0; below -2^63 counts
 //     as -2^63, and 2^63 and more as 2^63-1, but for u64, which is exact up to 2^64-1 and saturates there.
 //   - Integer to integer: wrapped modulo 2^bits.
@@ -284,7 +284,7 @@ func ConvertMode(e *Exact, to DType, mode CastMode) (*Exact, error) {
 	for i := range n {
 		switch to.Domain() {
 		case Floats:
-			out.F[i] = roundMode(to, e.float64At(i), mode)
+			out.F[i] = roundMode(to, e.float64At(i, to), mode)
 		case Ints:
 			out.I[i] = wrapInt(e.bitsAt(i, to), to)
 		case Uints:
@@ -353,20 +353,31 @@ func roundMode(to DType, x float64, mode CastMode) float64 {
 	return DecodeFloat(to, encodeMode(to, x, mode))
 }
 
-func (e *Exact) float64At(i int) float64 {
+// float64At returns element i as a float64 that rounds to another float dtype as the element does.
+func (e *Exact) float64At(i int, to DType) float64 {
 	switch e.DType.Domain() {
 	case Floats:
 		return e.F[i]
 	case Ints:
-		return float64(e.I[i])
+		return IntToFloat(to, e.I[i])
 	case Uints:
-		return float64(e.U[i])
+		return IntToFloat(to, e.U[i])
 	case Bools:
 		if e.B[i] {
 			return 1
 		}
 	}
 	return 0
+}
+
+// IntToFloat returns x as a float64 that rounds to a float dtype as x does. What a float64 has no room for leaves a 1 in a place
+// behind those of narrower dtypes, so that to round once more is to round once.
+func IntToFloat[T int64 | uint64](to DType, x T) float64 {
+	const behind = 1 << 11 // 64 bits without these fit into the 53 of a float64
+	if high := x >> 53; to != F64 && high != 0 && ^high != 0 && x%behind != 0 {
+		x = x&^(behind-1) | behind
+	}
+	return float64(x)
 }
 
 // bitsAt returns element i as an integer modulo 2^64.

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
@@ -72,11 +73,11 @@ func (b *castBuffer) convert(from, to graph.DType, n int) {
 		}
 	case to.IsFloat() && from == graph.U64:
 		for i, x := range b.ints[:n] {
-			b.floats[i] = float64(x)
+			b.floats[i] = value.IntToFloat(to, x)
 		}
 	case to.IsFloat():
 		for i, x := range b.ints[:n] {
-			b.floats[i] = float64(int64(x))
+			b.floats[i] = value.IntToFloat(to, int64(x))
 		}
 	}
 }

@@ -49,10 +49,10 @@ func fillCasts(v *backend.Vecs) {
 	put(&v.F64.To.F32, 6, castTo[float64, float32])
 	put(&v.F64.To.I32, 6, floatToInt[float64, int32])
 	put(&v.F64.To.I64, 6, floatToInt[float64, int64])
-	put(&v.I32.To.F32, 6, intToFloat32[int32])
+	put(&v.I32.To.F32, 6, castTo[int32, float32])
 	put(&v.I32.To.F64, 6, castTo[int32, float64])
 	put(&v.I32.To.I64, 6, castTo[int32, int64])
-	put(&v.I64.To.F32, 6, intToFloat32[int64])
+	put(&v.I64.To.F32, 6, castTo[int64, float32])
 	put(&v.I64.To.F64, 6, castTo[int64, float64])
 	put(&v.I64.To.I32, 6, castTo[int64, int32])
 	put(&v.F16.ToF32, 6, fromF16)
@@ -128,14 +128,6 @@ func floatToInt[F backend.Float, I int32 | int64](n int, y, a, _, _ *byte) {
 	ys := elems[I](y, n)
 	for i, v := range elems[F](a, n) {
 		ys[i] = I(truncate(float64(v)))
-	}
-}
-
-// intToFloat32 rounds to float64 first.
-func intToFloat32[I int32 | int64](n int, y, a, _, _ *byte) {
-	ys := elems[float32](y, n)
-	for i, v := range elems[I](a, n) {
-		ys[i] = float32(float64(v))
 	}
 }
 
