@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/real"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -285,7 +286,7 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		return dx
 	},
-	Ref:     arith{f: math.Pow, i: powInt, u: powUint}.ref,
+	Ref:     arith{f: real.Pow, i: powInt, u: powUint}.ref,
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
 	Tol:     graph.Tol{ULP: 4},
@@ -443,7 +444,7 @@ func logAddExp(a, b float64) float64 {
 	if math.IsInf(high, 0) {
 		return high
 	}
-	return high + math.Log1p(math.Exp(min(a, b)-high))
+	return high + math.Log1p(real.Exp(min(a, b)-high))
 }
 
 // LogAddExp returns log(e^a + e^b), broadcast, without overflow; integers are cast to f32.

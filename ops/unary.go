@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/real"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -154,7 +155,7 @@ var _ = graph.MustRegister((&unary{
 	name: "exp",
 	doc:  "e to the power x (torch.exp).",
 	onnx: "Exp 1 6 13",
-	f:    math.Exp,
+	f:    real.Exp,
 	grad: func(_, y, dy Value) Value { return Mul(dy, y) },
 	ulp:  4,
 }).op())
@@ -177,7 +178,7 @@ var _ = graph.MustRegister((&unary{
 	name:   "log",
 	doc:    "The natural logarithm of x (torch.log): -inf at 0, NaN below.",
 	onnx:   "Log 1 6 13",
-	f:      math.Log,
+	f:      real.Log,
 	grad:   func(x, _, dy Value) Value { return Div(dy, x) },
 	ulp:    4,
 	within: "0.3..3.7",
@@ -253,7 +254,7 @@ var _ = graph.MustRegister((&unary{
 	name: "sin",
 	doc:  "The sine of x in radians (torch.sin).",
 	onnx: "Sin 7 22",
-	f:    math.Sin,
+	f:    real.Sin,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Cos(x)) },
 	ulp:  4,
 }).op())
@@ -265,7 +266,7 @@ var _ = graph.MustRegister((&unary{
 	name: "cos",
 	doc:  "The cosine of x in radians (torch.cos).",
 	onnx: "Cos 7 22",
-	f:    math.Cos,
+	f:    real.Cos,
 	grad: func(x, _, dy Value) Value { return Neg(Mul(dy, Sin(x))) },
 	ulp:  4,
 }).op())
@@ -277,7 +278,7 @@ var _ = graph.MustRegister((&unary{
 	name:   "tan",
 	doc:    "The tangent of x in radians (torch.tan).",
 	onnx:   "Tan 7 22",
-	f:      math.Tan,
+	f:      real.Tan,
 	grad:   func(_, y, dy Value) Value { return Mul(dy, Add(Square(y), 1.0)) },
 	ulp:    4,
 	within: "-1.2..1.2",
@@ -290,7 +291,7 @@ var _ = graph.MustRegister((&unary{
 	name:   "asin",
 	doc:    "The arc sine of x in radians (torch.asin); NaN outside [-1, 1].",
 	onnx:   "Asin 7 22",
-	f:      math.Asin,
+	f:      real.Asin,
 	grad:   func(x, _, dy Value) Value { return Mul(dy, Rsqrt(Sub(1.0, Square(x)))) },
 	ulp:    4,
 	within: "-0.9..0.9",
@@ -303,7 +304,7 @@ var _ = graph.MustRegister((&unary{
 	name:   "acos",
 	doc:    "The arc cosine of x in radians (torch.acos); NaN outside [-1, 1].",
 	onnx:   "Acos 7 22",
-	f:      math.Acos,
+	f:      real.Acos,
 	grad:   func(x, _, dy Value) Value { return Neg(Mul(dy, Rsqrt(Sub(1.0, Square(x))))) },
 	ulp:    4,
 	within: "-0.9..0.9",
@@ -328,7 +329,7 @@ var _ = graph.MustRegister((&unary{
 	name: "sinh",
 	doc:  "The hyperbolic sine of x (torch.sinh).",
 	onnx: "Sinh 9 22",
-	f:    math.Sinh,
+	f:    real.Sinh,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Cosh(x)) },
 	ulp:  4,
 }).op())
@@ -340,7 +341,7 @@ var _ = graph.MustRegister((&unary{
 	name: "cosh",
 	doc:  "The hyperbolic cosine of x (torch.cosh).",
 	onnx: "Cosh 9 22",
-	f:    math.Cosh,
+	f:    real.Cosh,
 	grad: func(x, _, dy Value) Value { return Mul(dy, Sinh(x)) },
 	ulp:  4,
 }).op())
@@ -409,9 +410,9 @@ var _ = graph.MustRegister((&unary{
 
 func sigmoid(x float64) float64 {
 	if x >= 0 {
-		return 1 / (1 + math.Exp(-x))
+		return 1 / (1 + real.Exp(-x))
 	}
-	e := math.Exp(x)
+	e := real.Exp(x)
 	return e / (1 + e)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/graphrun/graphrun/graph/real"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
@@ -71,25 +72,25 @@ func Unary[T backend.Float](op backend.UnaryOp, y, x []T) {
 	case backend.Expm1:
 		each(y, x, math.Expm1)
 	case backend.Log:
-		each(y, x, math.Log)
+		each(y, x, real.Log)
 	case backend.Log1p:
 		each(y, x, math.Log1p)
 	case backend.Sin:
-		each(y, x, math.Sin)
+		each(y, x, real.Sin)
 	case backend.Cos:
-		each(y, x, math.Cos)
+		each(y, x, real.Cos)
 	case backend.Tan:
-		each(y, x, math.Tan)
+		each(y, x, real.Tan)
 	case backend.Asin:
-		each(y, x, math.Asin)
+		each(y, x, real.Asin)
 	case backend.Acos:
-		each(y, x, math.Acos)
+		each(y, x, real.Acos)
 	case backend.Atan:
 		each(y, x, math.Atan)
 	case backend.Sinh:
-		each(y, x, math.Sinh)
+		each(y, x, real.Sinh)
 	case backend.Cosh:
-		each(y, x, math.Cosh)
+		each(y, x, real.Cosh)
 	case backend.Asinh:
 		each(y, x, math.Asinh)
 	case backend.Acosh:
@@ -160,7 +161,7 @@ func expFunc[T backend.Float]() func(float64) float64 {
 	if is32[T]() {
 		return exp32
 	}
-	return math.Exp
+	return real.Exp
 }
 
 func sigmoid32(x float64) float64 { return 1 / (1 + exp32(-x)) }
@@ -169,10 +170,10 @@ func sigmoid(x float64) float64 {
 	if x < 0 {
 		// 1/(1+exp(-x)) would overflow to 0 under -709, where the result is
 		// still representable.
-		e := math.Exp(x)
+		e := real.Exp(x)
 		return e / (1 + e)
 	}
-	return 1 / (1 + math.Exp(-x))
+	return 1 / (1 + real.Exp(-x))
 }
 
 // reduceExp returns 2^k and expm1(r) with x = k*log(2) + r, |r| <= log(2)/2, by
@@ -378,7 +379,7 @@ func binarySV[T backend.Number](op backend.BinaryOp, y []T, a T, b []T) {
 func binaryFunc(op backend.BinaryOp) func(a, b float64) float64 {
 	switch op {
 	case backend.Pow:
-		return math.Pow
+		return real.Pow
 	case backend.Mod:
 		return math.Mod
 	case backend.Atan2:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/graphrun/graphrun/graph/real"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/internal/kerneltest"
 )
@@ -30,14 +31,14 @@ var unaryRef = map[backend.UnaryOp]func(float64) float64{
 	},
 	backend.Sqrt: math.Sqrt, backend.Rsqrt: func(x float64) float64 { return 1 / math.Sqrt(x) },
 	backend.Reciprocal: func(x float64) float64 { return 1 / x },
-	backend.Exp:        math.Exp, backend.Expm1: math.Expm1, backend.Log: math.Log, backend.Log1p: math.Log1p,
-	backend.Sin: math.Sin, backend.Cos: math.Cos, backend.Tan: math.Tan, backend.Asin: math.Asin, backend.Acos: math.Acos, backend.Atan: math.Atan,
-	backend.Sinh: math.Sinh, backend.Cosh: math.Cosh, backend.Tanh: math.Tanh, backend.Asinh: math.Asinh, backend.Acosh: math.Acosh, backend.Atanh: math.Atanh,
+	backend.Exp:        real.Exp, backend.Expm1: math.Expm1, backend.Log: real.Log, backend.Log1p: math.Log1p,
+	backend.Sin: real.Sin, backend.Cos: real.Cos, backend.Tan: real.Tan, backend.Asin: real.Asin, backend.Acos: real.Acos, backend.Atan: math.Atan,
+	backend.Sinh: real.Sinh, backend.Cosh: real.Cosh, backend.Tanh: math.Tanh, backend.Asinh: math.Asinh, backend.Acosh: math.Acosh, backend.Atanh: math.Atanh,
 	backend.Sigmoid: func(x float64) float64 {
 		if x < -700 {
-			return math.Exp(x)
+			return real.Exp(x)
 		}
-		return 1 / (1 + math.Exp(-x))
+		return 1 / (1 + real.Exp(-x))
 	},
 	backend.ReLU: func(x float64) float64 {
 		if x < 0 {
@@ -146,7 +147,7 @@ func TestForms(t *testing.T) {
 		backend.Add: func(a, b float64) float64 { return a + b }, backend.Sub: func(a, b float64) float64 { return a - b },
 		backend.Mul: func(a, b float64) float64 { return a * b }, backend.Div: func(a, b float64) float64 { return a / b },
 		backend.Max: func(a, b float64) float64 { return max(a, b) }, backend.Min: func(a, b float64) float64 { return min(a, b) },
-		backend.Pow: math.Pow, backend.Mod: math.Mod, backend.Atan2: math.Atan2,
+		backend.Pow: real.Pow, backend.Mod: math.Mod, backend.Atan2: math.Atan2,
 	}
 	for op := range backend.BinaryOps {
 		if op.Kinds()&backend.Floats != 0 && (int(op) >= len(binary) || binary[op] == nil) {
