@@ -658,7 +658,17 @@ func freedom(x Value, axes []int, correction int) Operand {
 	}
 }
 
+// spacious returns x in the dtype in which statistics add up squares: f64 for f32, where they neither overflow nor vanish.
+func spacious(x Value) Value {
+	if x.DType() == graph.F32 {
+		return Cast(x, graph.F64)
+	}
+	return x
+}
+
+// variance returns the variance of x, in the dtype of spacious.
 func variance(b *graph.BodyCtx, x Value, axes []int) Value {
+	x = spacious(x)
 	d := Sub(x, ReduceMean(x, axes, true))
 	return Div(ReduceSum(Square(d), axes, b.Bool("keepdims")), freedom(x, axes, b.Int("correction")))
 }
@@ -683,8 +693,8 @@ const correctedSamples = `
 var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("var", "The variance over axes: the sum of squared distances from the mean divided by the number of "+
 		"elements minus correction (torch.var).", "",
-		correctedSamples, variance)
-	op.Attrs = append(op.Attrs, correctionAttr)
+		correctedSamples, func(b *graph.BodyCtx, x Value, axes []int) Value { return Cast(variance(b, x, axes), x.DType()) })
+	op.Attrs, op.Props.Whole = append(op.Attrs, correctionAttr), true
 	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, g.Dy(0)) }
 	return op
 }())
@@ -696,8 +706,8 @@ func Var(x Value, axes []int, correction int, keepDims bool) Value {
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("std", "The standard deviation over axes: the root of var (torch.std), with gradient 0 where it is 0.", "", correctedSamples,
-		func(b *graph.BodyCtx, x Value, axes []int) Value { return Sqrt(variance(b, x, axes)) })
-	op.Attrs = append(op.Attrs, correctionAttr)
+		func(b *graph.BodyCtx, x Value, axes []int) Value { return Cast(Sqrt(variance(b, x, axes)), x.DType()) })
+	op.Attrs, op.Props.Whole = append(op.Attrs, correctionAttr), true
 	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, rootGrad(g)) }
 	return op
 }())
@@ -722,8 +732,9 @@ var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("reduce_l2", "The root of the sum of squares over axes (torch.norm with p 2), with "+
 		"gradient 0 where it is 0.", "ReduceL2 1 11 13 18", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
 		func(b *graph.BodyCtx, x Value, axes []int) Value {
-			return Sqrt(ReduceSum(Square(x), axes, b.Bool("keepdims")))
+			return Cast(Sqrt(ReduceSum(Square(spacious(x)), axes, b.Bool("keepdims"))), x.DType())
 		})
+	op.Props.Whole = true
 	op.Grad = func(g *graph.GradCtx) []Value {
 		return []Value{Mul(Mul(g.In[0], 2.0), unreduce(g, rootGrad(g)))}
 	}

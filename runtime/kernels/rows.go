@@ -194,15 +194,7 @@ func logSoftmax[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
 
 // logSumExp is max + log(sum(e^(x-max))) of lanes over the last axes; a lane of nothing but -inf gives -inf.
 func logSumExp[T backend.Float](f *backend.Rows[T], s *Spec) (Func, error) {
-	shape := sizesOf(s.InTypes[0])
-	rows, n := 1, 1
-	for i, reduced := range isReduced(len(shape), s.Attrs) {
-		if reduced {
-			n *= shape[i]
-		} else {
-			rows *= shape[i]
-		}
-	}
+	rows, n := suffixShape(s)
 	if rows*n == 0 {
 		return func(c *Call) error {
 			y := elems[T](c.Out[0])

@@ -41,38 +41,39 @@ func bindCumulate(s *Spec, product bool) (Func, error) {
 		x, y := c.In[0].Bytes(), c.Out[0].Bytes()
 		switch {
 		case d == graph.F32:
-			cumulate[float32](x, y, at, step, n, product, exclusive)
+			cumulate[float32, float64](x, y, at, step, n, product, exclusive)
 		case d == graph.F64:
-			cumulate[float64](x, y, at, step, n, product, exclusive)
+			cumulate[float64, float64](x, y, at, step, n, product, exclusive)
 		case size == 1:
-			cumulate[uint8](x, y, at, step, n, product, exclusive)
+			cumulate[uint8, uint8](x, y, at, step, n, product, exclusive)
 		case size == 2:
-			cumulate[uint16](x, y, at, step, n, product, exclusive)
+			cumulate[uint16, uint16](x, y, at, step, n, product, exclusive)
 		case size == 4:
-			cumulate[uint32](x, y, at, step, n, product, exclusive)
+			cumulate[uint32, uint32](x, y, at, step, n, product, exclusive)
 		default:
-			cumulate[uint64](x, y, at, step, n, product, exclusive)
+			cumulate[uint64, uint64](x, y, at, step, n, product, exclusive)
 		}
 	}), nil
 }
 
-func cumulate[T backend.Number](xb, yb []byte, at, step, n int, product, exclusive bool) {
+// cumulate keeps the state as an S, of more digits than a T may have: it is rounded only where it is stored.
+func cumulate[T, S backend.Number](xb, yb []byte, at, step, n int, product, exclusive bool) {
 	x, y := cells[T](xb), cells[T](yb)
-	var state T
+	var state S
 	if product {
 		state = 1
 	}
 	for range n {
 		before := state
 		if product {
-			state *= x[at]
+			state *= S(x[at])
 		} else {
-			state += x[at]
+			state += S(x[at])
 		}
 		if exclusive {
-			y[at] = before
+			y[at] = T(before)
 		} else {
-			y[at] = state
+			y[at] = T(state)
 		}
 		at += step
 	}

@@ -21,6 +21,7 @@ type vecTable struct {
 	compare [backend.CompareOps][backend.SV]vecNumber
 	choose  [backend.Forms]vecNumber
 	reduce  [backend.ReduceOps]vecNumber
+	to      [1]vecNumber // the other type of floats
 }
 
 // fillVecs puts in the primitives of a table.
@@ -49,6 +50,11 @@ func fillVecs(e *backend.Elements, t *vecTable, wide bool) {
 	for op, number := range t.reduce {
 		fillVec(&e.Fold[op], number, wide)
 	}
+	other := &e.To.F64
+	if t == &vecF64 {
+		other = &e.To.F32
+	}
+	fillVec(other, t.to[0], wide)
 }
 
 // dearest is the cost of the polynomials; it bounds that of all primitives.

@@ -5317,6 +5317,47 @@ TEXT vecGreaterVSF32AVX2<>(SB), NOSPLIT, $0-40
 TEXT vecGreaterEqualVSF32AVX2<>(SB), NOSPLIT, $0-40
 	vecGreaterEqualVSF32AVX2Code
 
+// vecF64F32AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = float64(a[i])
+//	}
+//
+// func vecF64F32AVX2(n int, y *byte, a *byte, b *byte, c *byte)
+// Requires: AVX
+#define vecF64F32AVX2Code \
+		MOVQ y+8(FP), AX          \
+		MOVQ a+16(FP), CX         \
+		MOVQ n+0(FP), DX          \
+		CMPQ DX, $0x00000008      \
+		JLT  rest                 \
+	loop:                             \
+		VCVTPS2PD (CX), Y0        \
+		VMOVUPD   Y0, (AX)        \
+		VCVTPS2PD 16(CX), Y0      \
+		VMOVUPD   Y0, 32(AX)      \
+		ADDQ      $0x00000020, CX \
+		ADDQ      $0x00000040, AX \
+		SUBQ      $0x00000008, DX \
+		CMPQ      DX, $0x00000008 \
+		JGE       loop            \
+	rest:                             \
+		TESTQ     DX, DX          \
+		JZ        done            \
+		VXORPS    X0, X0, X0      \
+		VCVTSS2SD (CX), X0, X0    \
+		VMOVSD    X0, (AX)        \
+		ADDQ      $0x00000004, CX \
+		ADDQ      $0x00000008, AX \
+		DECQ      DX              \
+		JMP       rest            \
+	done:                             \
+		VZEROUPPER                \
+		RET
+
+TEXT vecF64F32AVX2<>(SB), NOSPLIT, $0-40
+	vecF64F32AVX2Code
+
 // vecSumF32AVX2 is a Vec:
 //
 //	var sums [32]float32
@@ -9427,6 +9468,47 @@ TEXT vecGreaterVSF64AVX2<>(SB), NOSPLIT, $0-40
 
 TEXT vecGreaterEqualVSF64AVX2<>(SB), NOSPLIT, $0-40
 	vecGreaterEqualVSF64AVX2Code
+
+// vecF32F64AVX2 is a Vec:
+//
+//	for i := range n {
+//		y[i] = float32(a[i])
+//	}
+//
+// func vecF32F64AVX2(n int, y *byte, a *byte, b *byte, c *byte)
+// Requires: AVX
+#define vecF32F64AVX2Code \
+		MOVQ y+8(FP), AX           \
+		MOVQ a+16(FP), CX          \
+		MOVQ n+0(FP), DX           \
+		CMPQ DX, $0x00000008       \
+		JLT  rest                  \
+	loop:                              \
+		VCVTPD2PSY (CX), X0        \
+		VMOVUPS    X0, (AX)        \
+		VCVTPD2PSY 32(CX), X0      \
+		VMOVUPS    X0, 16(AX)      \
+		ADDQ       $0x00000040, CX \
+		ADDQ       $0x00000020, AX \
+		SUBQ       $0x00000008, DX \
+		CMPQ       DX, $0x00000008 \
+		JGE        loop            \
+	rest:                              \
+		TESTQ     DX, DX           \
+		JZ        done             \
+		VXORPS    X0, X0, X0       \
+		VCVTSD2SS (CX), X0, X0     \
+		VMOVSS    X0, (AX)         \
+		ADDQ      $0x00000008, CX  \
+		ADDQ      $0x00000004, AX  \
+		DECQ      DX               \
+		JMP       rest             \
+	done:                              \
+		VZEROUPPER                 \
+		RET
+
+TEXT vecF32F64AVX2<>(SB), NOSPLIT, $0-40
+	vecF32F64AVX2Code
 
 // vecSumF64AVX2 is a Vec:
 //
@@ -14176,6 +14258,47 @@ TEXT vecGreaterVSF32AVX512<>(SB), NOSPLIT, $0-40
 TEXT vecGreaterEqualVSF32AVX512<>(SB), NOSPLIT, $0-40
 	vecGreaterEqualVSF32AVX512Code
 
+// vecF64F32AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = float64(a[i])
+//	}
+//
+// func vecF64F32AVX512(n int, y *byte, a *byte, b *byte, c *byte)
+// Requires: AVX, AVX512F
+#define vecF64F32AVX512Code \
+		MOVQ y+8(FP), AX          \
+		MOVQ a+16(FP), CX         \
+		MOVQ n+0(FP), DX          \
+		CMPQ DX, $0x00000010      \
+		JLT  rest                 \
+	loop:                             \
+		VCVTPS2PD (CX), Z0        \
+		VMOVUPD   Z0, (AX)        \
+		VCVTPS2PD 32(CX), Z0      \
+		VMOVUPD   Z0, 64(AX)      \
+		ADDQ      $0x00000040, CX \
+		ADDQ      $0x00000080, AX \
+		SUBQ      $0x00000010, DX \
+		CMPQ      DX, $0x00000010 \
+		JGE       loop            \
+	rest:                             \
+		TESTQ     DX, DX          \
+		JZ        done            \
+		VXORPS    X0, X0, X0      \
+		VCVTSS2SD (CX), X0, X0    \
+		VMOVSD    X0, (AX)        \
+		ADDQ      $0x00000004, CX \
+		ADDQ      $0x00000008, AX \
+		DECQ      DX              \
+		JMP       rest            \
+	done:                             \
+		VZEROUPPER                \
+		RET
+
+TEXT vecF64F32AVX512<>(SB), NOSPLIT, $0-40
+	vecF64F32AVX512Code
+
 // vecSumF32AVX512 is a Vec:
 //
 //	var sums [32]float32
@@ -17932,6 +18055,47 @@ TEXT vecGreaterVSF64AVX512<>(SB), NOSPLIT, $0-40
 TEXT vecGreaterEqualVSF64AVX512<>(SB), NOSPLIT, $0-40
 	vecGreaterEqualVSF64AVX512Code
 
+// vecF32F64AVX512 is a Vec:
+//
+//	for i := range n {
+//		y[i] = float32(a[i])
+//	}
+//
+// func vecF32F64AVX512(n int, y *byte, a *byte, b *byte, c *byte)
+// Requires: AVX, AVX512F
+#define vecF32F64AVX512Code \
+		MOVQ y+8(FP), AX          \
+		MOVQ a+16(FP), CX         \
+		MOVQ n+0(FP), DX          \
+		CMPQ DX, $0x00000010      \
+		JLT  rest                 \
+	loop:                             \
+		VCVTPD2PS (CX), Y0        \
+		VMOVUPS   Y0, (AX)        \
+		VCVTPD2PS 64(CX), Y0      \
+		VMOVUPS   Y0, 32(AX)      \
+		ADDQ      $0x00000080, CX \
+		ADDQ      $0x00000040, AX \
+		SUBQ      $0x00000010, DX \
+		CMPQ      DX, $0x00000010 \
+		JGE       loop            \
+	rest:                             \
+		TESTQ     DX, DX          \
+		JZ        done            \
+		VXORPS    X0, X0, X0      \
+		VCVTSD2SS (CX), X0, X0    \
+		VMOVSS    X0, (AX)        \
+		ADDQ      $0x00000008, CX \
+		ADDQ      $0x00000004, AX \
+		DECQ      DX              \
+		JMP       rest            \
+	done:                             \
+		VZEROUPPER                \
+		RET
+
+TEXT vecF32F64AVX512<>(SB), NOSPLIT, $0-40
+	vecF32F64AVX512Code
+
 // vecSumF64AVX512 is a Vec:
 //
 //	var sums [16]float64
@@ -18367,179 +18531,183 @@ DATA vecCallKernels<>+448(SB)/8, $vecLessEqualVVF32AVX2<>(SB)
 DATA vecCallKernels<>+456(SB)/8, $vecLessEqualVSF32AVX2<>(SB)
 DATA vecCallKernels<>+464(SB)/8, $vecGreaterVSF32AVX2<>(SB)
 DATA vecCallKernels<>+472(SB)/8, $vecGreaterEqualVSF32AVX2<>(SB)
-DATA vecCallKernels<>+480(SB)/8, $vecSumF32AVX2<>(SB)
-DATA vecCallKernels<>+488(SB)/8, $vecMaxOfF32AVX2<>(SB)
-DATA vecCallKernels<>+496(SB)/8, $vecMinOfF32AVX2<>(SB)
-DATA vecCallKernels<>+504(SB)/8, $vecNegF64AVX2<>(SB)
-DATA vecCallKernels<>+512(SB)/8, $vecAbsF64AVX2<>(SB)
-DATA vecCallKernels<>+520(SB)/8, $vecSignF64AVX2<>(SB)
-DATA vecCallKernels<>+528(SB)/8, $vecSquareF64AVX2<>(SB)
-DATA vecCallKernels<>+536(SB)/8, $vecSqrtF64AVX2<>(SB)
-DATA vecCallKernels<>+544(SB)/8, $vecRsqrtF64AVX2<>(SB)
-DATA vecCallKernels<>+552(SB)/8, $vecReciprocalF64AVX2<>(SB)
-DATA vecCallKernels<>+560(SB)/8, $vecReLUF64AVX2<>(SB)
-DATA vecCallKernels<>+568(SB)/8, $vecRoundF64AVX2<>(SB)
-DATA vecCallKernels<>+576(SB)/8, $vecFloorF64AVX2<>(SB)
-DATA vecCallKernels<>+584(SB)/8, $vecCeilF64AVX2<>(SB)
-DATA vecCallKernels<>+592(SB)/8, $vecTruncF64AVX2<>(SB)
-DATA vecCallKernels<>+600(SB)/8, $vecAddVVF64AVX2<>(SB)
-DATA vecCallKernels<>+608(SB)/8, $vecAddVSF64AVX2<>(SB)
-DATA vecCallKernels<>+616(SB)/8, $vecSubVVF64AVX2<>(SB)
-DATA vecCallKernels<>+624(SB)/8, $vecSubVSF64AVX2<>(SB)
-DATA vecCallKernels<>+632(SB)/8, $vecSubSVF64AVX2<>(SB)
-DATA vecCallKernels<>+640(SB)/8, $vecMulVVF64AVX2<>(SB)
-DATA vecCallKernels<>+648(SB)/8, $vecMulVSF64AVX2<>(SB)
-DATA vecCallKernels<>+656(SB)/8, $vecDivVVF64AVX2<>(SB)
-DATA vecCallKernels<>+664(SB)/8, $vecDivVSF64AVX2<>(SB)
-DATA vecCallKernels<>+672(SB)/8, $vecDivSVF64AVX2<>(SB)
-DATA vecCallKernels<>+680(SB)/8, $vecMaxVVF64AVX2<>(SB)
-DATA vecCallKernels<>+688(SB)/8, $vecMaxVSF64AVX2<>(SB)
-DATA vecCallKernels<>+696(SB)/8, $vecMinVVF64AVX2<>(SB)
-DATA vecCallKernels<>+704(SB)/8, $vecMinVSF64AVX2<>(SB)
-DATA vecCallKernels<>+712(SB)/8, $vecMulAddVVVF64AVX2<>(SB)
-DATA vecCallKernels<>+720(SB)/8, $vecMulAddVVSF64AVX2<>(SB)
-DATA vecCallKernels<>+728(SB)/8, $vecMulAddVSVF64AVX2<>(SB)
-DATA vecCallKernels<>+736(SB)/8, $vecMulAddVSSF64AVX2<>(SB)
-DATA vecCallKernels<>+744(SB)/8, $vecMulSubVVVF64AVX2<>(SB)
-DATA vecCallKernels<>+752(SB)/8, $vecMulSubVVSF64AVX2<>(SB)
-DATA vecCallKernels<>+760(SB)/8, $vecMulSubVSVF64AVX2<>(SB)
-DATA vecCallKernels<>+768(SB)/8, $vecMulSubVSSF64AVX2<>(SB)
-DATA vecCallKernels<>+776(SB)/8, $vecSubMulVVVF64AVX2<>(SB)
-DATA vecCallKernels<>+784(SB)/8, $vecSubMulVVSF64AVX2<>(SB)
-DATA vecCallKernels<>+792(SB)/8, $vecSubMulVSVF64AVX2<>(SB)
-DATA vecCallKernels<>+800(SB)/8, $vecSubMulVSSF64AVX2<>(SB)
-DATA vecCallKernels<>+808(SB)/8, $vecSelectVVF64AVX2<>(SB)
-DATA vecCallKernels<>+816(SB)/8, $vecSelectVSF64AVX2<>(SB)
-DATA vecCallKernels<>+824(SB)/8, $vecSelectSVF64AVX2<>(SB)
-DATA vecCallKernels<>+832(SB)/8, $vecSelectSSF64AVX2<>(SB)
-DATA vecCallKernels<>+840(SB)/8, $vecEqualVVF64AVX2<>(SB)
-DATA vecCallKernels<>+848(SB)/8, $vecEqualVSF64AVX2<>(SB)
-DATA vecCallKernels<>+856(SB)/8, $vecNotEqualVVF64AVX2<>(SB)
-DATA vecCallKernels<>+864(SB)/8, $vecNotEqualVSF64AVX2<>(SB)
-DATA vecCallKernels<>+872(SB)/8, $vecLessVVF64AVX2<>(SB)
-DATA vecCallKernels<>+880(SB)/8, $vecLessVSF64AVX2<>(SB)
-DATA vecCallKernels<>+888(SB)/8, $vecLessEqualVVF64AVX2<>(SB)
-DATA vecCallKernels<>+896(SB)/8, $vecLessEqualVSF64AVX2<>(SB)
-DATA vecCallKernels<>+904(SB)/8, $vecGreaterVSF64AVX2<>(SB)
-DATA vecCallKernels<>+912(SB)/8, $vecGreaterEqualVSF64AVX2<>(SB)
-DATA vecCallKernels<>+920(SB)/8, $vecSumF64AVX2<>(SB)
-DATA vecCallKernels<>+928(SB)/8, $vecMaxOfF64AVX2<>(SB)
-DATA vecCallKernels<>+936(SB)/8, $vecMinOfF64AVX2<>(SB)
-DATA vecCallKernels<>+944(SB)/8, $vecNegF32AVX512<>(SB)
-DATA vecCallKernels<>+952(SB)/8, $vecAbsF32AVX512<>(SB)
-DATA vecCallKernels<>+960(SB)/8, $vecSignF32AVX512<>(SB)
-DATA vecCallKernels<>+968(SB)/8, $vecSquareF32AVX512<>(SB)
-DATA vecCallKernels<>+976(SB)/8, $vecSqrtF32AVX512<>(SB)
-DATA vecCallKernels<>+984(SB)/8, $vecRsqrtF32AVX512<>(SB)
-DATA vecCallKernels<>+992(SB)/8, $vecReciprocalF32AVX512<>(SB)
-DATA vecCallKernels<>+1000(SB)/8, $vecReLUF32AVX512<>(SB)
-DATA vecCallKernels<>+1008(SB)/8, $vecRoundF32AVX512<>(SB)
-DATA vecCallKernels<>+1016(SB)/8, $vecFloorF32AVX512<>(SB)
-DATA vecCallKernels<>+1024(SB)/8, $vecCeilF32AVX512<>(SB)
-DATA vecCallKernels<>+1032(SB)/8, $vecTruncF32AVX512<>(SB)
-DATA vecCallKernels<>+1040(SB)/8, $vecExpF32AVX512<>(SB)
-DATA vecCallKernels<>+1048(SB)/8, $vecExpm1F32AVX512<>(SB)
-DATA vecCallKernels<>+1056(SB)/8, $vecLogF32AVX512<>(SB)
-DATA vecCallKernels<>+1064(SB)/8, $vecLog1pF32AVX512<>(SB)
-DATA vecCallKernels<>+1072(SB)/8, $vecTanhF32AVX512<>(SB)
-DATA vecCallKernels<>+1080(SB)/8, $vecSigmoidF32AVX512<>(SB)
-DATA vecCallKernels<>+1088(SB)/8, $vecErfF32AVX512<>(SB)
-DATA vecCallKernels<>+1096(SB)/8, $vecAddVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1104(SB)/8, $vecAddVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1112(SB)/8, $vecSubVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1120(SB)/8, $vecSubVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1128(SB)/8, $vecSubSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1136(SB)/8, $vecMulVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1144(SB)/8, $vecMulVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1152(SB)/8, $vecDivVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1160(SB)/8, $vecDivVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1168(SB)/8, $vecDivSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1176(SB)/8, $vecMaxVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1184(SB)/8, $vecMaxVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1192(SB)/8, $vecMinVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1200(SB)/8, $vecMinVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1208(SB)/8, $vecMulAddVVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1216(SB)/8, $vecMulAddVVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1224(SB)/8, $vecMulAddVSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1232(SB)/8, $vecMulAddVSSF32AVX512<>(SB)
-DATA vecCallKernels<>+1240(SB)/8, $vecMulSubVVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1248(SB)/8, $vecMulSubVVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1256(SB)/8, $vecMulSubVSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1264(SB)/8, $vecMulSubVSSF32AVX512<>(SB)
-DATA vecCallKernels<>+1272(SB)/8, $vecSubMulVVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1280(SB)/8, $vecSubMulVVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1288(SB)/8, $vecSubMulVSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1296(SB)/8, $vecSubMulVSSF32AVX512<>(SB)
-DATA vecCallKernels<>+1304(SB)/8, $vecSelectVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1312(SB)/8, $vecSelectVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1320(SB)/8, $vecSelectSVF32AVX512<>(SB)
-DATA vecCallKernels<>+1328(SB)/8, $vecSelectSSF32AVX512<>(SB)
-DATA vecCallKernels<>+1336(SB)/8, $vecEqualVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1344(SB)/8, $vecEqualVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1352(SB)/8, $vecNotEqualVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1360(SB)/8, $vecNotEqualVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1368(SB)/8, $vecLessVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1376(SB)/8, $vecLessVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1384(SB)/8, $vecLessEqualVVF32AVX512<>(SB)
-DATA vecCallKernels<>+1392(SB)/8, $vecLessEqualVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1400(SB)/8, $vecGreaterVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1408(SB)/8, $vecGreaterEqualVSF32AVX512<>(SB)
-DATA vecCallKernels<>+1416(SB)/8, $vecSumF32AVX512<>(SB)
-DATA vecCallKernels<>+1424(SB)/8, $vecMaxOfF32AVX512<>(SB)
-DATA vecCallKernels<>+1432(SB)/8, $vecMinOfF32AVX512<>(SB)
-DATA vecCallKernels<>+1440(SB)/8, $vecNegF64AVX512<>(SB)
-DATA vecCallKernels<>+1448(SB)/8, $vecAbsF64AVX512<>(SB)
-DATA vecCallKernels<>+1456(SB)/8, $vecSignF64AVX512<>(SB)
-DATA vecCallKernels<>+1464(SB)/8, $vecSquareF64AVX512<>(SB)
-DATA vecCallKernels<>+1472(SB)/8, $vecSqrtF64AVX512<>(SB)
-DATA vecCallKernels<>+1480(SB)/8, $vecRsqrtF64AVX512<>(SB)
-DATA vecCallKernels<>+1488(SB)/8, $vecReciprocalF64AVX512<>(SB)
-DATA vecCallKernels<>+1496(SB)/8, $vecReLUF64AVX512<>(SB)
-DATA vecCallKernels<>+1504(SB)/8, $vecRoundF64AVX512<>(SB)
-DATA vecCallKernels<>+1512(SB)/8, $vecFloorF64AVX512<>(SB)
-DATA vecCallKernels<>+1520(SB)/8, $vecCeilF64AVX512<>(SB)
-DATA vecCallKernels<>+1528(SB)/8, $vecTruncF64AVX512<>(SB)
-DATA vecCallKernels<>+1536(SB)/8, $vecAddVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1544(SB)/8, $vecAddVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1552(SB)/8, $vecSubVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1560(SB)/8, $vecSubVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1568(SB)/8, $vecSubSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1576(SB)/8, $vecMulVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1584(SB)/8, $vecMulVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1592(SB)/8, $vecDivVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1600(SB)/8, $vecDivVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1608(SB)/8, $vecDivSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1616(SB)/8, $vecMaxVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1624(SB)/8, $vecMaxVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1632(SB)/8, $vecMinVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1640(SB)/8, $vecMinVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1648(SB)/8, $vecMulAddVVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1656(SB)/8, $vecMulAddVVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1664(SB)/8, $vecMulAddVSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1672(SB)/8, $vecMulAddVSSF64AVX512<>(SB)
-DATA vecCallKernels<>+1680(SB)/8, $vecMulSubVVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1688(SB)/8, $vecMulSubVVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1696(SB)/8, $vecMulSubVSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1704(SB)/8, $vecMulSubVSSF64AVX512<>(SB)
-DATA vecCallKernels<>+1712(SB)/8, $vecSubMulVVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1720(SB)/8, $vecSubMulVVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1728(SB)/8, $vecSubMulVSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1736(SB)/8, $vecSubMulVSSF64AVX512<>(SB)
-DATA vecCallKernels<>+1744(SB)/8, $vecSelectVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1752(SB)/8, $vecSelectVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1760(SB)/8, $vecSelectSVF64AVX512<>(SB)
-DATA vecCallKernels<>+1768(SB)/8, $vecSelectSSF64AVX512<>(SB)
-DATA vecCallKernels<>+1776(SB)/8, $vecEqualVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1784(SB)/8, $vecEqualVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1792(SB)/8, $vecNotEqualVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1800(SB)/8, $vecNotEqualVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1808(SB)/8, $vecLessVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1816(SB)/8, $vecLessVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1824(SB)/8, $vecLessEqualVVF64AVX512<>(SB)
-DATA vecCallKernels<>+1832(SB)/8, $vecLessEqualVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1840(SB)/8, $vecGreaterVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1848(SB)/8, $vecGreaterEqualVSF64AVX512<>(SB)
-DATA vecCallKernels<>+1856(SB)/8, $vecSumF64AVX512<>(SB)
-DATA vecCallKernels<>+1864(SB)/8, $vecMaxOfF64AVX512<>(SB)
-DATA vecCallKernels<>+1872(SB)/8, $vecMinOfF64AVX512<>(SB)
-GLOBL vecCallKernels<>(SB), RODATA, $1880
+DATA vecCallKernels<>+480(SB)/8, $vecF64F32AVX2<>(SB)
+DATA vecCallKernels<>+488(SB)/8, $vecSumF32AVX2<>(SB)
+DATA vecCallKernels<>+496(SB)/8, $vecMaxOfF32AVX2<>(SB)
+DATA vecCallKernels<>+504(SB)/8, $vecMinOfF32AVX2<>(SB)
+DATA vecCallKernels<>+512(SB)/8, $vecNegF64AVX2<>(SB)
+DATA vecCallKernels<>+520(SB)/8, $vecAbsF64AVX2<>(SB)
+DATA vecCallKernels<>+528(SB)/8, $vecSignF64AVX2<>(SB)
+DATA vecCallKernels<>+536(SB)/8, $vecSquareF64AVX2<>(SB)
+DATA vecCallKernels<>+544(SB)/8, $vecSqrtF64AVX2<>(SB)
+DATA vecCallKernels<>+552(SB)/8, $vecRsqrtF64AVX2<>(SB)
+DATA vecCallKernels<>+560(SB)/8, $vecReciprocalF64AVX2<>(SB)
+DATA vecCallKernels<>+568(SB)/8, $vecReLUF64AVX2<>(SB)
+DATA vecCallKernels<>+576(SB)/8, $vecRoundF64AVX2<>(SB)
+DATA vecCallKernels<>+584(SB)/8, $vecFloorF64AVX2<>(SB)
+DATA vecCallKernels<>+592(SB)/8, $vecCeilF64AVX2<>(SB)
+DATA vecCallKernels<>+600(SB)/8, $vecTruncF64AVX2<>(SB)
+DATA vecCallKernels<>+608(SB)/8, $vecAddVVF64AVX2<>(SB)
+DATA vecCallKernels<>+616(SB)/8, $vecAddVSF64AVX2<>(SB)
+DATA vecCallKernels<>+624(SB)/8, $vecSubVVF64AVX2<>(SB)
+DATA vecCallKernels<>+632(SB)/8, $vecSubVSF64AVX2<>(SB)
+DATA vecCallKernels<>+640(SB)/8, $vecSubSVF64AVX2<>(SB)
+DATA vecCallKernels<>+648(SB)/8, $vecMulVVF64AVX2<>(SB)
+DATA vecCallKernels<>+656(SB)/8, $vecMulVSF64AVX2<>(SB)
+DATA vecCallKernels<>+664(SB)/8, $vecDivVVF64AVX2<>(SB)
+DATA vecCallKernels<>+672(SB)/8, $vecDivVSF64AVX2<>(SB)
+DATA vecCallKernels<>+680(SB)/8, $vecDivSVF64AVX2<>(SB)
+DATA vecCallKernels<>+688(SB)/8, $vecMaxVVF64AVX2<>(SB)
+DATA vecCallKernels<>+696(SB)/8, $vecMaxVSF64AVX2<>(SB)
+DATA vecCallKernels<>+704(SB)/8, $vecMinVVF64AVX2<>(SB)
+DATA vecCallKernels<>+712(SB)/8, $vecMinVSF64AVX2<>(SB)
+DATA vecCallKernels<>+720(SB)/8, $vecMulAddVVVF64AVX2<>(SB)
+DATA vecCallKernels<>+728(SB)/8, $vecMulAddVVSF64AVX2<>(SB)
+DATA vecCallKernels<>+736(SB)/8, $vecMulAddVSVF64AVX2<>(SB)
+DATA vecCallKernels<>+744(SB)/8, $vecMulAddVSSF64AVX2<>(SB)
+DATA vecCallKernels<>+752(SB)/8, $vecMulSubVVVF64AVX2<>(SB)
+DATA vecCallKernels<>+760(SB)/8, $vecMulSubVVSF64AVX2<>(SB)
+DATA vecCallKernels<>+768(SB)/8, $vecMulSubVSVF64AVX2<>(SB)
+DATA vecCallKernels<>+776(SB)/8, $vecMulSubVSSF64AVX2<>(SB)
+DATA vecCallKernels<>+784(SB)/8, $vecSubMulVVVF64AVX2<>(SB)
+DATA vecCallKernels<>+792(SB)/8, $vecSubMulVVSF64AVX2<>(SB)
+DATA vecCallKernels<>+800(SB)/8, $vecSubMulVSVF64AVX2<>(SB)
+DATA vecCallKernels<>+808(SB)/8, $vecSubMulVSSF64AVX2<>(SB)
+DATA vecCallKernels<>+816(SB)/8, $vecSelectVVF64AVX2<>(SB)
+DATA vecCallKernels<>+824(SB)/8, $vecSelectVSF64AVX2<>(SB)
+DATA vecCallKernels<>+832(SB)/8, $vecSelectSVF64AVX2<>(SB)
+DATA vecCallKernels<>+840(SB)/8, $vecSelectSSF64AVX2<>(SB)
+DATA vecCallKernels<>+848(SB)/8, $vecEqualVVF64AVX2<>(SB)
+DATA vecCallKernels<>+856(SB)/8, $vecEqualVSF64AVX2<>(SB)
+DATA vecCallKernels<>+864(SB)/8, $vecNotEqualVVF64AVX2<>(SB)
+DATA vecCallKernels<>+872(SB)/8, $vecNotEqualVSF64AVX2<>(SB)
+DATA vecCallKernels<>+880(SB)/8, $vecLessVVF64AVX2<>(SB)
+DATA vecCallKernels<>+888(SB)/8, $vecLessVSF64AVX2<>(SB)
+DATA vecCallKernels<>+896(SB)/8, $vecLessEqualVVF64AVX2<>(SB)
+DATA vecCallKernels<>+904(SB)/8, $vecLessEqualVSF64AVX2<>(SB)
+DATA vecCallKernels<>+912(SB)/8, $vecGreaterVSF64AVX2<>(SB)
+DATA vecCallKernels<>+920(SB)/8, $vecGreaterEqualVSF64AVX2<>(SB)
+DATA vecCallKernels<>+928(SB)/8, $vecF32F64AVX2<>(SB)
+DATA vecCallKernels<>+936(SB)/8, $vecSumF64AVX2<>(SB)
+DATA vecCallKernels<>+944(SB)/8, $vecMaxOfF64AVX2<>(SB)
+DATA vecCallKernels<>+952(SB)/8, $vecMinOfF64AVX2<>(SB)
+DATA vecCallKernels<>+960(SB)/8, $vecNegF32AVX512<>(SB)
+DATA vecCallKernels<>+968(SB)/8, $vecAbsF32AVX512<>(SB)
+DATA vecCallKernels<>+976(SB)/8, $vecSignF32AVX512<>(SB)
+DATA vecCallKernels<>+984(SB)/8, $vecSquareF32AVX512<>(SB)
+DATA vecCallKernels<>+992(SB)/8, $vecSqrtF32AVX512<>(SB)
+DATA vecCallKernels<>+1000(SB)/8, $vecRsqrtF32AVX512<>(SB)
+DATA vecCallKernels<>+1008(SB)/8, $vecReciprocalF32AVX512<>(SB)
+DATA vecCallKernels<>+1016(SB)/8, $vecReLUF32AVX512<>(SB)
+DATA vecCallKernels<>+1024(SB)/8, $vecRoundF32AVX512<>(SB)
+DATA vecCallKernels<>+1032(SB)/8, $vecFloorF32AVX512<>(SB)
+DATA vecCallKernels<>+1040(SB)/8, $vecCeilF32AVX512<>(SB)
+DATA vecCallKernels<>+1048(SB)/8, $vecTruncF32AVX512<>(SB)
+DATA vecCallKernels<>+1056(SB)/8, $vecExpF32AVX512<>(SB)
+DATA vecCallKernels<>+1064(SB)/8, $vecExpm1F32AVX512<>(SB)
+DATA vecCallKernels<>+1072(SB)/8, $vecLogF32AVX512<>(SB)
+DATA vecCallKernels<>+1080(SB)/8, $vecLog1pF32AVX512<>(SB)
+DATA vecCallKernels<>+1088(SB)/8, $vecTanhF32AVX512<>(SB)
+DATA vecCallKernels<>+1096(SB)/8, $vecSigmoidF32AVX512<>(SB)
+DATA vecCallKernels<>+1104(SB)/8, $vecErfF32AVX512<>(SB)
+DATA vecCallKernels<>+1112(SB)/8, $vecAddVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1120(SB)/8, $vecAddVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1128(SB)/8, $vecSubVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1136(SB)/8, $vecSubVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1144(SB)/8, $vecSubSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1152(SB)/8, $vecMulVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1160(SB)/8, $vecMulVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1168(SB)/8, $vecDivVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1176(SB)/8, $vecDivVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1184(SB)/8, $vecDivSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1192(SB)/8, $vecMaxVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1200(SB)/8, $vecMaxVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1208(SB)/8, $vecMinVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1216(SB)/8, $vecMinVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1224(SB)/8, $vecMulAddVVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1232(SB)/8, $vecMulAddVVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1240(SB)/8, $vecMulAddVSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1248(SB)/8, $vecMulAddVSSF32AVX512<>(SB)
+DATA vecCallKernels<>+1256(SB)/8, $vecMulSubVVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1264(SB)/8, $vecMulSubVVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1272(SB)/8, $vecMulSubVSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1280(SB)/8, $vecMulSubVSSF32AVX512<>(SB)
+DATA vecCallKernels<>+1288(SB)/8, $vecSubMulVVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1296(SB)/8, $vecSubMulVVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1304(SB)/8, $vecSubMulVSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1312(SB)/8, $vecSubMulVSSF32AVX512<>(SB)
+DATA vecCallKernels<>+1320(SB)/8, $vecSelectVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1328(SB)/8, $vecSelectVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1336(SB)/8, $vecSelectSVF32AVX512<>(SB)
+DATA vecCallKernels<>+1344(SB)/8, $vecSelectSSF32AVX512<>(SB)
+DATA vecCallKernels<>+1352(SB)/8, $vecEqualVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1360(SB)/8, $vecEqualVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1368(SB)/8, $vecNotEqualVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1376(SB)/8, $vecNotEqualVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1384(SB)/8, $vecLessVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1392(SB)/8, $vecLessVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1400(SB)/8, $vecLessEqualVVF32AVX512<>(SB)
+DATA vecCallKernels<>+1408(SB)/8, $vecLessEqualVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1416(SB)/8, $vecGreaterVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1424(SB)/8, $vecGreaterEqualVSF32AVX512<>(SB)
+DATA vecCallKernels<>+1432(SB)/8, $vecF64F32AVX512<>(SB)
+DATA vecCallKernels<>+1440(SB)/8, $vecSumF32AVX512<>(SB)
+DATA vecCallKernels<>+1448(SB)/8, $vecMaxOfF32AVX512<>(SB)
+DATA vecCallKernels<>+1456(SB)/8, $vecMinOfF32AVX512<>(SB)
+DATA vecCallKernels<>+1464(SB)/8, $vecNegF64AVX512<>(SB)
+DATA vecCallKernels<>+1472(SB)/8, $vecAbsF64AVX512<>(SB)
+DATA vecCallKernels<>+1480(SB)/8, $vecSignF64AVX512<>(SB)
+DATA vecCallKernels<>+1488(SB)/8, $vecSquareF64AVX512<>(SB)
+DATA vecCallKernels<>+1496(SB)/8, $vecSqrtF64AVX512<>(SB)
+DATA vecCallKernels<>+1504(SB)/8, $vecRsqrtF64AVX512<>(SB)
+DATA vecCallKernels<>+1512(SB)/8, $vecReciprocalF64AVX512<>(SB)
+DATA vecCallKernels<>+1520(SB)/8, $vecReLUF64AVX512<>(SB)
+DATA vecCallKernels<>+1528(SB)/8, $vecRoundF64AVX512<>(SB)
+DATA vecCallKernels<>+1536(SB)/8, $vecFloorF64AVX512<>(SB)
+DATA vecCallKernels<>+1544(SB)/8, $vecCeilF64AVX512<>(SB)
+DATA vecCallKernels<>+1552(SB)/8, $vecTruncF64AVX512<>(SB)
+DATA vecCallKernels<>+1560(SB)/8, $vecAddVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1568(SB)/8, $vecAddVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1576(SB)/8, $vecSubVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1584(SB)/8, $vecSubVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1592(SB)/8, $vecSubSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1600(SB)/8, $vecMulVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1608(SB)/8, $vecMulVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1616(SB)/8, $vecDivVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1624(SB)/8, $vecDivVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1632(SB)/8, $vecDivSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1640(SB)/8, $vecMaxVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1648(SB)/8, $vecMaxVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1656(SB)/8, $vecMinVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1664(SB)/8, $vecMinVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1672(SB)/8, $vecMulAddVVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1680(SB)/8, $vecMulAddVVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1688(SB)/8, $vecMulAddVSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1696(SB)/8, $vecMulAddVSSF64AVX512<>(SB)
+DATA vecCallKernels<>+1704(SB)/8, $vecMulSubVVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1712(SB)/8, $vecMulSubVVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1720(SB)/8, $vecMulSubVSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1728(SB)/8, $vecMulSubVSSF64AVX512<>(SB)
+DATA vecCallKernels<>+1736(SB)/8, $vecSubMulVVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1744(SB)/8, $vecSubMulVVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1752(SB)/8, $vecSubMulVSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1760(SB)/8, $vecSubMulVSSF64AVX512<>(SB)
+DATA vecCallKernels<>+1768(SB)/8, $vecSelectVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1776(SB)/8, $vecSelectVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1784(SB)/8, $vecSelectSVF64AVX512<>(SB)
+DATA vecCallKernels<>+1792(SB)/8, $vecSelectSSF64AVX512<>(SB)
+DATA vecCallKernels<>+1800(SB)/8, $vecEqualVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1808(SB)/8, $vecEqualVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1816(SB)/8, $vecNotEqualVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1824(SB)/8, $vecNotEqualVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1832(SB)/8, $vecLessVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1840(SB)/8, $vecLessVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1848(SB)/8, $vecLessEqualVVF64AVX512<>(SB)
+DATA vecCallKernels<>+1856(SB)/8, $vecLessEqualVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1864(SB)/8, $vecGreaterVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1872(SB)/8, $vecGreaterEqualVSF64AVX512<>(SB)
+DATA vecCallKernels<>+1880(SB)/8, $vecF32F64AVX512<>(SB)
+DATA vecCallKernels<>+1888(SB)/8, $vecSumF64AVX512<>(SB)
+DATA vecCallKernels<>+1896(SB)/8, $vecMaxOfF64AVX512<>(SB)
+DATA vecCallKernels<>+1904(SB)/8, $vecMinOfF64AVX512<>(SB)
+GLOBL vecCallKernels<>(SB), RODATA, $1912

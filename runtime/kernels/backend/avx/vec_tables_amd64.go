@@ -7,7 +7,7 @@ package avx
 import "github.com/graphrun/graphrun/runtime/kernels/backend"
 
 // vecWide is what the number of a primitive of AVX-512 is above that of AVX2.
-const vecWide = 117
+const vecWide = 119
 
 var vecF32 = vecTable{
 	unary: [backend.UnaryOps]vecNumber{
@@ -54,52 +54,54 @@ var vecF32 = vecTable{
 	},
 	choose: [backend.Forms]vecNumber{46, 47, 48, 49},
 	reduce: [backend.ReduceOps]vecNumber{
-		backend.Sum:   60,
-		backend.MaxOf: 61,
-		backend.MinOf: 62,
+		backend.Sum:   61,
+		backend.MaxOf: 62,
+		backend.MinOf: 63,
 	},
+	to: [1]vecNumber{60},
 }
 
 var vecF64 = vecTable{
 	unary: [backend.UnaryOps]vecNumber{
-		backend.Neg:        63,
-		backend.Abs:        64,
-		backend.Sign:       65,
-		backend.Square:     66,
-		backend.Sqrt:       67,
-		backend.Rsqrt:      68,
-		backend.Reciprocal: 69,
-		backend.ReLU:       70,
-		backend.Round:      71,
-		backend.Floor:      72,
-		backend.Ceil:       73,
-		backend.Trunc:      74,
+		backend.Neg:        64,
+		backend.Abs:        65,
+		backend.Sign:       66,
+		backend.Square:     67,
+		backend.Sqrt:       68,
+		backend.Rsqrt:      69,
+		backend.Reciprocal: 70,
+		backend.ReLU:       71,
+		backend.Round:      72,
+		backend.Floor:      73,
+		backend.Ceil:       74,
+		backend.Trunc:      75,
 	},
 	binary: [backend.BinaryOps][backend.SS]vecNumber{
-		backend.Add: {75, 76, -76},
-		backend.Sub: {77, 78, 79},
-		backend.Mul: {80, 81, -81},
-		backend.Div: {82, 83, 84},
-		backend.Max: {85, 86, -86},
-		backend.Min: {87, 88, -88},
+		backend.Add: {76, 77, -77},
+		backend.Sub: {78, 79, 80},
+		backend.Mul: {81, 82, -82},
+		backend.Div: {83, 84, 85},
+		backend.Max: {86, 87, -87},
+		backend.Min: {88, 89, -89},
 	},
 	ternary: [backend.TernaryOps][backend.Forms]vecNumber{
-		backend.MulAdd: {89, 90, 91, 92},
-		backend.MulSub: {93, 94, 95, 96},
-		backend.SubMul: {97, 98, 99, 100},
+		backend.MulAdd: {90, 91, 92, 93},
+		backend.MulSub: {94, 95, 96, 97},
+		backend.SubMul: {98, 99, 100, 101},
 	},
 	compare: [backend.CompareOps][backend.SV]vecNumber{
-		backend.Equal:        {105, 106},
-		backend.NotEqual:     {107, 108},
-		backend.Less:         {109, 110},
-		backend.LessEqual:    {111, 112},
-		backend.Greater:      {-109, 113},
-		backend.GreaterEqual: {-111, 114},
+		backend.Equal:        {106, 107},
+		backend.NotEqual:     {108, 109},
+		backend.Less:         {110, 111},
+		backend.LessEqual:    {112, 113},
+		backend.Greater:      {-110, 114},
+		backend.GreaterEqual: {-112, 115},
 	},
-	choose: [backend.Forms]vecNumber{101, 102, 103, 104},
+	choose: [backend.Forms]vecNumber{102, 103, 104, 105},
 	reduce: [backend.ReduceOps]vecNumber{
-		backend.Sum:   115,
-		backend.MaxOf: 116,
-		backend.MinOf: 117,
+		backend.Sum:   117,
+		backend.MaxOf: 118,
+		backend.MinOf: 119,
 	},
+	to: [1]vecNumber{116},
 }

@@ -157,6 +157,7 @@ func primitives(u unit) {
 			u.compares(c.op, c.code, c.predicate, kinds)
 		}
 	}
+	u.converts()
 	u.reduces("Sum", "0", "sums[j] + x", u.zero, func(u unit, acc, x reg.VecVirtual) reg.VecVirtual { return u.add(acc, x) })
 	u.reduces("MaxOf", "inf(-1)", "max(sums[j], x)", func() reg.VecVirtual { return u.load(u.bits(u.e.inf | u.e.signBit)) }, unit.max)
 	u.reduces("MinOf", "inf(1)", "min(sums[j], x)", func() reg.VecVirtual { return u.load(u.bits(u.e.inf)) }, unit.min)
@@ -177,6 +178,7 @@ func tablesFile() []byte {
 			{"compare", "[backend.CompareOps][backend.SV]vecNumber"},
 			{"choose", "[backend.Forms]vecNumber"},
 			{"reduce", "[backend.ReduceOps]vecNumber"},
+			{"to", "[1]vecNumber"},
 		} {
 			fmt.Fprintf(&w, "\t%s: %s{", t.name, t.typ)
 			last := ""
@@ -202,7 +204,7 @@ func tablesFile() []byte {
 			if last != "" {
 				fmt.Fprint(&w, "},")
 			}
-			if t.name != "choose" {
+			if t.name != "choose" && t.name != "to" {
 				fmt.Fprint(&w, "\n\t")
 			}
 			fmt.Fprint(&w, "},\n")
@@ -242,7 +244,7 @@ func (u unit) begin(table, op, kinds, code string) {
 	}
 	name := "vec" + op + forms + u.e.Name + u.s.Name
 	key := op
-	if table == "choose" {
+	if table == "choose" || table == "to" {
 		key = ""
 	}
 	number := vecs.Text(name, "n int, y, a, b, c *byte", name+" is a Vec.", code)
@@ -416,6 +418,68 @@ func (u unit) compares(op, code string, predicate uint64, kinds string) {
 		ADDQ(U32(vectors*u.lanes()), y)
 	})
 	u.end()
+}
+
+// converts writes the conversion to the other type of floats.
+func (u unit) converts() {
+	to, size, one, all := f64, 8, VCVTSS2SD, VCVTPS2PD
+	if u.e == f64 {
+		to, size, one, all = f32, 4, VCVTSD2SS, VCVTPD2PSX
+		switch {
+		case u.wide():
+			all = VCVTPD2PS
+		default:
+			all = VCVTPD2PSY
+		}
+	}
+	u.begin("to", to.Name, "", each("V", "y[i] = "+to.Go+"(a)"))
+	y, a, left := Load(Param("y"), GP64()), Load(Param("a"), GP64()), Load(Param("n"), GP64())
+	const vectors = 2
+	lanes := u.s.Bytes / 8 // of the wider type
+	CMPQ(left, U32(vectors*lanes))
+	JLT(LabelRef("rest"))
+	Label("loop")
+	for v := range vectors {
+		wide, narrow := u.new(), u.half()
+		x, end := Mem{Base: a, Disp: v * lanes * u.e.Size}, Mem{Base: y, Disp: v * lanes * size}
+		if u.e == f32 {
+			all(x, wide)
+			VMOVUPD(wide, end)
+		} else {
+			all(x, narrow)
+			VMOVUPS(narrow, end)
+		}
+	}
+	ADDQ(U32(vectors*lanes*u.e.Size), a)
+	ADDQ(U32(vectors*lanes*size), y)
+	SUBQ(U32(vectors*lanes), left)
+	CMPQ(left, U32(vectors*lanes))
+	JGE(LabelRef("loop"))
+	Label("rest")
+	TESTQ(left, left)
+	JZ(LabelRef("done"))
+	x := XMM()
+	VXORPS(x, x, x)
+	one(Mem{Base: a}, x, x)
+	if u.e == f32 {
+		VMOVSD(x, Mem{Base: y})
+	} else {
+		VMOVSS(x, Mem{Base: y})
+	}
+	ADDQ(U32(u.e.Size), a)
+	ADDQ(U32(size), y)
+	DECQ(left)
+	JMP(LabelRef("rest"))
+	Label("done")
+	u.end()
+}
+
+// half returns a register of half the width.
+func (u unit) half() reg.VecVirtual {
+	if u.wide() {
+		return YMM()
+	}
+	return XMM()
 }
 
 // reduceBytes is what one round of a reduction takes, for either instruction set, so that both add in the same order.
