@@ -55,3 +55,12 @@ func TestSignFlip(t *testing.T) {
 		})
 	}
 }
+
+// TestBits wants the same bits from every op for any number of threads and of examples.
+func TestBits(t *testing.T) {
+	for _, op := range graph.Ops() {
+		if err := optest.CheckBits(op); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -46,7 +46,9 @@ func inRanges(n, work int, do func(c *Call, worker, lo, hi int)) Func {
 	})
 }
 
-// inTurn returns a Func that runs one after the other; a nil one is left out.
+// inTurn returns a Func that runs one after the other; a nil one is left out. Inlined, it takes 1.9 kB of a service.
+//
+//go:noinline
 func inTurn(list ...Func) Func {
 	var steps []Func
 	for _, f := range list {

@@ -203,7 +203,8 @@ func bindMap(s *Spec) (Func, error) {
 				axes[i] += len(shape)
 			}
 		}
-		b.Reduce(*Select(r.end).Reduce, values[v], axes)
+		over, _ := MapShape(s.Node)
+		b.Reduce(*Select(r.end).Reduce, values[v], axes, freeAxes(over))
 	}
 	return bound(s, b.Bind())
 }

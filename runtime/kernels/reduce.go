@@ -222,11 +222,11 @@ func (op reducer) bind(s *Spec) (Func, error) {
 	}
 	var steps []Func
 	source := func(c *Call) []byte { return c.In[0].Bytes() }
-	stages := driver.Stages(shape, axes)
+	stages := driver.Stages(shape, axes, freeAxes(s.Node.Operands()[0].Shape()))
 	for i, st := range stages {
 		for {
 			chunk := rowChunk
-			if st.Inner > 1 {
+			if st.Columns {
 				chunk = colChunk
 			}
 			chunks := backend.CeilDiv(st.R, chunk)
@@ -256,16 +256,21 @@ func (op reducer) bind(s *Spec) (Func, error) {
 	return inTurn(steps...), nil
 }
 
+// freeAxes returns whether an axis may have other sizes in other calls: no order of a sum depends on those that stay.
+func freeAxes(shape []graph.Dim) func(axis int) bool {
+	return func(axis int) bool { return !shape[axis].IsConst() }
+}
+
 // step reduces each chunk of a stage.
 func (op reducer) step(st driver.Stage, chunk int, from, to func(c *Call) []byte) Func {
 	chunks := backend.CeilDiv(st.R, chunk)
 	size := st.Outer * st.R * st.Inner
 	switch {
-	case st.Inner == 1 && chunks == 1:
+	case !st.Columns && chunks == 1:
 		return inRanges(st.Outer, 2+st.R/8, func(c *Call, _, lo, hi int) {
 			op.rows(from(c)[lo*st.R*op.size:], st.R, hi-lo, st.R, to(c)[lo*op.size:])
 		})
-	case st.Inner == 1:
+	case !st.Columns:
 		return inRanges(st.Outer*chunks, chunk/8, func(c *Call, _, lo, hi int) {
 			x, y := from(c), to(c)
 			for i := lo; i < hi; i++ {

@@ -12,24 +12,9 @@ import (
 // added up in f32, and once more in f64 where the sum shows that this is not good enough.
 
 func init() {
-	register(
-		&Kernel{Op: "reduce_l2", DTypes: graph.DTypes(graph.F32), Match: suffix, Bind: func(s *Spec) (Func, error) {
-			return bindSquares(s, false, func(mean float64, n int) float64 { return math.Sqrt(mean * float64(n)) })
-		}},
-		&Kernel{Op: "var", DTypes: graph.DTypes(graph.F32), Match: suffix, Bind: func(s *Spec) (Func, error) {
-			return bindSquares(s, true, corrected(s))
-		}},
-		&Kernel{Op: "std", DTypes: graph.DTypes(graph.F32), Match: suffix, Bind: func(s *Spec) (Func, error) {
-			variance := corrected(s)
-			return bindSquares(s, true, func(mean float64, n int) float64 { return math.Sqrt(variance(mean, n)) })
-		}},
-	)
-}
-
-// corrected returns what makes the variance of a mean of n squares.
-func corrected(s *Spec) func(mean float64, n int) float64 {
-	correction := s.Int("correction")
-	return func(mean float64, n int) float64 { return mean * float64(n) / float64(max(0, n-correction)) }
+	for _, op := range []string{"reduce_l2", "var", "std"} {
+		register(&Kernel{Op: op, DTypes: graph.DTypes(graph.F32), Match: suffix, Bind: bindSquares})
+	}
 }
 
 // suffixShape returns a shape as rows of those last axes that the attribute axes names.
@@ -46,9 +31,19 @@ func suffixShape(s *Spec) (rows, n int) {
 	return rows, n
 }
 
-// bindSquares gives for each row what finish makes of the mean of the squares, of distances from the row's mean if it is to be centered.
-// Rows are added up in pieces, whose order depends on n only.
-func bindSquares(s *Spec, centered bool, finish func(mean float64, n int) float64) (Func, error) {
+// squares are rows of n elements, whose squares are added up in pieces that depend on n only: those of the elements or, centered, of
+// distances from the mean.
+type squares struct {
+	n, pieces    int
+	divisor      float64
+	centered     bool
+	root         bool
+	means, parts []float32 // by row; by piece
+	sums         []float64 // by piece
+	f            *backend.Rows[float32]
+}
+
+func bindSquares(s *Spec) (Func, error) {
 	rows, n := suffixShape(s)
 	if rows == 0 {
 		return nothing, nil
@@ -56,48 +51,57 @@ func bindSquares(s *Spec, centered bool, finish func(mean float64, n int) float6
 	if n == 0 {
 		return byReference(s) // statistics of nothing
 	}
-	f := &level.Table().F32.Rows
-	pieces := backend.CeilDiv(n, rowBlock)
-	sums, means, squares := make([]float64, rows*pieces), make([]float32, rows), make([]float32, rows*pieces)
-	each := func(do func(x []float32, at, ld, rows, n, row int)) Func {
-		return inRanges(rows*pieces, min(n, rowBlock)/4, func(c *Call, _, lo, hi int) {
-			x := elems[float32](c.In[0])
-			if pieces == 1 {
-				do(x[lo*n:], lo, n, hi-lo, n, lo)
-				return
-			}
-			for i := lo; i < hi; i++ {
-				row, at := i/pieces, i%pieces*rowBlock
-				do(x[row*n+at:], i, 0, 1, min(rowBlock, n-at), row)
-			}
-		})
+	op := s.Node.Op().Name
+	q := &squares{n: n, pieces: backend.CeilDiv(n, rowBlock), centered: op != "reduce_l2", root: op != "var", f: &level.Table().F32.Rows, divisor: 1}
+	q.means, q.parts, q.sums = make([]float32, rows), make([]float32, rows*q.pieces), make([]float64, rows*q.pieces)
+	part := min(n, rowBlock) / 4
+	if !q.centered {
+		return inTurn(inRanges(rows*q.pieces, part, q.addSquares), inRanges(rows, q.pieces, q.finish)), nil
 	}
-	var mean Func
-	if centered {
-		mean = inTurn(
-			each(func(x []float32, at, ld, rows, n, _ int) { f.SumWide(x, ld, rows, n, sums[at:]) }),
-			inRanges(rows, pieces, func(_ *Call, _, lo, hi int) {
-				for r := lo; r < hi; r++ {
-					means[r] = float32(total(sums[r*pieces:][:pieces]) / float64(n))
-				}
-			}),
-		)
+	q.divisor = float64(max(0, n-s.Int("correction")))
+	return inTurn(inRanges(rows*q.pieces, part, q.add), inRanges(rows, q.pieces, q.mean),
+		inRanges(rows*q.pieces, part, q.addSquares), inRanges(rows, q.pieces, q.finish)), nil
+}
+
+func (q *squares) add(c *Call, _, lo, hi int)        { q.reduce(c, lo, hi, false) }
+func (q *squares) addSquares(c *Call, _, lo, hi int) { q.reduce(c, lo, hi, true) }
+
+// reduce adds up pieces, or their squares.
+func (q *squares) reduce(c *Call, lo, hi int, square bool) {
+	x := elems[float32](c.In[0])
+	for rows := 1; lo < hi; lo += rows {
+		row, at := lo/q.pieces, lo%q.pieces*rowBlock
+		if q.pieces == 1 {
+			rows = hi - lo
+		}
+		part, n := x[row*q.n+at:], min(rowBlock, q.n-at)
+		if square {
+			q.f.Squares(part, q.n, rows, n, q.means[row:], q.parts[lo:])
+		} else {
+			q.f.SumWide(part, q.n, rows, n, q.sums[lo:])
+		}
 	}
-	return inTurn(
-		mean,
-		each(func(x []float32, at, ld, rows, n, row int) { f.Squares(x, ld, rows, n, means[row:], squares[at:]) }),
-		inRanges(rows, pieces, func(c *Call, _, lo, hi int) {
-			x, y := elems[float32](c.In[0]), elems[float32](c.Out[0])
-			for r := lo; r < hi; r++ {
-				mean, square := float64(means[r]), total(squares[r*pieces:][:pieces])/float64(n)
-				// Next to none are lost: squares are in range, and the rounding of the mean is small against its distance from elements.
-				if !(square > 0x1p-100 && square <= math.MaxFloat32 && square > mean*mean*0x1p-25) {
-					square = meanSquare(x[r*n:][:n], centered)
-				}
-				y[r] = float32(finish(square, n))
-			}
-		}),
-	), nil
+}
+
+func (q *squares) mean(_ *Call, _, lo, hi int) {
+	for r := lo; r < hi; r++ {
+		q.means[r] = float32(total(q.sums[r*q.pieces:][:q.pieces]) / float64(q.n))
+	}
+}
+
+func (q *squares) finish(c *Call, _, lo, hi int) {
+	x, y := elems[float32](c.In[0]), elems[float32](c.Out[0])
+	for r := lo; r < hi; r++ {
+		mean, sum, n := float64(q.means[r]), total(q.parts[r*q.pieces:][:q.pieces]), float64(q.n)
+		// Next to nothing is lost: squares are in range, and the rounding of the mean is small against distances from it.
+		if !(sum > n*0x1p-100 && sum <= math.MaxFloat32 && sum > n*mean*mean*0x1p-25) {
+			sum = squaresOf(x[r*q.n:][:q.n], q.centered)
+		}
+		if sum /= q.divisor; q.root {
+			sum = math.Sqrt(sum)
+		}
+		y[r] = float32(sum)
+	}
 }
 
 // total returns the sum in f64.
@@ -108,8 +112,8 @@ func total[T backend.Float](x []T) (t float64) {
 	return t
 }
 
-// meanSquare returns the mean of the squares of x, or of distances from the mean.
-func meanSquare(x []float32, centered bool) float64 {
+// squaresOf returns the sum of the squares of x, or of distances from the mean.
+func squaresOf(x []float32, centered bool) float64 {
 	mean, sum := 0.0, 0.0
 	if centered {
 		mean = total(x) / float64(len(x))
@@ -118,5 +122,5 @@ func meanSquare(x []float32, centered bool) float64 {
 		d := float64(v) - mean
 		sum += d * d
 	}
-	return sum / float64(len(x))
+	return sum
 }

@@ -2,24 +2,28 @@ package driver
 
 import "fmt"
 
-// Stage is one of the steps of a reduction: from (Outer, R, Inner) to (Outer, Inner).
-type Stage struct{ Outer, R, Inner int }
+// Stage is one of the steps of a reduction: from (Outer, R, Inner) to (Outer, Inner). Columns says that axes lie behind those that it
+// reduces, were their size one.
+type Stage struct {
+	Outer, R, Inner int
+	Columns         bool
+}
 
 // Stages returns the steps that reduce a contiguous tensor of a shape, of at least one element, over axes: the last group of
-// neighbouring axes first. There are none if all axes have size one.
-func Stages(shape, axes []int) []Stage {
-	p := planReduction(shape, axes)
+// neighbouring axes first. There are none if all axes have size one. The steps do not depend on the sizes of free axes.
+func Stages(shape, axes []int, free func(axis int) bool) []Stage {
+	p := planReduction(shape, axes, free)
 	var stages []Stage
 	for {
-		outer, r, inner, ok := p.next()
+		st, ok := p.next()
 		if !ok {
 			return stages
 		}
-		stages = append(stages, Stage{outer, r, inner})
+		stages = append(stages, st)
 	}
 }
 
-// reduction is a shape with axes of size one dropped and neighbours of one kind
+// reduction is a shape with axes of size one dropped, but for free ones that are kept, and neighbours of one kind
 // merged, so that kept and reduced dims alternate.
 type reduction struct {
 	rank int
@@ -27,7 +31,7 @@ type reduction struct {
 	axis [2 * MaxRank]bool
 }
 
-func planReduction(shape, axes []int) (p reduction) {
+func planReduction(shape, axes []int, free func(axis int) bool) (p reduction) {
 	var reduced [64]bool
 	if len(shape) > len(reduced) {
 		panic("reduce: rank too high")
@@ -39,7 +43,7 @@ func planReduction(shape, axes []int) (p reduction) {
 		reduced[a] = true
 	}
 	for a, d := range shape {
-		if d == 1 {
+		if d == 1 && (reduced[a] || !free(a)) {
 			continue
 		}
 		if p.rank > 0 && p.axis[p.rank-1] == reduced[a] {
@@ -56,29 +60,29 @@ func planReduction(shape, axes []int) (p reduction) {
 }
 
 // next takes the last reduced dim off and returns its stage.
-func (p *reduction) next() (outer, r, inner int, ok bool) {
+func (p *reduction) next() (st Stage, ok bool) {
 	d := p.rank - 1
 	if d >= 0 && !p.axis[d] {
 		d--
 	}
 	if d < 0 {
-		return 0, 0, 0, false
+		return Stage{}, false
 	}
-	outer, r, inner = 1, p.dims[d], 1
+	st = Stage{Outer: 1, R: p.dims[d], Inner: 1, Columns: d+1 < p.rank}
 	for i := range d {
-		outer *= p.dims[i]
+		st.Outer *= p.dims[i]
 	}
-	if d+1 < p.rank {
-		inner = p.dims[d+1]
+	if st.Columns {
+		st.Inner = p.dims[d+1]
 		// Merge the kept dims around it.
 		if d > 0 {
-			p.dims[d-1] *= inner
+			p.dims[d-1] *= st.Inner
 			p.rank = d
 		} else {
-			p.dims[0], p.axis[0], p.rank = inner, false, 1
+			p.dims[0], p.axis[0], p.rank = st.Inner, false, 1
 		}
 	} else {
 		p.rank = d
 	}
-	return outer, r, inner, true
+	return st, true
 }

@@ -2,6 +2,7 @@ package strip
 
 import (
 	"math"
+	"slices"
 
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
@@ -53,6 +54,7 @@ type reduction struct {
 	op     backend.ReduceOp
 	of     Value
 	axes   []bool // of the shape
+	free   []bool // of the shape: those that stay, and may have any size
 	result int    // its place among the results
 }
 
@@ -188,10 +190,14 @@ func (b *Builder) IsInf(x Value) Value {
 // Result makes a value the next result, a tensor of the shape of the expression.
 func (b *Builder) Result(v Value) { b.results = append(b.results, v) }
 
-// Reduce makes the reduction of a float value over some axes the next result: Sum, Mean, MaxOf or MinOf. There may be one.
-func (b *Builder) Reduce(op backend.ReduceOp, v Value, axes []int) {
-	r := &reduction{op: op, of: v, axes: make([]bool, len(b.shape)), result: len(b.results)}
+// Reduce makes the reduction of a float value over some axes the next result: Sum, Mean, MaxOf or MinOf. There may be one. Of other
+// axes that are free, and of the first one, no bits of it depend: these may be the batch.
+func (b *Builder) Reduce(op backend.ReduceOp, v Value, axes []int, free func(axis int) bool) {
+	r := &reduction{op: op, of: v, axes: make([]bool, len(b.shape)), free: make([]bool, len(b.shape)), result: len(b.results)}
 	elements := 1
+	for a := range b.shape {
+		r.free[a] = !slices.Contains(axes, a) && (a == 0 || free(a))
+	}
 	for _, a := range axes {
 		r.axes[a] = true
 		elements *= b.shape[a]

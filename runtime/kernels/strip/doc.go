@@ -9,7 +9,7 @@
 //	bias := b.Operand(value.F32, []int{3})
 //	y := b.Unary(backend.ReLU, b.Binary(backend.Add, x, bias))
 //	b.Result(y)
-//	b.Reduce(backend.Sum, y, []int{1})
+//	b.Reduce(backend.Sum, y, []int{1}, func(axis int) bool { return axis == 0 })
 //	k := b.Bind()
 //	k.Run([]*value.Tensor{xs, biases}, []*value.Tensor{xs, sums})
 //	fmt.Println(xs.Float64s(), sums.Float64s())

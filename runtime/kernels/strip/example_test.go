@@ -15,7 +15,7 @@ func Example() {
 	bias := b.Operand(value.F32, []int{3})
 	y := b.Unary(backend.ReLU, b.Binary(backend.Add, x, bias))
 	b.Result(y)
-	b.Reduce(backend.Sum, y, []int{1})
+	b.Reduce(backend.Sum, y, []int{1}, func(axis int) bool { return axis == 0 })
 	k := b.Bind()
 
 	xs, _ := value.FromSlice([]float32{1, 2, 3, -1, -2, -3}, 2, 3)

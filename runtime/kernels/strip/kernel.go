@@ -75,11 +75,11 @@ func (b *Builder) bind(split int) *Kernel {
 	for i, o := range b.operands {
 		shapes[i] = o.shape
 	}
-	var reduced []bool
+	var reduced, free []bool
 	if b.reduce != nil {
-		reduced = b.reduce.axes
+		reduced, free = b.reduce.axes, b.reduce.free
 	}
-	s, ok := newSpace(b.shape, shapes, reduced, split)
+	s, ok := newSpace(b.shape, shapes, reduced, free, split)
 	if !ok || len(b.operands) > 60 {
 		return nil
 	}

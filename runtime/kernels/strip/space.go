@@ -12,26 +12,28 @@ type space struct {
 	strides [][]int // by operand and dim, in elements; 0 where the operand is broadcast
 	reduced []bool  // by dim
 	size    int
+	last    int // the last dim that is a free axis: strips do not cross it
 }
 
 // newSpace lays operands, whose shapes broadcast to shape, over it. split, if not 0, is an axis before
-// which none merges; what is behind it is one dim at least. A first axis that a reduction leaves stays a dim of its own, of whatever
-// size: it may be the batch, of which no bits depend.
+// which none merges; what is behind it is one dim at least. Free axes stay dims of their own, of whatever size: one may be the batch, of
+// which no bits depend.
 // ok is false if more than driver.MaxRank dims remain.
-func newSpace(shape []int, operands [][]int, reduced []bool, split int) (s space, ok bool) {
+func newSpace(shape []int, operands [][]int, reduced, free []bool, split int) (s space, ok bool) {
 	var over []uint64 // by dim: the operands that have it
 	s.size = 1
-	cut, columns, batch := true, false, len(reduced) > 0 && !reduced[0]
+	cut, columns := true, false
 	for d, n := range shape {
 		s.size *= n
-		cut = cut || d == split || batch && d == 1
-		if n == 1 && (split == 0 || d < len(shape)-1 || columns) && !(batch && d == 0) {
+		apart := free != nil && free[d]
+		cut = cut || d == split || apart
+		if n == 1 && (split == 0 || d < len(shape)-1 || columns) && !apart {
 			continue
 		}
 		columns = columns || split > 0 && d >= split
 		var has uint64
 		for i, o := range operands {
-			if k := d - (len(shape) - len(o)); n == 1 && !(batch && d == 0) || k >= 0 && o[k] != 1 {
+			if k := d - (len(shape) - len(o)); n == 1 && !apart || k >= 0 && o[k] != 1 {
 				has |= 1 << i
 			}
 		}
@@ -41,7 +43,9 @@ func newSpace(shape []int, operands [][]int, reduced []bool, split int) (s space
 			continue
 		}
 		s.dims, s.reduced, over = append(s.dims, n), append(s.reduced, r), append(over, has)
-		cut = false
+		if cut = apart; apart {
+			s.last = len(s.dims) - 1
+		}
 	}
 	if len(s.dims) == 0 {
 		s.dims, s.reduced, over = []int{1}, []bool{false}, []uint64{1<<len(operands) - 1} // all are whole
@@ -95,7 +99,7 @@ func (s *space) newCut(bytes int) (c cut) {
 	last := len(s.dims) - 1
 	c = cut{at: last, inner: 1}
 	if s.dims[last] < longRow {
-		for c.at > 0 && c.inner*s.dims[c.at] <= limit {
+		for c.at > s.last && c.inner*s.dims[c.at] <= limit {
 			c.inner *= s.dims[c.at]
 			c.at--
 		}

@@ -34,6 +34,9 @@ func random(t *testing.T, r *rand.Rand, shape ...int) *value.Tensor {
 	return x
 }
 
+// noAxis is free.
+func noAxis(int) bool { return false }
+
 // TestStripsCoverTheSpace checks that every element is in one strip, and that no strip is longer than a register.
 func TestStripsCoverTheSpace(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
@@ -130,7 +133,7 @@ func TestSameBits(t *testing.T) {
 			b := New(shape)
 			v := b.Binary(backend.Mul, b.Unary(backend.Exp, b.Operand(value.F32, shape)), b.Operand(value.F32, shape[1:]))
 			b.Result(v)
-			b.Reduce(op, v, axes)
+			b.Reduce(op, v, axes, noAxis)
 			k := b.Bind()
 			x, y := random(t, r, shape...), random(t, r, shape[1:]...)
 			var want [2][]byte
@@ -231,7 +234,7 @@ func TestRunsDoNotAllocate(t *testing.T) {
 				b := New([]int{n, n})
 				v := b.Binary(backend.Add, b.Operand(value.F32, []int{n, n}), b.Operand(value.F32, []int{n}))
 				b.Result(v)
-				b.Reduce(backend.Sum, v, []int{0})
+				b.Reduce(backend.Sum, v, []int{0}, noAxis)
 				k := b.Bind()
 				in := []*value.Tensor{random(t, r, n, n), random(t, r, n)}
 				out := []*value.Tensor{zeros(t, value.F32, n, n), zeros(t, value.F32, n)}
