@@ -264,6 +264,7 @@ func (t *Trainer) resume(c *Checkpoint) error {
 	now.Graph = was.Graph // of a text that may name other lines than this module
 	now.History, now.Steps, now.Step = was.History, was.Steps, was.Step
 	now.Samples, now.Sum, now.Seconds = was.Samples, was.Sum, was.Seconds
+	now.Correct, now.Counted = was.Correct, was.Counted
 	return nil
 }
 
