@@ -148,19 +148,12 @@ func TestStandardize(t *testing.T) {
 		t.Fatal(err)
 	}
 	ds := &datasets{Train: set, Test: set}
-	if err := ds.standardize(m, "x"); err != nil {
+	if err := ds.prepare(m, "x", false, true); err != nil {
 		t.Fatal(err)
 	}
-	const want = "mean=2,25 std=0.7071067811865476,15"
+	const want = "numbers mean=2,25 std=0.7071067811865476,15"
 	if got := m.Meta("preprocess.x"); got != want {
 		t.Errorf("the model says %q, want %q", got, want)
-	}
-	info, err := artifact.InfoOf(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ds.preprocess(info, "x"); err != nil {
-		t.Fatal(err)
 	}
 	got, _, err := ds.Train.Item(0)
 	if err != nil || !slices.EqualFunc(got.Float64s(), []float64{-math.Sqrt2, -1}, func(a, b float64) bool { return math.Abs(a-b) < 1e-6 }) {
@@ -168,7 +161,7 @@ func TestStandardize(t *testing.T) {
 	}
 	// What a model says stays.
 	ds = &datasets{Train: &data.Subset{}, Test: set}
-	if err := ds.standardize(m, "x"); err != nil || m.Meta("preprocess.x") != want {
+	if err := ds.prepare(m, "x", false, true); err != nil || m.Meta("preprocess.x") != want {
 		t.Error(m.Meta("preprocess.x"), err)
 	}
 }

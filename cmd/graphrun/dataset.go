@@ -201,9 +201,10 @@ type datasets struct {
 	Classes     []string     // empty if the targets are no classes
 	Name        string
 
-	bytes   bool         // the examples are pictures, of which 0 to 255 became [0, 1]
-	unnamed bool         // the data numbers its classes from 0 and has no names for them
-	raw     data.Dataset // Test before it was normalized
+	bytes    bool         // the examples are bytes, of which 0 to 255 became [0, 1]
+	pictures bool         // and pictures
+	unnamed  bool         // the data numbers its classes from 0 and has no names for them
+	raw      data.Dataset // Test before it was normalized
 }
 
 // loadData reads the data sets of a name, each cut to o.limit examples if that is positive.
@@ -342,7 +343,7 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 	if err := o.misplaced(table, pictures); err != nil {
 		return nil, err
 	}
-	ds := &datasets{Train: train, Test: test, bytes: pictures || images}
+	ds := &datasets{Train: train, Test: test, bytes: data.FromBytes(train), pictures: pictures || images}
 	if l, ok := train.(data.Labelled); ok {
 		ds.Classes = l.Classes()
 	}
@@ -526,122 +527,106 @@ func (ds *datasets) any() data.Dataset {
 	return ds.Train
 }
 
-// normalization returns what p does to examples that are read from data as floats; nil if that is nothing. Pictures are in [0, 1] already.
-func normalization(p artifact.Preprocess) *data.Normalization {
-	scale := scaleOf(p, p.Mode != "")
-	if scale == 1 && len(p.Mean) == 0 && len(p.Std) == 0 {
-		return nil
-	}
-	n := &data.Normalization{}
-	for _, m := range p.Mean {
-		n.Mean = append(n.Mean, m/scale)
-	}
-	for _, s := range p.Std {
-		n.Std = append(n.Std, s/scale)
-	}
-	if n.Mean == nil {
-		n.Mean = []float64{0}
-	}
-	if n.Std == nil {
-		n.Std = []float64{1 / scale}
-	}
-	return n
-}
-
-// scaleOf returns what p multiplies examples by, which are in [0, 1] already if they are pictures.
-func scaleOf(p artifact.Preprocess, picture bool) float64 {
-	scale := cmp.Or(p.Scale, 1)
-	if picture {
-		scale *= 255
-	}
-	if math.Abs(scale-1) < 1e-12 { // 1/255 is not exact
-		return 1
-	}
-	return scale
-}
-
-// preprocess makes the examples what a model wants by an input, as its meta table says.
-func (ds *datasets) preprocess(info artifact.Info, input string) error {
-	p, ok := info.Preprocess[input]
-	if !ok {
-		return nil
-	}
-	change := func(d data.Dataset) (data.Dataset, error) { return d, nil }
-	if ds.bytes {
-		table, err := byteTable(p, ds.any())
-		if err != nil {
-			return fmt.Errorf("--data %s: %w", ds.Name, err)
-		}
-		if table != nil {
-			change = func(d data.Dataset) (data.Dataset, error) { return data.MapBytes(d, table) }
-		}
-	} else if n := normalization(p); n != nil {
-		change = func(d data.Dataset) (data.Dataset, error) { return data.Normalize(d, *n) }
-	}
-	for _, d := range []*data.Dataset{&ds.Train, &ds.Test} {
-		changed, err := change(*d)
-		if err != nil {
-			return fmt.Errorf("--data %s: the model has the preprocessing %q: %w", ds.Name, p, err)
-		}
-		*d = changed
-	}
-	return nil
-}
-
-// byteTable returns what p makes of each byte of each channel of d's pictures, as of those that run reads; nil if that is what they are
-// already, the bytes divided by 255.
-func byteTable(p artifact.Preprocess, d data.Dataset) ([][256]float32, error) {
-	x, _, err := d.Item(0)
-	if err != nil {
-		return nil, err
-	}
-	channels, same := x.Shape()[0], true
-	bytes := make([]float32, channels*256)
-	for i := range bytes {
-		bytes[i] = float32(i % 256)
-	}
-	if err := p.Apply(bytes, channels); err != nil {
-		return nil, err
-	}
-	table := make([][256]float32, channels)
-	for i, v := range bytes {
-		table[i/256][i%256] = v
-		same = same && v == float32(i%256)/255
-	}
-	if same {
-		return nil, nil
-	}
-	return table, nil
-}
-
-// standardize puts the means and deviations of the examples to train on into what a model says of an input, for preprocess. Those
-// that are there already stay.
-func (ds *datasets) standardize(m *graph.Module, input string) error {
+// prepare notes what the examples become by an input, if the model does not say or is declared anew for them, and makes them that.
+func (ds *datasets) prepare(m *graph.Module, input string, anew, standardize bool) error {
 	info, err := artifact.InfoOf(m)
 	if err != nil {
 		return err
 	}
 	p, ok := info.Preprocess[input]
-	if !ok {
-		p = artifact.Preprocess{Scale: 1}
-		if ds.bytes {
-			p.Scale = 1. / 255
+	if anew || !ok {
+		if p, ok, err = ds.natural(); err != nil {
+			return err
 		}
 	}
-	if len(p.Mean) > 0 || len(p.Std) > 0 {
+	if standardize && len(p.Mean) == 0 && len(p.Std) == 0 {
+		n, err := data.Standardization(ds.Train)
+		if err != nil {
+			return fmt.Errorf("--data %s: %w", ds.Name, err)
+		}
+		unit := cmp.Or(p.Scale, 1)
+		if ds.bytes || p.Mode != artifact.Numbers && p.Mode != "" {
+			unit *= 255
+		}
+		if math.Abs(unit-1) < 1e-12 { // 1/255 is not exact
+			unit = 1
+		}
+		for i := range n.Mean {
+			p.Mean = append(p.Mean, n.Mean[i]*unit)
+			p.Std = append(p.Std, n.Std[i]*unit)
+		}
+		ok = true
+	}
+	if !ok {
 		return nil
 	}
-	n, err := data.Standardization(ds.Train)
-	if err != nil {
-		return fmt.Errorf("--data %s: %w", ds.Name, err)
-	}
-	scale := scaleOf(p, ds.bytes || p.Mode != "")
-	for i := range n.Mean {
-		p.Mean = append(p.Mean, n.Mean[i]*scale)
-		p.Std = append(p.Std, n.Std[i]*scale)
-	}
+	m.SetMeta("preprocess."+input, p.String())
 	info.Preprocess[input] = p
-	info.Set(m)
+	return ds.preprocess(info, input)
+}
+
+// natural is the preprocessing of examples of which nobody says another: bytes become numbers from 0 to 1, as pictures of floats are already, and
+// other floats stay. There is none for other types.
+func (ds *datasets) natural() (p artifact.Preprocess, ok bool, err error) {
+	x, _, err := ds.any().Item(0)
+	if err != nil {
+		return p, false, fmt.Errorf("--data %s: %w", ds.Name, err)
+	}
+	mode := artifact.Bytes
+	if s := x.Shape(); len(s) == 3 && s[0] == 1 {
+		mode = artifact.Gray
+	} else if len(s) == 3 && s[0] == 3 {
+		mode = artifact.RGB
+	}
+	unit := ds.bytes
+	if mode != artifact.Bytes && !ds.bytes {
+		if unit, err = ds.fromZeroToOne(); err != nil {
+			return p, false, fmt.Errorf("--data %s: %w", ds.Name, err)
+		}
+	}
+	if unit {
+		return artifact.Preprocess{Mode: mode, Scale: 1. / 255}, true, nil
+	}
+	return artifact.Preprocess{Mode: artifact.Numbers, Scale: 1}, x.DType().IsFloat(), nil
+}
+
+// fromZeroToOne reports whether the inputs to train on are all from 0 to 1.
+func (ds *datasets) fromZeroToOne() (bool, error) {
+	for i := range ds.Train.Len() {
+		x, _, err := ds.Train.Item(i)
+		if err != nil {
+			return false, err
+		}
+		if !x.DType().IsFloat() || slices.ContainsFunc(x.Float64s(), func(v float64) bool { return v < 0 || v > 1 }) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// preprocess makes the examples what a model wants by an input, as its meta table says.
+func (ds *datasets) preprocess(info artifact.Info, input string) error {
+	p, ok := info.Preprocess[input]
+	if !ok || ds.bytes && p.Mode != artifact.Numbers && p.Scale == 1./255 && len(p.Mean) == 0 && len(p.Std) == 0 {
+		return nil // bytes have been divided by 255
+	}
+	f := p.Prepare
+	if ds.bytes && (p.Mode != "" || ds.pictures) {
+		f = func(x *value.Tensor) (*value.Tensor, error) {
+			x, err := data.Bytes(x)
+			if err != nil {
+				return nil, err
+			}
+			return p.Prepare(x)
+		}
+	}
+	for _, d := range []*data.Dataset{&ds.Train, &ds.Test} {
+		changed, err := data.Map(*d, f)
+		if err != nil {
+			return fmt.Errorf("--data %s: the model has the preprocessing %q: %w", ds.Name, p, err)
+		}
+		*d = changed
+	}
 	return nil
 }
 

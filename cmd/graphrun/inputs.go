@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/graph/value/npy"
-	"github.com/graphrun/graphrun/models/data"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -37,13 +37,14 @@ type inputs struct {
 	inputs []string // NAME=WHAT
 	feeds  string   // an .npz file with inputs by name
 	invert bool     // pictures
+	raw    bool     // arrays are fed as they are
 }
 
 // read reads the inputs. Notices say what a person may not expect.
 func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value.Value, notices []string, err error) {
 	r := &inputReader{
 		f: f, info: info, params: map[string]graph.Value{}, feeds: map[string]value.Value{}, from: map[string]string{},
-		columns: map[string]*data.Normalization{},
+		raw: in.raw, prepared: map[string]artifact.Preprocess{},
 	}
 	for _, p := range f.Params() {
 		name := p.Node().ResultName(0)
@@ -63,7 +64,7 @@ func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value
 	if err := r.check(in.feeds); err != nil {
 		return nil, nil, err
 	}
-	if err := r.normalize(); err != nil {
+	if err := r.prepare(); err != nil {
 		return nil, nil, err
 	}
 	return r.feeds, r.notices, nil
@@ -71,14 +72,15 @@ func (in inputs) read(f *graph.Func, info artifact.Info) (feeds map[string]value
 
 // inputReader is where the inputs of a function come together.
 type inputReader struct {
-	f       *graph.Func
-	info    artifact.Info
-	names   []string // of the parameters
-	params  map[string]graph.Value
-	feeds   map[string]value.Value
-	from    map[string]string              // the flag that an input came by, for messages
-	columns map[string]*data.Normalization // what is done to columns of a table, which are given as the table has them
-	notices []string
+	f        *graph.Func
+	info     artifact.Info
+	names    []string // of the parameters
+	params   map[string]graph.Value
+	feeds    map[string]value.Value
+	from     map[string]string              // the flag that an input came by, for messages
+	raw      bool                           // arrays are what the function takes
+	prepared map[string]artifact.Preprocess // what is done to arrays and lists, which are given as data has them
+	notices  []string
 }
 
 // argument reads one NAME=WHAT.
@@ -102,12 +104,10 @@ func (r *inputReader) argument(arg string, invert bool) error {
 	if !ok {
 		pre = artifact.Preprocess{Scale: 1. / 255}
 	}
-	if ok && pre.Mode == "" && (strings.HasPrefix(file, "[") || isArrayFile(file)) {
-		r.columns[name] = normalization(pre)
-	}
 	dt := p.DType()
-	if r.columns[name] != nil {
-		dt = value.F64 // columns are rounded when they have been prepared, as in training
+	if ok && !r.raw && (strings.HasPrefix(file, "[") || isArrayFile(file)) {
+		r.prepared[name] = pre
+		dt = value.Invalid // what the array has: it is rounded when it has been prepared, as in training
 	}
 	t, notice, err := readInput(name, p.Type(), dt, file, pre, invert)
 	if err != nil {
@@ -138,7 +138,9 @@ func (r *inputReader) arrays(file string) error {
 			if err != nil {
 				return fmt.Errorf("--feeds %s: %w", file, err)
 			}
-			if t, err = value.CastExactly(t, p.DType()); err != nil {
+			if pre, ok := r.info.Preprocess[name]; ok && !r.raw {
+				r.prepared[name] = pre
+			} else if t, err = value.CastExactly(t, p.DType()); err != nil {
 				return fmt.Errorf("--feeds %s: %s: %w", file, name, err)
 			}
 			r.feeds[name], r.from[name] = t, fmt.Sprintf("--feeds %s: %s", file, name)
@@ -162,7 +164,8 @@ func (r *inputReader) check(file string) error {
 			return usagef("%s needs --input %s=FILE, which is %s", r.f.Name(), name, typ)
 		}
 		is := graph.TypeOf(r.feeds[name])
-		if tt, ok := is.(graph.TensorType); ok && r.columns[name] != nil {
+		if _, open := r.prepared[name]; open && r.params[name].DType().IsFloat() {
+			tt := is.(graph.TensorType)
 			tt.DType = r.params[name].DType()
 			is = tt
 		}
@@ -177,20 +180,19 @@ func (r *inputReader) check(file string) error {
 	return fmt.Errorf("%s: wrong shape: want %s, have %s", r.from[r.names[i]], typeWith(want[i], known), have[i])
 }
 
-// normalize prepares the columns of tables as the model wants them.
-func (r *inputReader) normalize() error {
+// prepare makes arrays what the model takes, as training did it.
+func (r *inputReader) prepare() error {
 	for _, name := range r.names {
-		t, ok := r.feeds[name].(*value.Tensor)
-		n := r.columns[name]
-		if n == nil || !ok {
+		pre, ok := r.prepared[name]
+		if !ok {
 			continue
 		}
-		err := n.Apply(t)
+		t, err := pre.Prepare(r.feeds[name].(*value.Tensor))
 		if err == nil {
 			t, err = rounded(t, r.params[name].DType())
 		}
 		if err != nil {
-			return fmt.Errorf("%s: the model has the preprocessing %q: %w", r.from[name], r.info.Preprocess[name], err)
+			return fmt.Errorf("%s: the model has the preprocessing %q: %w", r.from[name], pre, err)
 		}
 		r.feeds[name] = t
 	}
@@ -239,13 +241,21 @@ func typeWith(t graph.Type, env map[string]graph.Dim) string {
 	return fmt.Sprintf("%s (%s)", bound, strings.Join(slices.Compact(known), ", "))
 }
 
-// readInput reads one input of a type from a file, from a list in brackets or from a number. Elements of lists and arrays are read as dt.
+// readInput reads one input of a type from a file, from a list in brackets or from a number. Elements of lists and arrays are read as dt, or if
+// that is Invalid as what they are.
 func readInput(name string, want graph.Type, dt graph.DType, file string, pre artifact.Preprocess, invert bool) (t *value.Tensor, notice string, err error) {
 	tt, ok := want.(graph.TensorType)
 	if !ok {
 		return nil, "", fmt.Errorf("it is a %s: only tensors can be given", want)
 	}
 	if strings.HasPrefix(file, "[") {
+		if dt == value.Invalid {
+			t, err = parseList(tt, value.F64, file)
+			if err == nil && areBytes(t.Float64s()) {
+				t, err = value.CastExactly(t, value.U8)
+			}
+			return t, "", err
+		}
 		t, err = parseList(tt, dt, file)
 		return t, "", err
 	}
@@ -268,12 +278,27 @@ func readInput(name string, want graph.Type, dt graph.DType, file string, pre ar
 		if err != nil {
 			return nil, "", err
 		}
+		if dt == value.Invalid {
+			return t, "", nil
+		}
 		if t, err = value.CastExactly(t, dt); err != nil {
 			return nil, "", fmt.Errorf("%s: %w", file, err)
 		}
 		return t, "", nil
 	}
 	return readPictureInput(tt, file, pre, invert)
+}
+
+// areBytes reports whether the numbers of a list are bytes: whole, from 0 to 255, and one of them above 1.
+func areBytes(list []float64) bool {
+	above := false
+	for _, v := range list {
+		if v != math.Trunc(v) || v < 0 || v > 255 {
+			return false
+		}
+		above = above || v > 1
+	}
+	return above
 }
 
 // isArrayFile reports whether a file is one of NumPy's, by its name.

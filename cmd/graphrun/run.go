@@ -68,8 +68,9 @@ func runCommand() *cobra.Command {
   [1, 2, 3]        a list; a flat one fills the input in order, a nested one such as [[1, 2], [3, 4]] has its own shape
   0.5              a number, for an input of rank 0
 
---feeds in.npz takes all inputs by name from one file and feeds them as they are. For a model that standardizes the columns of a
-table, --input takes the values as they stand in the table.
+--feeds in.npz takes all inputs by name from one file. Arrays and lists are given as the training data has them, and prepared as
+training prepared it: bytes are scaled (whole numbers up to 255, in an array of integers or in a list that has one above 1), columns
+are standardized. With --raw they are fed as they are.
 
 --fetch NODE returns any value that the function computes, whatever the compiler fuses. NODE is a value's name in the model's text
 (%5 or 5, or a name that you gave it), or a layer's name, for the layer's output (conv1). inspect --nodes lists all nodes. Gradients
@@ -103,6 +104,7 @@ precision. The results do not depend on --batch.
 	f.StringVar(&o.fn, "func", "", "the function to run (default predict, or the only one)")
 	f.StringArrayVar(&o.in.inputs, "input", nil, "set an input of the function, `NAME=WHAT`; once per input")
 	f.StringVar(&o.in.feeds, "feeds", "", "take inputs by name from `FILE.npz`")
+	f.BoolVar(&o.in.raw, "raw", false, "feed arrays and lists as they are, without the model's preprocessing")
 	f.BoolVar(&o.in.invert, "invert", false, "swap black and white in pictures: the models of train expect light on dark")
 	f.StringArrayVar(&o.fetch, "fetch", nil, "also return `NODE`; may be repeated")
 	f.StringVar(&o.expect, "expect", "", "compare the results with those in `FILE.npz`")
@@ -129,7 +131,7 @@ func (o *runOptions) valid(cmd *cobra.Command) error {
 		return ""
 	}
 	if o.data.name != "" {
-		if name := given("input", "feeds", "invert", "func", "fetch", "expect", "out"); name != "" {
+		if name := given("input", "feeds", "raw", "invert", "func", "fetch", "expect", "out"); name != "" {
 			return usagef("--data evaluates the model on a test set: it does not go with --%s", name)
 		}
 		switch {

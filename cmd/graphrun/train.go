@@ -547,15 +547,10 @@ func (o *trainOptions) loadData(m **graph.Module, resumed bool) (*datasets, erro
 	if err := ds.fits(o.model, f, input, target); err != nil {
 		return nil, err
 	}
-	if o.standardize {
-		if err := ds.standardize(*m, input); err != nil {
-			return nil, err
-		}
-		if info, err = artifact.InfoOf(*m); err != nil {
-			return nil, err
-		}
+	if resumed {
+		return ds, ds.preprocess(info, input)
 	}
-	return ds, ds.preprocess(info, input)
+	return ds, ds.prepare(*m, input, known, o.standardize)
 }
 
 // isKnown reports whether the model is one of the zoo.

@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // The functions that a model has by convention. A model need not have all of them.
@@ -36,9 +38,11 @@ type Info struct {
 	Loss string
 	// Roles tells by the names of inputs whether they take InputRole or TargetRole. Meta "role.NAME".
 	Roles map[string]string
-	// Preprocess tells by the names of inputs what is done to a picture before it is fed. Meta "preprocess.NAME".
+	// Preprocess tells by the names of inputs what is done to what they take before it is fed: training, the command and programs in Go all
+	// read it here. Meta "preprocess.NAME".
 	Preprocess map[string]Preprocess
-	// Provenance is how the model came about: the data set, epochs, the seed. Meta "train.KEY".
+	// Provenance is how the model came about: the data set ("data") and how its files are read, the learning rate that training started
+	// from ("lr"), epochs, the seed. Meta "train.KEY".
 	Provenance map[string]string
 }
 
@@ -234,14 +238,18 @@ func inputNames(f *graph.Func) []string {
 
 // The modes of Preprocess.
 const (
-	Gray = "gray" // one channel, the luma of a colour picture
-	RGB  = "rgb"  // three channels
+	Gray    = "gray"    // pictures of one channel, the luma of a colour picture
+	RGB     = "rgb"     // pictures of three channels
+	Bytes   = "bytes"   // other arrays of bytes, such as rows of u8
+	Numbers = "numbers" // numbers as they are, such as the columns of a table
 )
 
-// Preprocess is what is done to a picture before it is fed: its channels, from 0 to 255, become (x*Scale - Mean) / Std, as torchvision's
-// ToTensor and Normalize do it with a Scale of 1/255.
+var modes = []string{Gray, RGB, Bytes, Numbers}
+
+// Preprocess is what is done to examples before they are fed. Pictures and other bytes, from 0 to 255, become (x*Scale - Mean) / Std, as
+// torchvision's ToTensor and Normalize do it with a Scale of 1/255, and so do numbers. Prepare does it to an array.
 type Preprocess struct {
-	// Mode is Gray, RGB or, where the model does not say which channels it takes, empty.
+	// Mode is Gray, RGB, Bytes, Numbers or, where the model does not say what it takes, empty.
 	Mode string
 	// Scale is what channels are multiplied by; 0 stands for 1.
 	Scale float64
@@ -285,8 +293,8 @@ func ParsePreprocess(text string) (Preprocess, error) {
 	for i, word := range strings.Fields(text) {
 		key, list, assigned := strings.Cut(word, "=")
 		if !assigned {
-			if i > 0 || key != Gray && key != RGB {
-				return p, fmt.Errorf("want %q, as in \"gray scale=1/255 mean=0.5 std=0.5\", have %q", []string{Gray, RGB}, word)
+			if i > 0 || !slices.Contains(modes, key) {
+				return p, fmt.Errorf("want one of %q, as in \"gray scale=1/255 mean=0.5 std=0.5\", have %q", modes, word)
 			}
 			p.Mode = key
 			continue
@@ -343,7 +351,7 @@ func parseNumber(s string) (float64, error) {
 	return x, nil
 }
 
-// Channels returns how many channels the mode stands for, 0 if it is empty.
+// Channels returns how many channels the mode stands for, 0 if it is not one of pictures.
 func (p Preprocess) Channels() int { return map[string]int{Gray: 1, RGB: 3}[p.Mode] }
 
 // Apply turns the channels of one picture, each from 0 to 255, into what is fed, in place. pixels holds one channel after the other.
@@ -351,34 +359,85 @@ func (p Preprocess) Apply(pixels []float32, channels int) error {
 	if channels < 1 || len(pixels)%channels != 0 {
 		return fmt.Errorf("preprocess: %d pixels do not divide into %d channels", len(pixels), channels)
 	}
-	at := func(vals []float64, c int, without float64) (float64, error) {
-		switch len(vals) {
-		case 0:
-			return without, nil
-		case 1:
-			return vals[0], nil
-		case channels:
-			return vals[c], nil
-		}
-		return 0, fmt.Errorf("preprocess: want one mean and std, or one for each of %d channels, have %d", channels, len(vals))
+	mean, std, err := p.perChannel(channels)
+	if err != nil {
+		return err
 	}
-	scale := p.Scale
-	if scale == 0 {
-		scale = 1
-	}
-	size := len(pixels) / channels
-	for c := range channels {
-		mean, err := at(p.Mean, c, 0)
-		if err != nil {
-			return err
-		}
-		std, err := at(p.Std, c, 1)
-		if err != nil {
-			return err
-		}
-		for i, x := range pixels[c*size : (c+1)*size] {
-			pixels[c*size+i] = float32((float64(x)*scale - mean) / std)
-		}
+	scale, size := p.scale(), len(pixels)/channels
+	for i, x := range pixels {
+		c := i / size
+		pixels[i] = float32((float64(x)*scale - mean[c]) / std[c])
 	}
 	return nil
+}
+
+// Prepare returns examples as they are fed, f32, of examples as data has them: x[N, C, ...], whose dimension 1 counts the channels or the columns.
+// Integers are bytes, from 0 to 255, or numbers where the mode is Numbers. Floats are what data sets hold: bytes divided by 255
+// where the mode is one of bytes, else numbers. What training did to u8 arrays, to tables and to pictures is so done to the same
+// arrays when the model is used. Numbers are computed with in f64 and rounded once.
+func (p Preprocess) Prepare(x *value.Tensor) (*value.Tensor, error) {
+	if x == nil || !x.DType().IsNumeric() {
+		return nil, errors.New("preprocess: want an array of numbers")
+	}
+	shape, channels := x.Shape(), 1
+	if len(shape) > 1 {
+		channels = shape[1]
+	}
+	mean, std, err := p.perChannel(channels)
+	if err != nil {
+		return nil, err
+	}
+	out, err := value.New(value.F32, shape...)
+	if err != nil {
+		return nil, err
+	}
+	fed, err := value.Data[float32](out)
+	if err != nil || len(fed) == 0 {
+		return out, err
+	}
+	scale := p.scale()
+	if p.Mode != "" && p.Mode != Numbers && x.DType().IsFloat() {
+		if scale *= 255; math.Abs(scale-1) < 1e-12 { // 1/255 is not exact
+			scale = 1
+		}
+	}
+	size := 1
+	for _, n := range shape[min(2, len(shape)):] {
+		size *= n
+	}
+	for i, v := range x.Float64s() {
+		c := i / size % channels
+		fed[i] = float32((v*scale - mean[c]) / std[c])
+	}
+	return out, nil
+}
+
+func (p Preprocess) scale() float64 {
+	if p.Scale == 0 {
+		return 1
+	}
+	return p.Scale
+}
+
+// perChannel returns the means and deviations of some channels.
+func (p Preprocess) perChannel(channels int) (mean, std []float64, err error) {
+	mean, std = make([]float64, channels), make([]float64, channels)
+	for _, list := range []struct {
+		of, vals []float64
+		without  float64
+	}{{mean, p.Mean, 0}, {std, p.Std, 1}} {
+		for c := range list.of {
+			switch len(list.vals) {
+			case 0:
+				list.of[c] = list.without
+			case 1:
+				list.of[c] = list.vals[0]
+			case channels:
+				list.of[c] = list.vals[c]
+			default:
+				return nil, nil, fmt.Errorf("preprocess: want one mean and std, or one for each of %d channels, have %d", channels, len(list.vals))
+			}
+		}
+	}
+	return mean, std, nil
 }

@@ -114,7 +114,7 @@ func TestInfoFaults(t *testing.T) {
 		{"role.image", "label", `meta "role.image": want "input" or "target", have "label"`},
 		{"role.picture", "input", `meta "role.picture": no function has an input "picture"`},
 		{"preprocess.picture", "gray", `meta "preprocess.picture": no function has an input "picture"`},
-		{"preprocess.image", "grey", `meta "preprocess.image": want ["gray" "rgb"], as in "gray scale=1/255 mean=0.5 std=0.5", have "grey"`},
+		{"preprocess.image", "grey", `meta "preprocess.image": want one of ["gray" "rgb" "bytes" "numbers"], as in "gray scale=1/255 mean=0.5 std=0.5", have "grey"`},
 		{"preprocess.image", "scale=2 gray", `have "gray"`},
 		{"preprocess.image", "gray scale=0", "scale: want one number other than 0"},
 		{"preprocess.image", "gray scale=1,2", "scale: want one number other than 0"},
@@ -159,7 +159,7 @@ func TestPreprocessApply(t *testing.T) {
 	if err := (artifact.Preprocess{Mean: []float64{1, 2}}).Apply(pixels, 3); err == nil {
 		t.Error("2 means for 3 channels are no error")
 	}
-	for _, text := range []string{"", "gray", "scale=0.3", "rgb mean=1,2,3"} {
+	for _, text := range []string{"", "gray", "scale=0.3", "rgb mean=1,2,3", "bytes scale=1/255", "numbers mean=0.5 std=2"} {
 		if p, err := artifact.ParsePreprocess(text); err != nil || p.String() != text {
 			t.Errorf("%q reads back as %q, %v", text, p, err)
 		}

@@ -52,6 +52,7 @@ type TensorDataset struct {
 	n       int
 	classes []string
 	lab     []int64 // the elements of y where there are classes
+	scaled  bool    // x is bytes divided by 255
 	rounded bool    // x is f64, and the inputs of examples are f32
 }
 

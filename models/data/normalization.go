@@ -152,29 +152,10 @@ func Normalize(d Dataset, n Normalization) (*Normalized, error) {
 	return out, nil
 }
 
-// MapBytes returns a dataset with the examples of d, which are pictures f32[C,H,W] of bytes divided by 255, as those of Images and Folder: byte b
-// of channel c becomes table[c][b]. One table serves all channels.
-func MapBytes(d Dataset, table [][256]float32) (*Normalized, error) {
-	if d == nil {
-		return nil, errors.New("map bytes: the dataset is nil")
-	}
-	if len(table) == 0 {
-		return nil, errors.New("map bytes: there is no table")
-	}
-	out := &Normalized{of: d, table: slices.Clone(table)}
-	if d.Len() > 0 {
-		if err := out.Fill(new(Batch), []int{0}); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
 // Normalized is a Dataset of the normalized examples of another one.
 type Normalized struct {
-	of    Dataset
-	by    Normalization
-	table [][256]float32 // instead of by
+	of Dataset
+	by Normalization
 }
 
 var (
@@ -206,42 +187,13 @@ func (d *Normalized) Fill(b *Batch, index []int) error {
 	if err := checkIndex(index, d.Len()); err != nil {
 		return err
 	}
-	if d.table == nil {
-		return fillNormalized(d.of, &d.by, b, index)
-	}
-	if err := fill(d.of, b, index); err != nil {
-		return err
-	}
-	return d.look(b.X)
+	return fillNormalized(d.of, &d.by, b, index)
 }
 
 func (d *Normalized) fillPrecise(b *Batch, index []int) (bool, error) {
-	if d.table != nil {
-		return false, nil
-	}
 	ok, err := fillPrecise(d.of, b, index)
 	if ok && err == nil {
 		err = d.by.Apply(b.X)
 	}
 	return ok, err
-}
-
-// look replaces bytes divided by 255.
-func (d *Normalized) look(x *value.Tensor) error {
-	s := x.Shape()
-	if x.DType() != value.F32 || len(s) != 4 || len(d.table) > 1 && len(d.table) != s[1] {
-		return fmt.Errorf("map bytes: the input is %s: want f32[N,C,H,W], and %d tables for one channel each, or one for all", typeOf(x), len(d.table))
-	}
-	pixels, err := value.Data[float32](x)
-	if err != nil {
-		return err
-	}
-	plane := s[2] * s[3]
-	for i := 0; i < len(pixels); i += plane {
-		table := &d.table[i/plane%s[1]%len(d.table)]
-		for k, v := range pixels[i : i+plane] {
-			pixels[i+k] = table[lightness(v)]
-		}
-	}
-	return nil
 }

@@ -126,57 +126,6 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-func TestMapBytes(t *testing.T) {
-	pix := make([]uint8, 512)
-	for i := range pix {
-		pix[i] = uint8(i)
-	}
-	images, err := NewImages(tensor(t, pix, 1, 2, 16, 16), tensor(t, []int64{1}, 1), []string{"a", "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var table [2][256]float32
-	for b := range 256 {
-		table[0][b], table[1][b] = float32(b), float32(-2*b)
-	}
-	for _, n := range []int{1, 2} {
-		d, err := MapBytes(images, table[:n])
-		if err != nil {
-			t.Fatal(err)
-		}
-		x, y, err := d.Item(0)
-		if err != nil || !y.Equal(value.Scalar(int64(1))) || !slices.Equal(d.Classes(), []string{"a", "b"}) {
-			t.Fatal(y, d.Classes(), err)
-		}
-		for i, v := range x.Float64s() {
-			want := float64(i)
-			if i >= 256 {
-				want = float64(i-256) * []float64{1, -2}[n-1]
-			}
-			if v != want {
-				t.Fatalf("%d tables: byte %d became %v, want %v", n, i, v, want)
-			}
-		}
-	}
-	const want = "map bytes: the input is f32[1,2,16,16]: want f32[N,C,H,W], and 3 tables for one channel each, or one for all"
-	if _, err := MapBytes(images, make([][256]float32, 3)); err == nil || err.Error() != want {
-		t.Error(err)
-	}
-	for _, c := range []struct {
-		d     Dataset
-		table [][256]float32
-		want  string
-	}{
-		{nil, table[:], "map bytes: the dataset is nil"},
-		{images, nil, "map bytes: there is no table"},
-		{labelled(t, []string{"a"}, 0), table[:1], "map bytes: the input is f32[1]: want f32[N,C,H,W], and 1 tables for one channel each, or one for all"},
-	} {
-		if _, err := MapBytes(c.d, c.table); err == nil || err.Error() != c.want {
-			t.Errorf("%v, want %s", err, c.want)
-		}
-	}
-}
-
 // pairOfShapes has two examples that do not fit together.
 type pairOfShapes struct{}
 

@@ -193,6 +193,7 @@ func fromPair(names [2]string, x, y *value.Tensor, classes []string, opts NPZOpt
 		}
 		x = images
 	}
+	bytes := x.DType() == value.U8
 	x, err := asInputs(x)
 	if err != nil {
 		return fail(names[0], err)
@@ -202,14 +203,14 @@ func fromPair(names [2]string, x, y *value.Tensor, classes []string, opts NPZOpt
 		if err != nil {
 			return fail(names[0], err)
 		}
-		d.rounded = x.DType() == value.F64
+		d.scaled, d.rounded = bytes, x.DType() == value.F64
 		return d, nil
 	}
 	d, err := NewClassified(x, y, classes)
 	if err != nil {
 		return fail(names[1], err)
 	}
-	d.rounded = x.DType() == value.F64
+	d.scaled, d.rounded = bytes, x.DType() == value.F64
 	return d, nil
 }
 

@@ -27,6 +27,7 @@ type Relabelled struct {
 var (
 	_ Filler   = (*Relabelled)(nil)
 	_ Labelled = (*Relabelled)(nil)
+	_ precise  = (*Relabelled)(nil)
 )
 
 // Relabel returns a dataset with the examples of d, whose label k becomes place[k], the number of one of the classes: so one set is labelled as
