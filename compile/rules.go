@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 )
 
 // Rule is a rewrite of one node into values that stand for its results.
@@ -32,7 +33,8 @@ type Rule struct {
 const maxRounds = 32
 
 // ApplyRules rewrites every function of m by the rules until none matches, but no more than 32 times over: it is what a pass of rules runs. Of the
-// rules of an op the first that matches is applied. Rewrites are counted and limited by the rules' names.
+// rules of an op the first that matches is applied. Nodes of f8e8m0, which has neither zero nor sign, obey few laws and stay as they are.
+// Rewrites are counted and limited by the rules' names.
 func ApplyRules(c *Context, m *graph.Module, rules []*Rule) error {
 	return applyRules(c, m, rules, countUses)
 }
@@ -82,7 +84,7 @@ func rewriteOnce(c *Context, f *graph.Func, byOp map[*graph.Op][]*Rule, count us
 	for _, n := range w.take() {
 		w.rewire(n)
 		var values []graph.Value
-		if rules := byOp[n.Op()]; rules != nil && (c.limit < 0 || c.steps < c.limit) {
+		if rules := byOp[n.Op()]; rules != nil && n.Result(0).DType() != value.F8E8M0 && (c.limit < 0 || c.steps < c.limit) {
 			f.Module().AtNode(n, func() {
 				for _, r := range rules {
 					if r.Sole != "" && !sole(n, r.Sole) {

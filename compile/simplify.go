@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
 )
 
@@ -126,10 +127,10 @@ var SimplifyRules = []*Rule{
 	},
 	sameType("cast_same", "cast", "a cast to the dtype of x is x"),
 	{
-		Name: "cast_back", Op: "cast", Law: "x of fewer than 32 bits, cast to f32 or f64 and back, is x",
+		Name: "cast_back", Op: "cast", Law: "x of fewer than 32 bits, cast to f32 or f64 and back, is x, but in f8e5m2, where casts turn infinities into numbers",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 			wide := operand(n, 0, "cast")
-			if wide == nil || !graph.IsNarrow(n.Result(0).DType()) || !wide.Result(0).DType().IsFloat() || graph.IsNarrow(wide.Result(0).DType()) {
+			if wide == nil || !graph.IsNarrow(n.Result(0).DType()) || n.Result(0).DType() == value.F8E5M2 || !wide.Result(0).DType().IsFloat() || graph.IsNarrow(wide.Result(0).DType()) {
 				return nil
 			}
 			return is(n, wide.Operands()[0])
@@ -233,7 +234,7 @@ var SimplifyRules = []*Rule{
 		},
 	},
 	{
-		Name: "sum_over_nothing", Op: "reduce_sum", Law: "a sum over no axes, or over axes of size 1, is x reshaped", Breaks: "",
+		Name: "sum_over_nothing", Op: "reduce_sum", Law: "a sum over no axes, or over axes of size 1, is x reshaped", Breaks: "the sum of -0 alone is +0, the right side keeps -0",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 			x := n.Operands()[0]
 			for _, a := range n.Attrs().Ints("axes") {

@@ -18,7 +18,7 @@ var StabilizeRules = []*Rule{
 	{
 		Name: "softmax", Op: "div",
 		Law:    "exp(x) / sum(exp(x)) = softmax(x), summed over one axis",
-		Breaks: "left side is NaN where exp overflows, and 0/0 where all terms underflow",
+		Breaks: "left side is NaN where exp overflows, and 0/0 where all terms underflow; beside +Inf it is 0, and all that is in a row with +Inf is NaN on the right",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 			e, s := n.Operands()[0], operand(n, 1, "reduce_sum")
 			if !e.Is("exp") || s == nil || s.Operands()[0] != e || !s.Attrs().Bool("keepdims") {

@@ -225,6 +225,8 @@ var _ = graph.MustRegister(&graph.Op{
 			return refuse(b, "dropout", "shared: %v", err)
 		case !(p >= 0 && p <= 1):
 			return refuse(b, "dropout", "p is %v: want a probability", p)
+		case b.Int("stream") < 0 || b.Int("stream") > math.MaxUint32: // also where nothing is drawn
+			return refuse(b, "dropout", "stream %d is not in [0, 2^32)", b.Int("stream"))
 		case p == 0:
 			return []Value{x}
 		case p == 1:

@@ -36,7 +36,8 @@ func slicedShape(c *graph.InferCtx, x graph.TensorType) []graph.Dim {
 		if c.Exceeds(dim.Const(0), low) || c.Exceeds(low, high) || c.Exceeds(high, n) {
 			c.Failf("axis %d has no positions from %s to %s with step %d: x is %s", i, start, limit, step, x)
 		}
-		shape[i] = ceilDivBy(dim.Sub(high, low), max(step, -step))
+		const far = 1 << 60 // beyond all sizes
+		shape[i] = ceilDivBy(dim.Sub(high, low), min(max(step, -max(step, -far)), far))
 	}
 	return shape
 }
