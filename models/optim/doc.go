@@ -34,7 +34,8 @@
 // instruction.
 //
 // The rules are PyTorch's, in its order of operations. State has the dtype of its weight and the name that PyTorch's
-// optimizers give it, below the weight's: "fc1.weight.adam.exp_avg". What all weights share is computed in f64: the
+// optimizers give it, below the weight's: "fc1.weight.adam.exp_avg". A step of a weight in f16, bf16 or a smaller float is computed in f32,
+// from the gradient on, and so is its state; the weight is rounded once, when it is stored. What all weights share is computed in f64: the
 // learning rate, a variable "lr" that a schedule may set between steps (package schedule), and the number of steps, i64
 // "adam.step".
 //

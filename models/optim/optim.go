@@ -253,7 +253,13 @@ func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 	}
 	m.At(graph.Pos{}, o.prefix(), func() {
 		all := &common{Optimizer: o, f: f, m: m}
-		for i, g := range all.clip(graph.Grad(loss, reads...)) {
+		grads := slices.Clone(graph.Grad(loss, reads...))
+		for i := range grads {
+			ops.Widen(&reads[i])
+			ops.Widen(&grads[i])
+		}
+		all.clip(grads)
+		for i, g := range grads {
 			if o.maximize {
 				g = ops.Neg(g)
 			}
@@ -306,8 +312,7 @@ type common struct {
 }
 
 // clip limits gradients as ClipValue and ClipNorm say.
-func (c *common) clip(grads []Value) []Value {
-	grads = slices.Clone(grads)
+func (c *common) clip(grads []Value) {
 	if c.clipValue > 0 {
 		for i, g := range grads {
 			grads[i] = ops.Clamp(g, -c.clipValue, c.clipValue)
@@ -316,9 +321,6 @@ func (c *common) clip(grads []Value) []Value {
 	if c.clipNorm > 0 {
 		var sum Value
 		for i, g := range grads {
-			if g.DType().Bits() < 32 { // squares leave the range of f16 soon
-				g = ops.Cast(g, graph.F32)
-			}
 			s := ops.Cast(ops.Sum(ops.Square(g)), graph.F64)
 			if i > 0 {
 				s = ops.Add(sum, s)
@@ -330,7 +332,6 @@ func (c *common) clip(grads []Value) []Value {
 			grads[i] = ops.Mul(g, ops.Cast(scale, g.DType()))
 		}
 	}
-	return grads
 }
 
 // once returns the value that make builds, the same for all weights.
@@ -405,14 +406,15 @@ func (c *common) commit() {
 	}
 }
 
-// step is the update of one weight: p is its value, g the direction to descend along.
+// step is the update of one weight: p is its value, g the direction to descend along, both in f32 where the weight is of a float for storage,
+// such as f16. So are the state and all arithmetic; the weight's next value is rounded once.
 type step struct {
 	*common
 	v    *graph.Variable
 	p, g Value
 }
 
-// in casts a scalar to the weight's dtype; a Go number stays and takes it anyway.
+// in casts a scalar to the dtype of p; a Go number stays and takes it anyway.
 func (s *step) in(x any) any {
 	if v, ok := x.(Value); ok {
 		return ops.Cast(v, s.p.DType())
@@ -472,5 +474,5 @@ func (s *step) moved(name string, decay any, x Value) Value {
 
 // descend declares the weight's next value: p - rate*direction.
 func (s *step) descend(rate Value, direction Value) {
-	s.f.Update(s.v, ops.Sub(s.p, ops.Mul(direction, s.in(rate))))
+	s.f.Update(s.v, ops.Cast(ops.Sub(s.p, ops.Mul(direction, s.in(rate))), s.v.Type().DType))
 }

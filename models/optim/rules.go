@@ -93,7 +93,7 @@ func RMSprop(lr float64, opts ...Option) *Optimizer {
 func rmsprop(s *step) {
 	v := s.average("square_avg", s.alpha, ops.Square(s.g))
 	if s.centered {
-		v = ops.Sub(v, ops.Square(s.average("grad_avg", s.alpha, s.g)))
+		v = s.variance(v)
 	}
 	d := ops.Div(s.g, ops.Add(ops.Sqrt(v), s.eps))
 	if s.hasMomentum() {
@@ -101,6 +101,15 @@ func rmsprop(s *step) {
 		d = s.set(name, 0, ops.Add(ops.Mul(s.state(name, 0), s.in(s.mu())), d))
 	}
 	s.descend(s.rate(), d)
+}
+
+// variance takes the square of the average gradient from the average of squares. Rounding may make that negative where gradients hardly change,
+// and infinite squares have no difference; the root is taken of neither. The average moves as torch.lerp does.
+func (s *step) variance(squares Value) Value {
+	const name = "grad_avg"
+	m := s.state(name, 0)
+	m = s.set(name, 0, ops.Add(m, ops.Mul(ops.Sub(s.g, m), 1-s.alpha)))
+	return ops.Where(ops.IsInf(squares), squares, ops.Maximum(ops.Sub(squares, ops.Square(m)), 0.0))
 }
 
 // Adagrad divides the gradient by the root of the sum of its squares so far (Duchi et al. 2011; torch.optim.Adagrad).
