@@ -65,8 +65,8 @@ var _ = graph.MustRegister(&graph.Op{
 	Name: "random_uniform",
 	Doc: "Uniform random numbers from low up to but not including high, as a function of key, stream and position " +
 		"(torch.rand): low + u*(high-low), " +
-		"computed in f64 and rounded to the dtype, so that narrow dtypes may reach high. u is a multiple of 2^-53 for f64 " +
-		"and of 2^-24 otherwise. " +
+		"computed in f64 and rounded to the dtype, where what would reach high is the largest number below it. u is a multiple of the " +
+		"dtype's unit below 1: 2^-53 for f64, 2^-24 for f32, 2^-11 for f16, 2^-8 for bf16. " +
 		"The generator is Philox4x32-10.",
 	ONNX: "RandomUniform 1 22",
 	Args: []graph.Arg{keyArg},
@@ -78,18 +78,24 @@ var _ = graph.MustRegister(&graph.Op{
 	NoGrad:  drawNoGrad,
 	Ref: func(c *graph.RefCtx) {
 		low, width := c.Float("low"), c.Float("high")-c.Float("low")
-		y := c.Out[0].F
-		if c.DType("dtype") == graph.F64 {
+		y, dt := c.Out[0].F, c.DType("dtype")
+		last := value.FloatBelow(dt, c.Float("high"))
+		if width <= 0 {
+			last = math.Inf(1)
+		}
+		if dt == graph.F64 {
 			for i := range y {
 				w := words(c, i/2)
-				y[i] = low + philox.Uniform01Float64(w[2*(i%2)], w[2*(i%2)+1])*width
+				y[i] = min(low+philox.Uniform01Float64(w[2*(i%2)], w[2*(i%2)+1])*width, last)
 			}
 			return
 		}
+		unit := 1 - value.FloatBelow(dt, 1)
 		for i := 0; i < len(y); i += 4 {
-			for k, u := range words(c, i/4) {
+			for k, w := range words(c, i/4) {
 				if i+k < len(y) {
-					y[i+k] = low + float64(philox.Uniform01Float32(u))*width
+					u := math.Floor(float64(philox.Uniform01Float32(w))/unit) * unit
+					y[i+k] = min(low+u*width, last)
 				}
 			}
 		}

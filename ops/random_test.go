@@ -141,3 +141,55 @@ func TestKeyInAnInitializer(t *testing.T) {
 		t.Errorf("the initializer returns a %s", got)
 	}
 }
+
+// TestUniformBelowHigh draws so much in narrow dtypes, and so near to high in f32, that rounding would reach high. In [0, 1) all numbers are
+// multiples of the unit below 1, each as probable.
+func TestUniformBelowHigh(t *testing.T) {
+	key, _ := value.FromSlice([]uint64{5, 0}, 2)
+	for _, c := range []struct {
+		dt        graph.DType
+		low, high float64
+	}{
+		{graph.F16, 0, 1},
+		{graph.BF16, 0, 1},
+		{value.F8E4M3FN, 0, 1},
+		{graph.F16, -1, 1},
+		{graph.BF16, -3, 0},
+		{graph.F16, 0.1, 0.3},
+		{graph.BF16, 1, 1.01},
+		{graph.F32, 1, 2},
+		{graph.F32, 1e6, 1e6 + 1},
+	} {
+		attrs := graph.Attrs{
+			{Name: "dtype", Value: c.dt},
+			{Name: "shape", Value: graph.Ints(1 << 17)},
+			{Name: "stream", Value: int64(0)},
+			{Name: "low", Value: c.low},
+			{Name: "high", Value: c.high},
+		}
+		outs, err := graph.Evaluate(graph.LookupOp("random_uniform"), []value.Value{key}, attrs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts := map[float64]int{}
+		for _, x := range outs[0].(*value.Tensor).Float64s() {
+			counts[x]++
+			if x < value.RoundFloat(c.dt, c.low) || x >= c.high {
+				t.Fatalf("%s in [%v, %v): %v", c.dt, c.low, c.high, x)
+			}
+		}
+		if c.low != 0 {
+			continue
+		}
+		unit := 1 - value.FloatBelow(c.dt, 1)
+		if want := int(1 / unit); len(counts) != want {
+			t.Errorf("%s: there are %d numbers, want %d", c.dt, len(counts), want)
+		}
+		mean := float64(1<<17) * unit
+		for x, n := range counts {
+			if x != math.Floor(x/unit)*unit || math.Abs(float64(n)-mean) > 7*math.Sqrt(mean) {
+				t.Errorf("%s: %v comes %d times, want about %v", c.dt, x, n, mean)
+			}
+		}
+	}
+}

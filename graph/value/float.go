@@ -163,6 +163,24 @@ func RoundFloat(dt DType, x float64) float64 {
 	return DecodeFloat(dt, EncodeFloat(dt, x))
 }
 
+// FloatBelow returns the largest number of a float dtype that is less than x, which is finite.
+func FloatBelow(dt DType, x float64) float64 {
+	y := RoundFloat(dt, x)
+	if y < x {
+		return y
+	}
+	code := EncodeFloat(dt, y)
+	switch {
+	case y > 0:
+		code--
+	case y < 0:
+		code++
+	default:
+		code = 1<<(dt.Bits()-1) | 1
+	}
+	return DecodeFloat(dt, code)
+}
+
 // decode returns the value of a code; bits above the format's width are ignored.
 func (f *floatFormat) decode(code uint64) float64 {
 	signBit := uint64(1) << (f.width - 1)

@@ -280,3 +280,27 @@ func TestRoundE8M0(t *testing.T) {
 		}
 	}
 }
+
+// TestFloatBelow steps down through numbers and zero.
+func TestFloatBelow(t *testing.T) {
+	for _, c := range []struct {
+		dt      DType
+		x, want float64
+	}{
+		{F16, 1, 1 - 0x1p-11},
+		{BF16, 1, 1 - 0x1p-8},
+		{F32, 1, 1 - 0x1p-24},
+		{F64, 1, 1 - 0x1p-53},
+		{F8E4M3FN, 1, 1 - 0x1p-4},
+		{F16, 0, -0x1p-24},
+		{F32, 0, -0x1p-149},
+		{F16, -1, -1 - 0x1p-10},
+		{F16, 0.3, 0.2998046875},
+		{F32, 2.5, 2.5 - 0x1p-22},
+		{BF16, 1.001, 1},
+	} {
+		if got := FloatBelow(c.dt, c.x); got != c.want {
+			t.Errorf("below %v in %s: %v, want %v", c.x, c.dt, got, c.want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/philox"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
@@ -40,24 +41,31 @@ func draw(s *Spec, per, work int, do func(c *Call, block int, w [4]uint32)) (Fun
 	}), nil
 }
 
+// uniformTo returns the bounds of uniform numbers, their distance, and the largest number below high.
+func uniformTo(s *Spec) (low, width, last float64) {
+	low, high := s.Float("low"), s.Float("high")
+	if last = value.FloatBelow(s.DType("dtype"), high); high <= low {
+		last = math.Inf(1)
+	}
+	return low, high - low, last
+}
+
 func uniform32(s *Spec) (Func, error) {
-	low := s.Float("low")
-	width := s.Float("high") - low
+	low, width, last := uniformTo(s)
 	return draw(s, 4, 20, func(c *Call, block int, w [4]uint32) {
 		y := elems[float32](c.Out[0])[4*block:]
 		for i := range min(4, len(y)) {
-			y[i] = float32(low + float64(philox.Uniform01Float32(w[i]))*width)
+			y[i] = float32(min(low+float64(philox.Uniform01Float32(w[i]))*width, last))
 		}
 	})
 }
 
 func uniform64(s *Spec) (Func, error) {
-	low := s.Float("low")
-	width := s.Float("high") - low
+	low, width, last := uniformTo(s)
 	return draw(s, 2, 20, func(c *Call, block int, w [4]uint32) {
 		y := elems[float64](c.Out[0])[2*block:]
 		for i := range min(2, len(y)) {
-			y[i] = low + philox.Uniform01Float64(w[2*i], w[2*i+1])*width
+			y[i] = min(low+philox.Uniform01Float64(w[2*i], w[2*i+1])*width, last)
 		}
 	})
 }
