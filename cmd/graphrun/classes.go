@@ -39,19 +39,7 @@ func placeOf(classes []string, name string) int {
 	if i := slices.Index(classes, name); i >= 0 {
 		return i
 	}
-	return slices.IndexFunc(classes, func(class string) bool { return sameNumber(class, name) })
-}
-
-// sameNumber reports whether two texts are one number: 1 and 1.0 are, and whole numbers are compared as such.
-func sameNumber(a, b string) bool {
-	i, err1 := strconv.ParseInt(a, 10, 64)
-	j, err2 := strconv.ParseInt(b, 10, 64)
-	if err1 == nil && err2 == nil {
-		return i == j
-	}
-	x, err1 := strconv.ParseFloat(a, 64)
-	y, err2 := strconv.ParseFloat(b, 64)
-	return err1 == nil && err2 == nil && x == y
+	return slices.IndexFunc(classes, func(class string) bool { return data.SameNumber(class, name) })
 }
 
 // someNames lists the first of some names.
@@ -81,9 +69,9 @@ func (ds *datasets) number(known []string) error {
 		}
 		same = same && place[i] == i
 	}
-	for _, d := range []*data.Dataset{&ds.Train, &ds.Test} {
-		if same || *d == nil {
-			continue
+	for _, d := range ds.sets() {
+		if same {
+			break
 		}
 		r, err := data.Relabel(*d, known, place)
 		if unknown, ok := errors.AsType[*data.UnknownClassError](err); ok {

@@ -105,7 +105,7 @@ func TestPicturesAreFedAsInTraining(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ds := &datasets{Train: set, Test: set, bytes: true}
+		ds := &datasets{Train: set, Test: set, bytes: true, pictures: true}
 		if err := ds.preprocess(artifact.Info{Preprocess: map[string]artifact.Preprocess{"x": p}}, "x"); err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ var fileSets = []struct {
 	rest  string // the others
 	load  func(fsys fs.FS, classes []string) (train, test *data.Images, err error)
 }{
-	{[]string{"*-idx[13]-ubyte*"}, "the four MNIST files", "train-images-idx3-ubyte", ", ..., plain or .gz", data.LoadIDX},
+	{[]string{`*[.\-]idx[13]-ubyte*`}, "the four MNIST files", "train-images-idx3-ubyte", ", ..., plain or .gz", data.LoadIDX},
 	{[]string{"data_batch_*.bin", "train.bin"}, "the binary CIFAR files", "data_batch_1.bin", ", ..., or train.bin and test.bin", data.LoadCIFAR},
 }
 
@@ -198,6 +198,7 @@ func dataInputs(info artifact.Info, f *graph.Func) (input, target string) {
 // datasets is what --data names: examples to train on and others to test on.
 type datasets struct {
 	Train, Test data.Dataset // Train is empty where all examples are for testing
+	Validation  data.Dataset // nil where the data does not set examples apart for it
 	Classes     []string     // empty if the targets are no classes
 	Name        string
 
@@ -232,7 +233,7 @@ func loadData(name string, o dataOptions) (*datasets, error) {
 		}
 	}
 	ds.Name = name
-	for _, d := range []*data.Dataset{&ds.Train, &ds.Test} {
+	for _, d := range ds.sets() {
 		if *d, err = limited(*d, o.limit, o.splitSeed); err != nil {
 			return fail(err)
 		}
@@ -298,7 +299,7 @@ func openData(name string, o dataOptions) (*datasets, error) {
 
 // openDataOf reads data with the given classes, or those it has.
 func openDataOf(name string, o dataOptions, classes []string) (*datasets, error) {
-	var train, test data.Dataset
+	ds := &datasets{}
 	var err error
 	info, statErr := os.Stat(name)
 	ext := strings.ToLower(filepath.Ext(name))
@@ -307,27 +308,26 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 	case name == builtinDigits && len(classes) > 0 && len(classes) != 10:
 		return nil, usagef("--classes %s: want 10 names, one for each digit, have %d", o.classes, len(classes))
 	case name == builtinDigits:
-		train, test, err = digits.LoadFirst(cmp.Or(o.limit, digits.TrainSize))
+		ds.Train, ds.Test, err = digits.LoadFirst(cmp.Or(o.limit, digits.TrainSize))
 	case errors.Is(statErr, fs.ErrNotExist):
 		return nil, errors.New("there is no such file or directory; \"digits\" is built in")
 	case statErr != nil:
 		return nil, statErr
 	case info.IsDir():
-		train, test, err = openFolder(os.DirFS(name), o, classes)
+		err = ds.openFolder(os.DirFS(name), o, classes)
 	case table:
 		var opts data.CSVOptions
 		if opts, err = o.csv(ext, classes); err == nil {
-			train, err = data.ReadCSVFile(name, opts)
-			if errors.Is(err, data.ErrHeader) {
-				err = fmt.Errorf("%w (--header yes or no)", err)
-			}
+			ds.Train, err = data.ReadCSVFile(name, opts)
+		}
+		if errors.Is(err, data.ErrHeader) {
+			err = fmt.Errorf("%w (--header yes or no)", err)
 		}
 	case ext == ".npz":
-		var first, second data.Labelled
-		if first, second, err = data.ReadNPZFile(name, data.NPZOptions{Classes: classes, Regression: o.regression}); second != nil {
-			test = second
+		var test data.Labelled
+		if ds.Train, test, err = data.ReadNPZFile(name, data.NPZOptions{Classes: classes, Regression: o.regression}); test != nil {
+			ds.Test = test
 		}
-		train = first
 	default:
 		return nil, errors.New("want a file .csv, .tsv or .npz, a directory, or digits")
 	}
@@ -338,13 +338,13 @@ func openDataOf(name string, o dataOptions, classes []string) (*datasets, error)
 		}
 		return nil, err
 	}
-	_, pictures := train.(*data.Folder)
-	_, images := train.(*data.Images)
+	_, pictures := ds.Train.(*data.Folder)
+	_, images := ds.Train.(*data.Images)
 	if err := o.misplaced(table, pictures); err != nil {
 		return nil, err
 	}
-	ds := &datasets{Train: train, Test: test, bytes: data.FromBytes(train), pictures: pictures || images}
-	if l, ok := train.(data.Labelled); ok {
+	ds.bytes, ds.pictures = data.FromBytes(ds.Train), pictures || images
+	if l, ok := ds.Train.(data.Labelled); ok {
 		ds.Classes = l.Classes()
 	}
 	ds.unnamed = !table && !pictures && numbers(ds.Classes)
@@ -430,60 +430,62 @@ func (o *dataOptions) folder(classes []string) (data.FolderOptions, error) {
 }
 
 // openFolder reads the files of fileSets, or pictures in CLASS/, or in train/CLASS/ and test/CLASS/.
-func openFolder(fsys fs.FS, o dataOptions, classes []string) (train, test data.Dataset, err error) {
+func (ds *datasets) openFolder(fsys fs.FS, o dataOptions, classes []string) error {
 	for _, s := range fileSets {
 		for _, glob := range s.globs {
 			names, err := fs.Glob(fsys, glob)
 			if err != nil {
-				return nil, nil, err
+				return err
 			}
 			if len(names) > 0 {
-				return s.load(fsys, classes)
+				ds.Train, ds.Test, err = s.load(fsys, classes)
+				return err
 			}
 		}
 	}
 	tables, err := tablesIn(fsys)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if len(tables) > 0 {
-		return nil, nil, fmt.Errorf("it is a directory: want one of its files, %s", strings.Join(tables, ", "))
+		return fmt.Errorf("it is a directory: want one of its files, %s", strings.Join(tables, ", "))
 	}
 	opts, err := o.folder(classes)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	sub := func(names ...string) (fs.FS, error) {
-		for _, name := range names {
-			if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {
-				return fs.Sub(fsys, name)
-			}
+	parts, err := data.FindParts(fsys)
+	if err != nil {
+		return err
+	}
+	if parts == (data.Parts{}) {
+		ds.Train, err = data.OpenFolder(fsys, opts)
+		return pictureHint(err)
+	}
+	for _, part := range []struct {
+		name, what string
+		set        *data.Dataset
+	}{{parts.Train, "to train on", &ds.Train}, {parts.Validation, "for validation", &ds.Validation}, {parts.Test, "to test on", &ds.Test}} {
+		if part.name == "" {
+			continue
 		}
-		return nil, nil
+		dir, err := fs.Sub(fsys, part.name)
+		if err != nil {
+			return err
+		}
+		d, err := data.OpenFolder(dir, opts)
+		if err != nil {
+			return pictureHint(fmt.Errorf("the pictures %s, in %s: %w", part.what, part.name, err))
+		}
+		// Other pictures are made like those to train on.
+		channels, height, width := d.Size()
+		opts = data.FolderOptions{Channels: channels, Height: height, Width: width, Classes: d.Classes()}
+		*part.set = d
 	}
-	trainDir, err := sub("train", "training")
-	if err != nil {
-		return nil, nil, err
+	if ds.Test == nil {
+		ds.Test, ds.Validation = ds.Validation, nil
 	}
-	testDir, err := sub("test", "testing", "val", "valid", "validation")
-	if err != nil {
-		return nil, nil, err
-	}
-	if trainDir == nil || testDir == nil {
-		d, err := data.OpenFolder(fsys, opts)
-		return d, nil, pictureHint(err)
-	}
-	first, err := data.OpenFolder(trainDir, opts)
-	if err != nil {
-		return nil, nil, pictureHint(err)
-	}
-	// The test pictures are made like those to train on.
-	channels, height, width := first.Size()
-	second, err := data.OpenFolder(testDir, data.FolderOptions{Channels: channels, Height: height, Width: width, Classes: first.Classes()})
-	if err != nil {
-		return nil, nil, fmt.Errorf("the pictures to test on: %w", err)
-	}
-	return first, second, nil
+	return nil
 }
 
 // tablesIn lists the files in a directory that --data takes.
@@ -517,6 +519,16 @@ func (ds *datasets) example() (shape []int, classes int, err error) {
 		return nil, 0, fmt.Errorf("--data %s: %w", ds.Name, err)
 	}
 	return x.Shape(), len(ds.Classes), nil
+}
+
+// sets are the sets of examples that there are.
+func (ds *datasets) sets() (sets []*data.Dataset) {
+	for _, d := range []*data.Dataset{&ds.Train, &ds.Validation, &ds.Test} {
+		if *d != nil {
+			sets = append(sets, d)
+		}
+	}
+	return sets
 }
 
 // any returns the examples to train on, or those to test on if there are no others.
@@ -620,7 +632,7 @@ func (ds *datasets) preprocess(info artifact.Info, input string) error {
 			return p.Prepare(x)
 		}
 	}
-	for _, d := range []*data.Dataset{&ds.Train, &ds.Test} {
+	for _, d := range ds.sets() {
 		changed, err := data.Map(*d, f)
 		if err != nil {
 			return fmt.Errorf("--data %s: the model has the preprocessing %q: %w", ds.Name, p, err)

@@ -42,6 +42,7 @@ type trainOptions struct {
 	data        dataOptions
 	epochs      int
 	batch       int
+	dropLast    bool
 	optimizer   string  // "" for the usual or the stored one
 	lr          float64 // 0 for the usual or the stored one
 	schedule    string
@@ -118,6 +119,7 @@ and the test set is used once, at the end.
 	o.data.flags(cmd, builtinDigits)
 	f.IntVar(&o.epochs, "epochs", 2, "passes over the training set")
 	f.IntVar(&o.batch, "batch", 64, "examples per step")
+	f.BoolVar(&o.dropLast, "drop-last", false, "omit the last step of an epoch if fewer examples than --batch are left for it")
 	f.StringVar(&o.optimizer, "optimizer", "", "one of "+strings.Join(optimizerNames(), ", ")+" (default "+defaultOptimizer+", or that of a saved model)")
 	f.Float64Var(&o.lr, "lr", 0, "learning rate (default "+strconv.FormatFloat(defaultLR, 'g', -1, 64)+", or that of a saved model)")
 	f.Float64Var(&o.clipNorm, "clip-norm", 0, "scale the gradients so that their total `norm` is at most this (default no limit)")
@@ -408,7 +410,10 @@ func (o *trainOptions) modelAndData(flags *pflag.FlagSet, from *train.Checkpoint
 	if ds, err = o.loadData(&m, from != nil); err != nil {
 		return nil, nil, err
 	}
-	cfg.Train, cfg.Test = ds.Train, ds.Test
+	cfg.Train, cfg.Validation, cfg.Test = ds.Train, ds.Validation, ds.Test
+	if o.validation > 0 && ds.Validation != nil {
+		return nil, nil, usagef("--validation %v: --data %s has a folder for that: omit the flag", o.validation, ds.Name)
+	}
 	if o.validation > 0 {
 		if cfg.Train, cfg.Validation, err = data.Split(ds.Train, o.validation, o.seed); err != nil {
 			return nil, nil, fmt.Errorf("--validation: %w", err)
@@ -467,7 +472,7 @@ func orElse(s, other string) string {
 // config is what the flags say to the trainer.
 func (o *trainOptions) config() (train.Config, error) {
 	cfg := train.Config{
-		Epochs: o.epochs, Batch: o.batch, Seed: o.seed, TopK: o.topK, Workers: o.workers,
+		Epochs: o.epochs, Batch: o.batch, DropLast: o.dropLast, Seed: o.seed, TopK: o.topK, Workers: o.workers,
 		Monitor: train.Monitor(o.monitor), Patience: o.patience, MinDelta: o.minDelta,
 		KeepBest: o.save == "best" || o.save == "" && o.patience > 0,
 		Dir:      o.out, Resume: o.resume, Locked: true,

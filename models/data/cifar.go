@@ -55,6 +55,9 @@ var cifarSets = []cifarSet{
 // 60000 each. Without the names of the classes, they are those of the data set. If files are missing the error, an fs.ErrNotExist,
 // names all of them.
 func LoadCIFAR(fsys fs.FS, classes []string) (train, test *Images, err error) {
+	if fsys == nil {
+		return nil, nil, errors.New("cifar: the file system is nil")
+	}
 	set, err := findCIFAR(fsys)
 	if err != nil {
 		return nil, nil, err
@@ -62,11 +65,11 @@ func LoadCIFAR(fsys fs.FS, classes []string) (train, test *Images, err error) {
 	if len(classes) == 0 {
 		classes = set.classes
 	}
-	last := len(set.files) - 1
-	if train, err = set.read(fsys, set.files[:last], classes); err != nil {
+	last, memory := len(set.files)-1, newAllowance()
+	if train, err = set.read(fsys, set.files[:last], classes, memory); err != nil {
 		return nil, nil, err
 	}
-	if test, err = set.read(fsys, set.files[last:], classes); err != nil {
+	if test, err = set.read(fsys, set.files[last:], classes, memory); err != nil {
 		return nil, nil, err
 	}
 	return train, test, nil
@@ -97,31 +100,51 @@ func findCIFAR(fsys fs.FS) (cifarSet, error) {
 }
 
 // read joins the images of some files.
-func (set cifarSet) read(fsys fs.FS, names, classes []string) (*Images, error) {
-	var pixels []uint8
-	var labels []int64
+func (set cifarSet) read(fsys fs.FS, names, classes []string, memory *allowance) (*Images, error) {
+	many := 0 // by the sizes of the files
 	for _, name := range names {
-		var err error
-		if pixels, labels, err = set.append(pixels, labels, fsys, name, len(classes)); err != nil {
+		info, err := fs.Stat(fsys, name)
+		if err != nil {
+			return nil, err
+		}
+		if info.Mode().IsRegular() {
+			many += int(min(info.Size()/int64(set.labels+cifarPixels), maxCIFAR))
+		}
+	}
+	if err := memory.take(many*(cifarPixels+8), fmt.Sprintf("%d images", many)); err != nil {
+		return nil, fmt.Errorf("%s: %w", strings.Join(names, ", "), err)
+	}
+	in := cifarImages{pixels: make([]uint8, 0, many*cifarPixels), labels: make([]int64, 0, many), classes: len(classes), counted: many, memory: memory}
+	for _, name := range names {
+		if err := set.append(&in, fsys, name); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	x, err := value.FromSlice(pixels, len(labels), 3, 32, 32)
+	x, err := value.FromSlice(in.pixels, len(in.labels), 3, 32, 32)
 	if err != nil {
 		return nil, err
 	}
-	y, err := value.FromSlice(labels, len(labels))
+	y, err := value.FromSlice(in.labels, len(in.labels))
 	if err != nil {
 		return nil, err
 	}
 	return NewImages(x, y, classes)
 }
 
-// append reads the images of a file behind others. Memory grows with what comes.
-func (set cifarSet) append(pixels []uint8, labels []int64, fsys fs.FS, name string, classes int) ([]uint8, []int64, error) {
+// cifarImages are the images that have been read.
+type cifarImages struct {
+	pixels  []uint8
+	labels  []int64
+	classes int
+	counted int // images whose memory has been counted
+	memory  *allowance
+}
+
+// append reads the images of a file behind others. Memory that has not been taken grows with what comes.
+func (set cifarSet) append(to *cifarImages, fsys fs.FS, name string) error {
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer f.Close()
 	in, image := bufio.NewReaderSize(f, 1<<16), make([]byte, set.labels+cifarPixels)
@@ -129,15 +152,21 @@ func (set cifarSet) append(pixels []uint8, labels []int64, fsys fs.FS, name stri
 		n, err := io.ReadFull(in, image)
 		switch {
 		case errors.Is(err, io.EOF) && i > 0:
-			return pixels, labels, nil
+			return nil
 		case err != nil:
-			return nil, nil, short(fmt.Sprintf("image %d", i), len(image), n, err)
+			return short(fmt.Sprintf("image %d", i), len(image), n, err)
 		}
 		label := int(image[set.labels-1])
-		if label >= classes {
-			return nil, nil, fmt.Errorf("image %d has the label %d: want 0 to %d, the number of a class", i, label, classes-1)
+		if label >= to.classes {
+			return fmt.Errorf("image %d has the label %d: want 0 to %d, the number of a class", i, label, to.classes-1)
 		}
-		pixels, labels = append(pixels, image[set.labels:]...), append(labels, int64(label))
+		if len(to.labels) == to.counted { // the file is not a regular one
+			if err := to.memory.take(cifarPixels+8, fmt.Sprintf("image %d", i)); err != nil {
+				return err
+			}
+			to.counted++
+		}
+		to.pixels, to.labels = append(to.pixels, image[set.labels:]...), append(to.labels, int64(label))
 	}
-	return nil, nil, fmt.Errorf("it holds more than %d images, which are as many as are read", maxCIFAR)
+	return fmt.Errorf("it holds more than %d images, which are as many as are read", maxCIFAR)
 }

@@ -472,11 +472,7 @@ func (t *classes) given(cell string) int {
 	if i := slices.Index(t.want, cell); i >= 0 {
 		return i
 	}
-	v, ok := parseDecimal(cell)
-	return slices.IndexFunc(t.want, func(name string) bool {
-		w, isNumber := parseDecimal(name)
-		return ok && isNumber && v == w
-	})
+	return slices.IndexFunc(t.want, func(name string) bool { return SameNumber(cell, name) })
 }
 
 func (t *classes) dataset(x *value.Tensor) (*TensorDataset, error) {

@@ -22,7 +22,7 @@
 // # Where data comes from
 //
 //	tables            ReadCSV, OpenCSV, ReadCSVFile
-//	pictures          OpenFolder: a folder for each class, as torchvision's ImageFolder
+//	pictures          OpenFolder: a folder for each class, as torchvision's ImageFolder; FindParts for train/ and test/
 //	.npz of NumPy     ReadNPZ, OpenNPZ, ReadNPZFile: x_train, y_train, x_test and y_test as in Keras's mnist.npz, or x and y
 //	MNIST's files     LoadMNIST, LoadFashionMNIST, LoadIDX; ReadIDX for one file
 //	CIFAR's files     LoadCIFAR

@@ -27,7 +27,7 @@ type FolderOptions struct {
 	Classes []string
 
 	// Keep is how many bytes of memory decoded pictures may take. If all of them together take more, none is kept and each is decoded
-	// whenever it is asked for. 0 stands for 256 MiB, a negative number for nothing.
+	// whenever it is asked for. 0 stands for 256 MiB or, where memory is short, half of value.ReadLimit; a negative number for nothing.
 	Keep int
 }
 
@@ -70,6 +70,8 @@ var (
 // file; pictures need not be trusted, see DecodePicture.
 func OpenFolder(fsys fs.FS, opts FolderOptions) (*Folder, error) {
 	switch {
+	case fsys == nil:
+		return nil, errors.New("folder: the file system is nil")
 	case opts.Channels != 0 && opts.Channels != 1 && opts.Channels != 3:
 		return nil, fmt.Errorf("folder: %d channels: want 1 or 3", opts.Channels)
 	case opts.Height < 0 || opts.Width < 0 || (opts.Height == 0) != (opts.Width == 0):
@@ -85,10 +87,13 @@ func OpenFolder(fsys fs.FS, opts FolderOptions) (*Folder, error) {
 		}
 	}
 	size, err := value.SizeBytes(value.U8, d.channels, d.height, d.width)
+	if err == nil {
+		err = newAllowance().fits(pixelsMemory(d.width, d.height, d.channels, d.height, d.width), fmt.Sprintf("a picture of %d x %d pixels", d.width, d.height))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("folder: %w", err)
 	}
-	if keep := cmp.Or(opts.Keep, defaultKeep); size <= keep/len(d.files) {
+	if keep := cmp.Or(opts.Keep, min(defaultKeep, value.ReadLimit()/2)); size <= keep/len(d.files) {
 		d.kept = make([]atomic.Pointer[[]uint8], len(d.files))
 	}
 	return d, nil
@@ -157,18 +162,21 @@ func entries(fsys fs.FS, dir string) (folders, pictures []string, err error) {
 		if strings.HasPrefix(name, ".") {
 			continue
 		}
-		isDir := e.IsDir()
-		if e.Type()&fs.ModeSymlink != 0 {
+		mode := e.Type()
+		if mode&fs.ModeSymlink != 0 {
 			info, err := fs.Stat(fsys, path.Join(dir, name))
 			if err != nil {
 				return nil, nil, err
 			}
-			isDir = info.IsDir()
+			mode = info.Mode()
 		}
 		switch ext := strings.ToLower(path.Ext(name)); {
-		case isDir:
+		case mode.IsDir():
 			folders = append(folders, name)
 		case ext == ".png" || ext == ".jpg" || ext == ".jpeg" || ext == ".gif":
+			if !mode.IsRegular() {
+				return nil, nil, fmt.Errorf("folder: %s is not a regular file", path.Join(dir, name))
+			}
 			pictures = append(pictures, name)
 		}
 	}
@@ -185,7 +193,7 @@ func (d *Folder) measure() error {
 		if err != nil {
 			return err
 		}
-		cfg, err := pictureConfig(f)
+		cfg, err := openPicture(f)
 		f.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -274,7 +282,16 @@ func (d *Folder) pixels(i int) ([]uint8, error) {
 		return nil, err
 	}
 	defer f.Close()
-	img, err := DecodePicture(f)
+	p, err := openPicture(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.files[i], err)
+	}
+	need := p.memory() + pixelsMemory(p.Width, p.Height, d.channels, d.height, d.width)
+	if err := newAllowance().fits(need, fmt.Sprintf("%s, and making %d x %d of them,", p.what("decoding"), d.width, d.height)); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.files[i], err)
+	}
+	defer decoding.enter(need)()
+	img, err := p.decode()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.files[i], err)
 	}

@@ -35,10 +35,10 @@ var idxTypes = map[byte]value.DType{
 // rank is 1 to 8. Gzip compression is recognized by content.
 //
 // The input need not be trusted. It must hold exactly what its header declares: a missing byte and a byte too many are
-// errors, as is a wrong gzip checksum. Memory grows with the bytes that really come, never by what the header promises, and no more is unpacked than
-// the header declares.
+// errors, as is a wrong gzip checksum. Memory grows with the bytes that really come, never by what the header promises, no more is unpacked than
+// the header declares, and a header that declares more than value.ReadLimit is refused.
 func ReadIDX(r io.Reader) (*value.Tensor, error) {
-	t, err := readIDX(r)
+	t, err := readIDX(r, newAllowance())
 	if err != nil {
 		return nil, fmt.Errorf("idx: %w", err)
 	}
@@ -47,11 +47,18 @@ func ReadIDX(r io.Reader) (*value.Tensor, error) {
 
 // OpenIDX reads the IDX file of that name, packed with gzip or not, as ReadIDX does.
 func OpenIDX(fsys fs.FS, name string) (*value.Tensor, error) {
+	return openIDX(fsys, name, newAllowance())
+}
+
+func openIDX(fsys fs.FS, name string, memory *allowance) (*value.Tensor, error) {
+	if fsys == nil {
+		return nil, errors.New("idx: the file system is nil")
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	return readIDXFile(f, name)
+	return readIDXFile(f, name, memory)
 }
 
 // ReadIDXFile reads the IDX file of that path, packed with gzip or not, as ReadIDX does.
@@ -60,19 +67,22 @@ func ReadIDXFile(path string) (*value.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readIDXFile(f, path)
+	return readIDXFile(f, path, newAllowance())
 }
 
-func readIDXFile(f fs.File, name string) (*value.Tensor, error) {
+func readIDXFile(f fs.File, name string, memory *allowance) (*value.Tensor, error) {
 	defer f.Close()
-	t, err := ReadIDX(f)
+	t, err := readIDX(f, memory)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: idx: %w", name, err)
 	}
 	return t, nil
 }
 
-func readIDX(r io.Reader) (*value.Tensor, error) {
+func readIDX(r io.Reader, memory *allowance) (*value.Tensor, error) {
+	if r == nil {
+		return nil, errors.New("the reader is nil")
+	}
 	in := bufio.NewReader(r)
 	if start, _ := in.Peek(2); len(start) == 2 && start[0] == 0x1f && start[1] == 0x8b {
 		unpacked, err := gzip.NewReader(in)
@@ -109,6 +119,9 @@ func readIDX(r io.Reader) (*value.Tensor, error) {
 	width := dt.Bits() / 8
 	shape, size, err := idxSize(dims, width)
 	if err != nil {
+		return nil, err
+	}
+	if err := memory.take(size, fmt.Sprintf("%v%v", dt, dims)); err != nil {
 		return nil, err
 	}
 	elems, err := readExactly(in, size, fmt.Sprintf("elements of shape %v", dims))
@@ -193,6 +206,9 @@ func noEOF(err error) error {
 
 // WriteIDX writes t, of rank 1 to 8 and dtype u8, i8, i16, i32, f32 or f64, in the format that ReadIDX reads, unpacked.
 func WriteIDX(w io.Writer, t *value.Tensor) error {
+	if w == nil || t == nil {
+		return errors.New("idx: the writer or the tensor is nil")
+	}
 	if err := writeIDX(w, t); err != nil {
 		return fmt.Errorf("idx: %w", err)
 	}

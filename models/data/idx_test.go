@@ -151,7 +151,7 @@ func TestReadIDXErrors(t *testing.T) {
 		{idx(8, []uint32{most, most, most}), "too large"},
 		{idx(14, []uint32{1 << 31, 1 << 30}), "too large"},
 		{idx(14, []uint32{0, most, most, most}), "too large"},
-		{idx(8, []uint32{most, 1 << 30}), "want 4611686017353646080 bytes for elements"},
+		{idx(8, []uint32{most, 1 << 30}), "u8[4294967295 1073741824] would take 4096.0 PiB: "},
 		{append(gzipped(t, idx(8, []uint32{1}, 1)), "more than ten bytes"...), "trailing bytes after the gzip stream"},
 		{append(gzipped(t, idx(8, []uint32{1}, 1)), gzipped(t, []byte{2})...), "trailing bytes: want 1 bytes"},
 		{[]byte{0x1f, 0x8b, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "gzip"},
@@ -416,6 +416,71 @@ func TestLoadMNISTErrors(t *testing.T) {
 		_, _, err := LoadMNIST(with(map[string][]byte{tt.name: tt.data}))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// The files of MNIST and of EMNIST are called otherwise in places. EMNIST's images have their rows and columns exchanged.
+func TestIDXNames(t *testing.T) {
+	images, labels := idx(8, []uint32{1, 2, 3}, 1, 2, 3, 4, 5, 6), idx(8, []uint32{1}, 3)
+	set := func(names ...string) fstest.MapFS {
+		fsys := fstest.MapFS{"README.md": {}}
+		for i, name := range names {
+			b := [][]byte{images, labels}[i%2]
+			if strings.HasSuffix(name, ".gz") {
+				b = gzipped(t, b)
+			}
+			fsys[name] = &fstest.MapFile{Data: b}
+		}
+		return fsys
+	}
+	const upright, turned = "u8[1,1,2,3] [[[[1 2 3] [4 5 6]]]]", "u8[1,1,3,2] [[[[1 4] [2 5] [3 6]]]]"
+	for _, c := range []struct {
+		fsys    fstest.MapFS
+		images  string
+		classes string // how many there are, and that of label 3
+	}{
+		{set("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"), upright, "4 3"},
+		{set("train-images.idx3-ubyte", "train-labels.idx1-ubyte", "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"), upright, "4 3"},
+		{set("train-images.idx3-ubyte.gz", "train-labels-idx1-ubyte", "test-images.idx3-ubyte", "test-labels-idx1-ubyte.gz"), upright, "4 3"},
+		{set("emnist-letters-train-images-idx3-ubyte.gz", "emnist-letters-train-labels-idx1-ubyte.gz", "emnist-letters-test-images-idx3-ubyte.gz", "emnist-letters-test-labels-idx1-ubyte.gz"), turned, "27 c"},
+		{set("emnist-balanced-train-images-idx3-ubyte", "emnist-balanced-train-labels-idx1-ubyte", "emnist-balanced-test-images-idx3-ubyte", "emnist-balanced-test-labels-idx1-ubyte.gz"), turned, "47 3"},
+		{set("emnist-byclass-train-images.idx3-ubyte", "emnist-byclass-train-labels-idx1-ubyte", "emnist-byclass-test-images-idx3-ubyte", "emnist-byclass-test-labels-idx1-ubyte"), turned, "62 3"},
+		{set("emnist-mnist-train-images-idx3-ubyte", "emnist-mnist-train-labels-idx1-ubyte", "emnist-mnist-test-images-idx3-ubyte", "emnist-mnist-test-labels-idx1-ubyte"), turned, "10 3"},
+		{set("emnist-other-train-images-idx3-ubyte", "emnist-other-train-labels-idx1-ubyte", "emnist-other-test-images-idx3-ubyte", "emnist-other-test-labels-idx1-ubyte"), turned, "4 3"},
+	} {
+		train, test, err := LoadIDX(c.fsys, nil)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, d := range []*Images{train, test} {
+			if got := fmt.Sprint(len(d.Classes()), " ", d.Classes()[3]); d.Pixels().String() != c.images || got != c.classes || d.lab[0] != 3 {
+				t.Errorf("%v, %s, %v", d.Pixels(), got, d.lab)
+			}
+		}
+	}
+	for want, fsys := range map[string]fstest.MapFS{
+		"idx: there are the files of several sets, emnist-digits-train-images-idx3-ubyte and emnist-letters-train-labels-idx1-ubyte: want one set in a folder": set("emnist-digits-train-images-idx3-ubyte", "emnist-letters-train-labels-idx1-ubyte"),
+		"idx: there are the files of several sets, emnist-digits-train-images-idx3-ubyte and train-labels-idx1-ubyte: want one set in a folder":                set("emnist-digits-train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+		"mnist: missing emnist-digits-train-labels-idx1-ubyte, emnist-digits-test-images-idx3-ubyte, emnist-digits-test-labels-idx1-ubyte (":                   set("emnist-digits-train-images-idx3-ubyte"),
+	} {
+		if _, _, err := LoadIDX(fsys, nil); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+}
+
+// The classes of EMNIST are those that torchvision has for it.
+func TestEMNISTClasses(t *testing.T) {
+	const merged = "0 1 2 3 4 5 6 7 8 9 A B C D E F G H I J K L M N O P Q R S T U V W X Y Z a b d e f g h n q r t"
+	for part, want := range map[string]string{
+		"balanced": merged, "bymerge": merged, "digits": "0 1 2 3 4 5 6 7 8 9", "mnist": "0 1 2 3 4 5 6 7 8 9",
+		"letters": "N/A a b c d e f g h i j k l m n o p q r s t u v w x y z",
+		"byclass": "0 1 2 3 4 5 6 7 8 9 A B C D E F G H I J K L M N O P Q R S T U V W X Y Z a b c d e f g h i j k l m n o p q r s t u v w x y z",
+	} {
+		if got := strings.Join(emnistClasses[part], " "); got != want {
+			t.Errorf("%s: %s", part, got)
 		}
 	}
 }

@@ -119,6 +119,13 @@ func parseDecimal(text string) (d decimal, ok bool) {
 	return d, true
 }
 
+// SameNumber reports whether two labels are one decimal number, such as 1 and 1.0. They are compared exactly, however many digits they have.
+func SameNumber(a, b string) bool {
+	x, ok := parseDecimal(a)
+	y, also := parseDecimal(b)
+	return ok && also && x == y
+}
+
 // whole reports whether d is a whole number.
 func (d decimal) whole() bool { return d.exp >= len(d.digits) || d.digits == "" }
 

@@ -94,6 +94,9 @@ func FromBytes(d Dataset) bool {
 
 // Bytes returns the bytes, u8, that inputs are which were divided by 255 (see FromBytes).
 func Bytes(x *value.Tensor) (*value.Tensor, error) {
+	if x == nil {
+		return nil, errors.New("bytes: the tensor is nil")
+	}
 	from, err := value.Data[float32](x)
 	if err != nil {
 		return nil, fmt.Errorf("bytes: %w", err)

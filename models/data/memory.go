@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/graphrun/graphrun/graph/value"
 )
@@ -18,18 +19,52 @@ func newAllowance() *allowance {
 
 // take counts n bytes for something.
 func (a *allowance) take(n int, what string) error {
-	if n > a.left {
-		return a.refuse(float64(n), what)
+	err := a.fits(float64(n), what)
+	if err == nil {
+		a.left -= n
 	}
-	a.left -= n
-	return nil
+	return err
 }
 
-// refuse is the error of what would take n bytes.
-func (a *allowance) refuse(n float64, what string) error {
+// fits refuses what would take n bytes if those are not left.
+func (a *allowance) fits(n float64, what string) error {
+	if n <= float64(a.left) {
+		return nil
+	}
 	left := ""
 	if a.left < a.all {
 		left = fmt.Sprintf(", of which %s are left", value.ByteText(float64(a.left)))
 	}
 	return fmt.Errorf("%s would take %s: %s of memory are allowed%s", what, value.ByteText(n), value.ByteText(float64(a.all)), left)
+}
+
+// gate lets in at the same time what takes memory, as long as all of it fits in what an allowance is.
+type gate struct {
+	mu    sync.Mutex
+	room  sync.Cond
+	taken float64
+}
+
+// decoding is where all pictures of data sets are decoded, by however many goroutines.
+var decoding = func() *gate {
+	g := &gate{}
+	g.room.L = &g.mu
+	return g
+}()
+
+// enter waits until n bytes, which fit if they are alone, are free. leave gives them back.
+func (g *gate) enter(n float64) (leave func()) {
+	all := float64(value.ReadLimit())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.taken > 0 && g.taken+n > all {
+		g.room.Wait()
+	}
+	g.taken += n
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.taken -= n
+		g.room.Broadcast()
+	}
 }

@@ -81,38 +81,49 @@ func readNPZ(name string, a *npy.Archive, err error, opts NPZOptions) (train, te
 		}
 	}
 	arrays := map[string]*value.Tensor{}
+	memory := newAllowance()
 	for _, names := range sets {
 		for _, name := range names {
 			if arrays[name], err = a.Read(name); err != nil {
 				return fail(err)
 			}
+			if err := memory.take(len(arrays[name].Bytes()), name); err != nil {
+				return fail(err)
+			}
 		}
 	}
-	if train, test, err = fromArrays(arrays, sets, opts); err != nil {
+	if train, test, err = fromArrays(arrays, sets, opts, memory); err != nil {
 		return fail(err)
 	}
 	return train, test, nil
 }
 
 // fromArrays makes data sets of arrays, given by the names of each two that belong together.
-func fromArrays(arrays map[string]*value.Tensor, sets [][2]string, opts NPZOptions) (train, test Labelled, err error) {
+func fromArrays(arrays map[string]*value.Tensor, sets [][2]string, opts NPZOptions, memory *allowance) (train, test Labelled, err error) {
 	classes := opts.Classes
-	if len(classes) == 0 {
-		most := int64(-1)
-		for _, names := range sets {
-			if y := arrays[names[1]]; !opts.Regression && areLabels(y) {
-				top, err := maxLabel(y)
-				if err != nil {
-					return nil, nil, fmt.Errorf("%s: %w", names[1], err)
-				}
-				most = max(most, top)
-			}
+	labels := map[string][]int64{}
+	most := int64(-1)
+	for _, names := range sets {
+		y := arrays[names[1]]
+		if opts.Regression || !areLabels(y) {
+			continue
 		}
+		if labels[names[1]], err = asLabels(y, memory); err == nil && len(opts.Classes) == 0 {
+			var top int64
+			top, err = maxLabel(labels[names[1]])
+			most = max(most, top)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", names[1], err)
+		}
+	}
+	if len(classes) == 0 {
 		classes = numbered(int(most + 1))
 	}
 	var out [2]Labelled
 	for i, names := range sets {
-		if out[i], err = fromPair(names, arrays[names[0]], arrays[names[1]], classes, opts); err != nil {
+		p := pair{names: names, x: arrays[names[0]], y: arrays[names[1]], labels: labels[names[1]], memory: memory}
+		if out[i], err = p.dataset(classes); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -135,11 +146,7 @@ func areLabels(y *value.Tensor) bool {
 }
 
 // maxLabel returns the largest label, -1 if there is none.
-func maxLabel(y *value.Tensor) (int64, error) {
-	labels, err := asLabels(y)
-	if err != nil {
-		return 0, err
-	}
+func maxLabel(labels []int64) (int64, error) {
 	most := int64(-1)
 	for i, l := range labels {
 		if l < 0 || l >= maxClasses {
@@ -150,72 +157,75 @@ func maxLabel(y *value.Tensor) (int64, error) {
 	return most, nil
 }
 
-// fromPair makes a dataset of the arrays of two names.
-func fromPair(names [2]string, x, y *value.Tensor, classes []string, opts NPZOptions) (Labelled, error) {
+// pair is two arrays that are a data set, and their names.
+type pair struct {
+	names  [2]string
+	x, y   *value.Tensor
+	labels []int64 // what y holds, if those are classes
+	memory *allowance
+}
+
+func (p pair) dataset(classes []string) (Labelled, error) {
+	x, y := p.x, p.y
 	if x.Rank() == 0 || y.Rank() == 0 || x.Shape()[0] != y.Shape()[0] {
-		return nil, fmt.Errorf("%s is %s and %s %s: want as many rows in both", names[0], typeOf(x), names[1], typeOf(y))
+		return nil, fmt.Errorf("%s is %s and %s %s: want as many rows in both", p.names[0], typeOf(x), p.names[1], typeOf(y))
 	}
 	if x.Shape()[0] == 0 {
-		return nil, fmt.Errorf("%s is %s: there are no examples in it", names[0], typeOf(x))
+		return nil, fmt.Errorf("%s is %s: there are no examples in it", p.names[0], typeOf(x))
 	}
-	fail := func(name string, err error) (Labelled, error) { return nil, fmt.Errorf("%s: %w", name, err) }
-	if !opts.Regression && areLabels(y) {
-		labels, err := asLabels(y)
-		if err != nil {
-			return fail(names[1], err)
-		}
-		if y, err = value.FromSlice(labels, len(labels)); err != nil {
-			return fail(names[1], err)
-		}
+	fail := func(k int, err error) (Labelled, error) { return nil, fmt.Errorf("%s: %w", p.names[k], err) }
+	var err error
+	if p.labels != nil {
+		y, err = value.FromSlice(p.labels, len(p.labels))
 	} else {
-		var err error
-		if y, err = asFloats(y); err != nil {
-			return fail(names[1], err)
-		}
-		if y.Rank() == 1 {
-			if y, err = y.Reshape(y.Len(), 1); err != nil {
-				return fail(names[1], err)
-			}
-		}
+		y, err = p.targets()
 		classes = nil
 	}
+	if err != nil {
+		return fail(1, err)
+	}
 	if x.DType() == value.U8 && (x.Rank() == 3 || x.Rank() == 4) {
-		images, err := asImages(x)
-		if err != nil {
-			return fail(names[0], err)
+		if x, err = asImages(x, p.memory); err != nil {
+			return fail(0, err)
 		}
 		if classes != nil {
-			d, err := NewImages(images, y, classes)
+			d, err := NewImages(x, y, classes)
 			if err != nil {
-				return fail(names[1], err)
+				return fail(1, err)
 			}
 			return d, nil
 		}
-		x = images
 	}
 	bytes := x.DType() == value.U8
-	x, err := asInputs(x)
-	if err != nil {
-		return fail(names[0], err)
+	if x, err = asInputs(x, p.memory); err != nil {
+		return fail(0, err)
 	}
+	var d *TensorDataset
 	if classes == nil {
-		d, err := NewTensorDataset(x, y)
-		if err != nil {
-			return fail(names[0], err)
+		if d, err = NewTensorDataset(x, y); err != nil {
+			return fail(0, err)
 		}
-		d.scaled, d.rounded = bytes, x.DType() == value.F64
-		return d, nil
-	}
-	d, err := NewClassified(x, y, classes)
-	if err != nil {
-		return fail(names[1], err)
+	} else if d, err = NewClassified(x, y, classes); err != nil {
+		return fail(1, err)
 	}
 	d.scaled, d.rounded = bytes, x.DType() == value.F64
 	return d, nil
 }
 
+// targets are numbers to predict.
+func (p pair) targets() (*value.Tensor, error) {
+	y, err := asFloats(p.y, p.memory)
+	if err != nil || y.Rank() != 1 {
+		return y, err
+	}
+	return y.Reshape(y.Len(), 1)
+}
+
 // asLabels returns the elements of integers as i64.
-func asLabels(y *value.Tensor) ([]int64, error) {
+func asLabels(y *value.Tensor, memory *allowance) ([]int64, error) {
+	if err := memory.take(16*y.Len(), "the labels"); err != nil {
+		return nil, err
+	}
 	e, err := y.TryExact()
 	if err != nil {
 		return nil, err
@@ -234,10 +244,18 @@ func asLabels(y *value.Tensor) ([]int64, error) {
 }
 
 // asFloats returns numbers as f32.
-func asFloats(t *value.Tensor) (*value.Tensor, error) {
-	switch {
-	case t.DType() == value.F32:
+func asFloats(t *value.Tensor, memory *allowance) (*value.Tensor, error) {
+	if t.DType() == value.F32 {
 		return t, nil
+	}
+	wide := 8 // on the way, unless it is f64 already
+	if t.DType() == value.F64 {
+		wide = 0
+	}
+	if err := memory.take((4+wide)*t.Len(), typeOf(t)+" as f32"); err != nil {
+		return nil, err
+	}
+	switch {
 	case t.DType() == value.F64: // the largest arrays, so without another copy
 		wide, err := value.Data[float64](t)
 		if err != nil {
@@ -269,9 +287,12 @@ func asFloats(t *value.Tensor) (*value.Tensor, error) {
 }
 
 // asInputs returns inputs as what an example holds: bytes scaled to [0, 1], floats as f32, others as they are.
-func asInputs(x *value.Tensor) (*value.Tensor, error) {
+func asInputs(x *value.Tensor, memory *allowance) (*value.Tensor, error) {
 	switch dt := x.DType(); {
 	case dt == value.U8:
+		if err := memory.take(4*x.Len(), typeOf(x)+" as f32"); err != nil {
+			return nil, err
+		}
 		t, err := value.New(value.F32, x.Shape()...)
 		if err != nil {
 			return nil, err
@@ -285,13 +306,13 @@ func asInputs(x *value.Tensor) (*value.Tensor, error) {
 		}
 		return t, nil
 	case dt.IsFloat() && dt != value.F64: // f64 is rounded when examples are asked for
-		return asFloats(x)
+		return asFloats(x, memory)
 	}
 	return x, nil
 }
 
 // asImages turns u8[N,H,W], u8[N,C,H,W] and u8[N,H,W,C] into u8[N,C,H,W].
-func asImages(x *value.Tensor) (*value.Tensor, error) {
+func asImages(x *value.Tensor, memory *allowance) (*value.Tensor, error) {
 	s := x.Shape()
 	if len(s) == 3 {
 		return x.Reshape(s[0], 1, s[1], s[2])
@@ -302,6 +323,9 @@ func asImages(x *value.Tensor) (*value.Tensor, error) {
 	}
 	if !isChannels(s[3]) {
 		return nil, errors.New("images have 1 or 3 channels: want u8[N,H,W], u8[N,C,H,W] or u8[N,H,W,C], have " + typeOf(x))
+	}
+	if err := memory.take(x.Len(), typeOf(x)+" with its channels first"); err != nil {
+		return nil, err
 	}
 	t, err := value.New(value.U8, s[0], s[3], s[1], s[2])
 	if err != nil {

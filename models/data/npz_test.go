@@ -174,7 +174,7 @@ func FuzzFromArrays(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		train, _, err := fromArrays(arrays{"x": x, "y": y}, [][2]string{{"x", "y"}}, NPZOptions{Regression: regression})
+		train, _, err := fromArrays(arrays{"x": x, "y": y}, [][2]string{{"x", "y"}}, NPZOptions{Regression: regression}, newAllowance())
 		if err != nil {
 			return
 		}

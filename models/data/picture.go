@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	_ "image/gif" // DecodePicture reads it
 	_ "image/jpeg"
 	_ "image/png"
@@ -17,40 +18,144 @@ import (
 	"github.com/graphrun/graphrun/graph/value"
 )
 
-// maxPixels bounds the pictures that are decoded: their bytes are not trusted, and a small file can declare a huge picture.
-const maxPixels = 64 << 20
+const (
+	// maxPixels bounds the pictures that are decoded: their bytes are not trusted, and a small file can declare a huge picture.
+	maxPixels = 64 << 20
+	// maxHead bounds what stands before the size of a picture.
+	maxHead = 16 << 20
+)
 
 // ErrNoPicture is in the error of DecodePicture for input in another format than those that it reads.
 var ErrNoPicture = errors.New("not a picture: want PNG, JPEG or GIF")
 
-// DecodePicture reads a PNG, a JPEG or the first frame of a GIF. The input need not be trusted: pictures of more than 64 million pixels are
+// DecodePicture reads a PNG, a JPEG or the first frame of a GIF, on the canvas of its GIF. What a picture says of how to turn it (EXIF) does
+// not count. The input need not be trusted: pictures of more than 64 million pixels, and those that take more than value.ReadLimit to decode, are
 // refused before memory is taken for them.
 func DecodePicture(r io.Reader) (image.Image, error) {
-	var head bytes.Buffer
-	if _, err := pictureConfig(io.TeeReader(r, &head)); err != nil {
+	p, err := openPicture(r)
+	if err != nil {
 		return nil, err
 	}
-	img, _, err := image.Decode(io.MultiReader(&head, r))
-	return img, err
+	return p.decode()
 }
 
-// pictureConfig reads the header of a picture.
-func pictureConfig(r io.Reader) (image.Config, error) {
-	cfg, format, err := image.DecodeConfig(r)
-	if errors.Is(err, image.ErrFormat) {
-		return cfg, ErrNoPicture
+// pictureFile is a picture of which the header has been read.
+type pictureFile struct {
+	image.Config
+	format string
+	head   bytes.Buffer // what has been read
+	rest   io.Reader
+}
+
+// openPicture reads the header of a picture.
+func openPicture(r io.Reader) (*pictureFile, error) {
+	if r == nil {
+		return nil, errors.New("picture: the reader is nil")
 	}
-	if err == nil && (cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPixels/cfg.Height) {
-		err = fmt.Errorf("the %s has %d x %d pixels: want at least 1 and at most %d million", format, cfg.Width, cfg.Height, maxPixels>>20)
+	p := &pictureFile{rest: r}
+	var err error
+	p.Config, p.format, err = image.DecodeConfig(io.TeeReader(io.LimitReader(r, maxHead), &p.head))
+	switch {
+	case errors.Is(err, image.ErrFormat):
+		return nil, ErrNoPicture
+	case err != nil:
+		return nil, err
+	case p.Width < 1 || p.Height < 1 || p.Width > maxPixels/p.Height:
+		return nil, fmt.Errorf("the %s has %d x %d pixels: want at least 1 and at most %d million", p.format, p.Width, p.Height, maxPixels>>20)
 	}
-	return cfg, err
+	return p, newAllowance().fits(p.memory(), p.what("decoding"))
+}
+
+func (p *pictureFile) what(work string) string {
+	return fmt.Sprintf("%s the %s of %d x %d pixels", work, p.format, p.Width, p.Height)
+}
+
+// memory is how many bytes decode takes, what it returns included.
+func (p *pictureFile) memory() float64 {
+	pixel := 4. // bytes
+	switch p.ColorModel {
+	case color.GrayModel:
+		pixel = 1
+	case color.Gray16Model:
+		pixel = 2
+	case color.RGBA64Model, color.NRGBA64Model:
+		pixel = 8
+	}
+	switch head := p.head.Bytes(); {
+	case p.format == "gif":
+		pixel = 3 // the frame, its lines put into their order, the canvas
+	case p.format == "png" && len(head) > 28 && head[28] != 0:
+		pixel *= 2 // interlaced: the passes
+	case p.format == "jpeg" && p.ColorModel == color.GrayModel:
+		pixel += 4 // of coefficients, if it is progressive
+	case p.format == "jpeg":
+		pixel += 4
+		if progressive(head) {
+			pixel += 16
+		}
+	}
+	return pixel * float64(p.Width) * float64(p.Height)
+}
+
+// progressive reports whether a JPEG, by its head, is read as a whole before it is decoded.
+func progressive(head []byte) bool {
+	for i := 2; i+4 <= len(head) && head[i] == 0xff; {
+		switch marker := head[i+1]; {
+		case marker == 0xff: // padding
+			i++
+			continue
+		case marker == 0xc0 || marker == 0xc1:
+			return false
+		case marker == 0xc2:
+			return true
+		}
+		i += 2 + int(head[i+2])<<8 + int(head[i+3])
+	}
+	return true
+}
+
+func (p *pictureFile) decode() (image.Image, error) {
+	img, _, err := image.Decode(io.MultiReader(&p.head, p.rest))
+	if err != nil {
+		return nil, err
+	}
+	frame, ok := img.(*image.Paletted)
+	canvas := image.Rect(0, 0, p.Width, p.Height)
+	if p.format != "gif" || !ok || frame.Rect == canvas {
+		return img, nil
+	}
+	// What a frame leaves of its canvas is transparent, or has the first colour where there is no transparent one.
+	whole := image.NewPaletted(canvas, frame.Palette)
+	for i, c := range frame.Palette {
+		if _, _, _, alpha := c.RGBA(); alpha == 0 {
+			for k := range whole.Pix {
+				whole.Pix[k] = uint8(i)
+			}
+			break
+		}
+	}
+	for y := frame.Rect.Min.Y; y < frame.Rect.Max.Y; y++ {
+		copy(whole.Pix[whole.PixOffset(frame.Rect.Min.X, y):], frame.Pix[frame.PixOffset(frame.Rect.Min.X, y):][:frame.Rect.Dx()])
+	}
+	return whole, nil
 }
 
 // Pixels returns a picture as bytes, u8[C,H,W]: gray for one channel, red, green and blue for three. A picture of another size is
-// resized (Catmull and Rom). Where it is transparent, black shows.
+// resized (Catmull and Rom). Where it is transparent, black shows. Of 16 bits the upper 8 count. It is an error if it takes more memory
+// than value.ReadLimit.
 func Pixels(img image.Image, channels, height, width int) (*value.Tensor, error) {
-	if channels != 1 && channels != 3 {
+	switch {
+	case img == nil:
+		return nil, errors.New("the picture is nil")
+	case channels != 1 && channels != 3:
 		return nil, fmt.Errorf("a picture has 1 or 3 channels, not %d", channels)
+	case height < 0 || width < 0:
+		return nil, fmt.Errorf("a picture of %d x %d pixels: want no negative size", width, height)
+	}
+	size := img.Bounds().Size()
+	need := pixelsMemory(size.X, size.Y, channels, height, width)
+	if err := newAllowance().fits(need, fmt.Sprintf("making %d x %d pixels of %d x %d", width, height, size.X, size.Y)); err != nil {
+		return nil, err
 	}
 	t, err := value.New(value.U8, channels, height, width)
 	if err != nil {
@@ -58,6 +163,20 @@ func Pixels(img image.Image, channels, height, width int) (*value.Tensor, error)
 	}
 	pixels(t.Bytes(), img, channels, height, width)
 	return t, nil
+}
+
+// pixelsMemory is how many bytes pixels takes to make a picture of one of fromWidth x fromHeight pixels, what it writes to included.
+func pixelsMemory(fromWidth, fromHeight, channels, height, width int) float64 {
+	w, h, fw, fh := float64(width), float64(height), float64(fromWidth), float64(fromHeight)
+	need := float64(channels) * w * h
+	if channels == 3 {
+		need += 4 * w * h
+	}
+	if width != fromWidth || height != fromHeight {
+		// The scaler has four float64 for each line of the one and column of the other, and the shares of pixels in others.
+		need += 32*w*fh + 64*(fw+fh) + 32*(w+h)
+	}
+	return need
 }
 
 // pixels is Pixels with the bytes to write to.

@@ -55,6 +55,7 @@ type state struct {
 	// What the order of the steps follows from.
 	Epochs   int               `json:"epochs"`
 	Batch    int               `json:"batch"`
+	DropLast bool              `json:"drop_last,omitempty"`
 	Seed     uint64            `json:"seed"`
 	Train    identity          `json:"train"`
 	Held     identity          `json:"validation"`
@@ -221,6 +222,7 @@ func (t *Trainer) resume(c *Checkpoint) error {
 		now, then any
 	}{
 		{"batch size", now.Batch, was.Batch},
+		{"DropLast", now.DropLast, was.DropLast},
 		{"seed", now.Seed, was.Seed},
 		{"top-k", now.TopK, was.TopK},
 		{"monitor", now.Monitor, was.Monitor},

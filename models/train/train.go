@@ -87,6 +87,9 @@ type Config struct {
 	Epochs int    // how often Train is gone through; 1 unless set
 	Batch  int    // examples of a step, and of an evaluation's step; 64 unless set. The last of an epoch takes what is left
 	Seed   uint64 // of the first weights, of random ops and of the order of the examples
+	// DropLast omits the last step of an epoch where fewer examples than Batch are left for it, as for a batch normalization that one example
+	// has no variance for. They are others in each epoch. Evaluation takes all.
+	DropLast bool
 
 	// Weights are the values that variables start from, by name; those not given are initialized.
 	Weights map[string]*value.Tensor
@@ -207,7 +210,7 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 	}
 	t := &Trainer{cfg: cfg, module: m}
 	opts := t.options()
-	opts.Shuffle, opts.Seed = true, cfg.Seed
+	opts.Shuffle, opts.Seed, opts.DropLast = true, cfg.Seed, cfg.DropLast
 	loader, err := data.NewLoader(cfg.Train, opts)
 	if err != nil {
 		return nil, fmt.Errorf("training set: %w", err)
@@ -225,7 +228,7 @@ func newTrainer(m *graph.Module, cfg Config) (*Trainer, error) {
 		return nil, err
 	}
 	t.st = state{
-		Version: stateVersion, Epochs: cfg.Epochs, Batch: cfg.Batch, Seed: cfg.Seed,
+		Version: stateVersion, Epochs: cfg.Epochs, Batch: cfg.Batch, DropLast: cfg.DropLast, Seed: cfg.Seed,
 		TopK: cfg.TopK, Monitor: cfg.Monitor, Settings: cfg.Settings,
 	}
 	if err := t.setSchedule(nil); err != nil {

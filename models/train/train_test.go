@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -341,6 +342,20 @@ func TestRunGoesOn(t *testing.T) {
 	}
 }
 
+// TestDropLast trains without the last step of an epoch, of 8 examples, and evaluates on all.
+func TestDropLast(t *testing.T) {
+	for drop, want := range map[bool]int{false: 3, true: 2} {
+		var sizes []int
+		res := finish(t, start(t, train.Config{
+			Train: points(t, 40, 1), Test: points(t, 25, 2), Epochs: 2, Batch: 16, DropLast: drop,
+			OnStep: func(s train.Step) { sizes = append(sizes, s.Samples) },
+		}))
+		if res.Steps != 2*want || res.StepsPerEpoch != want || res.Test.Samples != 25 || slices.Min(sizes) != map[bool]int{false: 8, true: 16}[drop] {
+			t.Errorf("DropLast %v: %d steps of %v, %d evaluated", drop, res.Steps, sizes, res.Test.Samples)
+		}
+	}
+}
+
 // TestResumeOther resumes with something else than the checkpoint is of.
 func TestResumeOther(t *testing.T) {
 	dir := t.TempDir()
@@ -354,6 +369,7 @@ func TestResumeOther(t *testing.T) {
 		want   string
 	}{
 		{"batch", 0.01, func(c *train.Config) { c.Batch = 8 }, "from a training with batch size 16, this one has 8"},
+		{"drop last", 0.01, func(c *train.Config) { c.DropLast = true }, "from a training with DropLast false, this one has true"},
 		{"seed", 0.01, func(c *train.Config) { c.Seed = 8 }, "from a training with seed 0, this one has 8"},
 		{"size", 0.01, func(c *train.Config) { c.Train = points(t, 41, 1) }, "from a training set of 40 examples, this one has 41"},
 		{"examples", 0.01, func(c *train.Config) { c.Train = points(t, 40, 9) }, "from another training set: the examples differ"},

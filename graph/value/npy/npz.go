@@ -95,7 +95,7 @@ func openArchive(f fs.File, name string, err error) (*Archive, error) {
 		limit := value.ReadLimit()
 		all, err := io.ReadAll(io.LimitReader(f, int64(limit)/2+1))
 		if err == nil && len(all) > limit/2 {
-			err = fmt.Errorf("it is no regular file, and would take more than the %s of memory that are allowed", value.ByteText(float64(limit/2)))
+			err = fmt.Errorf("it is not a regular file, and would take more than the %s of memory that are allowed", value.ByteText(float64(limit/2)))
 		}
 		if err != nil {
 			f.Close()
