@@ -26,7 +26,8 @@
 //	}
 //
 // Variables have the names that PyTorch's state_dict gives them: the path of the layer and "weight", "bias" and so on,
-// in PyTorch's shapes. Their dtype is that of the first input.
+// in PyTorch's shapes. Their dtype is that of the first input. On f16, bf16 and smaller floats, layers and losses compute
+// in f32 and round their results once.
 //
 // A [Layer] takes one value; a [PairLayer] two, [Recurrent] and [Attention] what their kind needs. [Func] makes a layer
 // of any function, and the losses, such as [CrossEntropy] and [MSE], take a layer's result and a target.

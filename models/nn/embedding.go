@@ -41,11 +41,13 @@ func Embedding(dt graph.DType, count, dim int, opts ...Option) Layer {
 		y := ops.Embedding(w, c.x)
 		if o.scaleGradByFreq {
 			// y + (y - y)/n: the value stays, the gradient is divided by the number of times the index occurs
+			narrow := ops.Widen(&y)
+			dt := y.DType()
 			flat := ops.Flatten(c.x, 0, -1)
 			seen := ops.ScatterAdd(ops.Full(c.f, dt, 0, count), 0, flat, ops.Expand(c.f.Scalar(dt, 1), flat.Shape()[0]))
 			times := ops.Unsqueeze(ops.Gather(seen, 0, c.x), -1)
 			fixed := ops.StopGradient(y)
-			y = ops.Add(fixed, ops.Div(ops.Sub(y, fixed), times))
+			y = narrow(ops.Add(fixed, ops.Div(ops.Sub(y, fixed), times)))
 		}
 		if o.hasPaddingIdx {
 			y = ops.Where(ops.Unsqueeze(ops.Equal(c.x, pad), -1), ops.StopGradient(y), y)

@@ -131,19 +131,24 @@ func PlainInput() LossOption {
 	return lossOption{"PlainInput", func(o *lossOptions) { o.logInput = false }}
 }
 
-// loss builds a loss at the caller's place: it checks options and inputs, then has build declare it.
-func loss(kind string, in []Value, o lossOptions, opts []LossOption, takes []string, build func(l *lossBuilder) Value) (y Value) {
-	f := graph.Innermost(in...)
+// loss builds a loss at the caller's place: it checks options and inputs, then has build declare it, on inputs in f32 where they are floats
+// for storage such as f16.
+func loss(kind string, in []*Value, o lossOptions, opts []LossOption, takes []string, build func(l *lossBuilder) Value) (y Value) {
+	given := make([]Value, len(in))
+	for i, x := range in {
+		given[i] = *x
+	}
+	f := graph.Innermost(given...)
 	if f == nil {
 		return Value{}
 	}
-	l := &lossBuilder{kind: kind, f: f, lossOptions: o}
-	f.Module().At(graph.Caller(), "", func() { y = l.declare(in, opts, takes, build) })
+	l := &lossBuilder{kind: kind, f: f, inputs: inputs{given, in}, lossOptions: o}
+	f.Module().At(graph.Caller(), "", func() { y = l.declare(opts, takes, build) })
 	return y
 }
 
 // declare checks options and inputs, and has build declare the loss unless they are bad.
-func (l *lossBuilder) declare(in []Value, opts []LossOption, takes []string, build func(l *lossBuilder) Value) Value {
+func (l *lossBuilder) declare(opts []LossOption, takes []string, build func(l *lossBuilder) Value) Value {
 	ok := true
 	takes = append([]string{"Reduction"}, takes...)
 	for _, op := range opts {
@@ -164,7 +169,7 @@ func (l *lossBuilder) declare(in []Value, opts []LossOption, takes []string, bui
 		l.refuse("it does not take the reduction %v", r)
 		ok = false
 	}
-	for i, x := range in {
+	for i, x := range l.given {
 		if !x.Valid() {
 			l.refuse("input %d is missing (a zero graph.Value)", i)
 			ok = false
@@ -175,17 +180,19 @@ func (l *lossBuilder) declare(in []Value, opts []LossOption, takes []string, bui
 	if !ok {
 		return graph.Poison(l.f)
 	}
-	return build(l)
+	narrow := ops.Widen(append(l.used, &l.weight, &l.posWeight)...)
+	return narrow(build(l))
 }
 
 type lossBuilder struct {
 	kind string
 	f    *graph.Func
+	inputs
 	lossOptions
 }
 
 func (l *lossBuilder) refuse(format string, args ...any) Value {
-	l.f.Module().Report(graph.Pos{}, l.kind, format, args...)
+	l.f.Module().Report(graph.Pos{}, l.kind, format, l.asGiven(args)...)
 	return graph.Poison(l.f)
 }
 
@@ -215,8 +222,8 @@ func (l *lossBuilder) weighted(y, weights Value) Value {
 }
 
 // elementwise is a loss of each place of two inputs that broadcast.
-func elementwise(kind string, x, target Value, o lossOptions, opts []LossOption, takes []string, f func(l *lossBuilder) Value) Value {
-	return loss(kind, []Value{x, target}, o, opts, takes, func(l *lossBuilder) Value { return l.reduce(f(l)) })
+func elementwise(kind string, x, target *Value, o lossOptions, opts []LossOption, takes []string, f func(l *lossBuilder) Value) Value {
+	return loss(kind, []*Value{x, target}, o, opts, takes, func(l *lossBuilder) Value { return l.reduce(f(l)) })
 }
 
 // CrossEntropy is the cross-entropy of softmax(logits) (torch.nn.CrossEntropyLoss). Logits are float[N, C, ...] or
@@ -224,7 +231,7 @@ func elementwise(kind string, x, target Value, o lossOptions, opts []LossOption,
 // sum of the weights of the classes that count, or for probabilities by the number of places. Options: a Reduction,
 // Weight, IgnoreIndex, LabelSmoothing.
 func CrossEntropy(logits, target Value, opts ...LossOption) Value {
-	return loss("cross_entropy", []Value{logits, target}, lossOptions{ignoreIndex: -100}, opts, []string{"Weight", "IgnoreIndex", "LabelSmoothing"}, func(l *lossBuilder) Value {
+	return loss("cross_entropy", []*Value{&logits, &target}, lossOptions{ignoreIndex: -100}, opts, []string{"Weight", "IgnoreIndex", "LabelSmoothing"}, func(l *lossBuilder) Value {
 		if !(l.smoothing >= 0 && l.smoothing <= 1) {
 			return l.refuse("want a label smoothing between 0 and 1, have %v", l.smoothing)
 		}
@@ -252,7 +259,7 @@ func CrossEntropy(logits, target Value, opts ...LossOption) Value {
 // (torch.nn.NLLLoss). Mean divides by the sum of the weights of the classes that count. Options: a Reduction, Weight,
 // IgnoreIndex.
 func NLL(x, target Value, opts ...LossOption) Value {
-	return loss("nll", []Value{x, target}, lossOptions{ignoreIndex: -100}, opts, []string{"Weight", "IgnoreIndex"}, func(l *lossBuilder) Value {
+	return loss("nll", []*Value{&x, &target}, lossOptions{ignoreIndex: -100}, opts, []string{"Weight", "IgnoreIndex"}, func(l *lossBuilder) Value {
 		axis, ok := l.classes(x, target)
 		if !ok {
 			return graph.Poison(l.f)
@@ -282,19 +289,19 @@ func (l *lossBuilder) classes(x, target Value) (axis int, ok bool) {
 
 // MSE is (x-t)² (torch.nn.MSELoss). Shapes broadcast; mean divides by the number of places. Options: a Reduction.
 func MSE(x, target Value, opts ...LossOption) Value {
-	return elementwise("mse", x, target, lossOptions{}, opts, nil, func(*lossBuilder) Value { return ops.Square(ops.Sub(x, target)) })
+	return elementwise("mse", &x, &target, lossOptions{}, opts, nil, func(*lossBuilder) Value { return ops.Square(ops.Sub(x, target)) })
 }
 
 // L1 is |x-t|, with gradient 0 at 0 (torch.nn.L1Loss). Shapes broadcast; mean divides by the number of places. Options: a
 // Reduction.
 func L1(x, target Value, opts ...LossOption) Value {
-	return elementwise("l1", x, target, lossOptions{}, opts, nil, func(*lossBuilder) Value { return ops.Abs(ops.Sub(x, target)) })
+	return elementwise("l1", &x, &target, lossOptions{}, opts, nil, func(*lossBuilder) Value { return ops.Abs(ops.Sub(x, target)) })
 }
 
 // SmoothL1 is d²/2/beta where d = |x-t| is below beta and d-beta/2 elsewhere (Girshick 2015; torch.nn.SmoothL1Loss). Mean
 // divides by the number of places. Options: a Reduction, Beta, which is not negative.
 func SmoothL1(x, target Value, opts ...LossOption) Value {
-	return elementwise("smooth_l1", x, target, lossOptions{beta: 1}, opts, []string{"Beta"}, func(l *lossBuilder) Value {
+	return elementwise("smooth_l1", &x, &target, lossOptions{beta: 1}, opts, []string{"Beta"}, func(l *lossBuilder) Value {
 		if !(l.beta >= 0) {
 			return l.refuse("want beta of at least 0, have %v", l.beta)
 		}
@@ -310,7 +317,7 @@ func SmoothL1(x, target Value, opts ...LossOption) Value {
 // Huber is d²/2 where d = |x-t| is at most delta and delta*(d-delta/2) elsewhere (Huber 1964; torch.nn.HuberLoss). Mean
 // divides by the number of places. Options: a Reduction, Delta, which is above 0.
 func Huber(x, target Value, opts ...LossOption) Value {
-	return elementwise("huber", x, target, lossOptions{beta: 1}, opts, []string{"Delta"}, func(l *lossBuilder) Value {
+	return elementwise("huber", &x, &target, lossOptions{beta: 1}, opts, []string{"Delta"}, func(l *lossBuilder) Value {
 		if !(l.beta > 0) {
 			return l.refuse("want delta above 0, have %v", l.beta)
 		}
@@ -324,7 +331,7 @@ func Huber(x, target Value, opts ...LossOption) Value {
 // divides by the number of places, BatchMean by the batch's size, which makes it the divergence. Options: a Reduction,
 // LogTarget.
 func KLDiv(x, target Value, opts ...LossOption) Value {
-	return elementwise("kl_div", x, target, lossOptions{}, opts, []string{"LogTarget"}, func(l *lossBuilder) Value {
+	return elementwise("kl_div", &x, &target, lossOptions{}, opts, []string{"LogTarget"}, func(l *lossBuilder) Value {
 		if l.logTarget {
 			return ops.Mul(ops.Exp(target), ops.Sub(target, x))
 		}
@@ -336,7 +343,7 @@ func KLDiv(x, target Value, opts ...LossOption) Value {
 // BCE is -(t*log(x) + (1-t)*log(1-x)) of probabilities x, each logarithm at least -100 (torch.nn.BCELoss); from logits
 // BCEWithLogits is exact where this is not. Mean divides by the number of places. Options: a Reduction, Weight.
 func BCE(x, target Value, opts ...LossOption) Value {
-	return elementwise("bce", x, target, lossOptions{}, opts, []string{"Weight"}, func(l *lossBuilder) Value {
+	return elementwise("bce", &x, &target, lossOptions{}, opts, []string{"Weight"}, func(l *lossBuilder) Value {
 		return l.times(ops.BinaryCrossEntropy(x, target))
 	})
 }
@@ -352,7 +359,7 @@ func (l *lossBuilder) times(y Value) Value {
 // BCEWithLogits is the binary cross-entropy of sigmoid(x) and targets from 0 to 1, finite for huge x
 // (torch.nn.BCEWithLogitsLoss). Mean divides by the number of places. Options: a Reduction, Weight, PosWeight.
 func BCEWithLogits(x, target Value, opts ...LossOption) Value {
-	return elementwise("bce_with_logits", x, target, lossOptions{}, opts, []string{"Weight", "PosWeight"}, func(l *lossBuilder) Value {
+	return elementwise("bce_with_logits", &x, &target, lossOptions{}, opts, []string{"Weight", "PosWeight"}, func(l *lossBuilder) Value {
 		positive := ops.LogSigmoid(x)
 		if l.posWeight.Valid() {
 			positive = ops.Mul(positive, ops.Add(ops.Mul(ops.Sub(l.posWeight, 1.0), target), 1.0))
@@ -365,7 +372,7 @@ func BCEWithLogits(x, target Value, opts ...LossOption) Value {
 // it is x - t*log(x+eps) (torch.nn.PoissonNLLLoss). Full adds Stirling's t*log(t) - t + log(2*pi*t)/2 where t is above 1.
 // Mean divides by the number of places. Options: a Reduction, PlainInput, Full, LossEps.
 func PoissonNLL(x, target Value, opts ...LossOption) Value {
-	return elementwise("poisson_nll", x, target, lossOptions{eps: 1e-8, logInput: true}, opts, []string{"PlainInput", "Full", "LossEps"}, func(l *lossBuilder) Value {
+	return elementwise("poisson_nll", &x, &target, lossOptions{eps: 1e-8, logInput: true}, opts, []string{"PlainInput", "Full", "LossEps"}, func(l *lossBuilder) Value {
 		var y Value
 		if l.logInput {
 			y = ops.Sub(ops.Exp(x), ops.Mul(target, x))
@@ -388,7 +395,7 @@ func PoissonNLL(x, target Value, opts ...LossOption) Value {
 // at least eps, without influence on its gradient. Full adds log(2*pi)/2. Mean divides by the number of places. Options:
 // a Reduction, Full, LossEps.
 func GaussianNLL(x, target, variance Value, opts ...LossOption) Value {
-	return loss("gaussian_nll", []Value{x, target, variance}, lossOptions{eps: 1e-6}, opts, []string{"Full", "LossEps"}, func(l *lossBuilder) Value {
+	return loss("gaussian_nll", []*Value{&x, &target, &variance}, lossOptions{eps: 1e-6}, opts, []string{"Full", "LossEps"}, func(l *lossBuilder) Value {
 		v := variance
 		if v.Rank() == x.Rank()-1 && graph.EqualShapes(v.Shape(), x.Shape()[:x.Rank()-1]) {
 			v = ops.Unsqueeze(v, -1)
@@ -408,7 +415,7 @@ func hinge(x Value) Value { return ops.Clamp(x, 0.0, nil) }
 // HingeEmbedding is x where the target is 1 and max(0, margin-x) where it is -1 (torch.nn.HingeEmbeddingLoss). Mean
 // divides by the number of places. Options: a Reduction, Margin.
 func HingeEmbedding(x, target Value, opts ...LossOption) Value {
-	return elementwise("hinge_embedding", x, target, lossOptions{margin: 1}, opts, []string{"Margin"}, func(l *lossBuilder) Value {
+	return elementwise("hinge_embedding", &x, &target, lossOptions{margin: 1}, opts, []string{"Margin"}, func(l *lossBuilder) Value {
 		far := ops.Where(ops.NotEqual(target, 1), hinge(ops.Sub(l.margin, x)), 0.0)
 		return ops.Add(far, ops.Where(ops.NotEqual(target, -1), x, 0.0))
 	})
@@ -417,7 +424,7 @@ func HingeEmbedding(x, target Value, opts ...LossOption) Value {
 // MarginRanking is max(0, margin - t*(x1-x2)) for targets 1, x1 should rank higher, and -1 (torch.nn.MarginRankingLoss).
 // Mean divides by the number of places. Options: a Reduction, Margin.
 func MarginRanking(x1, x2, target Value, opts ...LossOption) Value {
-	return loss("margin_ranking", []Value{x1, x2, target}, lossOptions{}, opts, []string{"Margin"}, func(l *lossBuilder) Value {
+	return loss("margin_ranking", []*Value{&x1, &x2, &target}, lossOptions{}, opts, []string{"Margin"}, func(l *lossBuilder) Value {
 		return l.reduce(hinge(ops.Sub(l.margin, ops.Mul(target, ops.Sub(x1, x2)))))
 	})
 }
@@ -426,7 +433,7 @@ func MarginRanking(x1, x2, target Value, opts ...LossOption) Value {
 // float[N, D] or float[D] and a target of [N] or [] (torch.nn.CosineEmbeddingLoss). Mean divides by the number of pairs.
 // Options: a Reduction, Margin.
 func CosineEmbedding(x1, x2, target Value, opts ...LossOption) Value {
-	return loss("cosine_embedding", []Value{x1, x2, target}, lossOptions{}, opts, []string{"Margin"}, func(l *lossBuilder) Value {
+	return loss("cosine_embedding", []*Value{&x1, &x2, &target}, lossOptions{}, opts, []string{"Margin"}, func(l *lossBuilder) Value {
 		if r := x1.Rank(); r < 1 || r > 2 || r != x2.Rank() || target.Rank() != r-1 {
 			return l.refuse("want two of float[N,D] and a target of [N], or float[D] and [], have %s, %s and %s", x1.Type(), x2.Type(), target.Type())
 		}
@@ -442,7 +449,7 @@ func CosineEmbedding(x1, x2, target Value, opts ...LossOption) Value {
 // TripletMargin is max(0, d(a,p) - d(a,n) + margin) with d the norm of the difference, plus eps, along the last axis
 // (torch.nn.TripletMarginLoss). Mean divides by the number of triplets. Options: a Reduction, Margin, Power, LossEps, Swap.
 func TripletMargin(anchor, positive, negative Value, opts ...LossOption) Value {
-	return loss("triplet_margin", []Value{anchor, positive, negative}, lossOptions{margin: 1, p: 2, eps: 1e-6}, opts, []string{"Margin", "Power", "LossEps", "Swap"}, func(l *lossBuilder) Value {
+	return loss("triplet_margin", []*Value{&anchor, &positive, &negative}, lossOptions{margin: 1, p: 2, eps: 1e-6}, opts, []string{"Margin", "Power", "LossEps", "Swap"}, func(l *lossBuilder) Value {
 		distance := func(a, b Value) Value { return ops.Norm(ops.Add(ops.Sub(a, b), l.eps), l.p, []int{-1}, false) }
 		near, far := distance(anchor, positive), distance(anchor, negative)
 		if l.swap {
@@ -456,7 +463,7 @@ func TripletMargin(anchor, positive, negative Value, opts ...LossOption) Value {
 // classes: the loss of the multi-class support vector machine (torch.nn.MultiMarginLoss). x is float[N, C] or float[C],
 // the target i32 or i64 [N] or []. Mean divides by the number of samples. Options: a Reduction, Margin, Power, Weight.
 func MultiMargin(x, target Value, opts ...LossOption) Value {
-	return loss("multi_margin", []Value{x, target}, lossOptions{margin: 1, p: 1}, opts, []string{"Margin", "Power", "Weight"}, func(l *lossBuilder) Value {
+	return loss("multi_margin", []*Value{&x, &target}, lossOptions{margin: 1, p: 1}, opts, []string{"Margin", "Power", "Weight"}, func(l *lossBuilder) Value {
 		axis, ok := l.classes(x, target)
 		if !ok {
 			return graph.Poison(l.f)
@@ -492,7 +499,7 @@ func classIndex(f *graph.Func, x Value, axis int) Value {
 // shape, holds the classes of each sample from the left up to the first negative number. Mean divides by the number of samples. Options: a
 // Reduction.
 func MultiLabelMargin(x, target Value, opts ...LossOption) Value {
-	return loss("multi_label_margin", []Value{x, target}, lossOptions{}, opts, nil, func(l *lossBuilder) Value {
+	return loss("multi_label_margin", []*Value{&x, &target}, lossOptions{}, opts, nil, func(l *lossBuilder) Value {
 		rank, dt := x.Rank(), target.DType()
 		if rank < 1 || rank > 2 || !x.DType().IsFloat() || dt != graph.I64 && dt != graph.I32 || !graph.EqualShapes(x.Shape(), target.Shape()) {
 			return l.refuse("want float[N,C] or float[C] and classes of i64 in the same shape, have %s and %s", x.Type(), target.Type())
@@ -511,7 +518,7 @@ func MultiLabelMargin(x, target Value, opts ...LossOption) Value {
 // SoftMargin is log(1+e^(-t*x)) for targets 1 and -1 (torch.nn.SoftMarginLoss). Mean divides by the number of places.
 // Options: a Reduction.
 func SoftMargin(x, target Value, opts ...LossOption) Value {
-	return elementwise("soft_margin", x, target, lossOptions{}, opts, nil, func(*lossBuilder) Value {
+	return elementwise("soft_margin", &x, &target, lossOptions{}, opts, nil, func(*lossBuilder) Value {
 		return ops.Neg(ops.LogSigmoid(ops.Mul(target, x)))
 	})
 }
@@ -519,7 +526,7 @@ func SoftMargin(x, target Value, opts ...LossOption) Value {
 // MultiLabelSoftMargin is the mean over classes, the last axis, of the binary cross-entropy of sigmoid(x) and targets
 // 0 and 1 (torch.nn.MultiLabelSoftMarginLoss). Mean divides by the number of samples. Options: a Reduction, Weight.
 func MultiLabelSoftMargin(x, target Value, opts ...LossOption) Value {
-	return loss("multi_label_soft_margin", []Value{x, target}, lossOptions{}, opts, []string{"Weight"}, func(l *lossBuilder) Value {
+	return loss("multi_label_soft_margin", []*Value{&x, &target}, lossOptions{}, opts, []string{"Weight"}, func(l *lossBuilder) Value {
 		if x.Rank() == 0 {
 			return l.refuse("want an axis of classes, have %s", x.Type())
 		}

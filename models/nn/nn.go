@@ -113,6 +113,7 @@ type layer struct {
 	pos    graph.Pos
 	faults []string
 	build  func(c *apply) Value
+	single bool // it is one op, which rounds once as it is
 	own    own.Set
 }
 
@@ -168,8 +169,20 @@ func (l *layer) applyTo(in []Value, mode []Mode, n int, build func(c *apply) []V
 				return
 			}
 		}
-		if y := build(&apply{layer: l, f: f, m: m, x: in[0], in: in, training: training(mode)}); len(y) == n {
-			out = y
+		c := &apply{layer: l, f: f, m: m, in: slices.Clone(in), dtype: in[0].DType(), training: training(mode)}
+		c.given = in
+		for i := range in {
+			c.used = append(c.used, &c.in[i])
+		}
+		narrow := func(y Value) Value { return y }
+		if !l.single {
+			narrow = ops.Widen(c.used...)
+		}
+		c.x = c.in[0]
+		if y := build(c); len(y) == n {
+			for i := range y {
+				out[i] = narrow(y[i])
+			}
 		}
 	})
 	return out
@@ -182,12 +195,34 @@ type apply struct {
 	m        *graph.Module
 	x        Value // the first input
 	in       []Value
+	dtype    graph.DType // of the first input as it was given: that of weights
 	training bool
+	inputs
+}
+
+// inputs are what a layer or a loss was given, and what it computes with: the same, or the same in f32 where that was a float for storage such
+// as f16, so that what several ops compute is rounded once.
+type inputs struct {
+	given []Value
+	used  []*Value
+}
+
+// asGiven puts the types of what was given in place of those of what is used, among the arguments of a message.
+func (in *inputs) asGiven(args []any) []any {
+	for k, arg := range args {
+		for i, v := range in.used {
+			if t, ok := arg.(graph.Type); ok && v.Valid() && graph.EqualTypes(t, v.Type()) {
+				args[k] = in.given[i].Type()
+				break
+			}
+		}
+	}
+	return args
 }
 
 // refuse reports what is wrong with the input and returns a value that silences what depends on it.
 func (c *apply) refuse(format string, args ...any) Value {
-	c.m.Report(c.pos, c.kind, format, args...)
+	c.m.Report(c.pos, c.kind, format, c.asGiven(args)...)
 	return graph.Poison(c.f)
 }
 
@@ -241,14 +276,16 @@ func (c *apply) variable(local string, dt graph.DType, dims []int, init initiali
 	return v, v.Read(c.f)
 }
 
-// param is variable for a weight: it returns the value only.
+// param is variable for a weight: it returns the value only, in f32 if the weight is a float for storage.
 func (c *apply) param(local string, dims []int, init initializer.Func) Value {
-	_, x := c.variable(local, c.x.DType(), dims, init)
+	_, x := c.variable(local, c.dtype, dims, init)
+	ops.Widen(&x)
 	return x
 }
 
 // pure makes a layer without variables from a function of one value.
 func pure(l *layer, f func(x Value) Value) Layer {
+	l.single = true
 	l.build = func(c *apply) Value { return f(c.x) }
 	return l
 }

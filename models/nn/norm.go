@@ -28,8 +28,8 @@ func LayerNorm(shape []int, opts ...Option) Layer {
 
 // RMSNorm divides x by the root of the mean of its squares over its last axes, whose sizes shape gives, then multiplies by a
 // weight of that shape (Zhang and Sennrich 2019; torch.nn.RMSNorm). Unlike LayerNorm it takes no mean away and adds no bias.
-// What is added to the mean of squares is the machine epsilon unless Eps is given: 2^-23, 2^-52 for f64. Dtypes narrower than f32
-// are computed in f32. Variable, unless Affine(false) is given: weight, ones at first. Options: Eps, Affine.
+// What is added to the mean of squares is the machine epsilon unless Eps is given: 2^-23, 2^-52 for f64. Variable, unless
+// Affine(false) is given: weight, ones at first. Options: Eps, Affine.
 func RMSNorm(shape []int, opts ...Option) Layer {
 	l := newLayer("rms_norm")
 	o := l.collect(opts, "Eps", "Affine")
@@ -40,9 +40,6 @@ func RMSNorm(shape []int, opts ...Option) Layer {
 			return graph.Poison(c.f)
 		}
 		x, eps := c.x, o.eps
-		if x.DType().Bits() < 32 {
-			x = ops.Cast(x, graph.F32)
-		}
 		if !o.given["Eps"] {
 			if eps = 0x1p-23; x.DType() == graph.F64 {
 				eps = 0x1p-52
@@ -54,9 +51,9 @@ func RMSNorm(shape []int, opts ...Option) Layer {
 		}
 		y := ops.Mul(x, ops.Rsqrt(ops.Add(ops.ReduceMean(ops.Square(x), axes, true), eps)))
 		if o.affine {
-			y = ops.Mul(y, ops.Cast(c.param("weight", shape, initializer.Ones()), y.DType()))
+			y = ops.Mul(y, c.param("weight", shape, initializer.Ones()))
 		}
-		return ops.Cast(y, c.x.DType())
+		return y
 	}
 	return l
 }
@@ -119,7 +116,7 @@ func BatchNorm1d(channels int, opts ...Option) Layer {
 // takes the running statistics, or, if RunningStats(false) is given, those of the batch.
 //
 // Variables: weight [C], ones at first, and bias [C], zeros at first, unless Affine(false) is given; and, not trained,
-// running_mean [C], running_var [C] and num_batches_tracked i64. Options: Eps, Affine, Momentum, CumulativeMomentum,
+// running_mean [C], running_var [C], which are f32 for x of f16 too, and num_batches_tracked i64. Options: Eps, Affine, Momentum, CumulativeMomentum,
 // RunningStats.
 func BatchNorm2d(channels int, opts ...Option) Layer {
 	return batchNorm(newLayer("batch_norm2d"), channels, 4, opts)

@@ -278,6 +278,7 @@ func newCell(l *layer, in, hidden int, kind *gating, opts []Option, takes ...str
 
 func (r cell) Apply(x Value, state ...Value) []Value {
 	return r.applyTo(append([]Value{x}, state...), nil, r.parts, func(c *apply) []Value {
+		x, state := c.x, c.in[1:]
 		if !c.wantFloat(x) || !c.wantDim(x, -1, r.in, "input features") {
 			return nil
 		}
