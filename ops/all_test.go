@@ -1,12 +1,15 @@
 package ops_test
 
 import (
+	"os"
+	"os/exec"
 	"slices"
 	"testing"
 
 	"github.com/graphrun/graphrun/compile/optest"
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
+	"github.com/graphrun/graphrun/runtime/kernels/level"
 )
 
 // TestAll is the one test of all ops: see package optest for what it checks.
@@ -15,6 +18,9 @@ func TestAll(t *testing.T) {
 		t.Run(op.Name, func(t *testing.T) {
 			t.Parallel()
 			if err := optest.Check(op); err != nil {
+				t.Fatal(err)
+			}
+			if err := optest.CheckTypes(op); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -62,5 +68,21 @@ func TestBits(t *testing.T) {
 		if err := optest.CheckBits(op); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestLevels repeats what concerns kernels at the levels of the processor that are not in use.
+func TestLevels(t *testing.T) {
+	if testing.Short() || os.Getenv(level.Env) != "" {
+		t.Skip("the level in use is enough")
+	}
+	for _, name := range []string{"generic", "avx2"} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^(TestAll|TestBits|TestExact)$")
+			cmd.Env = append(os.Environ(), level.Env+"="+name)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
