@@ -103,7 +103,7 @@ func runConvert(o convertOptions, stdout, stderr io.Writer) error {
 	if o.freeze && format != artifactFormat && format != graphFormat {
 		return usagef("--freeze: %s would hold no weights, which are constants of the graph: write a directory, or FILE.graph", o.out)
 	}
-	a, err := openArtifact(o.model)
+	a, err := openArtifact(o.model, stderr)
 	if err != nil {
 		return err
 	}
@@ -172,11 +172,12 @@ func outFormat(path string) (string, error) {
 }
 
 // openArtifact returns what an argument names as an artifact; one without weights if there are none.
-func openArtifact(arg string) (*artifact.Artifact, error) {
+func openArtifact(arg string, stderr io.Writer) (*artifact.Artifact, error) {
 	m, err := openModel(arg)
 	if err != nil {
 		return nil, err
 	}
+	m.tell(stderr)
 	a := &artifact.Artifact{Module: m.module, Weights: map[string]*value.Tensor{}}
 	maps.Copy(a.Weights, m.weights)
 	return a, nil

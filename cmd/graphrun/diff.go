@@ -72,6 +72,8 @@ func runDiff(nameA, nameB string, within closeness, asJSON bool, stdout, stderr 
 	if err != nil {
 		return err
 	}
+	a.tell(stderr)
+	b.tell(stderr)
 	if (a.weights == nil) != (b.weights == nil) {
 		without := nameA
 		if b.weights == nil {

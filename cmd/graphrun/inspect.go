@@ -105,7 +105,8 @@ func runInspect(out io.Writer, m *model, o inspectOptions) error {
 type report struct {
 	Model     string           `json:"model"`
 	Doc       string           `json:"doc,omitempty"`
-	Files     map[string]int64 `json:"files,omitempty"` // their sizes in bytes
+	Files     map[string]int64 `json:"files,omitempty"`    // their sizes in bytes
+	Checked   *bool            `json:"checksum,omitempty"` // whether the weights have one, which holds then
 	Function  string           `json:"function,omitempty"`
 	Batch     int64            `json:"batch,omitempty"`
 	Layers    []layerRow       `json:"layers,omitempty"`
@@ -204,7 +205,7 @@ type infoRow struct {
 func (r *report) fill(m *model, f *graph.Func, batch int64) error {
 	r.Doc, r.Function, r.Batch, r.signature = m.info.Doc, f.Name(), batch, signature(f)
 	if m.dir != "" {
-		r.path, r.Files = m.dir, map[string]int64{}
+		r.path, r.Files, r.Checked = m.dir, map[string]int64{}, &m.checked
 		for _, name := range []string{artifact.GraphFile, artifact.WeightsFile} {
 			if s, err := os.Stat(filepath.Join(m.dir, name)); err == nil {
 				r.Files[name] = s.Size()
@@ -517,6 +518,9 @@ func (r *report) print(w *tabwriter.Writer) {
 			var sizes []string
 			for _, name := range slices.Sorted(maps.Keys(r.Files)) {
 				sizes = append(sizes, fmt.Sprintf("%s %s", name, value.ByteText(float64(r.Files[name]))))
+			}
+			if !*r.Checked {
+				sizes = append(sizes, "without a checksum")
 			}
 			section("saved in %s: %s\n", r.path, strings.Join(sizes, ", "))
 		}

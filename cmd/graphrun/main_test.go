@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkmnist": mkmnist, "mkpng": mkpng, "mknpy": mknpy, "mknpz": mknpz, "hugegif": hugegif,
-			"exits": exits, "capture": capture, "cpdir": cpdir,
+			"exits": exits, "capture": capture, "cpdir": cpdir, "flip": flip,
 			"mkpictures": mkpictures, "mkkeras": mkkeras,
 		},
 		Condition:          sharedData,
@@ -210,6 +210,13 @@ func capture(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no match for %s", args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// flip FILE flips a bit of the last byte.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	text := []byte(ts.ReadFile(args[0]))
+	text[len(text)-1] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o666))
 }
 
 // cpdir FROM TO copies a directory.

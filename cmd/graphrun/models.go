@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,6 +26,7 @@ type model struct {
 	weights map[string]*value.Tensor
 	info    artifact.Info
 	dir     string // of a saved model
+	checked bool   // its weights have a checksum
 }
 
 // openModel returns the model that an argument names: a saved one first, if a directory and a model of the zoo have the same name.
@@ -99,8 +101,16 @@ func loadSaved(dir string) (*model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	m.weights, m.dir = a.Weights, dir
+	m.weights, m.dir, m.checked = a.Weights, dir, a.Checked
 	return m, nil
+}
+
+// tell says what a person may want to know of the weights.
+func (m *model) tell(stderr io.Writer) {
+	if m.dir != "" && !m.checked {
+		fmt.Fprintf(stderr, "graphrun: note: %s has no checksum: another program wrote these weights, and damage to them cannot be detected\n",
+			filepath.Join(m.dir, artifact.WeightsFile))
+	}
 }
 
 // modelOf is the model of a module without stored weights.

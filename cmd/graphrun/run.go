@@ -162,6 +162,7 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	m.tell(stderr)
 	if o.data.name != "" {
 		return runEval(ctx, o, m, compileOpts, stdout, stderr)
 	}

@@ -269,7 +269,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err := o.mayWrite(); err != nil {
 		return err
 	}
-	m, ds, err := o.modelAndData(flags, from, &cfg)
+	m, ds, err := o.modelAndData(stderr, flags, from, &cfg)
 	if err != nil {
 		return err
 	}
@@ -401,10 +401,10 @@ func (o *trainOptions) configure(flags *pflag.FlagSet) (cfg train.Config, budget
 
 // modelAndData returns the module to train, that of the checkpoint if there is one, and the examples. Those and the weights to begin
 // with go into cfg, and how the optimizer was chosen goes into its settings.
-func (o *trainOptions) modelAndData(flags *pflag.FlagSet, from *train.Checkpoint, cfg *train.Config) (m *graph.Module, ds *datasets, err error) {
+func (o *trainOptions) modelAndData(stderr io.Writer, flags *pflag.FlagSet, from *train.Checkpoint, cfg *train.Config) (m *graph.Module, ds *datasets, err error) {
 	if from != nil {
 		m = from.Module
-	} else if m, cfg.Weights, err = o.load(); err != nil {
+	} else if m, cfg.Weights, err = o.load(stderr); err != nil {
 		return nil, nil, err
 	}
 	if ds, err = o.loadData(&m, from != nil); err != nil {
@@ -486,7 +486,7 @@ func (o *trainOptions) config() (train.Config, error) {
 }
 
 // load returns the model that is trained, with the values that its variables start from.
-func (o *trainOptions) load() (*graph.Module, map[string]*value.Tensor, error) {
+func (o *trainOptions) load(stderr io.Writer) (*graph.Module, map[string]*value.Tensor, error) {
 	optimizer, lr := orElse(o.optimizer, defaultOptimizer), o.lr
 	if lr == 0 {
 		lr = defaultLR
@@ -501,7 +501,9 @@ func (o *trainOptions) load() (*graph.Module, map[string]*value.Tensor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if info, err := os.Stat(o.model); err == nil && !info.IsDir() {
+	if isDir(o.model) {
+		saved.tell(stderr)
+	} else {
 		saved.weights = nil // a text is trained from its initializers, though weights lie beside it
 	}
 	return saved.module, saved.weights, nil

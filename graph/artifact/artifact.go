@@ -32,6 +32,9 @@ type Artifact struct {
 	// Missing names the variables without a stored value, in declaration order: a session initializes
 	// them. None of them is trainable, unless Read was given no weights.
 	Missing []string
+	// Checked reports that the weights have the checksum that Save gave them. Those that another program has written, such as one that
+	// replaces them from Python, have none: nobody would find them damaged. A wrong checksum is an error.
+	Checked bool
 }
 
 // LoadDir reads the artifact in a directory.
@@ -169,7 +172,7 @@ func assemble(text []byte, file *safetensors.File) (*Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Artifact{Module: m, Weights: map[string]*value.Tensor{}}
+	a := &Artifact{Module: m, Weights: map[string]*value.Tensor{}, Checked: file != nil && file.Checked}
 	var faults []error
 	for _, v := range m.Variables() {
 		t := tensors[v.Name()]

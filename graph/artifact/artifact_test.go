@@ -250,6 +250,45 @@ func rewrite(t *testing.T, fsys fstest.MapFS, change func(map[string]*value.Tens
 	fsys[artifact.WeightsFile] = &fstest.MapFile{Data: b.Bytes()}
 }
 
+// TestChecksum damages weights and replaces them: damage is an error that names the file, replacement is told.
+func TestChecksum(t *testing.T) {
+	dir, _, weights := saved(t)
+	whole := files(t, dir)
+	a, err := artifact.Load(whole)
+	if err != nil || !a.Checked {
+		t.Fatalf("checked: %v, %v", a.Checked, err)
+	}
+	data := whole[artifact.WeightsFile].Data
+	for i := len(data) - 1; i > len(data)-600; i-- { // the tensors
+		damaged := maps.Clone(whole)
+		damaged[artifact.WeightsFile] = &fstest.MapFile{Data: bytes.Clone(data)}
+		damaged[artifact.WeightsFile].Data[i] ^= 0x10
+		if _, err := artifact.Load(damaged); err == nil || !strings.Contains(err.Error(), "model.safetensors: invalid safetensors file: it is damaged") {
+			t.Fatalf("byte %d: %v", i, err)
+		}
+	}
+	file, err := safetensors.Open(whole, artifact.WeightsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, metadata := range map[string]map[string]string{"none": nil, "its own": {"format": "pt"}, "copied": file.Metadata} {
+		file.Tensors["fc.bias"] = filled(77, graph.F32, 5)
+		var b bytes.Buffer
+		if err := safetensors.Write(&b, file.Named(), metadata); err != nil { // the bytes of the reference implementation
+			t.Fatal(err)
+		}
+		replaced := maps.Clone(whole)
+		replaced[artifact.WeightsFile] = &fstest.MapFile{Data: b.Bytes()}
+		a, err := artifact.Load(replaced)
+		if err != nil || a.Checked || !a.Weights["fc.bias"].Equal(file.Tensors["fc.bias"]) || !a.Weights["big"].Equal(weights["big"]) {
+			t.Errorf("metadata %s: %+v, %v", name, a, err)
+		}
+	}
+	if kept, err := artifact.Keep(a, "f"); err != nil || !kept.Checked {
+		t.Errorf("a part of a model: %v", err)
+	}
+}
+
 func constantNames(tensors map[string]*value.Tensor) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(tensors)), func(name string) bool { return !strings.HasPrefix(name, graph.ExternalPrefix) })
 }

@@ -5,8 +5,9 @@
 //	model.safetensors  the variables' values under their names, which are those of a PyTorch state_dict, and
 //	                   the constants of more than 64 elements under names that start with "const."
 //
-// The text holds the checksum of every constant that it leaves out. Variables carry none, so that
-// weights may be replaced by others of the same types, for instance from Python.
+// The text holds the checksum of every constant that it leaves out, and model.safetensors one of itself, so that a damaged file is
+// refused. Weights may be replaced by others of the same types, for instance from Python: a file that another program has
+// written has no checksum, though it copies the metadata (see safetensors.WriteChecked), and [Artifact.Checked] says so.
 //
 // [Save] writes a directory and [LoadDir] reads it; [Load] reads any fs.FS, such as files that are embedded in the
 // program, and [Write] and [Read] go through any writers and readers:

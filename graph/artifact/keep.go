@@ -40,7 +40,7 @@ func Keep(a *Artifact, funcs ...string) (*Artifact, error) {
 		return nil, fmt.Errorf("keep: %w", err)
 	}
 	gone := func(name string) bool { return m.LookupVariable(name) == nil }
-	kept := &Artifact{Module: m, Weights: maps.Clone(a.Weights), Missing: slices.DeleteFunc(slices.Clone(a.Missing), gone)}
+	kept := &Artifact{Module: m, Weights: maps.Clone(a.Weights), Missing: slices.DeleteFunc(slices.Clone(a.Missing), gone), Checked: a.Checked}
 	for name := range a.Weights {
 		if gone(name) {
 			delete(kept.Weights, name)

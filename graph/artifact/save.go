@@ -146,7 +146,7 @@ func (s *store) writeWeights(w io.Writer) error {
 	for name, t := range s.constants {
 		tensors = append(tensors, safetensors.Named{Name: name, Tensor: t})
 	}
-	return safetensors.Write(w, tensors, map[string]string{"format": "pt"})
+	return safetensors.WriteChecked(w, tensors, map[string]string{"format": "pt"})
 }
 
 // variables checks the weights against the module and lists them.

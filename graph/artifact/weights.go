@@ -47,9 +47,13 @@ func ReadWeights(r io.Reader, m *graph.Module) (map[string]*value.Tensor, error)
 // state_dict. The error, one line, names all that are missing, of another type, or of no variable. Variables that need
 // no value are the state of optimizers, random keys and counters: a session initializes them. Tensors need no variable
 // if they are stored constants ("const.") or, as PyTorch's layers always have them, counters "num_batches_tracked".
+//
+// Floats of fewer bits than those of the variable, such as bf16 for f32, become what they are exactly. What DataParallel and torch.compile put
+// into names, "module." at the beginning and "_orig_mod." anywhere, is left out where the model has no variable of the whole name.
 func MatchWeights(m *graph.Module, tensors map[string]*value.Tensor) (map[string]*value.Tensor, error) {
 	matched := map[string]*value.Tensor{}
 	var missing, wrong, unknown []string
+	tensors, twice := unwrapped(m, tensors)
 	for _, v := range m.Variables() {
 		t := tensors[v.Name()]
 		switch {
@@ -57,7 +61,11 @@ func MatchWeights(m *graph.Module, tensors map[string]*value.Tensor) (map[string
 			missing = append(missing, fmt.Sprintf("@%s %s", v.Name(), v.Type()))
 		case t == nil:
 		case !graph.EqualTypes(v.Type(), graph.TypeOf(t)):
-			wrong = append(wrong, fmt.Sprintf("@%s: want %s, have %s", v.Name(), v.Type(), graph.TypeOf(t)))
+			if t = widened(t, v.Type()); t == nil {
+				wrong = append(wrong, fmt.Sprintf("@%s: want %s, have %s", v.Name(), v.Type(), graph.TypeOf(tensors[v.Name()])))
+				continue
+			}
+			matched[v.Name()] = t
 		default:
 			matched[v.Name()] = t
 		}
@@ -69,6 +77,9 @@ func MatchWeights(m *graph.Module, tensors map[string]*value.Tensor) (map[string
 		}
 	}
 	var faults []string
+	if len(twice) > 0 {
+		faults = append(faults, "there are two values for "+some(twice))
+	}
 	if len(wrong) > 0 {
 		faults = append(faults, some(wrong))
 	}
@@ -82,6 +93,45 @@ func MatchWeights(m *graph.Module, tensors map[string]*value.Tensor) (map[string
 		return nil, errors.New(strings.Join(faults, "; "))
 	}
 	return matched, nil
+}
+
+// unwrapped returns tensors under the names of the model's variables, without what wrappers of PyTorch put into them, and the variables
+// that two of them are for.
+func unwrapped(m *graph.Module, tensors map[string]*value.Tensor) (plain map[string]*value.Tensor, twice []string) {
+	plain = map[string]*value.Tensor{}
+	for _, name := range sortedKeys(tensors) {
+		local := name
+		if m.LookupVariable(name) == nil {
+			parts := strings.Split(name, ".")
+			kept := parts[:0]
+			for _, p := range parts {
+				if p != "_orig_mod" && (p != "module" || len(kept) > 0) {
+					kept = append(kept, p)
+				}
+			}
+			if inner := strings.Join(kept, "."); m.LookupVariable(inner) != nil {
+				local = inner
+			}
+		}
+		if plain[local] != nil {
+			twice = append(twice, "@"+local)
+		}
+		plain[local] = tensors[name]
+	}
+	return plain, twice
+}
+
+// widened returns floats as those of a type of more bits, nil if they are not of its shape or not such floats.
+func widened(t *value.Tensor, to graph.TensorType) *value.Tensor {
+	from := t.DType()
+	if !from.IsFloat() || to.DType != graph.F32 && to.DType != graph.F64 || from.Bits() >= to.DType.Bits() {
+		return nil
+	}
+	wide, err := value.CastExactly(t, to.DType)
+	if err != nil || !graph.EqualTypes(to, graph.TypeOf(wide)) {
+		return nil
+	}
+	return wide
 }
 
 // some lists the first few of many.

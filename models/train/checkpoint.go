@@ -345,7 +345,7 @@ func (t *Trainer) write(file string, variables map[string]*value.Tensor) error {
 	}
 	path := filepath.Join(t.cfg.Dir, CheckpointDir, file)
 	return atomicfile.Write(path, func(w io.Writer) error {
-		return safetensors.Write(w, named, map[string]string{"format": "pt", stateKey: string(text)})
+		return safetensors.WriteChecked(w, named, map[string]string{"format": "pt", stateKey: string(text)})
 	})
 }
 

@@ -54,7 +54,7 @@ func Write(path string, write func(io.Writer) error) error {
 	}
 	if err := Rename(tmp, path); err != nil {
 		os.Remove(tmp)
-		return named(path, tmp, err)
+		return err
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (e noDirError) Unwrap() error { return fs.ErrNotExist }
 // directories, before Rename returns.
 func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
-		return err
+		return named(to, from, err)
 	}
 	Changed()
 	if d, err := os.Open(filepath.Dir(to)); err == nil {
@@ -155,13 +155,28 @@ func Clean(paths ...string) {
 const suffix = ".tmp"
 
 func prefix(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".")
+	name := filepath.Base(path)
+	if len(name) > longestName {
+		h := uint32(2166136261) // FNV-1a
+		for _, c := range []byte(name) {
+			h = (h ^ uint32(c)) * 16777619
+		}
+		name = strings.ToValidUTF8(name[:longestName], "") + "~" + strconv.FormatUint(uint64(h), 36)
+	}
+	return filepath.Join(filepath.Dir(path), "."+name+".")
 }
 
-// noted calls Changed after every write.
-type noted struct{ w io.Writer }
+// longestName is how much of a file's name stands in that until then: file systems take names of 255 bytes.
+const longestName = 200
+
+// noted calls Changed after every write. Its errors do not name the file, whose name is another one then.
+type noted struct{ f *os.File }
 
 func (n noted) Write(b []byte) (int, error) {
 	defer Changed()
-	return n.w.Write(b)
+	k, err := n.f.Write(b)
+	if e, ok := err.(*fs.PathError); ok {
+		err = e.Err
+	}
+	return k, err
 }

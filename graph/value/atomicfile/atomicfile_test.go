@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -143,5 +144,57 @@ func TestClean(t *testing.T) {
 	left = slices.DeleteFunc(left, func(name string) bool { return strings.HasPrefix(name, ".f.x.") })
 	if d := cmp.Diff([]string{".f.tmp", ".f.x", "f", "f.x.tmp"}, left); d != "" || len(names(t, dir)) != 5 {
 		t.Errorf("what is left is %q", names(t, dir))
+	}
+}
+
+// TestNames writes files of every length of name that the file system takes. What is left of two that begin alike is not mixed up.
+func TestNames(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{strings.Repeat("n", 200), strings.Repeat("n", 236), strings.Repeat("n", 237), strings.Repeat("n", 255), strings.Repeat("é", 127)} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			t.Skipf("the file system takes no name of %d bytes: %v", len(name), err)
+		}
+		if err := Write(path, text("a")); err != nil {
+			t.Errorf("%d bytes: %v", len(name), err)
+		}
+		holds(t, path, "a")
+	}
+	long := []string{filepath.Join(dir, strings.Repeat("n", 240)+"1"), filepath.Join(dir, strings.Repeat("n", 240)+"2")}
+	left, err := Temp(long[0], text("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	Clean(long[1])
+	if _, err := os.Stat(left); err != nil {
+		t.Error("the file of another name is gone")
+	}
+	if Clean(long[0]); cmp.Equal(names(t, dir), nil) {
+		t.Error("all files are gone")
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("a file is left")
+	}
+}
+
+// TestErrorsNameTheFile fails to write in all ways, the error coming through a function that says what it wrote: the hidden name is in none.
+func TestErrorsNameTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "model")
+	f, err := os.Create(path + ".tmp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close() // as a full disk, it fails whoever writes
+	err = fill(f, path, func(w io.Writer) error {
+		if err := text("b")(w); err != nil {
+			return fmt.Errorf("safetensors: %w", err)
+		}
+		return nil
+	}, f.Sync)
+	if want := "write " + path + ": safetensors: file already closed"; err == nil || err.Error() != want || !errors.Is(err, os.ErrClosed) {
+		t.Errorf("have %v, want %s", err, want)
+	}
+	if err := Rename(filepath.Join(filepath.Dir(path), ".model.1.tmp"), path); err == nil || strings.Contains(err.Error(), ".1.tmp") {
+		t.Errorf("have %v", err)
 	}
 }

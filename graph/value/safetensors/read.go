@@ -7,6 +7,7 @@ import (
 	"io"
 	"sort"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/graphrun/graphrun/graph/value"
@@ -47,6 +48,7 @@ func Read(r io.Reader, size int64) (*File, error) {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	f := &File{Tensors: map[string]*value.Tensor{}}
+	sum := newSum(prefix[:], header)
 	entries, err := f.parseHeader(header)
 	if err != nil {
 		return nil, err
@@ -67,6 +69,7 @@ func Read(r io.Reader, size int64) (*File, error) {
 		if err != nil {
 			return nil, badf("tensor %s: %w", quoteShort(e.name), err)
 		}
+		sum.add(data)
 		f.Tensors[e.name] = t
 		f.names = append(f.names, e.name)
 	}
@@ -77,6 +80,9 @@ func Read(r io.Reader, size int64) (*File, error) {
 		case err != io.EOF:
 			return nil, err
 		}
+	}
+	if f.Checked = sum.want != ""; f.Checked && !sum.holds() {
+		return nil, badf("it is damaged: its bytes do not have its checksum, crc32 %s", quoteShort(sum.want))
 	}
 	return f, nil
 }
@@ -151,6 +157,10 @@ func (f *File) parseHeader(header []byte) ([]*entry, error) {
 	s := &scanner{text: string(header)}
 	var entries []*entry
 	err := s.object(func(key string) error {
+		if key == metadataKey && s.next() == 'n' && strings.HasPrefix(s.text[s.at:], "null") {
+			s.at += len("null")
+			return nil
+		}
 		if key == metadataKey {
 			f.Metadata = map[string]string{}
 			return s.object(func(k string) error {

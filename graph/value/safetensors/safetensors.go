@@ -62,6 +62,7 @@ type Named struct {
 type File struct {
 	Metadata map[string]string        // nil if the file has none
 	Tensors  map[string]*value.Tensor // never nil
+	Checked  bool                     // the file has the checksum that WriteChecked gave it, which holds
 
 	names []string
 }
@@ -120,13 +121,25 @@ func badf(format string, args ...any) error {
 // names and metadata that are not UTF-8, a dtype that the format does not define (string, i2 ... u4), and
 // f4e2m1 tensors with an odd number of elements, for which it has no padding.
 func Write(w io.Writer, tensors []Named, metadata map[string]string) error {
-	if err := write(w, tensors, metadata); err != nil {
+	if err := write(w, tensors, metadata, false); err != nil {
 		return fmt.Errorf("safetensors: %w", err)
 	}
 	return nil
 }
 
-func write(w io.Writer, tensors []Named, metadata map[string]string) error {
+// WriteChecked is Write with a checksum, by which Read finds that a file is damaged. It stands first in the metadata, "crc32": 8 hexadecimal
+// digits, the CRC-32 (IEEE) of the whole file in which they are zeros.
+//
+// Other programs that write tensors and copy the metadata write a checksum that is none of theirs. It does not count: only that of a header which
+// begins with `{ "__metadata__":{"crc32":"` does, with a space that is valid JSON, and that no serializer writes.
+func WriteChecked(w io.Writer, tensors []Named, metadata map[string]string) error {
+	if err := write(w, tensors, metadata, true); err != nil {
+		return fmt.Errorf("safetensors: %w", err)
+	}
+	return nil
+}
+
+func write(w io.Writer, tensors []Named, metadata map[string]string, checked bool) error {
 	sorted := slices.Clone(tensors)
 	rank := make(map[string]int, len(tensors))
 	for _, t := range tensors {
@@ -143,9 +156,16 @@ func write(w io.Writer, tensors []Named, metadata map[string]string) error {
 		a, b := sorted[i].Name, sorted[j].Name
 		return rank[a] > rank[b] || rank[a] == rank[b] && a < b
 	})
-	header, err := appendHeader(make([]byte, 8), sorted, rank, metadata)
+	header, err := appendHeader(make([]byte, 8), sorted, rank, metadata, checked)
 	if err != nil {
 		return err
+	}
+	if checked {
+		sum := crc(0, header)
+		for _, t := range sorted {
+			sum = crc(sum, t.Tensor.Bytes())
+		}
+		appendDigits(header[:8+len(checkedHeader)], sum)
 	}
 	if _, err := w.Write(header); err != nil {
 		return err

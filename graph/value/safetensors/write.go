@@ -30,18 +30,24 @@ func checkNamed(t Named) (int, error) {
 }
 
 // appendHeader appends the header to b, which holds space for its length, and sets the length.
-func appendHeader(b []byte, tensors []Named, rank map[string]int, metadata map[string]string) ([]byte, error) {
-	b = append(b, '{')
-	if metadata != nil {
+func appendHeader(b []byte, tensors []Named, rank map[string]int, metadata map[string]string, checked bool) ([]byte, error) {
+	if checked {
+		b = append(b, checkedHeader+noChecksum+`"`...)
+	} else if b = append(b, '{'); metadata != nil {
 		b = append(appendQuote(b, metadataKey), ":{"...)
+	}
+	if metadata != nil || checked {
 		keys := slices.Collect(maps.Keys(metadata))
 		slices.Sort(keys)
 		for i, k := range keys {
 			v := metadata[k]
+			if checked && k == checksumKey {
+				continue
+			}
 			if !utf8.ValidString(k) || !utf8.ValidString(v) {
 				return nil, fmt.Errorf("metadata %q: key or value is not UTF-8", k)
 			}
-			if i > 0 {
+			if i > 0 || checked {
 				b = append(b, ',')
 			}
 			b = append(appendQuote(b, k), ':')
@@ -51,7 +57,7 @@ func appendHeader(b []byte, tensors []Named, rank map[string]int, metadata map[s
 	}
 	offset := 0
 	for i, t := range tensors {
-		if i > 0 || metadata != nil {
+		if i > 0 || metadata != nil || checked {
 			b = append(b, ',')
 		}
 		b = append(appendQuote(b, t.Name), `:{"dtype":"`...)
