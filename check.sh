@@ -62,6 +62,15 @@ if ! $quick; then
 	fi
 fi
 
+if ! $quick; then
+	step "fuzz targets, for a few seconds each"
+	for file in $(grep -rl --include='*_test.go' '^func Fuzz' .); do
+		for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
+			go test -run '^$' -fuzz "^$target\$" -fuzztime 3s "$(dirname "$file")"
+		done
+	done
+fi
+
 if [ -n "${GRAPHRUN_GOLDEN:-}" ]; then
 	step "PyTorch's values"
 	go test -count=1 -v -run '^TestGolden$' ./models | grep 'golden:'

@@ -483,9 +483,9 @@ func (l *nested) element(word, rest string) error {
 	switch {
 	case len(l.counts) == 0:
 		return errors.New("want '[' first")
-	case l.depth < 0:
+	case l.depth < 0 && len(l.shape) <= len(l.counts):
 		l.depth = len(l.counts)
-	case l.depth != len(l.counts):
+	case l.depth != len(l.counts): // or an empty list stands where the element does
 		return errors.New("an element stands where a list is expected")
 	}
 	if !l.empty {

@@ -274,6 +274,7 @@ func TestFlatten(t *testing.T) {
 		"[[1] [2]]":            {fault: "a list stands where an element is expected"},
 		"[1,[2]]":              {fault: "a list stands where an element is expected"},
 		"[[1],2]":              {fault: "an element stands where a list is expected"},
+		"[[],0]":               {fault: "an element stands where a list is expected"},
 		"[[1],[2,3]]":          {fault: "its lists differ in length: 1 and 2"},
 		"[[[]],[]]":            {fault: "its lists differ in length: 1 and 0"},
 	} {
@@ -290,7 +291,7 @@ func TestFlatten(t *testing.T) {
 }
 
 func FuzzFlatten(f *testing.F) {
-	for _, s := range []string{"[]", "[[1,2],[3,4]]", `["a\"]`, "[[1],2]", "]"} {
+	for _, s := range []string{"[]", "[[1,2],[3,4]]", `["a\"]`, "[[1],2]", "]", "[[],0]"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -46,6 +46,8 @@ type Input struct {
 	Name   string
 	Type   graph.TensorType
 	Lo, Hi float64
+
+	spread bool // all elements differ
 }
 
 // Seeded returns the graph of a seed.
@@ -60,12 +62,17 @@ func FromBytes(data []byte, o Options) *Graph {
 	return build(&source{data: data, rng: rand.New(rand.NewPCG(h.Sum64(), 0x9a3f))}, h.Sum64(), o)
 }
 
+// Sizes are what the symbols stand for when N is n.
+func Sizes(n int) map[string]graph.Dim {
+	return map[string]graph.Dim{"N": graph.Ints(n)[0], "M": graph.Ints(1 + n%3)[0]}
+}
+
 // Feeds draws values for the inputs when N is n; they differ from n to n.
 func (g *Graph) Feeds(n int) (map[string]value.Value, error) {
 	rng := rand.New(rand.NewPCG(g.seed, uint64(n)))
 	feeds := map[string]value.Value{}
 	for _, in := range g.Inputs {
-		t, err := graph.SubstType(in.Type, map[string]graph.Dim{"N": graph.Ints(n)[0]})
+		t, err := graph.SubstType(in.Type, Sizes(n))
 		if err != nil {
 			return nil, err
 		}
@@ -74,14 +81,20 @@ func (g *Graph) Feeds(n int) (map[string]value.Value, error) {
 		if err != nil {
 			return nil, err
 		}
+		slots := rng.Perm(len(e.F))
 		for i := range e.F {
-			e.F[i] = in.Lo + (in.Hi-in.Lo)*rng.Float64()
+			if e.F[i] = in.Lo + (in.Hi-in.Lo)*rng.Float64(); in.spread {
+				e.F[i] = in.Lo + (in.Hi-in.Lo)*(float64(slots[i])+0.5)/float64(len(slots))
+			}
 			if g.special && rng.IntN(8) == 0 {
 				e.F[i] = []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1)}[rng.IntN(5)]
 			}
 		}
 		for i := range e.I {
 			e.I[i] = int64(in.Lo) + rng.Int64N(int64(in.Hi-in.Lo)+1)
+		}
+		for i := range e.U {
+			e.U[i] = uint64(in.Lo) + rng.Uint64N(uint64(in.Hi-in.Lo)+1)
 		}
 		for i := range e.B {
 			e.B[i] = rng.IntN(2) == 1
@@ -129,6 +142,8 @@ type gen struct {
 	f      *graph.Func
 	vals   []val
 	again  []func() val
+	outs   []graph.Value // of other dtypes than steps take: results alone
+	odd    bool          // sizes are whatever there is
 	callee bool
 }
 
@@ -141,6 +156,7 @@ const (
 func build(s *source, seed uint64, o Options) *Graph {
 	m := graph.NewModule("random")
 	g := &gen{source: s, o: o, m: m, out: &Graph{Module: m, Func: "f", seed: seed, special: o.Special}}
+	g.odd = !o.Special && !o.F64 && g.chance(30)
 	var callee *graph.Func
 	if !o.Special && g.chance(30) {
 		callee = g.buildCallee()
@@ -203,10 +219,20 @@ func (g *gen) call(callee *graph.Func) {
 
 // finish declares results, a loss, gradients and updates.
 func (g *gen) finish() {
+	for i, y := range g.outs {
+		g.f.Return(fmt.Sprintf("z%d", i), y)
+	}
+	for _, in := range g.out.Inputs { // sizes that do not follow from where they stand
+		if slices.ContainsFunc(in.Type.Shape, func(d graph.Dim) bool { return len(d.Symbols()) > 0 && !d.Equal(symbolN) }) {
+			g.out.Inputs = append(g.out.Inputs, Input{Name: "sizes", Type: sizesType, Lo: -1, Hi: 1})
+			g.f.InputOf("sizes", sizesType)
+			break
+		}
+	}
 	var floats []val
 	for i := len(g.vals) - 1; i >= 0; i-- {
 		v := g.vals[i]
-		if len(g.f.Results()) < 4 && (len(g.f.Results()) == 0 || g.chance(40)) {
+		if len(g.f.Results()) < 6 && (len(g.f.Results()) == len(g.outs) || g.chance(40)) {
 			g.f.Return(fmt.Sprintf("y%d", len(g.f.Results())), v.Value)
 		}
 		if v.DType().IsFloat() && !v.Is("param") && len(floats) < 3 {
@@ -299,8 +325,15 @@ func (g *gen) shape() []graph.Dim {
 	if len(s) > 0 && g.chance(50) {
 		s[0] = symbolN
 	}
+	for i := range s {
+		if g.odd && !g.callee && g.chance(40) {
+			s[i] = g.anySize()
+		}
+	}
 	return s
 }
+
+var sizesType, _ = graph.Tensor(graph.F32, "N", "M")
 
 var symbolN = func() graph.Dim { s, _ := graph.Shape("N"); return s[0] }()
 
@@ -309,7 +342,7 @@ func elements(shape []graph.Dim) int {
 	for _, d := range shape {
 		k, ok := d.Int()
 		if !ok {
-			if e, err := graph.SubstShape([]graph.Dim{d}, map[string]graph.Dim{"N": graph.Ints(maxN)[0]}); err == nil {
+			if e, err := graph.SubstShape([]graph.Dim{d}, Sizes(maxN)); err == nil {
 				k, _ = e[0].Int()
 			}
 		}

@@ -21,6 +21,9 @@ func (g *gen) step() {
 	if !g.o.Special {
 		steps = append(steps, g.formula, g.window)
 	}
+	if !g.o.Special && !g.o.F64 && !g.o.Grad {
+		steps = append(steps, g.registered, g.registered)
+	}
 	if !g.o.F64 && !g.o.Special {
 		steps = append(steps, g.compare, g.logic, g.integer, g.cast, g.kinked, g.order, g.compare)
 	}
