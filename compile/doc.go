@@ -16,7 +16,8 @@
 //   - autodiff replaces each grad by the nodes that compute it, walking from the scalar back to what it is derived by;
 //   - simplify applies algebraic identities, fold evaluates what is constant, cse merges equal nodes, and dce drops nodes
 //     that nothing needs;
-//   - decompose replaces calls and the operations that no kernel computes whole by their bodies;
+//   - decompose replaces calls and the operations that no kernel computes whole by their bodies, and operations on f16 by
+//     those on f32;
 //   - fuse puts element-wise nodes, a reduction of them, and what follows a matrix product or a convolution into single
 //     nodes, select chooses the kernel of each node, and schedule an order of small memory;
 //   - emit flattens the functions, prepack lays out constants for their kernels, and plan finds a place in memory for

@@ -18,6 +18,14 @@
 // different symbols never broadcast. A fault is recorded on the module with the place of the call (see package graph),
 // so calls nest without a look at errors.
 //
+// # Floats for storage
+//
+// f16, bf16 and smaller floats store; they do not compute. An operation on them, a composite or a gradient included, computes in f32 and
+// rounds its results once, where it ends. Sums and statistics add up in f32, whose results are what is rounded. Fusion keeps that, so
+// bits do not depend on it. No body, gradient rule or kernel has to do anything for it: graph.Node.Widens decides which operations stand
+// for themselves in f32 between casts, and the casts are made there. What makes a result of several operations outside of one, as a loss does,
+// takes [Widen].
+//
 // # One declaration per operation
 //
 // Each operation is a struct literal with its name, its documentation, its operands and attributes, its type rule, its
