@@ -54,17 +54,37 @@ func bindSquares(s *Spec) (Func, error) {
 	op := s.Node.Op().Name
 	q := &squares{n: n, pieces: backend.CeilDiv(n, rowBlock), centered: op != "reduce_l2", root: op != "var", f: &level.Table().F32.Rows, divisor: 1}
 	q.means, q.parts, q.sums = make([]float32, rows), make([]float32, rows*q.pieces), make([]float64, rows*q.pieces)
-	part := min(n, rowBlock) / 4
-	if !q.centered {
-		return inTurn(inRanges(rows*q.pieces, part, q.addSquares), inRanges(rows, q.pieces, q.finish)), nil
+	first := addSquares
+	if q.centered {
+		first, q.divisor = addElements, float64(max(0, n-s.Int("correction")))
 	}
-	q.divisor = float64(max(0, n-s.Int("correction")))
-	return inTurn(inRanges(rows*q.pieces, part, q.add), inRanges(rows, q.pieces, q.mean),
-		inRanges(rows*q.pieces, part, q.addSquares), inRanges(rows, q.pieces, q.finish)), nil
+	var steps []Func
+	for step := first; step <= finish; step++ {
+		items, work := rows*q.pieces, min(n, rowBlock)/4
+		if step == average || step == finish {
+			items, work = rows, q.pieces
+		}
+		steps = append(steps, inRanges(items, work, func(c *Call, _, lo, hi int) {
+			switch step {
+			case average:
+				q.average(lo, hi)
+			case finish:
+				q.finish(c, lo, hi)
+			default:
+				q.reduce(c, lo, hi, step == addSquares)
+			}
+		}))
+	}
+	return inTurn(steps...), nil
 }
 
-func (q *squares) add(c *Call, _, lo, hi int)        { q.reduce(c, lo, hi, false) }
-func (q *squares) addSquares(c *Call, _, lo, hi int) { q.reduce(c, lo, hi, true) }
+// The steps, the first two of which are those of centered squares.
+const (
+	addElements = iota
+	average
+	addSquares
+	finish
+)
 
 // reduce adds up pieces, or their squares.
 func (q *squares) reduce(c *Call, lo, hi int, square bool) {
@@ -83,13 +103,15 @@ func (q *squares) reduce(c *Call, lo, hi int, square bool) {
 	}
 }
 
-func (q *squares) mean(_ *Call, _, lo, hi int) {
+// average takes the means of rows.
+func (q *squares) average(lo, hi int) {
 	for r := lo; r < hi; r++ {
 		q.means[r] = float32(total(q.sums[r*q.pieces:][:q.pieces]) / float64(q.n))
 	}
 }
 
-func (q *squares) finish(c *Call, _, lo, hi int) {
+// finish stores the results of rows.
+func (q *squares) finish(c *Call, lo, hi int) {
 	x, y := elems[float32](c.In[0]), elems[float32](c.Out[0])
 	for r := lo; r < hi; r++ {
 		mean, sum, n := float64(q.means[r]), total(q.parts[r*q.pieces:][:q.pieces]), float64(q.n)
