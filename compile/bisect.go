@@ -52,6 +52,9 @@ var ErrNoRewrite = errors.New("the results are wrong without any optional rewrit
 // asks bad about the programs, as often as the logarithm of the number of rewrites says. It returns nil if the whole program is
 // not bad, and ErrNoRewrite if even the one without rewrites is.
 func Bisect(m *graph.Module, bad func(p *program.Program) (bool, error), opts ...Option) (*Rewrite, error) {
+	if m == nil || bad == nil {
+		return nil, errors.New("bisect: want a module and a function, have nil")
+	}
 	var log []Rewrite
 	try := func(opts ...Option) (bool, error) {
 		p, err := Compile(m, opts...)

@@ -335,6 +335,9 @@ func onSamples(f *graph.Func, evaluate func(feeds map[string]value.Value) error)
 // SampleFeeds draws feeds of the types that a function declares, the same ones every time: floats between -1 and 1, whole numbers between 0
 // and high. The symbols stand for different sizes from size up.
 func SampleFeeds(f *graph.Func, size, high int) (map[string]value.Value, error) {
+	if f == nil {
+		return nil, errors.New("want a function, have nil")
+	}
 	env := map[string]graph.Dim{}
 	for i, s := range f.Symbols() {
 		env[s] = dim.Const(int64(size + i))

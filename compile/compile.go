@@ -222,6 +222,9 @@ func Optimize(m *graph.Module, opts ...Option) (*graph.Module, error) {
 func newContext(opts []Option) (*Context, error) {
 	c := &Context{passes: Passes, target: CPU, limit: -1}
 	for _, o := range opts {
+		if o == nil {
+			return nil, errors.New("an option is nil")
+		}
 		o(c)
 	}
 	for _, insert := range c.inserts {

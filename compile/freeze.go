@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/graphrun/graphrun/graph"
@@ -33,6 +34,9 @@ func frozen(m *graph.Module, opts []Option) (*graph.Module, []Option, error) {
 // FreezeVariables does to a module what Freeze does before it is compiled. In a function with a grad, calls become what they call: a gradient
 // by a frozen variable is what it was by the variable.
 func FreezeVariables(m *graph.Module, weights map[string]*value.Tensor) error {
+	if m == nil {
+		return errors.New("freeze: want a module, have nil")
+	}
 	for name := range weights {
 		if m.LookupVariable(name) == nil {
 			return fmt.Errorf("freeze: @%s is not a variable of the module", name)

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"io"
 	"math"
 	"path/filepath"
@@ -32,6 +33,9 @@ type PrintOptions struct {
 // Print writes the text form of m. Parse reads it back as an equal module, or reports the faults that
 // Verify finds in m.
 func Print(w io.Writer, m *Module, opt PrintOptions) error {
+	if w == nil || m == nil {
+		return errors.New("want a writer and a module, have nil")
+	}
 	p := &printer{opt: opt}
 	if opt.Editable {
 		p.taken = integers(m)

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -126,6 +127,9 @@ func VerifyChanges(m *Module) error { return verify(m, true) }
 // verify first walks over the module once, asking all rules of a node before it goes to the next. If one of them objects, it
 // asks rule by rule, so that the faults reported are those of the first rule that is broken.
 func verify(m *Module, trust bool) error {
+	if m == nil {
+		return errors.New("want a module, have nil")
+	}
 	if err := m.Err(); err != nil {
 		return err
 	}

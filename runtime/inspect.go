@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/graphrun/graphrun/graph"
@@ -12,6 +13,9 @@ import (
 // right but slowly. Sizes that are missing are taken to be 2. A dynamic function has no kernels chosen in advance: those
 // nodes are returned that no kernel could compute whatever the sizes.
 func References(prog *program.Program, f *program.Func, sizes map[string]int64) ([]*graph.Node, error) {
+	if prog == nil || f == nil {
+		return nil, errors.New("want a program and a function of it, have nil")
+	}
 	in := make([]graph.TensorType, len(f.Inputs))
 	for i, p := range f.Inputs {
 		t, err := graph.SubstType(p.Type, sizesOf(p.Type, sizes))

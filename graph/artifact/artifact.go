@@ -49,12 +49,17 @@ func LoadDir(dir string) (*Artifact, error) {
 // Exists reports whether there is an artifact in a directory, readable or not.
 func Exists(dir string) bool { return exists(dir, GraphFile) || exists(dir, nextGraph) }
 
+var errNil = errors.New("artifact: want a module, a file system, a reader or a writer, have nil")
+
 // Load reads the artifact at the top of fsys, which may be embedded in the program. The operations that it
 // uses must be registered: import package ops.
 //
 // Files are not trusted. Faults of the text come as graph.Diagnostics; every tensor that is missing, is of
 // another type than the text says, or belongs to nothing in it is reported.
 func Load(fsys fs.FS) (*Artifact, error) {
+	if fsys == nil {
+		return nil, errNil
+	}
 	a, err := load(fsys)
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
@@ -65,6 +70,9 @@ func Load(fsys fs.FS) (*Artifact, error) {
 // Read is Load for a text and its weights wherever they come from. Without weights (nil) all variables are in Missing, for a
 // session to initialize; the text has its constants in itself then.
 func Read(graphText, weights io.Reader) (*Artifact, error) {
+	if graphText == nil {
+		return nil, errNil
+	}
 	text, err := readText(graphText)
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)

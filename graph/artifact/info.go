@@ -83,6 +83,9 @@ func (i Info) Set(m *graph.Module) {
 // "train", and of the inputs that "train" and "eval" take, those that "predict" takes too are what is looked at, the others are targets. An
 // entry that does not make sense, such as the role of an input that no function has, is an error.
 func InfoOf(m *graph.Module) (Info, error) {
+	if m == nil {
+		return Info{}, errNil
+	}
 	i := Info{Doc: m.Meta(metaDoc), Loss: m.Meta(metaLoss), Roles: map[string]string{}, Preprocess: map[string]Preprocess{}, Provenance: map[string]string{}}
 	if text := m.Meta(metaClasses); text != "" {
 		i.Classes = splitClasses(text)

@@ -14,6 +14,9 @@ import (
 // an optimizer's state. What the model says of itself stays as far as it still holds. a is unchanged; tensors are
 // shared with it.
 func Keep(a *Artifact, funcs ...string) (*Artifact, error) {
+	if a == nil || a.Module == nil {
+		return nil, errNil
+	}
 	m := a.Module.Clone()
 	var names []string
 	for _, f := range m.Funcs() {

@@ -32,6 +32,9 @@ const (
 // next Save puts things in order. A Load that runs beside a Save begins anew if the text has changed meanwhile. Two
 // Saves to one directory at the same time are not for this.
 func Save(dir string, m *graph.Module, weights map[string]*value.Tensor) error {
+	if m == nil {
+		return errNil
+	}
 	if err := save(dir, m, weights); err != nil {
 		return fmt.Errorf("save %s: %w", dir, err)
 	}
@@ -99,6 +102,9 @@ func exists(dir, name string) bool {
 // Write writes the text of m and the values of its variables, as Save does, to wherever they are to go. An error may leave
 // both incomplete.
 func Write(graphText, weights io.Writer, m *graph.Module, values map[string]*value.Tensor) error {
+	if graphText == nil || weights == nil || m == nil {
+		return errNil
+	}
 	s, err := newStore(m, values)
 	if err == nil {
 		err = s.writeGraph(graphText)

@@ -15,6 +15,9 @@ import (
 
 // LoadWeights reads values of m's variables from a .safetensors file of fsys, as ReadWeights does.
 func LoadWeights(fsys fs.FS, name string, m *graph.Module) (map[string]*value.Tensor, error) {
+	if fsys == nil || m == nil {
+		return nil, errNil
+	}
 	file, err := safetensors.Open(fsys, name)
 	if err != nil {
 		return nil, err
@@ -32,6 +35,9 @@ func LoadWeights(fsys fs.FS, name string, m *graph.Module) (map[string]*value.Te
 //
 // Names are held against those of the variables as MatchWeights does it.
 func ReadWeights(r io.Reader, m *graph.Module) (map[string]*value.Tensor, error) {
+	if r == nil || m == nil {
+		return nil, errNil
+	}
 	file, err := safetensors.Read(r, -1)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
@@ -51,6 +57,9 @@ func ReadWeights(r io.Reader, m *graph.Module) (map[string]*value.Tensor, error)
 // Floats of fewer bits than those of the variable, such as bf16 for f32, become what they are exactly. What DataParallel and torch.compile put
 // into names, "module." at the beginning and "_orig_mod." anywhere, is left out where the model has no variable of the whole name.
 func MatchWeights(m *graph.Module, tensors map[string]*value.Tensor) (map[string]*value.Tensor, error) {
+	if m == nil {
+		return nil, errNil
+	}
 	matched := map[string]*value.Tensor{}
 	var missing, wrong, unknown []string
 	tensors, twice := unwrapped(m, tensors)

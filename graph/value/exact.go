@@ -219,6 +219,9 @@ func Convert(e *Exact, to DType) (*Exact, error) { return ConvertMode(e, to, Cas
 // CastExactly returns t in another dtype, and an error if an element would change by that: the conversion there and back gives the same
 // bits, and no integer changes its sign on the way. A tensor that has the dtype already is returned itself.
 func CastExactly(t *Tensor, to DType) (*Tensor, error) {
+	if t == nil {
+		return nil, errors.New("want a tensor, have nil")
+	}
 	if t.dt == to {
 		return t, nil
 	}

@@ -171,6 +171,9 @@ func Scalar[T Elem](x T) *Tensor {
 // Data returns the elements as a Go slice that shares the tensor's memory. It is an error if T is not the
 // Go type of the tensor's dtype: no conversion takes place.
 func Data[T Elem](t *Tensor) ([]T, error) {
+	if t == nil {
+		return nil, errors.New("want a tensor, have nil")
+	}
 	if dt := DTypeOf[T](); t.dt != dt {
 		var zero T
 		return nil, fmt.Errorf("tensor is %s, not %s (Go type %T)", typeString(t.dt, t.shape), dt, zero)
@@ -181,6 +184,10 @@ func Data[T Elem](t *Tensor) ([]T, error) {
 // Item returns the element of a tensor that has exactly one, whatever its rank. T must be the Go type of
 // the tensor's dtype.
 func Item[T Elem](t *Tensor) (T, error) {
+	if t == nil {
+		var zero T
+		return zero, errors.New("want a tensor, have nil")
+	}
 	var zero T
 	xs, err := Data[T](t)
 	if err != nil {

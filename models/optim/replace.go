@@ -25,6 +25,9 @@ import (
 // Stored values of what went are not for the new optimizer, which may have variables of the same names: start a session
 // from those that artifact.Artifact.StateDict returns.
 func Replace(m *graph.Module, fn, result string, opt *Optimizer) error {
+	if m == nil || opt == nil {
+		return errors.New("optim: want a module and an optimizer, have nil")
+	}
 	err := m.Err()
 	if opt == nil || opt.own == nil {
 		err = errors.New("the optimizer is missing: make one by SGD, Adam, New or another of this package")

@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -112,6 +113,9 @@ func (h History) WriteJSON(w io.Writer) error {
 
 // ReadHistory reads what WriteJSON has written.
 func ReadHistory(r io.Reader) (History, error) {
+	if r == nil {
+		return History{}, errors.New("train: want a reader, have nil")
+	}
 	var h History
 	if err := json.NewDecoder(r).Decode(&h); err != nil {
 		return nil, fmt.Errorf("history: %w", err)

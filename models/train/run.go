@@ -306,6 +306,9 @@ func Evaluate(ctx context.Context, sess *runtime.Session, d data.Dataset, batch 
 
 // EvaluateTopK is Evaluate with TopK counted among the k likeliest classes, and not at all if k is 0.
 func EvaluateTopK(ctx context.Context, sess *runtime.Session, d data.Dataset, batch, k int) (Metrics, error) {
+	if ctx == nil || sess == nil || d == nil {
+		return Metrics{}, errors.New("train: want a context, a session and a dataset, have nil")
+	}
 	var m Metrics
 	info, err := artifact.InfoOf(sess.Program().Module)
 	var fn *function

@@ -41,6 +41,9 @@ var Changed = func() {}
 // Write writes a file. If it returns an error, what was there under that name is there still. Errors name the file. What is there and is no
 // file, such as a pipe or /dev/null, is written to as it is.
 func Write(path string, write func(io.Writer) error) error {
+	if write == nil {
+		return errors.New("want a function that writes, have nil")
+	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
@@ -62,6 +65,9 @@ func Write(path string, write func(io.Writer) error) error {
 // Temp writes a file that is to be called path later, by Rename, and returns the name that it has until then: a hidden one in the same
 // directory, which no other call takes. If it returns an error, there is no such file.
 func Temp(path string, write func(io.Writer) error) (tmp string, err error) {
+	if write == nil {
+		return "", errors.New("want a function that writes, have nil")
+	}
 	tmp = prefix(path) + strconv.FormatUint(rand.Uint64(), 36) + suffix
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -31,6 +31,9 @@ type entry struct {
 // Every tensor has its own storage. Input that does not follow the format, ends early or goes on after
 // the data matches ErrFormat, and so does a dtype that tensors here do not have; errors of r come wrapped.
 func Read(r io.Reader, size int64) (*File, error) {
+	if r == nil {
+		return nil, errors.New("safetensors: want a reader, have nil")
+	}
 	in := &input{r: r, sized: size >= 0}
 	var prefix [8]byte
 	if err := in.readFull(prefix[:]); err != nil {

@@ -84,6 +84,9 @@ func (f *File) Named() []Named {
 
 // Open reads a file of fsys.
 func Open(fsys fs.FS, name string) (*File, error) {
+	if fsys == nil {
+		return nil, errors.New("safetensors: want a file system, have nil")
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
@@ -121,6 +124,9 @@ func badf(format string, args ...any) error {
 // names and metadata that are not UTF-8, a dtype that the format does not define (string, i2 ... u4), and
 // f4e2m1 tensors with an odd number of elements, for which it has no padding.
 func Write(w io.Writer, tensors []Named, metadata map[string]string) error {
+	if w == nil {
+		return errors.New("safetensors: want a writer, have nil")
+	}
 	if err := write(w, tensors, metadata, false); err != nil {
 		return fmt.Errorf("safetensors: %w", err)
 	}
@@ -133,6 +139,9 @@ func Write(w io.Writer, tensors []Named, metadata map[string]string) error {
 // Other programs that write tensors and copy the metadata write a checksum that is none of theirs. It does not count: only that of a header which
 // begins with `{ "__metadata__":{"crc32":"` does, with a space that is valid JSON, and that no serializer writes.
 func WriteChecked(w io.Writer, tensors []Named, metadata map[string]string) error {
+	if w == nil {
+		return errors.New("safetensors: want a writer, have nil")
+	}
 	if err := write(w, tensors, metadata, true); err != nil {
 		return fmt.Errorf("safetensors: %w", err)
 	}
