@@ -107,9 +107,10 @@ func (set cifarSet) read(fsys fs.FS, names, classes []string, memory *allowance)
 		if err != nil {
 			return nil, err
 		}
-		if info.Mode().IsRegular() {
-			many += int(min(info.Size()/int64(set.labels+cifarPixels), maxCIFAR))
+		if !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s: it is not a regular file", name)
 		}
+		many += int(min(info.Size()/int64(set.labels+cifarPixels), maxCIFAR))
 	}
 	if err := memory.take(many*(cifarPixels+8), fmt.Sprintf("%d images", many)); err != nil {
 		return nil, fmt.Errorf("%s: %w", strings.Join(names, ", "), err)
@@ -160,7 +161,7 @@ func (set cifarSet) append(to *cifarImages, fsys fs.FS, name string) error {
 		if label >= to.classes {
 			return fmt.Errorf("image %d has the label %d: want 0 to %d, the number of a class", i, label, to.classes-1)
 		}
-		if len(to.labels) == to.counted { // the file is not a regular one
+		if len(to.labels) == to.counted { // the file has grown
 			if err := to.memory.take(cifarPixels+8, fmt.Sprintf("image %d", i)); err != nil {
 				return err
 			}
