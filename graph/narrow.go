@@ -57,28 +57,30 @@ func (n *Node) InlineBody(f *Func) []Value {
 
 // widened emits the op on f32 in place of floats for storage, and its results cast to the given types.
 func (op *Op) widened(b *BodyCtx, types []Type) []Value {
-	in := slices.Clone(b.In)
+	in := make([]Value, len(b.In))
 	for i, v := range b.In {
-		if first := slices.Index(b.In, v); first < i {
-			in[i] = in[first] // so that its gradients are added before they are rounded
-		} else if v.OK() && isNarrow(v.Type()) {
-			in[i] = b.Func.castTo(v, F32)
+		for k, earlier := range b.In[:i] {
+			if earlier == v {
+				in[i] = in[k] // so that its gradients are added before they are rounded
+			}
+		}
+		if !in[i].Valid() {
+			in[i] = b.Func.castTo(v, Wide(v.Type()))
 		}
 	}
 	outs := b.Func.Emit(op, in, b.Attrs)
-	for i, t := range types {
-		if tt, ok := t.(TensorType); ok && i < len(outs) {
-			outs[i] = b.Func.castTo(outs[i], tt.DType)
-		}
+	for i, t := range types[:min(len(types), len(outs))] {
+		outs[i] = b.Func.castTo(outs[i], t)
 	}
 	return outs
 }
 
-// castTo emits x in another dtype; x itself if it has that one, or none. Without package ops, it is the zero Value.
-func (f *Func) castTo(x Value, dt DType) Value {
-	if !x.OK() || x.DType() == dt {
+// castTo emits x in the dtype of a type; x itself if it has that one, or none. Without package ops, it is the zero Value.
+func (f *Func) castTo(x Value, t Type) Value {
+	to, ok := t.(TensorType)
+	if !ok || !x.OK() || x.DType() == to.DType {
 		return x
 	}
-	y, _ := f.emitNamed("cast", []Value{x}, Attrs{{"to", dt}})
+	y, _ := f.emitNamed("cast", []Value{x}, Attrs{{"to", to.DType}})
 	return y
 }
