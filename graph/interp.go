@@ -57,6 +57,7 @@ func Evaluate(op *Op, in []value.Value, attrs Attrs) ([]value.Value, error) {
 type evaluator struct {
 	ip    *Interpreter
 	depth int
+	exact *[]*value.Exact // if set, where references put what they compute, before it is rounded
 }
 
 // maxDepth bounds calls within calls and regions within regions.
@@ -221,6 +222,9 @@ func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Att
 			return nil, fmt.Errorf("BUG: the reference of %s leaves result %d unset", n.op.Name, i)
 		}
 		outs[i] = x.Tensor()
+	}
+	if e.exact != nil {
+		*e.exact = c.Out
 	}
 	return outs, nil
 }

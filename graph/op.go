@@ -132,13 +132,22 @@ type Props struct {
 	Fused       bool // stands for the nodes of its region, which one kernel computes
 }
 
-// Tol bounds the distance of a kernel from Ref, in the result's dtype.
+// Tol bounds the distance of a kernel from Ref before Ref rounds, beside the rounding to the result's dtype. Of dtypes below f32, it counts in
+// f32, in which kernels compute. See graph/tolerance.go.
 type Tol struct {
-	// ULP bounds element-wise ops, in units in the last place; 0 means equal bits.
+	// ULP bounds element-wise ops, in units in the last place; 0 means equal bits. A composite that is off by more is held to its body.
 	ULP float64
-	// Terms, when set, makes the bound 2*Terms*eps*sum|a||b|: Terms is the number of terms summed into
-	// one result element, given the operand types with constant dims.
+	// Scale is the size of what cancels in a small result: one unit in the last place of that is allowed, too.
+	Scale float64
+	// Terms, when set, says how many terms are summed into one result element, given the operand types with constant dims. As many roundings
+	// of the sum of their absolute values, which Ref gives for absolute operands, are allowed, or fewer if there are many.
 	Terms func(in []TensorType, attrs Attrs) int
+	// InOrder means that kernels add up the terms one after the other, however many there are.
+	InOrder bool
+	// Factors means that terms are multiplied, not added.
+	Factors bool
+	// Pads means that kernels may multiply zeros round operand 0 with operand 1, which gives NaN where that is infinite.
+	Pads bool
 	// Why justifies a bound above 4 ULP.
 	Why string
 }

@@ -97,32 +97,28 @@ var _ = graph.MustRegister((&activation{
 // LogSigmoid returns log(sigmoid(x)).
 func LogSigmoid(x Value) Value { return floatUnary("log_sigmoid", x) }
 
-var _ = graph.MustRegister(func() *graph.Op {
-	op := (&activation{
-		name: "gelu",
-		doc: "x times the standard normal distribution function of x (torch.nn.GELU): x/2*(1+erf(x/sqrt(2))), or " +
-			"with approximate " +
-			"\"tanh\" x/2*(1+tanh(sqrt(2/pi)*(x+0.044715*x^3))).",
-		onnx:  "Gelu 20",
-		attrs: []graph.AttrSpec{{Name: "approximate", Kind: graph.StringAttr, Default: "none", Doc: `the formula: "none" or "tanh"`}},
-		body: func(b *graph.BodyCtx, x Value) Value {
-			var s Value
-			switch mode := b.Str("approximate"); mode {
-			case "none":
-				s = Erf(Mul(x, math.Sqrt2/2))
-			case "tanh":
-				cube := Mul(Square(x), x)
-				s = Tanh(Mul(Add(x, Mul(cube, 0.044715)), math.Sqrt(2/math.Pi)))
-			default:
-				return refuse(b, "gelu", `approximate is %q: want "none" or "tanh"`, mode)[0]
-			}
-			return Mul(Mul(x, 0.5), Add(s, 1.0))
-		},
-		other: `{approximate="tanh"}`,
-	}).op()
-	op.Tol = graph.Tol{ULP: 1 << 10, Why: "1+erf cancels where x is negative: the error is that of erf near -1, the result small"}
-	return op
-}())
+var _ = graph.MustRegister((&activation{
+	name: "gelu",
+	doc: "x times the standard normal distribution function of x (torch.nn.GELU): x/2*(1+erf(x/sqrt(2))), or " +
+		"with approximate " +
+		"\"tanh\" x/2*(1+tanh(sqrt(2/pi)*(x+0.044715*x^3))).",
+	onnx:  "Gelu 20",
+	attrs: []graph.AttrSpec{{Name: "approximate", Kind: graph.StringAttr, Default: "none", Doc: `the formula: "none" or "tanh"`}},
+	body: func(b *graph.BodyCtx, x Value) Value {
+		var s Value
+		switch mode := b.Str("approximate"); mode {
+		case "none":
+			s = Erf(Mul(x, math.Sqrt2/2))
+		case "tanh":
+			cube := Mul(Square(x), x)
+			s = Tanh(Mul(Add(x, Mul(cube, 0.044715)), math.Sqrt(2/math.Pi)))
+		default:
+			return refuse(b, "gelu", `approximate is %q: want "none" or "tanh"`, mode)[0]
+		}
+		return Mul(Mul(x, 0.5), Add(s, 1.0))
+	},
+	other: `{approximate="tanh"}`,
+}).op())
 
 // GELU returns x times the standard normal distribution function of x; approximate is "none" or "tanh".
 func GELU(x Value, approximate string) Value {

@@ -189,7 +189,7 @@ var _ = graph.MustRegister(&graph.Op{
 		x, w, y := c.In[0], c.In[1], c.Out[0]
 		eachProduct(c.Attrs, x.Shape, w.Shape, y.Shape, func(xi, wi, yi int) { y.F[yi] += x.F[xi] * w.F[wi] })
 	},
-	Tol: graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int {
+	Tol: graph.Tol{Pads: true, Terms: func(in []graph.TensorType, _ graph.Attrs) int {
 		return elements(graph.TensorType{Shape: in[1].Shape[1:]})
 	}},
 	FLOPs: convolving(nthIn(1), nthOut(0)),
@@ -236,7 +236,7 @@ var _ = graph.MustRegister(&graph.Op{
 		y, w, x := c.In[0], c.In[1], c.Out[0]
 		eachProduct(c.Attrs, x.Shape, w.Shape, y.Shape, func(xi, wi, yi int) { x.F[xi] += y.F[yi] * w.F[wi] })
 	},
-	Tol: graph.Tol{Terms: func(in []graph.TensorType, a graph.Attrs) int {
+	Tol: graph.Tol{Pads: true, InOrder: true, Terms: func(in []graph.TensorType, a graph.Attrs) int {
 		w := in[1].Shape
 		return elements(in[1]) / max(elements(graph.TensorType{Shape: w[1:2]})*a.Int("groups"), 1)
 	}},
@@ -282,7 +282,7 @@ var _ = graph.MustRegister(&graph.Op{
 		x, y, w := c.In[0], c.In[1], c.Out[0]
 		eachProduct(c.Attrs, x.Shape, w.Shape, y.Shape, func(xi, wi, yi int) { w.F[wi] += x.F[xi] * y.F[yi] })
 	},
-	Tol: graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int {
+	Tol: graph.Tol{Pads: true, Terms: func(in []graph.TensorType, _ graph.Attrs) int {
 		y := in[1].Shape
 		return elements(in[1]) / max(elements(graph.TensorType{Shape: y[1:2]}), 1)
 	}},

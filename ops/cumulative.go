@@ -89,7 +89,7 @@ var _ = graph.MustRegister(&graph.Op{
 		return []Value{emit1("cumsum", []Value{g.Dy(0)}, g.Attrs.With("reverse", !g.Bool("reverse"))...)}
 	},
 	Ref:    func(c *graph.RefCtx) { accumulate(c, sums, startAt(0)) },
-	Tol:    graph.Tol{Terms: laneTerms},
+	Tol:    graph.Tol{Terms: laneTerms, InOrder: true},
 	FLOPs:  perElement,
 	Sample: cumSamples,
 })
@@ -135,7 +135,7 @@ var _ = graph.MustRegister(&graph.Op{
 		return []Value{Mul(CumProd(x, axis, before...), sum)}
 	},
 	Ref:   func(c *graph.RefCtx) { accumulate(c, products, startAt(1)) },
-	Tol:   graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"},
+	Tol:   graph.Tol{Terms: laneTerms, Factors: true, InOrder: true},
 	FLOPs: perElement,
 	Sample: cumSamples + `
 		f64[2,4] [1.5, 0, -2, 3, 0, 0.5, 0, 2] {axis=1}
@@ -175,7 +175,7 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Tol:   graph.Tol{Terms: laneTerms},
+	Tol:   graph.Tol{Terms: laneTerms, InOrder: true},
 	FLOPs: perOperand(0, 4, "4 for each element: a difference, an exponential, a logarithm and a sum"),
 	Sample: `
 		f64[2,3,4] {axis=-1}
@@ -250,7 +250,7 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Tol:   graph.Tol{ULP: 64, Why: "errors pass through the factors of all later steps"},
+	Tol:   graph.Tol{InOrder: true, Terms: func(in []graph.TensorType, a graph.Attrs) int { return 2 * laneTerms(in, a) }},
 	FLOPs: perOperand(0, 2, "2 for each element"),
 	Sample: `
 		f64[2,3,4], [2,3,4] {axis=-1, reverse=false, lag=false}

@@ -133,7 +133,7 @@ var _ = graph.MustRegister(&graph.Op{
 		c.Out[0] = y
 	},
 	InPlace: []int{0},
-	Tol:     graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int { return 1 + elements(in[1]) }},
+	Tol:     graph.Tol{InOrder: true, Terms: func(in []graph.TensorType, _ graph.Attrs) int { return 1 + elements(in[1]) }},
 	FLOPs:   perOperand(2, 1, "one for each element of updates"),
 	Sample: `
 		f64[5,3], i64[4] [4, 0, -2, 0], f64[4,3] {axis=0}
@@ -256,7 +256,7 @@ var _ = graph.MustRegister(&graph.Op{
 		c.Out[0] = y
 	},
 	InPlace: []int{0},
-	Tol:     graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int { return 1 + elements(in[1]) }},
+	Tol:     graph.Tol{InOrder: true, Terms: func(in []graph.TensorType, _ graph.Attrs) int { return 1 + elements(in[1]) }},
 	FLOPs:   perOperand(2, 1, "one for each element of updates"),
 	Sample: `
 		f64[5,3], i64[2,3] [4, 0, -2, 4, 1, 1], f64[2,3] {axis=0}

@@ -124,7 +124,7 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		return grads
 	},
-	Tol: graph.Tol{ULP: 256, Why: "the body rounds after each of its steps, and the rounding of the logits less their maximum is magnified by the logarithm"},
+	Tol: composed,
 	Sample: `
 		f64[2,4], i64[2] [3, 1]
 		f64[3,4], i64[3] [3, -100, 0], f64[4] 0.5..2 {label_smoothing=0.3}

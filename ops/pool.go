@@ -230,7 +230,7 @@ var _ = graph.MustRegister(&graph.Op{
 		return []Value{reshapeDims(flat, append(slices.Clone(lead), size...))}
 	},
 	Props: graph.Props{Whole: true},
-	Tol: graph.Tol{Terms: func(in []graph.TensorType, _ graph.Attrs) int {
+	Tol: graph.Tol{InOrder: true, Terms: func(in []graph.TensorType, _ graph.Attrs) int {
 		return 1 + elements(graph.TensorType{Shape: in[0].Shape[2:]})
 	}},
 	FLOPs: perOperand(0, 1, "one for each element of dy"),

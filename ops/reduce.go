@@ -396,7 +396,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 		return []Value{Mul(unreduce(g, g.Dy(0)), others)}
 	}
 	op.Ref = func(c *graph.RefCtx) { fold(c, products, startAt(1)) }
-	op.Tol = graph.Tol{ULP: 64, Why: "n factors are rounded n times, and the order is free"}
+	op.Tol = graph.Tol{Terms: reducedTerms, Factors: true}
 	return op
 }())
 

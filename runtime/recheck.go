@@ -45,7 +45,7 @@ func watching(w watcher) Option {
 func Recheck() Option { return watching(recheck) }
 
 func recheck(o *observation) error {
-	err := o.disagreement()
+	err := graph.CompareNode(o.node, o.in, o.out, o.sizes)
 	if err == nil {
 		return nil
 	}
@@ -57,49 +57,6 @@ func recheck(o *observation) error {
 		Pos: o.node.Pos(), Op: o.node.Op().Name,
 		Msg: fmt.Sprintf("BUG: %s computes something else than the reference on the same operands%s: %v", by, within(o.node), err),
 	}
-}
-
-func (o *observation) disagreement() error {
-	if o.node.IsFused() {
-		return o.disagreementWith(o.node.Regions()[0])
-	}
-	want, err := graph.EvalNode(o.node, o.in, o.sizes)
-	if err != nil {
-		return fmt.Errorf("the reference fails: %w", err)
-	}
-	got := make([]value.Value, len(want))
-	for i := range want {
-		if got[i] = o.out[i]; got[i] == nil {
-			got[i] = want[i]
-		}
-	}
-	if err = graph.CompareNode(o.node, o.in, got, want, o.sizes); err == nil || !o.node.Op().IsComposite() {
-		return err
-	}
-	// A body may cancel, and is off itself then by more than the composite declares.
-	body, failed := graph.BodyOf(o.node, o.in, o.sizes)
-	if failed != nil {
-		return err
-	}
-	return o.disagreementWith(body)
-}
-
-// disagreementWith holds the results against those of a function, within what its nodes come to.
-func (o *observation) disagreementWith(f *graph.Func) error {
-	ip := &graph.Interpreter{Sizes: o.sizes}
-	oracle, err := ip.Oracle(f, o.in)
-	if err != nil {
-		return fmt.Errorf("the reference fails: %w", err)
-	}
-	for i, v := range o.out {
-		if v == nil {
-			continue
-		}
-		if err := oracle.Compare(i, v); err != nil {
-			return fmt.Errorf("result %d: %w", i, err)
-		}
-	}
-	return nil
 }
 
 // within says where a node stands: in which layer, and which nodes it stands for.

@@ -315,7 +315,7 @@ func toleranceText(op *graph.Op) string {
 	var text string
 	switch {
 	case op.Tol.Terms != nil:
-		text = "2*K*eps*sum|a||b| from the reference, K being the number of terms of a result's sum"
+		text = "K*eps*sum|a||b| from the reference, K being the number of terms of a result's sum, or less where there are many"
 		if op.Tol.ULP > 0 {
 			text += fmt.Sprintf(", and %g ulp", op.Tol.ULP)
 		}
@@ -325,6 +325,9 @@ func toleranceText(op *graph.Op) string {
 		text = "none: every bit as the reference computes it"
 	default:
 		text = fmt.Sprintf("%g ulp from the reference", op.Tol.ULP)
+		if op.IsComposite() {
+			text += ", or that of its body"
+		}
 	}
 	if op.Tol.Why != "" {
 		text += "; " + op.Tol.Why
