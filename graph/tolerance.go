@@ -120,7 +120,7 @@ func marginsOf(n *Node, in []value.Value, exact []*value.Exact, env map[string]D
 
 // accumulated is the dtype that sums of a dtype are added up in.
 func accumulated(d DType) DType {
-	if d.Bits() < F32.Bits() {
+	if IsNarrow(d) {
 		return F32
 	}
 	return d
@@ -418,8 +418,16 @@ type Oracle struct {
 }
 
 // roomFactor is what the largest move of the trials is multiplied with. An execution is off by no more than one of the trials may be, so the
-// factor is there for elements that all of them move little by chance, and for a move being a part of the tolerance.
+// factor is there for elements that all of them move little by chance, and for a move being a part of the tolerance. Dtypes below f32 are computed
+// in f32: most of their numbers are the same whatever the order, and half of the factor will do.
 const roomFactor = 8
+
+func roomOf(d DType) float64 {
+	if IsNarrow(d) {
+		return roomFactor / 2
+	}
+	return roomFactor
+}
 
 // Oracle evaluates f on its parameters' values as Run does.
 func (ip *Interpreter) Oracle(f *Func, in []value.Value) (*Oracle, error) {
@@ -570,7 +578,7 @@ func (s *shake) move(_ *Node, _, outs []value.Value, _ map[string]Dim) ([]value.
 				e.F[i] = math.NaN()
 			case by == 0 || math.IsInf(x, 0):
 			case s.trial > 0:
-				e.F[i] = x + by*s.times(m, i)
+				e.F[i] = x + by*s.times(e.DType, m, i)
 			default:
 				e.F[i] = x + 2*by
 			}
@@ -581,7 +589,7 @@ func (s *shake) move(_ *Node, _, outs []value.Value, _ map[string]Dim) ([]value.
 }
 
 // times returns in which direction and how many times its slack an element is moved.
-func (s *shake) times(m *margin, i int) float64 {
+func (s *shake) times(d DType, m *margin, i int) float64 {
 	x := 1.0
 	if m.exact != nil {
 		x = m.exact[i]
@@ -589,7 +597,10 @@ func (s *shake) times(m *margin, i int) float64 {
 	h := (math.Float64bits(x) ^ uint64(s.at)*0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9
 	h = (h ^ h>>29) * 0x94d049bb133111eb
 	h ^= h >> 32
-	times := float64(1 + (h>>(8+3*s.trial))%8%3)
+	times := 1.0
+	if !IsNarrow(d) {
+		times += float64((h >> (8 + 3*s.trial)) % 8 % 3)
+	}
 	if balanced[h%70]>>(s.trial-1)&1 == 0 {
 		return -times
 	}
@@ -657,7 +668,7 @@ func room(moves []float64, want *value.Tensor) []float64 {
 			slack[i] = moves[i] // 0, or infinite if a trial gave something else
 			continue
 		}
-		slack[i] = roomFactor * (max(moves[i], min(usual, usualRelative*math.Abs(y))) + ulp(want.DType(), y))
+		slack[i] = roomOf(want.DType()) * (max(moves[i], min(usual, usualRelative*math.Abs(y))) + ulp(want.DType(), y))
 	}
 	return slack
 }
