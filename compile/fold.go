@@ -138,8 +138,8 @@ func byKernel(n *graph.Node, in []value.Value) ([]value.Value, error) {
 		}
 		tensors[len(in)+i], outs[i] = out, out
 	}
-	spec := &kernels.Spec{Attrs: n.Attrs(), Node: n, InTypes: types[:len(in)], OutTypes: types[len(in):]}
-	run, err := k.Bind(spec)
+	spec := &kernels.Spec{Attrs: n.Attrs(), Node: n, InTypes: types[:len(in)], OutTypes: types[len(in):], Room: &kernels.Room{Bytes: float64(value.Memory())}}
+	run, err := k.Prepare(spec)
 	if err != nil {
 		return nil, err
 	}

@@ -132,7 +132,13 @@ func (op *Op) infer(c *InferCtx) (types []Type, err error) {
 // InferTypes returns the result types of an op on operands of the given types; attrs must be normalized,
 // as those of a Node are.
 func InferTypes(op *Op, in []Type, attrs Attrs, regions []*Func, m *Module) ([]Type, error) {
-	return op.infer(&InferCtx{Attrs: attrs, In: in, Op: op, Regions: regions, Module: m})
+	types, err := op.infer(&InferCtx{Attrs: attrs, In: in, Op: op, Regions: regions, Module: m})
+	for i, t := range types {
+		if fault := typeFault(t); fault != "" && err == nil {
+			err = fmt.Errorf("result %d is %s: %s", i, typeText(t), fault)
+		}
+	}
+	return types, err
 }
 
 func (op *Op) inferBody(c *InferCtx) ([]Type, error) {

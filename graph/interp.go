@@ -16,6 +16,8 @@ type Interpreter struct {
 	Read func(name string) (*value.Tensor, error)
 	// Visit, if set, is called with the results of every node.
 	Visit func(n *Node, results []value.Value) error
+	// Done, if set, ends the evaluation when it is closed, within a node too: with an error.
+	Done <-chan struct{}
 	// Sizes binds the symbols of the function around, when what is evaluated is a region.
 	Sizes map[string]Dim
 
@@ -30,7 +32,12 @@ func (ip *Interpreter) Run(f *Func, in []value.Value) ([]value.Value, error) {
 // EvalNode evaluates one node on operand values by its op's Ref. Symbols in its attributes must be
 // bound by env.
 func EvalNode(n *Node, in []value.Value, env map[string]Dim) ([]value.Value, error) {
-	return (&evaluator{ip: &Interpreter{}}).node(n, in, env)
+	return (&Interpreter{}).Node(n, in, env)
+}
+
+// Node is EvalNode with what else the interpreter says.
+func (ip *Interpreter) Node(n *Node, in []value.Value, env map[string]Dim) ([]value.Value, error) {
+	return (&evaluator{ip: ip}).node(n, in, env)
 }
 
 // BindUnknowns extends env with the sizes that were not known before n ran.
@@ -138,6 +145,9 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 			err = &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: err.Error()}
 		}
 	}()
+	if err := e.stopped(); err != nil {
+		return nil, err
+	}
 	switch n.op {
 	case constantOp:
 		return []value.Value{n.attrs.Tensor("value")}, nil
@@ -187,6 +197,44 @@ func (e *evaluator) body(n *Node, in []value.Value, types []Type, attrs Attrs, r
 	return outs, err
 }
 
+// errDone is the error of an evaluation that Done has ended.
+var errDone = errors.New("nobody waits for the result any more")
+
+// stopped is errDone once Done is closed.
+func (e *evaluator) stopped() error {
+	select {
+	case <-e.ip.Done:
+		return errDone
+	default:
+		return nil
+	}
+}
+
+// refer calls the Ref of an op: where somebody may lose interest, on a goroutine that is then left to itself. All that it touches is its own.
+func (e *evaluator) refer(c *RefCtx) (err error) {
+	if e.ip.Done == nil {
+		c.Node.op.Ref(c)
+		return nil
+	}
+	if err := e.stopped(); err != nil {
+		return err
+	}
+	ended := make(chan any, 1)
+	go func() {
+		defer func() { ended <- recover() }()
+		c.Node.op.Ref(c)
+	}()
+	select {
+	case <-e.ip.Done:
+		return errDone
+	case p := <-ended:
+		if p != nil {
+			panic(p)
+		}
+		return nil
+	}
+}
+
 // reference evaluates a node by its op's Ref.
 func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Attrs, regions []*Func, env map[string]Dim) ([]value.Value, error) {
 	outTypes, err := InferTypes(n.op, types, attrs, regions, n.fn.module)
@@ -215,7 +263,9 @@ func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Att
 			}
 		}
 	}
-	n.op.Ref(c)
+	if err := e.refer(c); err != nil {
+		return nil, err
+	}
 	outs := make([]value.Value, len(c.Out))
 	for i, x := range c.Out {
 		if x == nil {

@@ -9,14 +9,15 @@ import (
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
-// arena is the memory of one call at a time, and what has been prepared to run in it: frames hold views of the memory, and of the
-// feeds of their last call.
+// arena is the memory of one call at a time, and what has been prepared to run in it: frames hold views of the memory. What a call
+// is given they hold while it runs.
 type arena struct {
-	mem    []byte
-	frames map[*binding]*frame
-	in     []*value.Tensor // the feeds of the present call
-	out    []*value.Tensor // by output: where it is computed, if that is not the arena
-	wanted []*value.Tensor // by output: the caller's tensor that takes it, if there is one
+	mem     []byte
+	frames  map[*binding]*frame
+	scratch float64         // bytes that the kernels of all frames keep
+	in      []*value.Tensor // the feeds of the present call
+	out     []*value.Tensor // by output: where it is computed, if that is not the arena
+	wanted  []*value.Tensor // by output: the caller's tensor that takes it, if there is one
 }
 
 // maxFrames bounds the bindings for which an arena keeps frames.

@@ -26,6 +26,7 @@ type binding struct {
 	fresh atomic.Uint64      // the change of variables, see Session.changes, at which the packs were refreshed
 	at    []int              // by slot: its offset in the arena, if it has one
 	size  int                // of the arena
+	room  float64            // bytes that are left for scratch
 }
 
 // maxBindings bounds how many sets of sizes of a function a session remembers.
@@ -80,6 +81,9 @@ func bind(prog *program.Program, f *program.Func, in []graph.TensorType, packs *
 		want[i], have[i] = p.Type, in[i]
 		sizes, _ := in[i].ConstShape()
 		b.sizes = append(b.sizes, sizes)
+		if err := value.CheckWalk(in[i].DType, sizes...); err != nil {
+			return nil, fmt.Errorf("input %q: %w", p.Name, err)
+		}
 	}
 	if i, err := graph.UnifyAll(want, have, b.env); err != nil {
 		return nil, fmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
@@ -136,8 +140,12 @@ func (b *binding) step(prog *program.Program, ins *program.Instr) (st *kernels.S
 	}
 	for i, slot := range ins.Out {
 		t, ok := types[i].(graph.TensorType)
-		if _, known := t.ConstShape(); !ok || !known {
+		sizes, known := t.ConstShape()
+		if !ok || !known {
 			return st, fmt.Errorf("BUG: the result is %s, whose size does not follow from those of the inputs", types[i])
+		}
+		if err := value.CheckWalk(t.DType, sizes...); err != nil {
+			return st, err
 		}
 		b.types[slot] = t
 		st.OutTypes = append(st.OutTypes, t)
@@ -222,7 +230,7 @@ func (b *binding) layOut() error {
 	for _, o := range f.Outputs { // each has storage of its own, copies of one value too
 		need += bytesOf(b.types[o.Slot])
 	}
-	if need > float64(value.Memory()) {
+	if b.room = float64(value.Memory()) - need; b.room < 0 {
 		return b.outOfMemory()
 	}
 	b.size = int(p.Size(n))

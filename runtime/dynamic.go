@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -8,6 +9,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -57,14 +59,17 @@ type dynamic struct {
 	slots []value.Value
 	env   map[string]graph.Dim // grows as data decides sizes
 	mem   memory
+	ctx   context.Context
+	stop  parallel.Stop
 }
 
 // callDynamic returns the results and the next values of the variables, which are the caller's own. The caller holds the lock.
 func (s *Session) callDynamic(ctx context.Context, f *program.Func, in []value.Value) (outs, next []value.Value, err error) {
 	d := &dynamic{
-		s: s, f: f, slots: make([]value.Value, len(f.Slots)), env: map[string]graph.Dim{},
+		s: s, f: f, ctx: ctx, slots: make([]value.Value, len(f.Slots)), env: map[string]graph.Dim{},
 		mem: memory{limit: float64(value.Memory()), slots: make([]float64, len(f.Slots))},
 	}
+	d.stop.On(ctx.Done())
 	want, have := make([]graph.Type, len(in)), make([]graph.Type, len(in))
 	for i, p := range f.Inputs {
 		want[i], have[i] = p.Type, graph.TypeOf(in[i])
@@ -90,7 +95,7 @@ func (s *Session) callDynamic(ctx context.Context, f *program.Func, in []value.V
 		}
 		ins := &f.Instrs[i]
 		if err := d.step(ins); err != nil {
-			return nil, nil, at(ins.Node, err)
+			return nil, nil, cmp.Or(ctx.Err(), at(ins.Node, err))
 		}
 		for _, slot := range ins.Free {
 			d.slots[slot] = nil
@@ -120,10 +125,10 @@ func (d *dynamic) step(ins *program.Instr) error {
 	outs, err := d.kernel(ins, in, types)
 	kernel := outs != nil
 	if err == nil && !kernel {
-		outs, err = graph.EvalNode(n, in, d.env)
+		outs, err = (&graph.Interpreter{Done: d.stop.Done()}).Node(n, in, d.env)
 	}
-	if err != nil {
-		return err
+	if err = cmp.Or(d.ctx.Err(), err); err != nil {
+		return err // what has been stopped is not what it should be
 	}
 	if err := graph.BindUnknowns(n, outs, d.env); err != nil {
 		return err
@@ -167,6 +172,9 @@ func (d *dynamic) kernel(ins *program.Instr, in []value.Value, types []graph.Typ
 		if tt.DType == value.Invalid || !known {
 			return nil, nil
 		}
+		if err := value.CheckWalk(tt.DType, shape...); err != nil {
+			return nil, err
+		}
 		shapes = append(shapes, shape)
 		spec.OutTypes = append(spec.OutTypes, tt)
 	}
@@ -186,7 +194,8 @@ func (d *dynamic) kernel(ins *program.Instr, in []value.Value, types []graph.Typ
 		t, err := c.In[0].Reshape(shapes[0]...)
 		return []value.Value{t}, err
 	}
-	run, err := prepare(k, spec)
+	spec.Room, spec.Stop = &kernels.Room{Bytes: d.mem.limit - d.mem.live}, &d.stop
+	run, err := k.Prepare(spec)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func References(prog *program.Program, f *program.Func, sizes map[string]int64) 
 			continue
 		}
 		if ins.Kernel != nil {
-			if _, err := prepare(ins.Kernel, st); err != nil {
+			if _, err := ins.Kernel.Prepare(st); err != nil {
 				return nil, at(ins.Node, err)
 			}
 			if !st.ByReference() {

@@ -68,7 +68,7 @@ func TestRecheckFindsWrongKernels(t *testing.T) {
 	for i := range fr.execs {
 		ex := &fr.execs[i]
 		right := ex.run
-		if right == nil || ex.call.Out[0].DType() != graph.F32 {
+		if right == nil || ex.call.OutTypes[0].DType != graph.F32 {
 			continue
 		}
 		ex.run = func(c *kernels.Call) error {

@@ -187,8 +187,8 @@ func (s *Session) check(name string, t *value.Tensor) (index int, err error) {
 }
 
 // Run runs a function: feeds by input name in, results by name out. Reads see the variables as they are when
-// the call starts; updates are committed together when it has succeeded. If it fails, or ctx is done, which is
-// looked at between instructions, the variables keep their values. Results are the caller's own.
+// the call starts; updates are committed together when it has succeeded. If it fails, or ctx is done, which ends
+// a long instruction too, the variables keep their values. Results are the caller's own.
 func (s *Session) Run(ctx context.Context, fn string, feeds map[string]value.Value) (map[string]value.Value, error) {
 	f, err := s.lookup(fn)
 	if err != nil {

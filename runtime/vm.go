@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -9,6 +10,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -23,6 +25,8 @@ type frame struct {
 	feeds, reads, outputs, views []moving
 	spare                        []*value.Tensor // by output: what takes its place where the caller brings no tensor
 	pc                           int             // the instruction that runs
+	scratch                      float64         // bytes that kernels keep
+	stop                         parallel.Stop   // ends an instruction of a call that is cancelled
 	// next are the tensors that take the next values of variables, by index, while they are written.
 	next []*value.Tensor
 }
@@ -43,14 +47,16 @@ func (a *arena) frame(b *binding, variables int) (*frame, error) {
 	if fr := a.frames[b]; fr != nil {
 		return fr, nil
 	}
+	if len(a.frames) >= maxFrames || a.scratch > b.room/8 {
+		clear(a.frames)
+		a.scratch = 0
+	}
 	fr, err := newFrame(a, b, variables)
 	if err != nil {
 		return nil, err
 	}
-	if len(a.frames) >= maxFrames {
-		clear(a.frames)
-	}
 	a.frames[b] = fr
+	a.scratch += fr.scratch
 	return fr, nil
 }
 
@@ -91,22 +97,26 @@ func newFrame(a *arena, b *binding, variables int) (*frame, error) {
 			}
 		}
 	}
+	room := kernels.Room{Bytes: b.room}
 	for i := range f.Instrs {
 		ins, st := &f.Instrs[i], b.steps[i]
 		if ins.Alias() {
 			continue
 		}
+		own := *st
+		own.Room, own.Stop = &room, &fr.stop
 		ex := exec{ins: ins, last: i >= f.Commit, call: kernels.Call{
-			Spec: st, In: make([]*value.Tensor, len(ins.In)), Out: make([]*value.Tensor, len(ins.Out)),
+			Spec: &own, In: make([]*value.Tensor, len(ins.In)), Out: make([]*value.Tensor, len(ins.Out)),
 		}}
 		if ins.Kernel != nil {
 			var err error
-			if ex.run, err = prepare(ins.Kernel, st); err != nil {
+			if ex.run, err = ins.Kernel.Prepare(ex.call.Spec); err != nil {
 				return nil, at(ins.Node, err)
 			}
 		}
 		fr.execs = append(fr.execs, ex)
 	}
+	fr.scratch = b.room - room.Bytes
 	return fr, nil
 }
 
@@ -120,16 +130,6 @@ func (fr *frame) dataOf(root int, a *arena) (data []byte, ok bool) {
 		return t.Bytes(), true
 	}
 	return a.mem, true // the root itself
-}
-
-// prepare turns a panic of a kernel's preparation into an error.
-func prepare(k *kernels.Kernel, spec *kernels.Spec) (run kernels.Func, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
-		}
-	}()
-	return k.Bind(spec)
 }
 
 // load points slots at the tensors of this call.
@@ -194,8 +194,13 @@ func (fr *frame) targets(a *arena, into bool) error {
 	return nil
 }
 
-// unload lets go of the tensors of the call.
+// unload lets go of the tensors of the call: a session holds nothing that a caller has given or got.
 func (fr *frame) unload() {
+	for i := range fr.execs {
+		clear(fr.execs[i].call.In)
+		clear(fr.execs[i].call.Out)
+	}
+	clear(fr.next)
 	for _, m := range fr.feeds {
 		fr.slots[m.slot] = nil
 	}
@@ -214,6 +219,8 @@ func (fr *frame) unload() {
 // compute runs the instructions before the commit.
 func (fr *frame) compute(ctx context.Context, watch watcher) (err error) {
 	defer fr.rescue(&err)
+	fr.stop.On(ctx.Done())
+	defer fr.stop.On(nil)
 	for fr.pc = 0; fr.pc < len(fr.execs); fr.pc++ {
 		ex := &fr.execs[fr.pc]
 		if ex.last {
@@ -223,7 +230,7 @@ func (fr *frame) compute(ctx context.Context, watch watcher) (err error) {
 			return err
 		}
 		if err := fr.step(ex, watch); err != nil {
-			return at(ex.ins.Node, err)
+			return cmp.Or(ctx.Err(), at(ex.ins.Node, err))
 		}
 	}
 	return ctx.Err() // once more before anything is committed
@@ -271,9 +278,8 @@ func (fr *frame) observed(ex *exec, watch watcher) error {
 	for i, t := range ex.call.In {
 		in[i] = t.Clone()
 	}
-	err := fr.step(ex, nil)
-	if err != nil {
-		return err
+	if err := fr.step(ex, nil); err != nil || fr.stop.Stopped() {
+		return err // what has been stopped is not what it should be
 	}
 	for i, t := range ex.call.Out {
 		if t != nil {
@@ -289,7 +295,7 @@ func (fr *frame) reference(ex *exec) error {
 	for i, t := range ex.call.In {
 		in[i] = t
 	}
-	outs, err := graph.EvalNode(ex.ins.Node, in, fr.b.env)
+	outs, err := (&graph.Interpreter{Done: fr.stop.Done()}).Node(ex.ins.Node, in, fr.b.env)
 	if err != nil {
 		return err
 	}

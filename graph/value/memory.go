@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -68,6 +69,22 @@ func checkMemory(dt DType, shape []int, n, width int) error {
 	}
 	if have := Memory(); size > float64(have) {
 		return fmt.Errorf("%s is too large: it takes %s, there are %s of memory", typeString(dt, shape), ByteText(size), ByteText(float64(have)))
+	}
+	return nil
+}
+
+// CheckWalk refuses a shape without elements that is too large to compute on: what walks over the places of its other axes, or keeps a
+// number for each, must end and fit into memory.
+func CheckWalk(dt DType, shape ...int) error {
+	if !slices.Contains(shape, 0) {
+		return nil
+	}
+	places := 1.0
+	for _, d := range shape {
+		places *= float64(max(d, 1))
+	}
+	if size := 8 * places; size >= smallTensor && size > float64(Memory()) {
+		return fmt.Errorf("%s is too large, though it is empty: its other axes have %.0f places", typeString(dt, shape), places)
 	}
 	return nil
 }

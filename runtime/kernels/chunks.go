@@ -7,6 +7,7 @@ const serialWork = 1 << 14
 
 // chunked is the work of a bound kernel in chunks.
 type chunked struct {
+	parallel.Stoppable
 	call *Call
 	do   func(c *Call, worker, chunk int)
 }
@@ -21,6 +22,9 @@ func inChunks(chunks, work int, do func(c *Call, worker, chunk int)) Func {
 	if chunks <= 1 || work < serialWork {
 		return func(c *Call) error {
 			for i := range chunks {
+				if c.Stop.Stopped() {
+					break
+				}
 				do(c, 0, i)
 			}
 			return nil
@@ -28,9 +32,9 @@ func inChunks(chunks, work int, do func(c *Call, worker, chunk int)) Func {
 	}
 	t := &chunked{do: do}
 	return func(c *Call) error {
-		t.call = c
+		t.call, t.Stop = c, c.Stop
 		parallel.Run(chunks, t)
-		t.call = nil
+		t.call, t.Stop = nil, nil
 		return nil
 	}
 }

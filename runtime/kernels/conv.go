@@ -80,6 +80,7 @@ func conv[T backend.Float](s *Spec, epilogue backend.Epilogue) (Func, error) {
 	packed := s.packed(1)
 	p.Packed = packed != nil
 	k := driver.NewConv2D(p, engines[T]().Conv)
+	k.Stop = s.Stop
 	if !k.Fits() {
 		return byReference(s)
 	}
@@ -121,6 +122,7 @@ func convLayout[T backend.Float](p driver.Conv2DParams) *Layout {
 func bindInputGrad[T backend.Float](s *Spec) (Func, error) {
 	p := convParams(s, s.OutTypes[0], s.InTypes[1])
 	k := driver.NewConv2DInputGrad(p, engines[T]().Conv)
+	k.Stop = s.Stop
 	if !k.Fits() {
 		return byReference(s)
 	}
@@ -133,6 +135,7 @@ func bindInputGrad[T backend.Float](s *Spec) (Func, error) {
 func bindWeightGrad[T backend.Float](s *Spec) (Func, error) {
 	p := convParams(s, s.InTypes[0], s.OutTypes[0])
 	k := driver.NewConv2DWeightGrad(p, engines[T]().Conv)
+	k.Stop = s.Stop
 	if !k.Fits() {
 		return byReference(s)
 	}
@@ -157,6 +160,7 @@ func poolParams(s *Spec, xt, yt graph.TensorType) driver.Pool2DParams {
 
 func bindMaxPool[T backend.Float](s *Spec) (Func, error) {
 	k := driver.NewMaxPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), engines[T]().Pool)
+	k.Stop = s.Stop
 	return func(c *Call) error {
 		var index []int64
 		if c.Out[1] != nil {
@@ -172,6 +176,7 @@ func bindMaxPool[T backend.Float](s *Spec) (Func, error) {
 func bindMaxPoolGrad[T backend.Float](s *Spec) (Func, error) {
 	x, y := nchw(s.OutTypes[0]), nchw(s.InTypes[0])
 	k := driver.NewMaxPool2DGrad[T](driver.Pool2DParams{N: x[0], C: x[1], H: x[2], W: x[3], OutH: y[2], OutW: y[3]}, true)
+	k.Stop = s.Stop
 	return func(c *Call) error {
 		return k.MaxGradRun(elems[T](c.Out[0]), elems[T](c.In[0]), elems[int64](c.In[1]))
 	}, nil
@@ -179,6 +184,7 @@ func bindMaxPoolGrad[T backend.Float](s *Spec) (Func, error) {
 
 func bindAvgPool[T backend.Float](s *Spec) (Func, error) {
 	k := driver.NewAvgPool2D(poolParams(s, s.InTypes[0], s.OutTypes[0]), s.Bool("count_include_pad"), engines[T]().Pool)
+	k.Stop = s.Stop
 	return func(c *Call) error {
 		k.AvgRun(elems[T](c.Out[0]), elems[T](c.In[0]))
 		return nil
@@ -187,6 +193,7 @@ func bindAvgPool[T backend.Float](s *Spec) (Func, error) {
 
 func bindAvgPoolGrad[T backend.Float](s *Spec) (Func, error) {
 	k := driver.NewAvgPool2DGrad[T](poolParams(s, s.OutTypes[0], s.InTypes[0]), s.Bool("count_include_pad"))
+	k.Stop = s.Stop
 	return func(c *Call) error {
 		k.AvgRun(elems[T](c.In[0]), elems[T](c.Out[0]))
 		return nil

@@ -80,10 +80,17 @@ func stripDTypes(kinds backend.Kinds) graph.DTypeSet {
 // itself is the Element of ops that give the elements of their operand.
 func itself(_ *strip.Builder, in []strip.Value, _ graph.Attrs) strip.Value { return in[0] }
 
+// expression begins one over a shape.
+func (s *Spec) expression(shape []int) *strip.Builder {
+	b := strip.New(shape)
+	b.Take, b.Stop = s.take, s.Stop
+	return b
+}
+
 // bindElement makes a kernel of strips of one node.
 func (k *Kernel) bindElement(s *Spec) (Func, error) {
 	shape, _ := s.OutTypes[0].ConstShape()
-	b := strip.New(shape)
+	b := s.expression(shape)
 	in := make([]strip.Value, len(s.InTypes))
 	for i, t := range s.InTypes {
 		operand, _ := t.ConstShape()

@@ -172,7 +172,7 @@ func bindMap(s *Spec) (Func, error) {
 		return nil, err
 	}
 	_, shape := r.tensor(r.over())
-	b := strip.New(shape)
+	b := s.expression(shape)
 	values := map[graph.Value]strip.Value{}
 	for _, p := range r.Params() {
 		dt, operand := r.tensor(p)
@@ -258,7 +258,7 @@ func bindEpilogue(s *Spec) (Func, error) {
 		return nil, err
 	}
 	dt, shape := r.tensor(r.begin.Result(0))
-	b := strip.New(shape)
+	b := s.expression(shape)
 	values := map[graph.Value]strip.Value{r.begin.Result(0): b.Operand(dt, shape)}
 	others := r.others(b, values)
 	result := r.Results()[0].Value
@@ -290,6 +290,8 @@ func bindEpilogue(s *Spec) (Func, error) {
 		call.Out = c.Out
 		epilogue.Begin(c.Out[0], in)
 		defer epilogue.End()
+		defer clear(in)
+		defer clear(call.In)
 		return run(call)
 	}, nil
 }
@@ -318,7 +320,7 @@ func (r region) others(b *strip.Builder, values map[graph.Value]strip.Value) (fr
 
 // producer returns what the kernel of the producer is bound to, and which operands of the node its own are.
 func (r region) producer(s *Spec) (sub *Spec, from []int) {
-	sub = &Spec{Attrs: r.begin.Attrs(), Node: r.begin, Regions: r.begin.Regions(), OutTypes: s.OutTypes}
+	sub = &Spec{Attrs: r.begin.Attrs(), Node: r.begin, Regions: r.begin.Regions(), OutTypes: s.OutTypes, Room: s.Room, Stop: s.Stop}
 	for _, v := range r.begin.Operands() {
 		k := slices.Index(r.Params(), v)
 		from = append(from, k)
@@ -344,9 +346,11 @@ func bindAfter(s, sub *Spec, producer *Kernel, b *strip.Builder, from, others []
 	return func(c *Call) error {
 		c.choose(call.In, from)
 		call.Out = c.Out
+		defer clear(call.In)
 		if err := run(call); err != nil {
 			return err
 		}
+		defer clear(all)
 		all[0] = c.Out[0]
 		c.choose(all[1:], others)
 		after.Run(all, c.Out)

@@ -34,7 +34,7 @@ func indexed(s *Signature) bool {
 
 // positions reads indices, of a number, as positions from 0 up to n along an axis into its result, which it keeps.
 func positions(s *Spec, count, n int) func(t *value.Tensor) ([]int, error) {
-	at := make([]int, count)
+	at := scratch[int](s, count)
 	axis := s.Int("axis")
 	return func(t *value.Tensor) ([]int, error) {
 		if t.DType() == graph.I32 {

@@ -3,16 +3,16 @@ package kernels
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/level"
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 	"github.com/graphrun/graphrun/runtime/kernels/strip"
 )
 
-// Spec is what is known of a node when its function is bound to sizes. It does not change from call to call.
+// Spec is what is known of a node when its function is bound to sizes. It does not change from call to call; each that is bound is one kernel's own.
 type Spec struct {
 	// Attrs are the node's attributes; their dims are constant.
 	graph.Attrs
@@ -28,12 +28,17 @@ type Spec struct {
 	// a whole too.
 	Packed []*Packed
 
-	byReference atomic.Bool // whether Bind has left the sizes to the reference
+	// Stop, if not nil, ends calls early whose results nobody waits for.
+	Stop *parallel.Stop
+	// Room, if not nil, is what scratch is counted against.
+	Room *Room
+
+	byReference bool // whether Bind has left the sizes to the reference
 }
 
 // ByReference reports whether the kernel computes these sizes by the op's reference, slower but right: no plan takes them. It is known
 // once Bind has returned.
-func (s *Spec) ByReference() bool { return s.byReference.Load() }
+func (s *Spec) ByReference() bool { return s.byReference }
 
 // Call is one application of a kernel. Out is allocated with the inferred types and holds arbitrary data,
 // all of which the kernel overwrites; In is read only.
@@ -286,7 +291,7 @@ func Rows(op string) []*Kernel { return table[op] }
 
 // byReference is a Bind for sizes that no plan takes: the op's reference computes them.
 func byReference(s *Spec) (Func, error) {
-	s.byReference.Store(true)
+	s.byReference = true
 	return s.evaluate, nil
 }
 
@@ -296,7 +301,7 @@ func (s *Spec) evaluate(c *Call) error {
 	for i, t := range c.In {
 		in[i] = t
 	}
-	outs, err := graph.EvalNode(s.Node, in, s.Symbols)
+	outs, err := (&graph.Interpreter{Done: s.Stop.Done()}).Node(s.Node, in, s.Symbols)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ func bindMatmul(s *Spec, epilogue backend.Epilogue) (Func, error) {
 func matmul[T backend.Float](s *Spec, by backend.Multiplier[T, T, T], epilogue backend.Epilogue) Func {
 	shape, batch, strideA, strideB := products(s)
 	p := driver.NewProduct(by, backend.Matrices[T, T, T]{Shape: shape}, batch, strideA, strideB)
+	p.Stop = s.Stop
 	packed := s.packed(1)
 	return func(c *Call) error {
 		if packed != nil {

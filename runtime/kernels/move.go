@@ -326,7 +326,7 @@ func padTables(s *Spec, shape, padded []int) [][]int {
 	strides, low, mode := stridesOf(shape), s.Sizes("low"), s.Str("mode")
 	tables := make([][]int, len(shape))
 	for a, n := range padded {
-		tables[a] = make([]int, n)
+		tables[a] = scratch[int](s, n)
 		for j := range n {
 			if shape[a] > 0 {
 				tables[a][j] = padSource(mode, j-low[a], shape[a]) * strides[a]

@@ -7,6 +7,7 @@ import (
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 
 func init() {
@@ -54,13 +55,13 @@ func bindRanked(s *Spec, option string) (Func, error) {
 	}
 	dt := s.InTypes[0].DType
 	size := dt.Bits() / 8
-	scratch := make([]item, (lanes+per-1)/per*room)
+	work := scratch[item](s, (lanes+per-1)/per*room)
 	return inChunks((lanes+per-1)/per, lanes*n*8, func(c *Call, _, chunk int) {
 		x, y, places := c.In[0].Bytes(), c.Out[0].Bytes(), elems[int64](c.Out[1])
 		var keys [wordsPart]uint64
 		for l := chunk * per; l < min((chunk+1)*per, lanes); l++ {
 			from, to := l/inner*n*inner+l%inner, l/inner*k*inner+l%inner
-			items := scratch[chunk*room:][:0:kept]
+			items := work[chunk*room:][:0:kept]
 			for lo := 0; lo < n; lo += len(keys) {
 				part := keys[:min(n-lo, len(keys))]
 				loadKeys(part, x[(from+lo*inner)*size:], dt, inner)
@@ -72,7 +73,7 @@ func bindRanked(s *Spec, option string) (Func, error) {
 					}
 				}
 			}
-			sortItems(items, scratch[chunk*room+kept:])
+			sortItems(items, work[chunk*room+kept:], c.Stop)
 			for i, v := range items[:k] {
 				copy(y[(to+i*inner)*size:][:size], x[(from+v.at*inner)*size:])
 				places[to+i*inner] = int64(v.at)
@@ -81,8 +82,8 @@ func bindRanked(s *Spec, option string) (Func, error) {
 	}), nil
 }
 
-// sortItems sorts items by merging; there is room for half of them.
-func sortItems(items, room []item) {
+// sortItems sorts items by merging, unless it is stopped; there is room for half of them.
+func sortItems(items, room []item, stop *parallel.Stop) {
 	if len(items) <= 12 {
 		for i, v := range items {
 			for ; i > 0 && items[i-1].compare(v) > 0; i-- {
@@ -92,9 +93,12 @@ func sortItems(items, room []item) {
 		}
 		return
 	}
+	if len(items) > 1<<14 && stop.Stopped() {
+		return
+	}
 	half := len(items) / 2
-	sortItems(items[:half], room)
-	sortItems(items[half:], room)
+	sortItems(items[:half], room, stop)
+	sortItems(items[half:], room, stop)
 	if items[half-1].compare(items[half]) < 0 {
 		return
 	}

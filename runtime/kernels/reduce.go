@@ -234,8 +234,9 @@ func (op reducer) bind(s *Spec) (Func, error) {
 			if chunks == 1 && i == len(stages)-1 {
 				to = func(c *Call) []byte { return c.Out[0].Bytes() }
 			} else {
-				scratch := newCells(st.Outer*chunks*st.Inner, op.size)
-				to = func(*Call) []byte { return scratch }
+				s.take(float64(st.Outer*chunks*st.Inner) * float64(op.size))
+				parts := newCells(st.Outer*chunks*st.Inner, op.size)
+				to = func(*Call) []byte { return parts }
 			}
 			steps = append(steps, op.step(st, chunk, source, to))
 			source = to

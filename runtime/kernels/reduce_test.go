@@ -90,7 +90,7 @@ func TestSortItems(t *testing.T) {
 			items[i] = item{uint64(i*i*2654435761) % 37, i}
 		}
 		want := slices.SortedFunc(slices.Values(items), item.compare)
-		sortItems(items, make([]item, n/2))
+		sortItems(items, make([]item, n/2), nil)
 		if !slices.Equal(items, want) {
 			t.Errorf("%d items: %v, want %v", n, items, want)
 		}

@@ -248,6 +248,7 @@ type convPlan struct {
 
 // Conv2D is a convolution or its adjoint by x, bound to sizes. Runs of one Conv2D must not overlap.
 type Conv2D[T backend.Float] struct {
+	parallel.Stoppable
 	convPlan
 	e        backend.ConvEngine[T]
 	packing  bool
@@ -525,9 +526,7 @@ func run(chunks, work int, t parallel.Task) {
 		parallel.Run(chunks, t)
 		return
 	}
-	for i := range chunks {
-		t.Do(0, i)
-	}
+	parallel.Alone(chunks, t)
 }
 
 // Workers passes on the number of workers: see [parallel.Sized].
@@ -693,6 +692,7 @@ func (c *Conv2D[T]) compute(s *convPass, job, band, j0, worker int, buf []T) {
 // The images are cut into bands, and these, over the whole batch, into a few parts. A part is summed in order, and then the
 // parts are; only the parameters decide where the cuts are.
 type Conv2DWeightGrad[T backend.Float] struct {
+	parallel.Stoppable
 	weightPlan
 	e         backend.ConvEngine[T]
 	reducing  bool

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 
 // Pool2DParams describes a 2-D pooling of x [N, C, H, W] into
@@ -77,6 +78,7 @@ func window(start, taps, dil, size int) (lo, hi int) {
 
 // Pool2D is a pooling or an adjoint of one, bound to sizes. Runs of one Pool2D must not overlap.
 type Pool2D[T backend.Float] struct {
+	parallel.Stoppable
 	poolPlan
 	e       backend.PoolEngine[T]
 	plane   func(c *Pool2D[T], y, x []T, index []int64)

@@ -9,6 +9,7 @@ import (
 
 // Product is a matrix product of fixed shape, or a batch of them, to be run again and again. Runs of one Product must not overlap.
 type Product[TA, TB, TC backend.Number] struct {
+	parallel.Stoppable
 	productPlan
 	by       backend.Multiplier[TA, TB, TC]
 	g        backend.Matrices[TA, TB, TC] // of the whole batch; in a chunk, a copy
@@ -81,7 +82,7 @@ func (p *Product[TA, TB, TC]) Run(a []TA, b []TB, c []TC, epilogue backend.Epilo
 	}
 	chunks := p.chunks()
 	if chunks == 1 {
-		p.Do(0, 0)
+		parallel.Alone(1, p)
 	} else {
 		parallel.Run(chunks, p)
 	}
@@ -141,6 +142,9 @@ func (p *productPlan) chunks() int {
 	return p.parts * p.count
 }
 
+// longChunk is how many multiply-adds take some tenths of a second: what is stopped ends between chunks.
+const longChunk = 1 << 33
+
 // plan cuts the work into chunks for so many threads. least is the number of multiply-adds that are worth handing out, and parts are
 // best multiples of mr and nr. No bits depend on it.
 func (p *productPlan) plan(threads, least, mr, nr int) {
@@ -149,22 +153,30 @@ func (p *productPlan) plan(threads, least, mr, nr int) {
 	p.rows, p.cols, p.group = m, n, p.count
 	depth := float64(max(p.shape.K, 1))
 	work := float64(m) * float64(n) * depth
-	enough := 2 * float64(least)
+	enough, chunks := 2*float64(least), 0
 	if threads > 1 && work*float64(p.count) >= enough {
-		chunks := 4 * threads
+		chunks = 4 * threads
 		p.group = max(1, min(p.count/chunks, int(float64(p.count)*float64(least)/work)))
-		for p.group == 1 && p.count*backend.CeilDiv(m, p.rows)*backend.CeilDiv(n, p.cols) < chunks &&
-			float64(p.rows)*float64(p.cols)*depth >= enough {
-			r, c := roundUp(backend.CeilDiv(p.rows, 2), mr), roundUp(backend.CeilDiv(p.cols, 2), nr)
-			switch {
-			case c < p.cols && (p.cols >= p.rows || r >= p.rows):
-				p.cols = c
-			case r < p.rows:
-				p.rows = r
-			default:
-				chunks = 0
-			}
+	}
+	if work*float64(p.count) > longChunk {
+		p.group = max(1, min(p.group, int(longChunk/work)))
+	}
+	for p.group == 1 {
+		part := float64(p.rows) * float64(p.cols) * depth
+		few := p.count*backend.CeilDiv(m, p.rows)*backend.CeilDiv(n, p.cols) < chunks
+		if !(few && part >= enough) && part <= longChunk {
+			break
 		}
+		r, c := roundUp(backend.CeilDiv(p.rows, 2), mr), roundUp(backend.CeilDiv(p.cols, 2), nr)
+		switch {
+		case c < p.cols && (p.cols >= p.rows || r >= p.rows):
+			p.cols = c
+			continue
+		case r < p.rows:
+			p.rows = r
+			continue
+		}
+		break
 	}
 	p.across = backend.CeilDiv(n, p.cols)
 	p.parts = backend.CeilDiv(m, p.rows) * p.across

@@ -21,6 +21,42 @@ type Sized interface {
 	Workers(n int)
 }
 
+// Stop tells tasks that nobody waits for their results any more. Its zero value, as nil, never does.
+type Stop struct{ done <-chan struct{} }
+
+// On makes a Stop tell tasks when a channel is closed; nil is never closed. No task that has the Stop runs meanwhile.
+func (s *Stop) On(done <-chan struct{}) { s.done = done }
+
+// Done returns the channel, nil if there is none.
+func (s *Stop) Done() <-chan struct{} {
+	if s == nil {
+		return nil
+	}
+	return s.done
+}
+
+// Stopped reports whether tasks need not go on.
+func (s *Stop) Stopped() bool {
+	select {
+	case <-s.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// Stoppable is embedded by a Task of which the chunks that have not begun are left out once it is stopped.
+type Stoppable struct{ Stop *Stop }
+
+func (s *Stoppable) stop() *Stop { return s.Stop }
+
+func stopOf(t Task) *Stop {
+	if s, ok := t.(interface{ stop() *Stop }); ok {
+		return s.stop()
+	}
+	return nil
+}
+
 var threads atomic.Int64
 
 // SetThreads sets how many goroutines one Run may use, the caller's included. n < 1 restores the default,
@@ -45,6 +81,7 @@ const (
 // job is one Run.
 type job struct {
 	task   Task
+	stop   *Stop
 	chunks int64
 	next   atomic.Int64 // the next chunk to take
 	refs   atomic.Int64 // workers to which the job is posted or that work on it
@@ -101,17 +138,28 @@ func newJob(t Task, chunks int) *job {
 	if j == nil {
 		j = new(job)
 	}
-	j.task, j.chunks = t, int64(chunks)
+	j.task, j.stop, j.chunks = t, stopOf(t), int64(chunks)
 	j.next.Store(0)
 	j.joined.Store(0)
 	return j
 }
 
 func (j *job) free() {
-	j.task = nil
+	j.task, j.stop = nil, nil
 	pool.mu.Lock()
 	pool.jobs = append(pool.jobs, j)
 	pool.mu.Unlock()
+}
+
+// Alone is Run on the caller's goroutine.
+func Alone(chunks int, t Task) {
+	stop := stopOf(t)
+	for c := range chunks {
+		if stop.Stopped() {
+			return
+		}
+		t.Do(0, c)
+	}
 }
 
 // Run calls t.Do for every chunk from 0 up to chunks and returns when all are done. It does not allocate once the
@@ -122,9 +170,7 @@ func Run(chunks int, t Task) {
 		s.Workers(max(n, 1))
 	}
 	if n <= 1 {
-		for c := range chunks {
-			t.Do(0, c)
-		}
+		Alone(chunks, t)
 		return
 	}
 	j := newJob(t, chunks)
@@ -166,7 +212,7 @@ func (j *job) work(number int) {
 	defer j.rescue()
 	for {
 		c := j.next.Add(1) - 1
-		if c >= j.chunks {
+		if c >= j.chunks || j.stop.Stopped() {
 			return
 		}
 		j.task.Do(number, int(c))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
+	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
 
 // Value is a value of the expression.
@@ -37,6 +38,11 @@ type node struct {
 
 // Builder takes an expression. The methods that add a value to it want operands of the dtypes that the op takes.
 type Builder struct {
+	// Take, if set, is told of memory that a kernel keeps beside that of its workers, in bytes, before it is made.
+	Take func(bytes float64)
+	// Stop is that of the kernel: see parallel.Stoppable.
+	Stop *parallel.Stop
+
 	shape    []int
 	operands []operandType
 	nodes    []node

@@ -48,7 +48,7 @@ const (
 // maxChain is how many strips are added one after the other.
 const maxChain = 64
 
-func newFold(k *Kernel, r *reduction, dt value.DType) *fold {
+func newFold(k *Kernel, r *reduction, dt value.DType, take func(bytes float64)) *fold {
 	s, c := &k.space, k.cut
 	f := &fold{op: r.op, result: r.result, size: sizeOf(dt), each: 1, inner: 1}
 	elements := 1
@@ -116,7 +116,7 @@ func newFold(k *Kernel, r *reduction, dt value.DType) *fold {
 			f.dims, f.reduced = append(f.dims, rows), append(f.reduced, false)
 		}
 	}
-	f.layOut()
+	f.layOut(take)
 	return f
 }
 
@@ -157,7 +157,7 @@ func (f *fold) table(s *space, c cut) {
 }
 
 // layOut decides whether the partial results are the results, and gives them memory if not.
-func (f *fold) layOut() {
+func (f *fold) layOut(take func(bytes float64)) {
 	size, results, more := 1, 1, false
 	for d := len(f.dims) - 1; d >= 0; d-- {
 		size *= f.dims[d]
@@ -174,6 +174,9 @@ func (f *fold) layOut() {
 	}
 	if !more {
 		return
+	}
+	if take != nil {
+		take(float64(size)*float64(f.size) + 8*float64(results))
 	}
 	f.partial = backend.AlignedBytes(size * f.size)
 	f.sums = make([]float64, results)

@@ -10,6 +10,7 @@ import (
 
 // Kernel is an expression bound to sizes, with all the memory that computing it takes. Runs of one must not overlap.
 type Kernel struct {
+	parallel.Stoppable
 	space        space
 	cut          cut
 	sizes        []int // of an element, by operand and result
@@ -103,6 +104,7 @@ func (b *Builder) bind(split int) *Kernel {
 	}
 	c = newCut(bytes)
 	k := &Kernel{space: s, cut: c, operands: len(b.operands)}
+	k.Stop = b.Stop
 	if split > 0 {
 		k.columns = s.dims[len(s.dims)-1]
 	}
@@ -118,7 +120,7 @@ func (b *Builder) bind(split int) *Kernel {
 	}
 	if b.reduce != nil {
 		cost++
-		k.fold = newFold(k, b.reduce, b.nodes[b.reduce.of].dt)
+		k.fold = newFold(k, b.reduce, b.nodes[b.reduce.of].dt, b.Take)
 		clear(k.steps[k.operands+k.fold.result]) // the fold says where it writes; a pointer must not leave the tensor
 	}
 	tasks, elements := k.count, float64(c.len())
@@ -278,11 +280,9 @@ func (k *Kernel) Run(in, out []*value.Tensor) {
 	if k.parallel {
 		parallel.Run(k.chunks, k)
 	} else {
-		for c := range k.chunks {
-			k.Do(0, c)
-		}
+		parallel.Alone(k.chunks, k)
 	}
-	if k.fold != nil {
+	if k.fold != nil && !k.Stop.Stopped() {
 		k.fold.finish(k)
 	}
 	k.end()
