@@ -1,10 +1,10 @@
 package graph
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -19,12 +19,13 @@ type Pos struct {
 func (p Pos) IsKnown() bool { return p.Line > 0 }
 
 // String returns "file:line", the file relative to the working directory when it lies below it and
-// by its last element otherwise.
+// by its last element otherwise. A file name that does not print is escaped.
 func (p Pos) String() string {
 	if !p.IsKnown() {
 		return "unknown position"
 	}
-	return fmt.Sprintf("%s:%d", shortPath(p.File), p.Line)
+	name := strconv.Quote(shortPath(p.File))
+	return name[1:len(name)-1] + ":" + strconv.Itoa(p.Line)
 }
 
 var workingDir = sync.OnceValue(func() string {

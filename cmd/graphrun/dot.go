@@ -88,7 +88,7 @@ or the name of a pass, for the model after it. If a pass runs more than once, si
 				return err
 			}
 			if o.out == "" || o.out == "-" {
-				_, err := cmd.OutOrStdout().Write(b.Bytes())
+				_, err := exactly(cmd.OutOrStdout()).Write(b.Bytes())
 				return err
 			}
 			return atomicfile.Write(o.out, func(w io.Writer) error {

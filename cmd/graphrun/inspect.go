@@ -584,7 +584,7 @@ func orDash(s string) string {
 	if s == "" {
 		return "-"
 	}
-	return s
+	return artifact.Visible(s)
 }
 
 // countText is a number with three digits and a unit: 423 k, 1.23 M.

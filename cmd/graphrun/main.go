@@ -12,11 +12,15 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"github.com/graphrun/graphrun/graph/value/atomicfile"
 )
 
 // The exit codes.
@@ -33,8 +37,33 @@ func main() { os.Exit(process(os.Stderr)) }
 
 // process runs the command line of the process.
 func process(stderr io.Writer) int {
-	return run(untilSignal(), os.Args[1:], os.Stdout, stderr)
+	ctx := untilSignal()
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, os.Args[1:], os.Stdout, stderr) }()
+	select {
+	case code := <-ended:
+		return code
+	case <-ctx.Done():
+	}
+	for {
+		select {
+		case code := <-ended:
+			return code
+		case <-time.After(patience):
+		}
+		// What does not look at the context, such as a layout or a read of a pipe, ends with the process. What is saved is saved whole.
+		if saving.Load() == 0 && !atomicfile.Writing() {
+			fmt.Fprintln(stderr, "graphrun: interrupted")
+			return exitInterrupted
+		}
+	}
 }
+
+// patience is how long a command may take to end by itself once it is interrupted.
+const patience = time.Second
+
+// saving counts what must come to its end although the command is interrupted.
+var saving atomic.Int32
 
 // untilSignal returns a context that Ctrl-C or SIGTERM ends. A second one ends the program at once.
 func untilSignal() context.Context {
@@ -46,14 +75,18 @@ func untilSignal() context.Context {
 // run is the program without the process: it runs a command line and returns the exit code. If ctx is done, the
 // command was interrupted.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
+	out, errs := &output{to: stdout}, &output{to: stderr}
+	root := newRoot(out)
 	// What goes wrong before a command's own code starts is the fault of the command line.
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetErr(errs)
 	cmd, err := root.ExecuteContextC(ctx)
+	unwritten := out.end()
+	if err == nil {
+		err = unwritten
+	}
 	if err == nil {
 		return 0
 	}
@@ -61,6 +94,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	text := errorText(cmd, err)
 	var usage *usageError
 	switch {
+	case unwritten != nil:
 	case errors.As(err, &usage) || !started:
 		code = exitUsage
 		text = fmt.Sprintf("%s (%s --help shows how)", text, cmd.CommandPath())
@@ -68,7 +102,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		code = exitInterrupted
 		text = "interrupted"
 	}
-	fmt.Fprintf(stderr, "%s %s\n", styled(stderr, red, "graphrun:"), text)
+	fmt.Fprintf(stderr, "%s ", styled(stderr, red, "graphrun:"))
+	fmt.Fprintln(errs, text)
 	return code
 }
 
@@ -84,7 +119,8 @@ func errorText(cmd *cobra.Command, err error) string {
 	return strings.ReplaceAll(text, "\n", "\n  ")
 }
 
-func newRoot() *cobra.Command {
+// newRoot makes the command that writes to out.
+func newRoot(out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "graphrun",
 		Short: "Train, run and inspect static computation graphs",
@@ -112,6 +148,7 @@ Exit codes: 0 success, 1 a failed run, 2 a wrong command line, 130 interrupted.`
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetOut(out) // first: commands that print completions take it when they are made
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	for _, c := range commands {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/artifact"
 )
 
 // declared is the values of a function under the names by which a command line calls them.
@@ -101,7 +102,7 @@ func (d *declared) text(v graph.Value) string {
 	}
 	layer := ""
 	if n.Scope() != "" {
-		layer = " (layer " + n.Scope() + ")"
+		layer = " (layer " + artifact.Visible(n.Scope()) + ")"
 	}
 	return "%" + d.names[v] + " = " + what + layer + " at " + n.Pos().String()
 }

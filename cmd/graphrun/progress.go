@@ -22,8 +22,8 @@ type progress struct {
 
 // newProgress returns a progress that draws on w if that is a terminal.
 func newProgress(w io.Writer) *progress {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		return &progress{out: w}
+	if f, ok := below(w).(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		return &progress{out: f}
 	}
 	return &progress{}
 }

@@ -290,6 +290,8 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 
 	report.start(o, m, ds, cfg, t)
 	finished := t.Finished()
+	saving.Add(1) // a training that is interrupted saves what it has
+	defer saving.Add(-1)
 	res, runErr := t.Run(ctx)
 	bar.clear()
 	interrupted := errors.Is(runErr, context.Canceled)

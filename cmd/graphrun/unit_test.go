@@ -105,7 +105,7 @@ func TestSIGTERMInterrupts(t *testing.T) {
 }
 
 func TestErrorText(t *testing.T) {
-	root := newRoot()
+	root := newRoot(io.Discard)
 	cmd, _, err := root.Find([]string{"run"})
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestStyled(t *testing.T) {
 
 // TestTopics holds the pages of documentation against what the list of topics needs.
 func TestTopics(t *testing.T) {
-	names := commandNames(newRoot())
+	names := commandNames(newRoot(io.Discard))
 	for _, p := range topics() {
 		if !strings.HasPrefix(p.text, "# "+p.title+"\n") || p.title == "" {
 			t.Errorf("docs/%s.md does not begin with a line # Title", p.name)
@@ -496,7 +496,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := map[string]bool{}
-	root := newRoot()
+	root := newRoot(io.Discard)
 	for _, cmd := range append(root.Commands(), root) {
 		if cmd.Example == "" {
 			t.Errorf("%s has no examples", cmd.CommandPath())
@@ -539,7 +539,7 @@ func TestEveryFlag(t *testing.T) {
 			t.Errorf("%v: exit code %d, stdout %q, stderr %q; want %d and %q", args, code, stdout, stderr, exitUsage, want)
 		}
 	}
-	root := newRoot()
+	root := newRoot(io.Discard)
 	for _, cmd := range root.Commands() {
 		name := cmd.Name()
 		code, stdout, stderr := runs(name, "--help")

@@ -33,6 +33,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // Changed is called after every operation on a file. Tests set it to look at what a crash would leave.
@@ -51,6 +52,8 @@ func Write(path string, write func(io.Writer) error) error {
 		}
 		return fill(f, path, write, func() error { return nil })
 	}
+	writing.Add(1)
+	defer writing.Add(-1)
 	tmp, err := Temp(path, write)
 	if err != nil {
 		return err
@@ -62,12 +65,19 @@ func Write(path string, write func(io.Writer) error) error {
 	return nil
 }
 
+var writing atomic.Int32
+
+// Writing reports whether some file is being written that a process which ended now would leave under its other name.
+func Writing() bool { return writing.Load() > 0 }
+
 // Temp writes a file that is to be called path later, by Rename, and returns the name that it has until then: a hidden one in the same
 // directory, which no other call takes. If it returns an error, there is no such file.
 func Temp(path string, write func(io.Writer) error) (tmp string, err error) {
 	if write == nil {
 		return "", errors.New("want a function that writes, have nil")
 	}
+	writing.Add(1)
+	defer writing.Add(-1)
 	tmp = prefix(path) + strconv.FormatUint(rand.Uint64(), 36) + suffix
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrNotExist) {
