@@ -136,6 +136,7 @@ type Context struct {
 	log   *[]Rewrite                           // nil: rewrites are only counted
 	after func(row int, m *graph.Module) error // called when a row has passed the verifier
 
+	folded  foldBudget                      // what fold has done
 	kernels map[*graph.Node]*kernels.Kernel // from select on: of the nodes that have one
 	program *program.Program                // from emit on
 }
@@ -318,13 +319,14 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 
 // run runs one pass on the module.
 func run(c *Context, p *Pass, m *graph.Module) error {
-	if err := guard(p, m, func() error { return p.Run(c, m) }); err != nil {
-		return err
+	err := guard(p, m, func() error { return p.Run(c, m) })
+	switch {
+	case m.IsFull():
+		return fmt.Errorf("after %s: %w", p.Name, m.Err())
+	case err == nil && m.Err() != nil:
+		return bug(p, m, m.Err())
 	}
-	if err := m.Err(); err != nil {
-		return bug(p, m, err)
-	}
-	return nil
+	return err
 }
 
 // guard turns a panic into an error that names the pass and shows the module.

@@ -27,6 +27,39 @@ const largeConstant = 1 << 12
 // muchWork is how many operations take a reference a tenth of a second or more.
 const muchWork = 1 << 24
 
+// foldBudget is the work of a compilation in evaluating constants, in operations, and the elements that it has made.
+type foldBudget struct{ work, elements float64 }
+
+// mostFolded is how many operations take a minute or more: a model of a few lines can ask for any number.
+const mostFolded = 1 << 36
+
+// take counts a node, and reports whether it is not too much.
+func (d *foldBudget) take(n *graph.Node, elements int) bool {
+	places := float64(elements) // that a reference walks over, in tensors without elements too
+	for _, t := range append(n.OperandTypes(), n.Types()...) {
+		tt, _ := t.(graph.TensorType)
+		shape, _ := tt.ConstShape()
+		if value.CheckWalk(tt.DType, shape...) != nil {
+			return false
+		}
+		walk := 1.0
+		for _, k := range shape {
+			walk *= float64(max(k, 1))
+		}
+		places += walk
+	}
+	if k, ok := n.FLOPs().Int(); ok {
+		places = max(places, float64(k))
+	}
+	most := float64(value.Memory() / 64) // an eighth of the memory, at 8 bytes
+	if d.work+places > mostFolded || d.elements+float64(elements) > most {
+		return false
+	}
+	d.work += places
+	d.elements += float64(elements)
+	return true
+}
+
 func foldFunc(c *Context, f *graph.Func) {
 	var live map[*graph.Node]bool // found when it is asked for
 	wanted := func(n *graph.Node) bool {
@@ -36,7 +69,7 @@ func foldFunc(c *Context, f *graph.Func) {
 		return live[n]
 	}
 	rewriteFunc(f, func(n *graph.Node) []graph.Value {
-		outs := foldNode(n, wanted, c.target.Evaluate)
+		outs := foldNode(n, wanted, &c.folded, c.target.Evaluate)
 		if outs == nil || !c.Allow(n.Op().Name, n) {
 			return nil
 		}
@@ -53,7 +86,7 @@ func foldFunc(c *Context, f *graph.Func) {
 // foldNode returns the results of a node that can be evaluated now, nil for others. A node that its
 // reference refuses, such as an integer division by zero, stays and fails when it runs. So does one with large results that is not
 // wanted: it would take time, and dce removes it.
-func foldNode(n *graph.Node, wanted func(n *graph.Node) bool, evaluate evaluation) []*value.Tensor {
+func foldNode(n *graph.Node, wanted func(n *graph.Node) bool, done *foldBudget, evaluate evaluation) []*value.Tensor {
 	op := n.Op()
 	if op.Props.Random || op.Props.Structural || len(n.Regions()) > 0 {
 		return nil
@@ -89,7 +122,7 @@ func foldNode(n *graph.Node, wanted func(n *graph.Node) bool, evaluate evaluatio
 		}
 		size += int(k)
 	}
-	if size > largeConstant && !wanted(n) {
+	if size > largeConstant && !wanted(n) || !done.take(n, size) {
 		return nil
 	}
 	if evaluate == nil {

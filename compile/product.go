@@ -208,7 +208,7 @@ func joins(b, c graph.Value, op func(b, c float64) float64) bool {
 // folded evaluates a node of constants.
 func folded(v graph.Value) graph.Value {
 	if v.OK() {
-		if t := foldNode(v.Node(), func(*graph.Node) bool { return true }, nil); t != nil {
+		if t := foldNode(v.Node(), func(*graph.Node) bool { return true }, &foldBudget{}, nil); t != nil {
 			return v.Func().Const(t[0])
 		}
 	}

@@ -383,6 +383,9 @@ func describe(v Value) string {
 func (f *Func) Emit(op *Op, in []Value, attrs Attrs, regions ...*Func) []Value {
 	m := f.module
 	n := &Node{op: op, fn: f, pos: m.here(), scope: m.Scope(), regions: regions}
+	if f.full(n) {
+		return n.poison(attrs)
+	}
 	if len(in) > 0 {
 		n.in = make([]Value, len(in))
 	}
@@ -440,7 +443,7 @@ func (n *Node) poison(attrs Attrs) []Value {
 			count = n.op.NumResults(a, len(n.in))
 		}
 	}
-	n.setTypes(slices.Repeat([]Type{invalidType{}}, max(count, 1)))
+	n.setTypes(slices.Repeat([]Type{invalidType{}}, min(max(count, 1), 1<<16))) // text may say any number
 	return n.Results()
 }
 

@@ -26,6 +26,7 @@ type Module struct {
 	diags      Diagnostics
 	site       site
 	streams    int64
+	full       bool // a function has reached mostNodes
 
 	// What VerifyChanges relies on. The clock goes on whenever a function changes or has been checked.
 	clock   int64

@@ -178,6 +178,7 @@ type body struct {
 // summary is what the callers of a function of the module need to know of it.
 type summary struct {
 	calls, reads bool            // itself or by calls
+	inner        int             // nodes that its calls stand for, and those in regions
 	sizes        map[string]bool // that data decides in it and in its callees
 	called       map[string]bool // that data decides in its callees
 }

@@ -32,6 +32,9 @@ func (v *verifier) calls(b *body, n *Node) {
 	if n.op == readOp {
 		b.sum.reads = true
 	}
+	for _, r := range n.regions {
+		b.sum.inner += len(r.nodes)
+	}
 	if n.op != callOp {
 		return
 	}
@@ -55,6 +58,11 @@ func (v *verifier) calls(b *body, n *Node) {
 		v.node(n, "@%s reads variables: a region cannot", name)
 	}
 	callee := v.callees[name]
+	b.sum.inner += len(f.nodes) + callee.inner
+	if most := mostNodes(); b.sum.inner > most {
+		v.node(n, "@%s is too large: with what its calls stand for, it has more than %d nodes", root.name, most)
+		return
+	}
 	b.sum.reads = b.sum.reads || callee.reads
 	for _, id := range sortedKeys(callee.sizes) {
 		if b.sum.called[id] {
