@@ -66,7 +66,12 @@ func openPath(arg string) (*model, error) {
 			return loadSaved(filepath.Dir(arg))
 		}
 	}
-	text, err := os.ReadFile(arg)
+	file, err := os.Open(arg)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := artifact.ReadText(file, arg)
 	if err != nil {
 		return nil, err
 	}

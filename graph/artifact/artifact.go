@@ -73,7 +73,7 @@ func Read(graphText, weights io.Reader) (*Artifact, error) {
 	if graphText == nil {
 		return nil, errNil
 	}
-	text, err := readText(graphText)
+	text, err := ReadText(graphText, GraphFile)
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
@@ -130,16 +130,19 @@ func readGraph(fsys fs.FS, name string) ([]byte, error) {
 		return nil, named(name, err)
 	}
 	defer f.Close()
-	return readText(f)
+	return ReadText(f, name)
 }
 
-func readText(r io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, int64(maxGraphFile)+1))
+// ReadText reads the text of a module, whose name is for errors. It may come from anywhere: what is longer than memory has room for,
+// once it is parsed, is refused before it is read to the end.
+func ReadText(r io.Reader, name string) ([]byte, error) {
+	most := min(maxGraphFile, value.Memory()/16)
+	text, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err != nil {
-		return nil, named(GraphFile, err)
+		return nil, named(name, err)
 	}
-	if len(text) > maxGraphFile {
-		return nil, fmt.Errorf("%s is longer than %d bytes", GraphFile, maxGraphFile)
+	if len(text) > most {
+		return nil, fmt.Errorf("%s is longer than %d bytes", name, most)
 	}
 	return text, nil
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/artifact"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/graph/value/atomicfile"
 	"github.com/graphrun/graphrun/graph/value/safetensors"
@@ -164,7 +165,12 @@ func readCheckpoint(dir, file string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", sub, err)
 	}
-	text, err := os.ReadFile(filepath.Join(sub, CheckpointGraph))
+	graphFile, err := os.Open(filepath.Join(sub, CheckpointGraph))
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	defer graphFile.Close()
+	text, err := artifact.ReadText(graphFile, CheckpointGraph)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}

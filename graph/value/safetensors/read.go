@@ -16,6 +16,9 @@ import (
 // chunk is how much memory is taken at least before any byte of it has been read.
 const chunk = 64 << 10
 
+// headerCost is how many bytes reading a byte of the header takes at most, about.
+const headerCost = 32
+
 // entry is what the header says about a tensor.
 type entry struct {
 	name       string
@@ -43,6 +46,8 @@ func Read(r io.Reader, size int64) (*File, error) {
 	switch {
 	case length > MaxHeader:
 		return nil, badf("the header has %d bytes, the limit is %d", length, MaxHeader)
+	case length > uint64(value.Memory()/headerCost):
+		return nil, badf("the header has %d bytes, too many for %s of memory", length, value.ByteText(float64(value.Memory())))
 	case size >= 0 && length > uint64(max(0, size-8)):
 		return nil, badf("the header has %d bytes, the file only %d", length, size)
 	}
@@ -113,6 +118,9 @@ func (in *input) read(n int) ([]byte, error) {
 		size := n
 		if !in.sized {
 			size = min(n, max(chunk, have+in.done))
+		}
+		if have, all := value.Memory(), in.done-len(buf)+size; all > have {
+			return nil, fmt.Errorf("it takes more than the %s of memory that there are", value.ByteText(float64(have)))
 		}
 		t, err := value.New(value.U8, size)
 		if err != nil {
