@@ -46,7 +46,7 @@ func (o *output) Write(p []byte) (int, error) {
 
 func (o *output) write(text string) {
 	if o.err == nil && text != "" {
-		_, o.err = io.WriteString(o.to, text)
+		_, o.err = o.to.Write([]byte(text))
 	}
 }
 
