@@ -76,5 +76,8 @@ if [ -n "${GRAPHRUN_GOLDEN:-}" ]; then
 	go test -count=1 -v -run '^TestGolden$' ./models | grep 'golden:'
 fi
 
+step "hostile files"
+GRAPHRUN_HOSTILE=1 go test -count=1 -timeout 60m -run '^TestHostileFiles$' ./cmd/graphrun
+
 step "tests"
 go test ./...

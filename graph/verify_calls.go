@@ -58,8 +58,9 @@ func (v *verifier) calls(b *body, n *Node) {
 		v.node(n, "@%s reads variables: a region cannot", name)
 	}
 	callee := v.callees[name]
-	b.sum.inner += len(f.nodes) + callee.inner
-	if most := mostNodes(); b.sum.inner > most {
+	most, before := mostNodes(), b.sum.inner
+	b.sum.inner = min(before+len(f.nodes)+callee.inner, most+1)
+	if b.sum.inner > most && before <= most && callee.inner <= most { // said once
 		v.node(n, "@%s is too large: with what its calls stand for, it has more than %d nodes", root.name, most)
 		return
 	}

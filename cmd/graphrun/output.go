@@ -25,6 +25,14 @@ func (o *output) Write(p []byte) (int, error) {
 	}
 	var b strings.Builder
 	for len(p) > 0 {
+		plain := 0
+		for plain < len(p) && (' ' <= p[plain] && p[plain] < 0x7f || p[plain] == '\n' || p[plain] == '\t') {
+			plain++
+		}
+		b.Write(p[:plain])
+		if p = p[plain:]; len(p) == 0 {
+			break
+		}
 		r, size := utf8.DecodeRune(p)
 		switch {
 		case r == utf8.RuneError && size == 1 && !utf8.FullRune(p):
