@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -161,7 +160,7 @@ func TestOutputText(t *testing.T) {
 	}
 }
 
-// TestOneSignalEnds sends the first Ctrl-C, or SIGTERM, to commands that read a pipe to which nobody writes, or that draw for minutes: each
+// TestOneSignalEnds sends the first Ctrl-C, or SIGTERM, to commands that read a pipe to which nobody writes, or that compute for minutes: each
 // ends, says so, and leaves nothing behind.
 func TestOneSignalEnds(t *testing.T) {
 	if testing.Short() {
@@ -173,12 +172,10 @@ func TestOneSignalEnds(t *testing.T) {
 	if err := exec.Command("mkfifo", pipe, table).Run(); err != nil {
 		t.Skip("there are no named pipes:", err)
 	}
-	long := filepath.Join(dir, "long.graph")
-	text := "graphrun 2\nmodule @m\nfunc @f(%x: f32[2]) {\n  %y0 = exp %x\n"
-	for i := range 9999 {
-		text += fmt.Sprintf("  %%y%d = add %%y%d, %%y%d\n", i+1, i, i/2)
-	}
-	if err := os.WriteFile(long, []byte(text+"  return y: %y9999\n}\n"), 0o666); err != nil {
+	slow := filepath.Join(dir, "slow.graph")
+	text := "graphrun 2\nmodule @m\nfunc @f(%x: f16[2]) {\n  %s = reduce_sum %x {axes=[0], keepdims=false}\n" +
+		"  %a = expand %s {shape=[4000,4000]}\n  %y = matmul %a, %a\n  return y: %y\n}\n"
+	if err := os.WriteFile(slow, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "out")
@@ -197,7 +194,8 @@ func TestOneSignalEnds(t *testing.T) {
 		{"run", "softmax", "--input", "image=" + pipe},
 		{"train", pipe, "--out", filepath.Join(out, "t")},
 		{"train", "softmax", "--data", table, "--out", filepath.Join(out, "u")},
-		{"dot", long, "--func", "f", "-o", filepath.Join(out, "l.svg")},
+		{"passes", slow, "--check"},
+		{"run", slow, "--input", "x=[1,2]", "--check"},
 	} {
 		wait.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
