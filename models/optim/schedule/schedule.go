@@ -56,7 +56,7 @@ func Linear(lr, first, last float64, steps int) Func {
 }
 
 // OneCycle is a rise of the rate from Max/Div to Max and a fall to Max/Div/FinalDiv, each along half a cosine, while the
-// momentum does the opposite between MaxMomentum and BaseMomentum (Smith and Topin 2018; OneCycleLR). A field that is 0
+// momentum does the opposite between MaxMomentum and BaseMomentum (Smith and Topin 2018; OneCycleLR). A number that is 0
 // stands for PyTorch's default.
 type OneCycle struct {
 	Max          float64 // the highest rate
@@ -66,6 +66,9 @@ type OneCycle struct {
 	FinalDiv     float64 // 1e4
 	BaseMomentum float64 // 0.85
 	MaxMomentum  float64 // 0.95
+
+	Linear      bool // follow lines instead of cosines (anneal_strategy='linear')
+	ThreePhases bool // fall to Max/Div in as many steps as the rise took, and on to Max/Div/FinalDiv in the rest (three_phase)
 }
 
 func (c OneCycle) withDefaults() OneCycle {
@@ -84,26 +87,40 @@ func (c OneCycle) withDefaults() OneCycle {
 func (c OneCycle) Rate() Func {
 	c = c.withDefaults()
 	low := c.Max / c.Div
-	return func(step int) float64 { return c.at(step, low, c.Max, low/c.FinalDiv) }
+	return c.through(low, c.Max, low/c.FinalDiv)
 }
 
 // Momentum returns the momentum, which an optimizer takes as a variable with optim.ScheduleMomentum.
 func (c OneCycle) Momentum() Func {
 	c = c.withDefaults()
-	return func(step int) float64 { return c.at(step, c.MaxMomentum, c.BaseMomentum, c.MaxMomentum) }
+	return c.through(c.MaxMomentum, c.BaseMomentum, c.MaxMomentum)
 }
 
-// at goes from first to middle in the rise and on to last in the fall.
-func (c OneCycle) at(step int, first, middle, last float64) float64 {
-	s, peak, end := float64(max(step, 0)), c.Start*float64(c.Steps)-1, float64(c.Steps-1)
-	from, to, done := middle, last, 1.0
-	switch {
-	case s < peak:
-		from, to, done = first, middle, s/peak
-	case s == peak:
-		to = middle
-	case s < end:
-		done = (s - peak) / (end - peak)
+// through goes from first to middle in the rise and on to last; of three phases the second goes back to first.
+func (c OneCycle) through(first, middle, last float64) Func {
+	rise := c.Start*float64(c.Steps) - 1
+	type point struct{ step, value float64 }
+	points := []point{{0, first}, {rise, middle}, {float64(c.Steps - 1), last}}
+	if c.ThreePhases {
+		points = slices.Insert(points, 2, point{2 * rise, first})
 	}
-	return to + (from-to)*(1+math.Cos(math.Pi*done))/2
+	return func(step int) float64 {
+		s := float64(max(step, 0))
+		for i, to := range points[1:] {
+			if from := points[i]; s < to.step {
+				return c.between(from.value, to.value, (s-from.step)/(to.step-from.step))
+			} else if s == to.step {
+				return to.value
+			}
+		}
+		return last
+	}
+}
+
+// between is the value at a share of the way from one to another.
+func (c OneCycle) between(from, to, share float64) float64 {
+	if c.Linear {
+		return from + (to-from)*share
+	}
+	return to + (from-to)*(1+math.Cos(math.Pi*share))/2
 }

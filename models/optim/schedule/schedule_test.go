@@ -26,6 +26,20 @@ func TestEnds(t *testing.T) {
 		{"one cycle without a rise", schedule.OneCycle{Max: 1, Steps: 10, Start: 0.1}.Rate(), map[int]float64{-1: 1, 0: 1, 9: 1.0 / 25e4}},
 		{"one cycle without a fall", schedule.OneCycle{Max: 1, Steps: 10, Start: 1}.Rate(), map[int]float64{0: 1.0 / 25, 9: 1}},
 		{"one cycle of a step", schedule.OneCycle{Max: 1, Steps: 1}.Rate(), map[int]float64{0: 1.0 / 25e4}},
+		// torch.optim.lr_scheduler.OneCycleLR of PyTorch 2.15, with max_lr 1 and total_steps 20
+		{"one cycle of lines", schedule.OneCycle{Max: 1, Steps: 20, Linear: true}.Rate(), map[int]float64{
+			0: 0.04, 3: 0.616, 5: 1, 8: 0.7857151428571428, 12: 0.5000020000000001, 19: 4.000000000004e-06,
+		}},
+		{"momentum of lines", schedule.OneCycle{Max: 1, Steps: 20, Linear: true}.Momentum(), map[int]float64{0: 0.95, 3: 0.89, 5: 0.85, 8: 0.8714285714285714, 19: 0.95}},
+		{"one cycle of three phases", schedule.OneCycle{Max: 1, Steps: 20, ThreePhases: true}.Rate(), map[int]float64{
+			0: 0.04, 3: 0.6683281572999747, 5: 1, 8: 0.37167184270002523, 10: 0.04, 12: 0.03532135677349332, 15: 0.01652938374301673, 19: 4e-06, 30: 4e-06,
+		}},
+		{"momentum of three phases", schedule.OneCycle{Max: 1, Steps: 20, ThreePhases: true}.Momentum(), map[int]float64{
+			0: 0.95, 3: 0.8845491502812526, 5: 0.85, 8: 0.9154508497187474, 10: 0.95, 15: 0.95,
+		}},
+		{"one cycle of three lines", schedule.OneCycle{Max: 1, Steps: 20, ThreePhases: true, Linear: true, Start: 0.4}.Rate(), map[int]float64{
+			3: 0.45142857142857135, 5: 0.7257142857142858, 8: 0.8628571428571429, 10: 0.5885714285714286, 12: 0.3142857142857143, 15: 0.032000799999999996,
+		}},
 		{"momentum", cycle.Momentum(), map[int]float64{0: 0.95, 29: 0.85, 99: 0.95}},
 	}
 	for _, c := range cases {
