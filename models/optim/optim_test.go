@@ -310,3 +310,44 @@ func TestLion(t *testing.T) {
 		})
 	}
 }
+
+// TestDecoupled holds NAdam and RAdam with weight decay that shrinks the weights, and upwards, against PyTorch 2.15: torch.optim.NAdam([p],
+// lr=0.1, weight_decay=0.5, decoupled_weight_decay=True) and so on, 8 steps along (p**2*[1, 3]).sum() from [1, -2].
+func TestDecoupled(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		opt  *optim.Optimizer
+		want []float64
+	}{
+		{"NAdam, decoupled", optim.NAdam(0.1, optim.WeightDecay(0.5), optim.Decoupled()), []float64{0.24374194867885537, -0.865446695656428}},
+		{"RAdam, decoupled", optim.RAdam(0.1, optim.WeightDecay(0.5), optim.Decoupled()), []float64{0.07926343226224061, 0.6920045257725478}},
+		{"NAdam, upwards", optim.NAdam(0.1, optim.WeightDecay(0.5), optim.Maximize()), []float64{1.695236075667655, -2.6707413352749807}},
+		{"RAdam, upwards", optim.RAdam(0.1, optim.WeightDecay(0.5), optim.Maximize()), []float64{1.8893069162548208, -11.532894935660833}},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("step")
+		start, _ := value.FromSlice([]float64{1, -2}, 2)
+		scale, _ := value.FromSlice([]float64{1, 3}, 2)
+		p := m.Variable("p", graph.F64, []int{2}, initializer.FromTensor(start).For(graph.F64, 2))
+		loss := ops.Sum(ops.Mul(ops.Square(p.Read(f)), f.Const(scale)))
+		f.Return("loss", loss)
+		c.opt.Minimize(loss)
+		prog, err := compile.Compile(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sess, err := runtime.NewSession(prog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 8 {
+			if _, err := sess.Run(context.Background(), "step", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, _ := value.FromSlice(c.want, 2)
+		if err := value.AllClose(sess.Variable("p"), want, 1e-10, 0); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}

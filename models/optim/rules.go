@@ -159,10 +159,11 @@ func adamax(s *step) {
 }
 
 // NAdam is Adam that looks ahead along its momentum, which rises to beta1 (Dozat 2016; torch.optim.NAdam). State: exp_avg,
-// exp_avg_sq, and mu_product, an f32 for all weights. Options: Betas, Eps, MomentumDecay, WeightDecay, ScheduleMomentum, Name.
+// exp_avg_sq, and mu_product, an f32 for all weights. Options: Betas, Eps, MomentumDecay, WeightDecay, Decoupled, Maximize,
+// ScheduleMomentum, Name.
 func NAdam(lr float64, opts ...Option) *Optimizer {
 	return newOptimizer("nadam", lr, nadam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8, momentumDecay: 4e-3}, opts,
-		"Betas", "Eps", "MomentumDecay", "ScheduleMomentum")
+		"Betas", "Eps", "MomentumDecay", "Decoupled", "Maximize", "ScheduleMomentum")
 }
 
 func nadam(s *step) {
@@ -188,9 +189,10 @@ func nadam(s *step) {
 
 // RAdam is Adam that leaves out the division while too few gradients have been seen to know their variance, and scales
 // it by what is known after that (Liu et al. 2020; torch.optim.RAdam). State: exp_avg, exp_avg_sq. Options: Betas, Eps,
-// WeightDecay, ScheduleMomentum, Name.
+// WeightDecay, Decoupled, Maximize, ScheduleMomentum, Name.
 func RAdam(lr float64, opts ...Option) *Optimizer {
-	return newOptimizer("radam", lr, radam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8}, opts, "Betas", "Eps", "ScheduleMomentum")
+	return newOptimizer("radam", lr, radam, Optimizer{momentum: 0.9, beta2: 0.999, eps: 1e-8}, opts,
+		"Betas", "Eps", "Decoupled", "Maximize", "ScheduleMomentum")
 }
 
 func radam(s *step) {
