@@ -107,8 +107,19 @@ var patterns = map[string][]pattern{
 		e := ops.Exp(p.input(8, 4))
 		return ops.Div(e, ops.ReduceSum(e, []int{1}, true))
 	}},
-	"log_softmax": {func(p *patternFunc) graph.Value { return ops.Log(ops.Softmax(p.input(8, 4), 1)) }},
-	"log_sigmoid": {func(p *patternFunc) graph.Value { return ops.Log(ops.Sigmoid(p.input(8, 6))) }},
+	"softmax_axes": {func(p *patternFunc) graph.Value { return softmaxOf(p.input(8, 2, 3), 1, 2) }},
+	"sigmoid": {
+		func(p *patternFunc) graph.Value { return ops.Div(p.Scalar(p.dt, 1), exp1(p, p.input(8, 6))) },
+		func(p *patternFunc) graph.Value { return ops.Div(p.Scalar(p.dt, 1), exp1(p, ops.Neg(p.input(8, 6)))) },
+		func(p *patternFunc) graph.Value {
+			x := p.input(8, 6)
+			return ops.Div(ops.Exp(x), exp1(p, x))
+		},
+	},
+	"sigmoid_reciprocal": {func(p *patternFunc) graph.Value { return ops.Reciprocal(exp1(p, p.input(8, 6))) }},
+	"log_cosh":           {func(p *patternFunc) graph.Value { return ops.Log(ops.Cosh(p.input(8, 6))) }},
+	"log_softmax":        {func(p *patternFunc) graph.Value { return ops.Log(ops.Softmax(p.input(8, 4), 1)) }},
+	"log_sigmoid":        {func(p *patternFunc) graph.Value { return ops.Log(ops.Sigmoid(p.input(8, 6))) }},
 	"log_one_minus_sigmoid": {func(p *patternFunc) graph.Value {
 		return ops.Log(ops.Sub(p.Scalar(p.dt, 1), ops.Sigmoid(p.input(8, 6))))
 	}},
@@ -128,6 +139,13 @@ var patterns = map[string][]pattern{
 	"scale_matmul":      {func(p *patternFunc) graph.Value { return ops.Mul(p.matrix(), p.weights(4)) }},
 	"scale_conv":        {func(p *patternFunc) graph.Value { return ops.Mul(p.image(), p.weights(4, 1, 1)) }},
 }
+
+func softmaxOf(x graph.Value, axes ...int) graph.Value {
+	e := ops.Exp(x)
+	return ops.Div(e, ops.ReduceSum(e, axes, true))
+}
+
+func exp1(p *patternFunc, x graph.Value) graph.Value { return ops.Add(p.Scalar(p.dt, 1), ops.Exp(x)) }
 
 // TestLaws applies every rule alone to what it looks for, in every dtype that has it, on zeros of both signs, infinities, NaN, subnormals and the
 // largest and least numbers: every bit stays where the rule names nothing that breaks, and elsewhere no result gets worse than it was.
@@ -327,6 +345,6 @@ func nearly(r *Rule, y, x, eps float64) bool {
 }
 
 func besideInf(x *value.Tensor, i int) bool {
-	row := x.Shape()[1]
+	row := x.Len() / x.Shape()[0]
 	return slices.Contains(x.Float64s()[i/row*row:(i/row+1)*row], math.Inf(1))
 }

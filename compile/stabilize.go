@@ -1,7 +1,10 @@
 package compile
 
 import (
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/dim"
 	"github.com/graphrun/graphrun/ops"
 )
 
@@ -20,27 +23,89 @@ var StabilizeRules = []*Rule{
 		Law:    "exp(x) / sum(exp(x)) = softmax(x), summed over one axis",
 		Breaks: "left side is NaN where exp overflows, and 0/0 where all terms underflow; beside +Inf it is 0, and all that is in a row with +Inf is NaN on the right",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
-			e, s := n.Operands()[0], operand(n, 1, "reduce_sum")
-			if !e.Is("exp") || s == nil || s.Operands()[0] != e || !s.Attrs().Bool("keepdims") {
-				return nil
-			}
-			axes := s.Attrs().Ints("axes")
+			x, axes := softmaxParts(n)
 			if len(axes) != 1 {
 				return nil
 			}
-			return []graph.Value{ops.Softmax(e.Node().Operands()[0], axes[0])}
+			return []graph.Value{ops.Softmax(x, axes[0])}
+		},
+	},
+	{
+		Name: "softmax_axes", Op: "div",
+		Law:    "exp(x) / sum(exp(x)) = softmax(x), summed over several axes, which become one",
+		Breaks: "as softmax: left side is NaN where exp overflows, and 0/0 where all terms underflow; beside +Inf it is 0, and all is NaN on the right",
+		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
+			x, axes := softmaxParts(n)
+			if len(axes) < 2 {
+				return nil
+			}
+			return []graph.Value{softmaxOver(x, axes)}
+		},
+	},
+	{
+		Name: "sigmoid", Op: "div",
+		Law:    "1 / (1 + exp(x)) = sigmoid(-x) and exp(x) / (1 + exp(x)) = sigmoid(x)",
+		Breaks: "left side is NaN where exp overflows, or its gradient is",
+		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
+			x, ok := onePlusExp(n.Operands()[1])
+			if !ok || is(n, x) == nil {
+				return nil
+			}
+			if e := operand(n, 0, "exp"); e != nil && e.Operands()[0] == x {
+				return []graph.Value{ops.Sigmoid(x)}
+			}
+			if isConst(n.Operands()[0], 1) {
+				return []graph.Value{sigmoidOfNeg(x)}
+			}
+			return nil
+		},
+	},
+	{
+		Name: "sigmoid_reciprocal", Op: "reciprocal",
+		Law:    "1 / (1 + exp(x)) = sigmoid(-x)",
+		Breaks: "the gradient of the left side is NaN where exp overflows",
+		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
+			x, ok := onePlusExp(n.Operands()[0])
+			if !ok {
+				return nil
+			}
+			return []graph.Value{sigmoidOfNeg(x)}
+		},
+	},
+	{
+		Name: "log_cosh", Op: "log",
+		Law:    "log(cosh(x)) = |x| + log1p(expm1(-2|x|)/2)",
+		Breaks: "left side is inf where cosh overflows, and 0 for small x",
+		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
+			c := operand(n, 0, "cosh")
+			if c == nil {
+				return nil
+			}
+			x := c.Operands()[0]
+			narrow := ops.Widen(&x)
+			a := ops.Abs(x)
+			return []graph.Value{narrow(ops.Add(a, ops.Log1p(ops.Mul(ops.Expm1(ops.Mul(a, -2.0)), 0.5))))}
 		},
 	},
 	{
 		Name: "log_softmax", Op: "log",
-		Law:    "log(softmax(x)) = log_softmax(x)",
+		Law:    "log(softmax(x)) = log_softmax(x), of a softmax that is reshaped or transposed too",
 		Breaks: "left side is -inf where softmax underflows",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
-			s := operand(n, 0, "softmax")
-			if s == nil {
+			var moves []*graph.Node
+			v := n.Operands()[0]
+			for v.Is("reshape") || v.Is("transpose") {
+				moves = append(moves, v.Node())
+				v = v.Node().Operands()[0]
+			}
+			if !v.Is("softmax") {
 				return nil
 			}
-			return []graph.Value{ops.LogSoftmax(s.Operands()[0], s.Attrs().Int("axis"))}
+			y := ops.LogSoftmax(v.Node().Operands()[0], v.Node().Attrs().Int("axis"))
+			for _, m := range slices.Backward(moves) {
+				y = graph.Apply(m.Op(), []graph.Value{y}, m.Attrs())[0]
+			}
+			return []graph.Value{y}
 		},
 	},
 	{
@@ -131,4 +196,73 @@ var StabilizeRules = []*Rule{
 			return []graph.Value{ops.LogSumExp(e.Operands()[0], s.Attrs().Ints("axes"), s.Attrs().Bool("keepdims"))}
 		},
 	},
+}
+
+// softmaxParts returns x and the axes of exp(x) / sum(exp(x)), none if n is something else.
+func softmaxParts(n *graph.Node) (x graph.Value, axes []int) {
+	e, s := operand(n, 0, "exp"), operand(n, 1, "reduce_sum")
+	if e == nil || s == nil || is(n, e.Result(0)) == nil {
+		return x, nil
+	}
+	x = e.Operands()[0]
+	axes = s.Attrs().Ints("axes")
+	for i, a := range axes {
+		if a < 0 {
+			axes[i] = a + x.Rank()
+		}
+	}
+	slices.Sort(axes)
+	if of := operand(s, 0, "exp"); of == nil || of.Operands()[0] != x || !s.Attrs().Bool("keepdims") && len(axes) < x.Rank() {
+		return x, nil
+	}
+	return x, axes
+}
+
+// softmaxOver returns the softmax of x over several axes, sorted, which are made one and taken apart again.
+func softmaxOver(x graph.Value, axes []int) graph.Value {
+	shape, axis := x.Shape(), axes[0]
+	perm, back := make([]int, 0, len(shape)), make([]int, len(shape))
+	for a := range shape {
+		if a == axis {
+			perm = append(perm, axes...)
+		} else if !slices.Contains(axes, a) {
+			perm = append(perm, a)
+		}
+	}
+	moved := make([]any, len(shape))
+	one := dim.Const(1)
+	for i, a := range perm {
+		moved[i], back[a] = shape[a], i
+		if slices.Contains(axes, a) {
+			one = dim.Mul(one, shape[a])
+		}
+	}
+	flat := slices.Concat(moved[:axis], []any{one}, moved[axis+len(axes):])
+	if slices.IsSorted(perm) {
+		return ops.Reshape(ops.Softmax(ops.Reshape(x, flat...), axis), moved...)
+	}
+	y := ops.Softmax(ops.Reshape(ops.Transpose(x, perm...), flat...), axis)
+	return ops.Transpose(ops.Reshape(y, moved...), back...)
+}
+
+// onePlusExp returns x if v is 1 + exp(x), in any order, of the type of x.
+func onePlusExp(v graph.Value) (x graph.Value, ok bool) {
+	if !v.Is("add") {
+		return x, false
+	}
+	a := v.Node()
+	for i := range 2 {
+		if e := operand(a, i, "exp"); e != nil && isConst(a.Operands()[1-i], 1) && is(a, e.Result(0)) != nil {
+			return e.Operands()[0], true
+		}
+	}
+	return x, false
+}
+
+// sigmoidOfNeg is sigmoid(-x), where x itself may be the negative of something.
+func sigmoidOfNeg(x graph.Value) graph.Value {
+	if x.Is("neg") {
+		return ops.Sigmoid(x.Node().Operands()[0])
+	}
+	return ops.Sigmoid(ops.Neg(x))
 }
