@@ -175,18 +175,18 @@ func LeakyReLU(x Value, slope float64) Value {
 	return emit1("leaky_relu", []Value{toFloat(x)}, attr("slope", slope))
 }
 
-// exponentialUnit returns high*x where x is positive and low*(e^(x*rate)-1) elsewhere. The exponential sees only what
+// exponentialUnit returns high*x where x is positive or NaN and low*(e^(x*rate)-1) elsewhere. The exponential sees only what
 // it is selected for, so that it never overflows, in gradients neither.
 func exponentialUnit(x Value, high, low, rate float64) Value {
-	positive := Greater(x, 0.0)
-	negative := Where(positive, 0.0, x)
+	exponential := LessEqual(x, 0.0)
+	negative := Where(exponential, x, 0.0)
 	if rate != 1 {
 		negative = Mul(negative, rate)
 	}
 	if high != 1 {
 		x = Mul(x, high)
 	}
-	return Where(positive, x, Mul(Expm1(negative), low))
+	return Where(exponential, Mul(Expm1(negative), low), x)
 }
 
 var alphaAttr = graph.AttrSpec{Name: "alpha", Kind: graph.FloatAttr, Default: 1.0, Doc: "the factor of the exponential part"}
@@ -254,7 +254,14 @@ var _ = graph.MustRegister(&graph.Op{
 	Grad: func(g *graph.GradCtx) []Value {
 		x, low, high, dy := g.In[0], g.In[1], g.In[2], g.Dy(0)
 		to := func(v, cond Value) Value { return SumTo(Where(cond, dy, 0.0), v.Shape()) }
-		dx := to(x, And(Greater(x, low), Less(x, high)))
+		above, below := Greater(x, low), Less(x, high)
+		if isInfinite(low, -1) {
+			above = GreaterEqual(x, low)
+		}
+		if isInfinite(high, 1) {
+			below = LessEqual(x, high)
+		}
+		dx := to(x, And(above, below))
 		dlow := to(low, And(Less(x, low), LessEqual(low, high)))
 		dhigh := to(high, Or(Greater(x, high), Greater(low, high)))
 		numbers := 0
@@ -284,6 +291,12 @@ var _ = graph.MustRegister(&graph.Op{
 		u8[2,3] 0..255, [] [3], [3] [9, 100, 200]
 	`,
 })
+
+// isInfinite reports whether v is infinity of the sign, as a bound that was not given is.
+func isInfinite(v Value, sign int) bool {
+	t, constant := v.Constant()
+	return constant && t.Len() == 1 && t.DType().IsFloat() && math.IsInf(t.Float64s()[0], sign)
+}
 
 // Clamp returns x limited to [low, high], broadcast; a bound that is nil does not limit. At a bound that is a Go
 // number x has gradient 0; with a bound that is a Value it shares the gradient evenly (both as in torch.clamp).
@@ -328,7 +341,7 @@ var _ = graph.MustRegister((&activation{
 		return Minimum(Maximum(x, b.Float("min")), b.Float("max"))
 	},
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
-		return Where(within(x, g.Float("min"), g.Float("max")), dy, 0.0)
+		return Where(Or(LessEqual(x, g.Float("min")), GreaterEqual(x, g.Float("max"))), 0.0, dy)
 	},
 	other: `{min=-0.5, max=2}`,
 }).op())
@@ -458,7 +471,7 @@ func Heaviside(x Value, atZero float64) Value {
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "prelu",
-	Doc: "x where it is positive, slope*x elsewhere, with slope broadcast to x (torch.nn.PReLU). The gradient " +
+	Doc: "x where it is positive, slope*x elsewhere, with slope broadcast to x, whose shape the result has (torch.nn.PReLU). The gradient " +
 		"at 0 is the slope.",
 	ONNX: "PRelu 1 6 7 9 16",
 	Args: []graph.Arg{
@@ -468,7 +481,11 @@ var _ = graph.MustRegister(&graph.Op{
 	Results: out,
 	Body: func(b *graph.BodyCtx) []Value {
 		x, slope := b.In[0], b.In[1]
-		return []Value{Where(Greater(x, 0.0), x, Mul(x, slope))}
+		y := Where(Greater(x, 0.0), x, Mul(x, slope))
+		if y.OK() && !graph.EqualShapes(y.Shape(), x.Shape()) {
+			return refuse(b, "prelu", "slope does not broadcast to x: x is %s, slope is %s", b.In[0].Type(), b.In[1].Type())
+		}
+		return []Value{y}
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
@@ -484,6 +501,9 @@ var _ = graph.MustRegister(&graph.Op{
 // PReLU returns x where it is positive and weight*x elsewhere. As in PyTorch, a weight of rank 1 has one element, or one
 // for each channel, which is axis 1 of x; any other weight is broadcast to x.
 func PReLU(x, weight Value) Value {
+	if weight.Rank() == 1 && x.Rank() == 0 && x.OK() {
+		weight = reshapeDims(weight, nil)
+	}
 	if x.Rank() > 2 && weight.Rank() == 1 && !isOne(weight.Shape()[0]) {
 		shape := graph.Ints(make([]int, x.Rank()-1)...)
 		for i := range shape {

@@ -113,9 +113,8 @@ var _ = graph.MustRegister(&graph.Op{
 	Results: out,
 	Infer:   inferBroadcast,
 	Grad: func(g *graph.GradCtx) []Value {
-		a, b, y := g.In[0], g.In[1], g.Out[0]
-		da := Div(g.Dy(0), b)
-		return []Value{SumTo(da, a.Shape()), Neg(SumTo(Mul(da, y), b.Shape()))}
+		a, b, y, dy := g.In[0], g.In[1], g.Out[0], g.Dy(0)
+		return []Value{SumTo(Div(dy, b), a.Shape()), Neg(SumTo(Mul(dy, Div(y, b)), b.Shape()))} // y/b, where dy/b may be infinite
 	},
 	Ref: refuseZeroDivisor(arith{
 		f: func(a, b float64) float64 { return a / b },
@@ -272,12 +271,12 @@ var _ = graph.MustRegister(&graph.Op{
 	Infer:   inferBroadcast,
 	Grad: func(g *graph.GradCtx) []Value {
 		a, b, y, dy := g.In[0], g.In[1], g.Out[0], g.Dy(0)
-		// Where a is 0, poles that the zero factor or the power itself cancels are taken out: b*a^(b-1) at b = 0
-		// and a^b*log(a) at b >= 0, both with the limit 0.
+		// Poles that the zero factor or the power itself cancels are taken out: b*a^(b-1) at b = 0 and a^b*log(a) at a = 0 and
+		// b >= 0, both with the limit 0.
 		exponent, fixed := b.Constant()
 		base := a
 		if !fixed || slices.Contains(exponent.Exact().F, 0) {
-			base = Where(And(Equal(a, 0.0), Equal(b, 0.0)), 1.0, a)
+			base = Where(Equal(b, 0.0), 1.0, a)
 		}
 		dx := []Value{SumTo(Mul(Mul(dy, b), Pow(base, Sub(b, 1.0))), a.Shape()), {}}
 		if g.Wants(1) {
@@ -387,14 +386,19 @@ func Minimum(a, b Operand) Value { return binary("minimum", a, b) }
 var _ = graph.MustRegister(&graph.Op{
 	Name: "atan2",
 	Doc: "The angle of the point (b, a) from the positive x axis, in (-pi, pi], element-wise with broadcasting " +
-		"(torch.atan2, math.Atan2).",
+		"(torch.atan2, math.Atan2). The gradient is 0 at the origin and at infinity.",
 	Args:    binaryArgs(graph.Floats),
 	Results: out,
 	Infer:   inferBroadcast,
 	Grad: func(g *graph.GradCtx) []Value {
+		// b/(a*a+b*b) and -a/(a*a+b*b), of a point scaled so that no square leaves the range of numbers
 		a, b := g.In[0], g.In[1]
-		d := Div(g.Dy(0), Add(Square(a), Square(b)))
-		return []Value{SumTo(Mul(d, b), a.Shape()), Neg(SumTo(Mul(d, a), b.Shape()))}
+		size := StopGradient(Maximum(Abs(a), Abs(b)))
+		none := Or(Equal(size, 0.0), IsInf(size))
+		size = Where(none, 1.0, size)
+		u, v := Where(none, 0.0, Div(a, size)), Where(none, 1.0, Div(b, size))
+		d := Where(none, 0.0, Div(Div(g.Dy(0), size), Add(Square(u), Square(v))))
+		return []Value{SumTo(Mul(d, v), a.Shape()), Neg(SumTo(Mul(d, u), b.Shape()))}
 	},
 	Ref:     arith{f: math.Atan2}.ref,
 	Props:   graph.Props{Elementwise: true},

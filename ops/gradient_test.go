@@ -60,9 +60,13 @@ func TestSymbolicSizes(t *testing.T) {
 	}
 }
 
-// TestKinks holds the gradients at kinks against PyTorch's conventions.
+// TestKinks holds the gradients at kinks, poles and ends of the range of numbers against those of PyTorch 2.15's autograd in f64, where these
+// are finite: of torch.linalg.vector_norm(x, p) and so on. At a point so small that torch.atan2 squares it to 0, b/(a*a+b*b) is exact.
 func TestKinks(t *testing.T) {
-	inf := math.Inf(1)
+	inf, nan := math.Inf(1), math.NaN()
+	norm := func(p float64) func(x graph.Value) graph.Value {
+		return func(x graph.Value) graph.Value { return ops.Norm(x, p, []int{0}, false) }
+	}
 	for _, c := range []struct {
 		name  string
 		build func(x graph.Value) graph.Value
@@ -116,12 +120,64 @@ func TestKinks(t *testing.T) {
 			1 + 1/(1+math.E), math.E / (1 + math.E),
 		}},
 		{"softplus", func(x graph.Value) graph.Value { return ops.Softplus(x, 1, 20) }, []float64{0, 1e4, -1e4}, []float64{0.5, 1, 0}},
+		{"clamp from below, without an upper bound", func(x graph.Value) graph.Value { return ops.Clamp(x, -1.0, nil) }, []float64{-1, inf, -inf, 0}, []float64{0, 1, 0, 1}},
+		{"clamp from above, without a lower bound", func(x graph.Value) graph.Value { return ops.Clamp(x, nil, 1.0) }, []float64{1, inf, -inf, 0}, []float64{0, 0, 1, 1}},
+		{"elu beyond", func(x graph.Value) graph.Value { return ops.ELU(x, 0.7) }, []float64{nan, inf, -inf}, []float64{1, 1, 0}},
+		{"selu beyond", ops.SELU, []float64{nan, inf, -inf}, []float64{1.0507009873554805, 1.0507009873554805, 0}},
+		{"celu beyond", func(x graph.Value) graph.Value { return ops.CELU(x, 1.5) }, []float64{nan, inf, -inf}, []float64{1, 1, 0}},
+		{"hardtanh beyond", func(x graph.Value) graph.Value { return ops.Hardtanh(x, -1, 1) }, []float64{nan, inf}, []float64{1, 0}},
+		{"amax of NaN", func(x graph.Value) graph.Value { return ops.ReduceMax(x, nil, false) }, []float64{1, nan, 2}, []float64{nan, nan, nan}},
+		{"amin of NaN", func(x graph.Value) graph.Value { return ops.ReduceMin(x, nil, false) }, []float64{1, nan, 2}, []float64{nan, nan, nan}},
+		{"pow 0 beyond", func(x graph.Value) graph.Value { return ops.Pow(x, 0.0) }, []float64{nan, inf, 1e-310}, []float64{0, 0, 0}},
+		{"pow to a value of 0", func(x graph.Value) graph.Value { return ops.Pow(x, ops.StopGradient(ops.ZerosLike(x))) }, []float64{nan, inf, 1e-310}, []float64{0, 0, 0}},
+		{"div by a small number", func(x graph.Value) graph.Value { return ops.Div(0.0, x) }, []float64{1e-310, 2}, []float64{0, 0}},
+		{"atan2 by a", func(x graph.Value) graph.Value { return ops.Atan2(x, 2.0) }, []float64{1, 0, inf}, []float64{0.4, 0.5, 0}},
+		{"atan2 by b", func(x graph.Value) graph.Value { return ops.Atan2(1.0, x) }, []float64{2, inf}, []float64{-0.2, 0}},
+		{"atan2 at the origin, by a", func(x graph.Value) graph.Value { return ops.Atan2(x, 0.0) }, []float64{0, math.Copysign(0, -1)}, []float64{0, 0}},
+		{"atan2 at the origin, by b", func(x graph.Value) graph.Value { return ops.Atan2(0.0, x) }, []float64{0}, []float64{0}},
+		{"atan2 of a small point", func(x graph.Value) graph.Value { return ops.Mul(ops.Atan2(x, 1e-200), 1e-200) }, []float64{1e-200, 0, 3e-200}, []float64{0.5, 1, 0.1}},
+		{"atan2 of a large point", func(x graph.Value) graph.Value { return ops.Mul(ops.Atan2(x, 1e200), 1e200) }, []float64{1e200, 0, 3e200}, []float64{0.5, 1, 0.1}},
+		{"norm of small numbers", norm(2), []float64{0, 1e-310}, []float64{0, 0}}, // their squares are 0, and so is the norm
+		{"norm 0.5", norm(0.5), []float64{1, -2, 0}, []float64{2.414213562373095, -1.7071067811865472, 0}},
+		{"norm 1.5", norm(1.5), []float64{1, -2, 0}, []float64{0.6392340078652324, -0.9040134034531215, 0}},
+		{"norm 3", norm(3), []float64{1, -2, 0}, []float64{0.2311204247835449, -0.9244816991341795, 0}},
+		{"norm inf", norm(inf), []float64{1, -2, 0}, []float64{0, -1, 0}},
+		{"norm -inf", norm(-inf), []float64{3, -3, 4}, []float64{0.5, -0.5, 0}},
+		{"norm -1", norm(-1), []float64{3, -3}, []float64{0.25, -0.25}},
+		{"norm -1 with a 0", norm(-1), []float64{1, -2, 0}, []float64{0, 0, 0}},
+		{"norm 0.5 of zeros", norm(0.5), []float64{0, 0}, []float64{0, 0}},
+		{"norm 1.5 of zeros", norm(1.5), []float64{0, 0}, []float64{0, 0}},
+		{"norm 3 of zeros", norm(3), []float64{0, 0}, []float64{0, 0}},
+		{"norm inf of zeros", norm(inf), []float64{0, 0}, []float64{0, 0}},
+		{"norm -inf of zeros", norm(-inf), []float64{0, 0}, []float64{0, 0}},
+		{"norm -1 of zeros", norm(-1), []float64{0, 0}, []float64{0, 0}},
 	} {
 		got := gradientOf(t, c.build, f64s(t, c.at, len(c.at)), len(c.at))
 		for i, want := range c.want {
-			if math.Abs(got[i]-want) > 1e-15 || math.IsNaN(got[i]) {
+			if !(math.Abs(got[i]-want) <= 1e-15*max(1, math.Abs(want))) && !(math.IsNaN(got[i]) && math.IsNaN(want)) {
 				t.Errorf("%s: the gradient at %v is %v, want %v", c.name, c.at[i], got[i], want)
 			}
+		}
+	}
+}
+
+// TestNorm holds norms against those that NumPy 2.4 gives: numpy.linalg.norm(x, p).
+func TestNorm(t *testing.T) {
+	inf := math.Inf(1)
+	x := f64s(t, []float64{1, -2, 0, 4, 3, -3, 3, 3}, 2, 4)
+	for p, want := range map[float64][]float64{
+		0: {3, 4}, 0.5: {19.48528137423857, 48}, 1: {7, 12}, 2: {4.58257569495584, 6}, 3: {4.179339196381232, 4.762203155904598}, inf: {4, 3}, -inf: {0, 3},
+		-1: {0, 0.75},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		f.Return("y", ops.Norm(f.Input("x", graph.F64, 2, 4), p, []int{1}, false))
+		outs, err := (&graph.Interpreter{}).Run(f, []value.Value{x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := value.AllClose(outs[0].(*value.Tensor), f64s(t, want, 2), 1e-14, 0); err != nil {
+			t.Errorf("p %v: %v", p, err)
 		}
 	}
 }

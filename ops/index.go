@@ -11,11 +11,26 @@ var indicesArg = graph.Arg{Name: "indices", Types: graph.Indices, Doc: "position
 
 var indexAxis = graph.AttrSpec{Name: "axis", Kind: graph.IntAttr, Doc: "the axis that the indices refer to; a negative one counts from the end"}
 
+// fromEndAttr tells positions, which may count from the end, from classes and the like, which may not.
+var fromEndAttr = graph.AttrSpec{Name: "from_end", Kind: graph.BoolAttr, Default: true, Doc: "whether negative indices count from the end; they fail if not"}
+
+// IndexOption changes what Gather and GatherElements take indices for.
+type IndexOption uint8
+
+// FromStart makes a negative index one that is out of range: a class or a word has no other name.
+const FromStart IndexOption = 1
+
+func fromEnd(opts []IndexOption) graph.Attr { return attr("from_end", len(opts) == 0) }
+
 // checkedIndices returns indices as offsets from 0 to n-1, and refuses one that is out of range.
 func checkedIndices(c *graph.RefCtx, indices []int64, n int) []int {
 	out := make([]int, len(indices))
+	least := -int64(n)
+	if c.Get("from_end") == false {
+		least = 0
+	}
 	for i, k := range indices {
-		if k < -int64(n) || k >= int64(n) {
+		if k < least || k >= int64(n) {
 			c.Failf("index %d is out of range for axis %d of size %d", k, c.Int("axis"), n)
 		}
 		if out[i] = int(k); k < 0 {
@@ -62,7 +77,7 @@ var _ = graph.MustRegister(&graph.Op{
 	ONNX:    "Gather 1 11 13",
 	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "data", Types: graph.AnyDType, Doc: "the tensor to pick from"}, indicesArg},
-	Attrs:   []graph.AttrSpec{indexAxis},
+	Attrs:   []graph.AttrSpec{indexAxis, fromEndAttr},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x, axis := c.Tensor(0), c.Axis("axis", c.Tensor(0).Rank())
@@ -92,13 +107,14 @@ var _ = graph.MustRegister(&graph.Op{
 })
 
 // Gather picks parts of data along axis: the axes of indices, an i32 or i64 tensor of any rank, take the place of the axis
-// (ONNX Gather, torch.index_select). Negative indices count from the end; one out of range fails when it is run.
-func Gather(data Value, axis int, indices Value) Value {
-	return emit1("gather", []Value{data, indices}, attr("axis", normAxis(axis, data)))
+// (ONNX Gather, torch.index_select). Negative indices count from the end, unless FromStart is given; one out of range fails when it
+// is run.
+func Gather(data Value, axis int, indices Value, opts ...IndexOption) Value {
+	return emit1("gather", []Value{data, indices}, attr("axis", normAxis(axis, data)), fromEnd(opts))
 }
 
-// Embedding returns the rows of weight[V,D] at indices of any shape: result indices.shape+[D] (torch.nn.Embedding).
-func Embedding(weight, indices Value) Value { return Gather(weight, 0, indices) }
+// Embedding returns the rows of weight[V,D] at indices of any shape, from 0 to V-1: result indices.shape+[D] (torch.nn.Embedding).
+func Embedding(weight, indices Value) Value { return Gather(weight, 0, indices, FromStart) }
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "index_add",
@@ -194,7 +210,7 @@ var _ = graph.MustRegister(&graph.Op{
 	ONNX:    "GatherElements 11 13",
 	Kind:    graph.ShapeOp,
 	Args:    []graph.Arg{{Name: "data", Types: graph.AnyDType, Doc: "the tensor to pick from"}, indicesArg},
-	Attrs:   []graph.AttrSpec{indexAxis},
+	Attrs:   []graph.AttrSpec{indexAxis, fromEndAttr},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		x, indices := inferElements(c)
@@ -220,9 +236,9 @@ var _ = graph.MustRegister(&graph.Op{
 
 // GatherElements picks single elements of data: at each place of indices, an i32 or i64 tensor of data's rank, the element
 // at that place but for axis, where the index stands (torch.gather). Indices are no larger than data along the other
-// axes. Negative ones count from the end; one out of range fails when it is run.
-func GatherElements(data Value, axis int, indices Value) Value {
-	return emit1("gather_elements", []Value{data, indices}, attr("axis", normAxis(axis, data)))
+// axes. Negative ones count from the end, unless FromStart is given; one out of range fails when it is run.
+func GatherElements(data Value, axis int, indices Value, opts ...IndexOption) Value {
+	return emit1("gather_elements", []Value{data, indices}, attr("axis", normAxis(axis, data)), fromEnd(opts))
 }
 
 var _ = graph.MustRegister(&graph.Op{

@@ -65,7 +65,7 @@ var _ = graph.MustRegister(&graph.Op{
 		x, target := b.In[0], b.In[1]
 		_, valid, class, _ := classTarget(x, target, b.Int("ignore_index"))
 		lp := LogSoftmax(x, axis)
-		picked := Neg(Squeeze(GatherElements(lp, axis, Unsqueeze(class, axis)), axis))
+		picked := Neg(Squeeze(GatherElements(lp, axis, Unsqueeze(class, axis), FromStart), axis))
 		weight := Cast(valid, xt.DType)
 		terms := Neg(lp)
 		if len(b.In) == 3 {

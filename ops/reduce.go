@@ -284,12 +284,12 @@ func ReduceMean(x Value, axes []int, keepDims bool) Value {
 // Mean returns the mean of x over axes, all if none is given.
 func Mean(x Value, axes ...int) Value { return ReduceMean(x, axesOrAll(axes), false) }
 
-// sharedEvenly is the gradient of reduce_max and reduce_min: elements equal to the extremum share it.
+// sharedEvenly is the gradient of reduce_max and reduce_min: elements equal to the extremum share it. Where that is NaN, all have NaN.
 func sharedEvenly(g *graph.GradCtx) []Value {
-	x := g.In[0]
-	won := Equal(x, unreduce(g, g.Out[0]))
+	x, y := g.In[0], unreduce(g, g.Out[0])
+	won := Equal(x, y)
 	winners := ReduceSum(Cast(won, x.DType()), reducedAxes(g.Attrs, x.Rank()), true)
-	return []Value{Where(won, Div(unreduce(g, g.Dy(0)), winners), 0.0)}
+	return []Value{Where(won, Div(unreduce(g, g.Dy(0)), winners), Where(IsNaN(y), y, 0.0))}
 }
 
 // lowest sets element i to what every element of its dtype exceeds or equals; highest to the opposite.
@@ -596,6 +596,68 @@ func DimSize(x Value, axis int) Value {
 	return emit1("dim_size", []Value{x}, attr("axis", axis))
 }
 
+var _ = graph.MustRegister(&graph.Op{
+	Name: "count",
+	Doc: "The number of elements of x along axes as an i64 of rank 0, the product of their sizes. A number below least is refused once the sizes " +
+		"are known, for the reason given.",
+	Kind: graph.ShapeOp,
+	Args: []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor; its elements are not read"}},
+	Attrs: []graph.AttrSpec{
+		{Name: "axes", Kind: graph.IntsAttr, Doc: "the axes, counted from the first"},
+		{Name: "least", Kind: graph.IntAttr, Default: int64(0), Doc: "the least number accepted"},
+		{Name: "reason", Kind: graph.StringAttr, Default: "", Doc: "what the message says to a number below it"},
+	},
+	Results: out,
+	Infer: func(c *graph.InferCtx) []graph.Type {
+		x := c.Tensor(0)
+		axes, err := normAxes(c.Ints("axes"), x.Rank())
+		if err != nil || slices.ContainsFunc(c.Ints("axes"), func(a int) bool { return a < 0 }) {
+			c.Failf("want axes from 0 to %d, each once, have %v: x is %s", x.Rank()-1, c.Ints("axes"), x)
+		}
+		n := dim.Const(1)
+		for _, a := range axes {
+			n = dim.Mul(n, x.Shape[a])
+		}
+		if least := dim.Const(int64(c.Int("least"))); c.Exceeds(least, n) {
+			c.Failf("%s: x is %s", c.Str("reason"), x)
+		}
+		return tensors(graph.TensorType{DType: graph.I64})
+	},
+	NoGrad: "the number does not depend on the elements",
+	Ref: func(c *graph.RefCtx) {
+		c.Out[0].I[0] = 1
+		for _, a := range c.Ints("axes") {
+			c.Out[0].I[0] *= int64(c.In[0].Shape[a])
+		}
+	},
+	Sample: `
+		f64[2,3] {axes=[1]}
+		bool[2,0,5] {axes=[0, 2]}
+		f32[2,3,4] {axes=[2, 0], least=8, reason="want 8"}
+		f32[2] {axes=[]}
+	`,
+})
+
+// Count returns the number of elements of x along axes, an i64 of rank 0: the product of their sizes, a constant if they are known at
+// declaration. Where it is less than least, the model is refused for the reason given, as soon as the sizes are known.
+func Count(x Value, axes []int, least int, reason string) Value {
+	norm, known := make([]int, len(axes)), x.OK()
+	n := int64(1)
+	for i, a := range axes {
+		a = normAxis(a, x)
+		norm[i] = a
+		if known = known && a >= 0 && a < x.Rank(); known {
+			var size int64
+			size, known = x.Shape()[a].Int()
+			n *= size
+		}
+	}
+	if known && n >= int64(least) {
+		return x.Func().Scalar(graph.I64, n)
+	}
+	return emit1("count", []Value{x}, attr("axes", norm), attr("least", least), attr("reason", reason))
+}
+
 // composed is the tolerance of composites.
 var composed = graph.Tol{ULP: 64, Why: "the body rounds after each of its steps, a kernel only once"}
 
@@ -673,15 +735,6 @@ func variance(b *graph.BodyCtx, x Value, axes []int) Value {
 	return Div(ReduceSum(Square(d), axes, b.Bool("keepdims")), freedom(x, axes, b.Int("correction")))
 }
 
-// varianceGrad is the gradient of the variance by x, where dy is that of the objective by the variance: the mean's own part
-// sums to zero and is left out.
-func varianceGrad(g *graph.GradCtx, dy Value) []Value {
-	x := g.In[0]
-	axes := reducedAxes(g.Attrs, x.Rank())
-	d := Sub(x, ReduceMean(x, axes, true))
-	return []Value{Mul(d, Div(Mul(unreduce(g, dy), 2.0), freedom(x, axes, g.Int("correction"))))}
-}
-
 // correctedSamples reduces enough elements for every choice of correction.
 const correctedSamples = `
 	f64|f32[2,3,4] {axes=[1], correction=0, keepdims=false}
@@ -695,7 +748,11 @@ var _ = graph.MustRegister(func() *graph.Op {
 		"elements minus correction (torch.var).", "",
 		correctedSamples, func(b *graph.BodyCtx, x Value, axes []int) Value { return Cast(variance(b, x, axes), x.DType()) })
 	op.Attrs, op.Props.Whole = append(op.Attrs, correctionAttr), true
-	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, g.Dy(0)) }
+	op.Grad = func(g *graph.GradCtx) []Value { // the mean's own part sums to zero and is left out
+		x, axes := g.In[0], reducedAxes(g.Attrs, g.In[0].Rank())
+		d := Sub(x, ReduceMean(x, axes, true))
+		return []Value{Mul(d, Div(Mul(unreduce(g, g.Dy(0)), 2.0), freedom(x, axes, g.Int("correction"))))}
+	}
 	return op
 }())
 
@@ -708,15 +765,20 @@ var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("std", "The standard deviation over axes: the root of var (torch.std), with gradient 0 where it is 0.", "", correctedSamples,
 		func(b *graph.BodyCtx, x Value, axes []int) Value { return Cast(Sqrt(variance(b, x, axes)), x.DType()) })
 	op.Attrs, op.Props.Whole = append(op.Attrs, correctionAttr), true
-	op.Grad = func(g *graph.GradCtx) []Value { return varianceGrad(g, rootGrad(g)) }
+	op.Grad = func(g *graph.GradCtx) []Value {
+		x, axes := g.In[0], reducedAxes(g.Attrs, g.In[0].Rank())
+		d := overRoot(g, Sub(x, ReduceMean(x, axes, true)))
+		return []Value{Mul(d, Div(unreduce(g, g.Dy(0)), freedom(x, axes, g.Int("correction"))))}
+	}
 	return op
 }())
 
-// rootGrad is the gradient by the radicand of result 0, a square root: 0 where the root is 0.
-func rootGrad(g *graph.GradCtx) Value {
-	y := g.Out[0]
+// overRoot divides v by result 0, a root of a sum of squares of v, before anything else can leave the range of numbers; where the root is
+// 0 so is the quotient.
+func overRoot(g *graph.GradCtx, v Value) Value {
+	y := unreduce(g, g.Out[0])
 	flat := Equal(y, 0.0)
-	return Where(flat, 0.0, Div(Mul(g.Dy(0), 0.5), Where(flat, 1.0, y)))
+	return Where(flat, 0.0, Div(v, Where(flat, 1.0, y)))
 }
 
 // Std returns the standard deviation of x over axes, all if nil; correction is as for Var.
@@ -735,24 +797,36 @@ var _ = graph.MustRegister(func() *graph.Op {
 			return Cast(Sqrt(ReduceSum(Square(spacious(x)), axes, b.Bool("keepdims"))), x.DType())
 		})
 	op.Props.Whole = true
-	op.Grad = func(g *graph.GradCtx) []Value {
-		return []Value{Mul(Mul(g.In[0], 2.0), unreduce(g, rootGrad(g)))}
-	}
+	op.Grad = func(g *graph.GradCtx) []Value { return []Value{Mul(overRoot(g, g.In[0]), unreduce(g, g.Dy(0)))} }
 	return op
 }())
 
-// Norm returns the p-norm of x over axes, all if nil: the sum of absolute values for p 1, the root of the sum of squares for 2, the
-// largest absolute value for infinity, and (sum |x|^p)^(1/p) for any other p.
+// Norm returns the p-norm of x over axes, all if nil: the number of elements other than 0 for p 0, the sum of absolute values for 1, the
+// root of the sum of squares for 2, the largest and the smallest absolute value for plus and minus infinity, and (sum |x|^p)^(1/p) for any
+// other p (torch.linalg.vector_norm). An element that is 0 has gradient 0, and all have where the norm is.
 func Norm(x Value, p float64, axes []int, keepDims bool) Value {
 	x = toFloat(x)
 	switch {
+	case !x.OK():
+	case p == 0:
+		return ReduceSum(Cast(NotEqual(x, 0.0), x.DType()), axes, keepDims)
 	case p == 1:
 		return reduce("reduce_l1", x, axes, keepDims)
 	case p == 2:
 		return reduce("reduce_l2", x, axes, keepDims)
 	case math.IsInf(p, 1):
 		return ReduceMax(Abs(x), axes, keepDims)
+	case math.IsInf(p, -1):
+		return ReduceMin(Abs(x), axes, keepDims)
+	case math.IsNaN(p):
+		return report("norm", []Value{x}, "p is NaN")
 	}
 	narrow := Widen(&x)
-	return narrow(Pow(ReduceSum(Pow(Abs(x), p), axes, keepDims), 1/p))
+	return narrow(powerAway0(ReduceSum(powerAway0(Abs(x), p), axes, keepDims), 1/p))
+}
+
+// powerAway0 is a^p for a of at least 0, without gradient at 0.
+func powerAway0(a Value, p float64) Value {
+	zero := Equal(a, 0.0)
+	return Where(zero, math.Pow(0, p), Pow(Where(zero, 1.0, a), p))
 }

@@ -36,7 +36,7 @@ var functions = map[string]any{
 	"Asinh": ops.Asinh, "At": ops.At, "Atan": ops.Atan, "Atan2": ops.Atan2, "Atanh": ops.Atanh, "AvgPool": ops.AvgPool,
 	"BinaryCrossEntropy": ops.BinaryCrossEntropy, "CELU": ops.CELU, "Cast": ops.Cast, "Ceil": ops.Ceil,
 	"Chunk": ops.Chunk, "Clamp": ops.Clamp, "Concat": ops.Concat, "Conv": ops.Conv, "ConvTranspose": ops.ConvTranspose,
-	"Cos": ops.Cos, "Cosh": ops.Cosh, "CumProd": ops.CumProd, "CumSum": ops.CumSum, "CustomGrad": ops.CustomGrad,
+	"Cos": ops.Cos, "Cosh": ops.Cosh, "Count": ops.Count, "CumProd": ops.CumProd, "CumSum": ops.CumSum, "CustomGrad": ops.CustomGrad,
 	"Diagonal": ops.Diagonal, "DimSize": ops.DimSize, "Div": ops.Div, "Dot": ops.Dot, "Dropout": ops.Dropout,
 	"ELU": ops.ELU, "Einsum": ops.Einsum, "Embedding": ops.Embedding, "Equal": ops.Equal, "Erf": ops.Erf,
 	"Erfc": ops.Erfc, "Exp": ops.Exp, "Expand": ops.Expand, "Expm1": ops.Expm1, "Flatten": ops.Flatten, "Flip": ops.Flip,
@@ -275,6 +275,8 @@ func (s *scene) argument(r *rand.Rand, t reflect.Type) reflect.Value {
 		x = pick(r, "", "none", "tanh", "ij,jk->ik", "ij->ji", "i,i->", "...i->...", "iii->", "->", "ij,", "é->", "ij-ji", "a->b", "i->ii", "...,...->...", ",,,->", strings.Repeat("a", 300))
 	case ops.PadMode:
 		x = pick(r, ops.PadEdge, ops.PadReflect, ops.PadWrap, ops.PadMode(""), ops.PadMode("x"))
+	case ops.IndexOption:
+		x = ops.FromStart
 	case ops.CumOption:
 		x = pick(r, ops.Exclusive, ops.Reversed, 0, 9)
 	case graph.DType:

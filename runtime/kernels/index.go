@@ -17,6 +17,7 @@ func init() {
 		&Kernel{Op: "scatter_add", DTypes: countables, Match: indexed, InPlace: []int{0}, Bind: bindScatterAdd},
 		&Kernel{Op: "pad_mode_grad", DTypes: countables, Bind: bindPadModeGrad},
 		&Kernel{Op: "dim_size", DTypes: graph.AnyDType, Bind: bindDimSize},
+		&Kernel{Op: "count", DTypes: graph.AnyDType, Bind: bindCount},
 		&Kernel{Op: "iota", DTypes: graph.AnyDType, Match: countable, Bind: bindIota},
 	)
 }
@@ -24,6 +25,14 @@ func init() {
 func bindDimSize(s *Spec) (Func, error) {
 	shape := sizesOf(s.InTypes[0])
 	n := int64(shape[axisOf(s, len(shape))])
+	return func(c *Call) error { elems[int64](c.Out[0])[0] = n; return nil }, nil
+}
+
+func bindCount(s *Spec) (Func, error) {
+	n := int64(1)
+	for _, axis := range s.Ints("axes") {
+		n *= int64(sizesOf(s.InTypes[0])[axis])
+	}
 	return func(c *Call) error { elems[int64](c.Out[0])[0] = n; return nil }, nil
 }
 
@@ -35,7 +44,10 @@ func indexed(s *Signature) bool {
 // positions reads indices, of a number, as positions from 0 up to n along an axis into its result, which it keeps.
 func positions(s *Spec, count, n int) func(t *value.Tensor) ([]int, error) {
 	at := scratch[int](s, count)
-	axis := s.Int("axis")
+	axis, least := s.Int("axis"), -n
+	if s.Node.Attrs().Get("from_end") == false {
+		least = 0
+	}
 	return func(t *value.Tensor) ([]int, error) {
 		if t.DType() == graph.I32 {
 			for i, k := range elems[int32](t) {
@@ -47,7 +59,7 @@ func positions(s *Spec, count, n int) func(t *value.Tensor) ([]int, error) {
 			}
 		}
 		for i, k := range at {
-			if k < -n || k >= n {
+			if k < least || k >= n {
 				return nil, fmt.Errorf("index %d is out of range for axis %d of size %d", k, axis, n)
 			}
 			if k < 0 {
