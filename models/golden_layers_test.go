@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -22,7 +23,7 @@ func register(table map[string]builder) struct{} {
 	return struct{}{}
 }
 
-// layerOf makes a builder of a layer of one input x and one output y.
+// layerOf makes a builder of a layer of one input x and one output y, or of inputs x1, x2, ... that it takes one after the other.
 func layerOf(construct func(c *golden) nn.Layer) builder {
 	return func(b *build) values {
 		var mode []nn.Mode
@@ -30,10 +31,14 @@ func layerOf(construct func(c *golden) nn.Layer) builder {
 			mode = append(mode, nn.Training)
 		}
 		l := construct(b.golden)
-		if b.given("inputs", "x1") && b.given("inputs", "x2") { // two steps in one function
-			return values{"y1": l.Apply(b.x("x1"), mode...), "y2": l.Apply(b.x("x2"), mode...)}
+		if b.given("inputs", "x") {
+			return values{"y": l.Apply(b.x("x"), mode...)}
 		}
-		return values{"y": l.Apply(b.x("x"), mode...)}
+		outs := values{}
+		for i := 1; b.given("inputs", fmt.Sprint("x", i)); i++ {
+			outs[fmt.Sprint("y", i)] = l.Apply(b.x(fmt.Sprint("x", i)), mode...)
+		}
+		return outs
 	}
 }
 
@@ -119,7 +124,8 @@ var _ = register(map[string]builder{
 		return nn.InstanceNorm3d(c.int("num_features", 0), c.norm(false)...)
 	}),
 	"LayerNorm": layerOf(func(c *golden) nn.Layer {
-		return nn.LayerNorm(c.ints("normalized_shape"), nn.Eps(c.num("eps", 1e-5)), nn.Affine(c.flag("elementwise_affine", true)))
+		opts := append(c.bias(), nn.Eps(c.num("eps", 1e-5)), nn.Affine(c.flag("elementwise_affine", true)))
+		return nn.LayerNorm(c.ints("normalized_shape"), opts...)
 	}),
 	"GroupNorm": layerOf(func(c *golden) nn.Layer {
 		return nn.GroupNorm(c.int("num_groups", 0), c.int("num_channels", 0), nn.Eps(c.num("eps", 1e-5)), nn.Affine(c.flag("affine", true)))
@@ -150,7 +156,10 @@ func (c *golden) bias() []nn.Option {
 
 func (c *golden) norm(track bool) []nn.Option {
 	opts := []nn.Option{nn.Eps(c.num("eps", 1e-5)), nn.Affine(c.flag("affine", track)), nn.RunningStats(c.flag("track_running_stats", track))}
-	if v, given := c.Attrs["momentum"]; given && v == nil {
+	if c.null("momentum") {
+		if !track { // torch.nn.InstanceNorm then leaves the running statistics alone
+			return append(opts, nn.Momentum(0))
+		}
 		return append(opts, nn.CumulativeMomentum())
 	}
 	return append(opts, nn.Momentum(c.num("momentum", 0.1)))
@@ -158,14 +167,15 @@ func (c *golden) norm(track bool) []nn.Option {
 
 func convolution(c *golden) nn.Layer {
 	opts := append(c.bias(), nn.Stride(c.ints("stride")...), nn.Dilation(c.ints("dilation")...), nn.Groups(c.int("groups", 1)))
-	switch pad := c.str("padding"); {
-	case pad == "same":
+	switch c.any("padding") {
+	case "same":
 		opts = append(opts, nn.PaddingSame())
-	case pad == "":
+	case "valid":
+	default:
 		opts = append(opts, nn.Padding(c.ints("padding")...))
 	}
-	if mode := c.str("padding_mode"); mode != "" {
-		opts = append(opts, nn.PaddingMode(mode))
+	if c.has("padding_mode") {
+		opts = append(opts, nn.PaddingMode(c.str("padding_mode")))
 	}
 	if c.has("output_padding") {
 		opts = append(opts, nn.OutputPadding(c.ints("output_padding")...))
@@ -208,27 +218,42 @@ func maxPool(b *build) values {
 		l = nn.MaxPool3d([3]int(k), opts...)
 	}
 	outs := values{"y": l.Apply(b.x("x"))}
-	if b.given("outputs", "indices") {
+	if b.flag("return_indices", false) {
 		p.Pads = slices.Concat(p.Pads, p.Pads)
-		_, outs["indices"] = ops.MaxPool(b.x("x"), p)
+		outs["indices"] = b.sampled(len(k), func(x graph.Value) graph.Value {
+			_, indices := ops.MaxPool(x, p)
+			return indices
+		})
 	}
 	return outs
 }
 
+// sampled gives x to an op that wants a batch, though the case may have one sample only.
+func (b *build) sampled(axes int, f func(x graph.Value) graph.Value) graph.Value {
+	x := b.x("x")
+	if x.Rank() == axes+1 {
+		return ops.Squeeze(f(ops.Unsqueeze(x, 0)), 0)
+	}
+	return f(x)
+}
+
 func maxUnpool(b *build) values {
-	shape := b.roles["inputs"]["x"].Shape()
 	k, s, p := b.ints("kernel_size"), b.ints("stride"), b.ints("padding")
+	shape := b.roles["inputs"]["x"].Shape()
 	size := b.ints("output_size")
 	if size == nil {
-		for i, n := range shape[2:] {
+		for i, n := range shape[len(shape)-len(k):] {
 			size = append(size, (n-1)*s[i]-2*p[i]+k[i])
 		}
 	}
-	dims := make([]any, len(size))
-	for i, n := range size {
-		dims[i] = n
-	}
-	return values{"y": ops.MaxUnpool(b.x("x"), b.x("indices"), dims...)}
+	size = size[len(size)-len(k):]
+	return values{"y": b.sampled(len(k), func(x graph.Value) graph.Value {
+		indices := b.x("indices")
+		if indices.Rank() < x.Rank() {
+			indices = ops.Unsqueeze(indices, 0)
+		}
+		return ops.MaxUnpool(x, indices, anys(size)...)
+	})}
 }
 
 func avgPool(c *golden) nn.Layer {
@@ -259,16 +284,16 @@ func avgPool(c *golden) nn.Layer {
 func dropout(construct func(p float64) nn.Layer) builder {
 	return func(b *build) values {
 		p := b.num("p", 0.5)
+		var mode []nn.Mode
+		if b.flag("training", false) {
+			mode = append(mode, nn.Training)
+		}
 		if b.given("const", "mask") {
 			scale := 1 / (1 - p)
 			if math.IsInf(scale, 0) {
 				scale = 0
 			}
 			return values{"y": ops.Mul(ops.Mul(b.x("x"), b.x("mask")), scale)}
-		}
-		var mode []nn.Mode
-		if b.flag("training", false) {
-			mode = append(mode, nn.Training)
 		}
 		return values{"y": construct(p).Apply(b.x("x"), mode...)}
 	}

@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
@@ -33,6 +34,9 @@ func (c *golden) recurrent() []nn.Option {
 	if n := c.str("nonlinearity"); n != "" {
 		opts = append(opts, nn.Nonlinearity(n))
 	}
+	if p := c.num("dropout", 0); p != 0 {
+		c.wrong = append(c.wrong, fmt.Sprintf("recurrent layers have no dropout, want %v", p))
+	}
 	return opts
 }
 
@@ -57,8 +61,10 @@ func sequence(construct func(in, hidden int, opts ...nn.Option) nn.Recurrent, pa
 func cell(construct func(in, hidden int, opts ...nn.Option) nn.Cell, parts ...string) builder {
 	return func(b *build) values {
 		var state []graph.Value
-		for _, p := range parts {
-			state = append(state, b.x(p))
+		if b.given("inputs", parts[0]) {
+			for _, p := range parts {
+				state = append(state, b.x(p))
+			}
 		}
 		next := construct(b.int("input_size", 0), b.int("hidden_size", 0), b.recurrent()...).Apply(b.x("x"), state...)
 		outs := values{}
@@ -106,6 +112,9 @@ func attention(b *build) values {
 	mask("key_padding_mask", nn.KeyPaddingMask)
 	if !b.flag("average_attn_weights", true) {
 		use = append(use, nn.PerHead())
+	}
+	if !b.flag("need_weights", true) {
+		use = append(use, nn.NoWeights())
 	}
 	query := b.x("query")
 	key, val := query, query

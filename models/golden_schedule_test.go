@@ -2,16 +2,14 @@ package models_test
 
 import (
 	"fmt"
-	"testing"
 
 	"github.com/graphrun/graphrun/graph/value"
-	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/models/optim/schedule"
 	"github.com/graphrun/graphrun/runtime"
 )
 
 // schedules returns the rates, and the momenta if the schedule has any, that the attributes describe.
-func (c *golden) schedules(name string, lr float64) (rate, momentum schedule.Func) {
+func (c *attrs) schedules(name string, lr float64) (rate, momentum schedule.Func) {
 	switch name {
 	case "StepLR":
 		return schedule.Step(lr, c.int("step_size", 1), c.num("gamma", 0.1)), nil
@@ -27,9 +25,10 @@ func (c *golden) schedules(name string, lr float64) (rate, momentum schedule.Fun
 		o := schedule.OneCycle{
 			Max: c.num("max_lr", 0), Steps: c.int("total_steps", 0), Start: c.num("pct_start", 0), Div: c.num("div_factor", 0),
 			FinalDiv: c.num("final_div_factor", 0), BaseMomentum: c.num("base_momentum", 0), MaxMomentum: c.num("max_momentum", 0),
+			Linear: c.str("anneal_strategy") == "linear", ThreePhases: c.flag("three_phase", false),
 		}
 		if !c.flag("cycle_momentum", true) {
-			return o.Rate(), schedule.Constant(c.num("momentum", 0))
+			return o.Rate(), nil
 		}
 		return o.Rate(), o.Momentum()
 	}
@@ -41,6 +40,9 @@ func init() {
 	for _, name := range []string{"StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LinearLR", "OneCycleLR"} {
 		table[name] = func(b *build) values {
 			rate, momentum := b.schedules(name, b.num("lr", 0))
+			if own := b.num("momentum", 0); momentum == nil {
+				momentum = schedule.Constant(own)
+			}
 			for i := range b.int("steps", 0) {
 				b.compare(fmt.Sprintf("lrs[%d]", i), value.Scalar(rate(i)), b.row(b.roles["outputs"]["lrs"], i))
 				if want := b.roles["outputs"]["momenta"]; want != nil {
@@ -53,39 +55,24 @@ func init() {
 	register(table)
 }
 
-// scheduler returns the case's schedule as attributes of its own, nil if it has none.
-func (c *golden) scheduler() *golden {
-	if s, ok := c.Attrs["scheduler"].(map[string]any); ok {
-		return &golden{Attrs: s}
+// scheduler returns the rates and momenta of the case's schedule; nil if it has none.
+func (c *attrs) scheduler() (rate, momentum schedule.Func) {
+	s := c.object("scheduler")
+	if s == nil {
+		return nil, nil
 	}
-	return nil
-}
-
-// scheduled returns the options that an optimizer needs for the case's schedule.
-func (c *golden) scheduled(string) []optim.Option {
-	if _, momentum := c.scheduler().schedules(c.scheduler().str("name"), 0); momentum != nil {
-		return []optim.Option{optim.ScheduleMomentum()}
-	}
-	return nil
+	return s.schedules(s.str("name"), c.num("lr", 0))
 }
 
 // schedule sets the learning rate and the momentum of a step, if the case has a schedule.
-func (b *build) schedule(sess *runtime.Session, step int) {
-	s := b.scheduler()
-	if s == nil {
-		return
-	}
-	rate, momentum := s.schedules(s.str("name"), b.num("lr", 0))
-	if rate == nil {
-		b.t.Skipf("there is no schedule %q", s.str("name"))
-	}
-	set := func(t *testing.T, name string, x float64) {
-		if err := sess.SetVariable(name, value.Scalar(x)); err != nil {
-			t.Fatal(err)
+func (b *build) schedule(sess *runtime.Session, step int, rate, momentum schedule.Func) {
+	b.t.Helper()
+	for name, f := range map[string]schedule.Func{"lr": rate, "momentum": momentum} {
+		if f == nil {
+			continue
 		}
-	}
-	set(b.t, "lr", rate(step))
-	if momentum != nil {
-		set(b.t, "momentum", momentum(step))
+		if err := sess.SetVariable(name, value.Scalar(f(step))); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package models_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/models/nn"
@@ -14,24 +16,26 @@ func linear(x, w, bias graph.Value) graph.Value { return ops.Add(ops.MatMul(x, o
 // channels shapes a vector so that it broadcasts along the channels of NCHW.
 func channels(v graph.Value) graph.Value { return ops.Reshape(v, 1, -1, 1, 1) }
 
+// activations are functions by the names that cases give them, in any case, with PyTorch's defaults.
 var activations = map[string]func(x graph.Value) graph.Value{
-	"tanh": ops.Tanh, "relu": ops.ReLU, "sigmoid": ops.Sigmoid, "Exp": ops.Exp, "ReLU": ops.ReLU, "Tanh": ops.Tanh, "Sigmoid": ops.Sigmoid,
-	"SiLU": ops.SiLU, "Mish": ops.Mish, "SELU": ops.SELU, "Softsign": ops.Softsign, "LogSigmoid": ops.LogSigmoid, "Hardswish": ops.Hardswish,
-	"Softplus":  func(x graph.Value) graph.Value { return ops.Softplus(x, 1, 20) },
-	"GELU":      func(x graph.Value) graph.Value { return ops.GELU(x, "none") },
-	"ELU":       func(x graph.Value) graph.Value { return ops.ELU(x, 1) },
-	"CELU":      func(x graph.Value) graph.Value { return ops.CELU(x, 1) },
-	"LeakyReLU": func(x graph.Value) graph.Value { return ops.LeakyReLU(x, 0.01) },
-	"Log":       ops.Log, "Sin": ops.Sin, "Cos": ops.Cos, "Sqrt": ops.Sqrt, "Square": ops.Square, "Erf": ops.Erf,
-	"Tan": ops.Tan, "Atan": ops.Atan, "Sinh": ops.Sinh, "Cosh": ops.Cosh, "Expm1": ops.Expm1, "Log1p": ops.Log1p, "Reciprocal": ops.Reciprocal,
-	"Rsqrt": ops.Rsqrt, "Hardsigmoid": ops.Hardsigmoid, "ReLU6": ops.ReLU6, "Tanhshrink": ops.Tanhshrink,
+	"tanh": ops.Tanh, "relu": ops.ReLU, "sigmoid": ops.Sigmoid, "silu": ops.SiLU, "mish": ops.Mish, "selu": ops.SELU, "softsign": ops.Softsign,
+	"logsigmoid": ops.LogSigmoid, "hardswish": ops.Hardswish, "hardsigmoid": ops.Hardsigmoid, "relu6": ops.ReLU6, "tanhshrink": ops.Tanhshrink,
+	"softplus":   func(x graph.Value) graph.Value { return ops.Softplus(x, 1, 20) },
+	"gelu":       func(x graph.Value) graph.Value { return ops.GELU(x, "none") },
+	"elu":        func(x graph.Value) graph.Value { return ops.ELU(x, 1) },
+	"celu":       func(x graph.Value) graph.Value { return ops.CELU(x, 1) },
+	"leakyrelu":  func(x graph.Value) graph.Value { return ops.LeakyReLU(x, 0.01) },
+	"hardtanh":   func(x graph.Value) graph.Value { return ops.Hardtanh(x, -1, 1) },
+	"hardshrink": func(x graph.Value) graph.Value { return ops.Hardshrink(x, 0.5) },
+	"softshrink": func(x graph.Value) graph.Value { return ops.Softshrink(x, 0.5) },
+	"identity":   func(x graph.Value) graph.Value { return x },
 }
 
 // activation returns the case's activation function.
 func (b *build) activation() func(x graph.Value) graph.Value {
-	f := activations[b.str("activation")]
+	f := activations[strings.ToLower(b.str("activation"))]
 	if f == nil {
-		b.t.Skipf("there is no activation %q", b.str("activation"))
+		b.t.Fatalf("there is no activation %q", b.str("activation"))
 	}
 	return f
 }
@@ -39,6 +43,18 @@ func (b *build) activation() func(x graph.Value) graph.Value {
 // y makes a builder of the one output y.
 func y(f func(b *build) graph.Value) builder {
 	return func(b *build) values { return values{"y": f(b)} }
+}
+
+// pool returns what the poolings share, with PyTorch's defaults.
+func (b *build) pool() ops.PoolParams {
+	p := ops.PoolParams{Kernel: b.ints("kernel_size"), Strides: b.ints("stride"), Pads: b.ints("padding"), CeilMode: b.flag("ceil_mode", false)}
+	if p.Strides == nil {
+		p.Strides = p.Kernel
+	}
+	if len(p.Pads) == len(p.Kernel) {
+		p.Pads = slices.Concat(p.Pads, p.Pads)
+	}
+	return p
 }
 
 func (b *build) conv() graph.Value {
@@ -53,9 +69,14 @@ var _ = register(map[string]builder{
 		p := ops.ConvParams{Strides: b.ints("stride"), Pads: b.ints("padding"), Dilations: b.ints("dilation"), Groups: b.int("groups", 1)}
 		return ops.Add(ops.ConvTranspose(b.x("x"), b.x("weight"), p, b.ints("output_padding")...), channels(b.x("bias")))
 	}),
-	"GradGradLinear":     y(func(b *build) graph.Value { return linear(b.x("x"), b.x("weight"), b.x("bias")) }),
-	"GradGradMatmul":     y(func(b *build) graph.Value { return ops.MatMul(b.x("a"), b.x("b")) }),
-	"GradGradActivation": y(func(b *build) graph.Value { return b.activation()(b.x("x")) }),
+	"GradGradLinear": y(func(b *build) graph.Value { return linear(b.x("x"), b.x("weight"), b.x("bias")) }),
+	"GradGradMatmul": y(func(b *build) graph.Value { return ops.MatMul(b.x("a"), b.x("b")) }),
+	"GradGradActivation": func(b *build) values { // any of the layers and functions, with their attributes
+		if run := builders[b.str("activation")]; run != nil {
+			return run(b)
+		}
+		return values{"y": b.activation()(b.x("x"))}
+	},
 	"GradGradSoftmax":    y(func(b *build) graph.Value { return ops.Softmax(b.x("x"), b.int("dim", -1)) }),
 	"GradGradLogSoftmax": y(func(b *build) graph.Value { return ops.LogSoftmax(b.x("x"), b.int("dim", -1)) }),
 	"GradGradCrossEntropy": y(func(b *build) graph.Value {
@@ -63,19 +84,27 @@ var _ = register(map[string]builder{
 	}),
 	"GradGradMSE": y(func(b *build) graph.Value { return nn.MSE(b.x("x"), b.x("y"), b.reduction()...) }),
 	"GradGradLayerNorm": y(func(b *build) graph.Value {
-		return ops.LayerNorm(b.x("x"), 1, b.num("eps", 1e-5), b.x("weight"), b.x("bias"))
+		axes := max(1, len(b.ints("normalized_shape")))
+		return ops.LayerNorm(b.x("x"), axes, b.num("eps", 1e-5), b.x("weight"), b.x("bias"))
 	}),
 	"GradGradBatchNorm2d": y(func(b *build) graph.Value {
+		if !b.flag("training", true) {
+			b.t.Fatal("without running statistics only the batch's can be used")
+		}
 		y, _, _ := ops.Standardize(b.x("x"), []int{0, 2, 3}, b.num("eps", 1e-5))
 		return ops.Add(ops.Mul(y, channels(b.x("weight"))), channels(b.x("bias")))
 	}),
 	"GradGradMaxPool2d": y(func(b *build) graph.Value {
-		y, _ := ops.MaxPool(ops.Tanh(b.x("x")), ops.PoolParams{Kernel: b.ints("kernel_size")})
+		p := b.pool()
+		p.Dilations = b.ints("dilation")
+		y, _ := ops.MaxPool(ops.Tanh(b.x("x")), p)
 		return y
 	}),
 	"GradGradAvgPool2d": y(func(b *build) graph.Value {
 		x := b.x("x") // the case pools x cubed: of x itself there is no second derivative
-		return ops.AvgPool(ops.Mul(ops.Square(x), x), ops.PoolParams{Kernel: b.ints("kernel_size"), Strides: b.ints("stride"), Pads: b.ints("padding")})
+		p := b.pool()
+		p.ExcludePad, p.Divisor = !b.flag("count_include_pad", true), b.int("divisor_override", 0)
+		return ops.AvgPool(ops.Mul(ops.Square(x), x), p)
 	}),
 	"GradGradRNN": y(func(b *build) graph.Value {
 		x, h := b.x("x"), b.x("h0")
@@ -132,7 +161,7 @@ func hessian(b *build) values {
 		loss = nn.CrossEntropy(h, b.x("target"))
 	}
 	var params []graph.Value
-	order, _ := b.Attrs["order"].([]any)
+	order, _ := as[[]any](b.attrs, "order")
 	for _, name := range order {
 		params = append(params, b.x(name.(string)))
 	}

@@ -30,6 +30,9 @@ var _ = register(map[string]builder{
 	"SlideConv":   slideConv,
 	"SlidePixels": slideConv,
 	"RNNGraph": func(b *build) values {
+		if n, have := b.int("batch", 0), b.roles["inputs"]["x"].Shape()[0]; n != have {
+			b.t.Errorf("a batch of %d has %d rows", n, have)
+		}
 		i2h, h2h := ops.MatMul(b.x("W_x"), ops.T(b.x("x"))), ops.MatMul(b.x("W_h"), ops.T(b.x("prev_h")))
 		return values{"i2h": i2h, "h2h": h2h, "next_h": ops.Tanh(ops.Add(i2h, h2h))}
 	},
@@ -91,6 +94,9 @@ var _ = register(map[string]builder{
 		layer := func(a graph.Value, i int) graph.Value {
 			return ops.Add(ops.MatMul(a, b.weight(fmt.Sprint("W", i))), b.weight(fmt.Sprint("b", i)))
 		}
+		if sizes := b.ints("layers"); len(sizes) != 3 {
+			b.t.Fatalf("the net has two layers, want sizes %v", sizes)
+		}
 		z4 := layer(b.x("a1"), 0)
 		a4 := ops.Sigmoid(z4)
 		z8 := layer(a4, 1)
@@ -110,6 +116,20 @@ var _ = register(map[string]builder{
 		demoBias := graph.Grad(outs["data_loss"], bias)[0]
 		b.ret("demo_b", demoBias, b.roles["demo"]["b"])
 		b.printed()
+		if rate := b.num("step_size", 0); rate != 0 { // one step of descent, which the case's own gradients say
+			optim.SGD(rate).Minimize(total)
+			for name, grad := range b.roles["grads"] {
+				next := b.roles["params"][name].Float64s()
+				for i, g := range grad.Float64s() {
+					next[i] -= rate * g
+				}
+				t, err := value.FromSlice(next, grad.Shape()...)
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				b.state[name] = t
+			}
+		}
 		return outs
 	},
 	"LinearSVMDescent": func(b *build) values {
@@ -140,7 +160,7 @@ func (b *build) tensors() map[string]*value.Tensor {
 func slideConv(b *build) values {
 	p := ops.ConvParams{Strides: b.ints("stride"), Pads: b.ints("padding"), Dilations: b.ints("dilation")}
 	y := ops.Conv(b.x("x"), b.x("weight"), p)
-	if list, ok := b.Attrs["printed"].([]any); ok { // the slide's own numbers
+	if list, ok := as[[]any](b.attrs, "printed"); ok { // the slide's own numbers
 		var flat []float64
 		for _, row := range list {
 			for _, v := range row.([]any) {
@@ -162,11 +182,12 @@ func outputResolution(b *build) values {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.read[b.roles["outputs"]["size"]] = true
 	want, err := value.Data[int64](b.roles["outputs"]["size"])
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	columns, _ := b.Attrs["columns"].([]any)
+	columns, _ := as[[]any](b.attrs, "columns")
 	for i, size := range want {
 		at := map[string]int{"D": 1}
 		for k, name := range columns {
@@ -204,10 +225,15 @@ func (b *build) svm() (outs values, w, bias graph.Value) {
 	case "ova": // one against all
 		sign := ops.Sub(ops.Mul(ops.OneHot(target, classes, scores.DType()), 2.0), 1.0)
 		losses = ops.Sum(ops.ReLU(ops.Sub(margin, ops.Mul(sign, scores))), 1)
+	case "structured": // the worst of the wrong classes against the right one
+		right := ops.GatherElements(scores, 1, ops.Unsqueeze(target, 1))
+		wrong := ops.Equal(ops.OneHot(target, classes, scores.DType()), 0.0)
+		margins := ops.Where(wrong, ops.Add(ops.Sub(scores, right), margin), 0.0)
+		losses = ops.ReLU(ops.ReduceMax(margins, []int{1}, false))
 	case "softmax":
 		losses = nn.CrossEntropy(scores, target, nn.None)
 	default:
-		b.t.Skipf("there is no formulation %q", b.str("formulation"))
+		b.t.Fatalf("there is no formulation %q", b.str("formulation"))
 	}
 	data := ops.Mean(losses)
 	reg := ops.Mul(ops.Sum(ops.Square(w)), b.num("lambda", 0))
@@ -219,6 +245,7 @@ func (b *build) svm() (outs values, w, bias graph.Value) {
 func (b *build) printed() {
 	for name, want := range b.roles["printed"] {
 		from := b.roles["outputs"][name]
+		b.read[want] = true
 		switch name {
 		case "grad_W":
 			from = b.roles["demo"]["W"]

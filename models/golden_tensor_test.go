@@ -1,6 +1,8 @@
 package models_test
 
 import (
+	"slices"
+
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/ops"
 )
@@ -33,6 +35,29 @@ func extremum(arg func(x graph.Value, axis int, keep bool) graph.Value) builder 
 			index, y = ops.Squeeze(index, axis), ops.Squeeze(y, axis)
 		}
 		return values{"y": y, "index": index}
+	}
+}
+
+// cumulative makes a builder of a running sum or product, which keeps all axes whatever the case says.
+func cumulative(f func(x graph.Value, axis int, opts ...ops.CumOption) graph.Value) builder {
+	return func(b *build) values {
+		b.flag("keepdim", false)
+		return values{"y": f(b.x("x"), b.int("dim", 0))}
+	}
+}
+
+// argument is torch.argmax or torch.argmin over one axis, or over all elements as a vector.
+func argument(arg func(x graph.Value, axis int, keep bool) graph.Value) builder {
+	return func(b *build) values {
+		x, keep := b.x("x"), b.flag("keepdim", false)
+		if b.has("dim") {
+			return values{"y": arg(x, b.int("dim", 0), keep)}
+		}
+		y := arg(ops.Flatten(x, 0, -1), 0, false)
+		if keep {
+			y = ops.Reshape(y, anys(slices.Repeat([]int{1}, x.Rank()))...)
+		}
+		return values{"y": y}
 	}
 }
 
@@ -98,23 +123,20 @@ var _ = register(map[string]builder{
 	"Norm2":     reduced(func(x graph.Value, axes []int, keep bool) graph.Value { return ops.Norm(x, 2, axes, keep) }),
 	"Max":       extremum(ops.ArgMax),
 	"Min":       extremum(ops.ArgMin),
-	"ArgMax": func(b *build) values {
-		return values{"y": ops.ArgMax(b.x("x"), b.int("dim", 0), b.flag("keepdim", false))}
-	},
-	"ArgMin": func(b *build) values {
-		return values{"y": ops.ArgMin(b.x("x"), b.int("dim", 0), b.flag("keepdim", false))}
-	},
-	"CumSum":  func(b *build) values { return values{"y": ops.CumSum(b.x("x"), b.int("dim", 0))} },
-	"CumProd": func(b *build) values { return values{"y": ops.CumProd(b.x("x"), b.int("dim", 0))} },
+	"ArgMax":    argument(ops.ArgMax),
+	"ArgMin":    argument(ops.ArgMin),
+	"CumSum":    cumulative(ops.CumSum),
+	"CumProd":   cumulative(ops.CumProd),
 	"Sort": func(b *build) values {
 		y, index := ops.Sort(b.x("x"), b.int("dim", -1), b.flag("descending", false))
 		return values{"y": y, "index": index}
 	},
 	"TopK": func(b *build) values {
+		b.flag("sorted", true) // it always is
 		y, index := ops.TopK(b.x("x"), b.int("k", 1), b.int("dim", -1), b.flag("largest", true))
 		return values{"y": y, "index": index}
 	},
-	"Clamp": func(b *build) values { return values{"y": ops.Clamp(b.x("x"), b.Attrs["min"], b.Attrs["max"])} },
+	"Clamp": func(b *build) values { return values{"y": ops.Clamp(b.x("x"), b.any("min"), b.any("max"))} },
 	"Where": func(b *build) values {
 		return values{"y": ops.Where(ops.Cast(b.x("c"), graph.Bool), b.x("a"), b.x("b"))}
 	},
@@ -156,6 +178,9 @@ var _ = register(map[string]builder{
 		outs := values{}
 		for name, want := range b.roles["outputs"] {
 			x := b.x("x")
+			if from := dtypes[b.str("from")]; from != x.DType() {
+				b.t.Errorf("the case is a cast from %v, x is %v", from, x.DType())
+			}
 			if name == "uint8" && x.DType().IsFloat() {
 				x = ops.Abs(x) // PyTorch leaves negative floats undefined there: the case has the cast of |x|
 			}
@@ -176,31 +201,70 @@ func (b *build) list() []graph.Value {
 	return xs
 }
 
-// promotion checks the table of common dtypes by what multiplying such tensors gives, and for bools by the function.
+// promotion checks the table of common dtypes by what multiplying such tensors gives, and for bools by the function; and that of
+// quotients, which are floats.
 func promotion(b *build) values {
-	table, _ := b.Attrs["table"].(map[string]any)
+	table, _ := as[map[string]any](b.attrs, "table")
 	if len(table) == 0 {
 		b.t.Fatal("the case has no table")
 	}
-	for _, row := range sortedKeys(table) {
-		for _, column := range sortedKeys(table[row].(map[string]any)) {
-			want := dtypes[table[row].(map[string]any)[column].(string)]
-			got, err := ops.Promote(dtypes[row], dtypes[column])
-			if err != nil || got != want {
-				b.t.Errorf("%s with %s: got %v (%v), want %v", row, column, got, err, want)
-			}
-			if want == graph.Bool {
-				continue
-			}
-			m := graph.NewModule("promotion")
-			f := m.Func("f")
-			y := ops.Mul(f.Input("a", dtypes[row], 2), f.Input("b", dtypes[column], 2))
-			if err := m.Err(); err != nil || y.DType() != want {
-				b.t.Errorf("%s times %s: got %v (%v), want %v", row, column, y.DType(), err, want)
-			}
+	product := func(row, column string) graph.DType {
+		m := graph.NewModule("promotion")
+		f := m.Func("f")
+		y := ops.Mul(f.Input("a", dtypes[row], 2), f.Input("b", dtypes[column], 2))
+		if err := m.Err(); err != nil {
+			b.t.Errorf("%s times %s: %v", row, column, err)
+		}
+		return y.DType()
+	}
+	eachPair(table, func(row, column, want string) {
+		got, err := ops.Promote(dtypes[row], dtypes[column])
+		if err != nil || got != dtypes[want] {
+			b.t.Errorf("%s with %s: got %v (%v), want %v", row, column, got, err, want)
+		}
+		if want != "bool" && product(row, column) != dtypes[want] {
+			b.t.Errorf("%s times %s: want %v", row, column, want)
+		}
+	})
+	quotient := func(row, column, want string) {
+		m := graph.NewModule("promotion")
+		f := m.Func("f")
+		y := ops.Div(f.Input("a", dtypes[row], 2), f.Input("b", dtypes[column], 2))
+		if err := m.Err(); err != nil || y.DType() != dtypes[want] {
+			b.t.Errorf("%s by %s: got %v (%v), want %v", row, column, y.DType(), err, want)
 		}
 	}
+	switch q := b.any("true_division").(type) {
+	case string: // of integers, and of bools
+		for _, row := range []string{"uint8", "int8", "int16", "int32", "int64", "bool"} {
+			for _, column := range []string{"uint8", "int64", "bool"} {
+				quotient(row, column, q)
+			}
+		}
+	case map[string]any: // by both dtypes, or of a dtype by itself
+		for _, row := range sortedKeys(q) {
+			if want, ok := q[row].(string); ok {
+				quotient(row, row, want)
+			} else {
+				eachPair(map[string]any{row: q[row]}, quotient)
+			}
+		}
+	case nil:
+	default:
+		b.t.Errorf("the attribute true_division is %v", q)
+	}
 	return nil
+}
+
+// eachPair visits the entries of a table by two dtypes.
+func eachPair(table map[string]any, visit func(row, column, entry string)) {
+	for _, row := range sortedKeys(table) {
+		columns, _ := table[row].(map[string]any)
+		for _, column := range sortedKeys(columns) {
+			entry, _ := columns[column].(string)
+			visit(row, column, entry)
+		}
+	}
 }
 
 func integerArithmetic(b *build) values {

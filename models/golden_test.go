@@ -54,17 +54,13 @@ func eachGolden(t *testing.T, check func(c *golden, t *testing.T, run builder)) 
 		}
 		for _, c := range cases {
 			counts := byFamily[c.family]
-			run := builders[c.Op]
-			if run == nil {
-				missing[c.Op]++
-				tally["skipped"]++
-				counts[2]++
-				byFamily[c.family] = counts
-				continue
-			}
 			skipped := false
 			ok := t.Run(c.family+"/"+c.Name, func(t *testing.T) {
 				defer func() { skipped = t.Skipped() }()
+				run := builders[c.Op]
+				if run == nil {
+					t.Skipf("nothing builds %s", c.Op)
+				}
 				check(c, t, run)
 			})
 			switch {
@@ -109,11 +105,12 @@ type golden struct {
 	Name  string         `json:"name"`
 	Op    string         `json:"op"`
 	DType string         `json:"dtype"`
-	Attrs map[string]any `json:"attrs"`
+	Attrs map[string]any `json:"attrs"` // which are read through attrs
 	Notes string         `json:"notes"`
 	RTol  float64        `json:"rtol"`
 	ATol  float64        `json:"atol"`
 
+	*attrs
 	family string
 	roles  map[string]map[string]*value.Tensor
 }
@@ -146,6 +143,7 @@ func loadFamily(dir string) ([]*golden, error) {
 		if err := json.Unmarshal(raw, c); err != nil {
 			return nil, err
 		}
+		c.attrs = newAttrs(c.Attrs)
 		var fields map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &fields); err != nil {
 			return nil, err
@@ -197,52 +195,117 @@ func readArray(z *zip.ReadCloser, key string) (*value.Tensor, error) {
 	return value.FromBytes(dt, all[len(all)-size:], d.Shape...)
 }
 
-// attributes
+// attrs are the attributes of a case, or those of an object among them. They remember what was asked of them: one that no
+// builder read, or read as something else than it is, is a failure of the case.
+type attrs struct {
+	values map[string]any
+	read   map[string]bool
+	parts  map[string]*attrs // objects, with a memory of their own
+	wrong  []string
+}
 
-func (c *golden) has(name string) bool { return c.Attrs[name] != nil }
+func newAttrs(values map[string]any) *attrs {
+	return &attrs{values: values, read: map[string]bool{}, parts: map[string]*attrs{}}
+}
 
-func (c *golden) num(name string, def float64) float64 {
-	if x, ok := c.Attrs[name].(float64); ok {
+// any returns an attribute as JSON has it; nil for null and for none.
+func (a *attrs) any(name string) any {
+	a.read[name] = true
+	return a.values[name]
+}
+
+// null reports whether an attribute is given as null.
+func (a *attrs) null(name string) bool {
+	x, given := a.values[name]
+	return given && x == nil && a.any(name) == nil
+}
+
+func (a *attrs) has(name string) bool { return a.any(name) != nil }
+
+// as returns an attribute of a kind, and whether it is there.
+func as[T any](a *attrs, name string) (T, bool) {
+	x, ok := a.any(name).(T)
+	if !ok && a.values[name] != nil {
+		a.wrong = append(a.wrong, fmt.Sprintf("the attribute %s: want %T, have %v", name, x, a.values[name]))
+	}
+	return x, ok
+}
+
+func (a *attrs) num(name string, def float64) float64 {
+	if x, ok := as[float64](a, name); ok {
 		return x
 	}
 	return def
 }
 
-func (c *golden) int(name string, def int) int { return int(c.num(name, float64(def))) }
+func (a *attrs) int(name string, def int) int {
+	x := a.num(name, float64(def))
+	if x != float64(int(x)) {
+		a.wrong = append(a.wrong, fmt.Sprintf("the attribute %s: want an integer, have %v", name, x))
+	}
+	return int(x)
+}
 
-func (c *golden) flag(name string, def bool) bool {
-	if x, ok := c.Attrs[name].(bool); ok {
+func (a *attrs) flag(name string, def bool) bool {
+	if x, ok := as[bool](a, name); ok {
 		return x
 	}
 	return def
 }
 
-func (c *golden) str(name string) string { s, _ := c.Attrs[name].(string); return s }
+func (a *attrs) str(name string) string { s, _ := as[string](a, name); return s }
 
-// ints returns an attribute that is a number or a list of numbers; nil if it is neither.
-func (c *golden) ints(name string) []int {
-	switch x := c.Attrs[name].(type) {
-	case float64:
+// ints returns an attribute that is a number or a list of numbers, where null reads as 0; nil if there is none.
+func (a *attrs) ints(name string) []int {
+	if x, ok := a.any(name).(float64); ok {
 		return []int{int(x)}
-	case []any:
-		out := make([]int, len(x))
-		for i, v := range x {
-			f, _ := v.(float64)
-			out[i] = int(f)
-		}
-		return out
 	}
-	return nil
+	list, ok := as[[]any](a, name)
+	if !ok {
+		return nil
+	}
+	out := make([]int, len(list))
+	for i, v := range list {
+		f, _ := v.(float64)
+		out[i] = int(f)
+	}
+	return out
 }
 
 // floats returns an attribute that is a list of numbers.
-func (c *golden) floats(name string) []float64 {
-	list, _ := c.Attrs[name].([]any)
+func (a *attrs) floats(name string) []float64 {
+	list, _ := as[[]any](a, name)
 	out := make([]float64, len(list))
 	for i, v := range list {
 		out[i], _ = v.(float64)
 	}
 	return out
+}
+
+// object returns the attributes of an attribute, nil if there is none.
+func (a *attrs) object(name string) *attrs {
+	if a.parts[name] == nil {
+		if values, ok := as[map[string]any](a, name); ok {
+			a.parts[name] = newAttrs(values)
+		}
+	}
+	return a.parts[name]
+}
+
+// faults returns what no builder read, and what was read wrongly.
+func (a *attrs) faults() []string {
+	list := slices.Clone(a.wrong)
+	for _, name := range sortedKeys(a.values) {
+		if !a.read[name] {
+			list = append(list, fmt.Sprintf("nobody read the attribute %s (%v)", name, a.values[name]))
+		}
+	}
+	for _, name := range sortedKeys(a.parts) {
+		for _, fault := range a.parts[name].faults() {
+			list = append(list, name+": "+fault)
+		}
+	}
+	return list
 }
 
 // build is a case under construction: a module with one function "f" whose inputs are fed with the case's arrays.
@@ -257,7 +320,22 @@ type build struct {
 	want  map[string]*value.Tensor // results by name
 	state map[string]*value.Tensor // variables after the run
 
-	frozen bool // parameters and buffers are variables, which are frozen, and constants are constants
+	frozen bool                   // parameters and buffers are variables, which are frozen, and constants are constants
+	read   map[*value.Tensor]bool // results that something was compared with
+}
+
+// wantAllRead reports attributes and results of the case that nothing depended on.
+func (b *build) wantAllRead() {
+	for _, fault := range b.faults() {
+		b.t.Error(fault)
+	}
+	for _, role := range []string{"outputs", "grads", "after", "gradgrads", "state", "first_grads", "printed", "demo"} {
+		for _, name := range sortedKeys(b.roles[role]) {
+			if !b.read[b.roles[role][name]] {
+				b.t.Errorf("nothing was compared with %s of the %s", name, role)
+			}
+		}
+	}
 }
 
 // values is what a builder returns: the outputs by name.
@@ -335,8 +413,13 @@ func (c *golden) checkAs(t *testing.T, run builder, frozen bool) {
 	b := &build{
 		golden: c, t: t, m: m, f: m.Func("f"), in: map[string]graph.Value{}, feeds: map[string]value.Value{},
 		vars: map[string]*value.Tensor{}, want: map[string]*value.Tensor{}, state: map[string]*value.Tensor{},
-		frozen: frozen,
+		frozen: frozen, read: map[*value.Tensor]bool{},
 	}
+	defer func() {
+		if !t.Failed() && !t.Skipped() {
+			b.wantAllRead()
+		}
+	}()
 	outs := run(b)
 	if outs == nil {
 		return
@@ -373,6 +456,7 @@ func (b *build) ret(name string, v graph.Value, want *value.Tensor) {
 	b.f.Return(name, v)
 	if want != nil {
 		b.want[name] = want
+		b.read[want] = true
 	}
 }
 
@@ -491,6 +575,7 @@ func (b *build) runAndCompare() {
 // have been f32, as f64.
 func (b *build) compare(name string, got value.Value, want *value.Tensor) {
 	b.t.Helper()
+	b.read[want] = true
 	if err := near(got, want, b.RTol, b.ATol); err != nil {
 		b.t.Errorf("%s: %v", name, err)
 	}
@@ -544,6 +629,7 @@ func (b *build) rows(t *value.Tensor, index []int) *value.Tensor {
 // row returns row i of t without its first axis.
 func (b *build) row(t *value.Tensor, i int) *value.Tensor {
 	b.t.Helper()
+	b.read[t] = true
 	r, err := b.rows(t, []int{i}).Reshape(t.Shape()[1:]...)
 	if err != nil {
 		b.t.Fatal(err)

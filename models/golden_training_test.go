@@ -12,8 +12,8 @@ import (
 	"github.com/graphrun/graphrun/ops"
 )
 
-// optimizer returns the optimizer that the attributes describe, with PyTorch's defaults.
-func (c *golden) optimizer(name string) *optim.Optimizer {
+// optimizer returns the optimizer that the attributes describe, with PyTorch's defaults, for a momentum that a schedule sets or not.
+func (c *attrs) optimizer(name string, scheduled bool) *optim.Optimizer {
 	var opts []optim.Option
 	if c.has("weight_decay") {
 		opts = append(opts, optim.WeightDecay(c.num("weight_decay", 0)))
@@ -39,16 +39,21 @@ func (c *golden) optimizer(name string) *optim.Optimizer {
 			opts = append(opts, option())
 		}
 	}
-	if c.scheduler() != nil {
-		opts = append(opts, c.scheduled(name)...)
+	if scheduled {
+		opts = append(opts, optim.ScheduleMomentum())
+	}
+	decoupled := c.flag("decoupled_weight_decay", name == "AdamW")
+	if decoupled && (name == "NAdam" || name == "RAdam") {
+		opts = append(opts, optim.Decoupled())
 	}
 	switch name {
 	case "SGD", "SGDMomentum", "Nesterov", "SGDScheduled":
 		return optim.SGD(c.num("lr", 0), opts...)
-	case "Adam", "AMSGrad", "AdamScheduled":
+	case "Adam", "AMSGrad", "AdamScheduled", "AdamW":
+		if decoupled {
+			return optim.AdamW(c.num("lr", 1e-3), opts...)
+		}
 		return optim.Adam(c.num("lr", 1e-3), opts...)
-	case "AdamW":
-		return optim.AdamW(c.num("lr", 1e-3), opts...)
 	case "RMSprop":
 		return optim.RMSprop(c.num("lr", 1e-2), opts...)
 	case "Adagrad":
@@ -100,11 +105,12 @@ func trajectory(b *build) values {
 	loss := ops.Add(ops.Mul(ops.Dot(d, ops.MatMul(b.x("A"), d)), 0.5), ops.Sum(ops.Mul(b.x("s"), ops.Sin(ops.Mul(b.x("w"), wide)))))
 	b.f.Return("loss", loss)
 	b.f.Return("grad", graph.Grad(loss, p.Read(b.f))[0])
-	opt := b.optimizer(b.Op)
+	rate, momentum := b.scheduler()
+	opt := b.optimizer(b.Op, momentum != nil)
 	opt.Minimize(loss)
 	sess := b.session()
 	for i := range b.int("steps", 0) {
-		b.schedule(sess, i)
+		b.schedule(sess, i, rate, momentum)
 		got := b.run(sess, "f", b.tensors())
 		b.compare(fmt.Sprintf("losses_before[%d]", i), got["loss"], b.row(want["losses_before"], i))
 		b.compare(fmt.Sprintf("grads[%d]", i), got["grad"], b.row(want["grads"], i))
@@ -112,11 +118,16 @@ func trajectory(b *build) values {
 		b.compare(fmt.Sprintf("lrs[%d]", i), sess.Variable("lr"), b.row(want["lrs"], i))
 	}
 	for name, t := range b.roles["state"] {
-		v := sess.Variable("p." + prefixes[b.Op] + "." + name)
-		if v == nil {
-			v = sess.Variable(prefixes[b.Op] + "." + name)
+		prefix := prefixes[b.Op]
+		if prefix == "adam" && b.flag("decoupled_weight_decay", false) {
+			prefix = "adamw"
 		}
-		if v == nil && name == "step" {
+		v := sess.Variable("p." + prefix + "." + name)
+		if v == nil {
+			v = sess.Variable(prefix + "." + name)
+		}
+		if v == nil && name == "step" { // one counter serves all weights
+			b.read[t] = true
 			continue
 		}
 		b.compare("state "+name, v, t)
@@ -170,7 +181,8 @@ func tinyLeNet(b *build) nn.Layer {
 		nn.Named("fc1", nn.Linear(32, 16)), b.act()(), nn.Named("fc2", nn.Linear(16, 5)))
 }
 
-func bnNet(*build) nn.Layer {
+func bnNet(b *build) nn.Layer {
+	b.str("architecture") // the README of the values says what it is
 	return nn.Sequential(
 		nn.Named("conv1", nn.Conv2d(1, 4, 3, nn.NoBias(), nn.Stride(2), nn.Padding(1))), nn.Named("bn1", nn.BatchNorm2d(4)), nn.ReLU(),
 		nn.Named("conv2", nn.Conv2d(4, 6, 3, nn.NoBias(), nn.Groups(2), nn.Padding(1))), nn.Named("bn2", nn.BatchNorm2d(6)), nn.ReLU(),
@@ -212,11 +224,11 @@ func training(net func(b *build) nn.Layer) builder {
 			}
 			b.f.Return("grad_"+name, graph.Grad(loss, v.Read(b.f))[0])
 		}
-		settings, _ := b.Attrs["optimizer"].(map[string]any)
-		rule := golden{Attrs: settings}
-		opt := rule.optimizer(rule.str("name"))
+		rule := b.object("optimizer")
+		rate, momentum := b.scheduler()
+		opt := rule.optimizer(rule.str("name"), momentum != nil)
 		if opt == nil {
-			b.t.Skipf("there is no optimizer %q", rule.str("name"))
+			b.t.Fatalf("there is no optimizer %q", rule.str("name"))
 		}
 		opt.Minimize(loss)
 		eval := b.m.Func("eval")
@@ -231,6 +243,7 @@ func training(net func(b *build) nn.Layer) builder {
 			for j := range index {
 				index[j] = (i*batch + j) % n
 			}
+			b.schedule(sess, i, rate, momentum)
 			got := b.run(sess, "f", map[string]*value.Tensor{"x": b.rows(x, index), "target": b.rows(target, index)})
 			b.compare(fmt.Sprintf("losses[%d]", i), got["loss"], b.row(want["losses"], i))
 			if i == 0 {

@@ -12,7 +12,8 @@ import (
 type Attention interface {
 	// Attend returns the result for each query, float[L, N, embed], and the weights with which it took each value,
 	// float[N, L, S], averaged over the heads unless PerHead is given. query is float[L, N, embed], key float[S, N, key size],
-	// value float[S, N, value size]; with BatchFirst the first two axes change places.
+	// value float[S, N, value size]; with BatchFirst the first two axes change places. For one sample all three lack the axis N, and
+	// so do the results. A query that may look at no key gets NaN, as in PyTorch; see NoWeights.
 	Attend(query, key, value Value, opts ...AttentionOption) (y, weights Value)
 }
 
@@ -22,6 +23,7 @@ type AttentionOption func(o *attentionOptions)
 type attentionOptions struct {
 	mask, padding Value
 	perHead       bool
+	noWeights     bool
 }
 
 // AttentionMask forbids pairs of queries and keys, [L, S] or [N*heads, L, S]: where a bool mask is true, or by what a float
@@ -37,6 +39,10 @@ func KeyPaddingMask(mask Value) AttentionOption {
 
 // PerHead gives the weights of each head, float[N, heads, L, S].
 func PerHead() AttentionOption { return func(o *attentionOptions) { o.perHead = true } }
+
+// NoWeights gives no weights, the zero Value in their place (need_weights=False). A query that may look at no key then takes nothing:
+// its values count as zeros.
+func NoWeights() AttentionOption { return func(o *attentionOptions) { o.noWeights = true } }
 
 type attention struct {
 	*layer
@@ -77,8 +83,36 @@ func (a *attention) Attend(query, key, value Value, opts ...AttentionOption) (y,
 			set(&o)
 		}
 	}
-	out := a.applyTo([]Value{query, key, value}, nil, 2, func(c *apply) []Value { return a.attend(c, o) })
+	out := a.applyTo([]Value{query, key, value}, nil, 2, func(c *apply) []Value {
+		if isSample(query, 3) && isSample(key, 3) && isSample(value, 3) {
+			return a.sample(c, o)
+		}
+		return a.attend(c, o)
+	})
+	if o.noWeights {
+		return out[0], Value{}
+	}
 	return out[0], out[1]
+}
+
+// sample is attend for one sample: a batch of one.
+func (a *attention) sample(c *apply, o attentionOptions) []Value {
+	axis := 1
+	if a.o.batchFirst {
+		axis = 0
+	}
+	for i, x := range c.in {
+		c.in[i] = ops.Unsqueeze(x, axis)
+	}
+	c.x = c.in[0]
+	if o.padding.Valid() {
+		o.padding = ops.Unsqueeze(o.padding, 0)
+	}
+	out := a.attend(c, o)
+	if len(out) == 0 {
+		return nil
+	}
+	return []Value{ops.Squeeze(out[0], axis), ops.Squeeze(out[1], 0)}
 }
 
 func (a *attention) attend(c *apply, o attentionOptions) []Value {
@@ -126,7 +160,15 @@ func (a *attention) attend(c *apply, o attentionOptions) []Value {
 	if o.padding.Valid() {
 		scores = masked(scores, ops.Unsqueeze(o.padding, 1, 2))
 	}
+	var none Value
+	if o.noWeights && (o.mask.Valid() || o.padding.Valid()) {
+		none = ops.Equal(ops.ReduceMax(scores, []int{-1}, true), math.Inf(-1))
+		scores = ops.Where(none, 0.0, scores)
+	}
 	weights := ops.Softmax(scores, -1)
+	if none.Valid() {
+		weights = ops.Where(none, 0.0, weights)
+	}
 	y := ops.Transpose(ops.MatMul(weights, parts[2]), back...)
 	y = ops.Reshape(y, c.x.Shape()[0], c.x.Shape()[1], a.embed)
 	w := c.param("out_proj.weight", []int{a.embed, a.embed}, initializer.Default(a.embed))
@@ -141,10 +183,10 @@ func (a *attention) attend(c *apply, o attentionOptions) []Value {
 	return []Value{y, weights}
 }
 
-// masked forbids scores where a bool mask is true, or adds a float mask.
+// masked adds a float mask to scores, or -inf where a bool mask is true.
 func masked(scores, mask Value) Value {
 	if mask.DType() == graph.Bool {
-		return ops.Where(mask, math.Inf(-1), scores)
+		mask = ops.Where(mask, math.Inf(-1), scores.Func().Scalar(scores.DType(), 0))
 	}
 	return ops.Add(scores, mask)
 }

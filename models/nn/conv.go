@@ -38,7 +38,7 @@ func Conv1d[K Size1](in, out int, kernel K, opts ...Option) Layer {
 }
 
 // Conv2d is the convolution of x, float[N, in, H, W], with a kernel of one size, or of [2]int{high, wide}; the kernel is
-// not flipped (torch.nn.Conv2d). The result is float[N, out, H', W'] with
+// not flipped (torch.nn.Conv2d). One sample may lack the axis N. The result is float[N, out, H', W'] with
 // H' = floor((H + pads - dilation*(kernel-1) - 1)/stride) + 1, and W' alike.
 //
 // Variables: weight [out, in/groups, high, wide] and, unless NoBias is given, bias [out], both initialized from
@@ -80,7 +80,7 @@ func conv(l *layer, in, out int, kernel []int, opts []Option) Layer {
 	if !padded && o.paddingMode != "zeros" {
 		l.faultf("want a padding mode zeros, reflect, replicate or circular, have %q", o.paddingMode)
 	}
-	l.build = func(c *apply) Value {
+	l.build = sampled(axes+2, func(c *apply) Value {
 		x, p := c.x, p
 		if !c.wantFloat(x) || !c.wantChannels(in, axes+2) || !c.wantRoom(kernel, p.Dilations, p.Pads) {
 			return graph.Poison(c.f)
@@ -94,7 +94,7 @@ func conv(l *layer, in, out int, kernel []int, opts []Option) Layer {
 		fan := in / o.groups * product(kernel)
 		w := c.param("weight", append([]int{out, in / o.groups}, kernel...), orDefault(o.weightInit, initializer.Default(fan)))
 		return c.withBias(ops.Conv(x, w, p), out, fan, o)
-	}
+	})
 	return l
 }
 
@@ -130,14 +130,14 @@ func convTranspose(l *layer, in, out int, kernel []int, opts []Option) Layer {
 		Groups:    o.groups,
 	}
 	extra := l.perAxis("output padding", o.outPadding, axes, 0, 0)
-	l.build = func(c *apply) Value {
+	l.build = sampled(axes+2, func(c *apply) Value {
 		if !c.wantFloat(c.x) || !c.wantChannels(in, axes+2) {
 			return graph.Poison(c.f)
 		}
 		fan := out / o.groups * product(kernel)
 		w := c.param("weight", append([]int{in, out / o.groups}, kernel...), orDefault(o.weightInit, initializer.Default(fan)))
 		return c.withBias(ops.ConvTranspose(c.x, w, p, extra...), out, fan, o)
-	}
+	})
 	return l
 }
 

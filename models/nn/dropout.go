@@ -6,7 +6,7 @@ import "github.com/graphrun/graphrun/ops"
 // 2014; torch.nn.Dropout); otherwise it passes everything. Each call of the function drops others.
 func Dropout(p float64) Layer { return dropout(newLayer("dropout"), p, 0) }
 
-// Dropout1d drops whole channels of float[N, C, L] (torch.nn.Dropout1d); see Dropout.
+// Dropout1d drops whole channels of float[N, C, L] (torch.nn.Dropout1d), where one sample may lack the axis N; see Dropout.
 func Dropout1d(p float64) Layer { return dropout(newLayer("dropout1d"), p, 3) }
 
 // Dropout2d drops whole channels of float[N, C, H, W] (torch.nn.Dropout2d); see Dropout.
@@ -20,18 +20,21 @@ func dropout(l *layer, p float64, rank int) Layer {
 	if !(p >= 0 && p <= 1) {
 		l.faultf("want a probability between 0 and 1, have %v", p)
 	}
-	l.build = func(c *apply) Value {
+	l.build = sampled(rank, func(c *apply) Value {
 		if rank != 0 && c.x.Rank() != rank {
 			return c.refuse("want %d axes, have %s", rank, c.x.Type())
 		}
-		if !c.training || p == 0 {
+		if p == 0 {
 			return c.x
+		}
+		if !c.training {
+			return c.evaluated(c.x)
 		}
 		var shared []int
 		for axis := 2; axis < rank; axis++ {
 			shared = append(shared, axis)
 		}
 		return ops.Dropout(c.x, p, shared...)
-	}
+	})
 	return l
 }

@@ -221,9 +221,41 @@ func (l *lossBuilder) weighted(y, weights Value) Value {
 	return l.reduce(y)
 }
 
-// elementwise is a loss of each place of two inputs that broadcast.
+// elementwise is a loss of each place of two inputs of one shape.
 func elementwise(kind string, x, target *Value, o lossOptions, opts []LossOption, takes []string, f func(l *lossBuilder) Value) Value {
-	return loss(kind, []*Value{x, target}, o, opts, takes, func(l *lossBuilder) Value { return l.reduce(f(l)) })
+	return loss(kind, []*Value{x, target}, o, opts, takes, func(l *lossBuilder) Value {
+		if !l.wantSame("input", *x, "target", *target) {
+			return graph.Poison(l.f)
+		}
+		return l.reduce(f(l))
+	})
+}
+
+// wantSame reports two inputs of different shapes and says how to make them equal. A number goes with any shape; nothing else is
+// broadcast, since [N,1] with [N] would be a loss of [N,N].
+func (l *lossBuilder) wantSame(nameA string, a Value, nameB string, b Value) bool {
+	if graph.EqualShapes(a.Shape(), b.Shape()) || a.Rank() == 0 || b.Rank() == 0 {
+		return true
+	}
+	advice := fmt.Sprintf("ops.Expand gives the %s the shape of the %s, if that is meant", nameB, nameA)
+	switch {
+	case withoutLast(a, b):
+		advice = fmt.Sprintf("ops.Squeeze(%s, -1) drops the last axis", nameA)
+	case withoutLast(b, a):
+		advice = fmt.Sprintf("ops.Squeeze(%s, -1) drops the last axis", nameB)
+	}
+	l.refuse("the shapes differ: %s is %s, %s is %s; %s", nameA, a.Type(), nameB, b.Type(), advice)
+	return false
+}
+
+// withoutLast reports whether a has the shape of b and one more axis, of size 1.
+func withoutLast(a, b Value) bool {
+	n := b.Rank()
+	if a.Rank() != n+1 || !graph.EqualShapes(a.Shape()[:n], b.Shape()) {
+		return false
+	}
+	size, known := a.Shape()[n].Int()
+	return known && size == 1
 }
 
 // CrossEntropy is the cross-entropy of softmax(logits) (torch.nn.CrossEntropyLoss). Logits are float[N, C, ...] or
@@ -266,7 +298,7 @@ func NLL(x, target Value, opts ...LossOption) Value {
 		}
 		valid := ops.NotEqual(target, l.ignoreIndex)
 		class := ops.Where(valid, target, 0)
-		y := ops.Neg(ops.Squeeze(ops.GatherElements(x, axis, ops.Unsqueeze(class, axis)), axis))
+		y := ops.Neg(ops.Squeeze(ops.GatherElements(x, axis, ops.Unsqueeze(class, axis), ops.FromStart), axis))
 		w := ops.Cast(valid, x.DType())
 		if l.weight.Valid() {
 			of := ops.Gather(ops.Cast(l.weight, x.DType()), 0, class)
@@ -287,12 +319,12 @@ func (l *lossBuilder) classes(x, target Value) (axis int, ok bool) {
 	return axis, true
 }
 
-// MSE is (x-t)² (torch.nn.MSELoss). Shapes broadcast; mean divides by the number of places. Options: a Reduction.
+// MSE is (x-t)² (torch.nn.MSELoss). Both have one shape, or the target is a number; mean divides by the number of places. Options: a Reduction.
 func MSE(x, target Value, opts ...LossOption) Value {
 	return elementwise("mse", &x, &target, lossOptions{}, opts, nil, func(*lossBuilder) Value { return ops.Square(ops.Sub(x, target)) })
 }
 
-// L1 is |x-t|, with gradient 0 at 0 (torch.nn.L1Loss). Shapes broadcast; mean divides by the number of places. Options: a
+// L1 is |x-t|, with gradient 0 at 0 (torch.nn.L1Loss). Both have one shape, or the target is a number; mean divides by the number of places. Options: a
 // Reduction.
 func L1(x, target Value, opts ...LossOption) Value {
 	return elementwise("l1", &x, &target, lossOptions{}, opts, nil, func(*lossBuilder) Value { return ops.Abs(ops.Sub(x, target)) })
@@ -305,13 +337,19 @@ func SmoothL1(x, target Value, opts ...LossOption) Value {
 		if !(l.beta >= 0) {
 			return l.refuse("want beta of at least 0, have %v", l.beta)
 		}
-		d := ops.Sub(x, target)
-		a := ops.Abs(d)
+		d := ops.Abs(ops.Sub(x, target))
 		if l.beta == 0 {
-			return a
+			return d
 		}
-		return ops.Where(ops.Less(a, l.beta), ops.Div(ops.Mul(ops.Square(d), 0.5), l.beta), ops.Sub(a, 0.5*l.beta))
+		return ops.Div(squareThenLine(d, l.beta), l.beta)
 	})
+}
+
+// squareThenLine is d²/2 up to a bound and bound*(d - bound/2) beyond it, for d of at least 0. Written with the smaller of the two, it
+// squares nothing large: at infinity its slope is the bound.
+func squareThenLine(d Value, bound float64) Value {
+	low := ops.Minimum(d, bound)
+	return ops.Mul(low, ops.Sub(d, ops.Mul(low, 0.5)))
 }
 
 // Huber is d²/2 where d = |x-t| is at most delta and delta*(d-delta/2) elsewhere (Huber 1964; torch.nn.HuberLoss). Mean
@@ -321,9 +359,7 @@ func Huber(x, target Value, opts ...LossOption) Value {
 		if !(l.beta > 0) {
 			return l.refuse("want delta above 0, have %v", l.beta)
 		}
-		d := ops.Sub(x, target)
-		a := ops.Abs(d)
-		return ops.Where(ops.LessEqual(a, l.beta), ops.Mul(ops.Square(d), 0.5), ops.Mul(ops.Sub(a, 0.5*l.beta), l.beta))
+		return squareThenLine(ops.Abs(ops.Sub(x, target)), l.beta)
 	})
 }
 
@@ -396,6 +432,9 @@ func PoissonNLL(x, target Value, opts ...LossOption) Value {
 // a Reduction, Full, LossEps.
 func GaussianNLL(x, target, variance Value, opts ...LossOption) Value {
 	return loss("gaussian_nll", []*Value{&x, &target, &variance}, lossOptions{eps: 1e-6}, opts, []string{"Full", "LossEps"}, func(l *lossBuilder) Value {
+		if !l.wantSame("input", x, "target", target) {
+			return graph.Poison(l.f)
+		}
 		v := variance
 		if v.Rank() == x.Rank()-1 && graph.EqualShapes(v.Shape(), x.Shape()[:x.Rank()-1]) {
 			v = ops.Unsqueeze(v, -1)
@@ -425,6 +464,9 @@ func HingeEmbedding(x, target Value, opts ...LossOption) Value {
 // Mean divides by the number of places. Options: a Reduction, Margin.
 func MarginRanking(x1, x2, target Value, opts ...LossOption) Value {
 	return loss("margin_ranking", []*Value{&x1, &x2, &target}, lossOptions{}, opts, []string{"Margin"}, func(l *lossBuilder) Value {
+		if !l.wantSame("x1", x1, "x2", x2) || !l.wantSame("x1", x1, "target", target) {
+			return graph.Poison(l.f)
+		}
 		return l.reduce(hinge(ops.Sub(l.margin, ops.Mul(target, ops.Sub(x1, x2)))))
 	})
 }
@@ -436,6 +478,9 @@ func CosineEmbedding(x1, x2, target Value, opts ...LossOption) Value {
 	return loss("cosine_embedding", []*Value{&x1, &x2, &target}, lossOptions{}, opts, []string{"Margin"}, func(l *lossBuilder) Value {
 		if r := x1.Rank(); r < 1 || r > 2 || r != x2.Rank() || target.Rank() != r-1 {
 			return l.refuse("want two of float[N,D] and a target of [N], or float[D] and [], have %s, %s and %s", x1.Type(), x2.Type(), target.Type())
+		}
+		if !l.wantSame("x1", x1, "x2", x2) {
+			return graph.Poison(l.f)
 		}
 		dot := func(a, b Value) Value { return ops.ReduceSum(ops.Mul(a, b), []int{-1}, false) }
 		const eps = 1e-12
@@ -450,6 +495,9 @@ func CosineEmbedding(x1, x2, target Value, opts ...LossOption) Value {
 // (torch.nn.TripletMarginLoss). Mean divides by the number of triplets. Options: a Reduction, Margin, Power, LossEps, Swap.
 func TripletMargin(anchor, positive, negative Value, opts ...LossOption) Value {
 	return loss("triplet_margin", []*Value{&anchor, &positive, &negative}, lossOptions{margin: 1, p: 2, eps: 1e-6}, opts, []string{"Margin", "Power", "LossEps", "Swap"}, func(l *lossBuilder) Value {
+		if !l.wantSame("anchor", anchor, "positive", positive) || !l.wantSame("anchor", anchor, "negative", negative) {
+			return graph.Poison(l.f)
+		}
 		distance := func(a, b Value) Value { return ops.Norm(ops.Add(ops.Sub(a, b), l.eps), l.p, []int{-1}, false) }
 		near, far := distance(anchor, positive), distance(anchor, negative)
 		if l.swap {
@@ -472,7 +520,7 @@ func MultiMargin(x, target Value, opts ...LossOption) Value {
 			return l.refuse("want a power of 1 or 2, have %v", l.p)
 		}
 		index := ops.Unsqueeze(target, axis)
-		z := ops.ReLU(ops.Add(ops.Sub(x, ops.GatherElements(x, axis, index)), l.margin))
+		z := ops.ReLU(ops.Add(ops.Sub(x, ops.GatherElements(x, axis, index, ops.FromStart)), l.margin))
 		if l.p == 2 {
 			z = ops.Square(z)
 		}
@@ -529,6 +577,9 @@ func MultiLabelSoftMargin(x, target Value, opts ...LossOption) Value {
 	return loss("multi_label_soft_margin", []*Value{&x, &target}, lossOptions{}, opts, []string{"Weight"}, func(l *lossBuilder) Value {
 		if x.Rank() == 0 {
 			return l.refuse("want an axis of classes, have %s", x.Type())
+		}
+		if !l.wantSame("input", x, "target", target) {
+			return graph.Poison(l.f)
 		}
 		y := ops.Add(ops.Mul(target, ops.LogSigmoid(x)), ops.Mul(ops.Sub(1.0, target), ops.LogSigmoid(ops.Neg(x))))
 		return l.reduce(ops.Neg(ops.ReduceMean(l.times(y), []int{-1}, false)))

@@ -23,7 +23,8 @@ type Layer interface {
 	Apply(x Value, mode ...Mode) Value
 }
 
-// Mode says what a layer is applied for.
+// Mode says what a layer is applied for. Without one that is Eval, which an optimizer takes for an oversight where its loss depends on a
+// layer that would do otherwise while training: it reports it. To freeze statistics and dropout while other weights are trained, ask for Eval.
 type Mode int
 
 // The modes.
@@ -169,7 +170,7 @@ func (l *layer) applyTo(in []Value, mode []Mode, n int, build func(c *apply) []V
 				return
 			}
 		}
-		c := &apply{layer: l, f: f, m: m, in: slices.Clone(in), dtype: in[0].DType(), training: training(mode)}
+		c := &apply{layer: l, f: f, m: m, in: slices.Clone(in), dtype: in[0].DType(), training: training(mode), implied: len(mode) == 0}
 		c.given = in
 		for i := range in {
 			c.used = append(c.used, &c.in[i])
@@ -197,6 +198,7 @@ type apply struct {
 	in       []Value
 	dtype    graph.DType // of the first input as it was given: that of weights
 	training bool
+	implied  bool // nobody gave a mode
 	inputs
 }
 
@@ -220,10 +222,40 @@ func (in *inputs) asGiven(args []any) []any {
 	return args
 }
 
+// evaluated returns y, which a layer gives for evaluation only, and notes it if nobody asked for evaluation.
+func (c *apply) evaluated(y Value) Value {
+	if c.implied && y.OK() {
+		own.NoteEval(c.kind, y)
+	}
+	return y
+}
+
 // refuse reports what is wrong with the input and returns a value that silences what depends on it.
 func (c *apply) refuse(format string, args ...any) Value {
 	c.m.Report(c.pos, c.kind, format, c.asGiven(args)...)
 	return graph.Poison(c.f)
+}
+
+// sampled makes what declares a layer on a batch, of the rank, take one sample too, which lacks the first axis: it is a batch of
+// one.
+func sampled(rank int, build func(c *apply) Value) func(c *apply) Value {
+	return func(c *apply) Value {
+		if !isSample(c.x, rank) {
+			return build(c)
+		}
+		c.x = ops.Unsqueeze(c.x, 0)
+		return ops.Squeeze(build(c), 0)
+	}
+}
+
+// isSample reports whether x lacks the batch axis of an input of the rank. A tensor whose first size is not known is a batch that
+// lacks something else.
+func isSample(x Value, rank int) bool {
+	if x.Rank() != rank-1 || rank < 2 {
+		return false
+	}
+	_, known := x.Shape()[0].Int()
+	return known
 }
 
 // wantDim reports an input whose axis is known not to have the size n.

@@ -16,6 +16,7 @@ import (
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/initializer"
 	"github.com/graphrun/graphrun/models/nn"
+	"github.com/graphrun/graphrun/models/optim"
 	"github.com/graphrun/graphrun/ops"
 	session "github.com/graphrun/graphrun/runtime"
 )
@@ -260,6 +261,22 @@ func TestLossFaults(t *testing.T) {
 		"multi_label_margin: want float[N,C] or float[C]":  func(x, c, _ graph.Value) graph.Value { return nn.MultiLabelMargin(x, c) },
 		"multi_label_margin: it does not take the option":  func(x, c, _ graph.Value) graph.Value { return nn.MultiLabelMargin(x, c, nn.Margin(1)) },
 		"multi_margin: want a power of 1 or 2":             func(x, c, _ graph.Value) graph.Value { return nn.MultiMargin(x, c, nn.Power(3)) },
+		"mse: the shapes differ: input is f32[4,1], target is f32[4]; ops.Squeeze(input, -1) drops the last axis": func(_, c, p graph.Value) graph.Value {
+			return nn.MSE(ops.Slice(p, 1, 0, 1, 1), ops.Cast(c, graph.F32))
+		},
+		"l1: the shapes differ: input is f32[4], target is f32[4,1]; ops.Squeeze(target, -1) drops the last axis": func(_, c, p graph.Value) graph.Value {
+			return nn.L1(ops.Cast(c, graph.F32), ops.Slice(p, 1, 0, 1, 1))
+		},
+		"bce: the shapes differ: input is f32[4,3], target is f32[4,1]; ops.Expand gives the target the shape of the input": func(_, _, p graph.Value) graph.Value {
+			return nn.BCE(p, ops.Slice(p, 1, 0, 1, 1))
+		},
+		"margin_ranking: the shapes differ: x1 is f32[4,1], target is f32[4]": func(_, c, p graph.Value) graph.Value {
+			x := ops.Slice(p, 1, 0, 1, 1)
+			return nn.MarginRanking(x, x, ops.Cast(c, graph.F32))
+		},
+		"triplet_margin: the shapes differ: anchor is f32[4,3], negative is f32[1,3]": func(x, _, p graph.Value) graph.Value {
+			return nn.TripletMargin(x, p, ops.Slice(p, 0, 0, 1, 1))
+		},
 	}
 	for want, construct := range build {
 		m := graph.NewModule("m")
@@ -268,6 +285,208 @@ func TestLossFaults(t *testing.T) {
 		err := m.Err()
 		if err == nil || !strings.Contains(err.Error(), ": "+want) || !strings.HasPrefix(err.Error(), "nn_test.go:") {
 			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// TestClassesOutOfRange gives losses of three classes, and an embedding of three words, what is none of them: -1 is not the last one. It is
+// where it is the target to ignore.
+func TestClassesOutOfRange(t *testing.T) {
+	x := tensor([]float64{1, 2, 3, 4, 5, 6}, 2, 3)
+	for _, c := range []struct {
+		name  string
+		build func(x, c graph.Value) graph.Value
+		class int64
+		want  string // what the message says; none if the class is taken
+	}{
+		{"cross_entropy", func(x, c graph.Value) graph.Value { return nn.CrossEntropy(x, c) }, -1, "index -1 is out of range for axis 1 of size 3"},
+		{"cross_entropy", func(x, c graph.Value) graph.Value { return nn.CrossEntropy(x, c) }, 3, "index 3 is out of range"},
+		{"cross_entropy", func(x, c graph.Value) graph.Value { return nn.CrossEntropy(x, c, nn.IgnoreIndex(-1)) }, -1, ""},
+		{"cross_entropy", func(x, c graph.Value) graph.Value { return nn.CrossEntropy(x, c, nn.LabelSmoothing(0.1)) }, -2, "index -2 is out of range"},
+		{"nll", func(x, c graph.Value) graph.Value { return nn.NLL(x, c) }, -1, "index -1 is out of range"},
+		{"nll", func(x, c graph.Value) graph.Value { return nn.NLL(x, c) }, -100, ""},
+		{"multi_margin", func(x, c graph.Value) graph.Value { return nn.MultiMargin(x, c) }, -3, "index -3 is out of range"},
+		{"embedding", func(_, c graph.Value) graph.Value { return nn.Embedding(graph.F64, 3, 2).Apply(c) }, -1, "index -1 is out of range for axis 0 of size 3"},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		f.Return("y", c.build(f.Input("x", graph.F64, "N", 3), f.Input("c", graph.I64, "N")))
+		prog, err := compile.Compile(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sess, err := session.NewSession(prog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = sess.Run(context.Background(), "f", map[string]value.Value{"x": x, "c": tensor([]int64{2, c.class}, 2)})
+		if c.want == "" {
+			if err != nil {
+				t.Errorf("%s with class %d: %v", c.name, c.class, err)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "nn_test.go:") {
+			t.Errorf("%s with class %d: got %v, want %q", c.name, c.class, err, c.want)
+		}
+	}
+}
+
+// TestOneValuePerChannel trains normalization on sizes that leave one value per channel, which are known when the model is run only. A batch
+// that is large enough is taken before and after, and statistics stay as they were.
+func TestOneValuePerChannel(t *testing.T) {
+	for _, c := range []struct {
+		layer       nn.Layer
+		dims        []any
+		one, enough []int
+	}{
+		{nn.BatchNorm1d(2), []any{"N", 2}, []int{1, 2}, []int{2, 2}},
+		{nn.BatchNorm1d(2, nn.Momentum(0)), []any{"N", 2, "L"}, []int{1, 2, 1}, []int{1, 2, 2}},
+		{nn.BatchNorm2d(2, nn.CumulativeMomentum()), []any{"N", 2, "H", "W"}, []int{1, 2, 1, 1}, []int{1, 2, 1, 2}},
+		{nn.BatchNorm3d(2, nn.Momentum(1), nn.Affine(false)), []any{"N", 2, 1, "H", "W"}, []int{1, 2, 1, 1, 1}, []int{1, 2, 1, 3, 1}},
+		{nn.InstanceNorm1d(2, nn.RunningStats(true)), []any{"N", 2, "L"}, []int{4, 2, 1}, []int{1, 2, 2}},
+		{nn.InstanceNorm2d(2, nn.RunningStats(true), nn.CumulativeMomentum()), []any{"N", 2, "L", "L"}, []int{4, 2, 1, 1}, []int{1, 2, 2, 2}},
+		{nn.InstanceNorm3d(2, nn.RunningStats(true)), []any{3, 2, "L", 1, 1}, []int{3, 2, 1, 1, 1}, []int{3, 2, 2, 1, 1}},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		f.Return("y", nn.Named("norm", c.layer).Apply(f.Input("x", graph.F32, c.dims...), nn.Training))
+		prog, err := compile.Compile(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sess, err := session.NewSession(prog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, size := range [][]int{c.enough, c.one, c.enough} {
+			x, _ := value.New(graph.F32, size...)
+			before := sess.Variables()
+			_, err := sess.Run(context.Background(), "f", map[string]value.Value{"x": x})
+			if i != 1 {
+				if err != nil {
+					t.Errorf("%v: %v", size, err)
+				}
+				continue
+			}
+			if err == nil || !strings.Contains(err.Error(), "needs more than one value per channel while training") || !strings.Contains(err.Error(), "nn_test.go:") {
+				t.Errorf("%v: got %v", size, err)
+			}
+			for name, v := range sess.Variables() {
+				if err := value.AllClose(v, before[name], 0, 0); err != nil {
+					t.Errorf("@%s: %v", name, err)
+				}
+			}
+		}
+	}
+}
+
+// TestForgottenTraining minimizes a loss of layers that were applied without a mode and would do otherwise while training.
+func TestForgottenTraining(t *testing.T) {
+	net := func() nn.Layer {
+		return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
+	}
+	for _, c := range []struct {
+		name  string
+		apply func(x graph.Value) (graph.Value, string)
+		want  []string
+	}{
+		{"without a mode", func(x graph.Value) (graph.Value, string) { return net().Apply(x), line(0) }, []string{"batch_norm1d", "dropout"}},
+		{"for training", func(x graph.Value) (graph.Value, string) { return net().Apply(x, nn.Training), line(0) }, nil},
+		{"frozen on purpose", func(x graph.Value) (graph.Value, string) { return net().Apply(x, nn.Eval), line(0) }, nil},
+		{"without layers that tell", func(x graph.Value) (graph.Value, string) {
+			return nn.Sequential(nn.Linear(3, 1), nn.Dropout(0), nn.LayerNorm([]int{1})).Apply(x), line(0)
+		}, nil},
+		{"beside the loss", func(x graph.Value) (graph.Value, string) {
+			l := net()
+			x.Func().Return("eval", l.Apply(x))
+			return l.Apply(x, nn.Training), line(0)
+		}, nil},
+		{"in a function that forgets the mode", func(x graph.Value) (y graph.Value, at string) {
+			forgets := nn.Func(func(x graph.Value, _ ...nn.Mode) graph.Value {
+				y, at = nn.InstanceNorm1d(3, nn.RunningStats(true)).Apply(x), line(0)
+				return y
+			})
+			return ops.Mean(forgets.Apply(ops.Unsqueeze(x, 2), nn.Training), 2), at
+		}, []string{"instance_norm1d"}},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("train")
+		y, at := c.apply(f.Input("x", graph.F32, 5, 3))
+		w := m.Variable("scale", graph.F32, nil, initializer.Ones().For(graph.F32))
+		loss := ops.Mean(ops.Square(ops.Mul(y, w.Read(f))))
+		f.Return("loss", loss)
+		optim.SGD(0.1).Minimize(loss)
+		got := ""
+		if err := m.Err(); err != nil {
+			got = err.Error()
+		}
+		want := ""
+		for _, kind := range c.want {
+			want += at + ": " + kind + ": it is applied for evaluation, and its result is trained: want nn.Training, or nn.Eval if that is meant\n"
+		}
+		if strings.TrimSuffix(want, "\n") != got {
+			t.Errorf("%s: got  %s\nwant %s", c.name, got, want)
+		}
+	}
+}
+
+// TestSamples applies layers of a batch to one sample, which lacks the axis N: it is a batch of one.
+func TestSamples(t *testing.T) {
+	recurrent := func(l nn.Recurrent) func(x graph.Value) []graph.Value {
+		return func(x graph.Value) []graph.Value {
+			y, last := l.Run(x, nil)
+			return append(last, y)
+		}
+	}
+	attention := nn.MultiheadAttention(4, 2)
+	layer := func(l nn.Layer) func(x graph.Value) []graph.Value {
+		return func(x graph.Value) []graph.Value { return []graph.Value{l.Apply(x, nn.Training)} }
+	}
+	for name, c := range map[string]struct {
+		sizes []int
+		axis  int // N
+		apply func(x graph.Value) []graph.Value
+	}{
+		"Conv1d":            {[]int{2, 6}, 0, layer(nn.Conv1d(2, 3, 2, nn.PaddingMode("reflect"), nn.Padding(1)))},
+		"Conv2d":            {[]int{2, 6, 5}, 0, layer(nn.Conv2d(2, 3, 2))},
+		"Conv3d":            {[]int{2, 3, 3, 3}, 0, layer(nn.Conv3d(2, 3, 2))},
+		"ConvTranspose2d":   {[]int{2, 6, 5}, 0, layer(nn.ConvTranspose2d(2, 3, 2))},
+		"MaxPool1d":         {[]int{2, 6}, 0, layer(nn.MaxPool1d(2))},
+		"AvgPool2d":         {[]int{2, 6, 4}, 0, layer(nn.AvgPool2d(2))},
+		"AdaptiveAvgPool2d": {[]int{2, 6, 4}, 0, layer(nn.AdaptiveAvgPool2d(3, 0))},
+		"InstanceNorm2d":    {[]int{2, 6, 4}, 0, layer(nn.InstanceNorm2d(2, nn.RunningStats(true)))},
+		"Dropout2d":         {[]int{2, 6, 4}, 0, layer(nn.Dropout2d(1))},
+		"RNN":               {[]int{3, 2}, 1, recurrent(nn.RNN(2, 3, nn.Bidirectional()))},
+		"LSTM":              {[]int{3, 2}, 0, recurrent(nn.LSTM(2, 3, nn.BatchFirst(), nn.Layers(2)))},
+		"GRU":               {[]int{3, 2}, 1, recurrent(nn.GRU(2, 3))},
+		"MultiheadAttention": {[]int{3, 4}, 1, func(x graph.Value) []graph.Value {
+			y, w := attention.Attend(x, x, x)
+			return []graph.Value{y, w}
+		}},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		dims := make([]any, len(c.sizes))
+		n := 1
+		for i, d := range c.sizes {
+			dims[i] = d
+			n *= d
+		}
+		data := make([]float32, n)
+		for i := range data {
+			data[i] = float32(math.Sin(float64(i) * 1.3))
+		}
+		x := f.Input("x", graph.F32, dims...)
+		sample, batch := c.apply(x), c.apply(ops.Unsqueeze(x, c.axis))
+		for i := range sample {
+			f.Return(fmt.Sprint("sample", i), sample[i])
+			f.Return(fmt.Sprint("batch", i), batch[i])
+		}
+		_, out := run(t, m, map[string]value.Value{"x": tensor(data, c.sizes...)})
+		for i := range sample {
+			got, want := out[fmt.Sprint("sample", i)].(*value.Tensor), out[fmt.Sprint("batch", i)].(*value.Tensor)
+			if got.Rank() != want.Rank()-1 || !slices.Equal(got.Float64s(), want.Float64s()) {
+				t.Errorf("%s: result %d of a sample is %s, of a batch of one %s", name, i, got, want)
+			}
 		}
 	}
 }

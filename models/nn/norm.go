@@ -8,20 +8,24 @@ import (
 
 // LayerNorm standardizes x over its last axes, whose sizes shape gives, then multiplies by a weight and adds a bias of that
 // shape (Ba et al. 2016; torch.nn.LayerNorm). The variance is biased, eps stands inside the root. Variables, unless
-// Affine(false) is given: weight, ones at first, and bias, zeros at first. Options: Eps, Affine.
+// Affine(false) is given: weight, ones at first, and, unless NoBias is given, bias, zeros at first. Options: Eps, Affine, NoBias.
 func LayerNorm(shape []int, opts ...Option) Layer {
 	l := newLayer("layer_norm")
-	o := l.collect(opts, "Eps", "Affine")
+	o := l.collect(opts, "Eps", "Affine", "NoBias")
 	shape = l.wantSizes(shape)
 	l.wantEps(o)
 	l.build = func(c *apply) Value {
 		if !c.wantFloat(c.x) || !c.wantLast(shape) {
 			return graph.Poison(c.f)
 		}
-		if !o.affine {
-			return ops.LayerNorm(c.x, len(shape), o.eps)
+		var affine []Value
+		if o.affine {
+			affine = append(affine, c.param("weight", shape, initializer.Ones()))
 		}
-		return ops.LayerNorm(c.x, len(shape), o.eps, c.param("weight", shape, initializer.Ones()), c.param("bias", shape, initializer.Zeros()))
+		if o.affine && !o.noBias {
+			affine = append(affine, c.param("bias", shape, initializer.Zeros()))
+		}
+		return ops.LayerNorm(c.x, len(shape), o.eps, affine...)
 	}
 	return l
 }
@@ -153,7 +157,7 @@ func InstanceNorm1d(channels int, opts ...Option) Layer {
 }
 
 // InstanceNorm2d standardizes each channel of each sample of x, float[N, C, H, W] (Ulyanov et al. 2016;
-// torch.nn.InstanceNorm2d), always by its own mean and biased variance, unless RunningStats(true) is given: then running
+// torch.nn.InstanceNorm2d), where one sample may lack the axis N, always by its own mean and biased variance, unless RunningStats(true) is given: then running
 // statistics, averages over the batch, are updated while training and used otherwise.
 //
 // Variables: weight [C] and bias [C] if Affine(true) is given; running_mean, running_var and num_batches_tracked if
@@ -171,7 +175,7 @@ func instanceNorm(l *layer, channels, rank int, opts []Option) Layer {
 	o := l.collect(append([]Option{Affine(false), RunningStats(false)}, opts...),
 		"Eps", "Affine", "Momentum", "CumulativeMomentum", "RunningStats")
 	l.wantStatistics(channels, o)
-	l.build = func(c *apply) Value {
+	l.build = sampled(rank, func(c *apply) Value {
 		if !c.wantFloat(c.x) || !c.wantChannels(channels, rank) {
 			return graph.Poison(c.f)
 		}
@@ -180,7 +184,7 @@ func instanceNorm(l *layer, channels, rank int, opts []Option) Layer {
 			axes = append(axes, axis)
 		}
 		return c.normalize(channels, axes, o)
-	}
+	})
 	return l
 }
 
@@ -200,17 +204,14 @@ func (c *apply) normalize(channels int, axes []int, o *options) Value {
 	if !c.training {
 		scale := ops.Rsqrt(ops.Add(varianceVal, o.eps))
 		y := ops.Mul(ops.Sub(x, alongAxis(meanVal, 1, rank)), alongAxis(scale, 1, rank))
-		return c.affine(y, channels, o)
+		return c.affine(c.evaluated(y), channels, o)
 	}
 	y, m, v := ops.Standardize(x, axes, o.eps)
-	n := elements(x, axes)
-	if k, ok := n.(float64); ok && k < 2 {
-		return c.refuse("the variance needs more than one value per channel while training, have %s", x.Type())
-	}
-	v = ops.Mul(v, ops.Div(n, ops.Sub(c.number(n), 1.0)))
+	n := ops.Cast(ops.Count(x, axes, 2, c.kind+" needs more than one value per channel while training, for the variance"), graph.F64)
+	v = ops.Mul(v, ops.Cast(ops.Div(n, ops.Sub(n, 1.0)), x.DType()))
 	step := ops.Add(c.pending(tracked), 1)
 	c.update(tracked, step)
-	share := c.number(o.momentum)
+	share := c.f.Scalar(x.DType(), o.momentum)
 	if o.cumulative {
 		share = ops.Reciprocal(ops.Cast(step, x.DType()))
 	}
@@ -237,14 +238,6 @@ func (c *apply) affine(y Value, channels int, o *options) Value {
 	return ops.Add(ops.Mul(y, alongAxis(w, 1, y.Rank())), alongAxis(b, 1, y.Rank()))
 }
 
-// number makes a Go number a Value of x's dtype; a Value stays.
-func (c *apply) number(n any) Value {
-	if v, ok := n.(Value); ok {
-		return v
-	}
-	return c.f.Scalar(c.x.DType(), n)
-}
-
 // pending returns what a variable will be after the layer's earlier applications in the function.
 func (c *apply) pending(v *graph.Variable) Value {
 	for _, u := range c.f.Root().Updates() {
@@ -266,27 +259,6 @@ func (c *apply) update(v *graph.Variable, next Value) {
 		}
 	}
 	c.f.Update(v, next)
-}
-
-// elements returns the number of elements of x along axes: a float64 if it is known, else a Value of x's dtype.
-func elements(x Value, axes []int) any {
-	known := 1.0
-	var n Value
-	for _, a := range axes {
-		if size, ok := x.Shape()[a].Int(); ok {
-			known *= float64(size)
-			continue
-		}
-		size := ops.Cast(ops.DimSize(x, a), x.DType())
-		if n.Valid() {
-			size = ops.Mul(n, size)
-		}
-		n = size
-	}
-	if n.Valid() {
-		return ops.Mul(n, known)
-	}
-	return known
 }
 
 // wantEps records a fault unless eps is a number from 0 on.

@@ -121,7 +121,8 @@ func (l *layer) pads(given []int, axes int) []int {
 	return append(sym, sym...)
 }
 
-// NoBias leaves out the bias. For Linear, Bilinear, convolutions and their transposes.
+// NoBias leaves out the bias. For Linear, Bilinear, Maxout, convolutions and their transposes, recurrent layers, MultiheadAttention
+// and LayerNorm.
 func NoBias() Option { return Option{"NoBias", func(o *options) { o.noBias = true }} }
 
 // Stride sets the step between windows: one number, or one per axis. It is 1 for convolutions unless given, and the

@@ -12,7 +12,7 @@ func MaxPool1d[K Size1](kernel K, opts ...Option) Layer {
 
 // MaxPool2d takes the maximum over windows of one size, or of [2]int{high, wide}, of float[N, C, H, W]
 // (torch.nn.MaxPool2d). Windows are apart by their size unless Stride is given; padded places never win; among equal
-// places the first gets the gradient. Options: Stride, Padding, Dilation, CeilMode. For the places of the maxima see
+// places the first gets the gradient. One sample may lack the axis N. Options: Stride, Padding, Dilation, CeilMode. For the places of the maxima see
 // ops.MaxPool.
 func MaxPool2d[K Size2](kernel K, opts ...Option) Layer {
 	return maxPool(newLayer("max_pool2d"), sizes(kernel, 2), opts)
@@ -27,13 +27,13 @@ func maxPool(l *layer, kernel []int, opts []Option) Layer {
 	o := l.collect(opts, "Stride", "Padding", "Dilation", "CeilMode")
 	p := l.pooling(kernel, o)
 	p.Dilations = l.perAxis("dilation", o.dilation, len(kernel), 1, 1)
-	l.build = func(c *apply) Value {
+	l.build = sampled(len(kernel)+2, func(c *apply) Value {
 		if !c.wantPlanes(len(kernel)) || !c.wantRoom(kernel, p.Dilations, p.Pads) {
 			return graph.Poison(c.f)
 		}
 		y, _ := ops.MaxPool(c.x, p)
 		return y
-	}
+	})
 	return l
 }
 
@@ -61,12 +61,12 @@ func avgPool(l *layer, kernel []int, opts []Option) Layer {
 	if o.given["Divisor"] {
 		l.wantPositive("divisor", o.divisor)
 	}
-	l.build = func(c *apply) Value {
+	l.build = sampled(len(kernel)+2, func(c *apply) Value {
 		if !c.wantFloat(c.x) || !c.wantPlanes(len(kernel)) || !c.wantRoom(kernel, nil, p.Pads) {
 			return graph.Poison(c.f)
 		}
 		return ops.AvgPool(c.x, p)
-	}
+	})
 	return l
 }
 
@@ -108,7 +108,7 @@ func AdaptiveAvgPool2d(high, wide int) Layer {
 	if high < 0 || wide < 0 {
 		l.faultf("want sizes of at least 0, have %d and %d", high, wide)
 	}
-	l.build = func(c *apply) Value {
+	l.build = sampled(4, func(c *apply) Value {
 		if !c.wantFloat(c.x) || !c.wantPlanes(2) {
 			return graph.Poison(c.f)
 		}
@@ -119,7 +119,7 @@ func AdaptiveAvgPool2d(high, wide int) Layer {
 			}
 		}
 		return ops.AdaptiveAvgPool(c.x, size...)
-	}
+	})
 	return l
 }
 

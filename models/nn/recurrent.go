@@ -60,7 +60,8 @@ type recurrent struct {
 }
 
 // RNN is the recurrent layer h' = tanh(W_ih x + b_ih + W_hh h + b_hh) (Elman 1990; torch.nn.RNN). x is float[T, N, in]
-// with a known number of steps T; the outputs are float[T, N, directions*hidden].
+// with a known number of steps T; the outputs are float[T, N, directions*hidden]. One sequence may lack the axis N, and so do its
+// states and outputs.
 //
 // Variables, for each layer k and, with the suffix _reverse, for the way back: weight_ih_l0 [hidden, in], weight_hh_l0
 // [hidden, hidden] and, unless NoBias is given, bias_ih_l0 and bias_hh_l0 [hidden], all from
@@ -118,6 +119,9 @@ func (r *recurrent) Run(x Value, state []Value, mode ...Mode) (y Value, last []V
 
 // sequence declares all layers over all steps and returns the outputs, then the parts of the last state.
 func (r *recurrent) sequence(c *apply) []Value {
+	if isSample(c.x, 3) {
+		return r.sample(c)
+	}
 	x, given := c.x, c.in[1:]
 	if x.Rank() != 3 {
 		c.refuse("want float[T,N,%d], have %s", r.in, x.Type())
@@ -171,6 +175,31 @@ func (r *recurrent) sequence(c *apply) []Value {
 	out := []Value{x}
 	for _, part := range last {
 		out = append(out, ops.Stack(0, part...))
+	}
+	return out
+}
+
+// sample is sequence for one sequence without the axis N, of states without it: a batch of one.
+func (r *recurrent) sample(c *apply) []Value {
+	axis := 1
+	if r.o.batchFirst {
+		axis = 0
+	}
+	c.x = ops.Unsqueeze(c.x, axis)
+	in := []Value{c.x}
+	for _, s := range c.in[1:] {
+		if s.Rank() != 2 {
+			c.refuse("want a state without the axis N, as the sequence is, have %s", s.Type())
+			return nil
+		}
+		in = append(in, ops.Unsqueeze(s, 1))
+	}
+	c.in = in
+	out := r.sequence(c)
+	for i := range out {
+		if out[i] = ops.Squeeze(out[i], axis); i == 0 {
+			axis = 1
+		}
 	}
 	return out
 }

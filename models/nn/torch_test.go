@@ -1,6 +1,7 @@
 package nn_test
 
 import (
+	"math"
 	"strconv"
 	"testing"
 
@@ -161,5 +162,95 @@ func TestRMSNormInF16(t *testing.T) {
 	want := half(0.77099609375, 1.5419921875, -0.77099609375, 0.385498046875, 1.0732421875, -1.4306640625, 0.89453125, 0.00357818603515625)
 	if !out["y"].(*value.Tensor).Equal(want) {
 		t.Errorf("have %v, want %v", out["y"], want)
+	}
+}
+
+// TestLossKinks holds the gradients of sum(loss) by x, at kinks, bounds and infinity, against those of PyTorch 2.15's autograd in f64, such as
+// torch.autograd.grad(F.huber_loss(x, t, reduction='none', delta=0.5).sum(), x) with t of zeros.
+func TestLossKinks(t *testing.T) {
+	inf := math.Inf(1)
+	zeros := ops.ZerosLike
+	signs := func(x graph.Value, signs ...float64) graph.Value { return x.Func().Const(tensor(signs, len(signs))) }
+	for _, c := range []struct {
+		name     string
+		loss     func(x graph.Value) graph.Value
+		at, want []float64
+	}{
+		{
+			"Huber", func(x graph.Value) graph.Value { return nn.Huber(x, zeros(x), nn.Delta(0.5), nn.None) },
+			[]float64{inf, -inf, 1e300, 2, 0.25, 0.5, -0.5, 0},
+			[]float64{0.5, -0.5, 0.5, 0.5, 0.25, 0.5, -0.5, 0},
+		},
+		{
+			"Huber, by the target", func(x graph.Value) graph.Value { return nn.Huber(zeros(x), x, nn.Delta(0.5), nn.None) },
+			[]float64{inf, -inf, 1e300, 2, 0.25, 0.5, -0.5, 0},
+			[]float64{0.5, -0.5, 0.5, 0.5, 0.25, 0.5, -0.5, 0},
+		},
+		{
+			"SmoothL1", func(x graph.Value) graph.Value { return nn.SmoothL1(x, zeros(x), nn.Beta(0.5), nn.None) },
+			[]float64{inf, -inf, 1e300, 2, 0.25, 0.5, -0.5, 0},
+			[]float64{1, -1, 1, 1, 0.5, 1, -1, 0},
+		},
+		{
+			"HingeEmbedding", func(x graph.Value) graph.Value { return nn.HingeEmbedding(x, signs(x, -1, -1, -1, 1), nn.None) },
+			[]float64{1, -inf, 0.5, 2},
+			[]float64{0, -1, -1, 1},
+		},
+		{"MarginRanking", func(x graph.Value) graph.Value {
+			return nn.MarginRanking(x, signs(x, 0, 0, 1), signs(x, 1, 1, -1), nn.Margin(1), nn.None)
+		}, []float64{1, 0, 2}, []float64{0, -1, 1}},
+		{"CosineEmbedding at the margin", func(x graph.Value) graph.Value {
+			return nn.CosineEmbedding(x, signs(x, 1, 0), x.Func().Const(tensor([]float64{-1})), nn.Margin(1))
+		}, []float64{1, 0}, []float64{0, 0}},
+		{"TripletMargin, power 3 of equal points", func(x graph.Value) graph.Value {
+			return nn.TripletMargin(x, signs(x, 1, 2), signs(x, 1, 2), nn.Power(3), nn.LossEps(0))
+		}, []float64{1, 2}, []float64{0, 0}},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		x := f.Input("x", graph.F64, len(c.at))
+		f.Return("dx", graph.Grad(ops.Sum(c.loss(x)), x)[0])
+		_, out := run(t, m, map[string]value.Value{"x": tensor(c.at, len(c.at))})
+		if err := value.AllClose(out["dx"].(*value.Tensor), tensor(c.want, len(c.want)), 1e-15, 0); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// TestNoKeys lets the first of two queries look at no key. PyTorch 2.15 gives NaN, and with need_weights=False the bias of out_proj, with
+// gradient 0 by the query's part of what it may not see.
+func TestNoKeys(t *testing.T) {
+	weights := map[string]*value.Tensor{
+		"in_proj_weight":  tensor([]float64{-1.0, -0.7, -0.4, -0.1, 0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3}, 6, 2),
+		"in_proj_bias":    tensor([]float64{-0.9, -0.6, -0.3, 0, 0.3, 0.6}, 6),
+		"out_proj.weight": tensor([]float64{-0.8, -0.5, -0.2, 0.1}, 2, 2), "out_proj.bias": tensor([]float64{-0.7, -0.4}, 2),
+	}
+	nan := math.NaN()
+	for _, c := range []struct {
+		opts  []nn.AttentionOption
+		y, dx []float64
+	}{
+		{nil, []float64{nan, nan, -8.38, -0.7}, nil},
+		{[]nn.AttentionOption{nn.NoWeights()}, []float64{-0.7, -0.4, -8.38, -0.7}, []float64{35.6432, 42.2216, 0, 0}},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		x := f.Input("x", graph.F64, 2, 1, 2)
+		mask := ops.Cast(f.Const(tensor([]float64{1, 1, 0, 1}, 2, 2)), graph.Bool)
+		y, w := nn.MultiheadAttention(2, 1).Attend(x, x, x, append(c.opts, nn.AttentionMask(mask))...)
+		f.Return("y", y)
+		f.Return("dx", graph.Grad(ops.Sum(ops.Square(y)), x)[0])
+		if w.Valid() != (c.opts == nil) {
+			t.Errorf("%d options: weights are %v", len(c.opts), w.Valid())
+		}
+		_, out := run(t, m, map[string]value.Value{"x": tensor([]float64{1, 2, 0.5, -1}, 2, 1, 2)}, session.Weights(weights))
+		for name, want := range map[string][]float64{"y": c.y, "dx": c.dx} {
+			if want == nil {
+				continue
+			}
+			if err := value.AllClose(out[name].(*value.Tensor), tensor(want, 2, 1, 2), 1e-13, 1e-13); err != nil {
+				t.Errorf("%d options: %s: %v", len(c.opts), name, err)
+			}
+		}
 	}
 }

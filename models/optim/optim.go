@@ -75,6 +75,9 @@ func WeightDecay(decay float64) Option {
 	return Option{"WeightDecay", func(o *Optimizer) { o.weightDecay = decay }}
 }
 
+// Decoupled makes weight decay shrink the weight itself, as AdamW's does. For NAdam and RAdam.
+func Decoupled() Option { return Option{"Decoupled", func(o *Optimizer) { o.shrinks = true }} }
+
 // Betas sets how slowly the averages of the gradient and of its square follow; 0.9 and 0.999 unless given. For Adam, AdamW,
 // Adamax, NAdam and RAdam, and for Lion, whose two averages are of the gradient; 0.9 and 0.99 unless given.
 func Betas(beta1, beta2 float64) Option {
@@ -111,7 +114,7 @@ func MomentumDecay(decay float64) Option {
 	return Option{"MomentumDecay", func(o *Optimizer) { o.momentumDecay = decay }}
 }
 
-// Maximize follows the gradient upwards. For all optimizers but NAdam and RAdam.
+// Maximize follows the gradient upwards. For all optimizers.
 func Maximize() Option { return Option{"Maximize", func(o *Optimizer) { o.maximize = true }} }
 
 // ScheduleMomentum makes the momentum, of Adam's family beta1, an f64 variable "momentum" that a schedule may set between
@@ -202,7 +205,8 @@ func (o *Optimizer) wantBelow1(what string, x float64) {
 
 // Minimize adds one step of the optimizer to the function of the loss, which is a float of rank 0: the gradients of the
 // loss, and the updates of the weights and of the optimizer's state. Weights are the trainable variables on which the
-// loss depends, in the module's order, or those that are given. Faults are recorded on the module.
+// loss depends, in the module's order, or those that are given. Faults are recorded on the module; one is that the loss depends on a layer
+// of package nn which was applied without nn.Training and would do otherwise with it, unless nn.Eval was asked for.
 func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 	f := loss.Func()
 	if f == nil {
@@ -227,6 +231,9 @@ func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 	if f.IsRegion() {
 		m.Report(graph.Pos{}, o.kind, "the loss belongs to a region, which cannot update variables")
 		return
+	}
+	for _, e := range own.TakeEvals(loss) {
+		m.Report(e.Pos, e.Kind, "it is applied for evaluation, and its result is trained: want nn.Training, or nn.Eval if that is meant")
 	}
 	if len(vars) == 0 {
 		vars = weights(loss)
