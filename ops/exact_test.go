@@ -17,6 +17,7 @@ import (
 
 // exactElsewhere are the ops without a case in testdata/exact.txt, with the reason.
 var exactElsewhere = map[string]string{
+	"count":          "its samples have the product of sizes, nn.TestOneValuePerChannel what it refuses",
 	"call":           "it is what the function called is",
 	"constant":       "it computes nothing",
 	"custom_grad":    "it is what its region is",
