@@ -181,15 +181,15 @@ func hostileCorpus(t *testing.T) map[string]string {
 }
 
 // TestHostileFiles runs every command that reads a model on files made to exhaust memory or time, with little memory: each ends, with one of the
-// exit codes that there are, without a fault of its own, and within its memory. With GRAPHRUN_HOSTILE set, every command reads every file.
+// exit codes that there are, without a fault of its own, and within its memory. It takes many minutes, and runs with GRAPHRUN_HOSTILE set.
 func TestHostileFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: no processes are run")
+	if os.Getenv("GRAPHRUN_HOSTILE") == "" {
+		t.Skip("GRAPHRUN_HOSTILE is not set: hundreds of processes are not run")
 	}
 	t.Parallel()
 	bin, out := buildCommand(t), t.TempDir()
 	var wait sync.WaitGroup
-	slots, next := make(chan struct{}, 2), 0
+	slots := make(chan struct{}, 2)
 	models := hostileCorpus(t)
 	for _, name := range slices.Sorted(maps.Keys(models)) {
 		model := models[name]
@@ -219,10 +219,6 @@ func TestHostileFiles(t *testing.T) {
 			{"diff", "softmax", model},
 			{"train", model, "--out", filepath.Join(out, name+"-trained")},
 			{"train", "--resume", "--out", resumed},
-		}
-		if os.Getenv("GRAPHRUN_HOSTILE") == "" { // another command for each file
-			runs = [][]string{runs[0], runs[1+next%(len(runs)-1)]}
-			next++
 		}
 		for _, args := range runs {
 			wait.Go(func() {
