@@ -20,7 +20,7 @@ var emit = &Pass{
 		for i, v := range m.Variables() {
 			vars[v.Name()] = i
 			p.Variables = append(p.Variables, program.Variable{
-				Name: v.Name(), Type: v.Type(), Trainable: v.Trainable(), Init: c.emitFunc(v.Init(), nil),
+				Name: v.Name(), Type: v.Type(), Trainable: v.Trainable(), Init: c.emitFunc(v.Init(), nil), First: c.weights[v.Name()],
 			})
 		}
 		for _, f := range m.Funcs() {

@@ -8,12 +8,11 @@ import (
 	"github.com/graphrun/graphrun/graph/value"
 )
 
-// Freeze makes variables constants whose values are known, of those that no function of the module updates: what follows from them is computed
-// once, normalizations become part of the weights of the products before them, and kernels read weights in layouts of their own, of
-// which all sessions of the program share one copy. The tensors are shared, not copied, and must not be modified; the program has no
-// such variables any more. A name that is no variable, or a tensor of another type, is an error.
-//
-// A module that trains is frozen when only its other functions are left; see artifact.Keep.
+// Freeze turns variables with known values into constants: what follows from them is computed once, normalizations become part of the
+// weights of the products before them, and kernels read weights in layouts of their own, of which all sessions of the program share one
+// copy. A variable that some function updates stays a variable, with this value in a new session. To freeze a module that trains, keep only
+// its other functions; see artifact.Keep. The tensors are shared, not copied, and must not be modified. A name that is no variable, or
+// a tensor of another type, is an error.
 func Freeze(weights map[string]*value.Tensor) Option {
 	return func(c *Context) { c.weights = weights }
 }
@@ -51,7 +50,13 @@ func FreezeVariables(m *graph.Module, weights map[string]*value.Tensor) error {
 	}
 	for _, v := range append([]*graph.Variable(nil), m.Variables()...) {
 		t, known := weights[v.Name()]
-		if !known || updated[v] {
+		if !known {
+			continue
+		}
+		if updated[v] {
+			if have := graph.TypeOf(t); !graph.EqualTypes(have, v.Type()) {
+				return fmt.Errorf("freeze: @%s is %s, the tensor is %s", v.Name(), v.Type(), have)
+			}
 			continue
 		}
 		if err := m.FreezeVariable(v, t); err != nil {

@@ -139,7 +139,7 @@ func TestFreezeShares(t *testing.T) {
 	}
 }
 
-// TestFreezeKeeps leaves variables that are updated, and those whose values are not known.
+// TestFreezeKeeps leaves variables that are updated, which start from the given values, and those whose values are not known.
 func TestFreezeKeeps(t *testing.T) {
 	m := graph.NewModule("m")
 	net := nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -160,6 +160,30 @@ func TestFreezeKeeps(t *testing.T) {
 	if len(prog.Variables) != len(m.Variables()) {
 		t.Errorf("%d of %d variables are left, all of which are trained", len(prog.Variables), len(m.Variables()))
 	}
+	zeros, err := value.New(graph.F32, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, opts := range map[string][]runtime.Option{"frozen": nil, "given": {runtime.Weights(map[string]*value.Tensor{"2.bias": zeros})}} {
+		s, err := runtime.NewSession(prog, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for v, want := range all {
+			if name == "given" && v == "2.bias" {
+				want = zeros
+			}
+			if got := s.Variable(v); !value.Equal(got, want) {
+				t.Errorf("%s: @%s starts from %v, want %v", name, v, got, want)
+			}
+		}
+	}
+	shape := all["2.weight"]
+	all["2.weight"] = draw(t, 3, 2)
+	if _, err := compile.Compile(m, compile.Freeze(all)); err == nil || !strings.Contains(err.Error(), "freeze: @2.weight is f32[2,3], the tensor is f32[3,2]") {
+		t.Errorf("a tensor of another shape, of a variable that is updated: %v", err)
+	}
+	all["2.weight"] = shape
 	if _, err := compile.Compile(m, compile.Freeze(map[string]*value.Tensor{"nobody": all["0.weight"]})); err == nil ||
 		!strings.Contains(err.Error(), "freeze: @nobody is not a variable of the module") {
 		t.Errorf("an unknown name: %v", err)

@@ -93,7 +93,8 @@ func (s *Session) changed(index int) {
 	s.vars[index].version = s.changes
 }
 
-// NewSession starts a session of a program: variables take the given weights or run their initializers.
+// NewSession starts a session of a program: variables take the given weights, those that compile.Freeze has left as variables, or
+// what their initializers return.
 func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 	if prog == nil {
 		return nil, fmt.Errorf("new session: want a program, have nil")
@@ -112,6 +113,10 @@ func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 	}
 	for i, v := range prog.Variables {
 		if s.vars[i].tensor != nil {
+			continue
+		}
+		if v.First != nil {
+			s.set(i, v.First, true)
 			continue
 		}
 		key, err := value.FromSlice([]uint64{s.seed, 0}, 2)

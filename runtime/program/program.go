@@ -19,12 +19,14 @@ type Program struct {
 	Packs *kernels.Packs
 }
 
-// Variable is a variable and its initializer, which has one input: a u64[2] random key.
+// Variable is a variable, its initializer, which has one input: a u64[2] random key, and the first value that takes the initializer's
+// place where it is not nil.
 type Variable struct {
 	Name      string
 	Type      graph.TensorType
 	Trainable bool
 	Init      *Func
+	First     *value.Tensor
 }
 
 // Func is a function as a flat list of instructions. Slots hold one value each, assigned once per run.
