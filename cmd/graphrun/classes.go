@@ -28,7 +28,7 @@ func (o *dataOptions) modelClasses(have []string) ([]string, error) {
 	case !slices.ContainsFunc(have, strange):
 		return places, nil
 	case len(have) < o.logits:
-		return nil, fmt.Errorf("it has the classes %s, and the model tells %d apart and does not name them: --classes names all, in the model's order",
+		return nil, fmt.Errorf("it has the classes %s, but the model has %d and does not name them: --classes names all, in the model's order",
 			someNames(have), o.logits)
 	}
 	return have, nil
@@ -75,7 +75,7 @@ func (ds *datasets) number(known []string) error {
 		}
 		r, err := data.Relabel(*d, known, place)
 		if unknown, ok := errors.AsType[*data.UnknownClassError](err); ok {
-			return fmt.Errorf("it has the class %q, which the model does not know: it knows %s; --classes says which of the data's takes which place",
+			return fmt.Errorf("it has the class %q, which the model does not have: it has %s; --classes names the data's classes in the model's order",
 				ds.Classes[unknown.Class], someNames(known))
 		}
 		if err != nil {

@@ -686,7 +686,7 @@ func (ds *datasets) fits(model string, f *graph.Func, input, target string) erro
 		}
 	}
 	if n := logitsOf(f.Module()); n > 0 && len(ds.Classes) > n {
-		return fmt.Errorf("--data %s: it has %d classes: %s tells %d apart", ds.Name, len(ds.Classes), model, n)
+		return fmt.Errorf("--data %s: it has %d classes, but %s has %d", ds.Name, len(ds.Classes), model, n)
 	}
 	return nil
 }

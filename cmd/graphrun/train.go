@@ -169,15 +169,15 @@ func (o *trainOptions) settings(flags *pflag.FlagSet) map[string]string {
 
 // restore takes the settings of a checkpoint for the flags that are not given, and refuses those that contradict it.
 func (o *trainOptions) restore(flags *pflag.FlagSet, c *train.Checkpoint) (err error) {
-	refuse := func(given, was string) {
+	refuse := func(what, given, was string) {
 		if err == nil {
-			err = usagef("%s: the checkpoint in %s comes from a training with %s: omit the flag, or start over without --resume", given, o.out, was)
+			err = usagef("%s: the checkpoint in %s comes from a training with %s: omit the %s, or start over without --resume", given, o.out, was, what)
 		}
 	}
-	if model := c.Settings[modelSetting]; o.model == "" {
+	if model := c.Settings[modelSetting]; o.model == "" || sameModel(o.model, model) {
 		o.model = model
-	} else if o.model != model {
-		refuse(o.model, model)
+	} else {
+		refuse("model", o.model, model)
 	}
 	flags.VisitAll(func(f *pflag.Flag) {
 		was, known := c.Settings[f.Name]
@@ -189,7 +189,7 @@ func (o *trainOptions) restore(flags *pflag.FlagSet, c *train.Checkpoint) (err e
 			if was = "--" + f.Name + " " + was; was == "--"+f.Name+" "+f.DefValue && (f.DefValue == "" || f.DefValue == "0") {
 				was = "the default --" + f.Name // such a default is no value of the flag
 			}
-			refuse("--"+f.Name+" "+f.Value.String(), was)
+			refuse("flag", "--"+f.Name+" "+f.Value.String(), was)
 		}
 	})
 	return err
@@ -563,8 +563,15 @@ func (o *trainOptions) loadData(m **graph.Module, resumed bool) (*datasets, erro
 }
 
 // isKnown reports whether the model is one of the zoo.
-func (o *trainOptions) isKnown() bool {
-	return !isPath(o.model) && slices.Contains(modelNames(), o.model)
+func (o *trainOptions) isKnown() bool { return isBuiltIn(o.model) }
+
+// isBuiltIn reports whether a model is one of the zoo, by its name.
+func isBuiltIn(model string) bool { return !isPath(model) && slices.Contains(modelNames(), model) }
+
+// sameModel reports whether two arguments name one model. A directory may be written with a slash or without, unless it has the name of a
+// model of the zoo.
+func sameModel(a, b string) bool {
+	return a == b || !isBuiltIn(a) && !isBuiltIn(b) && filepath.Clean(a) == filepath.Clean(b)
 }
 
 // declareFor declares the known model for examples of the data's shape and classes.
@@ -574,7 +581,7 @@ func (o *trainOptions) declareFor(ds *datasets) (*graph.Module, error) {
 		return nil, err
 	}
 	if classes == 0 {
-		return nil, fmt.Errorf("--data %s: %s is a classifier, but the targets are numbers: train a model of your own, FILE.graph", ds.Name, o.model)
+		return nil, fmt.Errorf("--data %s: %s is a classifier, but the targets are numbers: want classes, which are integers in a file .npz, or a model of your own, FILE.graph", ds.Name, o.model)
 	}
 	opts := []zoo.Option{zoo.Input(shape...), zoo.Classes(classes)}
 	lr := o.lr
@@ -864,7 +871,7 @@ func (r *trainReport) start(o *trainOptions, m *graph.Module, ds *datasets, cfg 
 	r.line("%s: %d parameters; %s: %s %s; batch %d, %s, seed %d\n", o.model, parameters(m), ds.Name, sets, what, o.batch, how, o.seed)
 	if t.Resumed() && !t.Finished() {
 		at := t.Progress()
-		r.line("going on in epoch %d, after step %d of %d\n", len(at.History)+1, at.Step, at.StepsPerEpoch)
+		r.line("resuming in epoch %d, after step %d of %d\n", len(at.History)+1, at.Step, at.StepsPerEpoch)
 	}
 }
 

@@ -86,7 +86,7 @@ func (h *header) setDescr(descr string) error {
 	}
 	var ok bool
 	if h.dtype, ok = types[code]; !ok {
-		return fmt.Errorf("its dtype %q is none of tensors: want b1, i1 to i8, u1 to u8, f2, f4 or f8", descr)
+		return fmt.Errorf("dtype %q is not supported: want b1, i1 to i8, u1 to u8, f2, f4 or f8", descr)
 	}
 	return nil
 }
