@@ -3,7 +3,6 @@ package runtime
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
@@ -143,7 +142,12 @@ func first(v value.Value, bad func(x float64) bool) (at, of int) {
 	if !ok || t == nil || !t.DType().IsFloat() {
 		return -1, 0
 	}
-	return slices.IndexFunc(t.Float64s(), bad), t.Len()
+	for i := range t.Len() {
+		if bad(t.Float64At(i)) {
+			return i, t.Len()
+		}
+	}
+	return -1, t.Len()
 }
 
 // spread returns the least and the greatest element of a tensor of floats, or that it holds infinities.
@@ -153,7 +157,8 @@ func spread(v value.Value) (lo, hi float64, inf bool) {
 		return 1, 0, false
 	}
 	lo, hi = math.Inf(1), math.Inf(-1)
-	for _, x := range t.Float64s() {
+	for i := range t.Len() {
+		x := t.Float64At(i)
 		if math.IsInf(x, 0) {
 			return 0, 0, true
 		}

@@ -231,6 +231,43 @@ func TestHostileFiles(t *testing.T) {
 	wait.Wait()
 }
 
+// TestHostileArrays is the same for arrays that are given as inputs.
+func TestHostileArrays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: no processes are run")
+	}
+	t.Parallel()
+	bin, dir := buildCommand(t), t.TempDir()
+	write := func(name string, data string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(data), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	array := func(dtype, shape string, size int) string {
+		header := "{'descr': '" + dtype + "', 'fortran_order': False, 'shape': " + shape + "}"
+		return "\x93NUMPY\x01\x00" + string(binary.LittleEndian.AppendUint16(nil, uint16(len(header)))) + header + strings.Repeat("\x00", size)
+	}
+	plain := "func @f(%x: f32[N,C]) {\n  %s = reduce_sum %x {axes=[1]}\n  return s: %s\n}\n"
+	models := []string{
+		write("plain.graph", "graphrun 2\nmodule @m\n"+plain),
+		write("prepared.graph", "graphrun 2\nmodule @m\nmeta \"preprocess.x\" = \"numbers mean=0.5 std=2\"\n"+plain),
+	}
+	for name, data := range map[string]string{
+		"columns": array("<f8", "(0,1099511627776)", 0),
+		"rows":    array("<f8", "(1099511627776,0)", 0),
+		"bytes":   array("|u1", "(1,40000000)", 40_000_000),
+		"halves":  array("<f2", "(1,40000000)", 80_000_000),
+		"rank":    array("|u1", "("+strings.Repeat("1,", 30000)+")", 1),
+	} {
+		file := write(name+".npy", data)
+		for _, model := range models {
+			hostile(t, bin, name+" of "+filepath.Base(model), []string{"run", model, "--func", "f", "--json", "--input", "x=" + file})
+		}
+	}
+}
+
 // hostile runs a command.
 func hostile(t *testing.T, bin, name string, args []string) {
 	ctx, cancel := context.WithTimeout(t.Context(), hostileTime)

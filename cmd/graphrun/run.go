@@ -382,11 +382,15 @@ func (c classification) text() string {
 // classify reads the result "logits", f[N,classes], and returns nothing if there is none.
 func classify(out map[string]value.Value, classes []string) []classification {
 	t, ok := out[logitsResult].(*value.Tensor)
-	if !ok || t.Rank() != 2 || !t.DType().IsFloat() || t.Shape()[1] == 0 {
+	if !ok || t.Rank() != 2 || !t.DType().IsFloat() || t.Len() == 0 {
+		return nil
+	}
+	e, err := t.TryExact()
+	if err != nil {
 		return nil
 	}
 	var all []classification
-	for row := range slices.Chunk(t.Float64s(), t.Shape()[1]) {
+	for row := range slices.Chunk(e.F, t.Shape()[1]) {
 		best, sum := 0, 0.0
 		for i, x := range row {
 			if x > row[best] || math.IsNaN(row[best]) {
@@ -418,7 +422,11 @@ func printResults(w io.Writer, f *graph.Func, out map[string]value.Value, classe
 		doc := map[string]any{"function": f.Name()}
 		results := map[string]any{}
 		for name, v := range out {
-			results[name] = jsonValue(v)
+			doc, err := jsonValue(v)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			results[name] = doc
 		}
 		doc["results"] = results
 		if rows != nil {
@@ -458,13 +466,17 @@ func (x jsonNumber) MarshalJSON() ([]byte, error) {
 }
 
 // jsonValue is a result as JSON: a tensor's dtype, shape and flat elements, exact; others as text.
-func jsonValue(v value.Value) any {
+func jsonValue(v value.Value) (any, error) {
 	t, ok := v.(*value.Tensor)
 	if !ok {
-		return v.String()
+		return v.String(), nil
+	}
+	e, err := t.TryExact()
+	if err != nil {
+		return nil, err
 	}
 	doc := map[string]any{"dtype": t.DType().String(), "shape": append([]int{}, t.Shape()...)}
-	switch e := t.Exact(); t.DType().Domain() {
+	switch t.DType().Domain() {
 	case value.Floats:
 		elems := make([]jsonNumber, len(e.F))
 		for i, x := range e.F {
@@ -480,7 +492,7 @@ func jsonValue(v value.Value) any {
 	default:
 		doc["elements"] = e.S
 	}
-	return doc
+	return doc, nil
 }
 
 // printJSON prints a document on one line.

@@ -369,7 +369,7 @@ func (p Preprocess) Apply(pixels []float32, channels int) error {
 	scale, size := p.scale(), len(pixels)/channels
 	for i, x := range pixels {
 		c := i / size
-		pixels[i] = float32((float64(x)*scale - mean[c]) / std[c])
+		pixels[i] = float32((float64(x)*scale - mean[c%len(mean)]) / std[c%len(std)])
 	}
 	return nil
 }
@@ -408,9 +408,9 @@ func (p Preprocess) Prepare(x *value.Tensor) (*value.Tensor, error) {
 	for _, n := range shape[min(2, len(shape)):] {
 		size *= n
 	}
-	for i, v := range x.Float64s() {
+	for i := range fed {
 		c := i / size % channels
-		fed[i] = float32((v*scale - mean[c]) / std[c])
+		fed[i] = float32((x.Float64At(i)*scale - mean[c%len(mean)]) / std[c%len(std)])
 	}
 	return out, nil
 }
@@ -422,24 +422,18 @@ func (p Preprocess) scale() float64 {
 	return p.Scale
 }
 
-// perChannel returns the means and deviations of some channels.
+// perChannel returns the means and deviations of some channels: one of each, or one for each channel.
 func (p Preprocess) perChannel(channels int) (mean, std []float64, err error) {
-	mean, std = make([]float64, channels), make([]float64, channels)
-	for _, list := range []struct {
-		of, vals []float64
-		without  float64
-	}{{mean, p.Mean, 0}, {std, p.Std, 1}} {
-		for c := range list.of {
-			switch len(list.vals) {
-			case 0:
-				list.of[c] = list.without
-			case 1:
-				list.of[c] = list.vals[0]
-			case channels:
-				list.of[c] = list.vals[c]
-			default:
-				return nil, nil, fmt.Errorf("preprocess: want one mean and std, or one for each of %d channels, have %d", channels, len(list.vals))
-			}
+	mean, std = p.Mean, p.Std
+	if len(mean) == 0 {
+		mean = []float64{0}
+	}
+	if len(std) == 0 {
+		std = []float64{1}
+	}
+	for _, vals := range [][]float64{mean, std} {
+		if len(vals) > 1 && len(vals) != channels {
+			return nil, nil, fmt.Errorf("preprocess: want one mean and std, or one for each of %d channels, have %d", channels, len(vals))
 		}
 	}
 	return mean, std, nil

@@ -1,6 +1,7 @@
 package artifact_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/models/nn"
 	"github.com/graphrun/graphrun/ops"
 )
@@ -162,6 +164,21 @@ func TestPreprocessApply(t *testing.T) {
 	for _, text := range []string{"", "gray", "scale=0.3", "rgb mean=1,2,3", "bytes scale=1/255", "numbers mean=0.5 std=2"} {
 		if p, err := artifact.ParsePreprocess(text); err != nil || p.String() != text {
 			t.Errorf("%q reads back as %q, %v", text, p, err)
+		}
+	}
+}
+
+// What arrays claim to be takes no memory beyond what they have.
+func TestPrepareArrays(t *testing.T) {
+	p := artifact.Preprocess{Mode: artifact.Numbers, Mean: []float64{0.5}, Std: []float64{2}}
+	for _, shape := range [][]int{nil, {0}, {3}, {0, 1 << 40}, {1 << 40, 0}, {0, 1 << 30, 28, 28}} {
+		x, err := value.New(value.F64, shape...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.Prepare(x)
+		if err != nil || !slices.Equal(got.Shape(), x.Shape()) || slices.ContainsFunc(got.Float64s(), func(v float64) bool { return v != -0.25 }) {
+			t.Errorf("%v: %v, %v", x, got, err)
 		}
 	}
 }

@@ -225,22 +225,44 @@ func CastExactly(t *Tensor, to DType) (*Tensor, error) {
 	if t.dt == to {
 		return t, nil
 	}
-	from := t.Exact()
-	there, err := Convert(from, to)
+	out, err := New(to, t.shape...)
 	if err != nil {
 		return nil, err
 	}
-	back, err := Convert(there, t.dt)
-	if err != nil {
-		return nil, err
+	const block = 1 << 12 // elements that are exact at a time: all together take up to 16 times as much memory as t
+	for lo := 0; lo < t.n; lo += block {
+		part := t.part(lo, min(t.n, lo+block))
+		from := part.Exact()
+		there, err := Convert(from, to)
+		if err != nil {
+			return nil, err
+		}
+		back, err := Convert(there, t.dt)
+		if err != nil {
+			return nil, err
+		}
+		// Integers of the other signedness keep their bits and would come back, whatever they mean in between.
+		negative := func(x int64) bool { return x < 0 }
+		wrapped := there.U != nil && slices.ContainsFunc(from.I, negative) || from.U != nil && slices.ContainsFunc(there.I, negative)
+		if wrapped || !back.Tensor().Equal(part) {
+			return nil, fmt.Errorf("its elements are %s, and not all of them are numbers of %s: convert them first", t.dt, to)
+		}
+		cast, dst := there.Tensor(), out.part(lo, lo+part.n)
+		copy(dst.data, cast.data)
+		copy(dst.strs, cast.strs)
 	}
-	// Integers of the other signedness keep their bits and would come back, whatever they mean in between.
-	negative := func(x int64) bool { return x < 0 }
-	wrapped := there.U != nil && slices.ContainsFunc(from.I, negative) || from.U != nil && slices.ContainsFunc(there.I, negative)
-	if wrapped || !back.Tensor().Equal(t) {
-		return nil, fmt.Errorf("its elements are %s, and not all of them are numbers of %s: convert them first", t.dt, to)
+	return out, nil
+}
+
+// part is elements lo to hi of t, of which lo begins a byte.
+func (t *Tensor) part(lo, hi int) *Tensor {
+	p := header(t.dt, hi-lo, []int{hi - lo})
+	if t.dt == String {
+		p.strs = t.strs[lo:hi]
+	} else {
+		p.data = t.data[byteSize(t.dt, lo):byteSize(t.dt, hi)]
 	}
-	return there.Tensor(), nil
+	return p
 }
 
 // CastMode holds what ONNX's Cast lets one choose about conversions to 8-bit floats. The zero CastMode is

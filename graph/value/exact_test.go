@@ -253,4 +253,29 @@ func TestCastExactly(t *testing.T) {
 			t.Errorf("%v to %v: %v, %v, want %q", c.in, c.to, got, err, c.want)
 		}
 	}
+	// Elements are converted some at a time.
+	codes := make([]float64, 10_001)
+	for i := range codes {
+		codes[i] = float64(i % 5)
+	}
+	for _, dt := range []DType{F64, F4E2M1, F16, I64, U8} {
+		narrow, err := Convert(vec(codes...).Exact(), dt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := CastExactly(narrow.Tensor(), F64); err != nil || !slices.Equal(got.Float64s(), narrow.Tensor().Float64s()) {
+			t.Errorf("10001 of %v: %v, %v", dt, got, err)
+		}
+	}
+	codes[10_000] = 0.1
+	if got, err := CastExactly(vec(codes...), F32); err == nil {
+		t.Errorf("the last of 10001 elements is no f32: %v", got)
+	}
+	none, err := New(F64, 1<<40, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := CastExactly(none, F32); err != nil || got.Len() != 0 {
+		t.Errorf("none: %v, %v", got, err)
+	}
 }

@@ -288,7 +288,7 @@ func (t *Tensor) Float64s() []float64 {
 	if t.dt == String {
 		return nil
 	}
-	if t.dt.Domain() == Floats {
+	if t.dt.Domain() == Floats && t.n > 0 {
 		return t.Exact().F
 	}
 	out := make([]float64, t.n)

@@ -387,15 +387,12 @@ func finite(t *value.Tensor) bool {
 	if !t.DType().IsFloat() {
 		return true
 	}
-	if x, err := value.Data[float32](t); err == nil {
-		for _, v := range x {
-			if v-v != 0 {
-				return false
-			}
+	for i := range t.Len() {
+		if v := t.Float64At(i); v-v != 0 {
+			return false
 		}
-		return true
 	}
-	return !slices.ContainsFunc(t.Float64s(), func(v float64) bool { return v-v != 0 })
+	return true
 }
 
 // diverged says why the loss of a batch is not finite. No variable has changed.
