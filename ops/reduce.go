@@ -803,7 +803,8 @@ var _ = graph.MustRegister(func() *graph.Op {
 
 // Norm returns the p-norm of x over axes, all if nil: the number of elements other than 0 for p 0, the sum of absolute values for 1, the
 // root of the sum of squares for 2, the largest and the smallest absolute value for plus and minus infinity, and (sum |x|^p)^(1/p) for any
-// other p (torch.linalg.vector_norm). An element that is 0 has gradient 0, and all have where the norm is.
+// other p (torch.linalg.vector_norm). An element that is 0 has gradient 0, and all have where the norm is. Of no elements the norm is 0, or
+// infinite for a negative p.
 func Norm(x Value, p float64, axes []int, keepDims bool) Value {
 	x = toFloat(x)
 	switch {
@@ -815,7 +816,7 @@ func Norm(x Value, p float64, axes []int, keepDims bool) Value {
 	case p == 2:
 		return reduce("reduce_l2", x, axes, keepDims)
 	case math.IsInf(p, 1):
-		return ReduceMax(Abs(x), axes, keepDims)
+		return Maximum(ReduceMax(Abs(x), axes, keepDims), 0.0) // of no elements too
 	case math.IsInf(p, -1):
 		return ReduceMin(Abs(x), axes, keepDims)
 	case math.IsNaN(p):
