@@ -113,6 +113,14 @@ func TestKinks(t *testing.T) {
 		{"norm", func(x graph.Value) graph.Value { return ops.Norm(x, 2, nil, false) }, []float64{0, 0}, []float64{0, 0}},
 		{"std", func(x graph.Value) graph.Value { return ops.Std(x, nil, 1, false) }, []float64{2, 2}, []float64{0, 0}},
 		{"logsumexp", func(x graph.Value) graph.Value { return ops.LogSumExp(x, nil, false) }, []float64{math.Inf(-1), math.Inf(-1)}, []float64{0, 0}},
+		{"logsumexp of large numbers", func(x graph.Value) graph.Value { return ops.LogSumExp(x, nil, false) }, []float64{1e10, 1e10, 1e10 - 1}, []float64{
+			0.4223187982515182, 0.4223187982515182, 0.15536240349696362,
+		}},
+		{"logsumexp of larger ones", func(x graph.Value) graph.Value { return ops.LogSumExp(x, nil, false) }, []float64{1e50, 1e50}, []float64{0.5, 0.5}},
+		{"logsumexp twice", func(x graph.Value) graph.Value {
+			return ops.Square(graph.Grad(ops.LogSumExp(x, nil, false), x)[0])
+		}, []float64{1e50, 1e50}, []float64{0, 0}},
+		{"logsumexp of inf", func(x graph.Value) graph.Value { return ops.LogSumExp(x, nil, false) }, []float64{inf, 1, -inf}, []float64{nan, 0, 0}},
 		{"logaddexp", func(x graph.Value) graph.Value { return ops.LogAddExp(x, 1.0) }, []float64{math.Inf(1), math.Inf(-1), 1}, []float64{1, 0, 0.5}},
 		{"logaddexp of inf", func(x graph.Value) graph.Value { return ops.LogAddExp(math.Inf(1), x) }, []float64{1, math.Inf(-1)}, []float64{0, 0}},
 		{"logaddexp of large numbers", func(x graph.Value) graph.Value { return ops.LogAddExp(x, 1e17) }, []float64{1e17}, []float64{0.5}},

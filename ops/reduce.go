@@ -694,9 +694,11 @@ var _ = graph.MustRegister(func() *graph.Op {
 	})
 	op.Props.Whole = true
 	op.Grad = func(g *graph.GradCtx) []Value {
-		y := unreduce(g, g.Out[0])
-		y = Where(Equal(y, math.Inf(-1)), 0.0, y)
-		return []Value{Mul(unreduce(g, g.Dy(0)), Exp(Sub(g.In[0], y)))}
+		// It is e^(x-y), but y - x is rounded by as much as y is. What its elements sum up to says by which factor.
+		y := StopGradient(unreduce(g, g.Out[0]))
+		e := Exp(Sub(g.In[0], Where(Equal(y, math.Inf(-1)), 0.0, y)))
+		sum := ReduceSum(e, reducedAxes(g.Attrs, g.In[0].Rank()), true)
+		return []Value{Mul(Mul(unreduce(g, g.Dy(0)), Where(Greater(sum, 0.0), Reciprocal(sum), 1.0)), e)}
 	}
 	return op
 }())

@@ -328,7 +328,7 @@ func (c *common) clip(grads []Value) {
 	if c.clipNorm > 0 {
 		var sum Value
 		for i, g := range grads {
-			s := ops.Cast(ops.Sum(ops.Square(g)), graph.F64)
+			s := ops.Square(ops.Cast(ops.Norm(g, 2, nil, false), graph.F64)) // the squares of f32 would leave its range
 			if i > 0 {
 				s = ops.Add(sum, s)
 			}

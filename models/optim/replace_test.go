@@ -229,6 +229,7 @@ func TestClip(t *testing.T) {
 		"norm above":          {graph.F64, 1, []optim.Option{optim.ClipNorm(1)}, []float64{3 / (5 + 1e-6), 4 / (5 + 1e-6)}, 1e-15},
 		"norm at":             {graph.F64, 1, []optim.Option{optim.ClipNorm(5)}, []float64{3 * (5 / (5 + 1e-6)), 4 * (5 / (5 + 1e-6))}, 1e-15},
 		"norm in f32":         {graph.F32, 2, []optim.Option{optim.ClipNorm(0.5)}, []float64{6 * 0.5 / 10, 8 * 0.5 / 10}, 1e-6},
+		"squares beyond f32":  {graph.F32, 1e30, []optim.Option{optim.ClipNorm(10)}, []float64{6, 8}, 1e-5},
 		"squares beyond f16":  {graph.F16, 1000, []optim.Option{optim.ClipNorm(10)}, []float64{6, 8}, 1e-2},
 		"value":               {graph.F64, 1, []optim.Option{optim.ClipValue(3.5)}, []float64{3, 3.5}, 0},
 		"negative value":      {graph.F64, -1, []optim.Option{optim.ClipValue(3.5)}, []float64{-3, -3.5}, 0},

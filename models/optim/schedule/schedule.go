@@ -48,10 +48,10 @@ func Cosine(lr float64, steps int, least float64) Func {
 // Linear lets the rate go from lr*first to lr*last in the given steps and stay there (LinearLR).
 func Linear(lr, first, last float64, steps int) Func {
 	return func(step int) float64 {
-		if step >= steps {
+		if step = max(step, 0); step >= steps {
 			return lr * last
 		}
-		return lr * (first + (last-first)*float64(max(step, 0))/float64(steps))
+		return lr * (first + (last-first)*float64(step)/float64(steps))
 	}
 }
 

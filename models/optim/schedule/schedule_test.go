@@ -22,6 +22,8 @@ func TestEnds(t *testing.T) {
 		{"exponential", schedule.Exponential(2, 0.5), map[int]float64{0: 2, 2: 0.5}},
 		{"cosine", schedule.Cosine(1, 10, 0.2), map[int]float64{0: 1, 5: 0.6, 10: 0.2, 20: 1}},
 		{"linear", schedule.Linear(1, 0.5, 1, 4), map[int]float64{-3: 0.5, 0: 0.5, 2: 0.75, 4: 1, 9: 1}},
+		{"linear of no steps", schedule.Linear(1, 0.5, 0.7, 0), map[int]float64{-3: 0.7, -1: 0.7, 0: 0.7, 1: 0.7}},
+		{"linear of fewer", schedule.Linear(1, 0.5, 0.7, -2), map[int]float64{-3: 0.7, -1: 0.7, 0: 0.7}},
 		{"one cycle", cycle.Rate(), map[int]float64{0: 1.0 / 25, 29: 1, 99: 1.0 / 25e4, 200: 1.0 / 25e4}},
 		{"one cycle without a rise", schedule.OneCycle{Max: 1, Steps: 10, Start: 0.1}.Rate(), map[int]float64{-1: 1, 0: 1, 9: 1.0 / 25e4}},
 		{"one cycle without a fall", schedule.OneCycle{Max: 1, Steps: 10, Start: 1}.Rate(), map[int]float64{0: 1.0 / 25, 9: 1}},
@@ -44,7 +46,7 @@ func TestEnds(t *testing.T) {
 	}
 	for _, c := range cases {
 		for step, want := range c.want {
-			if got := c.f(step); math.Abs(got-want) > 1e-12 {
+			if got := c.f(step); !(math.Abs(got-want) <= 1e-12) {
 				t.Errorf("%s: step %d has %v, want %v", c.name, step, got, want)
 			}
 		}
