@@ -74,8 +74,10 @@ var _ = graph.MustRegister((&activation{
 		return Where(Greater(z, b.Float("threshold")), x, Div(soft, b.Float("beta")))
 	},
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
-		z := Mul(x, g.Float("beta"))
-		return Where(Greater(z, g.Float("threshold")), dy, Mul(dy, Sigmoid(z)))
+		z, threshold := Mul(x, g.Float("beta")), g.Float("threshold")
+		// at the threshold the slope is sigmoid's and constant, as it is beyond
+		slope := Sigmoid(Where(GreaterEqual(z, threshold), threshold, z))
+		return Where(Greater(z, threshold), dy, Mul(dy, slope))
 	},
 	other: `{beta=2.5, threshold=3.3}`,
 }).op())
@@ -189,6 +191,13 @@ func exponentialUnit(x Value, high, low, rate float64) Value {
 	return Where(exponential, Mul(Expm1(negative), low), x)
 }
 
+// exponentialSlope returns the gradient of exponentialUnit: at 0 that of the exponential, which is constant there, so that the second
+// derivative is 0 as it is above.
+func exponentialSlope(x, dy Value, high, low, rate float64) Value {
+	negative := Mul(Where(Less(x, 0.0), x, 0.0), rate)
+	return Where(LessEqual(x, 0.0), Mul(dy, Mul(Exp(negative), low*rate)), Mul(dy, high))
+}
+
 var alphaAttr = graph.AttrSpec{Name: "alpha", Kind: graph.FloatAttr, Default: 1.0, Doc: "the factor of the exponential part"}
 
 var _ = graph.MustRegister((&activation{
@@ -197,6 +206,7 @@ var _ = graph.MustRegister((&activation{
 	onnx:  "Elu 1 6 22",
 	attrs: []graph.AttrSpec{alphaAttr},
 	body:  func(b *graph.BodyCtx, x Value) Value { return exponentialUnit(x, 1, b.Float("alpha"), 1) },
+	grad:  func(g *graph.GradCtx, x, dy Value) Value { return exponentialSlope(x, dy, 1, g.Float("alpha"), 1) },
 	other: `{alpha=0.7}`,
 }).op())
 
@@ -216,6 +226,9 @@ var _ = graph.MustRegister((&activation{
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return exponentialUnit(x, b.Float("gamma"), b.Float("gamma")*b.Float("alpha"), 1)
 	},
+	grad: func(g *graph.GradCtx, x, dy Value) Value {
+		return exponentialSlope(x, dy, g.Float("gamma"), g.Float("gamma")*g.Float("alpha"), 1)
+	},
 	other: `{alpha=0.7, gamma=2}`,
 }).op())
 
@@ -229,6 +242,9 @@ var _ = graph.MustRegister((&activation{
 	attrs: []graph.AttrSpec{alphaAttr},
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return exponentialUnit(x, 1, b.Float("alpha"), 1/b.Float("alpha"))
+	},
+	grad: func(g *graph.GradCtx, x, dy Value) Value {
+		return exponentialSlope(x, dy, 1, g.Float("alpha"), 1/g.Float("alpha"))
 	},
 	other: `{alpha=1.5}`,
 }).op())

@@ -67,6 +67,9 @@ func TestKinks(t *testing.T) {
 	norm := func(p float64) func(x graph.Value) graph.Value {
 		return func(x graph.Value) graph.Value { return ops.Norm(x, p, []int{0}, false) }
 	}
+	twice := func(build func(x graph.Value) graph.Value) func(x graph.Value) graph.Value {
+		return func(x graph.Value) graph.Value { return graph.Grad(ops.Sum(build(x)), x)[0] }
+	}
 	for _, c := range []struct {
 		name  string
 		build func(x graph.Value) graph.Value
@@ -100,6 +103,11 @@ func TestKinks(t *testing.T) {
 			at := x.Func().Const(tensor([]float64{inf, -inf, 0, 3}, 4))
 			return graph.Grad(ops.Sum(ops.Mul(x, ops.Hardswish(at))), at)[0]
 		}, []float64{2, 2, 2, 2}, []float64{1, 0, 0.5, 1}},
+		{"elu twice", twice(func(x graph.Value) graph.Value { return ops.ELU(x, 0.7) }), []float64{0, math.Copysign(0, -1), 1, -1, -inf}, []float64{0, 0, 0, 0.2575156088200096, 0}},
+		{"selu twice", twice(ops.SELU), []float64{0, math.Copysign(0, -1), 1, -1}, []float64{0, 0, 0, 0.646768603034814}},
+		{"celu twice", twice(func(x graph.Value) graph.Value { return ops.CELU(x, 1.5) }), []float64{0, math.Copysign(0, -1), 1, -1.5}, []float64{0, 0, 0, 0.24525296078096154}},
+		{"softplus at its threshold", func(x graph.Value) graph.Value { return ops.Softplus(x, 2, 1) }, []float64{0.5, 0.25, 1, nan}, []float64{0.7310585786300049, 0.6224593312018546, 1, nan}},
+		{"softplus twice", twice(func(x graph.Value) graph.Value { return ops.Softplus(x, 2, 1) }), []float64{0.5, 0.25, 1}, []float64{0, 0.470007424403189, 0}},
 		{"logaddexp", func(x graph.Value) graph.Value { return ops.LogAddExp(x, 1.0) }, []float64{inf, -inf, 1}, []float64{1, 0, 0.5}},
 		{"logaddexp of nothing", func(x graph.Value) graph.Value { return ops.LogAddExp(x, -inf) }, []float64{inf, -inf, 1}, []float64{1, 0, 1}},
 		{"logaddexp of large ones", func(x graph.Value) graph.Value { return ops.LogAddExp(1e15, x) }, []float64{1e15 + 1}, []float64{0.7310585786300049}},
