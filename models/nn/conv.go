@@ -82,7 +82,7 @@ func conv(l *layer, in, out int, kernel []int, opts []Option) Layer {
 	}
 	l.build = sampled(axes+2, func(c *apply) Value {
 		x, p := c.x, p
-		if !c.wantFloat(x) || !c.wantChannels(in, axes+2) || !c.wantRoom(kernel, p.Dilations, p.Pads) {
+		if !c.wantFloat(x) || !c.wantChannels(in, axes+2) || !c.wantRoom(kernel, p.Dilations, p.Pads, nil) {
 			return graph.Poison(c.f)
 		}
 		if padded {
@@ -170,15 +170,19 @@ func (l *layer) wantKernel(kernel []int) {
 	}
 }
 
-// wantRoom reports an input that is known to be too small for a single window.
-func (c *apply) wantRoom(kernel, dilations, pads []int) bool {
+// wantRoom reports an input that is known to be too small for a single window, which may reach beyond the padded end by less than its
+// stride where there are strides.
+func (c *apply) wantRoom(kernel, dilations, pads, strides []int) bool {
 	for i, k := range kernel {
 		reach := k
 		if len(dilations) > 0 {
 			reach = dilations[i]*(k-1) + 1
 		}
-		padding := pads[i] + pads[len(kernel)+i]
-		if size, ok := c.x.Shape()[2+i].Int(); ok && int(size)+padding < reach {
+		padding, beyond := pads[i]+pads[len(kernel)+i], 0
+		if len(strides) > 0 {
+			beyond = strides[i] - 1
+		}
+		if size, ok := c.x.Shape()[2+i].Int(); ok && int(size)+padding+beyond < reach {
 			with := ""
 			if padding > 0 {
 				with = ", padding included"

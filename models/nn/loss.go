@@ -483,7 +483,7 @@ func CosineEmbedding(x1, x2, target Value, opts ...LossOption) Value {
 			return graph.Poison(l.f)
 		}
 		dot := func(a, b Value) Value { return ops.ReduceSum(ops.Mul(a, b), []int{-1}, false) }
-		const eps = 1e-12
+		eps := float64(float32(1e-12)) // PyTorch has it in f32, which zero vectors show
 		cos := ops.Div(dot(x1, x2), ops.Sqrt(ops.Mul(ops.Add(dot(x1, x1), eps), ops.Add(dot(x2, x2), eps))))
 		near := ops.Where(ops.Equal(target, 1), ops.Sub(1.0, cos), 0.0)
 		far := ops.Where(ops.Equal(target, -1), hinge(ops.Sub(cos, l.margin)), 0.0)

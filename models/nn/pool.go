@@ -28,7 +28,7 @@ func maxPool(l *layer, kernel []int, opts []Option) Layer {
 	p := l.pooling(kernel, o)
 	p.Dilations = l.perAxis("dilation", o.dilation, len(kernel), 1, 1)
 	l.build = sampled(len(kernel)+2, func(c *apply) Value {
-		if !c.wantPlanes(len(kernel)) || !c.wantRoom(kernel, p.Dilations, p.Pads) {
+		if !c.wantPlanes(len(kernel)) || !c.wantRoom(kernel, p.Dilations, p.Pads, o.beyond(p)) {
 			return graph.Poison(c.f)
 		}
 		y, _ := ops.MaxPool(c.x, p)
@@ -62,7 +62,7 @@ func avgPool(l *layer, kernel []int, opts []Option) Layer {
 		l.wantPositive("divisor", o.divisor)
 	}
 	l.build = sampled(len(kernel)+2, func(c *apply) Value {
-		if !c.wantFloat(c.x) || !c.wantPlanes(len(kernel)) || !c.wantRoom(kernel, nil, p.Pads) {
+		if !c.wantFloat(c.x) || !c.wantPlanes(len(kernel)) || !c.wantRoom(kernel, nil, p.Pads, o.beyond(p)) {
 			return graph.Poison(c.f)
 		}
 		return ops.AvgPool(c.x, p)
@@ -89,6 +89,14 @@ func (l *layer) pooling(kernel []int, o *options) ops.PoolParams {
 		}
 	}
 	return p
+}
+
+// beyond returns the strides of windows that may reach beyond the padded end.
+func (o *options) beyond(p ops.PoolParams) []int {
+	if !o.ceilMode {
+		return nil
+	}
+	return p.Strides
 }
 
 // wantPlanes reports an input that has not a batch, channels and the given number of further axes.

@@ -65,6 +65,32 @@ var torchCases = []struct {
 		},
 	},
 	{
+		"MaxPool1d, CeilMode, a window wider than x", planesX, nil,
+		func(x graph.Value) graph.Value { return nn.MaxPool1d(4, nn.Stride(3), nn.CeilMode()).Apply(x) },
+		[][]float64{{1, 4}, {2, 0, 0, 0, 16, 0}},
+	},
+	{
+		"MaxPool1d, CeilMode, a window that is spread wider than x", planesX, nil,
+		func(x graph.Value) graph.Value { return nn.MaxPool1d(2, nn.Dilation(3), nn.CeilMode()).Apply(x) },
+		[][]float64{{1, 3}, {2, 0, 0, 12, 0, 0}},
+	},
+	{
+		"MaxPool2d, CeilMode, a window higher than x and its padding", planesX, nil,
+		func(x graph.Value) graph.Value {
+			pool := nn.MaxPool2d([2]int{3, 2}, nn.Stride(2), nn.Padding(1, 0), nn.Dilation(2, 1), nn.CeilMode())
+			return pool.Apply(ops.Reshape(x, 1, 1, 2, 3))
+		},
+		[][]float64{{4, -1}, {0, 0, 0, 0, 8, -4}},
+	},
+	{
+		"AvgPool1d, CeilMode, a window wider than x", planesX, nil,
+		func(x graph.Value) graph.Value { return nn.AvgPool1d(4, nn.Stride(3), nn.CeilMode()).Apply(x) },
+		[][]float64{
+			{-0.16666666666666666, 2},
+			{-0.1111111111111111, -0.1111111111111111, -0.1111111111111111, 2.6666666666666665, 2.6666666666666665, 2.6666666666666665},
+		},
+	},
+	{
 		"MultiLabelMargin", labelsX, nil,
 		func(x graph.Value) graph.Value { return nn.MultiLabelMargin(x, x.Func().Const(labels)) },
 		[][]float64{
@@ -103,6 +129,8 @@ var (
 	labelsX = tensor([]float64{0.1, 0.2, 0.4, 0.8, 2, -1, 0.5, 0.25, -0.5, 0.3, 1.75, -2, 1, 0.5, 0.25, -1.5}, 4, 4)
 	labels  = tensor([]int64{3, 0, -1, 1, 2, 1, -1, 3, -1, 2, 1, 0, 0, 3, 2, 1}, 4, 4) // two classes, two, none and all
 )
+
+var planesX = tensor([]float64{1, -2, 0.5, 3, 4, -1}, 1, 2, 3)
 
 var rmsX = tensor([]float64{0.5, -1.0, 2.0, 0.25, 3.0, -0.125, 1e-4, 2e-4, -3e-4, 0.0, 1e-4, 5e-5}, 2, 6)
 
@@ -202,6 +230,9 @@ func TestLossKinks(t *testing.T) {
 		{"CosineEmbedding at the margin", func(x graph.Value) graph.Value {
 			return nn.CosineEmbedding(x, signs(x, 1, 0), x.Func().Const(tensor([]float64{-1})), nn.Margin(1))
 		}, []float64{1, 0}, []float64{0, 0}},
+		{"CosineEmbedding of zeros", func(x graph.Value) graph.Value {
+			return nn.CosineEmbedding(x, signs(x, 1, 0), x.Func().Const(tensor([]float64{1})))
+		}, []float64{0, 0}, []float64{-1000000.0019974014, 0}},
 		{"TripletMargin, power 3 of equal points", func(x graph.Value) graph.Value {
 			return nn.TripletMargin(x, signs(x, 1, 2), signs(x, 1, 2), nn.Power(3), nn.LossEps(0))
 		}, []float64{1, 2}, []float64{0, 0}},
