@@ -55,13 +55,13 @@ func init() {
 	register(table)
 }
 
-// scheduler returns the rates and momenta of the case's schedule; nil if it has none.
-func (c *attrs) scheduler() (rate, momentum schedule.Func) {
+// scheduler returns the rates and momenta of the case's schedule from a rate on; nil if it has none.
+func (c *attrs) scheduler(lr float64) (rate, momentum schedule.Func) {
 	s := c.object("scheduler")
 	if s == nil {
 		return nil, nil
 	}
-	return s.schedules(s.str("name"), c.num("lr", 0))
+	return s.schedules(s.str("name"), lr)
 }
 
 // schedule sets the learning rate and the momentum of a step, if the case has a schedule.

@@ -105,7 +105,7 @@ func trajectory(b *build) values {
 	loss := ops.Add(ops.Mul(ops.Dot(d, ops.MatMul(b.x("A"), d)), 0.5), ops.Sum(ops.Mul(b.x("s"), ops.Sin(ops.Mul(b.x("w"), wide)))))
 	b.f.Return("loss", loss)
 	b.f.Return("grad", graph.Grad(loss, p.Read(b.f))[0])
-	rate, momentum := b.scheduler()
+	rate, momentum := b.scheduler(b.num("lr", 0))
 	opt := b.optimizer(b.Op, momentum != nil)
 	opt.Minimize(loss)
 	sess := b.session()
@@ -225,7 +225,7 @@ func training(net func(b *build) nn.Layer) builder {
 			b.f.Return("grad_"+name, graph.Grad(loss, v.Read(b.f))[0])
 		}
 		rule := b.object("optimizer")
-		rate, momentum := b.scheduler()
+		rate, momentum := b.scheduler(rule.num("lr", 0))
 		opt := rule.optimizer(rule.str("name"), momentum != nil)
 		if opt == nil {
 			b.t.Fatalf("there is no optimizer %q", rule.str("name"))
