@@ -1,10 +1,10 @@
 package compile
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 var autodiff = &Pass{
@@ -28,7 +28,7 @@ var autodiff = &Pass{
 		return eachFunc(m, func(f *graph.Func) error {
 			for _, n := range f.Nodes() {
 				if n.Op().Name == "grad" {
-					return fmt.Errorf("%s: a grad is left", n.Pos())
+					return errfmt.Errorf("%s: a grad is left", n.Pos())
 				}
 			}
 			return nil

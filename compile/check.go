@@ -8,6 +8,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -207,7 +208,7 @@ func targetsOf(m *graph.Module, in Inputs) ([]*target, error) {
 		return nil, errors.New("check: feeds are given, but no function that takes them")
 	}
 	if in.Func != "" && m.LookupFunc(in.Func) == nil {
-		return nil, fmt.Errorf("check: @%s is not a function of the module", in.Func)
+		return nil, errfmt.Errorf("check: @%s is not a function of the module", in.Func)
 	}
 	vars := map[string]*value.Tensor{}
 	read := func(name string) (*value.Tensor, error) { return vars[name], nil }
@@ -223,7 +224,7 @@ func targetsOf(m *graph.Module, in Inputs) ([]*target, error) {
 			find: func(m *graph.Module) *graph.Func { return m.LookupVariable(name).Init() },
 		}
 		if t.oracle, err = t.interpreter().Oracle(v.Init(), t.in); err != nil {
-			return nil, fmt.Errorf("check: %s: %w", t.name, err)
+			return nil, errfmt.Errorf("check: %s: %w", t.name, err)
 		}
 		targets = append(targets, t)
 		vars[name] = t.oracle.Want[0].(*value.Tensor)
@@ -231,7 +232,7 @@ func targetsOf(m *graph.Module, in Inputs) ([]*target, error) {
 	for name, t := range in.Variables {
 		v := m.LookupVariable(name)
 		if v == nil || t == nil || !graph.EqualTypes(graph.TypeOf(t), v.Type()) {
-			return nil, fmt.Errorf("check: @%s is no variable of the module, or not of its type", name)
+			return nil, errfmt.Errorf("check: @%s is no variable of the module, or not of its type", name)
 		}
 		vars[name] = t
 	}
@@ -246,7 +247,7 @@ func targetsOf(m *graph.Module, in Inputs) ([]*target, error) {
 			for _, p := range f.Params() {
 				v, ok := feeds[p.Node().ResultName(0)]
 				if !ok {
-					return fmt.Errorf("no feed for %s (%s)", p.Node().ResultName(0), p.Type())
+					return errfmt.Errorf("no feed for %s (%s)", p.Node().ResultName(0), p.Type())
 				}
 				t.in = append(t.in, v)
 			}
@@ -259,7 +260,7 @@ func targetsOf(m *graph.Module, in Inputs) ([]*target, error) {
 			err = onSamples(f, evaluate)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("check: @%s: %w", name, err)
+			return nil, errfmt.Errorf("check: @%s: %w", name, err)
 		}
 		targets = append(targets, t)
 	}
@@ -271,7 +272,7 @@ func oraclesOf(m *graph.Module, targets []*target) ([]*graph.Oracle, error) {
 	for _, t := range targets {
 		o, err := t.interpreter().Oracle(t.find(m), t.in)
 		if err != nil {
-			return nil, fmt.Errorf("check: %s: %w", t.name, err)
+			return nil, errfmt.Errorf("check: %s: %w", t.name, err)
 		}
 		oracles = append(oracles, o)
 	}
@@ -290,10 +291,10 @@ func compareTargets(m *graph.Module, targets []*target, oracles []*graph.Oracle,
 		}
 		got, err := t.interpreter().Run(f, t.in)
 		if err != nil {
-			return &Miscompile{Pass: p.Name, Result: t.name, Err: fmt.Errorf("it fails: %w", err)}, nil
+			return &Miscompile{Pass: p.Name, Result: t.name, Err: errfmt.Errorf("it fails: %w", err)}, nil
 		}
 		if len(got) != len(o.Want) {
-			return &Miscompile{Pass: p.Name, Result: t.name, Err: fmt.Errorf("it has %d results and updates, not %d", len(got), len(o.Want))}, nil
+			return &Miscompile{Pass: p.Name, Result: t.name, Err: errfmt.Errorf("it has %d results and updates, not %d", len(got), len(o.Want))}, nil
 		}
 		for k, v := range got {
 			if err := o.Compare(k, v); err != nil {
@@ -329,7 +330,7 @@ func onSamples(f *graph.Func, evaluate func(feeds map[string]value.Value) error)
 			}
 		}
 	}
-	return fmt.Errorf("it cannot be evaluated on drawn inputs, give some: %w", first)
+	return errfmt.Errorf("it cannot be evaluated on drawn inputs, give some: %w", first)
 }
 
 // SampleFeeds draws feeds of the types that a function declares, the same ones every time: floats between -1 and 1, whole numbers between 0
@@ -353,7 +354,7 @@ func SampleFeeds(f *graph.Func, size, high int) (map[string]value.Value, error) 
 		tt, ok := t.(graph.TensorType)
 		shape, known := tt.ConstShape()
 		if !ok || !known {
-			return nil, fmt.Errorf("input %s is %s: only tensors of known sizes can be drawn", name, p.Type())
+			return nil, errfmt.Errorf("input %s is %s: only tensors of known sizes can be drawn", name, p.Type())
 		}
 		e, err := value.TryExact(tt.DType, shape)
 		if err != nil {
@@ -433,12 +434,12 @@ func Expect(m *graph.Module, in Inputs) (*Expectation, error) {
 func (e *Expectation) Compare(results map[string]value.Value, variable func(name string) *value.Tensor) error {
 	for i, name := range e.results {
 		if err := e.oracle.Compare(i, results[name]); err != nil {
-			return fmt.Errorf("result %s: %w", name, err)
+			return errfmt.Errorf("result %s: %w", name, err)
 		}
 	}
 	for i, name := range e.updates {
 		if err := e.oracle.Compare(len(e.results)+i, variable(name)); err != nil {
-			return fmt.Errorf("variable @%s: %w", name, err)
+			return errfmt.Errorf("variable @%s: %w", name, err)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
@@ -40,7 +41,7 @@ func Only(names ...string) Option {
 }
 
 func noPass(name string) error {
-	return fmt.Errorf("there is no pass %q: want one of %v", name, PassNames())
+	return errfmt.Errorf("there is no pass %q: want one of %v", name, PassNames())
 }
 
 // Through runs the given passes in the given order, which the table's After rules need not allow: it is for
@@ -77,13 +78,13 @@ func (c *Context) insert(p *Pass) error {
 		return errors.New("an inserted pass needs Name, Doc and Run, and has no Emit")
 	}
 	if LookupPass(p.Name) != nil || named(c.passes, p.Name) {
-		return fmt.Errorf("there is a pass %q already", p.Name)
+		return errfmt.Errorf("there is a pass %q already", p.Name)
 	}
 	at := 0
 	for _, name := range p.After {
 		for !named(c.passes[:at], name) {
 			if at == len(c.passes) || c.passes[at].Run == nil {
-				return fmt.Errorf("pass %q must stand after %s, which does not run before the program is made", p.Name, name)
+				return errfmt.Errorf("pass %q must stand after %s, which does not run before the program is made", p.Name, name)
 			}
 			at++
 		}
@@ -298,7 +299,7 @@ func optimize(m *graph.Module, opts []Option) (*Context, *graph.Module, error) {
 				continue // as when it was checked last
 			}
 			if err := q.Check(c, m); err != nil {
-				return nil, nil, bug(p, m, fmt.Errorf("the invariant of %s is broken: %w", q.Name, err))
+				return nil, nil, bug(p, m, errfmt.Errorf("the invariant of %s is broken: %w", q.Name, err))
 			}
 		}
 		if c.stats != nil {
@@ -322,7 +323,7 @@ func run(c *Context, p *Pass, m *graph.Module) error {
 	err := guard(p, m, func() error { return p.Run(c, m) })
 	switch {
 	case m.IsFull():
-		return fmt.Errorf("after %s: %w", p.Name, m.Err())
+		return errfmt.Errorf("after %s: %w", p.Name, m.Err())
 	case err == nil && m.Err() != nil:
 		return bug(p, m, m.Err())
 	}
@@ -333,14 +334,14 @@ func run(c *Context, p *Pass, m *graph.Module) error {
 func guard(p *Pass, m *graph.Module, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = bug(p, m, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+			err = bug(p, m, errfmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 		}
 	}()
 	return f()
 }
 
 func bug(p *Pass, m *graph.Module, err error) error {
-	return fmt.Errorf("BUG: after %s: %w\n%s", p.Name, err, m)
+	return errfmt.Errorf("BUG: after %s: %w\n%s", p.Name, err, m)
 }
 
 func (c *Context) print(m *graph.Module, p *Pass, when string) {

@@ -1,10 +1,10 @@
 package compile
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 var decompose = &Pass{
@@ -20,7 +20,7 @@ var decompose = &Pass{
 		return eachFunc(m, func(f *graph.Func) error {
 			for _, n := range f.Nodes() {
 				if c.inlined(n) {
-					return fmt.Errorf("%s: %s is left", n.Pos(), n.Op().Name)
+					return errfmt.Errorf("%s: %s is left", n.Pos(), n.Op().Name)
 				}
 			}
 			return nil
@@ -51,7 +51,7 @@ func inlineBodies(c *Context, f *graph.Func) error {
 			c.Count(n.Op().Name)
 			outs := w.body(n)
 			if len(outs) != n.NumResults() {
-				return fmt.Errorf("BUG: %s: the body of %s gives %d results for %d", n.Pos(), n.Op().Name, len(outs), n.NumResults())
+				return errfmt.Errorf("BUG: %s: the body of %s gives %d results for %d", n.Pos(), n.Op().Name, len(outs), n.NumResults())
 			}
 			w.replace(n, outs)
 		}

@@ -2,9 +2,9 @@ package compile
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -38,7 +38,7 @@ func FreezeVariables(m *graph.Module, weights map[string]*value.Tensor) error {
 	}
 	for name := range weights {
 		if m.LookupVariable(name) == nil {
-			return fmt.Errorf("freeze: @%s is not a variable of the module", name)
+			return errfmt.Errorf("freeze: @%s is not a variable of the module", name)
 		}
 	}
 	updated := map[*graph.Variable]bool{}
@@ -55,12 +55,12 @@ func FreezeVariables(m *graph.Module, weights map[string]*value.Tensor) error {
 		}
 		if updated[v] {
 			if have := graph.TypeOf(t); !graph.EqualTypes(have, v.Type()) {
-				return fmt.Errorf("freeze: @%s is %s, the tensor is %s", v.Name(), v.Type(), have)
+				return errfmt.Errorf("freeze: @%s is %s, the tensor is %s", v.Name(), v.Type(), have)
 			}
 			continue
 		}
 		if err := m.FreezeVariable(v, t); err != nil {
-			return fmt.Errorf("freeze: %w", err)
+			return errfmt.Errorf("freeze: %w", err)
 		}
 	}
 	return nil

@@ -1,9 +1,8 @@
 package compile
 
 import (
-	"fmt"
-
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Pass is one row of the pipeline.
@@ -50,14 +49,14 @@ func checkOrder(passes []*Pass) error {
 	seen := map[string]bool{}
 	for i, p := range passes {
 		if p.Name == "" || p.Doc == "" || (p.Run == nil) == (p.Emit == nil) {
-			return fmt.Errorf("pass %d (%q) needs Name, Doc, and Run or Emit", i, p.Name)
+			return errfmt.Errorf("pass %d (%q) needs Name, Doc, and Run or Emit", i, p.Name)
 		}
 		if p.Run != nil && i > 0 && passes[i-1].Emit != nil {
-			return fmt.Errorf("pass %d (%s) changes the module after the program has been made", i, p.Name)
+			return errfmt.Errorf("pass %d (%s) changes the module after the program has been made", i, p.Name)
 		}
 		for _, a := range p.After {
 			if !seen[a] {
-				return fmt.Errorf("pass %d (%s) must stand after %s", i, p.Name, a)
+				return errfmt.Errorf("pass %d (%s) must stand after %s", i, p.Name, a)
 			}
 		}
 		seen[p.Name] = true

@@ -1,9 +1,8 @@
 package compile
 
 import (
-	"fmt"
-
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/runtime/plan"
 	"github.com/graphrun/graphrun/runtime/program"
 )
@@ -25,7 +24,7 @@ var planMemory = &Pass{
 			}
 			c.Count("plan")
 			if err := checkPlan(p); err != nil {
-				return fmt.Errorf("@%s: %w", f.Name(), err)
+				return errfmt.Errorf("@%s: %w", f.Name(), err)
 			}
 		}
 		return nil
@@ -46,7 +45,7 @@ func checkPlan(p *program.Func) error {
 			break // no call can ask for so many bytes
 		}
 		if err := plan.Check(p, p.Plan, n); err != nil {
-			return fmt.Errorf("%s = %d: %w", p.Plan.Symbol, n, err)
+			return errfmt.Errorf("%s = %d: %w", p.Plan.Symbol, n, err)
 		}
 	}
 	return nil

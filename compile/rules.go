@@ -2,10 +2,10 @@ package compile
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -51,7 +51,7 @@ func applyRules(c *Context, m *graph.Module, rules []*Rule, count useCount) erro
 		}
 		op := graph.LookupOp(r.Op)
 		if op == nil {
-			return fmt.Errorf("rule %s is of %q, which is no operation", r.Name, r.Op)
+			return errfmt.Errorf("rule %s is of %q, which is no operation", r.Name, r.Op)
 		}
 		byOp[op] = append(byOp[op], r)
 	}

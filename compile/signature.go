@@ -2,10 +2,10 @@ package compile
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // signatures are what those who run a module rely on, and no pass changes: its variables and functions, and what goes into and comes out of the
@@ -80,7 +80,7 @@ func (s *signatures) check(m *graph.Module) error {
 				was = of.ports[k]
 			}
 			if is.kind != was.kind || is.name != was.name || !graph.EqualTypes(is.t, was.t) {
-				return fmt.Errorf("@%s has %v in the place of %v", f.Name(), is, was)
+				return errfmt.Errorf("@%s has %v in the place of %v", f.Name(), is, was)
 			}
 		}
 	}

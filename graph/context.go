@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -96,9 +97,9 @@ func (op *Op) infer(c *InferCtx) (types []Type, err error) {
 		switch p := recover().(type) {
 		case nil:
 		case failure:
-			err = fmt.Errorf("%s", string(p))
+			err = errfmt.Errorf("%s", string(p))
 		default:
-			err = fmt.Errorf("BUG: the type rule of %s panicked: %v\n%s", op.Name, p, debug.Stack())
+			err = errfmt.Errorf("BUG: the type rule of %s panicked: %v\n%s", op.Name, p, debug.Stack())
 		}
 	}()
 	if err := op.checkOperands(c.In); err != nil {
@@ -119,11 +120,11 @@ func (op *Op) infer(c *InferCtx) (types []Type, err error) {
 		return nil, err
 	}
 	if want := op.NumResultsFor(c.Attrs, len(c.In)); len(types) != want {
-		return nil, fmt.Errorf("BUG: the type rule of %s gives %d results, not %d", op.Name, len(types), want)
+		return nil, errfmt.Errorf("BUG: the type rule of %s gives %d results, not %d", op.Name, len(types), want)
 	}
 	for _, t := range types {
 		if fault := typeFault(t); fault != "" {
-			return nil, fmt.Errorf("the result would be %s: %s", typeText(t), fault)
+			return nil, errfmt.Errorf("the result would be %s: %s", typeText(t), fault)
 		}
 	}
 	return types, nil
@@ -135,7 +136,7 @@ func InferTypes(op *Op, in []Type, attrs Attrs, regions []*Func, m *Module) ([]T
 	types, err := op.infer(&InferCtx{Attrs: attrs, In: in, Op: op, Regions: regions, Module: m})
 	for i, t := range types {
 		if fault := typeFault(t); fault != "" && err == nil {
-			err = fmt.Errorf("result %d is %s: %s", i, typeText(t), fault)
+			err = errfmt.Errorf("result %d is %s: %s", i, typeText(t), fault)
 		}
 	}
 	return types, err
@@ -204,7 +205,7 @@ func (op *Op) newBody(in []Type, attrs Attrs, regions []*Func, emit func(b *Body
 	}
 	if len(m.diags) > 0 {
 		d := m.diags[0]
-		return nil, fmt.Errorf("%s: %s", d.Op, d.Msg)
+		return nil, errfmt.Errorf("%s: %s", d.Op, d.Msg)
 	}
 	return f, nil
 }
@@ -324,7 +325,7 @@ func (f *Func) substitute(env map[string]Dim) error {
 // be decided when the region was built fails here.
 func InferRegion(r *Func, in []Type) ([]Type, error) {
 	if len(in) != len(r.params) {
-		return nil, fmt.Errorf("the region takes %d operands, have %d", len(r.params), len(in))
+		return nil, errfmt.Errorf("the region takes %d operands, have %d", len(r.params), len(in))
 	}
 	types := make([]Type, len(r.results))
 	same := true
@@ -352,7 +353,7 @@ func InferRegion(r *Func, in []Type) ([]Type, error) {
 func BindRegion(r *Func, in []Type) (at func(Value) Type, err error) {
 	env := map[string]Dim{}
 	if i, err := UnifyAll(typesOf(r.params), in, env); err != nil {
-		return nil, fmt.Errorf("operand %d: %w", i, err)
+		return nil, errfmt.Errorf("operand %d: %w", i, err)
 	}
 	types := make(map[*Node][]Type, len(r.params)+len(r.nodes))
 	at = func(v Value) Type { return types[v.Node()][v.Index()] }

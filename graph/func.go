@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -206,7 +207,7 @@ func (f *Func) Const(t *value.Tensor) Value {
 func (f *Func) Scalar(dt DType, x any) Value {
 	e, err := scalarExact(x)
 	if err == nil && !dt.Valid() {
-		err = fmt.Errorf("unknown dtype %v", dt)
+		err = errfmt.Errorf("unknown dtype %v", dt)
 	}
 	if err == nil && e.DType != dt {
 		e, err = value.Convert(e, dt)
@@ -238,7 +239,7 @@ func scalarExact(x any) (*value.Exact, error) {
 	case string:
 		e.DType, e.S = String, []string{x}
 	default:
-		return nil, fmt.Errorf("want a number, a bool or a string, have %T", x)
+		return nil, errfmt.Errorf("want a number, a bool or a string, have %T", x)
 	}
 	return e, nil
 }

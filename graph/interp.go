@@ -2,10 +2,10 @@ package graph
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"runtime/debug"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -56,7 +56,7 @@ func BindUnknowns(n *Node, results []value.Value, env map[string]Dim) error {
 func Evaluate(op *Op, in []value.Value, attrs Attrs) ([]value.Value, error) {
 	attrs, err := op.normalizeAttrs(attrs)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op.Name, err)
+		return nil, errfmt.Errorf("%s: %w", op.Name, err)
 	}
 	return EvalNode(&Node{op: op, attrs: attrs, fn: &Func{module: &Module{}}}, in, nil)
 }
@@ -73,11 +73,11 @@ const maxDepth = 100
 // run evaluates f; outer binds the symbols of the function around a region.
 func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]value.Value, error) {
 	if e.depth++; e.depth > maxDepth {
-		return nil, fmt.Errorf("@%s: calls are nested more than %d deep", f.name, maxDepth)
+		return nil, errfmt.Errorf("@%s: calls are nested more than %d deep", f.name, maxDepth)
 	}
 	defer func() { e.depth-- }()
 	if len(in) != len(f.params) {
-		return nil, fmt.Errorf("@%s takes %d parameters, have %d", f.name, len(f.params), len(in))
+		return nil, errfmt.Errorf("@%s takes %d parameters, have %d", f.name, len(f.params), len(in))
 	}
 	env := maps.Clone(outer)
 	if env == nil {
@@ -90,7 +90,7 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 		vals[p.Result(0)] = in[i]
 	}
 	if i, err := UnifyAll(typesOf(f.params), have, env); err != nil {
-		return nil, fmt.Errorf("@%s: %s: %w", f.name, describe(f.params[i].Result(0)), err)
+		return nil, errfmt.Errorf("@%s: %s: %w", f.name, describe(f.params[i].Result(0)), err)
 	}
 	if err := f.CheckSizes(env); err != nil {
 		return nil, err
@@ -137,9 +137,9 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		switch p := recover().(type) {
 		case nil:
 		case failure:
-			err = fmt.Errorf("%s", string(p))
+			err = errfmt.Errorf("%s", string(p))
 		default:
-			err = fmt.Errorf("BUG: the reference of %s panicked: %v\n%s", n.op.Name, p, debug.Stack())
+			err = errfmt.Errorf("BUG: the reference of %s panicked: %v\n%s", n.op.Name, p, debug.Stack())
 		}
 		if _, placed := err.(*Diagnostic); err != nil && !placed {
 			err = &Diagnostic{Pos: n.pos, Op: n.op.Name, Msg: err.Error()}
@@ -153,18 +153,18 @@ func (e *evaluator) node(n *Node, in []value.Value, env map[string]Dim) (outs []
 		return []value.Value{n.attrs.Tensor("value")}, nil
 	case readOp:
 		if e.ip.Read == nil {
-			return nil, fmt.Errorf("there are no variables to read @%s from", n.attrs.Symbol("var"))
+			return nil, errfmt.Errorf("there are no variables to read @%s from", n.attrs.Symbol("var"))
 		}
 		t, err := e.ip.Read(string(n.attrs.Symbol("var")))
 		return []value.Value{t}, err
 	case callOp:
 		callee := n.Callee()
 		if callee == nil {
-			return nil, fmt.Errorf("@%s is not a function of the module", n.attrs.Symbol("func"))
+			return nil, errfmt.Errorf("@%s is not a function of the module", n.attrs.Symbol("func"))
 		}
 		return e.run(callee, in, nil)
 	case gradOp:
-		return nil, fmt.Errorf("grad has no meaning of its own: run the pass autodiff first")
+		return nil, errfmt.Errorf("grad has no meaning of its own: run the pass autodiff first")
 	}
 	types := make([]Type, len(in))
 	for i, v := range in {
@@ -192,7 +192,7 @@ func (e *evaluator) body(n *Node, in []value.Value, types []Type, attrs Attrs, r
 	}
 	outs, err := e.run(body, in, env)
 	if d, ok := errors.AsType[*Diagnostic](err); ok { // the body has no place in the user's program, the node has
-		err = fmt.Errorf("%s: %s", d.Op, d.Msg)
+		err = errfmt.Errorf("%s: %s", d.Op, d.Msg)
 	}
 	return outs, err
 }
@@ -245,7 +245,7 @@ func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Att
 	for i, v := range in {
 		t, ok := v.(*value.Tensor)
 		if !ok {
-			return nil, fmt.Errorf("operand %d is a %s: its reference takes tensors", i, types[i])
+			return nil, errfmt.Errorf("operand %d is a %s: its reference takes tensors", i, types[i])
 		}
 		x, err := t.TryExact()
 		if err != nil {
@@ -269,7 +269,7 @@ func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Att
 	outs := make([]value.Value, len(c.Out))
 	for i, x := range c.Out {
 		if x == nil {
-			return nil, fmt.Errorf("BUG: the reference of %s leaves result %d unset", n.op.Name, i)
+			return nil, errfmt.Errorf("BUG: the reference of %s leaves result %d unset", n.op.Name, i)
 		}
 		outs[i] = x.Tensor()
 	}

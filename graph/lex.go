@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -397,7 +398,7 @@ func ParseType(s string) (Type, error) {
 		}
 	})
 	if fault != nil {
-		return nil, fmt.Errorf("type %s: %s", quoteShort(s), fault.msg)
+		return nil, errfmt.Errorf("type %s: %s", quoteShort(s), fault.msg)
 	}
 	return t, nil
 }

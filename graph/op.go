@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -295,7 +296,7 @@ var registry struct {
 // op, as every program pays for start-up. Modules outside this one may register ops.
 func Register(op *Op) error {
 	if err := validate(op); err != nil {
-		return fmt.Errorf("register op %q: %w", op.Name, err)
+		return errfmt.Errorf("register op %q: %w", op.Name, err)
 	}
 	registry.Lock()
 	defer registry.Unlock()
@@ -303,7 +304,7 @@ func Register(op *Op) error {
 		registry.ops = map[string]*Op{}
 	}
 	if registry.ops[op.Name] != nil {
-		return fmt.Errorf("register op %q: the name is taken", op.Name)
+		return errfmt.Errorf("register op %q: the name is taken", op.Name)
 	}
 	registry.ops[op.Name] = op
 	op.registered = op
@@ -379,31 +380,31 @@ func validate(op *Op) error {
 	}
 	for _, c := range checks {
 		if c.bad {
-			return fmt.Errorf("%s", c.msg)
+			return errfmt.Errorf("%s", c.msg)
 		}
 	}
 	taken := map[string]bool{"": true}
 	for i, a := range op.Args {
 		if taken[a.Name] || a.Types == 0 {
-			return fmt.Errorf("operand %d needs a name of its own and Types", i)
+			return errfmt.Errorf("operand %d needs a name of its own and Types", i)
 		}
 		taken[a.Name] = true
 		if a.Variadic && i != len(op.Args)-1 {
-			return fmt.Errorf("operand %q is variadic but not last", a.Name)
+			return errfmt.Errorf("operand %q is variadic but not last", a.Name)
 		}
 	}
 	for _, a := range op.Attrs {
 		if taken[a.Name] || a.Kind == 0 || a.Doc == "" {
-			return fmt.Errorf("attribute %q needs a name of its own, a Kind and a Doc", a.Name)
+			return errfmt.Errorf("attribute %q needs a name of its own, a Kind and a Doc", a.Name)
 		}
 		taken[a.Name] = true
 		if a.Default != nil && kindOf(a.Default) != a.Kind {
-			return fmt.Errorf("attribute %q: the default is a %T, not of kind %v", a.Name, a.Default, a.Kind)
+			return errfmt.Errorf("attribute %q: the default is a %T, not of kind %v", a.Name, a.Default, a.Kind)
 		}
 	}
 	for _, i := range op.InPlace {
 		if i < 0 || i >= len(op.Args) {
-			return fmt.Errorf("InPlace names operand %d of %d", i, len(op.Args))
+			return errfmt.Errorf("InPlace names operand %d of %d", i, len(op.Args))
 		}
 	}
 	return nil
@@ -418,16 +419,16 @@ func (op *Op) normalizeAttrs(attrs Attrs) (Attrs, error) {
 	for _, a := range attrs {
 		spec := op.Attr(a.Name)
 		if spec == nil {
-			return nil, fmt.Errorf("there is no attribute %q: want %s", a.Name, op.attrNames())
+			return nil, errfmt.Errorf("there is no attribute %q: want %s", a.Name, op.attrNames())
 		}
 		if out.Get(a.Name) != nil {
-			return nil, fmt.Errorf("attribute %q is given twice", a.Name)
+			return nil, errfmt.Errorf("attribute %q is given twice", a.Name)
 		}
 		if k := kindOf(a.Value); k != spec.Kind {
-			return nil, fmt.Errorf("attribute %q: want %v, have %T", a.Name, spec.Kind, a.Value)
+			return nil, errfmt.Errorf("attribute %q: want %v, have %T", a.Name, spec.Kind, a.Value)
 		}
 		if fault := attrFault(a.Value); fault != "" {
-			return nil, fmt.Errorf("attribute %q: %s", a.Name, fault)
+			return nil, errfmt.Errorf("attribute %q: %s", a.Name, fault)
 		}
 		out = append(out, a)
 	}
@@ -436,7 +437,7 @@ func (op *Op) normalizeAttrs(attrs Attrs) (Attrs, error) {
 			continue
 		}
 		if spec.Default == nil {
-			return nil, fmt.Errorf("attribute %q (%v) is missing", spec.Name, spec.Kind)
+			return nil, errfmt.Errorf("attribute %q (%v) is missing", spec.Name, spec.Kind)
 		}
 		out = append(out, Attr{spec.Name, spec.Default})
 	}
@@ -467,7 +468,7 @@ func (op *Op) checkOperands(types []Type) error {
 		if variadic {
 			more = " or more"
 		}
-		return fmt.Errorf("want %d%s operands, have %d", least, more, len(types))
+		return errfmt.Errorf("want %d%s operands, have %d", least, more, len(types))
 	}
 	for i, t := range types {
 		arg := op.Arg(i)
@@ -475,7 +476,7 @@ func (op *Op) checkOperands(types []Type) error {
 		if ok && arg.Types.Has(tt.DType) || !ok && arg.Types&1 != 0 {
 			continue
 		}
-		return fmt.Errorf("%s: want %v, have %s", arg.Name, arg.Types, t)
+		return errfmt.Errorf("%s: want %v, have %s", arg.Name, arg.Types, t)
 	}
 	return nil
 }

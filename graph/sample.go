@@ -1,9 +1,10 @@
 package graph
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Sample is one set of inputs for the op's test.
@@ -49,11 +50,11 @@ func Samples(op *Op) ([]Sample, error) {
 		}
 	})
 	if fault != nil {
-		return nil, fmt.Errorf("op %q: sample in line %d: %s", op.Name, fault.line, fault.msg)
+		return nil, errfmt.Errorf("op %q: sample in line %d: %s", op.Name, fault.line, fault.msg)
 	}
 	if op.Build != nil {
 		if len(op.Build) != len(all) {
-			return nil, fmt.Errorf("op %q: want a function in Build for each of %d samples, have %d", op.Name, len(all), len(op.Build))
+			return nil, errfmt.Errorf("op %q: want a function in Build for each of %d samples, have %d", op.Name, len(all), len(op.Build))
 		}
 		for i := range all {
 			all[i].Build = op.Build[i]

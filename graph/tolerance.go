@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -23,10 +24,10 @@ func CompareNode(n *Node, in, got []value.Value, env map[string]Dim) error {
 	}
 	want, exact, err := evalExact(n, in, env)
 	if err != nil {
-		return fmt.Errorf("the reference fails: %w", err)
+		return errfmt.Errorf("the reference fails: %w", err)
 	}
 	if len(got) != len(want) {
-		return fmt.Errorf("there are %d results, want %d", len(got), len(want))
+		return errfmt.Errorf("there are %d results, want %d", len(got), len(want))
 	}
 	margins, err := marginsOf(n, in, exact, env)
 	if err != nil {
@@ -45,7 +46,7 @@ func CompareNode(n *Node, in, got []value.Value, env map[string]Dim) error {
 			return compareFunc(body, in, got, env)
 		}
 		if m != nil {
-			return fmt.Errorf("result %d: %w", i, m)
+			return errfmt.Errorf("result %d: %w", i, m)
 		}
 	}
 	return nil
@@ -55,17 +56,17 @@ func CompareNode(n *Node, in, got []value.Value, env map[string]Dim) error {
 func compareFunc(f *Func, in, got []value.Value, env map[string]Dim) error {
 	oracle, err := (&Interpreter{Sizes: env}).Oracle(f, in)
 	if err != nil {
-		return fmt.Errorf("the reference fails: %w", err)
+		return errfmt.Errorf("the reference fails: %w", err)
 	}
 	if len(got) != len(oracle.Want) {
-		return fmt.Errorf("there are %d results, want %d", len(got), len(oracle.Want))
+		return errfmt.Errorf("there are %d results, want %d", len(got), len(oracle.Want))
 	}
 	for i, v := range got {
 		if v == nil {
 			continue
 		}
 		if err := oracle.Compare(i, v); err != nil {
-			return fmt.Errorf("result %d: %w", i, err)
+			return errfmt.Errorf("result %d: %w", i, err)
 		}
 	}
 	return nil
@@ -242,12 +243,12 @@ func compareWithin(got, want value.Value, m *margin) error {
 	w, ok2 := want.(*value.Tensor)
 	if !ok1 || !ok2 {
 		if !value.Equal(got, want) {
-			return fmt.Errorf("it is %v, want %v", got, want)
+			return errfmt.Errorf("it is %v, want %v", got, want)
 		}
 		return nil
 	}
 	if g == nil || !slices.Equal(g.Shape(), w.Shape()) || g.DType() != w.DType() {
-		return fmt.Errorf("it is %s, want %s", TypeOf(got), TypeOf(want))
+		return errfmt.Errorf("it is %s, want %s", TypeOf(got), TypeOf(want))
 	}
 	if !w.DType().IsFloat() {
 		return compareExact(g, w, m)
@@ -307,7 +308,7 @@ func compareExact(g, w *value.Tensor, m *margin) error {
 	if off == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d elements differ; element %s is %s, want %s", off, len(ws), indexText(w.Shape(), first), gs[first], ws[first])
+	return errfmt.Errorf("%d of %d elements differ; element %s is %s, want %s", off, len(ws), indexText(w.Shape(), first), gs[first], ws[first])
 }
 
 func elementTexts(t *value.Tensor) []string {
@@ -359,7 +360,7 @@ func (m *mismatch) err(shape []int) error {
 		n *= d
 	}
 	off := math.Abs(m.got-m.want) / ulp(m.dtype, m.want)
-	return fmt.Errorf("%d of %d elements differ; the worst, %s, is %.9g, want %.9g: off by %.3g ulp, %.3g allowed; largest absolute error %.3g, relative %.3g",
+	return errfmt.Errorf("%d of %d elements differ; the worst, %s, is %.9g, want %.9g: off by %.3g ulp, %.3g allowed; largest absolute error %.3g, relative %.3g",
 		m.off, n, indexText(shape, m.worst), m.got, m.want, off, m.allowed/ulp(m.dtype, m.want), m.maxAbs, m.maxRel)
 }
 
@@ -450,7 +451,7 @@ func (ip *Interpreter) Oracle(f *Func, in []value.Value) (*Oracle, error) {
 		sh.at = 0
 		got, err := shaken.Run(f, in)
 		if err != nil {
-			return nil, fmt.Errorf("with values moved within their tolerance: %w", err)
+			return nil, errfmt.Errorf("with values moved within their tolerance: %w", err)
 		}
 		for i := range want {
 			if moved[i] != nil {

@@ -1,11 +1,11 @@
 package graph
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -95,7 +95,7 @@ func (invalidType) String() string    { return "invalid" }
 // Tensor returns the type of a tensor whose dims are ints, symbol names, or Dims.
 func Tensor(dt DType, dims ...any) (TensorType, error) {
 	if !dt.Valid() {
-		return TensorType{}, fmt.Errorf("unknown dtype %v", dt)
+		return TensorType{}, errfmt.Errorf("unknown dtype %v", dt)
 	}
 	shape, err := Shape(dims...)
 	return TensorType{DType: dt, Shape: shape}, err
@@ -115,14 +115,14 @@ func Shape(dims ...any) ([]Dim, error) {
 		case string:
 			e, err := dim.Parse(d)
 			if err != nil {
-				return nil, fmt.Errorf("axis %d: %w", i, err)
+				return nil, errfmt.Errorf("axis %d: %w", i, err)
 			}
 			shape[i] = e
 		default:
-			return nil, fmt.Errorf("axis %d: a dim is an int, a symbol name or a graph.Dim, have %T", i, d)
+			return nil, errfmt.Errorf("axis %d: a dim is an int, a symbol name or a graph.Dim, have %T", i, d)
 		}
 		if n, ok := shape[i].Int(); ok && n < 0 {
-			return nil, fmt.Errorf("axis %d: a dim is not negative, have %d", i, n)
+			return nil, errfmt.Errorf("axis %d: a dim is not negative, have %d", i, n)
 		}
 	}
 	return shape, nil
@@ -346,7 +346,7 @@ func match(want, have Type, env map[string]Dim) error {
 		}
 		for i := range want.Shape {
 			if err := matchDim(want.Shape[i], have.Shape[i], env); err != nil {
-				return fmt.Errorf("want %s, have %s: axis %d: %w", want, have, i, err)
+				return errfmt.Errorf("want %s, have %s: axis %d: %w", want, have, i, err)
 			}
 		}
 		return nil
@@ -376,7 +376,7 @@ func match(want, have Type, env map[string]Dim) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("want %s, have %s", want, have)
+	return errfmt.Errorf("want %s, have %s", want, have)
 }
 
 func bindDim(want, have Dim, env map[string]Dim, known bool) {
@@ -428,14 +428,14 @@ func matchDim(want, have Dim, env map[string]Dim) error {
 		return nil
 	}
 	if !want.Equal(got) {
-		return fmt.Errorf("%s is %s here, not %s", want, got, have)
+		return errfmt.Errorf("%s is %s here, not %s", want, got, have)
 	}
 	for _, s := range want.Symbols() {
 		if _, bound := env[s]; !bound && have.IsConst() {
-			return fmt.Errorf("%s cannot be %s, or the size %s does not follow from the types", want, have, s)
+			return errfmt.Errorf("%s cannot be %s, or the size %s does not follow from the types", want, have, s)
 		}
 	}
-	return fmt.Errorf("%s is not %s", want, have)
+	return errfmt.Errorf("%s is not %s", want, have)
 }
 
 func mapTypeOf(m *value.Map) Type {

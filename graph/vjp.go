@@ -1,8 +1,9 @@
 package graph
 
 import (
-	"fmt"
 	"slices"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // VJP emits into f, after its present nodes, the vector-Jacobian product of ys by xs, and returns it: for each x the sum over all y
@@ -16,20 +17,20 @@ import (
 // Sums and zeros are nodes of the ops add and expand, which package ops declares.
 func VJP(f *Func, ys, dys, xs []Value) ([]Value, error) {
 	if f == nil {
-		return nil, fmt.Errorf("vjp: want a function, have nil")
+		return nil, errfmt.Errorf("vjp: want a function, have nil")
 	}
 	if len(ys) != len(dys) {
-		return nil, fmt.Errorf("vjp: want as many cotangents as values, have %d for %d", len(dys), len(ys))
+		return nil, errfmt.Errorf("vjp: want as many cotangents as values, have %d for %d", len(dys), len(ys))
 	}
 	for _, v := range slices.Concat(ys, dys, xs) {
 		if v.Node() != nil && (v.Node().fn != f || !f.holds(v.Node())) {
-			return nil, fmt.Errorf("vjp: %s is not a value of @%s", describe(v), f.name)
+			return nil, errfmt.Errorf("vjp: %s is not a value of @%s", describe(v), f.name)
 		}
 	}
 	d := &differ{f: f}
 	for i, x := range xs {
 		if !isFloat(x.Type()) {
-			return nil, fmt.Errorf("vjp: x %d is %s: only floats have gradients", i, x.Type())
+			return nil, errfmt.Errorf("vjp: x %d is %s: only floats have gradients", i, x.Type())
 		}
 		d.at(x).active = true
 	}
@@ -40,7 +41,7 @@ func VJP(f *Func, ys, dys, xs []Value) ([]Value, error) {
 			continue
 		}
 		if !EqualTypes(dy.Type(), ys[i].Type()) {
-			return nil, fmt.Errorf("vjp: the cotangent of y %d is %s, want %s", i, dy.Type(), ys[i].Type())
+			return nil, errfmt.Errorf("vjp: the cotangent of y %d is %s, want %s", i, dy.Type(), ys[i].Type())
 		}
 		if err := d.add(ys[i], dy); err != nil {
 			return nil, err
@@ -71,7 +72,7 @@ func isFloat(t Type) bool {
 func (f *Func) emitNamed(name string, in []Value, attrs Attrs) (Value, error) {
 	op := LookupOp(name)
 	if op == nil {
-		return Value{}, fmt.Errorf("vjp: the operation %s is not registered: import package ops", name)
+		return Value{}, errfmt.Errorf("vjp: the operation %s is not registered: import package ops", name)
 	}
 	return f.Emit(op, in, attrs)[0], nil
 }
@@ -179,7 +180,7 @@ func (d *differ) node(n *Node, dy []Value) error {
 			return g.err
 		}
 		if len(dxs) != len(n.in) {
-			return fmt.Errorf("BUG: %s: the gradient rule of %s gives %d gradients for %d operands", n.pos, op.Name, len(dxs), len(n.in))
+			return errfmt.Errorf("BUG: %s: the gradient rule of %s gives %d gradients for %d operands", n.pos, op.Name, len(dxs), len(n.in))
 		}
 		for i, v := range n.in {
 			dx := dxs[i]
@@ -187,7 +188,7 @@ func (d *differ) node(n *Node, dy []Value) error {
 				continue
 			}
 			if !EqualTypes(dx.Type(), v.Type()) {
-				return fmt.Errorf("BUG: %s: the gradient rule of %s gives %s for an operand of %s", n.pos, op.Name, dx.Type(), v.Type())
+				return errfmt.Errorf("BUG: %s: the gradient rule of %s gives %s for an operand of %s", n.pos, op.Name, dx.Type(), v.Type())
 			}
 			if err := d.add(v, dx); err != nil {
 				return err
@@ -207,7 +208,7 @@ func (d *differ) node(n *Node, dy []Value) error {
 	case op.IsComposite() || n.Widens():
 		outs = n.InlineBody(d.f)
 	default:
-		return fmt.Errorf("%s: %s has no gradient", n.pos, op.Name)
+		return errfmt.Errorf("%s: %s has no gradient", n.pos, op.Name)
 	}
 	body := append([]*Node(nil), d.f.nodes[start:]...)
 	d.activate(body)
@@ -274,7 +275,7 @@ func (g *GradCtx) choose(what string, places []int, n int) (chosen []int) {
 		if i >= 0 && i < n {
 			chosen = append(chosen, i)
 		} else {
-			g.err = fmt.Errorf("BUG: %s: the gradient rule of %s asks for %s %d of %d", g.Node.pos, g.Node.op.Name, what, i, n)
+			g.err = errfmt.Errorf("BUG: %s: the gradient rule of %s asks for %s %d of %d", g.Node.pos, g.Node.op.Name, what, i, n)
 		}
 	}
 	return chosen

@@ -5,6 +5,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -25,7 +26,7 @@ func BroadcastShapes(shapes ...[]graph.Dim) ([]graph.Dim, error) {
 				continue
 			}
 			if !isOne(d) {
-				return nil, fmt.Errorf("sizes %s and %s of axis %d (from the last: %d) do not broadcast", d, s[k], i, rank-1-i)
+				return nil, errfmt.Errorf("sizes %s and %s of axis %d (from the last: %d) do not broadcast", d, s[k], i, rank-1-i)
 			}
 			d = s[k]
 		}

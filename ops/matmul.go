@@ -7,6 +7,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -299,14 +300,14 @@ func parseEinsum(equation string, in []Value) (terms []einsumTerm, result []rune
 	left, right, explicit := strings.Cut(strings.ReplaceAll(equation, " ", ""), "->")
 	parts := strings.Split(left, ",")
 	if len(parts) != len(in) {
-		return nil, nil, fmt.Errorf("it takes %d operands, have %d", len(parts), len(in))
+		return nil, nil, errfmt.Errorf("it takes %d operands, have %d", len(parts), len(in))
 	}
 	most := 0
 	uses := map[rune]int{}
 	for i, p := range parts {
 		letters, err := einsumLetters(p, in[i].Rank())
 		if err != nil {
-			return nil, nil, fmt.Errorf("operand %d, which is %s: %w", i, in[i].Type(), err)
+			return nil, nil, errfmt.Errorf("operand %d, which is %s: %w", i, in[i].Type(), err)
 		}
 		n := 0
 		for _, r := range letters {
@@ -325,11 +326,11 @@ func parseEinsum(equation string, in []Value) (terms []einsumTerm, result []rune
 			rank += most
 		}
 		if result, err = einsumLetters(right, rank); err != nil {
-			return nil, nil, fmt.Errorf("the result: %w", err)
+			return nil, nil, errfmt.Errorf("the result: %w", err)
 		}
 		for i, r := range result {
 			if slices.Contains(result[:i], r) {
-				return nil, nil, fmt.Errorf("the result has %s twice", letterName(r))
+				return nil, nil, errfmt.Errorf("the result has %s twice", letterName(r))
 			}
 		}
 		return terms, result, nil
@@ -350,12 +351,12 @@ func einsumLetters(part string, rank int) ([]rune, error) {
 	before, after, dots := strings.Cut(part, "...")
 	for _, r := range before + after {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return nil, fmt.Errorf("want letters, have %q", part)
+			return nil, errfmt.Errorf("want letters, have %q", part)
 		}
 	}
 	lead := rank - len(before) - len(after)
 	if lead < 0 || lead > 0 && !dots {
-		return nil, fmt.Errorf("%q has %d letters for %d axes", part, len(before)+len(after), rank)
+		return nil, errfmt.Errorf("%q has %d letters for %d axes", part, len(before)+len(after), rank)
 	}
 	letters := []rune(before)
 	for i := lead; i > 0; i-- {

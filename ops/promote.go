@@ -1,9 +1,8 @@
 package ops
 
 import (
-	"fmt"
-
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -35,7 +34,7 @@ func Promote(a, b graph.DType) (graph.DType, error) {
 	}
 	ca, cb := category(a), category(b)
 	if ca == 0 || cb == 0 {
-		return value.Invalid, fmt.Errorf("there is no common dtype of %v and %v", a, b)
+		return value.Invalid, errfmt.Errorf("there is no common dtype of %v and %v", a, b)
 	}
 	if ca != cb {
 		if ca > cb {
@@ -53,7 +52,7 @@ func Promote(a, b graph.DType) (graph.DType, error) {
 		if a.Bits() == 16 { // f16 with bf16
 			return value.F32, nil
 		}
-		return value.Invalid, fmt.Errorf("there is no common dtype of %v and %v: cast one of them", a, b)
+		return value.Invalid, errfmt.Errorf("there is no common dtype of %v and %v: cast one of them", a, b)
 	}
 	sa, sb := a.Domain() == value.Ints, b.Domain() == value.Ints
 	if sa == sb {
@@ -71,7 +70,7 @@ func Promote(a, b graph.DType) (graph.DType, error) {
 			return d, nil
 		}
 	}
-	return value.Invalid, fmt.Errorf("there is no common dtype of %v and %v: cast one of them", a, b)
+	return value.Invalid, errfmt.Errorf("there is no common dtype of %v and %v: cast one of them", a, b)
 }
 
 // resultType is torch.result_type: tensors with axes decide over tensors of rank 0, and those over Go
@@ -88,7 +87,7 @@ func resultType(args []Operand) (graph.DType, error) {
 			}
 			t, isTensor := x.TensorType()
 			if !isTensor {
-				return value.Invalid, fmt.Errorf("want a tensor, have %s", x.Type())
+				return value.Invalid, errfmt.Errorf("want a tensor, have %s", x.Type())
 			}
 			d = t.DType
 			level = 0
@@ -104,7 +103,7 @@ func resultType(args []Operand) (graph.DType, error) {
 		case string:
 			d = value.String
 		default:
-			return value.Invalid, fmt.Errorf("an operand is a graph.Value or a Go number, have %T", a)
+			return value.Invalid, errfmt.Errorf("an operand is a graph.Value or a Go number, have %T", a)
 		}
 		if levels[level] == value.Invalid {
 			levels[level] = d
@@ -124,7 +123,7 @@ func resultType(args []Operand) (graph.DType, error) {
 			result = d
 		case category(d) == 0 || category(result) == 0:
 			if d != result {
-				return value.Invalid, fmt.Errorf("there is no common dtype of %v and %v", result, d)
+				return value.Invalid, errfmt.Errorf("there is no common dtype of %v and %v", result, d)
 			}
 		case category(d) > category(result):
 			result = d

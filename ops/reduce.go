@@ -2,12 +2,12 @@ package ops
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -17,13 +17,13 @@ func normAxes(axes []int, rank int) ([]int, error) {
 	given := make([]bool, rank)
 	for _, a := range axes {
 		if a < -rank || a >= rank {
-			return nil, fmt.Errorf("axis %d is out of range for rank %d", a, rank)
+			return nil, errfmt.Errorf("axis %d is out of range for rank %d", a, rank)
 		}
 		if a < 0 {
 			a += rank
 		}
 		if given[a] {
-			return nil, fmt.Errorf("axis %d is given twice", a)
+			return nil, errfmt.Errorf("axis %d is given twice", a)
 		}
 		given[a] = true
 	}

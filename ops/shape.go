@@ -1,11 +1,11 @@
 package ops
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -103,7 +103,7 @@ func shapeWithHole(sizes []any) (shape []graph.Dim, at int, err error) {
 	for i, s := range sizes {
 		if isHole(s) {
 			if at >= 0 {
-				return nil, 0, fmt.Errorf("only one size may be -1, have %v", sizes)
+				return nil, 0, errfmt.Errorf("only one size may be -1, have %v", sizes)
 			}
 			at, filled[i] = i, 1
 		}

@@ -1,11 +1,11 @@
 package ops
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -188,7 +188,7 @@ func position(p any, n, def, low, high graph.Dim) (graph.Dim, error) {
 	default:
 		shape, err := graph.Shape(p)
 		if err != nil {
-			return d, fmt.Errorf("want an int, a dim or nil, have %v", p)
+			return d, errfmt.Errorf("want an int, a dim or nil, have %v", p)
 		}
 		d = shape[0]
 	}

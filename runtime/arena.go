@@ -1,10 +1,10 @@
 package runtime
 
 import (
-	"fmt"
 	"runtime"
 	"slices"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/program"
 )
@@ -29,7 +29,7 @@ func newArena(size int) (*arena, error) {
 	if size >= mappedSize {
 		mem, whole, err := mapMemory(size)
 		if err != nil {
-			return nil, fmt.Errorf("out of memory: the call needs %s: %w", value.ByteText(float64(size)), err)
+			return nil, errfmt.Errorf("out of memory: the call needs %s: %w", value.ByteText(float64(size)), err)
 		}
 		if mem != nil {
 			a.mem = mem
@@ -39,7 +39,7 @@ func newArena(size int) (*arena, error) {
 	}
 	t, err := value.New(value.U8, max(size, program.Align))
 	if err != nil {
-		return nil, fmt.Errorf("out of memory: %w", err)
+		return nil, errfmt.Errorf("out of memory: %w", err)
 	}
 	a.mem = t.Bytes()
 	return a, nil

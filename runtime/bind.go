@@ -2,11 +2,11 @@ package runtime
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/plan"
@@ -82,11 +82,11 @@ func bind(prog *program.Program, f *program.Func, in []graph.TensorType, packs *
 		sizes, _ := in[i].ConstShape()
 		b.sizes = append(b.sizes, sizes)
 		if err := value.CheckWalk(in[i].DType, sizes...); err != nil {
-			return nil, fmt.Errorf("input %q: %w", p.Name, err)
+			return nil, errfmt.Errorf("input %q: %w", p.Name, err)
 		}
 	}
 	if i, err := graph.UnifyAll(want, have, b.env); err != nil {
-		return nil, fmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
+		return nil, errfmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
 	}
 	if err := checkSizes(prog, f, b.env); err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (b *binding) step(prog *program.Program, ins *program.Instr) (st *kernels.S
 		t, ok := types[i].(graph.TensorType)
 		sizes, known := t.ConstShape()
 		if !ok || !known {
-			return st, fmt.Errorf("BUG: the result is %s, whose size does not follow from those of the inputs", types[i])
+			return st, errfmt.Errorf("BUG: the result is %s, whose size does not follow from those of the inputs", types[i])
 		}
 		if err := value.CheckWalk(t.DType, sizes...); err != nil {
 			return st, err
@@ -217,12 +217,12 @@ func (b *binding) layOut() error {
 			return b.outOfMemory()
 		}
 		if err := plan.Check(f, p, 0); err != nil {
-			return fmt.Errorf("BUG: the plan of @%s: %w", f.Name, err)
+			return errfmt.Errorf("BUG: the plan of @%s: %w", f.Name, err)
 		}
 	} else if p.Symbol != "" {
 		d, ok := b.env[p.Symbol].Int()
 		if !ok {
-			return fmt.Errorf("BUG: the size %s is not known", p.Symbol)
+			return errfmt.Errorf("BUG: the size %s is not known", p.Symbol)
 		}
 		n = d
 	}
@@ -239,7 +239,7 @@ func (b *binding) layOut() error {
 		switch slot.Place {
 		case program.Arena:
 			if have, want := p.Sizes[i].At(n), int64(bytesOf(b.types[i])); want > have {
-				return fmt.Errorf("BUG: slot %d of @%s takes %d bytes, the plan says %d", i, f.Name, want, have)
+				return errfmt.Errorf("BUG: slot %d of @%s takes %d bytes, the plan says %d", i, f.Name, want, have)
 			}
 			b.at[i] = int(p.Offset(i, n))
 		case program.Reuse:
@@ -258,7 +258,7 @@ func (b *binding) outOfMemory() error {
 			return at(ins.Node, err)
 		}
 	}
-	return fmt.Errorf("out of memory: the call needs more than the %s there are", value.ByteText(m.limit))
+	return errfmt.Errorf("out of memory: the call needs more than the %s there are", value.ByteText(m.limit))
 }
 
 // memory follows what a call holds at once, so that one that cannot fit is refused before it starts.
@@ -273,7 +273,7 @@ func (m *memory) step(ins *program.Instr, types []graph.TensorType, alias bool) 
 			m.slots[ins.Out[i]] = bytesOf(t)
 			m.live += m.slots[ins.Out[i]]
 			if m.live > m.limit {
-				return fmt.Errorf("out of memory: the result is %s, and the call would hold %s at this point: there are %s",
+				return errfmt.Errorf("out of memory: the result is %s, and the call would hold %s at this point: there are %s",
 					t, value.ByteText(m.live), value.ByteText(m.limit))
 			}
 		}

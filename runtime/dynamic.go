@@ -3,10 +3,10 @@ package runtime
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"runtime/debug"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
@@ -35,7 +35,7 @@ func (s *Session) runDynamic(ctx context.Context, f *program.Func, feeds, result
 		to, ok := v.(*value.Tensor)
 		from, tensor := outs[i].(*value.Tensor)
 		if !ok || !tensor || !graph.EqualTypes(graph.TypeOf(to), graph.TypeOf(from)) {
-			return fmt.Errorf("result %q: it is %s, the value to write to is %s", o.Name, graph.TypeOf(outs[i]), graph.TypeOf(v))
+			return errfmt.Errorf("result %q: it is %s, the value to write to is %s", o.Name, graph.TypeOf(outs[i]), graph.TypeOf(v))
 		}
 		copy(to.Bytes(), from.Bytes())
 		copy(to.Strings(), from.Strings())
@@ -76,7 +76,7 @@ func (s *Session) callDynamic(ctx context.Context, f *program.Func, in []value.V
 		d.slots[p.Slot] = in[i]
 	}
 	if i, err := graph.UnifyAll(want, have, d.env); err != nil {
-		return nil, nil, fmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
+		return nil, nil, errfmt.Errorf("input %q: %w", f.Inputs[i].Name, err)
 	}
 	if err := checkSizes(s.prog, f, d.env); err != nil {
 		return nil, nil, err
@@ -209,7 +209,7 @@ func (d *dynamic) kernel(ins *program.Instr, in []value.Value, types []graph.Typ
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			outs, err = nil, fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
+			outs, err = nil, errfmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
 		}
 	}()
 	return outs, run(c)

@@ -2,10 +2,10 @@ package runtime
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/dim"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -20,7 +20,7 @@ func References(prog *program.Program, f *program.Func, sizes map[string]int64) 
 	for i, p := range f.Inputs {
 		t, err := graph.SubstType(p.Type, sizesOf(p.Type, sizes))
 		if err != nil {
-			return nil, fmt.Errorf("input %q: %w", p.Name, err)
+			return nil, errfmt.Errorf("input %q: %w", p.Name, err)
 		}
 		in[i], _ = t.(graph.TensorType)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/program"
@@ -97,10 +98,10 @@ func (s *Session) changed(index int) {
 // what their initializers return.
 func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 	if prog == nil {
-		return nil, fmt.Errorf("new session: want a program, have nil")
+		return nil, errfmt.Errorf("new session: want a program, have nil")
 	}
 	if _, err := kernels.CPU(); err != nil {
-		return nil, fmt.Errorf("new session: %w", err)
+		return nil, errfmt.Errorf("new session: %w", err)
 	}
 	s := &Session{prog: prog, vars: make([]variable, len(prog.Variables)), bindings: map[*program.Func][]*binding{}}
 	for i := range s.vars {
@@ -108,7 +109,7 @@ func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 	}
 	for _, o := range opts {
 		if err := o(s); err != nil {
-			return nil, fmt.Errorf("new session: %w", err)
+			return nil, errfmt.Errorf("new session: %w", err)
 		}
 	}
 	for i, v := range prog.Variables {
@@ -125,7 +126,7 @@ func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 		}
 		outs, _, err := s.callDynamic(context.Background(), v.Init, []value.Value{key})
 		if err != nil {
-			return nil, fmt.Errorf("new session: variable @%s: %w", v.Name, err)
+			return nil, errfmt.Errorf("new session: variable @%s: %w", v.Name, err)
 		}
 		s.set(i, outs[0].(*value.Tensor), false)
 	}
@@ -180,13 +181,13 @@ func (s *Session) index(name string) int {
 func (s *Session) check(name string, t *value.Tensor) (index int, err error) {
 	i := s.index(name)
 	if i < 0 {
-		return 0, fmt.Errorf("@%s is not a variable of the program", name)
+		return 0, errfmt.Errorf("@%s is not a variable of the program", name)
 	}
 	if t == nil {
-		return 0, fmt.Errorf("variable @%s: want a tensor, have nil", name)
+		return 0, errfmt.Errorf("variable @%s: want a tensor, have nil", name)
 	}
 	if have, want := graph.TypeOf(t), s.prog.Variables[i].Type; !graph.EqualTypes(have, want) {
-		return 0, fmt.Errorf("variable @%s: want %s, have %s", name, want, have)
+		return 0, errfmt.Errorf("variable @%s: want %s, have %s", name, want, have)
 	}
 	return i, nil
 }
@@ -197,11 +198,11 @@ func (s *Session) check(name string, t *value.Tensor) (index int, err error) {
 func (s *Session) Run(ctx context.Context, fn string, feeds map[string]value.Value) (map[string]value.Value, error) {
 	f, err := s.lookup(fn)
 	if err != nil {
-		return nil, fmt.Errorf("run: %w", err)
+		return nil, errfmt.Errorf("run: %w", err)
 	}
 	results := make(map[string]value.Value, len(f.Outputs))
 	if err := s.run(ctx, f, feeds, results, false, nil); err != nil {
-		return nil, fmt.Errorf("run %s: %w", fn, err)
+		return nil, errfmt.Errorf("run %s: %w", fn, err)
 	}
 	return results, nil
 }
@@ -219,15 +220,15 @@ func (s *Session) RunInto(ctx context.Context, fn string, feeds, results map[str
 func (s *Session) RunChecked(ctx context.Context, fn string, feeds, results map[string]value.Value, accept func() error) error {
 	f, err := s.lookup(fn)
 	if err != nil {
-		return fmt.Errorf("run: %w", err)
+		return errfmt.Errorf("run: %w", err)
 	}
 	for name := range results {
 		if !slices.ContainsFunc(f.Outputs, func(p program.Port) bool { return p.Name == name }) {
-			return fmt.Errorf("run %s: there is no result %q", fn, name)
+			return errfmt.Errorf("run %s: there is no result %q", fn, name)
 		}
 	}
 	if err := s.run(ctx, f, feeds, results, true, accept); err != nil {
-		return fmt.Errorf("run %s: %w", fn, err)
+		return errfmt.Errorf("run %s: %w", fn, err)
 	}
 	return nil
 }
@@ -241,7 +242,7 @@ func (s *Session) lookup(fn string) (*program.Func, error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return nil, fmt.Errorf("there is no function %q: want one of %s", fn, strings.Join(names, ", "))
+	return nil, errfmt.Errorf("there is no function %q: want one of %s", fn, strings.Join(names, ", "))
 }
 
 // run runs a function. Results go into the tensors that results holds, if into, and else are put there; accept, if not nil, then
@@ -317,7 +318,7 @@ func (b *binding) wanted(to []*value.Tensor, results map[string]value.Value) err
 		}
 		t, ok := v.(*value.Tensor)
 		if !ok || t == nil {
-			return fmt.Errorf("result %q: want a tensor to write to, have %T", o.Name, v)
+			return errfmt.Errorf("result %q: want a tensor to write to, have %T", o.Name, v)
 		}
 		want := b.types[o.Slot]
 		same := t.DType() == want.DType && t.Rank() == len(want.Shape)
@@ -326,7 +327,7 @@ func (b *binding) wanted(to []*value.Tensor, results map[string]value.Value) err
 			same = same && int64(t.Shape()[i]) == n
 		}
 		if !same {
-			return fmt.Errorf("result %q: it is %s, the tensor to write to is %s", o.Name, want, graph.TypeOf(t))
+			return errfmt.Errorf("result %q: it is %s, the tensor to write to is %s", o.Name, want, graph.TypeOf(t))
 		}
 		to[k] = t
 	}
@@ -404,11 +405,11 @@ func checkNames(f *program.Func, feeds map[string]value.Value) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("no feed for %s", strings.Join(missing, ", "))
+		return errfmt.Errorf("no feed for %s", strings.Join(missing, ", "))
 	}
 	for name := range feeds {
 		if !slices.ContainsFunc(f.Inputs, func(p program.Port) bool { return p.Name == name }) {
-			return fmt.Errorf("there is no input %q", name)
+			return errfmt.Errorf("there is no input %q", name)
 		}
 	}
 	return nil

@@ -3,11 +3,11 @@ package runtime
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"runtime/debug"
 	"slices"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
@@ -252,7 +252,7 @@ func (fr *frame) commit(watch watcher) (err error) {
 func (fr *frame) rescue(err *error) {
 	if p := recover(); p != nil {
 		n := fr.execs[fr.pc].ins.Node
-		*err = at(n, fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", n.Op().Name, p, debug.Stack()))
+		*err = at(n, errfmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", n.Op().Name, p, debug.Stack()))
 	}
 }
 

@@ -3,13 +3,13 @@ package artifact
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/graph/value/safetensors"
 )
@@ -41,7 +41,7 @@ type Artifact struct {
 func LoadDir(dir string) (*Artifact, error) {
 	a, err := load(os.DirFS(dir))
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", dir, err)
+		return nil, errfmt.Errorf("load %s: %w", dir, err)
 	}
 	return a, nil
 }
@@ -62,7 +62,7 @@ func Load(fsys fs.FS) (*Artifact, error) {
 	}
 	a, err := load(fsys)
 	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, errfmt.Errorf("load: %w", err)
 	}
 	return a, nil
 }
@@ -75,17 +75,17 @@ func Read(graphText, weights io.Reader) (*Artifact, error) {
 	}
 	text, err := ReadText(graphText, GraphFile)
 	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return nil, errfmt.Errorf("read: %w", err)
 	}
 	var file *safetensors.File
 	if weights != nil {
 		if file, err = safetensors.Read(weights, -1); err != nil {
-			return nil, fmt.Errorf("read: %s: %w", WeightsFile, err)
+			return nil, errfmt.Errorf("read: %s: %w", WeightsFile, err)
 		}
 	}
 	a, err := assemble(text, file)
 	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return nil, errfmt.Errorf("read: %w", err)
 	}
 	return a, nil
 }
@@ -142,7 +142,7 @@ func ReadText(r io.Reader, name string) ([]byte, error) {
 		return nil, named(name, err)
 	}
 	if len(text) > most {
-		return nil, fmt.Errorf("%s is longer than %d bytes", name, most)
+		return nil, errfmt.Errorf("%s is longer than %d bytes", name, most)
 	}
 	return text, nil
 }
@@ -167,14 +167,14 @@ func assemble(text []byte, file *safetensors.File) (*Artifact, error) {
 	m, err := graph.Parse(GraphFile, text, graph.ParseOptions{
 		External: func(name, _ string, t graph.TensorType) (*value.Tensor, error) {
 			if !strings.HasPrefix(name, graph.ExternalPrefix) {
-				return nil, fmt.Errorf("the name of a stored constant starts with %q", graph.ExternalPrefix)
+				return nil, errfmt.Errorf("the name of a stored constant starts with %q", graph.ExternalPrefix)
 			}
 			x := tensors[name]
 			if x == nil && file == nil {
-				return nil, fmt.Errorf("it is stored in %s, which is not given", WeightsFile)
+				return nil, errfmt.Errorf("it is stored in %s, which is not given", WeightsFile)
 			}
 			if x == nil {
-				return nil, fmt.Errorf("%s has no such tensor, want %s", WeightsFile, t)
+				return nil, errfmt.Errorf("%s has no such tensor, want %s", WeightsFile, t)
 			}
 			used[name] = true
 			return x, nil
@@ -192,22 +192,22 @@ func assemble(text []byte, file *safetensors.File) (*Artifact, error) {
 		case strings.HasPrefix(v.Name(), graph.ExternalPrefix):
 			fault = errReserved
 		case t == nil && v.Trainable() && file != nil:
-			fault = fmt.Errorf("the trainable variable is missing, want %s", v.Type())
+			fault = errfmt.Errorf("the trainable variable is missing, want %s", v.Type())
 		case t == nil:
 			a.Missing = append(a.Missing, v.Name())
 			continue
 		case !graph.EqualTypes(v.Type(), graph.TypeOf(t)):
-			fault = fmt.Errorf("want %s, have %s", v.Type(), graph.TypeOf(t))
+			fault = errfmt.Errorf("want %s, have %s", v.Type(), graph.TypeOf(t))
 		}
 		if fault != nil {
-			faults = append(faults, fmt.Errorf("%s: @%s: %w", WeightsFile, v.Name(), fault))
+			faults = append(faults, errfmt.Errorf("%s: @%s: %w", WeightsFile, v.Name(), fault))
 		}
 		used[v.Name()] = true
 		a.Weights[v.Name()] = t
 	}
 	for _, name := range sortedKeys(tensors) {
 		if !used[name] {
-			faults = append(faults, fmt.Errorf("%s: %q is neither a variable nor a constant of %s", WeightsFile, name, GraphFile))
+			faults = append(faults, errfmt.Errorf("%s: %q is neither a variable nor a constant of %s", WeightsFile, name, GraphFile))
 		}
 	}
 	if err := errors.Join(faults...); err != nil {
@@ -221,5 +221,5 @@ func named(file string, err error) error {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return err
 	}
-	return fmt.Errorf("%s: %w", file, err)
+	return errfmt.Errorf("%s: %w", file, err)
 }

@@ -2,7 +2,6 @@ package artifact
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -100,19 +100,19 @@ func InfoOf(m *graph.Module) (Info, error) {
 		val := m.Meta(key)
 		if name, ok := strings.CutPrefix(key, metaRole); ok {
 			if val != InputRole && val != TargetRole {
-				return i, fmt.Errorf("meta %q: want %q or %q, have %q", key, InputRole, TargetRole, val)
+				return i, errfmt.Errorf("meta %q: want %q or %q, have %q", key, InputRole, TargetRole, val)
 			}
 			if !inputs[name] {
-				return i, fmt.Errorf("meta %q: no function has an input %q", key, name)
+				return i, errfmt.Errorf("meta %q: no function has an input %q", key, name)
 			}
 			i.Roles[name] = val
 		} else if name, ok := strings.CutPrefix(key, metaPreprocess); ok {
 			p, err := ParsePreprocess(val)
 			if err != nil {
-				return i, fmt.Errorf("meta %q: %w", key, err)
+				return i, errfmt.Errorf("meta %q: %w", key, err)
 			}
 			if !inputs[name] {
-				return i, fmt.Errorf("meta %q: no function has an input %q", key, name)
+				return i, errfmt.Errorf("meta %q: no function has an input %q", key, name)
 			}
 			i.Preprocess[name] = p
 		} else if name, ok := strings.CutPrefix(key, metaProvenance); ok {
@@ -183,12 +183,12 @@ func (i *Info) loss(m *graph.Module) error {
 	case at < 0 && !given:
 		i.Loss = ""
 	case f == nil || result == "":
-		return fmt.Errorf("meta %q: want FUNCTION/RESULT of a function of the module, have %q", metaLoss, i.Loss)
+		return errfmt.Errorf("meta %q: want FUNCTION/RESULT of a function of the module, have %q", metaLoss, i.Loss)
 	case at < 0:
-		return fmt.Errorf("meta %q: @%s has no result %q", metaLoss, name, result)
+		return errfmt.Errorf("meta %q: @%s has no result %q", metaLoss, name, result)
 	default:
 		if t, ok := f.Results()[at].Value.TensorType(); !ok || t.Rank() != 0 || !t.DType.IsFloat() {
-			return fmt.Errorf("meta %q: want a scalar loss, %q is %s", metaLoss, i.Loss, f.Results()[at].Value.Type())
+			return errfmt.Errorf("meta %q: want a scalar loss, %q is %s", metaLoss, i.Loss, f.Results()[at].Value.Type())
 		}
 	}
 	return nil
@@ -297,43 +297,43 @@ func ParsePreprocess(text string) (Preprocess, error) {
 		key, list, assigned := strings.Cut(word, "=")
 		if !assigned {
 			if i > 0 || !slices.Contains(modes, key) {
-				return p, fmt.Errorf("want one of %q, as in \"gray scale=1/255 mean=0.5 std=0.5\", have %q", modes, word)
+				return p, errfmt.Errorf("want one of %q, as in \"gray scale=1/255 mean=0.5 std=0.5\", have %q", modes, word)
 			}
 			p.Mode = key
 			continue
 		}
 		if seen[key] {
-			return p, fmt.Errorf("%s is given twice", key)
+			return p, errfmt.Errorf("%s is given twice", key)
 		}
 		seen[key] = true
 		var vals []float64
 		for s := range strings.SplitSeq(list, ",") {
 			x, err := parseNumber(s)
 			if err != nil {
-				return p, fmt.Errorf("%s: %w", key, err)
+				return p, errfmt.Errorf("%s: %w", key, err)
 			}
 			vals = append(vals, x)
 		}
 		switch key {
 		case "scale":
 			if len(vals) != 1 || vals[0] == 0 {
-				return p, fmt.Errorf("scale: want one number other than 0, have %q", list)
+				return p, errfmt.Errorf("scale: want one number other than 0, have %q", list)
 			}
 			p.Scale = vals[0]
 		case "mean":
 			p.Mean = vals
 		case "std":
 			if slices.ContainsFunc(vals, func(x float64) bool { return x <= 0 }) {
-				return p, fmt.Errorf("std: want numbers above 0, have %q", list)
+				return p, errfmt.Errorf("std: want numbers above 0, have %q", list)
 			}
 			p.Std = vals
 		default:
-			return p, fmt.Errorf("want scale, mean or std, have %q", key)
+			return p, errfmt.Errorf("want scale, mean or std, have %q", key)
 		}
 	}
 	for key, vals := range map[string][]float64{"mean": p.Mean, "std": p.Std} {
 		if channels := p.Channels(); len(vals) > 1 && channels > 0 && len(vals) != channels {
-			return p, fmt.Errorf("%s: want one number, or %d for %s, have %d", key, channels, p.Mode, len(vals))
+			return p, errfmt.Errorf("%s: want one number, or %d for %s, have %d", key, channels, p.Mode, len(vals))
 		}
 	}
 	return p, nil
@@ -349,7 +349,7 @@ func parseNumber(s string) (float64, error) {
 		x /= y
 	}
 	if err != nil || math.IsInf(x, 0) || math.IsNaN(x) {
-		return 0, fmt.Errorf("want a finite number, have %q", s)
+		return 0, errfmt.Errorf("want a finite number, have %q", s)
 	}
 	return x, nil
 }
@@ -360,7 +360,7 @@ func (p Preprocess) Channels() int { return map[string]int{Gray: 1, RGB: 3}[p.Mo
 // Apply turns the channels of one picture, each from 0 to 255, into what is fed, in place. pixels holds one channel after the other.
 func (p Preprocess) Apply(pixels []float32, channels int) error {
 	if channels < 1 || len(pixels)%channels != 0 {
-		return fmt.Errorf("preprocess: %d pixels do not divide into %d channels", len(pixels), channels)
+		return errfmt.Errorf("preprocess: %d pixels do not divide into %d channels", len(pixels), channels)
 	}
 	mean, std, err := p.perChannel(channels)
 	if err != nil {
@@ -433,7 +433,7 @@ func (p Preprocess) perChannel(channels int) (mean, std []float64, err error) {
 	}
 	for _, vals := range [][]float64{mean, std} {
 		if len(vals) > 1 && len(vals) != channels {
-			return nil, nil, fmt.Errorf("preprocess: want one mean and std, or one for each of %d channels, have %d", channels, len(vals))
+			return nil, nil, errfmt.Errorf("preprocess: want one mean and std, or one for each of %d channels, have %d", channels, len(vals))
 		}
 	}
 	return mean, std, nil

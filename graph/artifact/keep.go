@@ -1,12 +1,12 @@
 package artifact
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Keep returns a smaller model for those who only call some functions, such as a service that predicts: without the
@@ -23,11 +23,11 @@ func Keep(a *Artifact, funcs ...string) (*Artifact, error) {
 		names = append(names, f.Name())
 	}
 	if len(funcs) == 0 {
-		return nil, fmt.Errorf("keep: no functions are given: want some of %q", names)
+		return nil, errfmt.Errorf("keep: no functions are given: want some of %q", names)
 	}
 	for _, name := range funcs {
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("keep: there is no function %q: want one of %q", name, names)
+			return nil, errfmt.Errorf("keep: there is no function %q: want one of %q", name, names)
 		}
 	}
 	for _, f := range slices.Backward(slices.Clone(m.Funcs())) { // callers stand behind what they call
@@ -40,7 +40,7 @@ func Keep(a *Artifact, funcs ...string) (*Artifact, error) {
 	}
 	keepMeta(m)
 	if err := graph.Verify(m); err != nil {
-		return nil, fmt.Errorf("keep: %w", err)
+		return nil, errfmt.Errorf("keep: %w", err)
 	}
 	gone := func(name string) bool { return m.LookupVariable(name) == nil }
 	kept := &Artifact{Module: m, Weights: maps.Clone(a.Weights), Missing: slices.DeleteFunc(slices.Clone(a.Missing), gone), Checked: a.Checked}

@@ -2,7 +2,6 @@ package artifact
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/graph/value/atomicfile"
 	"github.com/graphrun/graphrun/graph/value/safetensors"
@@ -36,7 +36,7 @@ func Save(dir string, m *graph.Module, weights map[string]*value.Tensor) error {
 		return errNil
 	}
 	if err := save(dir, m, weights); err != nil {
-		return fmt.Errorf("save %s: %w", dir, err)
+		return errfmt.Errorf("save %s: %w", dir, err)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func Write(graphText, weights io.Writer, m *graph.Module, values map[string]*val
 		err = s.writeWeights(weights)
 	}
 	if err != nil {
-		return fmt.Errorf("write: %w", err)
+		return errfmt.Errorf("write: %w", err)
 	}
 	return nil
 }
@@ -166,40 +166,40 @@ func variables(m *graph.Module, weights map[string]*value.Tensor) ([]safetensors
 		case strings.HasPrefix(v.Name(), graph.ExternalPrefix):
 			fault = errReserved
 		case !given && v.Trainable():
-			fault = fmt.Errorf("the trainable variable has no value, want %s", v.Type())
+			fault = errfmt.Errorf("the trainable variable has no value, want %s", v.Type())
 		case !given:
 			continue
 		case t == nil:
-			fault = fmt.Errorf("the value is nil, want %s", v.Type())
+			fault = errfmt.Errorf("the value is nil, want %s", v.Type())
 		case !graph.EqualTypes(v.Type(), graph.TypeOf(t)):
-			fault = fmt.Errorf("want %s, have %s", v.Type(), graph.TypeOf(t))
+			fault = errfmt.Errorf("want %s, have %s", v.Type(), graph.TypeOf(t))
 		default:
 			fault = storable(t)
 		}
 		if fault != nil {
-			faults = append(faults, fmt.Errorf("@%s: %w", v.Name(), fault))
+			faults = append(faults, errfmt.Errorf("@%s: %w", v.Name(), fault))
 			continue
 		}
 		tensors = append(tensors, safetensors.Named{Name: v.Name(), Tensor: t})
 	}
 	for _, name := range sortedKeys(weights) {
 		if m.LookupVariable(name) == nil {
-			faults = append(faults, fmt.Errorf("@%s: there is a value and no variable of this name", name))
+			faults = append(faults, errfmt.Errorf("@%s: there is a value and no variable of this name", name))
 		}
 	}
 	return tensors, errors.Join(faults...)
 }
 
-var errReserved = fmt.Errorf("names that start with %q are those of constants: the variable needs another", graph.ExternalPrefix)
+var errReserved = errfmt.Errorf("names that start with %q are those of constants: the variable needs another", graph.ExternalPrefix)
 
 // storable reports why a tensor has no place in a safetensors file, nil if it has one.
 func storable(t *value.Tensor) error {
 	switch dt := t.DType(); dt {
 	case value.String, value.I2, value.U2, value.I4, value.U4:
-		return fmt.Errorf("safetensors has no dtype %s", dt)
+		return errfmt.Errorf("safetensors has no dtype %s", dt)
 	case value.F4E2M1:
 		if t.Len()%2 != 0 {
-			return fmt.Errorf("safetensors stores %s by pairs, have %d elements", dt, t.Len())
+			return errfmt.Errorf("safetensors stores %s by pairs, have %d elements", dt, t.Len())
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/graph/value/safetensors"
 )
@@ -24,7 +25,7 @@ func LoadWeights(fsys fs.FS, name string, m *graph.Module) (map[string]*value.Te
 	}
 	w, err := MatchWeights(m, file.Tensors)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, errfmt.Errorf("%s: %w", name, err)
 	}
 	return w, nil
 }
@@ -40,11 +41,11 @@ func ReadWeights(r io.Reader, m *graph.Module) (map[string]*value.Tensor, error)
 	}
 	file, err := safetensors.Read(r, -1)
 	if err != nil {
-		return nil, fmt.Errorf("weights: %w", err)
+		return nil, errfmt.Errorf("weights: %w", err)
 	}
 	w, err := MatchWeights(m, file.Tensors)
 	if err != nil {
-		return nil, fmt.Errorf("weights: %w", err)
+		return nil, errfmt.Errorf("weights: %w", err)
 	}
 	return w, nil
 }

@@ -1,8 +1,9 @@
 package dim
 
 import (
-	"fmt"
 	"math/big"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Eval returns the value of d in env, which maps the names of symbols and, with
@@ -27,7 +28,7 @@ func (d Dim) Eval(env map[string]int64) (int64, error) {
 		return 0, err
 	}
 	if !b.IsInt64() {
-		return 0, fmt.Errorf("%w: %s is %s", ErrOverflow, d.brief(), brief(b.String()))
+		return 0, errfmt.Errorf("%w: %s is %s", ErrOverflow, d.brief(), brief(b.String()))
 	}
 	return b.Int64(), nil
 }
@@ -125,16 +126,16 @@ func (a *atom) lookup(env map[string]int64) (int64, error) {
 	}
 	v, ok := env[a.bind]
 	if !ok {
-		return 0, fmt.Errorf("dim: no value for %s %s", kindNames[a.kind], brief(a.bind))
+		return 0, errfmt.Errorf("dim: no value for %s %s", kindNames[a.kind], brief(a.bind))
 	}
 	if v < least {
-		return 0, fmt.Errorf("dim: %s is %d: want at least %d", brief(a.bind), v, least)
+		return 0, errfmt.Errorf("dim: %s is %d: want at least %d", brief(a.bind), v, least)
 	}
 	return v, nil
 }
 
 func (a *atom) zeroDivisor() error {
-	return fmt.Errorf("%w: %s is 0 in %s", ErrDivideByZero, a.args[1].brief(), brief(a.text))
+	return errfmt.Errorf("%w: %s is 0 in %s", ErrDivideByZero, a.args[1].brief(), brief(a.text))
 }
 
 // evalBig is eval without a limit on values.
@@ -234,7 +235,7 @@ func (a *atom) subst(env map[string]Dim) (Dim, error) {
 				least = 0
 			}
 			if d.rng().hi < least {
-				return Dim{}, fmt.Errorf("dim: %s is %s: want at least %d", brief(a.bind), d.brief(), least)
+				return Dim{}, errfmt.Errorf("dim: %s is %s: want at least %d", brief(a.bind), d.brief(), least)
 			}
 			return d, nil
 		}
@@ -259,7 +260,7 @@ func (a *atom) subst(env map[string]Dim) (Dim, error) {
 	}
 	d, err := a.kind.divide(args[0], args[1])
 	if err != nil {
-		return Dim{}, fmt.Errorf("%w: in %s", err, brief(a.text))
+		return Dim{}, errfmt.Errorf("%w: in %s", err, brief(a.text))
 	}
 	return d, nil
 }

@@ -2,9 +2,10 @@ package dim
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Parse returns the dim with the text s, in the grammar of the package
@@ -16,7 +17,7 @@ import (
 // "overflow", and division by zero are errors.
 func Parse(s string) (Dim, error) {
 	if len(s) > maxParse {
-		return Dim{}, fmt.Errorf("dim: text of %d bytes is longer than %d", len(s), maxParse)
+		return Dim{}, errfmt.Errorf("dim: text of %d bytes is longer than %d", len(s), maxParse)
 	}
 	if strings.Trim(s, " ") == overflowText {
 		return overflowDim(), nil
@@ -29,7 +30,7 @@ func Parse(s string) (Dim, error) {
 		}
 	}
 	if err != nil {
-		return Dim{}, fmt.Errorf("dim: offset %d of %q: %w", p.i, brief(s), err)
+		return Dim{}, errfmt.Errorf("dim: offset %d of %q: %w", p.i, brief(s), err)
 	}
 	return d, nil
 }
@@ -66,9 +67,9 @@ func (p *parser) expect(c byte) error {
 
 func (p *parser) unexpected(want string) error {
 	if p.i == len(p.s) {
-		return fmt.Errorf("unexpected end of text, want %s", want)
+		return errfmt.Errorf("unexpected end of text, want %s", want)
 	}
-	return fmt.Errorf("unexpected %q, want %s", p.s[p.i], want)
+	return errfmt.Errorf("unexpected %q, want %s", p.s[p.i], want)
 }
 
 // word returns the longest run of identifier characters that is next.
@@ -156,7 +157,7 @@ func (p *parser) integer(neg bool) (Dim, error) {
 	n, err := strconv.ParseInt(w, 10, 64)
 	if err != nil {
 		p.i = start
-		return Dim{}, fmt.Errorf("bad integer: %w", errors.Unwrap(err))
+		return Dim{}, errfmt.Errorf("bad integer: %w", errors.Unwrap(err))
 	}
 	return Const(n), nil
 }
@@ -220,7 +221,7 @@ func (p *parser) name(depth int) (Dim, error) {
 		return checked(k.divide(args[0], args[1]))
 	}
 	p.i = start
-	return Dim{}, fmt.Errorf("wrong number of operands of %s", w)
+	return Dim{}, errfmt.Errorf("wrong number of operands of %s", w)
 }
 
 // checked turns the overflow dim into an error. Inlined, it takes 0.5 kB of a service.

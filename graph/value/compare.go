@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // AllClose returns nil if got has the dtype and shape of want and every element is close to its
@@ -22,7 +24,7 @@ func AllClose(got, want *Tensor, rtol, atol float64) error {
 		return errors.New("a tensor is nil")
 	}
 	if got.dt != want.dt || !slices.Equal(got.shape, want.shape) {
-		return fmt.Errorf("got a tensor %s, want %s", typeString(got.dt, got.shape), typeString(want.dt, want.shape))
+		return errfmt.Errorf("got a tensor %s, want %s", typeString(got.dt, got.shape), typeString(want.dt, want.shape))
 	}
 	if !got.dt.IsFloat() {
 		return allEqual(got, want)
@@ -54,7 +56,7 @@ func AllClose(got, want *Tensor, rtol, atol float64) error {
 	if worst < 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %d of %d elements differ by more than %g + %g*|want|; the worst is %s: got %s, want %s; largest absolute error %.3g, relative %.3g",
+	return errfmt.Errorf("%s: %d of %d elements differ by more than %g + %g*|want|; the worst is %s: got %s, want %s; largest absolute error %.3g, relative %.3g",
 		typeString(got.dt, got.shape), off, got.n, atol, rtol, indexString(got.shape, worst),
 		got.appendElem(nil, worst), want.appendElem(nil, worst), maxAbs, maxRel)
 }
@@ -78,7 +80,7 @@ func allEqual(got, want *Tensor) error {
 	if off == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %d of %d elements differ; the first is %s: got %s, want %s",
+	return errfmt.Errorf("%s: %d of %d elements differ; the first is %s: got %s, want %s",
 		typeString(got.dt, got.shape), off, got.n, indexString(got.shape, first),
 		got.appendElem(nil, first), want.appendElem(nil, first))
 }

@@ -1,6 +1,10 @@
 package value
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
+)
 
 // DType is the element type of a tensor. The zero DType is Invalid.
 type DType uint8
@@ -143,5 +147,5 @@ func ParseDType(name string) (DType, error) {
 			return d, nil
 		}
 	}
-	return Invalid, fmt.Errorf("unknown dtype %q: want one of bool, i2 ... i64, u2 ... u64, f4e2m1, f8e4m3fn, f8e5m2, f16, bf16, f32, f64, string", name)
+	return Invalid, errfmt.Errorf("unknown dtype %q: want one of bool, i2 ... i64, u2 ... u64, f4e2m1, f8e4m3fn, f8e5m2, f16, bf16, f32, f64, string", name)
 }

@@ -3,10 +3,11 @@ package value
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Exact is a tensor in the exact domain of its dtype, where the reference meaning of ops is computed:
@@ -133,7 +134,7 @@ func (t *Tensor) TryExact() (*Exact, error) {
 func (e *Exact) Tensor() *Tensor {
 	n, err := checkShape(e.DType, e.Shape)
 	if err == nil && n != e.Len() {
-		err = fmt.Errorf("%s has %d elements, have %d", typeString(e.DType, e.Shape), n, e.Len())
+		err = errfmt.Errorf("%s has %d elements, have %d", typeString(e.DType, e.Shape), n, e.Len())
 	}
 	if err != nil {
 		panic("value.Exact: " + err.Error())
@@ -245,7 +246,7 @@ func CastExactly(t *Tensor, to DType) (*Tensor, error) {
 		negative := func(x int64) bool { return x < 0 }
 		wrapped := there.U != nil && slices.ContainsFunc(from.I, negative) || from.U != nil && slices.ContainsFunc(there.I, negative)
 		if wrapped || !back.Tensor().Equal(part) {
-			return nil, fmt.Errorf("its elements are %s, and not all of them are numbers of %s: convert them first", t.dt, to)
+			return nil, errfmt.Errorf("its elements are %s, and not all of them are numbers of %s: convert them first", t.dt, to)
 		}
 		cast, dst := there.Tensor(), out.part(lo, lo+part.n)
 		copy(dst.data, cast.data)
@@ -289,13 +290,13 @@ const (
 // dtype are not changed by it.
 func ConvertMode(e *Exact, to DType, mode CastMode) (*Exact, error) {
 	if !e.DType.Valid() || !to.Valid() {
-		return nil, fmt.Errorf("cannot convert %s to %s: not a dtype of tensors", e.DType, to)
+		return nil, errfmt.Errorf("cannot convert %s to %s: not a dtype of tensors", e.DType, to)
 	}
 	n := e.Len()
 	if m, err := checkShape(to, e.Shape); err != nil {
 		return nil, err
 	} else if m != n {
-		return nil, fmt.Errorf("%s has %d elements, have %d", typeString(e.DType, e.Shape), m, n)
+		return nil, errfmt.Errorf("%s has %d elements, have %d", typeString(e.DType, e.Shape), m, n)
 	}
 	if e.DType == to {
 		out := e.Clone()
@@ -365,7 +366,7 @@ func convertStrings(e *Exact, to DType, mode CastMode) (*Exact, error) {
 			if ne, ok := errors.AsType[*strconv.NumError](err); ok {
 				err = ne.Err
 			}
-			return nil, fmt.Errorf("cannot convert string element %d, %s, to %s: %w", i, quoteShort(e.S[i]), to, err)
+			return nil, errfmt.Errorf("cannot convert string element %d, %s, to %s: %w", i, quoteShort(e.S[i]), to, err)
 		}
 	}
 	return out, nil

@@ -2,13 +2,14 @@ package value
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"os"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Memory returns how many bytes this process can hope to use: the least of the machine's memory, its cgroup's limit and
@@ -68,7 +69,7 @@ func checkMemory(dt DType, shape []int, n, width int) error {
 		return nil
 	}
 	if have := Memory(); size > float64(have) {
-		return fmt.Errorf("%s is too large: it takes %s, there are %s of memory", typeString(dt, shape), ByteText(size), ByteText(float64(have)))
+		return errfmt.Errorf("%s is too large: it takes %s, there are %s of memory", typeString(dt, shape), ByteText(size), ByteText(float64(have)))
 	}
 	return nil
 }
@@ -84,7 +85,7 @@ func CheckWalk(dt DType, shape ...int) error {
 		places *= float64(max(d, 1))
 	}
 	if size := 8 * places; size >= smallTensor && size > float64(Memory()) {
-		return fmt.Errorf("%s is too large, though it is empty: its other axes have %.0f places", typeString(dt, shape), places)
+		return errfmt.Errorf("%s is too large, though it is empty: its other axes have %.0f places", typeString(dt, shape), places)
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Alignment is the alignment in bytes of storage that this package allocates: one cache line, and the
@@ -110,7 +112,7 @@ func FromSlice[T Elem](data []T, shape ...int) (*Tensor, error) {
 		return nil, err
 	}
 	if n != len(data) {
-		return nil, fmt.Errorf("%s needs %d elements, have %d", typeString(dt, shape), n, len(data))
+		return nil, errfmt.Errorf("%s needs %d elements, have %d", typeString(dt, shape), n, len(data))
 	}
 	t := header(dt, n, shape)
 	if s, ok := any(data).([]string); ok {
@@ -137,12 +139,12 @@ func FromBytes(dt DType, data []byte, shape ...int) (*Tensor, error) {
 	}
 	size := byteSize(dt, n)
 	if len(data) != size {
-		return nil, fmt.Errorf("%s takes %d bytes, have %d", typeString(dt, shape), size, len(data))
+		return nil, errfmt.Errorf("%s takes %d bytes, have %d", typeString(dt, shape), size, len(data))
 	}
 	if dt == Bool {
 		for i, b := range data {
 			if b > 1 {
-				return nil, fmt.Errorf("%s: element %d is the byte %#02x, not 0 or 1", typeString(dt, shape), i, b)
+				return nil, errfmt.Errorf("%s: element %d is the byte %#02x, not 0 or 1", typeString(dt, shape), i, b)
 			}
 		}
 	}
@@ -176,7 +178,7 @@ func Data[T Elem](t *Tensor) ([]T, error) {
 	}
 	if dt := DTypeOf[T](); t.dt != dt {
 		var zero T
-		return nil, fmt.Errorf("tensor is %s, not %s (Go type %T)", typeString(t.dt, t.shape), dt, zero)
+		return nil, errfmt.Errorf("tensor is %s, not %s (Go type %T)", typeString(t.dt, t.shape), dt, zero)
 	}
 	return elems[T](t), nil
 }
@@ -194,7 +196,7 @@ func Item[T Elem](t *Tensor) (T, error) {
 		return zero, err
 	}
 	if len(xs) != 1 {
-		return zero, fmt.Errorf("%s has %d elements, not one", typeString(t.dt, t.shape), len(xs))
+		return zero, errfmt.Errorf("%s has %d elements, not one", typeString(t.dt, t.shape), len(xs))
 	}
 	return xs[0], nil
 }
@@ -264,7 +266,7 @@ func (t *Tensor) Reshape(shape ...int) (*Tensor, error) {
 		return nil, err
 	}
 	if n != t.n {
-		return nil, fmt.Errorf("cannot reshape %s, which has %d elements, to %s, which has %d",
+		return nil, errfmt.Errorf("cannot reshape %s, which has %d elements, to %s, which has %d",
 			typeString(t.dt, t.shape), t.n, shapeString(shape), n)
 	}
 	r := header(t.dt, n, shape)
@@ -357,12 +359,12 @@ func (t *Tensor) appendNested(b []byte, shape []int, at, left int) ([]byte, int)
 // even if a dim of 0 makes the tensor empty, so that strides never overflow.
 func checkShape(dt DType, shape []int) (int, error) {
 	if !dt.Valid() {
-		return 0, fmt.Errorf("%s is not a dtype of tensors", dt)
+		return 0, errfmt.Errorf("%s is not a dtype of tensors", dt)
 	}
 	n, empty := uint(1), false
 	for axis, d := range shape {
 		if d < 0 {
-			return 0, fmt.Errorf("%s: dim %d is negative", typeString(dt, shape), axis)
+			return 0, errfmt.Errorf("%s: dim %d is negative", typeString(dt, shape), axis)
 		}
 		if d == 0 {
 			empty = true
@@ -370,12 +372,12 @@ func checkShape(dt DType, shape []int) (int, error) {
 		}
 		hi, lo := bits.Mul(n, uint(d))
 		if hi != 0 || lo > maxBytes {
-			return 0, fmt.Errorf("%s is too large", typeString(dt, shape))
+			return 0, errfmt.Errorf("%s is too large", typeString(dt, shape))
 		}
 		n = lo
 	}
 	if hi, lo := bits.Mul(n, uint(elemBits(dt))); hi != 0 || lo/8 > maxBytes {
-		return 0, fmt.Errorf("%s is too large", typeString(dt, shape))
+		return 0, errfmt.Errorf("%s is too large", typeString(dt, shape))
 	}
 	if empty {
 		n = 0
@@ -472,7 +474,7 @@ func View(dt DType, data []byte, shape ...int) (*Tensor, error) {
 		return nil, err
 	}
 	if size := byteSize(dt, n); dt == String || len(data) != size || size > 0 && !aligned(data, max(1, dt.Bits()/8)) {
-		return nil, fmt.Errorf("%s: %d bytes at this place are no storage for it", typeString(dt, shape), len(data))
+		return nil, errfmt.Errorf("%s: %d bytes at this place are no storage for it", typeString(dt, shape), len(data))
 	}
 	t := header(dt, n, shape)
 	t.data = data

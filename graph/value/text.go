@@ -2,10 +2,11 @@ package value
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // AppendText appends the elements of t as text to b: a flat list in row-major order, such as
@@ -88,16 +89,16 @@ func ParseElements(dt DType, shape []int, text string) (*Tensor, error) {
 	}
 	rest, ok := strings.CutPrefix(trimSpace(text), "[")
 	if !ok {
-		return nil, fmt.Errorf("elements of %s: want a list that begins with '[', have %s", typeString(dt, shape), quoteShort(text))
+		return nil, errfmt.Errorf("elements of %s: want a list that begins with '[', have %s", typeString(dt, shape), quoteShort(text))
 	}
 	if n > len(rest) { // every element takes at least one byte
-		return nil, fmt.Errorf("%s needs %d elements, the list is shorter", typeString(dt, shape), n)
+		return nil, errfmt.Errorf("%s needs %d elements, the list is shorter", typeString(dt, shape), n)
 	}
 	t := alloc(dt, n, shape)
 	rest = trimSpace(rest)
 	for i := range n {
 		if strings.HasPrefix(rest, "]") {
-			return nil, fmt.Errorf("%s needs %d elements, have %d", typeString(dt, shape), n, i)
+			return nil, errfmt.Errorf("%s needs %d elements, have %d", typeString(dt, shape), n, i)
 		}
 		if dt == String {
 			rest, err = t.parseString(i, rest)
@@ -110,7 +111,7 @@ func ParseElements(dt DType, shape []int, text string) (*Tensor, error) {
 			rest = rest[end:]
 		}
 		if err != nil {
-			return nil, fmt.Errorf("element %d of %s: %w", i, typeString(dt, shape), err)
+			return nil, errfmt.Errorf("element %d of %s: %w", i, typeString(dt, shape), err)
 		}
 		rest = trimSpace(rest)
 		after, comma := strings.CutPrefix(rest, ",")
@@ -118,33 +119,33 @@ func ParseElements(dt DType, shape []int, text string) (*Tensor, error) {
 		case i+1 < n && comma:
 			rest = trimSpace(after)
 		case i+1 == n && comma:
-			return nil, fmt.Errorf("%s needs %d elements, have more", typeString(dt, shape), n)
+			return nil, errfmt.Errorf("%s needs %d elements, have more", typeString(dt, shape), n)
 		case !strings.HasPrefix(rest, "]"):
-			return nil, fmt.Errorf("after element %d of %s: want ',' or ']', have %s", i, typeString(dt, shape), quoteShort(rest))
+			return nil, errfmt.Errorf("after element %d of %s: want ',' or ']', have %s", i, typeString(dt, shape), quoteShort(rest))
 		}
 	}
 	rest, ok = strings.CutPrefix(rest, "]")
 	switch {
 	case !ok && n == 0:
-		return nil, fmt.Errorf("%s has no elements: want \"[]\", have %s", typeString(dt, shape), quoteShort(text))
+		return nil, errfmt.Errorf("%s has no elements: want \"[]\", have %s", typeString(dt, shape), quoteShort(text))
 	case !ok:
-		return nil, fmt.Errorf("elements of %s: the list has no ']'", typeString(dt, shape))
+		return nil, errfmt.Errorf("elements of %s: the list has no ']'", typeString(dt, shape))
 	case trimSpace(rest) != "":
-		return nil, fmt.Errorf("elements of %s: unexpected %s after the list", typeString(dt, shape), quoteShort(rest))
+		return nil, errfmt.Errorf("elements of %s: unexpected %s after the list", typeString(dt, shape), quoteShort(rest))
 	}
 	return t, nil
 }
 
 func (t *Tensor) parseString(i int, text string) (rest string, err error) {
 	if !strings.HasPrefix(text, `"`) {
-		return "", fmt.Errorf("want a quoted string, have %s", quoteShort(text))
+		return "", errfmt.Errorf("want a quoted string, have %s", quoteShort(text))
 	}
 	q, err := strconv.QuotedPrefix(text)
 	if err == nil {
 		t.strs[i], err = strconv.Unquote(q)
 	}
 	if err != nil {
-		return "", fmt.Errorf("not a quoted string: %s", quoteShort(text))
+		return "", errfmt.Errorf("not a quoted string: %s", quoteShort(text))
 	}
 	return text[len(q):], nil
 }
@@ -176,18 +177,18 @@ func (t *Tensor) parseElem(i int, s string) error {
 		t.setCode(i, code)
 		return nil
 	case errors.Is(err, strconv.ErrRange):
-		return fmt.Errorf("%s is out of the range of %s", quoteShort(s), t.dt)
+		return errfmt.Errorf("%s is out of the range of %s", quoteShort(s), t.dt)
 	case errors.Is(err, strconv.ErrSyntax):
-		return fmt.Errorf("%s is not a number of dtype %s", quoteShort(s), t.dt)
+		return errfmt.Errorf("%s is not a number of dtype %s", quoteShort(s), t.dt)
 	}
-	return fmt.Errorf("%s: %w", quoteShort(s), err)
+	return errfmt.Errorf("%s: %w", quoteShort(s), err)
 }
 
 func parseFloatCode(dt DType, s string) (uint64, error) {
 	if hex, ok := strings.CutPrefix(s, "nan:0x"); ok {
 		code, err := strconv.ParseUint(hex, 16, dt.Bits())
 		if err == nil && !math.IsNaN(DecodeFloat(dt, code)) {
-			err = fmt.Errorf("these bits are no NaN of %s", dt)
+			err = errfmt.Errorf("these bits are no NaN of %s", dt)
 		}
 		return code, err
 	}

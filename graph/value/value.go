@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // Value is a host value: a *Tensor, *Sequence, *Optional, *Map or Token. The sum is closed.
@@ -30,7 +32,7 @@ type Sequence struct{ Elems []Value }
 // are errors.
 func NewSequence(elems ...Value) (*Sequence, error) {
 	if err := sameTypes(slices.Values(elems)); err != nil {
-		return nil, fmt.Errorf("sequence: %w", err)
+		return nil, errfmt.Errorf("sequence: %w", err)
 	}
 	return &Sequence{Elems: elems}, nil
 }
@@ -95,7 +97,7 @@ func NewMap[K int64 | string](m map[K]Value) (*Map, error) {
 		out.key, out.strs = String, keys
 	}
 	if err := sameTypes(slices.Values(out.vals)); err != nil {
-		return nil, fmt.Errorf("map: %w", err)
+		return nil, errfmt.Errorf("map: %w", err)
 	}
 	return out, nil
 }
@@ -247,7 +249,7 @@ func sameTypes(vals iter.Seq[Value]) error {
 			continue
 		}
 		if !sameType(first, v) {
-			return fmt.Errorf("elements have different types: %s and %s", kindString(first), kindString(v))
+			return errfmt.Errorf("elements have different types: %s and %s", kindString(first), kindString(v))
 		}
 		if isEmpty(first) {
 			first = v

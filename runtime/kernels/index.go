@@ -1,10 +1,10 @@
 package kernels
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
@@ -60,7 +60,7 @@ func positions(s *Spec, count, n int) func(t *value.Tensor) ([]int, error) {
 		}
 		for i, k := range at {
 			if k < least || k >= n {
-				return nil, fmt.Errorf("index %d is out of range for axis %d of size %d", k, axis, n)
+				return nil, errfmt.Errorf("index %d is out of range for axis %d of size %d", k, axis, n)
 			}
 			if k < 0 {
 				at[i] += n

@@ -1,10 +1,10 @@
 package kernels
 
 import (
-	"fmt"
 	"sync"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/level"
@@ -187,11 +187,11 @@ func Register(rows ...*Kernel) error {
 			k.Bind = k.bindElement
 		}
 		if k.Op == "" || k.DTypes == 0 || (k.Bind == nil) != k.Alias {
-			return fmt.Errorf("kernels: the row of %q needs Op, DTypes, and a way to bind it or Alias", k.Op)
+			return errfmt.Errorf("kernels: the row of %q needs Op, DTypes, and a way to bind it or Alias", k.Op)
 		}
 		for _, other := range table[k.Op] {
 			if k.DTypes&other.DTypes != 0 && (k.Match == nil || other.Match == nil) {
-				return fmt.Errorf("kernels: two rows of %q take %v", k.Op, k.DTypes&other.DTypes)
+				return errfmt.Errorf("kernels: two rows of %q take %v", k.Op, k.DTypes&other.DTypes)
 			}
 		}
 		table[k.Op] = append(table[k.Op], k)

@@ -1,10 +1,10 @@
 package kernels
 
 import (
-	"fmt"
 	"runtime/debug"
 	"unsafe"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -17,10 +17,10 @@ func (k *Kernel) Prepare(s *Spec) (run Func, err error) {
 		switch p := recover().(type) {
 		case nil:
 		case tooMuch:
-			err = fmt.Errorf("out of memory: the kernel takes %s beside its operands and results: there are %s",
+			err = errfmt.Errorf("out of memory: the kernel takes %s beside its operands and results: there are %s",
 				value.ByteText(float64(p)), value.ByteText(max(s.Room.Bytes, 0)))
 		default:
-			err = fmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
+			err = errfmt.Errorf("BUG: the kernel of %s panicked: %v\n%s", k.Op, p, debug.Stack())
 		}
 	}()
 	return k.Bind(s)

@@ -1,10 +1,10 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/runtime/program"
 )
 
@@ -55,7 +55,7 @@ func Check(f *program.Func, p *program.Plan, n int64) error {
 	for _, u := range f.Updates { // copied when all instructions have run
 		if f.Slots[u.Slot].Place != program.Next {
 			if err := c.read(u.Slot); err != nil {
-				return fmt.Errorf("update of variable %d: %w", u.Var, err)
+				return errfmt.Errorf("update of variable %d: %w", u.Var, err)
 			}
 		}
 	}
@@ -104,7 +104,7 @@ func (c *checker) storage(slot int) (root int, at, end int64) {
 
 func (c *checker) read(slot int) error {
 	if !c.valid[slot] {
-		return fmt.Errorf("slot %d is read and does not hold its value", slot)
+		return errfmt.Errorf("slot %d is read and does not hold its value", slot)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (c *checker) read(slot int) error {
 func (c *checker) results() error {
 	for _, o := range c.f.Outputs {
 		if err := c.read(o.Slot); err != nil {
-			return fmt.Errorf("output %s: %w", o.Name, err)
+			return errfmt.Errorf("output %s: %w", o.Name, err)
 		}
 	}
 	return nil
@@ -123,9 +123,9 @@ func (c *checker) step(i int) error {
 	ins := &c.f.Instrs[i]
 	fail := func(err error) error {
 		if ins.Node == nil {
-			return fmt.Errorf("instruction %d: %w", i, err)
+			return errfmt.Errorf("instruction %d: %w", i, err)
 		}
-		return fmt.Errorf("instruction %d (%s at %s): %w", i, ins.Node.Op().Name, ins.Node.Pos(), err)
+		return errfmt.Errorf("instruction %d (%s at %s): %w", i, ins.Node.Op().Name, ins.Node.Pos(), err)
 	}
 	for _, s := range ins.In {
 		if err := c.read(s); err != nil {
@@ -138,42 +138,42 @@ func (c *checker) step(i int) error {
 		switch s.Place {
 		case program.View:
 			if !ins.Alias() || s.Index != ins.In[0] {
-				return fail(fmt.Errorf("slot %d views slot %d, which the instruction does not pass on", out, s.Index))
+				return fail(errfmt.Errorf("slot %d views slot %d, which the instruction does not pass on", out, s.Index))
 			}
 			c.own(out, at, end)
 			continue
 		case program.Input, program.Constant, program.Read:
-			return fail(fmt.Errorf("slot %d is written to", out))
+			return fail(errfmt.Errorf("slot %d is written to", out))
 		case program.Next:
 			if i < c.f.Commit {
-				return fail(fmt.Errorf("variable %d is overwritten before the commit", s.Index))
+				return fail(errfmt.Errorf("variable %d is overwritten before the commit", s.Index))
 			}
 			c.overwriteVariable(s.Index)
 			c.valid[out] = true
 			continue
 		case program.Reuse:
 			if !slices.Contains(ins.In, s.Index) {
-				return fail(fmt.Errorf("slot %d reuses slot %d, which is no operand", out, s.Index))
+				return fail(errfmt.Errorf("slot %d reuses slot %d, which is no operand", out, s.Index))
 			}
 			if c.p.Sizes[root] != c.p.Sizes[out] {
-				return fail(fmt.Errorf("slot %d reuses slot %d of another size", out, s.Index))
+				return fail(errfmt.Errorf("slot %d reuses slot %d of another size", out, s.Index))
 			}
 		}
 		if at < 0 || end > c.p.Size(c.n) && c.f.Slots[root].Place != program.Output {
-			return fail(fmt.Errorf("slot %d lies beyond the arena", out))
+			return fail(errfmt.Errorf("slot %d lies beyond the arena", out))
 		}
 		if at%c.p.Sizes[root].Alignment() != 0 {
-			return fail(fmt.Errorf("slot %d is not aligned", out))
+			return fail(errfmt.Errorf("slot %d is not aligned", out))
 		}
 		for _, in := range ins.In { // an operand may only be overwritten where the result reuses it
 			inRoot, a, e := c.storage(in)
 			if a < end && at < e && !(s.Place == program.Reuse && inRoot == root) {
-				return fail(fmt.Errorf("slot %d is written over operand %d, slot %d", out, slices.Index(ins.In, in), in))
+				return fail(errfmt.Errorf("slot %d is written over operand %d, slot %d", out, slices.Index(ins.In, in), in))
 			}
 		}
 		for _, other := range ins.Out[:k] {
 			if _, a, e := c.storage(other); a < end && at < e && c.f.Slots[other].Place != program.View {
-				return fail(fmt.Errorf("results in slots %d and %d overlap", other, out))
+				return fail(errfmt.Errorf("results in slots %d and %d overlap", other, out))
 			}
 		}
 		c.overwrite(out, at, end)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // scanner reads the JSON of a header: of objects whose keys differ, strings and arrays of sizes, which is all that the format has.
@@ -38,9 +40,9 @@ func (s *scanner) want(what string) (byte, error) {
 		s.at++
 		return c, nil
 	case what == `"`:
-		return 0, fmt.Errorf("want a string, have %s", s.found())
+		return 0, errfmt.Errorf("want a string, have %s", s.found())
 	}
-	return 0, fmt.Errorf("want '%s', have %s", strings.Join(strings.Split(what, ""), "' or '"), s.found())
+	return 0, errfmt.Errorf("want '%s', have %s", strings.Join(strings.Split(what, ""), "' or '"), s.found())
 }
 
 // found describes what comes next.
@@ -73,7 +75,7 @@ func (s *scanner) object(field func(key string) error) error {
 			return err
 		}
 		if seen[key] {
-			return fmt.Errorf("the key %s occurs twice", quoteShort(key))
+			return errfmt.Errorf("the key %s occurs twice", quoteShort(key))
 		}
 		seen[key] = true
 		if _, err := s.want(":"); err != nil {
@@ -91,7 +93,7 @@ func (s *scanner) sizes() ([]int, error) {
 			if s.at == len(s.text) {
 				return errIncomplete
 			}
-			return fmt.Errorf("want a number, have %s", s.found())
+			return errfmt.Errorf("want a number, have %s", s.found())
 		}
 		start := s.at
 		for s.at < len(s.text) && strings.IndexByte("+-.0123456789Ee", s.text[s.at]) >= 0 {
@@ -100,7 +102,7 @@ func (s *scanner) sizes() ([]int, error) {
 		num := s.text[start:s.at]
 		n, err := strconv.ParseUint(num, 10, strconv.IntSize-1)
 		if err != nil || num[0] == '0' && num != "0" {
-			return fmt.Errorf("%s is not an integer from 0 to 2^%d-1", quoteShort(num), strconv.IntSize-1)
+			return errfmt.Errorf("%s is not an integer from 0 to 2^%d-1", quoteShort(num), strconv.IntSize-1)
 		}
 		out = append(out, int(n))
 		return nil
@@ -166,7 +168,7 @@ func (s *scanner) str() (string, error) {
 			start = s.at
 			s.at--
 		case c < ' ':
-			return "", fmt.Errorf("an invalid character, %q, in a string", c)
+			return "", errfmt.Errorf("an invalid character, %q, in a string", c)
 		}
 	}
 	return "", errIncomplete
@@ -188,5 +190,5 @@ func (s *scanner) escape() (rune, error) {
 			return rune(n), nil
 		}
 	}
-	return 0, fmt.Errorf("the escape sequence %s is unknown", quoteShort(rest[:min(len(rest), 6)]))
+	return 0, errfmt.Errorf("the escape sequence %s is unknown", quoteShort(rest[:min(len(rest), 6)]))
 }

@@ -3,13 +3,13 @@ package safetensors
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -40,7 +40,7 @@ func Read(r io.Reader, size int64) (*File, error) {
 	in := &input{r: r, sized: size >= 0}
 	var prefix [8]byte
 	if err := in.readFull(prefix[:]); err != nil {
-		return nil, fmt.Errorf("length of the header: %w", err)
+		return nil, errfmt.Errorf("length of the header: %w", err)
 	}
 	length := binary.LittleEndian.Uint64(prefix[:])
 	switch {
@@ -53,7 +53,7 @@ func Read(r io.Reader, size int64) (*File, error) {
 	}
 	header, err := in.read(int(length))
 	if err != nil {
-		return nil, fmt.Errorf("header: %w", err)
+		return nil, errfmt.Errorf("header: %w", err)
 	}
 	f := &File{Tensors: map[string]*value.Tensor{}}
 	sum := newSum(prefix[:], header)
@@ -71,7 +71,7 @@ func Read(r io.Reader, size int64) (*File, error) {
 	for _, e := range entries {
 		data, err := in.read(e.end - e.begin)
 		if err != nil {
-			return nil, fmt.Errorf("tensor %s: %w", quoteShort(e.name), err)
+			return nil, errfmt.Errorf("tensor %s: %w", quoteShort(e.name), err)
 		}
 		t, err := value.FromBytes(e.dt, data, e.shape...)
 		if err != nil {
@@ -120,7 +120,7 @@ func (in *input) read(n int) ([]byte, error) {
 			size = min(n, max(chunk, have+in.done))
 		}
 		if have, all := value.Memory(), in.done-len(buf)+size; all > have {
-			return nil, fmt.Errorf("it takes more than the %s of memory that there are", value.ByteText(float64(have)))
+			return nil, errfmt.Errorf("it takes more than the %s of memory that there are", value.ByteText(float64(have)))
 		}
 		t, err := value.New(value.U8, size)
 		if err != nil {
@@ -177,7 +177,7 @@ func (f *File) parseHeader(header []byte) ([]*entry, error) {
 			return s.object(func(k string) error {
 				v, err := s.str()
 				if err != nil {
-					return fmt.Errorf("metadata %s: %w", quoteShort(k), err)
+					return errfmt.Errorf("metadata %s: %w", quoteShort(k), err)
 				}
 				f.Metadata[k] = v
 				return nil
@@ -185,7 +185,7 @@ func (f *File) parseHeader(header []byte) ([]*entry, error) {
 		}
 		e, err := s.entry()
 		if err != nil {
-			return fmt.Errorf("tensor %s: %w", quoteShort(key), err)
+			return errfmt.Errorf("tensor %s: %w", quoteShort(key), err)
 		}
 		e.name = key
 		entries = append(entries, &e)
@@ -195,7 +195,7 @@ func (f *File) parseHeader(header []byte) ([]*entry, error) {
 		return entries, nil
 	}
 	if err == nil {
-		err = fmt.Errorf("there is more after the JSON object: %s", s.found())
+		err = errfmt.Errorf("there is more after the JSON object: %s", s.found())
 	}
 	return nil, badf("header, before offset %d: %w", s.at, err)
 }
@@ -215,10 +215,10 @@ func (s *scanner) entry() (entry, error) {
 		case "data_offsets":
 			offsets, err = s.sizes()
 		default:
-			return fmt.Errorf("the key %s is not one of dtype, shape and data_offsets", quoteShort(key))
+			return errfmt.Errorf("the key %s is not one of dtype, shape and data_offsets", quoteShort(key))
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", key, err)
+			return errfmt.Errorf("%s: %w", key, err)
 		}
 		return nil
 	})
@@ -227,7 +227,7 @@ func (s *scanner) entry() (entry, error) {
 	}
 	for _, key := range []string{"dtype", "shape", "data_offsets"} {
 		if !seen[key] {
-			return e, fmt.Errorf("%s is missing", key)
+			return e, errfmt.Errorf("%s is missing", key)
 		}
 	}
 	if e.dt, err = dtypeOf(dtype); err != nil {
@@ -245,7 +245,7 @@ func (s *scanner) entry() (entry, error) {
 		return e, err
 	}
 	if size != e.end-e.begin {
-		return e, fmt.Errorf("%s%v takes %d bytes, data_offsets span %d", dtype, e.shape, size, e.end-e.begin)
+		return e, errfmt.Errorf("%s%v takes %d bytes, data_offsets span %d", dtype, e.shape, size, e.end-e.begin)
 	}
 	return e, nil
 }
@@ -256,11 +256,11 @@ func dtypeOf(name string) (value.DType, error) {
 			continue
 		}
 		if row.dt == value.Invalid {
-			return value.Invalid, fmt.Errorf("tensors of dtype %s are not supported", name)
+			return value.Invalid, errfmt.Errorf("tensors of dtype %s are not supported", name)
 		}
 		return row.dt, nil
 	}
-	return value.Invalid, fmt.Errorf("dtype %s is unknown", quoteShort(name))
+	return value.Invalid, errfmt.Errorf("dtype %s is unknown", quoteShort(name))
 }
 
 // checkPadding refuses elements that do not fill whole bytes. The shape has passed value.SizeBytes.
@@ -270,7 +270,7 @@ func checkPadding(dt value.DType, shape []int) error {
 		bits = bits * (d % 8) % 8
 	}
 	if bits != 0 {
-		return fmt.Errorf("%s elements that do not fill whole bytes: the format has no padding", dt)
+		return errfmt.Errorf("%s elements that do not fill whole bytes: the format has no padding", dt)
 	}
 	return nil
 }

@@ -2,12 +2,12 @@ package safetensors
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
 	"sort"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
 )
 
@@ -102,7 +102,7 @@ func Open(fsys fs.FS, name string) (*File, error) {
 	}
 	file, err := Read(f, size)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, errfmt.Errorf("%s: %w", name, err)
 	}
 	return file, nil
 }
@@ -111,7 +111,7 @@ func Open(fsys fs.FS, name string) (*File, error) {
 var ErrFormat = errors.New("invalid safetensors file")
 
 func badf(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrFormat}, args...)...)
+	return errfmt.Errorf("%w: "+format, append([]any{ErrFormat}, args...)...)
 }
 
 // Write writes tensors and metadata. The bytes depend only on names, tensors and metadata, not on the
@@ -128,7 +128,7 @@ func Write(w io.Writer, tensors []Named, metadata map[string]string) error {
 		return errors.New("safetensors: want a writer, have nil")
 	}
 	if err := write(w, tensors, metadata, false); err != nil {
-		return fmt.Errorf("safetensors: %w", err)
+		return errfmt.Errorf("safetensors: %w", err)
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func WriteChecked(w io.Writer, tensors []Named, metadata map[string]string) erro
 		return errors.New("safetensors: want a writer, have nil")
 	}
 	if err := write(w, tensors, metadata, true); err != nil {
-		return fmt.Errorf("safetensors: %w", err)
+		return errfmt.Errorf("safetensors: %w", err)
 	}
 	return nil
 }
@@ -153,11 +153,11 @@ func write(w io.Writer, tensors []Named, metadata map[string]string, checked boo
 	rank := make(map[string]int, len(tensors))
 	for _, t := range tensors {
 		if _, dup := rank[t.Name]; dup {
-			return fmt.Errorf("two tensors are named %q", t.Name)
+			return errfmt.Errorf("two tensors are named %q", t.Name)
 		}
 		i, err := checkNamed(t)
 		if err != nil {
-			return fmt.Errorf("tensor %q: %w", t.Name, err)
+			return errfmt.Errorf("tensor %q: %w", t.Name, err)
 		}
 		rank[t.Name] = i
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // checkNamed returns the index in dtypes of a tensor that the format can hold.
@@ -26,7 +28,7 @@ func checkNamed(t Named) (int, error) {
 			return i, checkPadding(dt, t.Tensor.Shape())
 		}
 	}
-	return 0, fmt.Errorf("the format has no dtype %s", dt)
+	return 0, errfmt.Errorf("the format has no dtype %s", dt)
 }
 
 // appendHeader appends the header to b, which holds space for its length, and sets the length.
@@ -45,7 +47,7 @@ func appendHeader(b []byte, tensors []Named, rank map[string]int, metadata map[s
 				continue
 			}
 			if !utf8.ValidString(k) || !utf8.ValidString(v) {
-				return nil, fmt.Errorf("metadata %q: key or value is not UTF-8", k)
+				return nil, errfmt.Errorf("metadata %q: key or value is not UTF-8", k)
 			}
 			if i > 0 || checked {
 				b = append(b, ',')
@@ -80,7 +82,7 @@ func appendHeader(b []byte, tensors []Named, rank map[string]int, metadata map[s
 	}
 	length := len(b) - 8
 	if length > MaxHeader {
-		return nil, fmt.Errorf("the header takes %d bytes, the limit is %d", length, MaxHeader)
+		return nil, errfmt.Errorf("the header takes %d bytes, the limit is %d", length, MaxHeader)
 	}
 	binary.LittleEndian.PutUint64(b, uint64(length))
 	return b, nil

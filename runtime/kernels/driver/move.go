@@ -1,8 +1,7 @@
 package driver
 
 import (
-	"fmt"
-
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 )
 
@@ -54,7 +53,7 @@ func PlanMove(dims, to, from []int, toAt, fromAt int) (*Move, error) {
 			continue
 		}
 		if m.rank == MaxRank {
-			return nil, fmt.Errorf("more than %d axes that do not merge", MaxRank)
+			return nil, errfmt.Errorf("more than %d axes that do not merge", MaxRank)
 		}
 		m.dims[m.rank], m.to[m.rank], m.from[m.rank] = n, to[d], from[d]
 		m.rank++

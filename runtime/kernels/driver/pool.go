@@ -1,10 +1,10 @@
 package driver
 
 import (
-	"fmt"
 	"math"
 	"sync/atomic"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
@@ -159,7 +159,7 @@ func (c *Pool2D[T]) MaxGradRun(dx, dy []T, index []int64) error {
 	plane := int64(c.p.H * c.p.W)
 	for _, at := range index[:n] {
 		if at < -plane || at >= plane {
-			return fmt.Errorf("index %d is out of range for a plane of %d cells", at, plane)
+			return errfmt.Errorf("index %d is out of range for a plane of %d cells", at, plane)
 		}
 	}
 	return nil

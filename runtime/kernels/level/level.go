@@ -1,12 +1,12 @@
 package level
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/runtime/kernels/backend"
 	"github.com/graphrun/graphrun/runtime/kernels/backend/avx"
 	"github.com/graphrun/graphrun/runtime/kernels/backend/plain"
@@ -86,7 +86,7 @@ func choose(env string, supported []backend.Level) (backend.Level, error) {
 	if known(env) {
 		want = "this processor or build has no such instructions: " + want
 	}
-	return supported[0], fmt.Errorf("%s=%s: %s", Env, env, want)
+	return supported[0], errfmt.Errorf("%s=%s: %s", Env, env, want)
 }
 
 // lower is strings.ToLower for ASCII, which names of levels are, without the tables for other letters.
