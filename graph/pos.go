@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Pos is the place in a program or a .graph file that made a node. The zero Pos is unknown.
@@ -29,9 +30,12 @@ func (p Pos) String() string {
 }
 
 var workingDir = sync.OnceValue(func() string {
-	dir, err := os.Getwd()
+	dir, err := syscall.Getwd() // os.Getwd would read directories, for 20 kB of a service
 	if err != nil {
 		return ""
+	}
+	if pwd := os.Getenv("PWD"); filepath.IsAbs(pwd) && filepath.Base(pwd) == filepath.Base(dir) { // the same by way of a link
+		dir = pwd
 	}
 	return filepath.ToSlash(dir)
 })

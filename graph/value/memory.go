@@ -29,13 +29,13 @@ func ReadLimit() int { return Memory() / 2 }
 
 var machineMemory = sync.OnceValue(func() int {
 	limit := maxBytes
-	if text, err := os.ReadFile("/proc/meminfo"); err == nil {
+	if text, err := readSmall("/proc/meminfo"); err == nil {
 		if total := meminfo(text, "MemTotal:"); total > 0 {
 			limit = min(limit, total+meminfo(text, "SwapTotal:"))
 		}
 	}
 	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		text, err := os.ReadFile(file)
+		text, err := readSmall(file)
 		if err != nil {
 			continue
 		}
@@ -45,6 +45,18 @@ var machineMemory = sync.OnceValue(func() int {
 	}
 	return limit
 })
+
+// readSmall returns the first few kB of a file of the system. os.ReadFile knows files of any size, for 4 kB of a service.
+func readSmall(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text := make([]byte, 8192)
+	n, err := f.Read(text)
+	return text[:n], err
+}
 
 // meminfo returns an entry of /proc/meminfo in bytes, 0 if there is none.
 func meminfo(text []byte, key string) int {
