@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"runtime/debug"
+	"time"
 
 	"github.com/graphrun/graphrun/graph/errfmt"
 	"github.com/graphrun/graphrun/graph/value"
@@ -219,19 +220,28 @@ func (e *evaluator) refer(c *RefCtx) (err error) {
 	if err := e.stopped(); err != nil {
 		return err
 	}
-	ended := make(chan any, 1)
+	// One channel brings the end and, now and then, the time to ask whether to wait on: select would be 12 kB of a service.
+	const patience = 5 * time.Millisecond
+	type tick struct{}
+	ended := make(chan any, 2)
 	go func() {
 		defer func() { ended <- recover() }()
 		c.Node.op.Ref(c)
 	}()
-	select {
-	case <-e.ip.Done:
-		return errDone
-	case p := <-ended:
-		if p != nil {
+	timer := time.AfterFunc(patience, func() { ended <- tick{} })
+	defer timer.Stop()
+	for {
+		switch p := (<-ended).(type) {
+		case nil:
+			return nil
+		case tick:
+			if err := e.stopped(); err != nil {
+				return err
+			}
+			timer.Reset(patience)
+		default:
 			panic(p)
 		}
-		return nil
 	}
 }
 

@@ -18,6 +18,7 @@ const module = "github.com/graphrun/graphrun"
 // Tests stand above all floors: what they import is not part of a program, and Go itself refuses cycles.
 var floors = [][]string{
 	// Numbers, files, pools: they know no graphs.
+	{"graph/errfmt"},
 	{"graph/dim", "graph/value/...", "graph/philox", "graph/real", "runtime/kernels/parallel"},
 	{"runtime/kernels/backend", "runtime/dense", "models/data/...", "models/plot", "models/optim/schedule"},
 	// What computes with slices: plain Go, instruction sets, the choice among them, and what runs on every machine.
