@@ -91,10 +91,10 @@ func (g *Graph) Feeds(n int) (map[string]value.Value, error) {
 			}
 		}
 		for i := range e.I {
-			e.I[i] = int64(in.Lo) + rng.Int64N(int64(in.Hi-in.Lo)+1)
+			e.I[i] = int64(in.Lo) + int64(upTo(rng, in.Hi-in.Lo))
 		}
 		for i := range e.U {
-			e.U[i] = uint64(in.Lo) + rng.Uint64N(uint64(in.Hi-in.Lo)+1)
+			e.U[i] = uint64(in.Lo) + upTo(rng, in.Hi-in.Lo)
 		}
 		for i := range e.B {
 			e.B[i] = rng.IntN(2) == 1
@@ -102,6 +102,14 @@ func (g *Graph) Feeds(n int) (map[string]value.Value, error) {
 		feeds[in.Name] = e.Tensor()
 	}
 	return feeds, nil
+}
+
+// upTo returns a whole number from 0 to the given one, of which all of 64 bits are the most.
+func upTo(rng *rand.Rand, most float64) uint64 {
+	if most >= 1<<63 {
+		return rng.Uint64()
+	}
+	return rng.Uint64N(uint64(most) + 1)
 }
 
 // source decides: by bytes as long as there are any.
