@@ -195,7 +195,11 @@ func (t *Trainer) steps(ctx context.Context, number int) error {
 			return t.diverged(ctx, t.train, b, fmt.Sprintf("epoch %d, step %d", number, st.Step+1))
 		}
 		if err != nil {
-			return fmt.Errorf("epoch %d, step %d: %w", number, st.Step+1, err)
+			err = fmt.Errorf("epoch %d, step %d: %w", number, st.Step+1, err)
+			if n > 1 && b.Len() < t.cfg.Batch && ctx.Err() == nil {
+				err = fmt.Errorf("%w; the last batch has %d of %d examples: DropLast omits it", err, b.Len(), t.cfg.Batch)
+			}
+			return err
 		}
 		loss := float(out[t.train.loss])
 		st.Step++

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	goruntime "runtime"
 	"slices"
 	"strconv"
@@ -352,6 +353,12 @@ func TestDropLast(t *testing.T) {
 		}))
 		if res.Steps != 2*want || res.StepsPerEpoch != want || res.Test.Samples != 25 || slices.Min(sizes) != map[bool]int{false: 8, true: 16}[drop] {
 			t.Errorf("DropLast %v: %d steps of %v, %d evaluated", drop, res.Steps, sizes, res.Test.Samples)
+		}
+	}
+	for drop, want := range map[bool]string{false: "step 3: run train: .*; the last batch has 1 of 16 examples: DropLast omits it$", true: "^<nil>$"} {
+		_, err := start(t, train.Config{Train: points(t, 33, 1), Epochs: 1, Batch: 16, DropLast: drop}).Run(t.Context())
+		if !regexp.MustCompile(want).MatchString(fmt.Sprint(err)) {
+			t.Errorf("DropLast %v: error %v, want %s", drop, err, want)
 		}
 	}
 }
