@@ -68,9 +68,9 @@ func runCommand() *cobra.Command {
   [1, 2, 3]        a list; a flat one fills the input in order, a nested one such as [[1, 2], [3, 4]] has its own shape
   0.5              a number, for an input of rank 0
 
---feeds in.npz takes all inputs by name from one file. Arrays and lists are given as the training data has them, and prepared as
-training prepared it: bytes are scaled (whole numbers up to 255, in an array of integers or in a list that has one above 1), columns
-are standardized. With --raw they are fed as they are.
+--feeds in.npz takes all inputs by name from one file. Give arrays and lists as the training data has them: they are prepared
+as in training. Bytes are scaled (whole numbers up to 255, in an array of integers or in a list with one above 1), and columns are
+standardized. With --raw they are fed as they are.
 
 --fetch NODE returns any value that the function computes, whatever the compiler fuses. NODE is a value's name in the model's text
 (%5 or 5, or a name that you gave it), or a layer's name, for the layer's output (conv1). inspect --nodes lists all nodes. Gradients

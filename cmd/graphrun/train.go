@@ -87,8 +87,8 @@ The directory --out receives model.graph, the graph as text; model.safetensors, 
 picture; history.csv and history.json, a record of the epochs; the learning curves and the confusion matrix of the test set as
 pictures; and checkpoint/, from which --resume continues.
 
-A directory that holds a model is not overwritten unless --force says so, and while a training runs, no other one starts in
-its directory. Without --data, a saved model is trained on the data that it names as its own.
+A directory that holds a model is overwritten only with --force, and a directory takes one training at a time. Without --data,
+a saved model is trained on the data that it was trained on before.
 
 Ctrl-C stops training and saves the current state. --resume continues from the last checkpoint, even in the middle of an
 epoch, and ends with the same weights, bit for bit, as an uninterrupted run. It takes all settings from the checkpoint; only

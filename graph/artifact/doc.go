@@ -1,5 +1,4 @@
-// Package artifact stores models. An artifact is a module as text and its tensors as safetensors; both are made to be
-// opened by others, the text by an editor, the tensors by Python. In a directory they are two files:
+// Package artifact stores models. An artifact is a module as text and its tensors as safetensors; an editor opens the text, Python the tensors. In a directory they are two files:
 //
 //	model.graph        the module, with positions (see graph.Print)
 //	model.safetensors  the variables' values under their names, which are those of a PyTorch state_dict, and
@@ -7,7 +6,7 @@
 //
 // The text holds the checksum of every constant that it leaves out, and model.safetensors one of itself, so that a damaged file is
 // refused. Weights may be replaced by others of the same types, for instance from Python: a file that another program has
-// written has no checksum, though it copies the metadata (see safetensors.WriteChecked), and [Artifact.Checked] says so.
+// written has no checksum, even if it copies the metadata (see safetensors.WriteChecked), and [Artifact.Checked] says so.
 //
 // [Save] writes a directory and [LoadDir] reads it; [Load] reads any fs.FS, such as files that are embedded in the
 // program, and [Write] and [Read] go through any writers and readers:
@@ -44,14 +43,13 @@
 //
 //	f32[2] [3 4]
 //
-// Files are not trusted: whatever they hold, loading returns an error that says what was wanted and what was found, and
-// takes no memory that they only claim to need. Saving never leaves a directory that cannot be loaded; see [Save].
+// Files are not trusted: whatever they hold, loading returns an error that says what was wanted and what was found, and allocates nothing for sizes that a file merely claims. Saving never leaves a directory that cannot be loaded; see [Save].
 //
 // # What a model says about itself
 //
 // A module keeps facts that travel with its text: the names of its classes, which result is its loss, what is done to a
-// picture before it is fed. [Info] is all of them, [InfoOf] reads them, and fills in what follows from the conventions
-// where a model says nothing.
+// picture before it is fed. [Info] holds them; [InfoOf] reads them and fills in the conventions where a model
+// says nothing.
 //
 //	artifact.Info{
 //		Classes:    []string{"cat", "dog"},

@@ -31,15 +31,15 @@ const (
 type Info struct {
 	// Doc is a sentence on the model and its source. Meta "doc".
 	Doc string
-	// Classes are the names of what a classifier tells apart, in the order of its logits. Meta "classes", one per line; a name that a line
+	// Classes are the names of the classes, in the order of the logits. Meta "classes", one per line; a name that a line
 	// cannot show as it is, such as one with a line break or a control character, is quoted as in Go.
 	Classes []string
 	// Loss names the result that training minimizes, after its function: "train/loss". Meta "loss".
 	Loss string
-	// Roles tells by the names of inputs whether they take InputRole or TargetRole. Meta "role.NAME".
+	// Roles maps names of inputs to InputRole or TargetRole. Meta "role.NAME".
 	Roles map[string]string
-	// Preprocess tells by the names of inputs what is done to what they take before it is fed: training, the command and programs in Go all
-	// read it here. Meta "preprocess.NAME".
+	// Preprocess maps names of inputs to what is done to examples before they are fed: training, the command and programs in Go
+	// all read it here. Meta "preprocess.NAME".
 	Preprocess map[string]Preprocess
 	// Provenance is how the model came about: the data set ("data") and how its files are read, the learning rate that training started
 	// from ("lr"), epochs, the seed. Meta "train.KEY".

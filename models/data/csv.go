@@ -34,7 +34,7 @@ type CSVOptions struct {
 // Header says whether the first row of a CSV file holds the names of the columns.
 type Header int
 
-// The zero Header looks at the row. It holds names
+// The zero Header decides by the row. It holds names
 //
 //   - if one of them is the label's, or that of a column to skip;
 //   - if none of its cells is a number;

@@ -16,7 +16,7 @@
 //	f32[2,2] [[4.9 3] [7 3.2]] i64[2] [0 1] <nil>
 //	f32[1,2] [[5.1 3.5]] i64[1] [0] <nil>
 //
-// The order of an epoch depends on the seed and its number alone, so training can be repeated, and go on in the middle of an epoch
+// The order of an epoch depends only on the seed and the number of the epoch, so training can be repeated, and resumed in the middle of an epoch
 // ([Loader.EpochFrom]). Workers prepare batches ahead; they are the same, bit for bit, however many there are.
 //
 // # Where data comes from
@@ -28,9 +28,9 @@
 //	CIFAR's files     LoadCIFAR
 //	tensors           NewTensorDataset, NewClassified, NewImages
 //
-// Those called Open or Load take an fs.FS, such as an embed.FS, or os.DirFS("mnist") for a directory; others a reader or a path. No
-// input need be trusted. Package digits, below this one, draws a set of digits for those who have no files.
+// Functions called Open or Load take an fs.FS, such as an embed.FS, or os.DirFS("mnist") for a directory; the others take a reader or a path. Inputs need not be trusted.
+// Package digits, below this one, draws digits and needs no files.
 //
-// [Split] holds some examples of each class back, [NewSubset] chooses examples, [Normalize] shifts and scales inputs, and [Standardization] says by
+// [Split] holds out some examples of each class, [NewSubset] chooses examples, [Normalize] shifts and scales inputs, and [Standardization] says by
 // how much. All of these are datasets again.
 package data

@@ -17,7 +17,7 @@ func (e *UnknownClassError) Error() string {
 	return fmt.Sprintf("relabel: example %d has the class %d, which has no place", e.Example, e.Class)
 }
 
-// Relabelled is a Dataset of which the labels are numbered anew.
+// Relabelled is a Dataset with renumbered labels.
 type Relabelled struct {
 	of      Dataset
 	classes []string

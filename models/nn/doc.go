@@ -29,11 +29,11 @@
 // in PyTorch's shapes. Their dtype is that of the first input. On f16, bf16 and smaller floats, layers and losses compute
 // in f32 and round their results once.
 //
-// A [Layer] takes one value; a [PairLayer] two, [Recurrent] and [Attention] what their kind needs. [Func] makes a layer
+// A [Layer] takes one value and a [PairLayer] two; [Recurrent] and [Attention] have methods of their own. [Func] makes a layer
 // of any function, and the losses, such as [CrossEntropy] and [MSE], take a layer's result and a target.
 //
-// Apply computes what a layer computes when a model is used. Layers that behave otherwise while it is trained, such
-// as Dropout and BatchNorm, take the mode: net.Apply(x, nn.Training).
+// Apply declares what a layer computes in evaluation. Layers that behave otherwise in training, such as Dropout and BatchNorm, need
+// the mode there: net.Apply(x, nn.Training). An optimizer refuses to train them without it.
 //
 // Faults, such as a negative size, an option that a layer does not take or an input of the wrong shape, never panic:
 // they are recorded on the module with the constructor's line, and graph.Module.Err and compile.Compile return them.

@@ -421,7 +421,7 @@ func TestForgottenTraining(t *testing.T) {
 		}
 		want := ""
 		for _, kind := range c.want {
-			want += at + ": " + kind + ": it is applied for evaluation, and its result is trained: want nn.Training, or nn.Eval if that is meant\n"
+			want += at + ": " + kind + ": it is applied in evaluation mode, but trained: pass nn.Training, or nn.Eval if you mean it\n"
 		}
 		if strings.TrimSuffix(want, "\n") != got {
 			t.Errorf("%s: got  %s\nwant %s", c.name, got, want)

@@ -30,12 +30,12 @@
 //	  return loss: %1
 //	}
 //
-// So a stored model trains on without the program that declared it, and the compiler fuses the update of a weight into one
+// A stored model can thus be trained further without the program that declared it, and the compiler fuses the update of a weight into one
 // instruction.
 //
 // The rules are PyTorch's, in its order of operations. State has the dtype of its weight and the name that PyTorch's
-// optimizers give it, below the weight's: "fc1.weight.adam.exp_avg". A step of a weight in f16, bf16 or a smaller float is computed in f32,
-// from the gradient on, and so is its state; the weight is rounded once, when it is stored. What all weights share is computed in f64: the
+// optimizers give it, below the weight's: "fc1.weight.adam.exp_avg". For weights in f16, bf16 and smaller floats, state and steps are
+// f32, from the gradient on, and the weight is rounded once, when it is stored. What all weights have in common is f64 or i64: the
 // learning rate, a variable "lr" that a schedule may set between steps (package schedule), and the number of steps, i64
 // "adam.step".
 //
@@ -44,7 +44,7 @@
 // # Another optimizer
 //
 // Variables that belong to an optimizer are marked as its state ({optimizer_state=true} in the text). [Replace] takes
-// them out of a function, with all that computes them, and minimizes the same loss by other means. It needs nothing but
+// them out of a function, with all that computes them, and minimizes the same loss with another optimizer. It needs nothing but
 // the graph:
 //
 //	err := optim.Replace(m, "train", "loss", optim.SGD(0.01))

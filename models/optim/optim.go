@@ -233,7 +233,7 @@ func (o *Optimizer) Minimize(loss Value, vars ...*graph.Variable) {
 		return
 	}
 	for _, e := range own.TakeEvals(loss) {
-		m.Report(e.Pos, e.Kind, "it is applied for evaluation, and its result is trained: want nn.Training, or nn.Eval if that is meant")
+		m.Report(e.Pos, e.Kind, "it is applied in evaluation mode, but trained: pass nn.Training, or nn.Eval if you mean it")
 	}
 	if len(vars) == 0 {
 		vars = weights(loss)

@@ -1,8 +1,8 @@
-// Package train trains a model on a dataset: epochs, evaluation, checkpoints from which training goes on exactly, early stopping,
-// schedules of the learning rate.
+// Package train trains a model on a dataset: epochs, evaluation, checkpoints from which it resumes
+// exactly, early stopping and learning rate schedules.
 //
-// What a step does is part of the graph: gradients and the optimizer's update are nodes. The trainer feeds batches, looks at
-// the loss, keeps the books and writes them down.
+// What a step does is part of the graph: gradients and the optimizer's update are nodes. The trainer feeds batches,
+// checks the loss, and records the history.
 //
 //	config := train.Config{
 //		Train: rings(400), Test: rings(100), Epochs: 20, Batch: 32, Seed: 1, Dir: dir,
@@ -16,7 +16,7 @@
 //
 //	9 epochs and 5 steps: train: epoch 10, step 6: run train: context canceled
 //
-// and with Resume it goes on:
+// and with Resume it continues:
 //
 //	trainer, err = train.New(m, config)
 //	result, err = trainer.Run(context.Background())
@@ -33,21 +33,22 @@
 // # What a model must have
 //
 // A function "train" of an input and a target, which returns the mean loss of a batch as "loss" and updates the variables. If the module
-// does not say otherwise (artifact.Info), its first input is looked at and its second is the target; one that
-// learns without targets has one input.
+// does not say otherwise (artifact.Info), its first input takes the examples
+// and its second the targets; a model that learns without targets has one input.
 //
-// A function "eval" of the same inputs is what epochs are evaluated by: it returns the mean "loss". If it returns
+// A function "eval" of the same inputs evaluates each epoch: it returns the mean "loss". If it returns
 // "logits" of f[N,C] too, and targets are numbers of classes, the trainer counts accuracy, top-k and the confusion
 // matrix; without logits it takes the number of right predictions from "correct", if that is returned. A model without "eval"
-// trains all the same, and the loss of training is all that is known of it.
+// trains all the same, but only its training loss
+// is recorded.
 //
-// # Going on where it stopped
+// # Resuming
 //
 // With Dir, the state of the training is written after every epoch, every half minute or whatever CheckpointEvery says, and
 // when the context is done. A file is replaced whole: a process that is killed, at any moment, leaves the last checkpoint or
-// the one before. The same call with Resume goes on from there, in the middle of an epoch too, and ends with the same weights
-// to the bit, the same history and the same metrics as if it had never stopped, with whatever number of threads and workers.
-// That is so because all state is in one place: the order of examples is a function of seed and epoch, the optimizer's
+// the one before. The same call with Resume continues from there, even in
+// the middle of an epoch, and ends with the same weights, to the bit, the same history and the same metrics as an uninterrupted run,
+// whatever the number of threads and workers. All state is in one place: the order of examples is a function of seed and epoch, the optimizer's
 // moments and the counters of random ops are variables.
 //
 // # When the loss is not finite
@@ -84,11 +85,11 @@ type Config struct {
 	// at the end. Without Validation each epoch is evaluated on Test.
 	Validation, Test data.Dataset
 
-	Epochs int    // how often Train is gone through; 1 unless set
-	Batch  int    // examples of a step, and of an evaluation's step; 64 unless set. The last of an epoch takes what is left
+	Epochs int    // passes over Train; 1 unless set
+	Batch  int    // examples per step, also in evaluation; 64 unless set. The last step of an epoch takes what is left
 	Seed   uint64 // of the first weights, of random ops and of the order of the examples
-	// DropLast omits the last step of an epoch where fewer examples than Batch are left for it, as for a batch normalization that one example
-	// has no variance for. They are others in each epoch. Evaluation takes all.
+	// DropLast omits the last step of an epoch if fewer examples than Batch are left for it: batch normalization, for one, cannot train on
+	// a single example. Each epoch leaves out different examples; evaluation leaves out none.
 	DropLast bool
 
 	// Weights are the values that variables start from, by name; those not given are initialized.
@@ -100,7 +101,7 @@ type Config struct {
 	// TopK, if above 0, counts the samples whose label is among that many of the likeliest classes.
 	TopK int
 
-	// Monitor is what tells whether an epoch is the best so far: MonitorLoss unless set.
+	// Monitor says by what the best epoch is chosen: MonitorLoss unless set.
 	Monitor Monitor
 	// Patience, if above 0, ends training after that many epochs without one that was better by more than MinDelta.
 	Patience int
@@ -108,14 +109,14 @@ type Config struct {
 	// KeepBest ends training with the variables of the best epoch instead of the last; Test is then evaluated with those.
 	KeepBest bool
 
-	// Dir, if set, is the directory that gets the checkpoints and the history. One who trains again in a directory without Resume
-	// finds the checkpoint of an unfinished training in KeptDir.
+	// Dir, if set, is the directory that gets the checkpoints and the history. A training that starts there
+	// without Resume moves the checkpoint of an unfinished one to KeptDir.
 	Dir string
-	// Resume goes on from the checkpoint in Dir, if there is one. It is an error if that is of another model, of other data, or of a
-	// training with another batch size, seed, schedule, top-k or monitor. More epochs than before go on with the training;
-	// with the same number, a finished training stays as it is.
+	// Resume continues from the checkpoint in Dir, if there is one. It is an error if that is of another model, of other data, or of a
+	// training with another batch size, seed, schedule, top-k or monitor. More epochs than before extend a finished training;
+	// with the same number, it stays as it is.
 	Resume bool
-	// Locked says that the caller holds the lock of Dir (LockDir), as one who saves a model there too does; otherwise Run locks it while it
+	// Locked says that the caller holds the lock of Dir (LockDir), in order to save a model there too; otherwise Run locks it while it
 	// runs, so that two trainings do not write the same checkpoint.
 	Locked bool
 	// CheckpointEvery is the time between checkpoints within an epoch, 30 s unless set; CheckpointSteps, if above 0, writes one

@@ -90,7 +90,7 @@ func Read(r io.Reader, size int64) (*File, error) {
 		}
 	}
 	if f.Checked = sum.want != ""; f.Checked && !sum.holds() {
-		return nil, badf("it is damaged: its bytes do not have its checksum, crc32 %s", quoteShort(sum.want))
+		return nil, badf("it is damaged: its contents do not match its checksum, crc32 %s", quoteShort(sum.want))
 	}
 	return f, nil
 }
