@@ -1,4 +1,10 @@
-// Package errfmt makes errors, for the packages that a service links.
+// Package errfmt makes errors, for the packages that a service links:
+//
+//	fmt.Println(errfmt.Errorf("read %s: %w", "model.graph", fs.ErrNotExist))
+//
+// prints
+//
+//	read model.graph: file does not exist
 package errfmt
 
 import "fmt"
