@@ -135,7 +135,9 @@ func checkNodes(t testing.TB, f *graph.Func, p *picture.Picture, o Options) {
 				if !slices.ContainsFunc(to.Sources, func(s *picture.Source) bool { return slices.Contains(s.Nodes, from) }) {
 					t.Errorf("node %d, %s: operand %d, %s, does not stand beside it", n.Index(), n.Op().Name, i, name)
 				}
-			case !slices.ContainsFunc(p.Edges, func(e *picture.Edge) bool { return e.To == to && e.From == inside[from] && (e.Value == v || e.From.Several) }):
+			case !slices.ContainsFunc(p.Edges, func(e *picture.Edge) bool {
+				return e.To == to && e.From == inside[from] && (e.Value == v || e.From.Several)
+			}):
 				t.Errorf("node %d, %s: there is no edge to operand %d", n.Index(), n.Op().Name, i)
 			}
 		}
