@@ -330,7 +330,8 @@ func TestClassesOutOfRange(t *testing.T) {
 	}
 }
 
-// TestOneValuePerChannel trains normalization on sizes that leave one value per channel, which are known when the model is run only. A batch
+// TestOneValuePerChannel trains normalization on sizes that leave one value per channel, which are known when the model is run only, with and
+// without running statistics. A batch
 // that is large enough is taken before and after, and statistics stay as they were.
 func TestOneValuePerChannel(t *testing.T) {
 	for _, c := range []struct {
@@ -344,6 +345,9 @@ func TestOneValuePerChannel(t *testing.T) {
 		{nn.BatchNorm3d(2, nn.Momentum(1), nn.Affine(false)), []any{"N", 2, 1, "H", "W"}, []int{1, 2, 1, 1, 1}, []int{1, 2, 1, 3, 1}},
 		{nn.InstanceNorm1d(2, nn.RunningStats(true)), []any{"N", 2, "L"}, []int{4, 2, 1}, []int{1, 2, 2}},
 		{nn.InstanceNorm2d(2, nn.RunningStats(true), nn.CumulativeMomentum()), []any{"N", 2, "L", "L"}, []int{4, 2, 1, 1}, []int{1, 2, 2, 2}},
+		{nn.InstanceNorm1d(2), []any{"N", 2, "L"}, []int{4, 2, 1}, []int{1, 2, 2}},
+		{nn.InstanceNorm2d(2, nn.Affine(true)), []any{"N", 2, "L", 1}, []int{4, 2, 1, 1}, []int{1, 2, 2, 1}},
+		{nn.BatchNorm1d(2, nn.RunningStats(false)), []any{"N", 2}, []int{1, 2}, []int{2, 2}},
 		{nn.InstanceNorm3d(2, nn.RunningStats(true)), []any{3, 2, "L", 1, 1}, []int{3, 2, 1, 1, 1}, []int{3, 2, 2, 1, 1}},
 	} {
 		m := graph.NewModule("m")
@@ -367,7 +371,7 @@ func TestOneValuePerChannel(t *testing.T) {
 				}
 				continue
 			}
-			if err == nil || !strings.Contains(err.Error(), "needs more than one value per channel while training") || !strings.Contains(err.Error(), "nn_test.go:") {
+			if err == nil || !strings.Contains(err.Error(), "needs more than one value per channel") || !strings.Contains(err.Error(), "nn_test.go:") {
 				t.Errorf("%v: got %v", size, err)
 			}
 			for name, v := range sess.Variables() {

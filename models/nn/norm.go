@@ -117,7 +117,8 @@ func BatchNorm1d(channels int, opts ...Option) Layer {
 // BatchNorm2d standardizes each channel of x, float[N, C, H, W], then scales and shifts it (Ioffe and Szegedy 2015;
 // torch.nn.BatchNorm2d). While training it takes mean and biased variance over the batch, and the function also updates
 // the running statistics: running = (1-momentum)*running + momentum*batch, with the unbiased variance. Otherwise it
-// takes the running statistics, or, if RunningStats(false) is given, those of the batch.
+// takes the running statistics, or, if RunningStats(false) is given, those of the batch. A batch with one value per channel has no
+// statistics: it is an error to take them.
 //
 // Variables: weight [C], ones at first, and bias [C], zeros at first, unless Affine(false) is given; and, not trained,
 // running_mean [C], running_var [C], which are f32 for x of f16 too, and num_batches_tracked i64. Options: Eps, Affine, Momentum, CumulativeMomentum,
@@ -158,7 +159,7 @@ func InstanceNorm1d(channels int, opts ...Option) Layer {
 
 // InstanceNorm2d standardizes each channel of each sample of x, float[N, C, H, W] (Ulyanov et al. 2016;
 // torch.nn.InstanceNorm2d), where one sample may lack the axis N, always by its own mean and biased variance, unless RunningStats(true) is given: then running
-// statistics, averages over the batch, are updated while training and used otherwise.
+// statistics, averages over the batch, are updated while training and used otherwise. Taking the statistics of one value is an error.
 //
 // Variables: weight [C] and bias [C] if Affine(true) is given; running_mean, running_var and num_batches_tracked if
 // RunningStats(true) is. Options: Eps, Affine, Momentum, CumulativeMomentum, RunningStats.
@@ -192,6 +193,7 @@ func instanceNorm(l *layer, channels, rank int, opts []Option) Layer {
 func (c *apply) normalize(channels int, axes []int, o *options) Value {
 	x, rank := c.x, c.x.Rank()
 	if !o.runningStats {
+		c.wantTwo(axes)
 		y, _, _ := ops.Standardize(x, axes, o.eps)
 		return c.affine(y, channels, o)
 	}
@@ -227,6 +229,17 @@ func (c *apply) normalize(channels int, axes []int, o *options) Value {
 		c.update(s.v, ops.Add(ops.Mul(c.pending(s.v), ops.Sub(1.0, share)), ops.Mul(batch, share)))
 	}
 	return c.affine(y, channels, o)
+}
+
+// wantTwo refuses sizes of axes with which a channel has but one value, whose distance from itself is always 0. What is known to suffice
+// needs no node.
+func (c *apply) wantTwo(axes []int) {
+	for _, axis := range axes {
+		if n, known := c.x.Shape()[axis].Int(); known && n > 1 {
+			return
+		}
+	}
+	ops.Count(c.x, axes, 2, c.kind+" needs more than one value per channel, or running statistics")
 }
 
 // affine scales and shifts the channels of y if the options say so.
