@@ -467,6 +467,12 @@ func (s *step) average(name string, decay any, x Value) Value {
 	return s.set(name, 0, s.moved(name, decay, x))
 }
 
+// averageSquare moves the state of a name towards x²: decay*state + (1-decay)*x*x, multiplied from the left as torch.addcmul does, whose
+// product is in range for longer than x*x.
+func (s *step) averageSquare(name string, decay float64, x Value) Value {
+	return s.set(name, 0, ops.Add(ops.Mul(s.state(name, 0), decay), ops.Mul(ops.Mul(x, 1-decay), x)))
+}
+
 // moved is what average makes of the state of a name, which stays as it is.
 func (s *step) moved(name string, decay any, x Value) Value {
 	var rest any

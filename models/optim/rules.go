@@ -73,7 +73,7 @@ func AdamW(lr float64, opts ...Option) *Optimizer {
 
 func adam(s *step) {
 	m := s.average("exp_avg", s.mu(), s.g)
-	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
+	v := s.averageSquare("exp_avg_sq", s.beta2, s.g)
 	if s.amsgrad {
 		const name = "max_exp_avg_sq"
 		v = s.set(name, 0, ops.Maximum(s.state(name, 0), v))
@@ -91,7 +91,7 @@ func RMSprop(lr float64, opts ...Option) *Optimizer {
 }
 
 func rmsprop(s *step) {
-	v := s.average("square_avg", s.alpha, ops.Square(s.g))
+	v := s.averageSquare("square_avg", s.alpha, s.g)
 	if s.centered {
 		v = s.variance(v)
 	}
@@ -137,10 +137,10 @@ func Adadelta(lr float64, opts ...Option) *Optimizer {
 }
 
 func adadelta(s *step) {
-	v := s.average("square_avg", s.rho, ops.Square(s.g))
+	v := s.averageSquare("square_avg", s.rho, s.g)
 	past := ops.Sqrt(ops.Add(s.state("acc_delta", 0), s.eps))
 	delta := ops.Mul(ops.Div(past, ops.Sqrt(ops.Add(v, s.eps))), s.g)
-	s.average("acc_delta", s.rho, ops.Square(delta))
+	s.averageSquare("acc_delta", s.rho, delta)
 	s.descend(s.rate(), delta)
 }
 
@@ -181,7 +181,7 @@ func nadam(s *step) {
 	rateG := s.once("rate_g", func() Value { return share(ops.Sub(1.0, now), sofar) })
 	rateM := s.once("rate_m", func() Value { return share(next, ops.Mul(sofar, next)) })
 	m := s.average("exp_avg", s.mu(), s.g)
-	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
+	v := s.averageSquare("exp_avg_sq", s.beta2, s.g)
 	d := ops.Add(ops.Sqrt(ops.Div(v, s.in(s.correction("correction2", s.beta2)))), s.eps)
 	s.p = ops.Sub(s.p, ops.Mul(ops.Div(s.g, d), s.in(rateG)))
 	s.descend(rateM, ops.Div(m, d))
@@ -197,7 +197,7 @@ func RAdam(lr float64, opts ...Option) *Optimizer {
 
 func radam(s *step) {
 	m := s.average("exp_avg", s.mu(), s.g)
-	v := s.average("exp_avg_sq", s.beta2, ops.Square(s.g))
+	v := s.averageSquare("exp_avg_sq", s.beta2, s.g)
 	correction2 := s.correction("correction2", s.beta2)
 	limit := 2/(1-s.beta2) - 1
 	length := s.once("length", func() Value {

@@ -87,3 +87,31 @@ func TestTorch(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeGradient takes a gradient whose square f32 does not hold, though the share of it that is averaged does: weights of PyTorch 2.15 after
+// it and the steps around it.
+func TestLargeGradient(t *testing.T) {
+	for name, c := range map[string]struct {
+		opt  *optim.Optimizer
+		want []float64
+	}{
+		"adam":    {optim.Adam(0.1), []float64{0.8209459, 1.066194}},
+		"amsgrad": {optim.Adam(0.1, optim.AMSGrad(), optim.WeightDecay(0.1), optim.Maximize()), []float64{1.078978, 0.8047659}},
+		"adamw":   {optim.AdamW(0.1), []float64{0.8171582, 1.062056}},
+		"rmsprop": {optim.RMSprop(0.1, optim.Momentum(0.9)), []float64{-1.71, 2.363126}},
+	} {
+		s := along(t, graph.F32, 2, c.opt)
+		if err := s.SetVariable("w", floats(graph.F32, []float64{1, 1})); err != nil {
+			t.Fatal(err)
+		}
+		var got []float64
+		for _, g := range [][]float64{{0, 1e-20}, {1e20, -1}, {1e-30, 1}, {0, 0}} {
+			got = step(t, s, floats(graph.F32, g))
+		}
+		for i, want := range c.want {
+			if !(math.Abs(got[i]-want) <= 1e-6) {
+				t.Errorf("%s: weight %d is %v, want %v", name, i, got[i], want)
+			}
+		}
+	}
+}
