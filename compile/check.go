@@ -213,6 +213,20 @@ func targetsOf(m *graph.Module, in Inputs) ([]*target, error) {
 	vars := map[string]*value.Tensor{}
 	read := func(name string) (*value.Tensor, error) { return vars[name], nil }
 	var targets []*target
+	// Each variable has its value, how far it may be off, and a copy of either once formulas have been made stable.
+	size := 0.0
+	for _, v := range m.Variables() {
+		shape, _ := v.Type().ConstShape()
+		n := 32.0
+		for _, d := range shape {
+			n *= float64(d)
+		}
+		size += n
+	}
+	if have := float64(value.Memory()); size > have {
+		return nil, fmt.Errorf("check: out of memory: the variables and how far each may be off take %s, there are %s",
+			value.ByteText(size), value.ByteText(have))
+	}
 	key, err := value.FromSlice([]uint64{0, 0}, 2)
 	if err != nil {
 		return nil, err

@@ -29,11 +29,15 @@ func (d *Diagnostic) Error() string {
 // Diagnostics are all faults found in a module, in the order in which they were made.
 type Diagnostics []*Diagnostic
 
-// Error returns one fault per line.
+// Error returns one fault per line, the first ones of very many.
 func (ds Diagnostics) Error() string {
-	lines := make([]string, len(ds))
-	for i, d := range ds {
-		lines[i] = d.Error()
+	const most = 100
+	lines := make([]string, min(len(ds), most))
+	for i := range lines {
+		lines[i] = ds[i].Error()
+	}
+	if more := len(ds) - most; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/graphrun/graphrun/graph/errfmt"
@@ -23,6 +24,7 @@ type Interpreter struct {
 	Sizes map[string]Dim
 
 	move func(n *Node, in, outs []value.Value, env map[string]Dim) ([]value.Value, error) // what an oracle does to results
+	held float64                                                                          // bytes that an oracle holds
 }
 
 // Run evaluates f on its parameters' values and returns the values of its results, then of its updates.
@@ -66,6 +68,59 @@ type evaluator struct {
 	ip    *Interpreter
 	depth int
 	exact *[]*value.Exact // if set, where references put what they compute, before it is rounded
+	live  float64         // bytes of the values that are needed once more
+	dead  map[*Func][][]Value
+}
+
+// room refuses to hold some bytes more than the values that are live where memory has no room for them beside the session that is held
+// against references: where it all takes more than half of it.
+func (e *evaluator) room(bytes float64) error {
+	all := e.live + e.ip.held + bytes
+	if have := float64(value.Memory() / 2); all > 1<<24 && all > have {
+		return errfmt.Errorf("out of memory: its reference would hold %s, there are %s for references", value.ByteText(all), value.ByteText(have))
+	}
+	return nil
+}
+
+// exactBytes is what a value takes in the exact domain.
+func exactBytes(v value.Value) float64 {
+	if t, ok := v.(*value.Tensor); ok {
+		return 8 * float64(t.Len())
+	}
+	return 0
+}
+
+// deadAfter returns the values that are needed no more after each node.
+func (e *evaluator) deadAfter(f *Func) [][]Value {
+	if dead := e.dead[f]; dead != nil {
+		return dead
+	}
+	kept := map[Value]bool{}
+	for _, r := range f.results {
+		kept[r.Value] = true
+	}
+	for _, u := range f.updates {
+		kept[u.Value] = true
+	}
+	dead := make([][]Value, len(f.nodes))
+	for i, n := range slices.Backward(f.nodes) {
+		for _, v := range n.in {
+			if !kept[v] {
+				kept[v] = true
+				dead[i] = append(dead[i], v)
+			}
+		}
+		for k := range n.types {
+			if v := n.Result(k); !kept[v] { // nobody needs it
+				dead[i] = append(dead[i], v)
+			}
+		}
+	}
+	if e.dead == nil {
+		e.dead = map[*Func][][]Value{}
+	}
+	e.dead[f] = dead
+	return dead
 }
 
 // maxDepth bounds calls within calls and regions within regions.
@@ -76,7 +131,7 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 	if e.depth++; e.depth > maxDepth {
 		return nil, errfmt.Errorf("@%s: calls are nested more than %d deep", f.name, maxDepth)
 	}
-	defer func() { e.depth-- }()
+	defer func(live float64) { e.depth, e.live = e.depth-1, live }(e.live)
 	if len(in) != len(f.params) {
 		return nil, errfmt.Errorf("@%s takes %d parameters, have %d", f.name, len(f.params), len(in))
 	}
@@ -96,7 +151,8 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 	if err := f.CheckSizes(env); err != nil {
 		return nil, err
 	}
-	for _, n := range f.nodes {
+	dead, sizes := e.deadAfter(f), map[Value]float64{} // the latter of the values that are counted
+	for k, n := range f.nodes {
 		args := make([]value.Value, len(n.in))
 		for i, v := range n.in {
 			args[i] = vals[v]
@@ -111,7 +167,12 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 			}
 		}
 		for i, o := range outs {
-			vals[n.Result(i)] = o
+			v := n.Result(i)
+			vals[v] = o
+			if n.op != constantOp && n.op != readOp {
+				sizes[v] = exactBytes(o)
+				e.live += sizes[v]
+			}
 		}
 		if err := BindUnknowns(n, outs, env); err != nil {
 			return nil, err
@@ -120,6 +181,10 @@ func (e *evaluator) run(f *Func, in []value.Value, outer map[string]Dim) ([]valu
 			if err := e.ip.Visit(n, outs); err != nil {
 				return nil, err
 			}
+		}
+		for _, v := range dead[k] {
+			e.live -= sizes[v]
+			delete(vals, v)
 		}
 	}
 	outs := make([]value.Value, 0, len(f.results)+len(f.updates))
@@ -245,10 +310,36 @@ func (e *evaluator) refer(c *RefCtx) (err error) {
 	}
 }
 
+// roomFor is room for operands and results of a reference, in the exact domain and as tensors, and for what an oracle keeps of them.
+func (e *evaluator) roomFor(in []value.Value, outs []Type) error {
+	need, each := 0.0, 16.0
+	for _, v := range in {
+		need += exactBytes(v)
+	}
+	if e.ip.move != nil {
+		each = 40
+	}
+	for _, t := range outs {
+		if tt, ok := t.(TensorType); ok {
+			if shape, ok := tt.ConstShape(); ok {
+				n := each
+				for _, d := range shape {
+					n *= float64(d)
+				}
+				need += n
+			}
+		}
+	}
+	return e.room(need)
+}
+
 // reference evaluates a node by its op's Ref.
 func (e *evaluator) reference(n *Node, in []value.Value, types []Type, attrs Attrs, regions []*Func, env map[string]Dim) ([]value.Value, error) {
 	outTypes, err := InferTypes(n.op, types, attrs, regions, n.fn.module)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.roomFor(in, outTypes); err != nil {
 		return nil, err
 	}
 	c := &RefCtx{Attrs: attrs, OutTypes: outTypes, Node: n, eval: e, env: env}

@@ -434,7 +434,18 @@ func roomOf(d DType) float64 {
 func (ip *Interpreter) Oracle(f *Func, in []value.Value) (*Oracle, error) {
 	shaken := Interpreter{Read: ip.Read, Sizes: ip.Sizes}
 	var sh shake
-	shaken.move = sh.measure
+	shaken.move = func(n *Node, in, outs []value.Value, env map[string]Dim) ([]value.Value, error) {
+		before := len(sh.steps)
+		moved, err := sh.measure(n, in, outs, env)
+		for _, step := range sh.steps[before:] {
+			for _, m := range step {
+				if m != nil {
+					shaken.held += 24 * float64(len(m.slack))
+				}
+			}
+		}
+		return moved, err
+	}
 	want, err := shaken.Run(f, in)
 	if err != nil {
 		return nil, err

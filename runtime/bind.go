@@ -26,7 +26,8 @@ type binding struct {
 	fresh atomic.Uint64      // the change of variables, see Session.changes, at which the packs were refreshed
 	at    []int              // by slot: its offset in the arena, if it has one
 	size  int                // of the arena
-	room  float64            // bytes that are left for scratch
+	free  float64            // bytes that there are for calls
+	room  float64            // of these, left for scratch
 }
 
 // maxBindings bounds how many sets of sizes of a function a session remembers.
@@ -75,7 +76,7 @@ func (b *binding) matches(in []*value.Tensor) bool {
 // Operands that stay the same from call to call are packed where kernels ask for it: constants in the program, and variables that the
 // function does not update in packs, which may be nil.
 func bind(prog *program.Program, f *program.Func, in []graph.TensorType, packs *kernels.Packs) (*binding, error) {
-	b := &binding{f: f, in: in, env: map[string]graph.Dim{}, types: make([]graph.TensorType, len(f.Slots))}
+	b := &binding{f: f, in: in, env: map[string]graph.Dim{}, types: make([]graph.TensorType, len(f.Slots)), free: free(prog)}
 	want, have := make([]graph.Type, len(in)), make([]graph.Type, len(in))
 	for i, p := range f.Inputs {
 		want[i], have[i] = p.Type, in[i]
@@ -230,7 +231,7 @@ func (b *binding) layOut() error {
 	for _, o := range f.Outputs { // each has storage of its own, copies of one value too
 		need += bytesOf(b.types[o.Slot])
 	}
-	if b.room = float64(value.Memory()) - need; b.room < 0 {
+	if b.room = b.free - need; b.room < 0 {
 		return b.outOfMemory()
 	}
 	b.size = int(p.Size(n))
@@ -251,7 +252,7 @@ func (b *binding) layOut() error {
 
 // outOfMemory is the error of a call that cannot fit; it names the instruction at which that shows.
 func (b *binding) outOfMemory() error {
-	m := memory{limit: float64(value.Memory()), slots: make([]float64, len(b.f.Slots))}
+	m := memory{limit: b.free, slots: make([]float64, len(b.f.Slots))}
 	for i := range b.f.Instrs {
 		ins := &b.f.Instrs[i]
 		if err := m.step(ins, b.steps[i].OutTypes, ins.Alias()); err != nil {
@@ -259,6 +260,15 @@ func (b *binding) outOfMemory() error {
 		}
 	}
 	return errfmt.Errorf("out of memory: the call needs more than the %s there are", value.ByteText(m.limit))
+}
+
+// free returns how much memory there is beside the variables.
+func free(prog *program.Program) float64 {
+	n := float64(value.Memory())
+	for _, v := range prog.Variables {
+		n -= bytesOf(v.Type)
+	}
+	return n
 }
 
 // memory follows what a call holds at once, so that one that cannot fit is refused before it starts.

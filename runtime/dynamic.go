@@ -67,7 +67,7 @@ type dynamic struct {
 func (s *Session) callDynamic(ctx context.Context, f *program.Func, in []value.Value) (outs, next []value.Value, err error) {
 	d := &dynamic{
 		s: s, f: f, ctx: ctx, slots: make([]value.Value, len(f.Slots)), env: map[string]graph.Dim{},
-		mem: memory{limit: float64(value.Memory()), slots: make([]float64, len(f.Slots))},
+		mem: memory{limit: free(s.prog), slots: make([]float64, len(f.Slots))},
 	}
 	d.stop.On(ctx.Done())
 	want, have := make([]graph.Type, len(in)), make([]graph.Type, len(in))

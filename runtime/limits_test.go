@@ -13,6 +13,7 @@ import (
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime"
+	"github.com/graphrun/graphrun/runtime/program"
 )
 
 // parsed is the compiled module of functions in text.
@@ -111,5 +112,49 @@ func TestEmptyOfHugeAxes(t *testing.T) {
 	_, err = s.Run(context.Background(), "f", map[string]value.Value{"x": feed})
 	if err == nil || !strings.Contains(err.Error(), "too large, though it is empty") {
 		t.Errorf("have %v", err)
+	}
+}
+
+// TestVariablesAreCounted wants variables refused that do not fit into memory together, given or not, and calls that do not fit beside them.
+func TestVariablesAreCounted(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(256 << 20))
+	build := func(variables int) *program.Program {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		for i := range variables {
+			m.Variable(fmt.Sprintf("w%d", i), graph.F32, []int{10 << 20}, func(f *graph.Func, _ graph.Value) graph.Value {
+				return ops.Full(f, graph.F32, 0, 10<<20)
+			})
+		}
+		f.Return("y", ops.Expand(f.Input("x", graph.F32, 1), "N", 10<<20))
+		f.Return("n", f.Input("n", graph.F32, "N"))
+		return compiled(t, m)
+	}
+	weight, err := value.New(value.F32, 10<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "new session: out of memory: the variables take 280.0 MiB, there are 256.0 MiB"
+	weights := map[string]*value.Tensor{}
+	for i := range 7 {
+		weights[fmt.Sprintf("w%d", i)] = weight
+	}
+	for _, opts := range [][]runtime.Option{nil, {runtime.Weights(weights)}} {
+		if _, err := runtime.NewSession(build(7), opts...); err == nil || err.Error() != want {
+			t.Errorf("have %v, want %s", err, want)
+		}
+	}
+	delete(weights, "w6")
+	delete(weights, "w5")
+	s, err := runtime.NewSession(build(5), runtime.Weights(weights)) // 56 MiB are left
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, fits := range map[int]bool{1: true, 2: false} {
+		x, _ := value.New(value.F32, n)
+		_, err := s.Run(context.Background(), "f", map[string]value.Value{"x": vec(t, 1), "n": x})
+		if fits != (err == nil) || !fits && !strings.Contains(err.Error(), "expand: out of memory: the result is f32[2,10485760]") {
+			t.Errorf("%d times 40 MiB beside 200 MiB of 256: have %v", n, err)
+		}
 	}
 }

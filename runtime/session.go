@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -102,6 +101,10 @@ func NewSession(prog *program.Program, opts ...Option) (*Session, error) {
 	}
 	if _, err := kernels.CPU(); err != nil {
 		return nil, errfmt.Errorf("new session: %w", err)
+	}
+	if n := free(prog); n < 0 {
+		have := float64(value.Memory())
+		return nil, errfmt.Errorf("new session: out of memory: the variables take %s, there are %s", value.ByteText(have-n), value.ByteText(have))
 	}
 	s := &Session{prog: prog, vars: make([]variable, len(prog.Variables)), bindings: map[*program.Func][]*binding{}}
 	for i := range s.vars {
@@ -242,7 +245,7 @@ func (s *Session) lookup(fn string) (*program.Func, error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return nil, errfmt.Errorf("there is no function %q: want one of %s", fn, strings.Join(names, ", "))
+	return nil, errfmt.Errorf("there is no function %q: want one of %s", fn, value.Few(names))
 }
 
 // run runs a function. Results go into the tensors that results holds, if into, and else are put there; accept, if not nil, then
@@ -405,7 +408,7 @@ func checkNames(f *program.Func, feeds map[string]value.Value) error {
 		}
 	}
 	if len(missing) > 0 {
-		return errfmt.Errorf("no feed for %s", strings.Join(missing, ", "))
+		return errfmt.Errorf("no feed for %s", value.Few(missing))
 	}
 	for name := range feeds {
 		if !slices.ContainsFunc(f.Inputs, func(p program.Port) bool { return p.Name == name }) {

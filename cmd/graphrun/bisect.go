@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -67,7 +66,7 @@ func runBisect(ctx context.Context, o bisectOptions, out io.Writer) error {
 	}
 	m, weights := opened.module, opened.weights
 	if names := funcNames(m); o.fn == "" && len(names) > 1 {
-		return usagef("--func is missing: want one of %s", strings.Join(names, ", "))
+		return usagef("--func is missing: want one of %s", value.Few(names))
 	}
 	f, err := opened.function(o.fn)
 	if err != nil {

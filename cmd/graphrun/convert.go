@@ -120,7 +120,7 @@ func runConvert(o convertOptions, stdout, stderr io.Writer) error {
 	if len(o.funcs) > 0 {
 		for _, name := range o.funcs {
 			if a.Module.LookupFunc(name) == nil {
-				return usagef("--func %s: the model has no such function: want some of %s", name, strings.Join(funcNames(a.Module), ", "))
+				return usagef("--func %s: the model has no such function: want some of %s", name, value.Few(funcNames(a.Module)))
 			}
 		}
 		if a, err = artifact.Keep(a, o.funcs...); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph/artifact"
+	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/graph/value/atomicfile"
 	"github.com/graphrun/graphrun/models/plot"
 	"github.com/graphrun/graphrun/models/train"
@@ -47,7 +48,7 @@ type classScore struct {
 func runEval(ctx context.Context, o *runOptions, m *model, compileOpts []compile.Option, stdout, stderr io.Writer) error {
 	f := m.module.LookupFunc(evalFunc)
 	if f == nil {
-		return fmt.Errorf("--data: the model has no function %s to evaluate it by, only %s", evalFunc, strings.Join(funcNames(m.module), ", "))
+		return fmt.Errorf("--data: the model has no function %s to evaluate it by, only %s", evalFunc, value.Few(funcNames(m.module)))
 	}
 	in, target := m.info.InRole(f, artifact.InputRole), m.info.InRole(f, artifact.TargetRole)
 	input, label := dataInputs(m.info, f)

@@ -27,7 +27,7 @@ func readInputs(prog *program.Program, fn string, args []string, invert bool) (f
 	}
 	f := prog.Module.LookupFunc(fn)
 	if f == nil {
-		return nil, nil, usagef("--func %s: the model has no such function: want one of %s", fn, strings.Join(funcNames(prog.Module), ", "))
+		return nil, nil, usagef("--func %s: the model has no such function: want one of %s", fn, value.Few(funcNames(prog.Module)))
 	}
 	return inputs{inputs: args, invert: invert}.read(f, info)
 }
@@ -219,7 +219,7 @@ func wantOneOf(names []string) string {
 	case 1:
 		return ": want " + names[0]
 	}
-	return ": want one of " + strings.Join(names, ", ")
+	return ": want one of " + value.Few(names)
 }
 
 // typeWith is a type with the sizes that are known.
@@ -328,7 +328,7 @@ func readArray(name, file string) (*value.Tensor, error) {
 		}
 		return t, nil
 	}
-	return nil, fmt.Errorf("%s holds no array %s: it has %s", file, name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("%s holds no array %s: it has %s", file, name, value.Few(names))
 }
 
 // readPictureInput reads a picture for an input f32[N,C,H,W], whose channels and sizes must be known.

@@ -146,12 +146,12 @@ func chooseFunc(m *graph.Module, flag string) (*graph.Func, error) {
 	case len(names) == 0:
 		return nil, errors.New("the model has no function")
 	case flag != "":
-		return nil, usagef("--func %s: the model has no such function: want one of %s", flag, strings.Join(names, ", "))
+		return nil, usagef("--func %s: the model has no such function: want one of %s", flag, value.Few(names))
 	case len(names) == 1:
 		return m.Funcs()[0], nil
 	}
 	if f := m.LookupFunc(artifact.PredictFunc); f != nil {
 		return f, nil
 	}
-	return nil, usagef("--func is missing: want one of %s", strings.Join(names, ", "))
+	return nil, usagef("--func is missing: want one of %s", value.Few(names))
 }

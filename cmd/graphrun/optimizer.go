@@ -72,7 +72,7 @@ func replaceOptimizer(m *graph.Module, weights map[string]*value.Tensor, name st
 	}
 	if info.Loss == "" {
 		return fmt.Errorf(`--optimizer: the model does not say which result is its loss: add a line such as meta "loss" = "%s/loss" to its text, whose functions are %s`,
-			trainFunc, strings.Join(funcNames(m), ", "))
+			trainFunc, value.Few(funcNames(m)))
 	}
 	before := map[string]*graph.Variable{}
 	for _, v := range m.Variables() {

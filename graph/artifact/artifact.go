@@ -210,7 +210,7 @@ func assemble(text []byte, file *safetensors.File) (*Artifact, error) {
 			faults = append(faults, errfmt.Errorf("%s: %q is neither a variable nor a constant of %s", WeightsFile, name, GraphFile))
 		}
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := few(faults); err != nil {
 		return nil, err
 	}
 	return a, nil

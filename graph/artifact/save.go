@@ -187,7 +187,7 @@ func variables(m *graph.Module, weights map[string]*value.Tensor) ([]safetensors
 			faults = append(faults, errfmt.Errorf("@%s: there is a value and no variable of this name", name))
 		}
 	}
-	return tensors, errors.Join(faults...)
+	return tensors, few(faults)
 }
 
 var errReserved = errfmt.Errorf("names that start with %q are those of constants: the variable needs another", graph.ExternalPrefix)

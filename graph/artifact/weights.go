@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/graphrun/graphrun/graph"
@@ -88,16 +87,16 @@ func MatchWeights(m *graph.Module, tensors map[string]*value.Tensor) (map[string
 	}
 	var faults []string
 	if len(twice) > 0 {
-		faults = append(faults, "there are two values for "+some(twice))
+		faults = append(faults, "there are two values for "+value.Few(twice))
 	}
 	if len(wrong) > 0 {
-		faults = append(faults, some(wrong))
+		faults = append(faults, value.Few(wrong))
 	}
 	if len(missing) > 0 {
-		faults = append(faults, "there is no value for "+some(missing))
+		faults = append(faults, "there is no value for "+value.Few(missing))
 	}
 	if len(unknown) > 0 {
-		faults = append(faults, "the model has no variable for "+some(unknown))
+		faults = append(faults, "the model has no variable for "+value.Few(unknown))
 	}
 	if len(faults) > 0 {
 		return nil, errors.New(strings.Join(faults, "; "))
@@ -144,13 +143,13 @@ func widened(t *value.Tensor, to graph.TensorType) *value.Tensor {
 	return wide
 }
 
-// some lists the first few of many.
-func some(list []string) string {
-	const most = 5
-	if more := len(list) - most; more > 1 {
-		list = append(slices.Clone(list[:most]), fmt.Sprintf("%d more", more))
+// few joins the first few of many faults.
+func few(faults []error) error {
+	const most = 10
+	if more := len(faults) - most; more > 1 {
+		faults = append(faults[:most], fmt.Errorf("and %d more", more))
 	}
-	return strings.Join(list, ", ")
+	return errors.Join(faults...)
 }
 
 // StateDict returns the values that a state_dict of the same layers in PyTorch has: of all variables but an optimizer's

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/graphrun/graphrun/graph/errfmt"
@@ -111,4 +112,13 @@ func ByteText(n float64) string {
 		i++
 	}
 	return strconv.FormatFloat(n, 'f', min(i, 1), 64) + " " + units[i]
+}
+
+// Few lists the first few of many names, or of what else a message lists.
+func Few(list []string) string {
+	const most = 5
+	if more := len(list) - most; more > 1 {
+		list = append(slices.Clone(list[:most]), strconv.Itoa(more)+" more")
+	}
+	return strings.Join(list, ", ")
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/graphrun/graphrun/graph/value"
 	"github.com/graphrun/graphrun/graph/value/npy"
@@ -76,7 +75,7 @@ func readNPZ(name string, a *npy.Archive, err error, opts NPZOptions) (train, te
 		for _, name := range names {
 			if !a.Has(name) {
 				return fail(fmt.Errorf("there is no array %s: want x_train, y_train, x_test and y_test, or x and y, have %s",
-					name, strings.Join(a.Names(), ", ")))
+					name, value.Few(a.Names())))
 			}
 		}
 	}

@@ -132,7 +132,7 @@ func (a *Archive) Has(name string) bool { return len(a.entries[name]) > 0 }
 func (a *Archive) Read(name string) (*value.Tensor, error) {
 	switch len(a.entries[name]) {
 	case 0:
-		return nil, fmt.Errorf("the .npz file holds no array %s: it has %s", name, strings.Join(a.Names(), ", "))
+		return nil, fmt.Errorf("the .npz file holds no array %s: it has %s", name, value.Few(a.Names()))
 	case 1:
 	default:
 		return nil, fmt.Errorf("the .npz file holds %s twice", name)
