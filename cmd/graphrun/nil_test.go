@@ -57,6 +57,7 @@ var takers = map[string]any{
 	"graph/artifact.LoadWeights":           artifact.LoadWeights,
 	"graph/artifact.MatchWeights":          artifact.MatchWeights,
 	"graph/artifact.Read":                  artifact.Read,
+	"graph/artifact.ReadText":              artifact.ReadText,
 	"graph/artifact.ReadWeights":           artifact.ReadWeights,
 	"graph/artifact.Save":                  artifact.Save,
 	"graph/artifact.Write":                 artifact.Write,

@@ -1,7 +1,9 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -12,16 +14,27 @@ import (
 
 func init() { commands = append(commands, versionCommand) }
 
+// thirdPartyText are the licenses of the modules that are linked.
+//
+//go:embed THIRD_PARTY.md
+var thirdPartyText string
+
 func versionCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, licenses bool
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of graphrun and of Go",
-		Long:  `version prints the version of graphrun, the revision that it was built from, the version of Go, and the system.`,
+		Long: `version prints the version of graphrun, the revision that it was built from, the version of Go, and the system.
+--licenses prints the licenses of the software that graphrun is linked with.`,
 		Example: `  graphrun version
-  graphrun version --json`,
+  graphrun version --json
+  graphrun version --licenses`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if licenses {
+				_, err := io.WriteString(cmd.OutOrStdout(), thirdPartyText)
+				return err
+			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), currentBuild())
 			}
@@ -30,6 +43,8 @@ func versionCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&licenses, "licenses", false, "print the licenses of the software that graphrun is linked with")
+	cmd.MarkFlagsMutuallyExclusive("json", "licenses")
 	return cmd
 }
 

@@ -136,6 +136,9 @@ func readGraph(fsys fs.FS, name string) ([]byte, error) {
 // ReadText reads the text of a module, whose name is for errors. It may come from anywhere: what is longer than memory has room for,
 // once it is parsed, is refused before it is read to the end.
 func ReadText(r io.Reader, name string) ([]byte, error) {
+	if r == nil {
+		return nil, errNil
+	}
 	most := min(maxGraphFile, value.Memory()/16)
 	text, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err != nil {
