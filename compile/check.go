@@ -224,7 +224,7 @@ func targetsOf(m *graph.Module, in Inputs) ([]*target, error) {
 		size += n
 	}
 	if have := float64(value.Memory()); size > have {
-		return nil, fmt.Errorf("check: out of memory: the variables and how far each may be off take %s, there are %s",
+		return nil, errfmt.Errorf("check: out of memory: the variables and how far each may be off take %s, there are %s",
 			value.ByteText(size), value.ByteText(have))
 	}
 	key, err := value.FromSlice([]uint64{0, 0}, 2)

@@ -147,7 +147,7 @@ func widened(t *value.Tensor, to graph.TensorType) *value.Tensor {
 func few(faults []error) error {
 	const most = 10
 	if more := len(faults) - most; more > 1 {
-		faults = append(faults[:most], fmt.Errorf("and %d more", more))
+		faults = append(faults[:most], errfmt.Errorf("and %d more", more))
 	}
 	return errors.Join(faults...)
 }
