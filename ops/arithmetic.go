@@ -397,8 +397,8 @@ var _ = graph.MustRegister(&graph.Op{
 		none := Or(Equal(size, 0.0), IsInf(size))
 		size = Where(none, 1.0, size)
 		u, v := Where(none, 0.0, Div(a, size)), Where(none, 1.0, Div(b, size))
-		d := Where(none, 0.0, Div(Div(g.Dy(0), size), Add(Square(u), Square(v))))
-		return []Value{SumTo(Mul(d, v), a.Shape()), Neg(SumTo(Mul(d, u), b.Shape()))}
+		d := Where(none, 0.0, Div(g.Dy(0), Add(Square(u), Square(v)))) // not by size yet, which may make it infinite: u or v may be 0
+		return []Value{SumTo(Div(Mul(d, v), size), a.Shape()), Neg(SumTo(Div(Mul(d, u), size), b.Shape()))}
 	},
 	Ref:     arith{f: math.Atan2}.ref,
 	Props:   graph.Props{Elementwise: true},

@@ -153,6 +153,8 @@ func TestKinks(t *testing.T) {
 		{"atan2 at the origin, by b", func(x graph.Value) graph.Value { return ops.Atan2(0.0, x) }, []float64{0}, []float64{0}},
 		{"atan2 of a small point", func(x graph.Value) graph.Value { return ops.Mul(ops.Atan2(x, 1e-200), 1e-200) }, []float64{1e-200, 0, 3e-200}, []float64{0.5, 1, 0.1}},
 		{"atan2 of a large point", func(x graph.Value) graph.Value { return ops.Mul(ops.Atan2(x, 1e200), 1e200) }, []float64{1e200, 0, 3e200}, []float64{0.5, 1, 0.1}},
+		{"atan2 on an axis next to the origin, by a", func(x graph.Value) graph.Value { return ops.Atan2(x, 0.0) }, []float64{1e-310, 5e-324}, []float64{0, 0}},
+		{"atan2 on an axis next to the origin, by b", func(x graph.Value) graph.Value { return ops.Atan2(0.0, x) }, []float64{1e-310, -5e-324}, []float64{0, 0}},
 		{"norm of small numbers", norm(2), []float64{0, 1e-310}, []float64{0, 0}}, // their squares are 0, and so is the norm
 		{"norm 0.5", norm(0.5), []float64{1, -2, 0}, []float64{2.414213562373095, -1.7071067811865472, 0}},
 		{"norm 1.5", norm(1.5), []float64{1, -2, 0}, []float64{0.6392340078652324, -0.9040134034531215, 0}},
