@@ -6,22 +6,26 @@ package main
 import (
 	"bytes"
 	"context"
-	"embed"
+	_ "embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 	"sync"
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph/artifact"
-	"github.com/graphrun/graphrun/runtime"
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/runtime"
 )
 
-//go:embed model/model.graph model/model.safetensors
-var files embed.FS
+// The model, as train saves it.
+var (
+	//go:embed model/model.graph
+	text []byte
+	//go:embed model/model.safetensors
+	weights []byte
+)
 
 // sample is a picture of 28x28 bytes, from 0 for black to 255 for white.
 //
@@ -64,11 +68,7 @@ type model struct {
 }
 
 func load() (*model, error) {
-	dir, err := fs.Sub(files, "model")
-	if err != nil {
-		return nil, err
-	}
-	a, err := artifact.Load(dir)
+	a, err := artifact.Read(bytes.NewReader(text), bytes.NewReader(weights))
 	if err != nil {
 		return nil, err
 	}
