@@ -9,6 +9,7 @@ import (
 
 	"github.com/graphrun/graphrun/compile"
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
 )
 
 // FuzzCompile parses text with all ops registered. Nothing panics; what parses prints to text that parses to the same
@@ -64,7 +65,7 @@ func FuzzCompile(f *testing.F) {
 
 // sampleModule applies an op to its first sample, nil if that takes more than attributes.
 func sampleModule(op *graph.Op) *graph.Module {
-	samples, err := graph.Samples(op)
+	samples, err := ops.SamplesOf(op)
 	if err != nil || len(samples) == 0 || samples[0].Build != nil {
 		return nil
 	}

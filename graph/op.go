@@ -64,8 +64,8 @@ type Op struct {
 	// FLOPs counts what a node computes; see Node.FLOPs for an op without it.
 	FLOPs Cost
 	// Sample holds the inputs on which the op's test runs, a line each, as Samples reads them; all dims of
-	// a sample differ, so that a swapped axis shows. It is a text that only tests read, as every program pays
-	// for what declarations build.
+	// a sample differ, so that a swapped axis shows. It is a text that only tests read. Those of package ops stand in a
+	// table beside the declarations (ops.SamplesOf), which programs do not link.
 	Sample string
 	// Build declares the node of each sample, for ops that carry regions.
 	Build []func(f *Func, in []Value) []Value
@@ -371,7 +371,6 @@ func validate(op *Op) error {
 		{op.Body != nil && op.Ref != nil, "a composite's meaning is its Body: drop Ref"},
 		{op.Grad != nil && op.NoGrad != "", "it has both Grad and NoGrad"},
 		{op.Body == nil && op.Grad == nil && op.NoGrad == "" && !op.Props.Structural, "Grad is missing; an op without one says why in NoGrad"},
-		{op.Sample == "" && !op.Props.Structural, "Sample is missing"},
 		{op.Tol.ULP > 4 && op.Tol.Why == "", "Tol is above 4 ulp and gives no reason in Why"},
 		{op.Tol.ULP < 0, "Tol is negative"},
 		{(op.FLOPs.Count == nil) != (op.FLOPs.Doc == "") && !op.Props.Structural, "FLOPs has only one of Doc and Count"},

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"cmp"
 	"math"
 
 	"github.com/graphrun/graphrun/graph"
@@ -17,9 +16,6 @@ type activation struct {
 	body      func(b *graph.BodyCtx, x Value) Value
 	grad      func(g *graph.GradCtx, x, dy Value) Value
 	noGrad    string
-	within    string // where the samples lie; -2.5..2.5 if ""
-	needed    string // the attributes of every sample, where they have no default
-	other     string // the attributes of one more sample
 }
 
 // op completes the declaration.
@@ -36,24 +32,11 @@ func (a *activation) op() *graph.Op {
 		Props:   graph.Props{Elementwise: true},
 		InPlace: []int{0},
 		Tol:     composed,
-		Sample:  a.samples(),
 	}
 	if a.grad != nil {
 		op.Grad = func(g *graph.GradCtx) []Value { return []Value{a.grad(g, g.In[0], g.Dy(0))} }
 	}
 	return op
-}
-
-func (a *activation) samples() string {
-	within := cmp.Or(a.within, "-2.5..2.5") + " spread "
-	s := "f64[2,5] " + within + a.needed + "\n" +
-		"f32[3,5] " + within + a.needed + "\n" +
-		"f16[7] " + within + a.needed + "\n" +
-		"f32[17] " + edges + a.needed + ` nograd "kinks and infinities"` + "\n"
-	if a.other != "" {
-		s += "f64[3,4] " + within + a.other
-	}
-	return s
 }
 
 // within says where x is strictly between two numbers.
@@ -79,7 +62,6 @@ var _ = graph.MustRegister((&activation{
 		slope := Sigmoid(Where(GreaterEqual(z, threshold), threshold, z))
 		return Where(Greater(z, threshold), dy, Mul(dy, slope))
 	},
-	other: `{beta=2.5, threshold=3.3}`,
 }).op())
 
 // Softplus returns log(1+e^(beta*x))/beta, and x where beta*x > threshold; PyTorch's defaults are 1 and 20.
@@ -119,7 +101,6 @@ var _ = graph.MustRegister((&activation{
 		}
 		return Mul(Mul(x, 0.5), Add(s, 1.0))
 	},
-	other: `{approximate="tanh"}`,
 }).op())
 
 // GELU returns x times the standard normal distribution function of x; approximate is "none" or "tanh".
@@ -169,7 +150,6 @@ var _ = graph.MustRegister((&activation{
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
 		return Where(Greater(x, 0.0), dy, Mul(dy, g.Float("slope")))
 	},
-	other: `{slope=0.2}`,
 }).op())
 
 // LeakyReLU returns x where it is positive and slope*x elsewhere; PyTorch's default slope is 0.01.
@@ -207,7 +187,6 @@ var _ = graph.MustRegister((&activation{
 	attrs: []graph.AttrSpec{alphaAttr},
 	body:  func(b *graph.BodyCtx, x Value) Value { return exponentialUnit(x, 1, b.Float("alpha"), 1) },
 	grad:  func(g *graph.GradCtx, x, dy Value) Value { return exponentialSlope(x, dy, 1, g.Float("alpha"), 1) },
-	other: `{alpha=0.7}`,
 }).op())
 
 // ELU returns x where it is positive and alpha*(e^x-1) elsewhere; PyTorch's default alpha is 1.
@@ -229,7 +208,6 @@ var _ = graph.MustRegister((&activation{
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
 		return exponentialSlope(x, dy, g.Float("gamma"), g.Float("gamma")*g.Float("alpha"), 1)
 	},
-	other: `{alpha=0.7, gamma=2}`,
 }).op())
 
 // SELU returns the scaled ELU with the constants of self-normalizing networks.
@@ -246,7 +224,6 @@ var _ = graph.MustRegister((&activation{
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
 		return exponentialSlope(x, dy, 1, g.Float("alpha"), 1/g.Float("alpha"))
 	},
-	other: `{alpha=1.5}`,
 }).op())
 
 // CELU returns x where it is positive and alpha*(e^(x/alpha)-1) elsewhere; PyTorch's default alpha is 1.
@@ -299,13 +276,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
-	Sample: `
-		f64[2,5] spread, [] [-1], [] [1]
-		f64[2,3] [-0.5, 0.75, 2.5, 0.2, -1.5, 0.1], [3] [0, -1, 2], [2,1] [1, 1.5]
-		f32[17] ` + edges + `, [] [-1], [] [0.5] nograd "kinks"
-		i64[3] [9007199254740993, -5, 7], [] [-4], [] [9007199254740992]
-		u8[2,3] 0..255, [] [3], [3] [9, 100, 200]
-	`,
 })
 
 // isInfinite reports whether v is infinity of the sign, as a bound that was not given is.
@@ -359,7 +329,6 @@ var _ = graph.MustRegister((&activation{
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
 		return Where(Or(LessEqual(x, g.Float("min")), GreaterEqual(x, g.Float("max"))), 0.0, dy)
 	},
-	other: `{min=-0.5, max=2}`,
 }).op())
 
 // Hardtanh returns x limited to [low, high]; the gradient at the bounds is 0.
@@ -388,8 +357,6 @@ var _ = graph.MustRegister((&activation{
 		}
 		return Where(within(g.Out[0], 0, 1), Mul(dy, slope), 0.0)
 	},
-	within: "-5..5",
-	other:  `{alpha=0.3, beta=0.4}`,
 }).op())
 
 // Hardsigmoid returns x/6+1/2 limited to [0, 1].
@@ -407,7 +374,6 @@ var _ = graph.MustRegister((&activation{
 		slope := Where(Less(Abs(x), 3.0), Add(Div(x, 3.0), 0.5), 1.0) // finite, since the second gradient multiplies 0 by it
 		return Where(LessEqual(x, -3.0), 0.0, Mul(dy, slope))
 	},
-	within: "-5..5",
 }).op())
 
 // Hardswish returns x times Hardsigmoid(x).
@@ -421,7 +387,6 @@ var _ = graph.MustRegister((&activation{
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(LessEqual(Abs(x), b.Float("lambda")), 0.0, x)
 	},
-	other: `{lambda=1}`,
 }).op())
 
 // Hardshrink returns x where |x| > lambda and 0 elsewhere; PyTorch's default lambda is 0.5.
@@ -441,7 +406,6 @@ var _ = graph.MustRegister((&activation{
 	grad: func(g *graph.GradCtx, x, dy Value) Value {
 		return Where(LessEqual(Abs(x), g.Float("lambda")), 0.0, dy)
 	},
-	other: `{lambda=1}`,
 }).op())
 
 // Softshrink returns x moved toward 0 by lambda, 0 where |x| <= lambda; PyTorch's default lambda is 0.5.
@@ -460,7 +424,6 @@ var _ = graph.MustRegister((&activation{
 	body: func(b *graph.BodyCtx, x Value) Value {
 		return Where(LessEqual(x, b.Float("threshold")), b.Float("value"), x)
 	},
-	needed: `{threshold=1, value=20}`,
 }).op())
 
 // Threshold returns x where it is above the threshold and val elsewhere.
@@ -477,7 +440,6 @@ var _ = graph.MustRegister((&activation{
 		y := Where(Greater(x, 0.0), 1.0, x)
 		return Where(Less(x, 0.0), 0.0, Where(Equal(x, 0.0), b.Float("value"), y))
 	},
-	other: `{value=0.5}`,
 }).op())
 
 // Heaviside returns 0 where x is below 0, atZero where it is 0, and 1 above.
@@ -506,12 +468,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
 	Tol:     composed,
-	Sample: `
-		f64[2,3] spread, [3]
-		f64[2,3,5] spread, [3,1]
-		f64[4] spread, []
-		f32[17] ` + edges + `, [] nograd "kinks and infinities"
-	`,
 })
 
 // PReLU returns x where it is positive and weight*x elsewhere. As in PyTorch, a weight of rank 1 has one element, or one

@@ -20,19 +20,6 @@ func binaryArgs(types graph.DTypeSet) []graph.Arg {
 	}
 }
 
-// binarySamples covers equal shapes, either side broadcast, rank 0, and dtypes besides f64. Elements of the f64 samples lie
-// in a range, -2..2 if it is "", and apart from each other and from the integers.
-// Not inlined: 0.6 kB of the service.
-//
-//go:noinline
-func binarySamples(within, dtypes string) string {
-	samples := ""
-	for _, shapes := range [][2]string{{"[2,3]", "[2,3]"}, {"[2,3,5]", "[3,1]"}, {"[4,1]", "[2,1,3]"}, {"[]", "[3]"}} {
-		samples += "f64" + shapes[0] + " " + within + " spread, " + shapes[1] + " " + within + " spread\n"
-	}
-	return samples + dtypes + "[2,3] 1..3, [3] 1..3\n"
-}
-
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "add",
 	Doc:     "The element-wise sum a+b with broadcasting (torch.add). Integers wrap.",
@@ -46,7 +33,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref:     sums.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
-	Sample:  binarySamples("", "i8|u8|i64|f16"),
 })
 
 // Add returns a+b, broadcast; dtypes are promoted as PyTorch's are.
@@ -72,7 +58,6 @@ var _ = graph.MustRegister(&graph.Op{
 	}.ref,
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
-	Sample:  binarySamples("", "i8|u8|i64|f16"),
 })
 
 // Sub returns a-b, broadcast; dtypes are promoted as PyTorch's are.
@@ -95,7 +80,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref:     products.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
-	Sample:  binarySamples("", "i8|u8|i64|f16"),
 })
 
 // Mul returns a*b, broadcast; dtypes are promoted as PyTorch's are.
@@ -123,7 +107,6 @@ var _ = graph.MustRegister(&graph.Op{
 	}),
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
-	Sample:  binarySamples("0.5..3", "i8|u8|i64|f16") + "i8[4] [-7, 7, -128, -9], [4] [2, -2, -1, -4]",
 })
 
 // Div returns a/b, broadcast, as torch.true_divide does: integer and bool operands are cast to f32. See
@@ -164,10 +147,6 @@ var _ = graph.MustRegister(&graph.Op{
 	}),
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
-	Sample: binarySamples("0.5..3", "i64|u8|f32") + `
-		i8[4] [-7, 7, -128, -8], [4] [2, -2, 3, -4]
-		f32[5] [-7, 7, -0.5, 1, 0], [5] [2, -2, 3, 0, -4]
-	`,
 })
 
 // floorDiv corrects the quotient by the exact remainder: the floor of a rounded quotient can be one too large.
@@ -220,7 +199,6 @@ var _ = graph.MustRegister(&graph.Op{
 	}),
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
-	Sample:  remainderSamples,
 })
 
 // Remainder returns a - b*floor(a/b), broadcast: the remainder with the sign of b.
@@ -245,21 +223,10 @@ var _ = graph.MustRegister(&graph.Op{
 	}),
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
-	Sample:  remainderSamples,
 })
 
 // Fmod returns a - b*trunc(a/b), broadcast: the remainder with the sign of a.
 func Fmod(a, b Operand) Value { return binary("fmod", a, b) }
-
-// remainderSamples keep f64 quotients away from the integers, where remainders jump.
-const remainderSamples = `
-	f64[2,3] 2.2..2.8 spread, [2,3] -2.05..-1.7 spread
-	f64[2,3] -2.8..-2.2 spread, [3] 1.7..2.05 spread
-	i64[2,3] -9..9, [3] [-4, 3, 5]
-	i8[4] [-128, -7, 7, -128], [4] [-1, 2, -2, 3]
-	u8[2,3] 0..255, [] 7..7
-	f32[5] [-7.5, 7.5, inf, 1, -0], [5] [2, -2, 3, 0, 4] nograd "infinities and a zero divisor"
-`
 
 var _ = graph.MustRegister(&graph.Op{
 	Name: "pow",
@@ -289,10 +256,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
 	Tol:     graph.Tol{ULP: 4},
-	Sample: binarySamples("0.3..2.7", "f32|u8|f16") + `
-		i64[2,3] -3..3, [3] [0, 3, -1]
-		f64[7] [0, 0, 2, -2, -2, 0, -0.5], [7] [0, 2, 0, 2, 3, 1, 0.5] nograd "bases of 0 and below have no derivative by the exponent"
-	`,
 })
 
 // powInt is exact modulo 2^64 for b >= 0.
@@ -339,7 +302,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref:     maxima.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
-	Sample:  extremumSamples,
 })
 
 // Maximum returns the larger of a and b, broadcast; dtypes are promoted as PyTorch's are.
@@ -360,7 +322,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref:     minima.ref,
 	Props:   graph.Props{Elementwise: true, Commutative: true},
 	InPlace: []int{0, 1},
-	Sample:  extremumSamples,
 })
 
 // unlessBeaten is the gradient for one side of an extremum of a and b: nothing where the other side has
@@ -368,17 +329,6 @@ var _ = graph.MustRegister(&graph.Op{
 func unlessBeaten(beaten, a, b, dy Value) Value {
 	return Where(beaten, 0.0, Where(Equal(a, b), Mul(dy, 0.5), dy))
 }
-
-const extremumSamples = `
-	f64[2,3] [1.5, -2, 0.25, 3, -1, 0], [3] [2, -1.5, 0.125]
-	f64[2,1] [0.5, -0.5], [3] [1.25, -1.25, 0.125]
-	f64[] [0.5], [3] [1.25, -1.25, 0.125]
-	i8[2,3] -9..9, [3] -9..9
-	u64[2] [18446744073709551615, 1], [2] [18446744073709551614, 2]
-	i64[2] [9223372036854775807, -9223372036854775808], [2] [9223372036854775806, -9223372036854775807]
-	f32[6] [nan, 1, -0, 0, inf, nan], [6] [1, nan, 0, -0, nan, -inf] nograd "ties and NaN"
-	f16[2,3], [3] nograd "ties may occur"
-`
 
 // Minimum returns the smaller of a and b, broadcast; dtypes are promoted as PyTorch's are.
 func Minimum(a, b Operand) Value { return binary("minimum", a, b) }
@@ -404,10 +354,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0, 1},
 	Tol:     graph.Tol{ULP: 4},
-	Sample: binarySamples("0.5..3", "f32|f16") + `
-		f64[4] [1, -1, 0.5, -2], [4] [-2, -0.5, 1, 2]
-		f32[5] [0, -0, 0, inf, nan], [5] [-1, -1, 0, -inf, 1] nograd "the cut and the origin"
-	`,
 })
 
 // Atan2 returns the angle of the point (b, a), broadcast; integers are cast to f32.
@@ -437,9 +383,6 @@ var _ = graph.MustRegister(&graph.Op{
 		Terms: func([]graph.TensorType, graph.Attrs) int { return 2 },
 		Why:   "the maximum and the logarithm may cancel, so that the error is one of theirs and not of the result",
 	},
-	Sample: binarySamples("", "f32|f16") + `
-		f32[8] [1000, -1000, inf, -inf, -inf, inf, nan, -inf], [8] [1000, -1001, 1, -inf, 2, -inf, inf, nan] nograd "infinities"
-	`,
 })
 
 // logAddExp is log(e^a + e^b).

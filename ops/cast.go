@@ -33,23 +33,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
 	FLOPs:   uncounted("it converts"),
-	Sample: `
-		f64[2,3] {to=f64}
-		f64[4] [0.5, 0.25, -1.5, 3] {to=f32}
-		f32[7] [1.5, -1.5, 1e30, -0.5, nan, inf, 300] {to=i32}
-		f32[7] [1.5, 65519, 65520, 1e-8, nan, -inf, 300] {to=f16}
-		f64[5] [1.00390625, 1.01171875, 3e38, 1e-41, -0] {to=bf16}
-		f64[4] [300, -300, 2.6, 0.07] {to=f8e4m3fn}
-		f16[2,3] {to=f32}
-		i64[4] [300, -1, 9007199254740993, -129] {to=i8}
-		i64[2] [9007199254740993, -9223372036854775808] {to=u64}
-		u64[2] [18446744073709551615, 1] {to=f32}
-		i8[2,3] {to=bool}
-		bool[2,3] {to=f32}
-		f32[3] [0, nan, 0.1] {to=bool}
-		f32[3] [0.1, nan, -0] {to=string}
-		string[3] ["1.5", "-inf", "1e3"] {to=f32}
-	`,
 })
 
 // Cast returns x with its elements converted to dt, x itself if it has that dtype.

@@ -53,21 +53,6 @@ func comparison(name, doc string, onnx graph.ONNX, types graph.DTypeSet, r relat
 		NoGrad:  "a truth value has no derivative",
 		Ref:     r.ref,
 		Props:   graph.Props{Elementwise: true, Commutative: r.less == r.greater},
-		Sample: `
-			f64[2,3], [3]
-			f32[4,1], [2,1,3]
-			f32[6] [nan, 1, 0, inf, 2, nan], [6] [1, nan, -0, inf, 3, nan]
-			f16[2,3], []
-			i8[2,3] -2..2, [3] -2..2
-			i64[2] [9007199254740993, -1], [2] [9007199254740992, -1]
-			u64[2] [18446744073709551615, 1], [2] [18446744073709551614, 1]
-		`,
-	}
-	if types.Has(graph.Bool) {
-		op.Sample += `
-			bool[2,3], [3]
-			string[2] ["a", "b"], [] ["a"]
-		`
 	}
 	return op
 }
@@ -133,11 +118,6 @@ func logic(name, doc string, onnx graph.ONNX, f func(a, b bool) bool) *graph.Op 
 		Ref:     arith{b: f}.ref,
 		Props:   graph.Props{Elementwise: true, Commutative: true},
 		InPlace: []int{0, 1},
-		Sample: `
-			bool[4] [true, true, false, false], [4] [true, false, true, false]
-			bool[2,1,3], [5,1]
-			bool[], [3]
-		`,
 	}
 }
 
@@ -174,10 +154,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
-	Sample: `
-		bool[2,3]
-		bool[]
-	`,
 })
 
 // Not returns whether x is false; numbers count as true unless they are zero.

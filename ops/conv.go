@@ -193,15 +193,6 @@ var _ = graph.MustRegister(&graph.Op{
 		return elements(graph.TensorType{Shape: in[1].Shape[1:]})
 	}},
 	FLOPs: convolving(nthIn(1), nthOut(0)),
-	Sample: `
-		f64[2,3,7], [4,3,2] {strides=[1], pads=[0, 0], dilations=[1], groups=1}
-		f64[1,4,9], [6,2,3] {strides=[2], pads=[1, 2], dilations=[2], groups=2}
-		f64[2,3,5,6], [4,3,2,3] {strides=[1, 1], pads=[0, 0, 0, 1], dilations=[1, 1], groups=1}
-		f64[1,2,7,5], [4,1,3,2] {strides=[2, 1], pads=[1, 0, 0, 1], dilations=[1, 2], groups=2}
-		f64[1,2,3,4,5], [3,2,2,1,3] {strides=[1, 2, 1], pads=[0, 0, 0, 0, 0, 0], dilations=[1, 1, 1], groups=1}
-		f32[2,3,11,10], [5,3,3,3] {strides=[1, 1], pads=[1, 1, 1, 1], dilations=[1, 1], groups=1}
-		f16[2,3,6], [4,3,2] {strides=[1], pads=[0, 0], dilations=[1], groups=1}
-	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -241,15 +232,6 @@ var _ = graph.MustRegister(&graph.Op{
 		return elements(in[1]) / max(elements(graph.TensorType{Shape: w[1:2]})*a.Int("groups"), 1)
 	}},
 	FLOPs: convolving(nthIn(1), nthIn(0)),
-	Sample: `
-		f64[2,4,6], [4,3,2] {strides=[1], pads=[0, 0], dilations=[1], groups=1, size=[7]}
-		f64[1,6,4], [6,2,3] {strides=[2], pads=[1, 2], dilations=[2], groups=2, size=[9]}
-		f64[2,4,4,5], [4,3,2,3] {strides=[1, 1], pads=[0, 0, 0, 1], dilations=[1, 1], groups=1, size=[5, 6]}
-		f64[1,4,3,4], [4,1,3,2] {strides=[2, 1], pads=[1, 0, 0, 1], dilations=[1, 2], groups=2, size=[7, 5]}
-		f64[1,3,2,2,3], [3,2,2,1,3] {strides=[1, 2, 1], pads=[0, 0, 0, 0, 0, 0], dilations=[1, 1, 1], groups=1, size=[3, 4, 5]}
-		f32[2,5,11,10], [5,3,3,3] {strides=[1, 1], pads=[1, 1, 1, 1], dilations=[1, 1], groups=1, size=[11, 10]}
-		f16[2,4,5], [4,3,2] {strides=[1], pads=[0, 0], dilations=[1], groups=1, size=[6]}
-	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -287,15 +269,6 @@ var _ = graph.MustRegister(&graph.Op{
 		return elements(in[1]) / max(elements(graph.TensorType{Shape: y[1:2]}), 1)
 	}},
 	FLOPs: convolving(nthOut(0), nthIn(1)),
-	Sample: `
-		f64[2,3,7], [2,4,6] {strides=[1], pads=[0, 0], dilations=[1], groups=1, size=[2]}
-		f64[1,4,9], [1,6,4] {strides=[2], pads=[1, 2], dilations=[2], groups=2, size=[3]}
-		f64[2,3,5,6], [2,4,4,5] {strides=[1, 1], pads=[0, 0, 0, 1], dilations=[1, 1], groups=1, size=[2, 3]}
-		f64[1,2,7,5], [1,4,3,4] {strides=[2, 1], pads=[1, 0, 0, 1], dilations=[1, 2], groups=2, size=[3, 2]}
-		f64[1,2,3,4,5], [1,3,2,2,3] {strides=[1, 2, 1], pads=[0, 0, 0, 0, 0, 0], dilations=[1, 1, 1], groups=1, size=[2, 1, 3]}
-		f32[2,3,11,10], [2,5,11,10] {strides=[1, 1], pads=[1, 1, 1, 1], dilations=[1, 1], groups=1, size=[3, 3]}
-		f16[2,3,6], [2,4,5] {strides=[1], pads=[0, 0], dilations=[1], groups=1, size=[2]}
-	`,
 })
 
 func convInputGrad(a graph.Attrs, dy, w Value, x []graph.Dim) Value {

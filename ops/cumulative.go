@@ -59,18 +59,6 @@ func accumulate(c *graph.RefCtx, op arith, start func(y *value.Exact, i int)) {
 	})
 }
 
-const cumSamples = `
-	f64[2,3,4] {axis=-1, exclusive=false, reverse=false}
-	f64[3,2] {axis=0, exclusive=true, reverse=false}
-	f64[5] {axis=-1, exclusive=false, reverse=true}
-	f64[4,3] {axis=0, exclusive=false, reverse=true}
-	f32[2,3,4] {axis=-1, exclusive=true, reverse=false}
-	i8[3,5] {axis=0, exclusive=false, reverse=false}
-	u8[3,2] {axis=-1, exclusive=false, reverse=true}
-	f64[2,0] {axis=0, exclusive=true, reverse=true}
-	f16[4] {axis=-1, exclusive=false, reverse=false}
-`
-
 func cumulative(name string, x Value, axis int, opts []CumOption) Value {
 	return emit1(name, []Value{x}, attr("axis", normAxis(axis, x)),
 		attr("exclusive", slices.Contains(opts, Exclusive)), attr("reverse", slices.Contains(opts, Reversed)))
@@ -88,10 +76,9 @@ var _ = graph.MustRegister(&graph.Op{
 	Grad: func(g *graph.GradCtx) []Value {
 		return []Value{emit1("cumsum", []Value{g.Dy(0)}, g.Attrs.With("reverse", !g.Bool("reverse"))...)}
 	},
-	Ref:    func(c *graph.RefCtx) { accumulate(c, sums, startAt(0)) },
-	Tol:    graph.Tol{Terms: laneTerms, InOrder: true},
-	FLOPs:  perElement,
-	Sample: cumSamples,
+	Ref:   func(c *graph.RefCtx) { accumulate(c, sums, startAt(0)) },
+	Tol:   graph.Tol{Terms: laneTerms, InOrder: true},
+	FLOPs: perElement,
 })
 
 // laneTerms is the size of the axis.
@@ -137,10 +124,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref:   func(c *graph.RefCtx) { accumulate(c, products, startAt(1)) },
 	Tol:   graph.Tol{Terms: laneTerms, Factors: true, InOrder: true},
 	FLOPs: perElement,
-	Sample: cumSamples + `
-		f64[2,4] [1.5, 0, -2, 3, 0, 0.5, 0, 2] {axis=1}
-		f64[4] [1.5, 0, -2, 3] {axis=0, exclusive=true, reverse=true}
-	`,
 })
 
 // CumProd returns the products of the elements so far along axis, of x's shape and dtype.
@@ -177,15 +160,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Tol:   graph.Tol{Terms: laneTerms, InOrder: true},
 	FLOPs: perOperand(0, 4, "4 for each element: a difference, an exponential, a logarithm and a sum"),
-	Sample: `
-		f64[2,3,4] {axis=-1}
-		f64[3,2] {axis=0}
-		f64[5] 700..720 {axis=0}
-		f64[2,0] {axis=0}
-		f32[2,3,4] {axis=1}
-		f16[4] {axis=-1}
-		f32[2,5] [-inf, -inf, 1000, -inf, 1001, -1000, inf, 0, nan, 1] {axis=1} nograd "infinities"
-	`,
 })
 
 // LogCumSumExp returns the logarithms of the sums of exponentials of the elements so far along axis, of x's shape, without overflow;
@@ -252,15 +226,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Tol:   graph.Tol{InOrder: true, Terms: func(in []graph.TensorType, a graph.Attrs) int { return 2 * laneTerms(in, a) }},
 	FLOPs: perOperand(0, 2, "2 for each element"),
-	Sample: `
-		f64[2,3,4], [2,3,4] {axis=-1, reverse=false, lag=false}
-		f64[3,2], [3,2] {axis=0, reverse=false, lag=true}
-		f64[5], [5] {axis=-1, reverse=true, lag=false}
-		f64[4], [4] {axis=0, reverse=true, lag=false}
-		f32[3,2], [3,2] {axis=-1, reverse=false, lag=true}
-		f64[2,0], [2,0] {axis=0, reverse=false, lag=false}
-		f64[1,2], [1,2] {axis=-1, reverse=true, lag=false}
-	`,
 })
 
 // recurrence returns h[t] = a[t]*h[t-1] + b[t] along axis; with lag the factor is a[t-1].
@@ -296,13 +261,6 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Sample: `
-		f64[2,3,5] {axis=1, by=1}
-		f64[4,3] {axis=-2, by=-2}
-		i64[4,3] {axis=0, by=7}
-		bool[3] {axis=0, by=-1}
-		f32[2,0] {axis=1, by=1}
-	`,
 })
 
 // Shift returns x with its elements moved along axis by a number of places, toward the end if it is positive;

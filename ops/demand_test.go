@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
 )
 
 // TestDemands puts a symbol in the place of each size of every op's samples, in all operands and attributes or in one of them: what the type
@@ -13,7 +14,7 @@ import (
 func TestDemands(t *testing.T) {
 	asked, refused := 0, 0
 	for _, op := range graph.Ops() {
-		samples, err := graph.Samples(op)
+		samples, err := ops.SamplesOf(op)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
 )
 
 // TestFLOPs holds what ops count against numbers counted by hand, symbolic sizes included.
@@ -56,7 +57,7 @@ func TestFLOPs(t *testing.T) {
 // TestFLOPsOfSamples counts every op on its own samples: a count needs no more than a node that has been accepted.
 func TestFLOPsOfSamples(t *testing.T) {
 	for _, op := range graph.Ops() {
-		samples, err := graph.Samples(op)
+		samples, err := ops.SamplesOf(op)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props:  graph.Props{Fused: true},
 	NoGrad: "it is made after differentiation",
-	Sample: "f32[2,3], [3]",
 	Build: []func(f *graph.Func, in []Value) []Value{func(f *graph.Func, in []Value) []Value {
 		types := []graph.Type{in[0].Type(), in[1].Type()}
 		return fused(f.Region("fused", types, func(_ *graph.Func, p []Value) []Value {

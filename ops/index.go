@@ -93,17 +93,6 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Sample: `
-		f64[5,3], i64[4] [4, 0, -2, 0] {axis=0}
-		f64[2,5,3], i32[4,1] [1, 1, -5, 3] {axis=1}
-		f64[2,5], i64[] [3] {axis=-1}
-		f64[4], i64[0] [] {axis=0}
-		i64[4,3], i64[2] [3, 1] {axis=0}
-		u8[4,3], i32[2] [3, 1] {axis=0}
-		bool[3,4], i64[2] [3, 1] {axis=1}
-		string[3,4], i64[2] [3, 1] {axis=1}
-		f16[3,4], i64[2] [3, 1] {axis=1}
-	`,
 })
 
 // Gather picks parts of data along axis: the axes of indices, an i32 or i64 tensor of any rank, take the place of the axis
@@ -151,15 +140,6 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{0},
 	Tol:     graph.Tol{InOrder: true, Terms: func(in []graph.TensorType, _ graph.Attrs) int { return 1 + elements(in[1]) }},
 	FLOPs:   perOperand(2, 1, "one for each element of updates"),
-	Sample: `
-		f64[5,3], i64[4] [4, 0, -2, 0], f64[4,3] {axis=0}
-		f64[2,5,3], i32[4,1] [1, 1, -5, 3], f64[2,4,1,3] {axis=1}
-		f64[2,5], i64[] [3], f64[2] {axis=-1}
-		f64[4], i64[0] [], f64[0] {axis=0}
-		i64[4,3], i64[2] [3, 3], i64[2,3] {axis=0}
-		u8[4,3], i32[2] [3, 1], u8[2,3] {axis=0}
-		f16[3,4], i64[2] [3, 1], f16[3,2] {axis=1}
-	`,
 })
 
 // elements returns the number of elements of a type with constant dims.
@@ -222,16 +202,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		eachElement(c, c.In[0].Shape, func(i, k int) { copyElement(c.Out[0], i, c.In[0], k) })
 	},
-	Sample: `
-		f64[5,3], i64[2,3] [4, 0, -2, 4, 1, 1] {axis=0}
-		f64[3,5], i32[2,4] [1, 1, -5, 3, 0, 4, 4, 2] {axis=1}
-		f64[2,3], i64[2,0] [] {axis=-1}
-		i64[4,2], i64[1,2] [3, 1] {axis=0}
-		u8[4,2], i64[1,2] [3, 1] {axis=0}
-		bool[4,2], i64[1,2] [3, 1] {axis=0}
-		string[4,2], i64[1,2] [3, 1] {axis=0}
-		f16[4,2], i32[1,2] [3, 1] {axis=0}
-	`,
 })
 
 // GatherElements picks single elements of data: at each place of indices, an i32 or i64 tensor of data's rank, the element
@@ -274,14 +244,6 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{0},
 	Tol:     graph.Tol{InOrder: true, Terms: func(in []graph.TensorType, _ graph.Attrs) int { return 1 + elements(in[1]) }},
 	FLOPs:   perOperand(2, 1, "one for each element of updates"),
-	Sample: `
-		f64[5,3], i64[2,3] [4, 0, -2, 4, 1, 1], f64[2,3] {axis=0}
-		f64[3,5], i32[2,4] [1, 1, -5, 3, 0, 4, 4, 2], f64[2,4] {axis=1}
-		f64[2,3], i64[2,0] [], f64[2,0] {axis=-1}
-		i64[4,2], i64[2,1] [3, 3], i64[2,1] {axis=0}
-		u8[4,2], i64[1,2] [3, 1], u8[1,2] {axis=0}
-		f16[4,2], i32[1,2] [3, 1], f16[1,2] {axis=0}
-	`,
 })
 
 // ScatterAdd adds each element of updates to the element of x that GatherElements(x, axis, indices) picks

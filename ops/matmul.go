@@ -98,23 +98,6 @@ var _ = graph.MustRegister(&graph.Op{
 		n, _ := k.Int()
 		return int(n)
 	}},
-	Sample: `
-		f64[2,3], [3,4] {transpose_a=false, transpose_b=false}
-		f64[3,2], [3,4] {transpose_a=true, transpose_b=false}
-		f64[2,3], [4,3] {transpose_a=false, transpose_b=true}
-		f64[3,2], [4,3] {transpose_a=true, transpose_b=true}
-		f64[5,2,3], [3,4] {transpose_a=false, transpose_b=false}
-		f64[5,3,2], [4,3] {transpose_a=true, transpose_b=true}
-		f64[2,3], [5,3,4] {transpose_a=false, transpose_b=false}
-		f64[5,1,2,3], [4,6,3] {transpose_a=false, transpose_b=true}
-		f64[2,0], [0,3] {transpose_a=false, transpose_b=false}
-		f32[7,17], [17,5] {transpose_a=false, transpose_b=false}
-		f32[17,7], [5,17] {transpose_a=true, transpose_b=true}
-		f16[2,3], [3,4] {transpose_a=false, transpose_b=false}
-		i8[2,3] -100..100, [3,4] -100..100
-		u8[2,3] 0..255, [3,4] 0..255
-		i64[1,2] [9007199254740993, 1], [2,1] [3, -2]
-	`,
 })
 
 // matrixDims returns the last two dims of a shape, exchanged if transposed.

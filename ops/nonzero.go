@@ -42,11 +42,6 @@ var _ = graph.MustRegister(&graph.Op{
 		y.Shape = []int{count, len(x.Shape)}
 		c.Out[0] = y
 	},
-	Sample: `
-		f64[2,3] [0, 1.5, -0, nan, 0, 2] {id=0}
-		bool[4] {id=7}
-		i8[2,3,5] -1..1 {id=1}
-	`,
 })
 
 func zeroAt(x *value.Exact, i int) bool {

@@ -46,12 +46,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props: graph.Props{Whole: true},
 	Tol:   composed,
-	Sample: `
-		f64[3,5] {axes=[1]}
-		f64[2,3,5] {axes=[0, -1], eps=0.1}
-		f64[2,3,4] {axes=[0, 1, 2]}
-		f32[4,7] {axes=[-1]}
-	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -87,12 +81,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props: graph.Props{Whole: true},
 	Tol:   composed,
-	Sample: `
-		f64[3,5], [3,5], [3,1] 0.5..2 {axes=[1]}
-		f64[2,3,5], [2,3,5], [1,3,1] 0.5..2 {axes=[0, -1]}
-		f64[2,3,4], [2,3,4], [1,1,1] 0.5..2 {axes=[0, 1, 2]}
-		f64[5,3], [5,3], [1,3] 0.5..2 {axes=[0]}
-	`,
 })
 
 // Standardize returns (x-mean)/sqrt(variance+eps) and the mean and the biased variance of x over axes, which both keep
@@ -150,13 +138,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props: graph.Props{Whole: true},
 	Tol:   composed,
-	Sample: `
-		f64[3,5], [5], [5]
-		f64[2,3,4], [3,4], [3,4] {axes=2, eps=0.01}
-		f64[2,3], [3]
-		f64[2,5]
-		f32[4,33], [33], [33]
-	`,
 })
 
 // lastAxes returns the last k axes of a rank.

@@ -186,16 +186,6 @@ var _ = graph.MustRegister(&graph.Op{
 		})
 	},
 	FLOPs: pooling(nthOut(0)),
-	Sample: `
-		f64[1,3,9] spread {kernel=[3], strides=[1], pads=[1, 2], ceil_mode=false, dilations=[2]}
-		f32[1,1,7] [1, 1, nan, -inf, -inf, -0, 0] {kernel=[2], strides=[1], pads=[0, 0], ceil_mode=false, dilations=[1]} nograd "ties and NaN"
-		f64[2,3,7] spread {kernel=[3], strides=[2], pads=[0, 0], ceil_mode=false, dilations=[1]}
-		f64[1,2,8] spread {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true, dilations=[1]}
-		f64[2,3,5,4] spread {kernel=[3, 2], strides=[2, 1], pads=[0, 0, 0, 0], ceil_mode=false, dilations=[1, 1]}
-		f64[1,2,6,5] spread {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, dilations=[1, 1]}
-		f64[1,2,4,3,6] spread {kernel=[2, 2, 2], strides=[2, 1, 2], pads=[0, 0, 0, 0, 0, 0], ceil_mode=false, dilations=[1, 1, 1]}
-		f32|i64|u8|f16[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, dilations=[1, 1]}
-	`,
 })
 
 // MaxPool returns the maximum of each window of x[N,C,...], over 1 to 3 spatial axes, and its flat position in the plane of
@@ -234,13 +224,6 @@ var _ = graph.MustRegister(&graph.Op{
 		return 1 + elements(graph.TensorType{Shape: in[0].Shape[2:]})
 	}},
 	FLOPs: perOperand(0, 1, "one for each element of dy"),
-	Sample: `
-		f64[2,1,3], i64[2,1,3] [4, 0, 2, 1, 1, 1] {size=[5]}
-		f64[1,2,3,4], i64[1,2,3,4] 0..29 {size=[6, 5]}
-		f32[1,2,1,3,4], i64[1,2,1,3,4] 0..59 {size=[2, 6, 5]}
-		i8[1,2,3,4], i64[1,2,3,4] 0..29 {size=[6, 5]}
-		f32[1,2,3,1], i64[1,2,3,1] -30..29 {size=[6, 5]}
-	`,
 })
 
 func maxPoolGrad(dy, indices Value, size []graph.Dim) Value {
@@ -325,17 +308,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Tol:   graph.Tol{Terms: windowTerms},
 	FLOPs: pooling(nthOut(0)),
-	Sample: `
-		f64[2,3,7] {kernel=[3], strides=[2], pads=[0, 0], ceil_mode=false}
-		f64[1,2,8] {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true}
-		f64[2,3,5,4] {kernel=[3, 2], strides=[2, 1], pads=[0, 0, 0, 0], ceil_mode=false}
-		f64[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true}
-		f64[1,2,4,3,6] {kernel=[2, 2, 2], strides=[2, 1, 2], pads=[0, 0, 0, 0, 0, 0], ceil_mode=false}
-		f64[1,2,8] {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true, count_include_pad=false}
-		f64[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, count_include_pad=false}
-		f64[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, divisor=3}
-		f32|f16[1,2,6,5] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true}
-	`,
 })
 
 // averaged picks the attributes of avg_pool.
@@ -369,17 +341,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Tol:   graph.Tol{Terms: windowTerms},
 	FLOPs: pooling(nthIn(0)),
-	Sample: `
-		f64[2,3,3] {kernel=[3], strides=[2], pads=[0, 0], ceil_mode=false, size=[7]}
-		f64[1,2,5] {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true, size=[8]}
-		f64[2,3,2,3] {kernel=[3, 2], strides=[2, 1], pads=[0, 0, 0, 0], ceil_mode=false, size=[5, 4]}
-		f64[1,2,4,3] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, size=[6, 5]}
-		f64[1,2,2,2,3] {kernel=[2, 2, 2], strides=[2, 1, 2], pads=[0, 0, 0, 0, 0, 0], ceil_mode=false, size=[4, 3, 6]}
-		f64[1,2,5] {kernel=[3], strides=[2], pads=[1, 1], ceil_mode=true, count_include_pad=false, size=[8]}
-		f64[1,2,4,3] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, count_include_pad=false, size=[6, 5]}
-		f64[1,2,4,3] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, divisor=3, size=[6, 5]}
-		f32|f16[1,2,4,3] {kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0], ceil_mode=true, size=[6, 5]}
-	`,
 })
 
 // unpooled returns the type [N,C,size...] for dy[N,C,...].
@@ -457,18 +418,9 @@ var _ = graph.MustRegister(&graph.Op{
 		x, y := c.In[0], c.Out[0]
 		meanInto(y, x, func(visit func(int, []int, float64)) { eachCell(x.Shape[2:], y.Shape[2:], visit) })
 	},
-	Tol:    graph.Tol{Terms: func(in []graph.TensorType, a graph.Attrs) int { return adaptiveTerms(in[0].Shape[2:], a.Dims("size")) }},
-	FLOPs:  perElement,
-	Sample: adaptiveSamples,
+	Tol:   graph.Tol{Terms: func(in []graph.TensorType, a graph.Attrs) int { return adaptiveTerms(in[0].Shape[2:], a.Dims("size")) }},
+	FLOPs: perElement,
 })
-
-const adaptiveSamples = `
-	f64[2,3,7] {size=[4]}
-	f64[1,2,5,8] {size=[3, 4]}
-	f64[1,2,3,2] {size=[5, 2]}
-	f32[1,2,3,4,5] {size=[1, 2, 3]}
-	f16[1,2,7] {size=[3]}
-`
 
 var _ = graph.MustRegister(&graph.Op{
 	Name:    "adaptive_avg_pool_grad",
@@ -494,7 +446,6 @@ var _ = graph.MustRegister(&graph.Op{
 	FLOPs: graph.Cost{Doc: "one for each element of the result", Count: func(_, out []graph.TensorType, _ graph.Attrs) graph.Dim {
 		return out[0].NumElements()
 	}},
-	Sample: adaptiveSamples,
 })
 
 // AdaptiveAvgPool returns means of x[N,C,...], as many along each spatial axis as size says (torch.nn.AdaptiveAvgPool1d, 2d,

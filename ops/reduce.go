@@ -70,7 +70,7 @@ func inferReduce(c *graph.InferCtx) []graph.Type {
 // Not inlined: 11.0 kB of the service.
 //
 //go:noinline
-func reduction(name, doc string, onnx graph.ONNX, types graph.DTypeSet, sample string) *graph.Op {
+func reduction(name, doc string, onnx graph.ONNX, types graph.DTypeSet) *graph.Op {
 	return &graph.Op{
 		Name:    name,
 		Doc:     doc,
@@ -81,31 +81,8 @@ func reduction(name, doc string, onnx graph.ONNX, types graph.DTypeSet, sample s
 		Results: out,
 		Infer:   inferReduce,
 		FLOPs:   perElement,
-		Sample:  sample,
 	}
 }
-
-// floatAxes covers every choice of axes in f64, and apartAxes with elements apart from each other; what follows is that of the
-// other dtypes.
-const floatAxes = `
-	f64[2,3,5] {axes=[1], keepdims=false}
-	f64[2,3,4] {axes=[0, 2], keepdims=true}
-	f64[3,2] {axes=[-1], keepdims=false}
-	f64[2,3] {axes=[0, 1], keepdims=false}
-	f64[3] {axes=[], keepdims=false}
-	f64[] {axes=[], keepdims=false}
-	f64[2,0,3] {axes=[1], keepdims=false}
-`
-
-const apartAxes = `
-	f64[2,3,5] spread {axes=[1], keepdims=false}
-	f64[2,3,4] spread {axes=[0, 2], keepdims=true}
-	f64[3,2] spread {axes=[-1], keepdims=false}
-	f64[2,3] spread {axes=[0, 1], keepdims=false}
-	f64[3] spread {axes=[], keepdims=false}
-	f64[] spread {axes=[], keepdims=false}
-	f64[2,0,3] spread {axes=[1], keepdims=false}
-`
 
 var reduceAttrs = []graph.AttrSpec{
 	{Name: "axes", Kind: graph.IntsAttr, Doc: "the axes to reduce; negative ones count from the end, and none means that x " +
@@ -221,7 +198,7 @@ func count(x Value, axes []int) Operand {
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_sum", "The sum over axes (torch.sum). Integers wrap; the "+
-		"dtype stays.", "ReduceSum 1 11 13", graph.Numeric, floatAxes+"f32|i8|u8|i64|f16[2,3,5] {axes=[2, 0], keepdims=false}")
+		"dtype stays.", "ReduceSum 1 11 13", graph.Numeric)
 	op.Grad = func(g *graph.GradCtx) []Value { return []Value{spread(g, g.Dy(0))} }
 	op.Ref = func(c *graph.RefCtx) { fold(c, sums, startAt(0)) }
 	op.Tol = graph.Tol{Terms: reducedTerms}
@@ -256,7 +233,7 @@ func intsTo64(x Value) Value {
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_mean", "The mean over axes (torch.mean); NaN over "+
-		"no elements.", "ReduceMean 1 11 13 18", graph.Floats, floatAxes+"f32|f16[2,3,5] {axes=[2, 0], keepdims=false}")
+		"no elements.", "ReduceMean 1 11 13 18", graph.Floats)
 	op.Grad = func(g *graph.GradCtx) []Value {
 		x := g.In[0]
 		return []Value{spread(g, Div(g.Dy(0), count(x, reducedAxes(g.Attrs, x.Rank()))))}
@@ -315,20 +292,10 @@ func highest(y *value.Exact, i int) {
 	}
 }
 
-// extremeSamples are those of any reduction, and extrema at ties, with NaN and over negative zeros.
-const extremeSamples = apartAxes + `
-	f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}
-	i8|u8|i64[2,3,5] {axes=[2, 0], keepdims=false}
-	f64[2,3] [1, 1, 1, -2, 3, 3] {axes=[1]} nograd "ties"
-	f32[3,2] [1, nan, -0, 0, -inf, inf] {axes=[1]} nograd "NaN and ties"
-	i8[2,0] {axes=[1]}
-	u64[2] [18446744073709551615, 1] {axes=[0]}
-`
-
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_max", "The maximum over axes (torch.amax). NaN wins, +0 is above -0; over no "+
 		"elements it is -inf, for integers "+
-		"the least value. The gradient is shared evenly among ties.", "ReduceMax 1 11 12 13 18 20", graph.Numeric, extremeSamples)
+		"the least value. The gradient is shared evenly among ties.", "ReduceMax 1 11 12 13 18 20", graph.Numeric)
 	op.Grad = sharedEvenly
 	op.Ref = func(c *graph.RefCtx) { fold(c, maxima, lowest) }
 	return op
@@ -343,7 +310,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_min", "The minimum over axes (torch.amin). NaN wins, -0 is below +0; over no "+
 		"elements it is inf, for integers "+
 		"the greatest value. The gradient is shared evenly "+
-		"among ties.", "ReduceMin 1 11 12 13 18 20", graph.Numeric, extremeSamples)
+		"among ties.", "ReduceMin 1 11 12 13 18 20", graph.Numeric)
 	op.Grad = sharedEvenly
 	op.Ref = func(c *graph.RefCtx) { fold(c, minima, highest) }
 	return op
@@ -357,11 +324,7 @@ func ReduceMin(x Value, axes []int, keepDims bool) Value {
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_prod", "The product over axes (torch.prod), 1 over no elements. Integers wrap. "+
 		"The gradient is right where elements "+
-		"are zero, too.", "ReduceProd 1 11 13 18", graph.Numeric, floatAxes+`
-		f32|i8|u8|i64|f16[2,3,5] {axes=[2, 0], keepdims=false}
-		f64[2,3] [1.5, 0, -2, 0.5, 3, 2] {axes=[1]}
-		f64[2,3] [0, 0, 2, 1.5, 0, 0] {axes=[1]}
-	`)
+		"are zero, too.", "ReduceProd 1 11 13 18", graph.Numeric)
 	op.Grad = func(g *graph.GradCtx) []Value {
 		// The product of the others is that of those before times that of those after, along one axis
 		// into which the reduced ones are folded.
@@ -410,7 +373,7 @@ func Prod(x Value, axes ...int) Value { return ReduceProd(intsTo64(x), axesOrAll
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_any", "Whether any element along axes is true (torch.any); false over "+
-		"no elements.", "", graph.Bools, "bool[2,3,5] {axes=[2, 0], keepdims=false}")
+		"no elements.", "", graph.Bools)
 	op.NoGrad = "a truth value has no derivative"
 	op.Ref = func(c *graph.RefCtx) { fold(c, arith{b: func(a, x bool) bool { return a || x }}, startAt(0)) }
 	return op
@@ -423,7 +386,7 @@ func ReduceAny(x Value, axes []int, keepDims bool) Value {
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := reduction("reduce_all", "Whether all elements along axes are true (torch.all); true over "+
-		"no elements.", "", graph.Bools, "bool[2,3,5] {axes=[2, 0], keepdims=false}")
+		"no elements.", "", graph.Bools)
 	op.NoGrad = "a truth value has no derivative"
 	op.Ref = func(c *graph.RefCtx) { fold(c, arith{b: func(a, x bool) bool { return a && x }}, startAt(1)) }
 	return op
@@ -473,15 +436,6 @@ func arg(name, doc string, onnx graph.ONNX, wins func(order int) bool) *graph.Op
 			})
 		},
 		FLOPs: perElement,
-		Sample: `
-			f64[2,3,5] {axis=1, keepdims=false}
-			f32[2,3,5] {axis=-1, keepdims=true}
-			f32[4,3] [1, nan, nan, 2, 2, 1, -0, 0, -0, -inf, inf, inf] {axis=1, keepdims=false}
-			i64[2,3] [9007199254740992, 9007199254740993, 1, -1, -1, -1] {axis=1, keepdims=false}
-			u64[2] [1, 18446744073709551615] {axis=0, keepdims=false}
-			i8[3,2] {axis=0, keepdims=true}
-			f16[0,2] {axis=1, keepdims=false}
-		`,
 	}
 }
 
@@ -579,10 +533,6 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		c.Out[0].I[0] = int64(shape[axis])
 	},
-	Sample: `
-		f64[2,3] {axis=1}
-		bool[2,0,5] {axis=-2}
-	`,
 })
 
 // DimSize returns the size of an axis of x, an i64 of rank 0: a constant if the size is known at declaration.
@@ -630,12 +580,6 @@ var _ = graph.MustRegister(&graph.Op{
 			c.Out[0].I[0] *= int64(c.In[0].Shape[a])
 		}
 	},
-	Sample: `
-		f64[2,3] {axes=[1]}
-		bool[2,0,5] {axes=[0, 2]}
-		f32[2,3,4] {axes=[2, 0], least=8, reason="want 8"}
-		f32[2] {axes=[]}
-	`,
 })
 
 // Count returns the number of elements of x along axes, an i64 of rank 0: the product of their sizes, a constant if they are known at
@@ -662,8 +606,8 @@ func Count(x Value, axes []int, least int, reason string) Value {
 var composed = graph.Tol{ULP: 64, Why: "the body rounds after each of its steps, a kernel only once"}
 
 // statistic makes a composite of a reduction.
-func statistic(name, doc string, onnx graph.ONNX, sample string, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
-	op := reduction(name, doc, onnx, graph.Floats, sample)
+func statistic(name, doc string, onnx graph.ONNX, body func(b *graph.BodyCtx, x Value, axes []int) Value) *graph.Op {
+	op := reduction(name, doc, onnx, graph.Floats)
 	op.Infer, op.FLOPs = nil, graph.Cost{} // the body has them
 	op.Body = func(b *graph.BodyCtx) []Value {
 		axes, err := normAxes(b.Ints("axes"), b.Tensor(0).Rank())
@@ -680,10 +624,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("logsumexp", "The logarithm of the sum of exponentials over axes ("+
 		"torch.logsumexp), which does not overflow: the maximum is "+
 		"taken out first. Over nothing but -inf it is -inf, with "+
-		"gradient 0.", "ReduceLogSumExp 1 11 13 18 28", floatAxes+`
-			f32|f16[2,3,5] {axes=[2, 0], keepdims=false}
-			f64[5,3] [10000, 10000, -10000, -100000, -100000, -100000, -inf, 0, 1, -inf, -inf, -inf, inf, 0, 1] {axes=[1]} nograd "infinities"
-		`, func(b *graph.BodyCtx, x Value, axes []int) Value {
+		"gradient 0.", "ReduceLogSumExp 1 11 13 18 28", func(b *graph.BodyCtx, x Value, axes []int) Value {
 		top := StopGradient(ReduceMax(x, axes, true))
 		top = Where(IsInf(top), 0.0, top) // inf-inf would be NaN
 		y := Add(Log(ReduceSum(Exp(Sub(x, top)), axes, true)), top)
@@ -737,18 +678,9 @@ func variance(b *graph.BodyCtx, x Value, axes []int) Value {
 	return Div(ReduceSum(Square(d), axes, b.Bool("keepdims")), freedom(x, axes, b.Int("correction")))
 }
 
-// correctedSamples reduces enough elements for every choice of correction.
-const correctedSamples = `
-	f64|f32[2,3,4] {axes=[1], correction=0, keepdims=false}
-	f64|f32[2,3,4] {axes=[0, 2], correction=1, keepdims=true}
-	f64|f32[2,3,4] {axes=[-1], correction=0, keepdims=false}
-	f64|f32[2,3,4] {axes=[0, 1, 2], correction=1, keepdims=true}
-`
-
 var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("var", "The variance over axes: the sum of squared distances from the mean divided by the number of "+
-		"elements minus correction (torch.var).", "",
-		correctedSamples, func(b *graph.BodyCtx, x Value, axes []int) Value { return Cast(variance(b, x, axes), x.DType()) })
+		"elements minus correction (torch.var).", "", func(b *graph.BodyCtx, x Value, axes []int) Value { return Cast(variance(b, x, axes), x.DType()) })
 	op.Attrs, op.Props.Whole = append(op.Attrs, correctionAttr), true
 	op.Grad = func(g *graph.GradCtx) []Value { // the mean's own part sums to zero and is left out
 		x, axes := g.In[0], reducedAxes(g.Attrs, g.In[0].Rank())
@@ -764,7 +696,7 @@ func Var(x Value, axes []int, correction int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(func() *graph.Op {
-	op := statistic("std", "The standard deviation over axes: the root of var (torch.std), with gradient 0 where it is 0.", "", correctedSamples,
+	op := statistic("std", "The standard deviation over axes: the root of var (torch.std), with gradient 0 where it is 0.", "",
 		func(b *graph.BodyCtx, x Value, axes []int) Value { return Cast(Sqrt(variance(b, x, axes)), x.DType()) })
 	op.Attrs, op.Props.Whole = append(op.Attrs, correctionAttr), true
 	op.Grad = func(g *graph.GradCtx) []Value {
@@ -789,12 +721,12 @@ func Std(x Value, axes []int, correction int, keepDims bool) Value {
 }
 
 var _ = graph.MustRegister(statistic("reduce_l1", "The sum of absolute values over axes ("+
-	"torch.norm with p 1).", "ReduceL1 1 11 13 18", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
+	"torch.norm with p 1).", "ReduceL1 1 11 13 18",
 	func(b *graph.BodyCtx, x Value, axes []int) Value { return ReduceSum(Abs(x), axes, b.Bool("keepdims")) }))
 
 var _ = graph.MustRegister(func() *graph.Op {
 	op := statistic("reduce_l2", "The root of the sum of squares over axes (torch.norm with p 2), with "+
-		"gradient 0 where it is 0.", "ReduceL2 1 11 13 18", apartAxes+"f32|f16[2,3,5] spread {axes=[2, 0], keepdims=false}",
+		"gradient 0 where it is 0.", "ReduceL2 1 11 13 18",
 		func(b *graph.BodyCtx, x Value, axes []int) Value {
 			return Cast(Sqrt(ReduceSum(Square(spacious(x)), axes, b.Bool("keepdims"))), x.DType())
 		})

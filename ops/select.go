@@ -41,16 +41,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{1, 2},
-	Sample: `
-		bool[2,3], f64[2,3], f64[2,3]
-		bool[2,1] [true, false], f64[3], f64[4,1,1]
-		bool[3] [true, false, true], f64[2,3], f64[]
-		bool[] [true], i64[2,3], i64[3]
-		bool[3], u8[2,3], u8[3]
-		bool[3], bool[2,3], bool[3]
-		bool[2] [true, false], string[2] ["a", "b"], string[2] ["c", "d"]
-		bool[4] [true, false, true, false], f32[4] [nan, nan, -0, inf], f32[4] [1, -0, nan, 2] nograd "NaN"
-	`,
 })
 
 // copyElement sets element i of y to element k of x, which has y's dtype.
@@ -106,10 +96,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Props:   graph.Props{Elementwise: true},
 	InPlace: []int{0},
 	FLOPs:   uncounted("it is its operand"),
-	Sample: `
-		f64[2,3] nograd "the gradient is zero by definition, the derivative is not"
-		i8[3]
-	`,
 })
 
 // StopGradient returns x as a constant to differentiation.
@@ -161,10 +147,6 @@ var _ = graph.MustRegister(&graph.Op{
 		copy(dxs, g.Func.Splice(g.Node.Regions()[1], args))
 		return dxs
 	},
-	Sample: `
-		f64[2,3], [3], [] nograd "the captured operand has a derivative but, by definition, no gradient"
-		f64[2,3]
-	`,
 	Build: []func(f *graph.Func, in []Value) []Value{
 		func(_ *graph.Func, in []Value) []Value {
 			scale := StopGradient(in[2]) // captured

@@ -60,12 +60,6 @@ var _ = graph.MustRegister(&graph.Op{
 		c.Out[0] = &y
 	},
 	InPlace: []int{0},
-	Sample: `
-		f64|i64|u8|bool|string|f16[2,3,4] {shape=[4, 6]}
-		f64|i64[] {shape=[1, 1]}
-		f64|i64[1] {shape=[]}
-		f64|i64[2,0,3] {shape=[0, 5]}
-	`,
 })
 
 // reshapeDims is Reshape to a shape that is known as dims.
@@ -210,12 +204,6 @@ var _ = graph.MustRegister(&graph.Op{
 		}
 		forEach(c.Out[0].Shape, [][]int{to}, func(i int, at []int) { copyElement(c.Out[0], i, c.In[0], at[0]) })
 	},
-	Sample: `
-		f64|i64|u8|bool|string|f16[2,3,4] {perm=[2, 0, 1]}
-		f64|i64[2,3] {perm=[1, 0]}
-		f64[] {perm=[]}
-		f64[2,3,4,5] {perm=[0, 2, 1, 3]}
-	`,
 })
 
 func isPermutation(perm []int, rank int) bool {
@@ -286,13 +274,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		forBroadcast(c, func(i int, at []int) { copyElement(c.Out[0], i, c.In[0], at[0]) })
 	},
-	Sample: `
-		f64|i64|u8|bool|string|f16[3,1] {shape=[2, 3, 4]}
-		f64|i64[] {shape=[2, 3]}
-		f64|i64[1,2,1] {shape=[3, 2, 5]}
-		f64[1,3] {shape=[0, 3]}
-		f64[2,3] {shape=[2, 3]}
-	`,
 })
 
 // expandDims is Expand to a shape that is known as dims; x itself if it has that shape.
@@ -403,12 +384,6 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Sample: `
-		{shape=[5]}
-		{shape=[2, 3, 4], axis=1, dtype=f64}
-		{shape=[2, 3], axis=-1, dtype=u8}
-		{shape=[0], dtype=f16}
-	`,
 })
 
 // Iota returns a tensor on f whose elements are their positions along axis. Dims are ints, dim expressions as strings,
@@ -463,14 +438,6 @@ func triangle(name, doc string, onnx graph.ONNX, keep func(d, diagonal int) bool
 			})
 		},
 		InPlace: []int{0},
-		Sample: `
-			f64[3,4]
-			f64[2,4,3] {diagonal=1}
-			f32[4,3] {diagonal=-1}
-			i64[3,4] {diagonal=7}
-			u8[3,4] {diagonal=-2}
-			bool[3,4]
-		`,
 	}
 }
 

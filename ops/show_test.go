@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/ops"
 )
 
 // TestPicturesLeaveOutWhatTypesShow finds attributes that the types of the results have in all samples of an op, as the shape of reshape
 // and the dtype of cast: a picture shows the types.
 func TestPicturesLeaveOutWhatTypesShow(t *testing.T) {
 	for _, op := range graph.Ops() {
-		samples, err := graph.Samples(op)
+		samples, err := ops.SamplesOf(op)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,13 +72,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		eachSliced(c.Attrs, c.Out[0].Shape, c.In[0].Shape, func(i, k int) { copyElement(c.Out[0], i, c.In[0], k) })
 	},
-	Sample: `
-		f64|i64|u8|bool|string|f16[3,4,5] {starts=[0, 1, 0], limits=[3, 3, 5], steps=[1, 1, 2]}
-		f64|i64|u8|bool[4,5] {starts=[3, 4], limits=[-1, 1], steps=[-1, -2]}
-		f64|i64[3,2] {starts=[2, 0], limits=[2, 2], steps=[1, 1]}
-		f64[7] {starts=[1], limits=[7], steps=[3]}
-		f64[] {starts=[], limits=[], steps=[]}
-	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -100,11 +93,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		eachSliced(c.Attrs, c.In[0].Shape, c.Out[0].Shape, func(i, k int) { copyElement(c.Out[0], k, c.In[0], i) })
 	},
-	Sample: `
-		f64|i64|u8|bool[3,2,3] {starts=[0, 1, 0], limits=[3, 3, 5], steps=[1, 1, 2], shape=[3, 4, 5]}
-		f64|i64[4,2] {starts=[3, 4], limits=[-1, 1], steps=[-1, -2], shape=[4, 5]}
-		f64[0,2] {starts=[2, 0], limits=[2, 2], steps=[1, 1], shape=[3, 2]}
-	`,
 })
 
 // sliced picks the attributes of sliceAttrs.
@@ -322,14 +310,6 @@ var _ = graph.MustRegister(&graph.Op{
 			}
 		})
 	},
-	Sample: `
-		f64[2,3], [] {low=[1, 0], high=[2, 4]}
-		f64[4,5], [] {low=[-1, 2], high=[3, -3]}
-		f64[3], [] {low=[-5], high=[9]}
-		f64[], [] {low=[], high=[]}
-		i64|u8|bool|string[2,3], [] {low=[1, 0], high=[0, 1]}
-		f16[0,3], [] {low=[1, 0], high=[1, -3]}
-	`,
 })
 
 // eachMapped visits the places of a shape in row-major order with the sum of what maps gives for each axis's position, and
@@ -448,15 +428,6 @@ var _ = graph.MustRegister(&graph.Op{
 	Ref: func(c *graph.RefCtx) {
 		eachPadded(c.Attrs, c.In[0].Shape, c.Out[0].Shape, func(i, k int) { copyElement(c.Out[0], i, c.In[0], k) })
 	},
-	Sample: `
-		f64[3,4] {mode="reflect", low=[1, 2], high=[0, 3]}
-		f64[5,2] {mode="reflect", low=[-1, 5], high=[-1, 4]}
-		f64[3,4] {mode="edge", low=[1, 2], high=[0, 3]}
-		f64[5,2] {mode="edge", low=[-1, 5], high=[-1, 4]}
-		f64[3,4] {mode="wrap", low=[1, 2], high=[0, 3]}
-		f64[5,2] {mode="wrap", low=[-1, 5], high=[-1, 4]}
-		i64|u8|bool|string|f16[2,3] {mode="reflect", low=[1, 2], high=[1, 0]}
-	`,
 })
 
 var _ = graph.MustRegister(&graph.Op{
@@ -487,15 +458,6 @@ var _ = graph.MustRegister(&graph.Op{
 		return copies
 	}},
 	FLOPs: perElement,
-	Sample: `
-		f64[4,9] {mode="reflect", low=[1, 2], high=[0, 3], shape=[3, 4]}
-		f64[3,11] {mode="reflect", low=[-1, 5], high=[-1, 4], shape=[5, 2]}
-		f64[4,9] {mode="edge", low=[1, 2], high=[0, 3], shape=[3, 4]}
-		f64[3,11] {mode="edge", low=[-1, 5], high=[-1, 4], shape=[5, 2]}
-		f64[4,9] {mode="wrap", low=[1, 2], high=[0, 3], shape=[3, 4]}
-		f64[3,11] {mode="wrap", low=[-1, 5], high=[-1, 4], shape=[5, 2]}
-		i64|u8|f16[4,5] {mode="reflect", low=[1, 2], high=[1, 0], shape=[2, 3]}
-	`,
 })
 
 // padding picks the attributes of modeAttrs.
@@ -580,13 +542,6 @@ var _ = graph.MustRegister(&graph.Op{
 			at += x.Shape[axis] * place[axis]
 		}
 	},
-	Sample: `
-		f64[2,3], [4,3] {axis=0}
-		f64[2,3], [2,4], [2,1] {axis=1}
-		f64[2,3,4], [2,3,0], [2,3,5] {axis=-1}
-		f64[3] {axis=0}
-		i64|u8|bool|string|f16[2,3], [2,4] {axis=1}
-	`,
 })
 
 // Concat joins tensors along axis (torch.cat); a negative axis counts from the end. The other sizes are equal. Dtypes are
@@ -667,11 +622,6 @@ var _ = graph.MustRegister(&graph.Op{
 			at += y.Shape[axis] * place[axis]
 		}
 	},
-	Sample: `
-		f64|i64|u8|bool|string|f16[2,7,3] {axis=1, sizes=[4, 0, 2, 1]}
-		f64|i64[5,2] {axis=-2, sizes=[5]}
-		f64[2,6] {axis=-1, sizes=[1, 5]}
-	`,
 })
 
 // Split cuts x along axis into parts of the given sizes, which make up the axis (torch.split with a list). Sizes are ints,

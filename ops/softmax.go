@@ -9,19 +9,6 @@ import (
 var axisAttr = graph.AttrSpec{Name: "axis", Kind: graph.IntAttr, Default: int64(-1), Doc: "the axis over which to " +
 	"normalize; a negative one counts from the end"}
 
-// softmaxSamples holds plain logits, one class, masked and huge ones.
-const softmaxSamples = `
-	f64[2,3,5] {axis=1}
-	f64[3,4] {axis=-1}
-	f64[3,1] {axis=1}
-	f64[2,0] {axis=1}
-	f32[3,5] {axis=0}
-	f16[2,3] {axis=1}
-	f64[2,3] [0, -inf, 1, -inf, -inf, 2] {axis=1} nograd "infinities"
-	f64[2,3] [1000, 1001, -1000, -1e5, -1e5, -100001] {axis=1} nograd "the difference quotient of huge logits is inexact"
-	f32[3,2] [-inf, -inf, nan, 0, inf, 0] {axis=1} nograd "NaN"
-`
-
 // softmaxTol is the tolerance of both ops: of x-max, from -64 to where e^(x-max) is 0 in f32, half a unit in the last place is 64 of the exponential.
 var softmaxTol = graph.Tol{ULP: 96, Why: "the rounding of x-max is magnified by |x-max| in the exponential"}
 
@@ -67,7 +54,6 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{0},
 	Tol:     softmaxTol,
 	FLOPs:   normalizing,
-	Sample:  softmaxSamples,
 })
 
 // Softmax returns e^x divided by its sum along axis, of x's shape.
@@ -102,7 +88,6 @@ var _ = graph.MustRegister(&graph.Op{
 	InPlace: []int{0},
 	Tol:     graph.Tol{ULP: 4, Scale: 1},
 	FLOPs:   normalizing,
-	Sample:  softmaxSamples,
 })
 
 // LogSoftmax returns the logarithm of Softmax(x, axis), of x's shape.

@@ -99,17 +99,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Grad: gradRanked,
 	Ref:  func(c *graph.RefCtx) { rank(c, c.Bool("largest")) },
-	Sample: `
-		f64[3,5] spread {axis=-1, k=2, largest=true}
-		f64[4,3,2] spread {axis=0, k=3, largest=false}
-		f64[3] spread {axis=0, k=0, largest=true}
-		f32[8] [1, nan, -0, 0, inf, nan, 1, -inf] {axis=0, k=6, largest=true} nograd "ties and NaN"
-		f32[6] [1, nan, -0, 0, -1, 1] {axis=0, k=5, largest=false}
-		i64[4] [9007199254740992, 9007199254740993, 9007199254740993, -1] {axis=0, k=3, largest=true}
-		u64[3] [1, 18446744073709551615, 0] {axis=0, k=2, largest=true}
-		i8[2,3] spread {axis=1, k=2, largest=false}
-		f16[3,4] spread {axis=0, k=2, largest=true}
-	`,
 })
 
 // TopK returns the k largest elements of x along axis in falling order, or the k smallest in rising order, and their
@@ -136,17 +125,6 @@ var _ = graph.MustRegister(&graph.Op{
 	},
 	Grad: gradRanked,
 	Ref:  func(c *graph.RefCtx) { rank(c, c.Bool("descending")) },
-	Sample: `
-		f64[3,5] spread {axis=-1, descending=false}
-		f64[4,3] spread {axis=0, descending=true}
-		f32[8] [1, nan, -0, 0, inf, nan, 1, -inf] {axis=0, descending=false}
-		f32[8] [1, nan, -0, 0, inf, nan, 1, -inf] {axis=0, descending=true}
-		i64[4] [9007199254740992, 9007199254740993, 9007199254740993, -1] {axis=0, descending=false}
-		u8[2,3] spread {axis=1, descending=true}
-		bool[5] [true, false, true, false, false] {axis=0, descending=true}
-		string[4] ["b", "", "ab", "b"] {axis=0, descending=false}
-		f16[3,4] spread {axis=0, descending=false}
-	`,
 })
 
 // Sort returns the elements of x along axis in order and their indices as i64 (torch.sort with stable true, torch.argsort).

@@ -101,7 +101,7 @@ func (h *holding) check(t *testing.T) {
 func TestNothingOfACallIsHeld(t *testing.T) {
 	h := &holding{}
 	for _, op := range graph.Ops() {
-		samples, err := graph.Samples(op)
+		samples, err := ops.SamplesOf(op)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,7 +55,7 @@ type sample struct {
 }
 
 func samplesOf(op *graph.Op) ([]*sample, error) {
-	read, err := graph.Samples(op)
+	read, err := ops.SamplesOf(op)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (g *gen) registered() {
 		if op.Props.Structural || op.Props.Random || op.Props.Fused {
 			continue
 		}
-		samples, err := graph.Samples(op)
+		samples, err := ops.SamplesOf(op)
 		if err != nil || len(samples) == 0 {
 			continue
 		}

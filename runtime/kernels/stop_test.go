@@ -8,6 +8,7 @@ import (
 
 	"github.com/graphrun/graphrun/graph"
 	"github.com/graphrun/graphrun/graph/value"
+	"github.com/graphrun/graphrun/ops"
 	"github.com/graphrun/graphrun/runtime/kernels"
 	"github.com/graphrun/graphrun/runtime/kernels/parallel"
 )
@@ -22,7 +23,7 @@ func TestStopped(t *testing.T) {
 	stop.On(closed)
 	stopped := 0
 	for _, op := range graph.Ops() {
-		samples, err := graph.Samples(op)
+		samples, err := ops.SamplesOf(op)
 		if err != nil {
 			t.Fatal(err)
 		}
