@@ -1,10 +1,10 @@
 package ops
 
 import (
-	"fmt"
 	"sync"
 
 	"github.com/graphrun/graphrun/graph"
+	"github.com/graphrun/graphrun/graph/errfmt"
 )
 
 // SamplesOf reads the samples on which tests try an op (see graph.Samples): those of its declaration, or for an op of this package those below.
@@ -16,7 +16,7 @@ func SamplesOf(op *graph.Op) ([]graph.Sample, error) {
 		own.Sample = texts[op.Name]
 	}
 	if own.Sample == "" && !op.Props.Structural {
-		return nil, fmt.Errorf("op %q: Sample is missing", op.Name)
+		return nil, errfmt.Errorf("op %q: Sample is missing", op.Name)
 	}
 	return graph.Samples(&own)
 }
