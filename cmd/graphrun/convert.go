@@ -34,6 +34,7 @@ type convertOptions struct {
 	lr        float64
 	seed      uint64
 	freeze    bool
+	force     bool
 	json      bool
 }
 
@@ -62,6 +63,7 @@ func convertCommand() *cobra.Command {
 --func keeps only these functions and what they need: a service needs predict. Weights found in no file are initialized from --seed.
 --freeze turns the weights of the kept functions into constants: sessions need no weights, normalizations merge into the layers before
 them, and kernels read weights in their preferred layouts. A frozen model cannot be trained.
+A directory that holds a model is not overwritten unless --force says so.
 
 ` + modelHelp,
 		Example: `  graphrun convert lenet5 -o lenet5.graph
@@ -91,6 +93,7 @@ them, and kernels read weights in their preferred layouts. A frozen model cannot
 	f.Float64Var(&o.lr, "lr", defaultLR, "learning rate of --optimizer")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of weights found in no file")
 	f.BoolVar(&o.freeze, "freeze", false, "turn the weights into constants; the kept functions, see --func, must not update any")
+	f.BoolVar(&o.force, "force", false, "overwrite the model in --out")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }
@@ -102,6 +105,9 @@ func runConvert(o convertOptions, stdout, stderr io.Writer) error {
 	}
 	if o.freeze && format != artifactFormat && format != graphFormat {
 		return usagef("--freeze: %s would hold no weights, which are constants of the graph: write a directory, or FILE.graph", o.out)
+	}
+	if format == artifactFormat && !o.force && artifact.Exists(o.out) {
+		return fmt.Errorf("--out %s: it holds a model already: --force overwrites it, another --out keeps it", o.out)
 	}
 	a, err := openArtifact(o.model, stderr)
 	if err != nil {
