@@ -2,6 +2,7 @@ package optim_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -243,6 +244,53 @@ func TestClip(t *testing.T) {
 			if math.Abs(have[i]-c.want[i]) > c.tol {
 				t.Errorf("%s: the weights move by %v, want %v", name, have, c.want)
 				break
+			}
+		}
+	}
+}
+
+// TestClipNormInRange clips gradients whose squares f32 does not hold. The values are those of torch.nn.utils.clip_grad_norm_ in f64.
+func TestClipNormInRange(t *testing.T) {
+	for k, want := range map[float64][]float64{
+		1e-3: {-0.004, -0.003, -0.002},
+		1:    {-0.190140181, -0.142605136, -0.0950700907},
+		1e20: {-0.190140185, -0.142605139, -0.0950700925},
+		1e36: {-0.190140185, -0.142605139, -0.0950700925},
+	} {
+		m := graph.NewModule("m")
+		f := m.Func("train")
+		var loss graph.Value
+		for i, shape := range [][]int{{30, 7}, {7}, {2, 3, 4}} {
+			g := value.NewExact(graph.F32, shape)
+			for j := range g.F {
+				g.F[j] = float64(j%11-4+i) * k
+			}
+			w := m.Variable(fmt.Sprint("w", i), graph.F32, shape, func(f *graph.Func, _ graph.Value) graph.Value {
+				return f.Const(value.NewExact(graph.F32, shape).Tensor())
+			})
+			part := ops.Sum(ops.Mul(w.Read(f), f.Const(g.Tensor())))
+			if i == 0 {
+				loss = part
+			} else {
+				loss = ops.Add(loss, part)
+			}
+		}
+		f.Return("loss", loss)
+		optim.SGD(1, optim.ClipNorm(2.5)).Minimize(loss)
+		prog, err := compile.Compile(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sess, err := runtime.NewSession(prog, runtime.Recheck())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sess.Run(context.Background(), "train", nil); err != nil {
+			t.Fatal(err)
+		}
+		for i, y := range want {
+			if x := -sess.Variable(fmt.Sprint("w", i)).Float64At(0); math.Abs(x-y) > 1e-6*math.Abs(y) {
+				t.Errorf("gradients of %g: element 0 of weight %d moves by %v, want %v", k, i, x, y)
 			}
 		}
 	}
