@@ -1,6 +1,7 @@
 package value
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"strconv"
@@ -67,10 +68,8 @@ func appendFloat(b []byte, dt DType, x float64) []byte {
 	n, want := len(b), EncodeFloat(dt, x)
 	for digits := 1; digits < 17; digits++ {
 		b = strconv.AppendFloat(b[:n], x, 'g', digits, 64)
-		if y, err := strconv.ParseFloat(string(b[n:]), 64); err == nil && EncodeFloat(dt, y) == want {
-			if _, err := checkRange(dt, y); err == nil {
-				return b
-			}
+		if code, err := parseFloatCode(dt, string(b[n:])); err == nil && code == want {
+			return b
 		}
 	}
 	return strconv.AppendFloat(b[:n], x, 'g', -1, 64)
@@ -237,12 +236,42 @@ func checkRange(dt DType, x float64) (uint64, error) {
 	return code, nil
 }
 
-// parseFloat reads the number nearest to s in float32 for F32, else in float64.
+// parseFloat reads a float64 that rounds to a dtype as the number does that s spells. It is the nearest one, but beside a number in which
+// the dtype rounds otherwise below than above, and which s does not spell exactly.
 func parseFloat(dt DType, s string) (float64, error) {
 	if dt == F32 {
 		return strconv.ParseFloat(s, 32)
 	}
-	return strconv.ParseFloat(s, 64)
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil || dt == F64 || x == 0 || math.IsNaN(x) || math.IsInf(x, 0) || strings.ContainsAny(s, "xX") {
+		return x, err
+	}
+	above, below := math.Nextafter(x, math.Copysign(math.Inf(1), x)), math.Nextafter(x, 0)
+	a, errA := checkRange(dt, above)
+	b, errB := checkRange(dt, below)
+	if a == b && (errA == nil) == (errB == nil) {
+		return x, nil
+	}
+	const exact = 200 // digits of the middle of two numbers of a dtype, or more
+	digits, exp := decimal(s)
+	ofX, expX := decimal(strconv.FormatFloat(x, 'e', exact, 64))
+	switch order := cmp.Or(cmp.Compare(exp, expX), strings.Compare(digits, ofX)); {
+	case order > 0:
+		x = above
+	case order < 0:
+		x = below
+	}
+	return x, nil
+}
+
+// decimal returns the digits of a number from the first to the last that is not 0, and the power of ten by which 0.digits is multiplied.
+func decimal(s string) (digits string, exp int) {
+	s, e, _ := strings.Cut(strings.ToLower(strings.TrimLeft(s, "+-")), "e")
+	exp, _ = strconv.Atoi(e)
+	whole, fraction, _ := strings.Cut(s, ".")
+	all := whole + fraction
+	digits = strings.TrimLeft(all, "0")
+	return strings.TrimRight(digits, "0"), exp + len(whole) - (len(all) - len(digits))
 }
 
 func trimSpace(s string) string { return strings.Trim(s, " \t\r\n") }

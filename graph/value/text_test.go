@@ -1,8 +1,10 @@
 package value
 
 import (
+	"fmt"
 	"math"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -181,4 +183,83 @@ func FuzzParseElements(f *testing.F) {
 			t.Fatalf("%q is written %q and read %v, %v", text, again, y, err)
 		}
 	})
+}
+
+// TestTextRoundsOnce reads the exact decimals of all middles between two neighbours, and what lies beside them by less than a float64 tells
+// apart, as text of constants and by Convert.
+func TestTextRoundsOnce(t *testing.T) {
+	for _, dt := range []DType{F4E2M1, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, F16, BF16} {
+		for code := range uint64(1)<<(dt.Bits()-1) - 1 {
+			if dt.Bits() == 16 && code%61 > 0 && code > 3 {
+				continue
+			}
+			low, high := DecodeFloat(dt, code), DecodeFloat(dt, code+1)
+			if high != high || math.IsInf(high, 0) {
+				continue
+			}
+			even := low
+			if code%2 != 0 || dt == F8E8M0 { // whose ties go up
+				even = high
+			}
+			middle := strconv.FormatFloat((low+high)/2, 'f', 200, 64)
+			exact := strings.TrimRight(middle, "0")
+			last := len(exact) - 1 // not 0, so one less is below
+			if exact[last] == '.' {
+				exact += "0"
+			}
+			below := strconv.FormatFloat((low+high)/2, 'f', 0, 64) // an integer, if it ends so
+			if n := strings.TrimRight(middle, "0"); n[len(n)-1] == '.' {
+				k, _ := strconv.ParseInt(below, 10, 64)
+				below = strconv.FormatInt(k-1, 10) + "." + strings.Repeat("9", 40)
+				if (low+high)/2 > 1<<53 {
+					below = ""
+				}
+			} else {
+				below = exact[:last] + string(exact[last]-1) + strings.Repeat("9", 40)
+			}
+			for s, want := range map[string]float64{exact: even, exact + strings.Repeat("0", 40) + "1": high, below: low} {
+				if s == "" {
+					continue
+				}
+				for _, sign := range []float64{1, -1} {
+					if sign < 0 {
+						if dt == F8E8M0 {
+							continue
+						}
+						s, want = "-"+s, -want
+					}
+					got, err := ParseElements(dt, nil, "["+s+"]")
+					if err != nil {
+						t.Fatalf("%s: %s: %v", dt, s, err)
+					}
+					if x := got.Float64At(0); x != want {
+						t.Fatalf("%s: %s is read as %v, want %v", dt, s, x, want)
+					}
+					text := must[*Exact](t)(Convert(&Exact{DType: String, Shape: []int{}, S: []string{s}}, dt))
+					if x := text.F[0]; x != want {
+						t.Fatalf("%s: %s is converted to %v, want %v", dt, s, x, want)
+					}
+				}
+			}
+		}
+	}
+	for s, want := range map[string]float64{
+		"+1.00048828125": 1, "100048828125" + strings.Repeat("0", 30) + "1e-42": 1.0009765625, "100048828125e-11": 1,
+		"0.00000000000000000100048828125000000000000000000000000001e18": 1.0009765625, "1.00048828125E+00": 1,
+		"1.00048828124999999999999999999999999999999": 1,
+	} {
+		got, err := ParseElements(F16, nil, "["+s+"]")
+		if err != nil || got.Float64At(0) != want {
+			t.Errorf("%s is read as %v, %v, want %v", s, got, err, want)
+		}
+	}
+	// The middle of the largest number of a dtype and what would follow it belongs to the even one of them.
+	for dt, limit := range map[DType]string{F16: "65520", F8E4M3FN: "464", F8E5M2: "61440", F4E2M1: "7"} {
+		_, err := ParseElements(dt, nil, "["+limit+"."+strings.Repeat("0", 40)+"1]")
+		wantErr(t, err, "out of the range")
+		k, _ := strconv.Atoi(limit)
+		if _, err := ParseElements(dt, nil, fmt.Sprintf("[%d.%s]", k-1, strings.Repeat("9", 40))); err != nil {
+			t.Errorf("%s: %v", dt, err)
+		}
+	}
 }

@@ -393,11 +393,11 @@ type targets interface {
 type numbers struct{ y []float32 }
 
 func (t *numbers) add(cell string, fault func(msg string) error) error {
-	v, msg := parseCell(cell)
-	if msg != "" {
+	if _, msg := parseCell(cell); msg != "" {
 		return fault(msg)
 	}
-	t.y = append(t.y, float32(v))
+	y, _ := strconv.ParseFloat(cell, 32)
+	t.y = append(t.y, float32(y))
 	return nil
 }
 
