@@ -152,7 +152,7 @@ func feedsOf(f *graph.Func, r *rand.Rand, draw func(r *rand.Rand) float64) map[s
 func TestRightProgramsPass(t *testing.T) {
 	rounds, _ := strconv.Atoi(os.Getenv("GRAPHRUN_ROUNDS"))
 	for _, c := range families {
-		for k, d := range []graph.DType{graph.F32, graph.F64, graph.F16, graph.BF16, value.F8E4M3FN, value.F4E2M1} {
+		for k, d := range []graph.DType{graph.F32, graph.F64, graph.F16, graph.BF16, value.F8E4M3FN, value.F8E5M2, value.F4E2M1} {
 			if rounds == 0 && c.long && k > 1 {
 				continue
 			}

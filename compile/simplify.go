@@ -127,10 +127,11 @@ var SimplifyRules = []*Rule{
 	},
 	sameType("cast_same", "cast", "a cast to the dtype of x is x"),
 	{
-		Name: "cast_back", Op: "cast", Law: "x of fewer than 32 bits, cast to f32 or f64 and back, is x, but in f8e5m2, where casts turn infinities into numbers",
+		Name: "cast_back", Op: "cast", Law: "x of fewer than 32 bits, cast to f32 or f64 and back, is x, but where a cast to f8e5m2 turns infinities into numbers",
 		Apply: func(_ *graph.Func, n *graph.Node) []graph.Value {
 			wide := operand(n, 0, "cast")
-			if wide == nil || !graph.IsNarrow(n.Result(0).DType()) || n.Result(0).DType() == value.F8E5M2 || !wide.Result(0).DType().IsFloat() || graph.IsNarrow(wide.Result(0).DType()) {
+			to := n.Result(0).DType()
+			if wide == nil || !graph.IsNarrow(to) || to == value.F8E5M2 && n.Attrs().Bool("saturate") || !wide.Result(0).DType().IsFloat() || graph.IsNarrow(wide.Result(0).DType()) {
 				return nil
 			}
 			return is(n, wide.Operands()[0])

@@ -1,6 +1,10 @@
 package graph
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/graphrun/graphrun/graph/value"
+)
 
 // Floats of fewer than 32 bits are for storage: an op on them computes in f32 and rounds its results once, where it ends. References do
 // so since they compute in exact domains. Everywhere else such a node stands for the same op on f32 between casts, which this file
@@ -81,6 +85,12 @@ func (f *Func) castTo(x Value, t Type) Value {
 	if !ok || !x.OK() || x.DType() == to.DType {
 		return x
 	}
-	y, _ := f.emitNamed("cast", []Value{x}, Attrs{{"to", to.DType}})
+	y, _ := f.emitNamed("cast", []Value{x}, Attrs{{"to", to.DType}, {"saturate", to.DType != value.F8E5M2}})
 	return y
+}
+
+// Round returns x cast to a float dtype as the results of ops are rounded, which value.EncodeFloat does: in f8e5m2, what is out of range is
+// infinite then, where a cast by itself makes it the largest number. It is x itself if that has the dtype.
+func Round(x Value, to DType) Value {
+	return x.Func().castTo(x, TensorType{DType: to})
 }

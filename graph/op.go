@@ -92,6 +92,7 @@ type AttrSpec struct {
 	Kind    AttrKind
 	Show    AttrShow
 	Default any
+	Quiet   bool // at its default, it is not printed
 	Doc     string
 }
 

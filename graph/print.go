@@ -293,18 +293,16 @@ func (p *printer) node(n *Node, names map[Value]string, indent string) {
 		}
 		p.functionAt(r, n.pos, p.nameValues(r), indent, n.scope)
 	}
-	for i, a := range n.attrs {
-		if i == 0 {
-			p.put(" {")
-		} else {
-			p.put(", ")
+	open, end := " {", ""
+	for _, a := range n.attrs {
+		if s := n.op.Attr(a.Name); s != nil && s.Quiet && EqualAttrValues(a.Value, s.Default) {
+			continue
 		}
-		p.put(a.Name, "=")
+		p.put(open, a.Name, "=")
 		p.attr(a.Value)
+		open, end = ", ", "}"
 	}
-	if len(n.attrs) > 0 {
-		p.put("}")
-	}
+	p.put(end)
 	for i, t := range n.types {
 		if i == 0 {
 			p.put(" : ")

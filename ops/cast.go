@@ -8,23 +8,27 @@ import (
 var _ = graph.MustRegister(&graph.Op{
 	Name: "cast",
 	Doc: "Converts the elements to another dtype (torch.Tensor.to). To floats it rounds to nearest even; floats are " +
-		"truncated to integers, which wrap; anything but zero is true; strings are parsed and printed. value.Convert has the details.",
-	ONNX:    "Cast 1 6 9 13 19 21 23 24 25 28",
-	Kind:    graph.ViewOp,
-	Args:    []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor"}},
-	Attrs:   []graph.AttrSpec{{Name: "to", Kind: graph.DTypeAttr, Show: graph.ShowNever, Doc: "the dtype of the result"}},
+		"truncated to integers, which wrap; anything but zero is true; strings are parsed and printed. value.ConvertMode has the details.",
+	ONNX: "Cast 1 6 9 13 19 21 23 24 25 28",
+	Kind: graph.ViewOp,
+	Args: []graph.Arg{{Name: "x", Types: graph.AnyDType, Doc: "the tensor"}},
+	Attrs: []graph.AttrSpec{
+		{Name: "to", Kind: graph.DTypeAttr, Show: graph.ShowNever, Doc: "the dtype of the result"},
+		{Name: "saturate", Kind: graph.BoolAttr, Default: true, Quiet: true, Doc: "whether what is beyond the range of an 8-bit float becomes its " +
+			"largest number, not infinite or NaN"},
+	},
 	Results: out,
 	Infer: func(c *graph.InferCtx) []graph.Type {
 		return tensors(graph.TensorType{DType: c.DType("to"), Shape: c.Tensor(0).Shape})
 	},
 	Grad: func(g *graph.GradCtx) []Value {
 		if from := g.In[0].DType(); from.IsFloat() && g.DType("to").IsFloat() {
-			return []Value{Cast(g.Dy(0), from)}
+			return []Value{graph.Round(g.Dy(0), from)}
 		}
 		return []Value{{}}
 	},
 	Ref: func(c *graph.RefCtx) {
-		y, err := value.Convert(c.In[0], c.DType("to"))
+		y, err := value.ConvertMode(c.In[0], c.DType("to"), value.CastMode{NoSaturate: !c.Bool("saturate")})
 		if err != nil {
 			c.Failf("%v", err)
 		}
@@ -60,7 +64,7 @@ func Widen(values ...*Value) (narrow func(Value) Value) {
 	}
 	return func(y Value) Value {
 		if y.OK() && !several && graph.IsNarrow(common) && y.DType() == graph.F32 {
-			return Cast(y, common)
+			return graph.Round(y, common)
 		}
 		return y
 	}

@@ -83,6 +83,9 @@ func samples() map[string]string {
 			f32[7] [1.5, 65519, 65520, 1e-8, nan, -inf, 300] {to=f16}
 			f64[5] [1.00390625, 1.01171875, 3e38, 1e-41, -0] {to=bf16}
 			f64[4] [300, -300, 2.6, 0.07] {to=f8e4m3fn}
+			f32[4] [1e6, -inf, inf, 3] {to=f8e5m2}
+			f32[4] [1e6, -inf, inf, 3] {to=f8e5m2, saturate=false}
+			f32[4] [1e6, -inf, nan, 3] {to=f8e4m3fn, saturate=false}
 			f16[2,3] {to=f32}
 			i64[4] [300, -1, 9007199254740993, -129] {to=i8}
 			i64[2] [9007199254740993, -9223372036854775808] {to=u64}

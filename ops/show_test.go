@@ -54,3 +54,24 @@ func hasAttr(typ graph.Type, v any) bool {
 	}
 	return v == t.DType
 }
+
+// TestCastText prints saturate only where a cast does not.
+func TestCastText(t *testing.T) {
+	const text = `graphrun 2
+module @m
+
+func @f(%x: f8e5m2[4], %y: f8e5m2[4]) {
+  %0 = cast %x {to=f32} : f32[4]
+  %1 = cast %0 {saturate=false, to=f8e5m2} : f8e5m2[4]
+  %2 = cast %0 {to=f8e5m2} : f8e5m2[4]
+  return a: %1, b: %2
+}
+`
+	m, err := graph.Parse("m.graph", []byte(text), graph.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.String(); got != text {
+		t.Errorf("is printed as\n%s\nwant\n%s", got, text)
+	}
+}

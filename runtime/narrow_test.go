@@ -192,6 +192,75 @@ func TestHalfBits(t *testing.T) {
 	}
 }
 
+// TestResultsRoundAlike wants an op on floats for storage, which computes in f32 between casts, to give the bits of its reference, which
+// rounds once: on all numbers, and pairs of numbers, of 8 bits and less, and on ends of the range and random numbers of the wider ones, whose
+// ops are the exactly rounded ones. Results are infinite or out of range, of f32 too.
+func TestResultsRoundAlike(t *testing.T) {
+	two := map[string]bool{"add": true, "sub": true, "mul": true, "div": true, "pow": true, "sum of two": true, "product of two": true, "widened": true}
+	for _, dt := range []graph.DType{graph.F16, graph.BF16, value.F8E4M3FN, value.F8E4M3FNUZ, value.F8E5M2, value.F8E5M2FNUZ, value.F8E8M0, value.F4E2M1} {
+		rng := rand.New(rand.NewPCG(3, 9))
+		var numbers []float64
+		for code := range uint64(256) {
+			if dt.Bits() > 8 {
+				code = rng.Uint64()
+			}
+			numbers = append(numbers, value.DecodeFloat(dt, code))
+		}
+		copy(numbers[:8], []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), 3e38, 60000, 1e-7})
+		var a, b []float64
+		for _, y := range numbers {
+			for _, x := range numbers {
+				a, b = append(a, x), append(b, y)
+			}
+		}
+		checked := map[string]func(x, y ops.Value) ops.Value{
+			"add":            func(x, y ops.Value) ops.Value { return ops.Add(x, y) },
+			"sub":            func(x, y ops.Value) ops.Value { return ops.Sub(x, y) },
+			"mul":            func(x, y ops.Value) ops.Value { return ops.Mul(x, y) },
+			"div":            func(x, y ops.Value) ops.Value { return ops.Div(x, y) },
+			"max":            func(x, y ops.Value) ops.Value { return ops.Maximum(x, y) },
+			"sqrt":           func(x, _ ops.Value) ops.Value { return ops.Sqrt(x) },
+			"square":         func(x, _ ops.Value) ops.Value { return ops.Square(x) },
+			"reciprocal":     func(x, _ ops.Value) ops.Value { return ops.Reciprocal(x) },
+			"min over":       func(x, _ ops.Value) ops.Value { return ops.ReduceMin(ops.Reshape(x, 16, 16), []int{1}, false) },
+			"sum of two":     func(x, _ ops.Value) ops.Value { return ops.ReduceSum(ops.Reshape(x, -1, 2), []int{1}, false) },
+			"product of two": func(x, _ ops.Value) ops.Value { return ops.ReduceProd(ops.Reshape(x, -1, 2), []int{1}, false) },
+			"sort":           func(x, _ ops.Value) ops.Value { y, _ := ops.Sort(ops.Reshape(x, 16, 16), 1, false); return y },
+			"widened":        func(x, y ops.Value) ops.Value { narrow := ops.Widen(&x, &y); return narrow(ops.Div(x, y)) },
+		}
+		if dt.Bits() <= 8 {
+			checked["exp"] = func(x, _ ops.Value) ops.Value { return ops.Exp(x) }
+			checked["log"] = func(x, _ ops.Value) ops.Value { return ops.Log(x) }
+			checked["sinh"] = func(x, _ ops.Value) ops.Value { return ops.Sinh(x) }
+			checked["tanh"] = func(x, _ ops.Value) ops.Value { return ops.Tanh(x) }
+			checked["softplus"] = func(x, _ ops.Value) ops.Value { return ops.Softplus(x, 1, 20) }
+			checked["pow"] = func(x, y ops.Value) ops.Value { return ops.Pow(x, y) }
+			checked["floor_div"] = func(x, y ops.Value) ops.Value { return ops.FloorDiv(x, y) }
+			checked["logaddexp"] = func(x, y ops.Value) ops.Value { return ops.LogAddExp(x, y) }
+			checked["gradient of log"] = func(x, _ ops.Value) ops.Value { return graph.Grad(ops.Sum(ops.Log(x)), x)[0] }
+		}
+		for name, of := range checked {
+			m := graph.NewModule("m")
+			f := m.Func("f")
+			n := len(numbers)
+			if two[name] {
+				n = len(a)
+			}
+			f.Return("y", of(f.Input("x0", dt, n), f.Input("x1", dt, n)))
+			names, got := everyWay(t, m, rounded(t, dt, a[:n], n), rounded(t, dt, b[:n], n))
+			for i := range got[1:] {
+				if x, y := got[0].Float64s(), got[i+1].Float64s(); !sameBits(got[0], got[i+1]) {
+					k := 0
+					for k < len(x)-1 && (x[k] == y[k] || x[k] != x[k] && y[k] != y[k]) {
+						k++
+					}
+					t.Errorf("%s of %s: element %d (%v, %v) is %v %s, %v by %s", name, dt, k, a[k], b[k], y[k], names[i+1], x[k], names[0])
+				}
+			}
+		}
+	}
+}
+
 // sameBits compares bits; one NaN is as good as another.
 func sameBits(a, b *value.Tensor) bool {
 	xs, ys := a.Float64s(), b.Float64s()

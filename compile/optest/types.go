@@ -8,8 +8,8 @@ import (
 	"github.com/graphrun/graphrun/graph/value"
 )
 
-// CheckTypes compiles the op's samples in every dtype that the first operand may have, floats of at least 16 bits, and with each size 0
-// and 1, and compares with the reference.
+// CheckTypes compiles the op's samples in every dtype that the first operand may have, and with each size 0 and 1, and compares
+// with the reference. Samples of several ops have no floats of 8 bits and less: rewritten, they round less often.
 func CheckTypes(op *graph.Op) error {
 	samples, err := samplesOf(op)
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *sample) others() (all []*sample) {
 	}
 	from := s.In[0].Type.DType
 	for _, to := range value.DTypes() {
-		if s.op.Args[0].Types.Has(to) && to != from && !(to.IsFloat() && to.Bits() < 16) {
+		if s.op.Args[0].Types.Has(to) && to != from && !(s.Build != nil && to.IsFloat() && to.Bits() < 16) {
 			change(func(f *graph.Feed) {
 				if f.Type.DType == from {
 					f.Type.DType = to
@@ -82,7 +82,7 @@ func (s *sample) compare() error {
 	types := make([]graph.Type, len(s.In))
 	for i, f := range s.In {
 		types[i] = f.Type
-		if dt := f.Type.DType; dt.Domain() == value.Uints && f.Lo < 0 || dt == graph.Bool {
+		if dt := f.Type.DType; dt.Domain() == value.Uints && f.Lo < 0 || dt == value.F8E8M0 && (f.Lo < 0 || f.Hi == 0) || dt == graph.Bool {
 			s.In[i].Lo, s.In[i].Hi, s.In[i].Values = 0, 3, ""
 		}
 	}

@@ -203,7 +203,7 @@ func (e *Exact) Clone() *Exact {
 // Convert casts e to another dtype; the shape stays, and the result is new and rounded.
 //
 //   - To floats: rounded once, to nearest even (EncodeFloat). An 8-bit float saturates, infinities too,
-//     as ONNX's Cast does by default.
+//     as ONNX's Cast does by default: in f8e5m2, EncodeFloat does not.
 //   - Float to integer: truncated toward zero, then wrapped modulo 2^bits. NaN gives 0; below -2^63 counts
 //     as -2^63, and 2^63 and more as 2^63-1, but for u64, which is exact up to 2^64-1 and saturates there.
 //   - Integer to integer: wrapped modulo 2^bits.

@@ -93,7 +93,7 @@ var (
 	fmtBF16       = &floatFormat{man: 7, bias: 127, width: 16, max: 0x7f7f, inf: 0x7f80}
 	fmtF8E4M3FN   = &floatFormat{man: 3, bias: 7, width: 8, max: 0x7e, nan: nanFN, saturate: true}
 	fmtF8E4M3FNUZ = &floatFormat{man: 3, bias: 8, width: 8, max: 0x7f, nan: nanUZ, saturate: true}
-	fmtF8E5M2     = &floatFormat{man: 2, bias: 15, width: 8, max: 0x7b, inf: 0x7c, saturate: true}
+	fmtF8E5M2     = &floatFormat{man: 2, bias: 15, width: 8, max: 0x7b, inf: 0x7c}
 	fmtF8E5M2FNUZ = &floatFormat{man: 2, bias: 16, width: 8, max: 0x7f, nan: nanUZ, saturate: true}
 	fmtF4E2M1     = &floatFormat{man: 1, bias: 1, width: 4, max: 0x7, nan: nanNone, saturate: true}
 )
@@ -129,10 +129,10 @@ func DecodeFloat(dt DType, code uint64) float64 {
 // EncodeFloat rounds x once to a float dtype, to nearest, ties to even, and returns its code in the low
 // Bits() bits; 0 for other dtypes. Decoding a code and encoding it again gives the same code.
 //
-// Beyond the largest finite number, f64, f32, f16 and bf16 give infinity. The 8-bit floats and f4e2m1
-// saturate: they give the largest finite number with the sign of x, for infinite x too, except that
-// f8e5m2, which has infinities, keeps them. A NaN stays one; f4e2m1 has none and gives -0, as
-// ONNX's reference does. FNUZ formats have no negative zero.
+// Beyond the largest finite number, f64, f32, f16, bf16 and f8e5m2 give infinity. The other 8-bit floats and
+// f4e2m1, which have none, saturate: they give the largest finite number with the sign of x, for infinite x
+// too. A NaN stays one; f4e2m1 has none and gives -0, as ONNX's reference does. FNUZ formats have no negative
+// zero.
 //
 // f8e8m0 holds only the powers of two from 2^-127 to 2^127, without sign: x rounds to the nearest of
 // them, ties up, zero to 2^-127 and +Inf to 2^127; negative numbers give NaN.
@@ -338,9 +338,10 @@ func encodeMode(dt DType, x float64, mode CastMode) uint64 {
 	switch {
 	case dt == F8E8M0:
 		return uint64(encodeE8M0(x, mode))
-	case dt == F8E5M2 && !mode.NoSaturate && math.IsInf(x, 0):
-		return fmtF8E5M2.encode(math.Copysign(math.MaxFloat64, x), true)
-	case dt != F4E2M1 && dt < numDTypes && smallFormats[dt] != nil && smallFormats[dt].saturate:
+	case dt.Bits() == 8 && smallFormats[dt] != nil:
+		if math.IsInf(x, 0) && !mode.NoSaturate {
+			x = math.Copysign(math.MaxFloat64, x) // f8e5m2 would keep it
+		}
 		return smallFormats[dt].encode(x, !mode.NoSaturate)
 	}
 	return EncodeFloat(dt, x)

@@ -209,7 +209,7 @@ func TestRoundSmall(t *testing.T) {
 				continue
 			}
 			want := nearest(values, math.Abs(x))
-			if math.IsInf(x, 0) && dt == F8E5M2 {
+			if math.Abs(x) >= 61440 && dt == F8E5M2 { // the middle of its largest number and the next power of two
 				want = math.Inf(1)
 			}
 			if want != 0 || dt != F8E4M3FNUZ && dt != F8E5M2FNUZ {
