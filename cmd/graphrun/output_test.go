@@ -30,7 +30,7 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 // TestWriteErrors wants exit code 1 and one line of what is wrong from every command whose standard output ends somewhere.
 func TestWriteErrors(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "m")
-	train := []string{"train", "softmax", "--limit", "20", "--epochs", "1", "--out", dir}
+	train := []string{"train", "softmax", "--limit", "20", "--epochs", "1", "--force", "--out", dir}
 	if code := run(t.Context(), train, io.Discard, io.Discard); code != 0 {
 		t.Fatalf("training: exit code %d", code)
 	}

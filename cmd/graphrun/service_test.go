@@ -16,7 +16,7 @@ const serviceLimit = 5_000_000
 
 // serviceDeps are the packages that a service may link besides the standard library: the core.
 var serviceDeps = []string{
-	"graph", "graph/artifact", "graph/dim", "graph/philox", "graph/real", "graph/value", "graph/value/atomicfile", "graph/value/safetensors",
+	"graph", "graph/artifact", "graph/dim", "graph/errfmt", "graph/philox", "graph/real", "graph/value", "graph/value/atomicfile", "graph/value/safetensors",
 	"ops", "compile", "runtime",
 }
 

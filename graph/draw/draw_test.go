@@ -420,7 +420,7 @@ func TestContents(t *testing.T) {
 			[]string{"conv + epilogue\n", "conv, kernel 5×5, pads 2\n", "relu\n", "adam fc1.weight\n", "GRADIENT\n", "conv2 gradient\n", "noted\n"},
 			nil,
 		},
-		{"full", texts(m.LookupFunc("train"), Options{Full: true}), []string{"update @conv1.weight\n", "square\n"}, []string{"13 ops"}},
+		{"full", texts(m.LookupFunc("train"), Options{Full: true}), []string{"update @conv1.weight\n", "sqrt\n"}, []string{"13 ops"}},
 	} {
 		for _, w := range c.want {
 			if !strings.Contains(c.text, w) {

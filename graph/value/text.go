@@ -266,8 +266,11 @@ func parseFloat(dt DType, s string) (float64, error) {
 
 // decimal returns the digits of a number from the first to the last that is not 0, and the power of ten by which 0.digits is multiplied.
 func decimal(s string) (digits string, exp int) {
-	s, e, _ := strings.Cut(strings.ToLower(strings.TrimLeft(s, "+-")), "e")
-	exp, _ = strconv.Atoi(e)
+	s = strings.TrimLeft(s, "+-")
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		exp, _ = strconv.Atoi(s[i+1:])
+		s = s[:i]
+	}
 	whole, fraction, _ := strings.Cut(s, ".")
 	all := whole + fraction
 	digits = strings.TrimLeft(all, "0")
