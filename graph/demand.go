@@ -14,6 +14,20 @@ type demand struct {
 	callee  *Func
 }
 
+// hasShapeOf reports whether the type of an operand has the very dims of t, as element-wise ops leave them.
+func (n *Node) hasShapeOf(t Type) bool {
+	tt, ok := t.(TensorType)
+	if !ok || len(tt.Shape) == 0 {
+		return ok
+	}
+	for _, v := range n.in {
+		if x, ok := v.Type().(TensorType); ok && len(x.Shape) == len(tt.Shape) && &x.Shape[0] == &tt.Shape[0] {
+			return true
+		}
+	}
+	return false
+}
+
 // mayFail reports whether the sizes in the attributes and the results of n may turn out to be none: negative, or quotients by zero.
 func (n *Node) mayFail(c *InferCtx) bool {
 	for _, a := range n.attrs {
@@ -25,6 +39,9 @@ func (n *Node) mayFail(c *InferCtx) bool {
 		}
 	}
 	for _, t := range n.types {
+		if n.hasShapeOf(t) {
+			continue // whose node has been asked
+		}
 		eachDim(t, func(d Dim) {
 			if !d.IsConst() && !c.open && (c.Exceeds(Dim{}, d) || undefined(d)) {
 				c.open = true
