@@ -628,7 +628,7 @@ var _ = graph.MustRegister(func() *graph.Op {
 		top := StopGradient(ReduceMax(x, axes, true))
 		top = Where(IsInf(top), 0.0, top) // inf-inf would be NaN
 		y := Add(Log(ReduceSum(Exp(Sub(x, top)), axes, true)), top)
-		if b.Bool("keepdims") {
+		if b.Bool("keepdims") || len(axes) == 0 { // no axes are none, and to Squeeze all of size 1
 			return y
 		}
 		return Squeeze(y, axes...)

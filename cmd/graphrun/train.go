@@ -87,7 +87,8 @@ The directory --out receives model.graph, the graph as text; model.safetensors, 
 picture; history.csv and history.json, a record of the epochs; the learning curves and the confusion matrix of the test set as
 pictures; and checkpoint/, from which --resume continues.
 
-A directory that holds a model is overwritten only with --force, and a directory takes one training at a time. Without --data,
+If --out holds a model already, that is kept in its folder previous/, or overwritten with --force. A directory takes one training at a
+time. Without --data,
 a saved model is trained on the data that it was trained on before.
 
 Ctrl-C stops training and saves the current state. --resume continues from the last checkpoint, even in the middle of an
@@ -135,7 +136,7 @@ and the test set is used once, at the end.
 	f.IntVar(&o.topK, "top-k", 0, "also count how often the right class is among the `K` most likely")
 	f.StringVar(&o.out, "out", "", "`directory` to save in (default the model's name; DIR-tuned for a saved model)")
 	f.BoolVar(&o.resume, "resume", false, "continue from the last checkpoint in --out, or else in DIR, with its settings")
-	f.BoolVar(&o.force, "force", false, "overwrite the model in --out")
+	f.BoolVar(&o.force, "force", false, "overwrite the model in --out without keeping it")
 	f.StringVar(&o.every, "checkpoint-every", "30s", "write a checkpoint after this `time` (such as 90s) or number of steps, besides those after each epoch")
 	f.StringVar(&o.budget, "mem-budget", "", "refuse to start a training that needs more `memory` than this, such as 512MB")
 	f.IntVar(&o.workers, "workers", 0, "goroutines that prepare batches in advance; useful when examples must be decoded")
@@ -266,9 +267,6 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.mayWrite(); err != nil {
-		return err
-	}
 	m, ds, err := o.modelAndData(stderr, flags, from, &cfg)
 	if err != nil {
 		return err
@@ -302,7 +300,7 @@ func runTrain(cmd *cobra.Command, o *trainOptions) error {
 		report.interrupted(o, res)
 	}
 	input, _ := t.Inputs()
-	s := &saver{o: o, t: t, m: m, ds: ds, res: res, input: input, opts: cfg.Compile}
+	s := &saver{o: o, t: t, m: m, ds: ds, res: res, input: input, opts: cfg.Compile, note: note}
 	if err := s.save(); err != nil {
 		return err
 	}
@@ -372,12 +370,19 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// mayWrite refuses to overwrite a model that nobody has said to overwrite.
-func (o *trainOptions) mayWrite() error {
+// previousModel is the directory within --out that takes the model of a training that another one replaces.
+const previousModel = "previous"
+
+// keepPrevious keeps the model that stands in --out, unless this training made it or --force gives it up, and reports whether there was one.
+func (o *trainOptions) keepPrevious() (bool, error) {
 	if o.resume || o.force || !isDir(o.out) || !artifact.Exists(o.out) {
-		return nil
+		return false, nil
 	}
-	return fmt.Errorf("--out %s: it holds a model already: --force overwrites it, --resume continues its training, another --out keeps it", o.out)
+	a, err := artifact.LoadDir(o.out)
+	if err != nil {
+		return false, fmt.Errorf("--out %s: the model that it holds cannot be kept (--force overwrites it): %w", o.out, err)
+	}
+	return true, artifact.Save(filepath.Join(o.out, previousModel), a.Module, a.Weights)
 }
 
 // configure checks the flags and returns what they say of the training, and the memory that it may take, 0 for any.
@@ -458,10 +463,7 @@ func (o *trainOptions) tryFirst(ctx context.Context, stderr io.Writer, t *train.
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	if err := o.lockOut(); err != nil {
-		return err
-	}
-	return o.mayWrite() // another training may have ended there meanwhile
+	return o.lockOut()
 }
 
 func orElse(s, other string) string {
@@ -648,6 +650,7 @@ type saver struct {
 	input  string
 	opts   []compile.Option
 	sample *trySample
+	note   func(text string)
 }
 
 // save writes the model and what shows how it came about.
@@ -669,8 +672,15 @@ func (s *saver) save() error {
 			s.m.SetMeta("train.test_accuracy", fmt.Sprintf("%d/%d", t.Correct, t.Samples))
 		}
 	}
+	kept, err := s.o.keepPrevious()
+	if err != nil {
+		return err
+	}
 	if err := artifact.Save(s.o.out, s.m, s.t.Session().Variables()); err != nil {
 		return err
+	}
+	if kept {
+		s.note(fmt.Sprintf("%s held a model, which is kept in %s", s.o.out, filepath.Join(s.o.out, previousModel)))
 	}
 	var confusion train.Confusion
 	if s.res.Test != nil {
