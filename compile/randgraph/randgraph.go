@@ -214,6 +214,10 @@ func (g *gen) buildCallee() *graph.Func {
 }
 
 func (g *gen) call(callee *graph.Func) {
+	once := slices.ContainsFunc(callee.Nodes(), func(n *graph.Node) bool { return slices.ContainsFunc(n.Types(), graph.HasUnknown) })
+	if once && slices.ContainsFunc(g.f.Nodes(), func(n *graph.Node) bool { return n.Callee() == callee }) {
+		return // a second call would have another size of the same name
+	}
 	var args []graph.Value
 	for _, p := range callee.Params() {
 		args = append(args, g.need(p.DType(), p.Shape(), -1.5, 1.5).Value)
