@@ -99,10 +99,10 @@ func logWeights(t *testing.T, dir string) {
 	put("padding of functions", size(".text")-inRows, "each starts at a multiple of 32")
 	types, strs, after := start["type:*"], start["go:string.*"], start["go:funcdesc"]
 	put("types", strs-types, "what allocation, interfaces and maps have to know of types")
-	put("strings", after-strs-embedded, "messages, the ops' documentation and samples")
+	put("strings", after-strs, "messages and the ops' documentation")
 	put("the model", embedded, "LeNet-5 as text and weights, and a picture")
 	put("tables of functions", size(".gopclntab"), "names, lines and what the garbage collector finds in frames, of all code")
-	put("other data", size(".rodata", ".typelink", ".itablink", ".noptrdata", ".data", ".go.buildinfo", ".go.fipsinfo", ".go.module")-(after-types), "tables and constants")
+	put("other data", size(".rodata", ".typelink", ".itablink", ".noptrdata", ".data", ".go.buildinfo", ".go.fipsinfo", ".go.module")-(after-types)-embedded, "tables and constants")
 	t.Logf("linux/amd64, kB of %d:\n\n| | kB | |\n| --- | --- | --- |\n%s", (total+500)/1000, &table)
 }
 
