@@ -66,3 +66,28 @@ func TestNoAxes(t *testing.T) {
 		t.Errorf("log(sum(exp x)) over no axes is %s, want x", got)
 	}
 }
+
+// TestHalfWeights scales a product of weights in f16, and of f32 beside it: weights of 16 bits take no factor, which would round them again.
+func TestHalfWeights(t *testing.T) {
+	for _, dt := range []graph.DType{graph.F16, graph.BF16, graph.F32} {
+		m := graph.NewModule("m")
+		f := m.Func("f")
+		w, err := value.FromSlice([]float32{0.1, 0.3, -0.7, 1.1}, 2, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y := ops.MatMul(f.Input("x", dt, "N", 2), ops.Cast(f.Const(w), dt))
+		f.Return("y", ops.Mul(y, f.Scalar(dt, 0.01587)))
+		var stats []compile.RowStats
+		if _, err := compile.Compile(m, compile.Stats(&stats)); err != nil {
+			t.Fatal(err)
+		}
+		scaled := 0
+		for _, row := range stats {
+			scaled += row.Rewrites["scale_matmul"]
+		}
+		if want := map[bool]int{true: 1}[dt == graph.F32]; scaled != want {
+			t.Errorf("%v: %d weights were scaled, want %d", dt, scaled, want)
+		}
+	}
+}

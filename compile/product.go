@@ -37,7 +37,8 @@ func weightsOf(v graph.Value) (w graph.Value, ok bool) {
 	}
 	w = v.Node().Operands()[1]
 	_, ok = w.Constant()
-	return w, ok && w.DType().IsFloat()
+	// Weights of fewer bits would be rounded once more, and to few digits.
+	return w, ok && w.DType().IsFloat() && w.DType().Bits() >= 32
 }
 
 // hasConstantProduct reports whether there is something for the rules to look at.
