@@ -1,6 +1,7 @@
 package randgraph
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -67,6 +68,9 @@ func Sizes(n int) map[string]graph.Dim {
 	return map[string]graph.Dim{"N": graph.Ints(n)[0], "M": graph.Ints(1 + n%3)[0]}
 }
 
+// ErrNegative is the error of Feeds for an n that gives an input a negative size.
+var ErrNegative = errors.New("an input has a negative size")
+
 // Feeds draws values for the inputs when N is n; they differ from n to n.
 func (g *Graph) Feeds(n int) (map[string]value.Value, error) {
 	rng := rand.New(rand.NewPCG(g.seed, uint64(n)))
@@ -77,6 +81,9 @@ func (g *Graph) Feeds(n int) (map[string]value.Value, error) {
 			return nil, err
 		}
 		shape, _ := t.(graph.TensorType).ConstShape()
+		if slices.ContainsFunc(shape, func(n int) bool { return n < 0 }) {
+			return nil, ErrNegative
+		}
 		e, err := value.TryExact(in.Type.DType, shape)
 		if err != nil {
 			return nil, err
