@@ -52,11 +52,11 @@ if ! $quick; then
 	done
 
 	step "tests with -tags noasm"
-	CGO_ENABLED=0 go test -short -tags noasm ./...
+	CGO_ENABLED=0 go test -short -tags noasm -timeout 30m ./...
 
 	if [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
 		step "tests with the race detector"
-		go test -short -race ./...
+		go test -short -race -timeout 30m ./...
 	else
 		step "tests with the race detector: skipped, there is no C compiler"
 	fi
